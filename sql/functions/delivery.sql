@@ -1,0 +1,75 @@
+CREATE FUNCTION hydra._locked_delivery(delivery_id uuid)
+    RETURNS hydra.delivery LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    found hydra.delivery;
+BEGIN
+    SELECT known.* INTO found FROM hydra.delivery AS known WHERE known.id = delivery_id FOR UPDATE;
+    IF found.id IS NULL THEN
+        RAISE EXCEPTION 'delivery % is not in the retry queue', coalesce(delivery_id::text, 'null')
+            USING ERRCODE = 'undefined_object',
+                  DETAIL = 'It was delivered, cancelled, deleted with its subscription, or is on its first attempt.',
+                  HINT = 'hydra.webhook_failed and hydra.webhook_pending list deliveries; hydra.webhook_history tells what became of one.';
+    ELSIF found.claimed_by IS NOT NULL THEN
+        RAISE EXCEPTION 'delivery % is being sent', delivery_id
+            USING ERRCODE = 'object_in_use',
+                  DETAIL = 'The dispatcher has claimed it.',
+                  HINT = 'Try again when the attempt is over.';
+    END IF;
+    RETURN found;
+END
+$$;
+COMMENT ON FUNCTION hydra._locked_delivery(uuid) IS
+    'The delivery, locked for a change; an error if it is not in the retry queue or is being sent';
+
+CREATE FUNCTION hydra.webhook_retry(delivery_id uuid)
+    RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    was hydra.delivery := hydra._locked_delivery(delivery_id);
+BEGIN
+    IF NOT EXISTS (SELECT FROM hydra.subscription AS known WHERE known.id = was.subscription_id) THEN
+        RAISE EXCEPTION 'subscription % of delivery % does not exist', was.subscription_id, delivery_id
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  DETAIL = 'The subscription was deleted, so there is nowhere to send to.',
+                  HINT = 'The body is in hydra.webhook_failed.';
+    END IF;
+    UPDATE hydra.delivery AS again
+    SET state = 'pending', failed_at = NULL, due_at = now(), scheduled_at = NULL, earlier_attempts = again.attempts
+    WHERE again.id = was.id;
+    PERFORM hydra._tell_dispatcher();
+END
+$$;
+COMMENT ON FUNCTION hydra.webhook_retry(uuid) IS
+    'Sends a failed or waiting delivery now, with the same id and body and a fresh schedule';
+
+CREATE FUNCTION hydra.webhook_cancel(delivery_id uuid)
+    RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    was hydra.delivery := hydra._locked_delivery(delivery_id);
+BEGIN
+    DELETE FROM hydra.delivery AS cancelled WHERE cancelled.id = was.id;
+END
+$$;
+COMMENT ON FUNCTION hydra.webhook_cancel(uuid) IS
+    'Takes a waiting or failed delivery off the retry queue for good; its history stays';
+
+CREATE FUNCTION hydra.webhook_adopt(keep_queue boolean DEFAULT false)
+    RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF keep_queue IS NOT TRUE THEN
+        DELETE FROM hydra.event;
+        DELETE FROM hydra.delivery AS waiting WHERE waiting.state = 'pending';
+    END IF;
+    DELETE FROM hydra.identity;
+    INSERT INTO hydra.identity (system_identifier, database_oid)
+    SELECT control.system_identifier, here.oid
+    FROM pg_control_system() AS control, pg_database AS here
+    WHERE here.datname = current_database();
+    PERFORM hydra._tell_dispatcher();
+END
+$$;
+COMMENT ON FUNCTION hydra.webhook_adopt(boolean) IS
+    'Makes a restored or copied database an installation of its own, which may send; drops the copied queue unless told to keep it';

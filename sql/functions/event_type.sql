@@ -1,0 +1,35 @@
+CREATE FUNCTION hydra.webhook_register_event_type(
+    name text, description text DEFAULT NULL, entity_type text DEFAULT NULL, id_key text DEFAULT NULL)
+    RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    IF name IS NULL OR name !~ '^[a-z0-9_]+(\.[a-z0-9_]+)+$' OR length(name) > 100 THEN
+        RAISE EXCEPTION 'invalid event type name: %', coalesce(quote_literal(left(name, 120)), 'null')
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = 'A name has two or more parts of a-z, 0-9 and _, joined by dots; at most 100 characters.',
+                  HINT = 'For example ticket.created.';
+    ELSIF name ^@ 'webhook.' THEN
+        RAISE EXCEPTION 'event type "%" is reserved', name
+            USING ERRCODE = 'reserved_name',
+                  DETAIL = 'Events named webhook.* are the extension''s own.',
+                  HINT = 'Choose another first part.';
+    ELSIF entity_type = '' OR id_key = '' THEN
+        RAISE EXCEPTION '% must not be empty', CASE WHEN entity_type = '' THEN 'entity_type' ELSE 'id_key' END
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = 'An empty name would name nothing in the body.',
+                  HINT = 'Leave it out for the default: the first part of the name, and id.';
+    END IF;
+
+    INSERT INTO hydra.event_type AS known (name, description, entity_type, id_key, origin)
+    VALUES (name, coalesce(description, ''), coalesce(entity_type, split_part(name, '.', 1)),
+            coalesce(id_key, 'id'), 'application')
+    ON CONFLICT ON CONSTRAINT event_type_pkey DO UPDATE
+    SET description = coalesce(webhook_register_event_type.description, known.description),
+        entity_type = coalesce(webhook_register_event_type.entity_type, known.entity_type),
+        id_key = coalesce(webhook_register_event_type.id_key, known.id_key),
+        origin = 'application';
+END
+$$;
+COMMENT ON FUNCTION hydra.webhook_register_event_type(text, text, text, text) IS
+    'Registers an event type, or changes one: its description, entity type (default: first part of the name) and id key (default: id)';

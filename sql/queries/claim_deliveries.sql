@@ -1,0 +1,18 @@
+-- Deliveries that are due, at most $2 for each subscription of $1, oldest first. $3: this run of the dispatcher.
+WITH due AS MATERIALIZED (
+    SELECT q.id
+    FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS room (subscription_id, deliveries),
+         LATERAL (SELECT d.id FROM hydra.delivery AS d
+                  WHERE d.subscription_id = room.subscription_id AND d.state = 'pending' AND d.claimed_by IS NULL
+                    AND d.due_at <= pg_catalog.clock_timestamp()
+                  ORDER BY d.due_at, d.event_id
+                  LIMIT room.deliveries
+                  FOR UPDATE SKIP LOCKED) AS q
+), claimed AS (
+    UPDATE hydra.delivery AS d SET claimed_by = $3 FROM due WHERE d.id = due.id RETURNING d.*
+)
+SELECT c.id, c.subscription_id, c.event_id, c.event_type, c.tenant_id,
+       (extract(epoch FROM c.emitted_at) * 1000000)::bigint AS emitted_at, c.body, c.attempts, c.earlier_attempts,
+       (extract(epoch FROM c.scheduled_at) * 1000000)::bigint AS scheduled_at
+FROM claimed AS c
+ORDER BY c.due_at, c.event_id

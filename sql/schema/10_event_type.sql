@@ -1,0 +1,46 @@
+CREATE TABLE hydra.event_type (
+    name text PRIMARY KEY
+        CONSTRAINT name_is_dotted CHECK (name ~ '^[a-z0-9_]+(\.[a-z0-9_]+)+$' AND pg_catalog.length(name) <= 100),
+    description text NOT NULL,
+    entity_type text NOT NULL CONSTRAINT entity_type_is_named CHECK (entity_type <> ''),
+    id_key text NOT NULL DEFAULT 'id' CONSTRAINT id_key_is_named CHECK (id_key <> ''),
+    origin text NOT NULL CONSTRAINT origin_is_known CHECK (origin IN ('catalogue', 'application')),
+    -- Ours to emit: an application must not be able to forge them.
+    CONSTRAINT webhook_events_are_ours CHECK (NOT name ^@ 'webhook.')
+);
+COMMENT ON TABLE hydra.event_type IS 'Event types that may be emitted and subscribed to';
+COMMENT ON COLUMN hydra.event_type.name IS 'Dotted name in lower case, such as ticket.created; at most 100 characters';
+COMMENT ON COLUMN hydra.event_type.description IS 'When it fires, for people';
+COMMENT ON COLUMN hydra.event_type.entity_type IS 'What the body says as entity_type';
+COMMENT ON COLUMN hydra.event_type.id_key IS 'Key of the entity, or column of the row, that holds entity_id';
+COMMENT ON COLUMN hydra.event_type.origin IS 'catalogue: came with the extension; application: registered here, and part of a dump';
+
+INSERT INTO hydra.event_type (name, description, entity_type, origin)
+SELECT name, description, pg_catalog.split_part(name, '.', 1), 'catalogue'
+FROM (VALUES
+    ('customer.created', 'A new lead or contact is created, from any source'),
+    ('account.created', 'A new account is created'),
+    ('account.stage_changed', 'The lifecycle stage of an account changes'),
+    ('account.went_at_risk', 'An account moves into the stage at_risk'),
+    ('conversation.created', 'A new conversation is opened'),
+    ('conversation.resolved', 'A conversation is marked resolved'),
+    ('conversation.assigned', 'A conversation is assigned to an agent'),
+    ('ticket.created', 'A new ticket is opened'),
+    ('ticket.assigned', 'A ticket is assigned to an agent'),
+    ('ticket.resolved', 'A ticket moves to resolved'),
+    ('ticket.status_changed', 'A ticket moves to any status other than resolved'),
+    ('service_job.created', 'A new job was created'),
+    ('service_job.status_changed', 'The status of a job changed'),
+    ('service_job.completed', 'A job was marked complete'),
+    ('service_job.cancelled', 'A job was cancelled'),
+    ('booking.created', 'A new booking was created'),
+    ('booking.confirmed', 'A booking was confirmed'),
+    ('booking.cancelled', 'A booking was cancelled'),
+    ('booking.completed', 'A booking was completed'),
+    ('part.created', 'A new part was created'),
+    ('part.updated', 'A part was updated'),
+    ('part.deleted', 'A part was deleted'),
+    ('part.stock_updated', 'The stock quantity of a part changed'),
+    ('company.member_added', 'A team member was added'),
+    ('company.member_removed', 'A team member was removed')
+) AS catalogue (name, description);

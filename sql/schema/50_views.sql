@@ -1,0 +1,136 @@
+-- What people read. Barriers, because a reader's own function in a WHERE must not see rows that the view leaves out.
+
+CREATE VIEW hydra.webhook_subscriptions WITH (security_barrier) AS
+SELECT s.id, s.name, s.url, s.status, s.disabled_reason, s.status_since, s.event_types, s.tenant_id, s.preset, s.signatures,
+       coalesce(s.timeout, p.timeout) AS timeout,
+       coalesce(s.retry_schedule, p.retry_schedule) AS retry_schedule,
+       coalesce(s.max_in_flight, pg_catalog.current_setting('hydra_webhooks.max_in_flight')::integer) AS max_in_flight,
+       coalesce(s.disable_after, p.disable_after) AS disable_after,
+       s.log_successes, s.created_at,
+       (SELECT pg_catalog.left(k.secret, 12) FROM hydra.signing_secret AS k
+        WHERE k.subscription_id = s.id AND k.valid_until IS NULL) AS secret_prefix,
+       coalesce(h.consecutive_failures, 0) AS consecutive_failures,
+       (SELECT coalesce(pg_catalog.sum(c.delivered), 0)::bigint FROM hydra.delivery_count AS c
+        WHERE c.subscription_id = s.id) AS delivered,
+       (SELECT pg_catalog.count(*) FROM hydra.delivery AS d
+        WHERE d.subscription_id = s.id AND d.state = 'pending') AS pending,
+       (SELECT pg_catalog.count(*) FROM hydra.delivery AS d
+        WHERE d.subscription_id = s.id AND d.state = 'failed') AS failed,
+       latest.error AS last_error, latest.attempted_at AS last_error_at
+FROM hydra.subscription AS s
+JOIN hydra.preset AS p ON p.name = s.preset
+LEFT JOIN hydra.subscription_health AS h ON h.subscription_id = s.id
+LEFT JOIN LATERAL (
+    SELECT a.error, a.attempted_at FROM hydra.attempt AS a
+    WHERE a.subscription_id = s.id AND a.error IS NOT NULL
+    ORDER BY a.id DESC LIMIT 1) AS latest ON true;
+COMMENT ON VIEW hydra.webhook_subscriptions IS 'Subscriptions: where each goes, what it wants, and how it is doing';
+COMMENT ON COLUMN hydra.webhook_subscriptions.id IS 'Number of the subscription';
+COMMENT ON COLUMN hydra.webhook_subscriptions.name IS 'For people';
+COMMENT ON COLUMN hydra.webhook_subscriptions.url IS 'Where requests go';
+COMMENT ON COLUMN hydra.webhook_subscriptions.status IS 'active; paused by a person; disabled by the extension';
+COMMENT ON COLUMN hydra.webhook_subscriptions.disabled_reason IS 'gone: answered 410; failures: disable_after was reached';
+COMMENT ON COLUMN hydra.webhook_subscriptions.status_since IS 'When the status last changed';
+COMMENT ON COLUMN hydra.webhook_subscriptions.event_types IS 'Event types that it receives';
+COMMENT ON COLUMN hydra.webhook_subscriptions.tenant_id IS 'Receives events of this tenant only; null: of all';
+COMMENT ON COLUMN hydra.webhook_subscriptions.preset IS 'Wire contract that it speaks';
+COMMENT ON COLUMN hydra.webhook_subscriptions.signatures IS 'Signatures that each request carries';
+COMMENT ON COLUMN hydra.webhook_subscriptions.timeout IS 'Limit for one whole request';
+COMMENT ON COLUMN hydra.webhook_subscriptions.retry_schedule IS 'Delay before each retry';
+COMMENT ON COLUMN hydra.webhook_subscriptions.max_in_flight IS 'Requests under way at a time';
+COMMENT ON COLUMN hydra.webhook_subscriptions.disable_after IS 'Consecutive failed attempts after which it is disabled; null: never';
+COMMENT ON COLUMN hydra.webhook_subscriptions.log_successes IS 'Whether first attempts that succeed leave a history row too';
+COMMENT ON COLUMN hydra.webhook_subscriptions.created_at IS 'When it was created';
+COMMENT ON COLUMN hydra.webhook_subscriptions.secret_prefix IS 'First 12 characters of the current signing secret';
+COMMENT ON COLUMN hydra.webhook_subscriptions.consecutive_failures IS 'Attempts that failed since the last success';
+COMMENT ON COLUMN hydra.webhook_subscriptions.delivered IS 'Deliveries that succeeded; up to a minute behind';
+COMMENT ON COLUMN hydra.webhook_subscriptions.pending IS 'Deliveries in the retry queue';
+COMMENT ON COLUMN hydra.webhook_subscriptions.failed IS 'Deliveries given up and kept';
+COMMENT ON COLUMN hydra.webhook_subscriptions.last_error IS 'Message of its latest failed attempt';
+COMMENT ON COLUMN hydra.webhook_subscriptions.last_error_at IS 'When that attempt was made';
+
+CREATE VIEW hydra.webhook_event_types WITH (security_barrier) AS
+SELECT t.name, t.description, t.entity_type, t.id_key, t.origin FROM hydra.event_type AS t;
+COMMENT ON VIEW hydra.webhook_event_types IS 'Event types that may be emitted and subscribed to';
+COMMENT ON COLUMN hydra.webhook_event_types.name IS 'Dotted name, such as ticket.created';
+COMMENT ON COLUMN hydra.webhook_event_types.description IS 'When it fires';
+COMMENT ON COLUMN hydra.webhook_event_types.entity_type IS 'What the body says as entity_type';
+COMMENT ON COLUMN hydra.webhook_event_types.id_key IS 'Key of the entity that holds entity_id';
+COMMENT ON COLUMN hydra.webhook_event_types.origin IS 'catalogue: came with the extension; application: registered here';
+
+CREATE VIEW hydra.webhook_pending WITH (security_barrier) AS
+SELECT hydra._delivery_id(i.namespace, e.id, s.id) AS delivery_id, s.id AS subscription_id, e.id AS event_id,
+       e.event_type AS event, e.tenant_id, e.emitted_at, 0 AS attempts, e.emitted_at AS due_at, NULL::boolean AS claimed
+FROM hydra.event AS e
+CROSS JOIN LATERAL pg_catalog.unnest(e.targets) AS target (subscription_id)
+JOIN hydra.subscription AS s ON s.id = target.subscription_id
+CROSS JOIN (SELECT namespace FROM hydra.identity ORDER BY adopted_at DESC LIMIT 1) AS i
+UNION ALL
+SELECT d.id, d.subscription_id, d.event_id, d.event_type, d.tenant_id, d.emitted_at, d.attempts, d.due_at,
+       d.claimed_by IS NOT NULL
+FROM hydra.delivery AS d
+WHERE d.state = 'pending';
+COMMENT ON VIEW hydra.webhook_pending IS
+    'Deliveries not finished: those of events not handled yet, and those in the retry queue';
+COMMENT ON COLUMN hydra.webhook_pending.delivery_id IS 'Id of the delivery';
+COMMENT ON COLUMN hydra.webhook_pending.subscription_id IS 'Where it goes';
+COMMENT ON COLUMN hydra.webhook_pending.event_id IS 'The event that it carries';
+COMMENT ON COLUMN hydra.webhook_pending.event IS 'Type of that event';
+COMMENT ON COLUMN hydra.webhook_pending.tenant_id IS 'Tenant of that event';
+COMMENT ON COLUMN hydra.webhook_pending.emitted_at IS 'When that event was emitted';
+COMMENT ON COLUMN hydra.webhook_pending.attempts IS 'Attempts made so far';
+COMMENT ON COLUMN hydra.webhook_pending.due_at IS 'When the next attempt is due';
+COMMENT ON COLUMN hydra.webhook_pending.claimed IS 'Whether the dispatcher is sending it; null for a first attempt, of which no row tells';
+
+CREATE VIEW hydra.webhook_failed WITH (security_barrier) AS
+SELECT d.id AS delivery_id, d.subscription_id, d.event_id, d.event_type AS event, d.tenant_id, d.emitted_at, d.attempts,
+       d.failed_at, latest.error_class, latest.error, d.body
+FROM hydra.delivery AS d
+LEFT JOIN LATERAL (
+    SELECT a.error_class, a.error FROM hydra.attempt AS a
+    WHERE a.delivery_id = d.id
+    ORDER BY a.attempt DESC, a.id DESC LIMIT 1) AS latest ON true
+WHERE d.state = 'failed';
+COMMENT ON VIEW hydra.webhook_failed IS 'Deliveries given up after their last attempt; hydra.webhook_retry sends one again';
+COMMENT ON COLUMN hydra.webhook_failed.delivery_id IS 'Id of the delivery';
+COMMENT ON COLUMN hydra.webhook_failed.subscription_id IS 'Where it was to go';
+COMMENT ON COLUMN hydra.webhook_failed.event_id IS 'The event that it carries';
+COMMENT ON COLUMN hydra.webhook_failed.event IS 'Type of that event';
+COMMENT ON COLUMN hydra.webhook_failed.tenant_id IS 'Tenant of that event';
+COMMENT ON COLUMN hydra.webhook_failed.emitted_at IS 'When that event was emitted';
+COMMENT ON COLUMN hydra.webhook_failed.attempts IS 'Attempts made';
+COMMENT ON COLUMN hydra.webhook_failed.failed_at IS 'When it was given up';
+COMMENT ON COLUMN hydra.webhook_failed.error_class IS 'Kind of the last failure';
+COMMENT ON COLUMN hydra.webhook_failed.error IS 'Message of the last failure';
+COMMENT ON COLUMN hydra.webhook_failed.body IS 'What each attempt sent';
+
+CREATE VIEW hydra.webhook_history WITH (security_barrier) AS
+SELECT a.delivery_id, a.subscription_id, a.event_id, a.event_type AS event, a.attempt, a.status_code, a.error_class,
+       a.error, a.response_excerpt, a.response_ms, a.attempted_at, a.next_attempt_at
+FROM hydra.attempt AS a;
+COMMENT ON VIEW hydra.webhook_history IS
+    'Failed attempts, and retries whatever became of them; a first attempt that succeeds leaves no row';
+COMMENT ON COLUMN hydra.webhook_history.delivery_id IS 'The delivery that it was made for';
+COMMENT ON COLUMN hydra.webhook_history.subscription_id IS 'The subscription that it went to';
+COMMENT ON COLUMN hydra.webhook_history.event_id IS 'The event that it carried';
+COMMENT ON COLUMN hydra.webhook_history.event IS 'Type of that event';
+COMMENT ON COLUMN hydra.webhook_history.attempt IS 'Which attempt of its delivery, from 1';
+COMMENT ON COLUMN hydra.webhook_history.status_code IS 'HTTP status of the answer; null when none came';
+COMMENT ON COLUMN hydra.webhook_history.error_class IS 'Kind of failure; null for a success';
+COMMENT ON COLUMN hydra.webhook_history.error IS 'What went wrong, for people';
+COMMENT ON COLUMN hydra.webhook_history.response_excerpt IS 'Head of the answer''s body, at most 1024 bytes';
+COMMENT ON COLUMN hydra.webhook_history.response_ms IS 'Milliseconds from the start of the request to its end';
+COMMENT ON COLUMN hydra.webhook_history.attempted_at IS 'When the request started';
+COMMENT ON COLUMN hydra.webhook_history.next_attempt_at IS 'When the next attempt was due after this one; null: none';
+
+CREATE VIEW hydra.webhook_worker_status WITH (security_barrier) AS
+SELECT status.state, status.detail, status.pid, status.since, status.in_flight, status.queued
+FROM hydra._worker_status() AS status;
+COMMENT ON VIEW hydra.webhook_worker_status IS 'Whether events of this database are being sent, and if not, why';
+COMMENT ON COLUMN hydra.webhook_worker_status.state IS
+    'running; starting; off; parked; stopped; not preloaded';
+COMMENT ON COLUMN hydra.webhook_worker_status.detail IS 'What that means, and what to do about it';
+COMMENT ON COLUMN hydra.webhook_worker_status.pid IS 'Process of the dispatcher';
+COMMENT ON COLUMN hydra.webhook_worker_status.since IS 'When the dispatcher started';
+COMMENT ON COLUMN hydra.webhook_worker_status.in_flight IS 'Requests under way';
+COMMENT ON COLUMN hydra.webhook_worker_status.queued IS 'Deliveries that the dispatcher holds in memory';

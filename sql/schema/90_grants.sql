@@ -1,0 +1,32 @@
+-- Nothing to PUBLIC; roles by what they are for; the worker what its statements need.
+COMMENT ON SCHEMA hydra IS 'Hydra Webhooks: signed, retried webhooks from this database';
+REVOKE ALL ON ALL TABLES IN SCHEMA hydra FROM PUBLIC;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA hydra FROM PUBLIC;
+REVOKE ALL ON ALL ROUTINES IN SCHEMA hydra FROM PUBLIC;
+GRANT USAGE ON SCHEMA hydra TO hydra_admin, hydra_member, hydra_analyst, hydra_emitter, hydra_worker;
+
+GRANT SELECT ON hydra.webhook_subscriptions, hydra.webhook_event_types, hydra.webhook_worker_status
+    TO hydra_admin, hydra_member, hydra_analyst;
+GRANT SELECT ON hydra.webhook_pending, hydra.webhook_failed, hydra.webhook_history TO hydra_admin, hydra_analyst;
+-- A view's functions run as its reader.
+GRANT EXECUTE ON FUNCTION hydra._worker_status() TO hydra_admin, hydra_member, hydra_analyst;
+GRANT EXECUTE ON FUNCTION hydra._delivery_id(uuid, bigint, bigint) TO hydra_admin, hydra_analyst;
+
+GRANT EXECUTE ON FUNCTION hydra.webhook_emit(text, jsonb, text), hydra.webhook_emit_row() TO hydra_emitter;
+
+GRANT EXECUTE ON FUNCTION
+    hydra.webhook_create(text, text[], text, text, text, text[], interval, interval[], integer, integer, boolean),
+    hydra.webhook_update(bigint, text, text[], text, text, text, text[], interval, interval[], integer, integer, boolean),
+    hydra.webhook_delete(bigint), hydra.webhook_pause(bigint), hydra.webhook_resume(bigint),
+    hydra.webhook_rotate_secret(bigint, interval), hydra.webhook_send_test(bigint),
+    hydra.webhook_retry(uuid), hydra.webhook_cancel(uuid), hydra.webhook_adopt(boolean),
+    hydra.webhook_register_event_type(text, text, text, text),
+    hydra.webhook_verify(text, text, text, interval)
+    TO hydra_admin;
+
+GRANT SELECT ON hydra.preset, hydra.signing_secret, hydra.identity TO hydra_worker;
+GRANT SELECT, UPDATE (status, disabled_reason, status_since) ON hydra.subscription TO hydra_worker;
+GRANT SELECT, DELETE ON hydra.event TO hydra_worker;
+GRANT SELECT, INSERT, UPDATE, DELETE ON hydra.delivery TO hydra_worker;
+GRANT SELECT, INSERT, UPDATE ON hydra.subscription_health, hydra.delivery_count TO hydra_worker;
+GRANT SELECT, INSERT ON hydra.attempt TO hydra_worker;

@@ -1,0 +1,59 @@
+//! Pure rules, for SQL to use.
+
+use std::time::{Duration, SystemTime};
+
+use pgrx::datum::Interval;
+use pgrx::prelude::*;
+use pgrx::Uuid;
+
+use crate::delivery::DeliveryId;
+use crate::refuse::refuse;
+use crate::sender::address::check_url;
+use crate::settings;
+use crate::signature::{self, SigningSecret};
+
+/// Refuses a URL that no request may go to.
+#[pg_extern]
+fn _check_url(url: &str) {
+    if let Err(error) = check_url(url, &settings::destination_policy()) {
+        refuse(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            error.message,
+            error.detail.as_deref().unwrap_or("No request can go there."),
+            error.hint.unwrap_or("A URL is like https://example.com/webhooks."),
+        );
+    }
+}
+
+/// A new signing secret.
+#[pg_extern]
+fn _new_secret() -> String {
+    SigningSecret::random(&mut rand::rng()).expose().to_owned()
+}
+
+/// The id of the delivery of an event to a subscription.
+#[pg_extern(immutable, strict, parallel_safe)]
+fn _delivery_id(namespace: Uuid, event_id: i64, subscription_id: i64) -> Uuid {
+    Uuid::from_bytes(DeliveryId::derive(*namespace.as_bytes(), event_id, subscription_id).0)
+}
+
+/// Whether a request with this body and `X-Hydra-Signature` header was signed with this secret, and not too long ago.
+#[pg_extern(strict)]
+fn webhook_verify(
+    body: &str,
+    header: &str,
+    secret: &str,
+    tolerance: default!(Interval, "'300 s'"),
+) -> bool {
+    let micros = tolerance.as_micros();
+    let Ok(micros) = u64::try_from(micros) else {
+        refuse(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            "tolerance must not be negative",
+            "It is how far the time of the signature may be from now.",
+            "Leave it out for 300 s.",
+        )
+    };
+    let secret = SigningSecret::from(secret.to_owned());
+    signature::verify(body, header, &secret, Duration::from_micros(micros), SystemTime::now())
+}

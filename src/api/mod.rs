@@ -1,0 +1,6 @@
+//! SQL functions that are not SQL themselves. Those that only read and write our tables are in `sql/functions`.
+
+mod checks;
+mod status;
+mod tell;
+mod test_request;

@@ -1,0 +1,61 @@
+//! Whether events of this database are being sent, and if not, why.
+
+use std::sync::atomic::Ordering;
+
+use pgrx::datum::TimestampWithTimeZone;
+use pgrx::prelude::*;
+
+use crate::slots::{self, Slot, State};
+use crate::store;
+
+#[pg_extern(volatile)]
+#[allow(unsafe_code, clippy::type_complexity)]
+fn _worker_status() -> TableIterator<
+    'static,
+    (
+        name!(state, String),
+        name!(detail, String),
+        name!(pid, Option<i32>),
+        name!(since, Option<TimestampWithTimeZone>),
+        name!(in_flight, i32),
+        name!(queued, i32),
+    ),
+> {
+    // SAFETY: set when the backend connected, and never changed.
+    let database = unsafe { pg_sys::MyDatabaseId };
+    let slot = slots::shared().and_then(|shared| shared.slot_of(database));
+    let (state, detail) = match (slots::shared(), slot) {
+        (None, _) => (
+            "not preloaded",
+            "events are kept, nothing is sent: add hydra_webhooks to shared_preload_libraries and restart",
+        ),
+        (Some(_), None) => ("starting", "the launcher has not come to this database yet"),
+        (Some(_), Some(slot)) => describe(slot.state()),
+    };
+    let running = slot.filter(|slot| slot.pid.load(Ordering::Acquire) != 0);
+    let number = |get: fn(&Slot) -> u32| running.map_or(0, |slot| get(slot) as i32);
+    TableIterator::once((
+        state.to_owned(),
+        detail.to_owned(),
+        running.map(|slot| slot.pid.load(Ordering::Acquire)),
+        running.map(|slot| store::to_timestamp(store::from_micros(slot.since.load(Ordering::Acquire)))),
+        number(|slot| slot.in_flight.load(Ordering::Relaxed)),
+        number(|slot| slot.queued.load(Ordering::Relaxed)),
+    ))
+}
+
+fn describe(state: State) -> (&'static str, &'static str) {
+    match state {
+        State::Starting => ("starting", "the dispatcher is being started"),
+        State::Running => ("running", "events are sent"),
+        State::Off => ("off", "events are kept, nothing is sent: hydra_webhooks.enabled is off"),
+        State::Foreign => (
+            "parked",
+            "this database is a copy of another installation: SELECT hydra.webhook_adopt() makes it one of its own",
+        ),
+        State::Absent => ("stopped", "the extension was dropped or is being created"),
+        State::Ended => ("stopped", "the dispatcher was told to end and will be started again"),
+        State::Failed => ("stopped", "the dispatcher failed and will be started again"),
+        State::Parked => ("parked", "the dispatcher failed several times: see the server log; it is tried again later"),
+    }
+}

@@ -1,0 +1,123 @@
+//! `webhook_send_test`: one signed request, now, with its answer.
+//!
+//! Made by the same sender as every other request, on a thread of this backend; the backend waits on its latch, so the
+//! statement can be cancelled. Nothing is written, so a rollback does not undo it and nothing counts.
+
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::time::{Duration, SystemTime};
+
+use pgrx::Uuid;
+use pgrx::prelude::*;
+
+use crate::delivery::{Attempt, DeliveryId, Endpoint, Gate, Outcome, Request};
+use crate::event::Event;
+use crate::preset::Preset;
+use crate::refuse::refuse;
+use crate::sender::{Bell, Limits, Roots, Sender};
+use crate::signature::{Scheme, SigningSecret};
+use crate::store::{Statement, maybe, value};
+use crate::{emit, process, settings};
+
+/// A subscription has no event or delivery of this type; it is only ever sent from here.
+const EVENT_TYPE: &str = "webhook.test";
+
+#[pg_extern]
+#[search_path(pg_catalog, pg_temp)]
+fn webhook_send_test(
+    id: Option<i64>,
+) -> TableIterator<
+    'static,
+    (
+        name!(status_code, Option<i32>),
+        name!(response_body, Option<String>),
+        name!(response_ms, i32),
+        name!(error, Option<String>),
+    ),
+> {
+    let request = emit::as_owner(|| load(id)).unwrap_or_else(|| {
+        let id = id.map_or("null".to_owned(), |id| id.to_string());
+        refuse(
+            PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
+            format!("subscription {id} does not exist"),
+            "No subscription has this id; it may have been deleted.",
+            "SELECT id, name, url FROM hydra.webhook_subscriptions lists them.",
+        )
+    });
+    let attempt = send(request);
+    let millis = attempt.took.as_millis() as i32;
+    TableIterator::once(match attempt.outcome {
+        Outcome::Answered(answer) => {
+            let status = i32::from(answer.status);
+            let error = (!(200..300).contains(&status)).then(|| format!("the receiver answered with status {status}"));
+            (Some(status), Some(answer.excerpt), millis, error)
+        }
+        Outcome::Failed(failure) => (None, None, millis, Some(failure.message)),
+        Outcome::NotStarted => (None, None, millis, Some("not started".into())),
+    })
+}
+
+fn load(id: Option<i64>) -> Option<Request> {
+    let statement = Statement::new(include_str!("../../sql/queries/load_test_subject.sql"));
+    Spi::connect(|client| {
+        let row = statement.read(client, &[id.into()]).next()?;
+        let schemes: Vec<String> = value(&row, 2);
+        let secrets: Vec<String> = value(&row, 6);
+        let endpoint = Endpoint {
+            subscription: id?,
+            url: value(&row, 1),
+            schemes: schemes.iter().filter_map(|name| Scheme::parse(name)).collect(),
+            timeout: Duration::from_millis(value::<i64>(&row, 3) as u64),
+            secrets: secrets.into_iter().map(SigningSecret::from).collect(),
+            gate: Gate::default(),
+        };
+        let body = Preset::parse(&value::<String>(&row, 4))?.body(&test_event(maybe(&row, 5), value(&row, 7)));
+        Some(Request {
+            delivery: DeliveryId(*Uuid::from_bytes(rand::random()).as_bytes()),
+            endpoint: Arc::new(endpoint),
+            event_type: EVENT_TYPE.into(),
+            body: body.into(),
+        })
+    })
+}
+
+fn test_event(tenant_id: Option<String>, timestamp: String) -> Event {
+    Event {
+        xid: 0,
+        id: 0,
+        event_type: EVENT_TYPE.into(),
+        entity_type: "webhook".into(),
+        entity_id: None,
+        tenant_id,
+        entity: Some(r#"{"message": "This is a test."}"#.into()),
+        entity_error: None,
+        emitted_at: SystemTime::now(),
+        timestamp,
+        targets: Vec::new(),
+    }
+}
+
+fn send(request: Request) -> Attempt {
+    let ca_file = settings::ca_file();
+    let roots = Roots::load(ca_file.as_deref()).unwrap_or_else(|error| {
+        refuse(
+            PgSqlErrorCode::ERRCODE_CONFIG_FILE_ERROR,
+            "hydra_webhooks.ca_file cannot be used",
+            &error.to_string(),
+            "Name a readable file of certificates in PEM form, or none.",
+        )
+    });
+    let bell = Arc::new(Bell::new().expect("a file descriptor for the bell"));
+    let (send, outcomes) = channel();
+    let policy = Arc::new(settings::destination_policy());
+    let sender = Sender::start(Limits { max_threads: 1 }, policy, roots, send, Arc::clone(&bell));
+    sender.hand_over([request]);
+    loop {
+        // An error of a cancelled statement drops the sender, which cuts the request off.
+        process::wait_as_backend(bell.fd(), Duration::from_secs(1));
+        bell.silence();
+        if let Ok(attempt) = outcomes.try_recv() {
+            return attempt;
+        }
+    }
+}

@@ -1,0 +1,428 @@
+//! The pure heart of the dispatcher: what to send next, and what to write about what was sent.
+//!
+//! *One event, one home.* An event starts in `hydra.event`. While all goes well its deliveries exist in memory alone,
+//! and when the last of them succeeded the event's row is deleted. As soon as one of them fails, has to wait, or is
+//! unfinished after [`STRAGGLER`], the event *moves*: every delivery without a success gets a row in
+//! `hydra.delivery`, and the event's row goes in the same transaction. Whether a delivery's home is its event or a row
+//! of its own is thus the question whether its event is still in `open`.
+//!
+//! Nothing here knows Postgres, a clock or chance: rows come in as [`Event`] and [`Work`], outcomes as [`Attempt`];
+//! requests go out through [`Dispatch::hand_out`], and decisions are left in [`Dispatch::writes`].
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::delivery::{Answer, Attempt, DeliveryId, ErrorClass, Failure, Outcome, Request};
+use crate::event::Event;
+use crate::lanes::Lanes;
+use crate::preset::Preset;
+use crate::retry;
+use crate::subscription::{DisabledReason, Subscription};
+use crate::tally::Tally;
+use crate::work::Work;
+use crate::writes::{AttemptRecord, RowState, RowWrite, Writes};
+
+/// How long an event may be unfinished before it moves: what bounds the deliveries that a crash repeats.
+pub const STRAGGLER: Duration = Duration::from_secs(2);
+
+/// Deliveries in memory above which no more are read; the tables are the buffer.
+const QUEUED_ENOUGH: usize = 4000;
+
+/// An event whose home is its row in `hydra.event`.
+#[derive(Debug)]
+struct OpenEvent {
+    xid: u64,
+    /// Deliveries without a success.
+    remaining: Vec<Arc<Work>>,
+}
+
+#[derive(Debug)]
+pub struct Dispatch {
+    /// What delivery ids are derived from.
+    namespace: [u8; 16],
+    lanes: Lanes,
+    open: HashMap<i64, OpenEvent>,
+    /// Events by age, finished ones included.
+    ages: VecDeque<(Instant, i64)>,
+    under_way: HashMap<DeliveryId, Arc<Work>>,
+    pub writes: Writes,
+    pub tally: Tally,
+}
+
+impl Dispatch {
+    pub fn new(namespace: [u8; 16]) -> Self {
+        Self {
+            namespace,
+            lanes: Lanes::default(),
+            open: HashMap::new(),
+            ages: VecDeque::new(),
+            under_way: HashMap::new(),
+            writes: Writes::default(),
+            tally: Tally::default(),
+        }
+    }
+
+    /// Who we are has changed hands: deliveries of new events get other ids.
+    pub fn set_namespace(&mut self, namespace: [u8; 16]) {
+        self.namespace = namespace;
+    }
+
+    pub fn queued(&self) -> usize {
+        self.lanes.queued()
+    }
+
+    pub fn in_flight(&self) -> usize {
+        self.lanes.in_flight()
+    }
+
+    pub fn has_room(&self) -> bool {
+        self.lanes.queued() < QUEUED_ENOUGH
+    }
+
+    pub fn subscription_ids(&self) -> Vec<i64> {
+        self.lanes.ids()
+    }
+
+    /// Takes over the subscriptions as they are now.
+    pub fn set_subscriptions(&mut self, subscriptions: Vec<Subscription>) {
+        let mut gone = self.lanes.ids();
+        gone.retain(|id| subscriptions.iter().all(|known| known.id != *id));
+        for id in gone {
+            self.drop_lane(id);
+        }
+        for subscription in subscriptions {
+            self.set_subscription(subscription);
+        }
+    }
+
+    fn drop_lane(&mut self, id: i64) {
+        if let Some(lane) = self.lanes.get(id) {
+            lane.subscription.endpoint.gate.close();
+        }
+        for work in self.lanes.remove(id) {
+            self.finish(&work);
+        }
+    }
+
+    fn set_subscription(&mut self, subscription: Subscription) {
+        let id = subscription.id;
+        let active = subscription.active;
+        match self.lanes.get_mut(id) {
+            None => self.lanes.insert(subscription),
+            Some(lane) => {
+                if lane.subscription.status_since != subscription.status_since {
+                    lane.consecutive_failures = subscription.consecutive_failures;
+                }
+                let was = std::mem::replace(&mut lane.subscription, subscription);
+                if !active {
+                    was.endpoint.gate.close();
+                }
+            }
+        }
+        if !active {
+            self.release_queue(id);
+        }
+        self.lanes.give_turn(id);
+    }
+
+    /// Gives back to the table what was queued for a subscription that is no longer active.
+    fn release_queue(&mut self, id: i64) {
+        for work in self.lanes.take_queue(id) {
+            self.move_event(work.event);
+            self.writes.update(&work, RowState::Released);
+        }
+    }
+
+    /// Takes in an event that was read from `hydra.event`.
+    pub fn accept_event(&mut self, event: &Event, now: Instant) {
+        let mut bodies: Vec<(Preset, Arc<str>)> = Vec::new();
+        let mut remaining = Vec::with_capacity(event.targets.len());
+        for &id in &event.targets {
+            // A subscription that was deleted since gets nothing.
+            if let Some(lane) = self.lanes.get(id) {
+                let body = body_for(lane.subscription.preset, event, &mut bodies);
+                remaining.push(Arc::new(first_work(self.namespace, id, event, body)));
+            }
+        }
+        if remaining.is_empty() {
+            self.writes.finished_events.push((event.xid, event.id));
+            return;
+        }
+        let open = OpenEvent { xid: event.xid, remaining: remaining.clone() };
+        self.open.insert(event.id, open);
+        self.ages.push_back((now, event.id));
+        for work in remaining {
+            self.enqueue_or_release(work);
+        }
+    }
+
+    fn enqueue_or_release(&mut self, work: Arc<Work>) {
+        let Some(lane) = self.lanes.get_mut(work.subscription) else { return };
+        if lane.is_full() {
+            lane.overflowing |= lane.subscription.active;
+            self.move_event(work.event);
+            self.writes.update(&work, RowState::Released);
+        } else {
+            self.lanes.push(work);
+        }
+    }
+
+    /// Takes in a delivery that was claimed from `hydra.delivery`.
+    pub fn accept_claimed(&mut self, work: Work, now: SystemTime) {
+        let Some(lane) = self.lanes.get(work.subscription) else {
+            self.writes.delete(&work);
+            return;
+        };
+        if !lane.subscription.active {
+            self.writes.update(&work, RowState::Released);
+        } else if is_expired(&lane.subscription, &work, now) {
+            self.expire(Arc::new(work), now);
+        } else {
+            self.lanes.push(Arc::new(work));
+        }
+    }
+
+    fn expire(&mut self, work: Arc<Work>, now: SystemTime) {
+        self.writes.update(&work, RowState::Failed { attempts: work.attempts });
+        self.writes.attempts.push(AttemptRecord {
+            attempt: work.attempts + 1,
+            status: None,
+            error: Some((ErrorClass::Expired, "unfinished at twice the sum of its schedule".into())),
+            excerpt: None,
+            response_ms: None,
+            at: now,
+            next_at: None,
+            work,
+        });
+    }
+
+    /// The next requests to make, `room` at most.
+    pub fn hand_out(&mut self, room: usize) -> Vec<Request> {
+        let mut requests = Vec::new();
+        while requests.len() < room
+            && let Some(work) = self.lanes.take()
+        {
+            let lane = self.lanes.get(work.subscription).expect("a lane whose turn it was exists");
+            requests.push(Request {
+                delivery: work.delivery,
+                endpoint: Arc::clone(&lane.subscription.endpoint),
+                event_type: Arc::clone(&work.event_type),
+                body: Arc::clone(&work.body),
+            });
+            self.under_way.insert(work.delivery, work);
+        }
+        requests
+    }
+
+    /// Takes in what became of a request. `jitter` is a random number from -1 to 1.
+    pub fn settle(&mut self, attempt: Attempt, now: SystemTime, jitter: f64) {
+        let Some(work) = self.under_way.remove(&attempt.delivery) else { return };
+        match &attempt.outcome {
+            Outcome::NotStarted => {
+                self.move_event(work.event);
+                self.writes.update(&work, RowState::Released);
+            }
+            outcome if outcome.is_success() => self.settle_success(&work, &attempt, now),
+            _ => self.settle_failure(&work, &attempt, now, jitter),
+        }
+        self.lanes.land(attempt.subscription);
+    }
+
+    fn settle_success(&mut self, work: &Arc<Work>, attempt: &Attempt, now: SystemTime) {
+        self.tally.delivered(work.subscription, now);
+        let lane = self.lanes.get_mut(work.subscription);
+        if work.attempts > 0 || lane.as_ref().is_some_and(|lane| lane.subscription.log_successes) {
+            self.writes.attempts.push(record(work, attempt, None));
+        }
+        if let Some(lane) = lane
+            && lane.consecutive_failures > 0
+        {
+            lane.consecutive_failures = 0;
+            self.writes.failures.insert(work.subscription, 0);
+        }
+        self.finish(work);
+    }
+
+    fn settle_failure(&mut self, work: &Arc<Work>, attempt: &Attempt, now: SystemTime, jitter: f64) {
+        self.tally.failed(work.subscription, now);
+        let Some(lane) = self.lanes.get_mut(work.subscription) else {
+            self.writes.attempts.push(record(work, attempt, None));
+            self.finish(work);
+            return;
+        };
+        lane.consecutive_failures += 1;
+        let failures = lane.consecutive_failures;
+        let attempts = work.attempts + 1;
+        let in_schedule = (attempts - work.earlier_attempts) as usize;
+        let schedule = &lane.subscription.schedule;
+        let due_at = retry::delay(schedule, in_schedule, retry_after(&attempt.outcome), jitter).map(|delay| now + delay);
+        let disable = reason_to_disable(&attempt.outcome, failures, lane.subscription.disable_after);
+
+        self.move_event(work.event);
+        self.writes.failures.insert(work.subscription, failures);
+        self.writes.attempts.push(record(work, attempt, due_at));
+        let state = match due_at {
+            Some(due_at) => {
+                let scheduled_at = work.scheduled_at.unwrap_or(attempt.at);
+                RowState::Due { attempts, scheduled_at, due_at }
+            }
+            None => RowState::Failed { attempts },
+        };
+        self.writes.update(work, state);
+        if let Some(reason) = disable {
+            self.disable(work.subscription, reason);
+        }
+    }
+
+    fn disable(&mut self, id: i64, reason: DisabledReason) {
+        if let Some(lane) = self.lanes.get_mut(id)
+            && lane.subscription.active
+        {
+            lane.subscription.active = false;
+            lane.subscription.endpoint.gate.close();
+            self.writes.disabled.push((id, reason));
+            self.release_queue(id);
+        }
+    }
+
+    /// A delivery is done: its row goes, or the event's row when it was the last.
+    fn finish(&mut self, work: &Work) {
+        let Some(open) = self.open.get_mut(&work.event) else {
+            self.writes.delete(work);
+            return;
+        };
+        open.remaining.retain(|other| other.delivery != work.delivery);
+        if open.remaining.is_empty() {
+            self.writes.finished_events.push((open.xid, work.event));
+            self.open.remove(&work.event);
+        }
+    }
+
+    /// Gives each delivery of an event without a success a row of its own, if they have none yet.
+    fn move_event(&mut self, event: i64) {
+        if let Some(open) = self.open.remove(&event) {
+            self.writes.finished_events.push((open.xid, event));
+            for work in open.remaining {
+                self.writes.insert(work);
+            }
+        }
+    }
+
+    /// Moves events that are unfinished for too long.
+    pub fn move_stragglers(&mut self, now: Instant) {
+        while let Some((since, event)) = self.ages.front().copied() {
+            let finished = !self.open.contains_key(&event);
+            if !finished && now.duration_since(since) < STRAGGLER {
+                break;
+            }
+            self.ages.pop_front();
+            self.move_event(event);
+        }
+    }
+
+    /// When the oldest open event is due to move.
+    pub fn next_straggler(&self) -> Option<Instant> {
+        self.ages.front().map(|(since, _)| *since + STRAGGLER)
+    }
+
+    /// The decisions so far have been written.
+    pub fn written(&mut self, now: SystemTime) {
+        let writes = std::mem::take(&mut self.writes);
+        for (_, write) in writes.rows {
+            match write {
+                RowWrite::Insert(work, RowState::Released) => self.lanes.add_due(work.subscription, now),
+                RowWrite::Update(id, RowState::Released) => self.lanes.add_due(id, now),
+                RowWrite::Insert(work, RowState::Due { due_at, .. }) => self.lanes.add_due(work.subscription, due_at),
+                RowWrite::Update(id, RowState::Due { due_at, .. }) => self.lanes.add_due(id, due_at),
+                _ => {}
+            }
+        }
+    }
+
+    /// Which subscriptions have deliveries due in the table and room for them: id and how many.
+    pub fn to_claim(&self, now: SystemTime) -> Vec<(i64, i32)> {
+        self.lanes.to_claim(now)
+    }
+
+    pub fn next_due_after(&self, now: SystemTime) -> Option<SystemTime> {
+        self.lanes.next_due_after(now)
+    }
+
+    /// Says when the earliest row of a subscription in the table is due.
+    pub fn set_next_due(&mut self, id: i64, due: Option<SystemTime>, now: SystemTime) {
+        self.lanes.set_next_due(id, due);
+        if let Some(lane) = self.lanes.get_mut(id)
+            && due.is_none_or(|due| due > now)
+        {
+            lane.overflowing = false;
+        }
+    }
+}
+
+fn body_for(preset: Preset, event: &Event, bodies: &mut Vec<(Preset, Arc<str>)>) -> Arc<str> {
+    if let Some((_, body)) = bodies.iter().find(|(known, _)| *known == preset) {
+        return Arc::clone(body);
+    }
+    let body: Arc<str> = preset.body(event).into();
+    bodies.push((preset, Arc::clone(&body)));
+    body
+}
+
+fn first_work(namespace: [u8; 16], subscription: i64, event: &Event, body: Arc<str>) -> Work {
+    Work {
+        delivery: DeliveryId::derive(namespace, event.id, subscription),
+        subscription,
+        event: event.id,
+        event_type: Arc::clone(&event.event_type),
+        tenant_id: event.tenant_id.clone(),
+        emitted_at: event.emitted_at,
+        body,
+        attempts: 0,
+        earlier_attempts: 0,
+        scheduled_at: None,
+    }
+}
+
+/// The time that a subscription was not active does not count.
+fn is_expired(subscription: &Subscription, work: &Work, now: SystemTime) -> bool {
+    work.scheduled_at
+        .is_some_and(|began| retry::is_expired(&subscription.schedule, began.max(subscription.status_since), now))
+}
+
+fn retry_after(outcome: &Outcome) -> Option<Duration> {
+    match outcome {
+        Outcome::Answered(Answer { status: 429 | 503, retry_after, .. }) => *retry_after,
+        _ => None,
+    }
+}
+
+fn reason_to_disable(outcome: &Outcome, failures: u32, disable_after: Option<u32>) -> Option<DisabledReason> {
+    match outcome {
+        Outcome::Answered(Answer { status: 410, .. }) => Some(DisabledReason::Gone),
+        _ if disable_after.is_some_and(|limit| failures >= limit) => Some(DisabledReason::Failures),
+        _ => None,
+    }
+}
+
+fn record(work: &Arc<Work>, attempt: &Attempt, next_at: Option<SystemTime>) -> AttemptRecord {
+    let (status, error, excerpt) = match &attempt.outcome {
+        Outcome::Answered(answer) if attempt.outcome.is_success() => (Some(answer.status), None, Some(&answer.excerpt)),
+        Outcome::Answered(answer) => {
+            let message = format!("the receiver answered with status {}", answer.status);
+            (Some(answer.status), Some((ErrorClass::Status, message)), Some(&answer.excerpt))
+        }
+        Outcome::Failed(Failure { class, message }) => (None, Some((*class, message.clone())), None),
+        Outcome::NotStarted => (None, None, None),
+    };
+    AttemptRecord {
+        work: Arc::clone(work),
+        attempt: work.attempts + 1,
+        status,
+        error,
+        excerpt: excerpt.cloned(),
+        response_ms: Some(attempt.took.as_millis().try_into().unwrap_or(i32::MAX)),
+        at: attempt.at,
+        next_at,
+    }
+}

@@ -1,0 +1,427 @@
+//! The dispatcher: the one thread that touches Postgres for all deliveries of a database.
+//!
+//! It turns in a loop: take outcomes, write what they mean, read new events and claim due deliveries, hand out
+//! requests, wait. It waits for its latch (a commit, a signal), the senders' bell (an outcome) or the time of
+//! something due, and nowhere else. What it decides is decided by [`Dispatch`]; what it reads and writes is in
+//! [`Store`]. An error aborts a transaction and nothing more: what was to be written is kept and tried again.
+
+mod reader;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use pgrx::prelude::*;
+
+use crate::delivery::Attempt;
+use crate::dispatch::Dispatch;
+use crate::sender::{Bell, Limits, Roots, Sender};
+use crate::slots::{Slot, State, shared};
+use crate::store::Store;
+use crate::{descriptors, process, settings};
+use reader::Reader;
+
+/// At most this long after a lost wake, the dispatcher looks by itself. Also bounds how late it learns of a pause.
+const POLL: Duration = Duration::from_millis(500);
+
+/// Outcomes are written when there are so many, or when the oldest has waited for so long.
+const BATCH: usize = 1000;
+const BATCH_WAIT: Duration = Duration::from_millis(10);
+
+/// Counts are written this often.
+const COUNTS_EVERY: Duration = Duration::from_secs(60);
+
+/// After an error nothing is read or written for this long.
+const BACK_OFF: Duration = Duration::from_secs(1);
+
+/// How long requests under way may take to finish when the dispatcher ends.
+const LAST_REQUESTS: Duration = Duration::from_millis(1500);
+
+/// Set when a subscription, secret or event type changed, or the extension was dropped.
+static STALE: AtomicBool = AtomicBool::new(true);
+static SUBSCRIPTIONS: OnceLock<pg_sys::Oid> = OnceLock::new();
+
+#[pg_guard]
+#[unsafe(no_mangle)]
+#[allow(unsafe_code)]
+pub extern "C-unwind" fn hydra_webhooks_dispatcher_main(arg: pg_sys::Datum) {
+    process::attach_signals();
+    let slot = &shared().expect("only the launcher starts dispatchers").slots[arg.value()];
+    connect();
+    // SAFETY: the callback is guarded; the argument is the slot's number again.
+    unsafe { pg_sys::before_shmem_exit(Some(on_exit), arg) };
+    slot.enter(std::process::id() as i32, now_micros());
+    match extension() {
+        Some(extension) => Dispatcher::new(slot, extension).run(),
+        None => slot.set_state(State::Absent),
+    }
+    // SAFETY: the regular way for a worker to end.
+    unsafe { pg_sys::proc_exit(0) }
+}
+
+/// Connects to the database and as the role that the launcher chose, with settings of our own.
+fn connect() {
+    let extra = pgrx::bgworkers::BackgroundWorker::get_extra();
+    let mut oids = extra.split(' ').map(|oid| pg_sys::Oid::from(oid.parse::<u32>().unwrap_or(0)));
+    pgrx::bgworkers::BackgroundWorker::connect_worker_to_spi_by_oid(oids.next(), oids.next());
+    process::pin(c"default_transaction_isolation", c"read committed");
+    process::pin(c"default_transaction_read_only", c"off");
+    process::pin(c"search_path", c"pg_catalog, pg_temp");
+    process::pin(c"session_replication_role", c"origin");
+    process::pin(c"lock_timeout", c"1s");
+    process::pin(c"jit", c"off");
+    // Plans are kept; none of them should ever read a whole table.
+    process::pin(c"enable_seqscan", c"off");
+    process::pin(c"enable_hashjoin", c"off");
+    process::pin(c"enable_mergejoin", c"off");
+    process::pin(c"plan_cache_mode", c"force_generic_plan");
+    // What is finished is written lazily: a crash repeats a batch and loses nothing. Claims wait for the disk.
+    process::pin(c"synchronous_commit", c"off");
+}
+
+#[pg_guard]
+#[allow(unsafe_code)]
+unsafe extern "C-unwind" fn on_exit(_code: i32, arg: pg_sys::Datum) {
+    let Some(slot) = shared().map(|shared| &shared.slots[arg.value()]) else { return };
+    slot.leave();
+    if slot.state() != State::Absent {
+        slot.set_state(if process::was_told_to_stop() { State::Ended } else { State::Failed });
+    }
+}
+
+#[pg_guard]
+#[allow(unsafe_code)]
+unsafe extern "C-unwind" fn on_relation_change(_arg: pg_sys::Datum, relation: pg_sys::Oid) {
+    if relation == pg_sys::InvalidOid || SUBSCRIPTIONS.get() == Some(&relation) {
+        STALE.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The extension in this database, or that there is none.
+fn extension() -> Option<pg_sys::Oid> {
+    process::transaction(current_extension).ok().flatten()
+}
+
+#[allow(unsafe_code)]
+fn current_extension() -> Option<pg_sys::Oid> {
+    // SAFETY: looks a name up in a catalog, in a transaction.
+    let oid = unsafe { pg_sys::get_extension_oid(c"hydra_webhooks".as_ptr(), true) };
+    Some(oid).filter(|oid| *oid != pg_sys::InvalidOid)
+}
+
+struct Dispatcher {
+    slot: &'static Slot,
+    extension: pg_sys::Oid,
+    /// Tells claims of this run from those of others.
+    run: i64,
+    store: Store,
+    reader: Reader,
+    dispatch: Dispatch,
+    sender: Sender,
+    threads: usize,
+    outcomes: Receiver<Attempt>,
+    bell: Arc<Bell>,
+    /// Whether this database is ours to send for.
+    at_home: bool,
+    next_poll: Instant,
+    next_counts: Instant,
+    /// Since when there is something to write.
+    unwritten_since: Option<Instant>,
+    not_before: Instant,
+    /// When secrets have to be read again because an overlap ends.
+    secrets_stale_at: Option<SystemTime>,
+}
+
+impl Dispatcher {
+    #[allow(unsafe_code)]
+    fn new(slot: &'static Slot, extension: pg_sys::Oid) -> Self {
+        let threads = descriptors::threads_for(settings::sender_threads());
+        let bell = Arc::new(Bell::new().expect("a file descriptor for the bell"));
+        let (send, outcomes) = channel();
+        let policy = Arc::new(settings::destination_policy());
+        let sender = Sender::start(Limits { max_threads: threads }, policy, load_roots(), send, Arc::clone(&bell));
+        // SAFETY: the callback is guarded, and stays loaded for as long as the process lives.
+        unsafe { pg_sys::CacheRegisterRelcacheCallback(Some(on_relation_change), pg_sys::Datum::null()) };
+        let now = Instant::now();
+        Self {
+            slot,
+            extension,
+            run: rand::random(),
+            store: Store::default(),
+            reader: Reader::new(),
+            dispatch: Dispatch::new([0; 16]),
+            sender,
+            threads,
+            outcomes,
+            bell,
+            at_home: false,
+            next_poll: now,
+            next_counts: now + COUNTS_EVERY,
+            unwritten_since: None,
+            not_before: now,
+            secrets_stale_at: None,
+        }
+    }
+
+    fn run(mut self) {
+        self.take_over();
+        while !process::stop_requested() && self.slot.state() != State::Absent {
+            if process::reload_requested() {
+                self.apply_settings();
+            }
+            self.take_outcomes();
+            if Instant::now() >= self.not_before
+                && let Err(error) = self.turn()
+            {
+                warning!("hydra_webhooks dispatcher: {error}");
+                self.not_before = Instant::now() + BACK_OFF;
+            }
+            self.slot.in_flight.store(self.dispatch.in_flight() as u32, Ordering::Relaxed);
+            self.slot.queued.store(self.dispatch.queued() as u32, Ordering::Relaxed);
+            process::wait(Some(self.bell.fd()), self.time_to_wait());
+        }
+        if self.slot.state() != State::Absent {
+            self.end();
+        }
+    }
+
+    /// Makes the queue ours: claims of dispatchers before this one are void.
+    fn take_over(&mut self) {
+        while !process::stop_requested() {
+            let taken = process::transaction(|| {
+                let relation = Spi::get_one("SELECT 'hydra.subscription'::pg_catalog.regclass::pg_catalog.oid");
+                self.store.clean_up();
+                relation.expect("SPI reads").expect("a table of the extension")
+            });
+            match taken {
+                Ok(relation) => {
+                    SUBSCRIPTIONS.get_or_init(|| relation);
+                    return;
+                }
+                Err(error) => warning!("hydra_webhooks dispatcher: {error}"),
+            }
+            process::wait(None, BACK_OFF);
+        }
+    }
+
+    fn take_outcomes(&mut self) {
+        self.bell.silence();
+        let now = SystemTime::now();
+        while let Ok(attempt) = self.outcomes.try_recv() {
+            self.dispatch.settle(attempt, now, rand::random_range(-1.0..=1.0));
+        }
+        self.dispatch.move_stragglers(Instant::now());
+        if self.unwritten_since.is_none() && !self.dispatch.writes.is_empty() {
+            self.unwritten_since = Some(Instant::now());
+        }
+    }
+
+    /// One turn, as far as it concerns the database. An error leaves all that it did not get to for the next one.
+    fn turn(&mut self) -> Result<(), String> {
+        // In this order: a wake that comes after the flag was taken is seen by the next turn.
+        let woken = self.slot.take_wake();
+        let polled = Instant::now() >= self.next_poll;
+        if polled {
+            self.next_poll = Instant::now() + POLL;
+        }
+        if woken || polled {
+            self.look_for_changes()?;
+        }
+        if self.writing_is_due() {
+            self.write()?;
+        }
+        if self.slot.state() != State::Running {
+            return Ok(());
+        }
+        self.claim()?;
+        if woken || polled || self.reader.has_more() {
+            self.read()?;
+        }
+        self.hand_out();
+        if self.writing_is_due() {
+            self.write()?;
+        }
+        Ok(())
+    }
+
+    fn look_for_changes(&mut self) -> Result<(), String> {
+        // The start of a transaction is where changes are told.
+        process::transaction(|| ())?;
+        if self.secrets_stale_at.is_some_and(|at| at <= SystemTime::now()) {
+            STALE.store(true, Ordering::Relaxed);
+        }
+        if STALE.swap(false, Ordering::Relaxed)
+            && let Err(error) = self.load()
+        {
+            STALE.store(true, Ordering::Relaxed);
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// Reads again who we are and whom we send to.
+    fn load(&mut self) -> Result<(), String> {
+        if extension() != Some(self.extension) {
+            self.slot.set_state(State::Absent);
+            return Ok(());
+        }
+        // What we decided about a subscription comes before what we read about it.
+        self.write()?;
+        let (namespace, subscriptions) = process::transaction(|| {
+            self.store.delete_orphans();
+            (self.store.identity(), self.store.subscriptions(settings::max_in_flight()))
+        })?;
+        if let Some(namespace) = namespace {
+            self.dispatch.set_namespace(namespace);
+        }
+        self.at_home = namespace.is_some();
+        self.slot.set_state(self.state());
+        self.secrets_stale_at = subscriptions.stale_at;
+        self.dispatch.set_subscriptions(subscriptions.list);
+        let ids = self.dispatch.subscription_ids();
+        self.look_for_due(&ids)
+    }
+
+    fn state(&self) -> State {
+        match (self.at_home, settings::enabled()) {
+            (false, _) => State::Foreign,
+            (true, false) => State::Off,
+            (true, true) => State::Running,
+        }
+    }
+
+    fn writing_is_due(&self) -> bool {
+        let waited = self.unwritten_since.is_some_and(|since| since.elapsed() >= BATCH_WAIT);
+        waited || self.dispatch.writes.len() >= BATCH || Instant::now() >= self.next_counts
+    }
+
+    fn write(&mut self) -> Result<(), String> {
+        if !self.dispatch.writes.is_empty() {
+            process::transaction(|| self.store.apply(&self.dispatch.writes, self.run))?;
+            self.dispatch.written(SystemTime::now());
+        }
+        self.unwritten_since = None;
+        if Instant::now() >= self.next_counts {
+            self.write_counts()?;
+        }
+        Ok(())
+    }
+
+    fn write_counts(&mut self) -> Result<(), String> {
+        if !self.dispatch.tally.is_empty() {
+            process::transaction(|| self.store.add_counts(&self.dispatch.tally))?;
+            self.dispatch.tally.written();
+        }
+        self.next_counts = Instant::now() + COUNTS_EVERY;
+        Ok(())
+    }
+
+    fn read(&mut self) -> Result<(), String> {
+        while self.dispatch.has_room() {
+            let events = self.reader.read(&self.store)?;
+            let now = Instant::now();
+            for event in &events {
+                self.dispatch.accept_event(event, now);
+            }
+            if !self.reader.has_more() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Claims what is due in the retry queue.
+    fn claim(&mut self) -> Result<(), String> {
+        let room = match self.dispatch.has_room() {
+            true => self.dispatch.to_claim(SystemTime::now()),
+            false => Vec::new(),
+        };
+        if room.is_empty() {
+            return Ok(());
+        }
+        // What is decided about these subscriptions must be in the table before we say that nothing waits there.
+        self.write()?;
+        let claimed = process::transaction(|| {
+            // No request before its claim is durable.
+            process::pin_local(c"synchronous_commit", c"local");
+            self.store.claim(&room, self.run)
+        })?;
+        for work in claimed {
+            self.dispatch.accept_claimed(work, SystemTime::now());
+        }
+        let ids: Vec<i64> = room.iter().map(|(id, _)| *id).collect();
+        self.look_for_due(&ids)
+    }
+
+    fn look_for_due(&mut self, ids: &[i64]) -> Result<(), String> {
+        let due = process::transaction(|| self.store.next_due(ids))?;
+        let now = SystemTime::now();
+        for (id, at) in due {
+            self.dispatch.set_next_due(id, at, now);
+        }
+        Ok(())
+    }
+
+    fn hand_out(&mut self) {
+        let requests = self.dispatch.hand_out(self.threads.saturating_sub(self.dispatch.in_flight()));
+        if !requests.is_empty() {
+            self.sender.hand_over(requests);
+        }
+    }
+
+    fn time_to_wait(&self) -> Duration {
+        let now = Instant::now();
+        if self.reader.has_more() && self.dispatch.has_room() && now >= self.not_before {
+            return Duration::ZERO;
+        }
+        let wall = SystemTime::now();
+        let due = self.dispatch.next_due_after(wall).and_then(|at| at.duration_since(wall).ok());
+        let moments = [
+            Some(self.next_poll),
+            self.unwritten_since.map(|since| since + BATCH_WAIT),
+            self.dispatch.next_straggler(),
+            due.map(|wait| now + wait),
+        ];
+        let next = moments.into_iter().flatten().min().unwrap_or(now).max(self.not_before);
+        // Rounded up: the latch counts in milliseconds, and waking a moment early would be waking in vain.
+        next.saturating_duration_since(now) + Duration::from_millis(1)
+    }
+
+    fn apply_settings(&mut self) {
+        self.sender.set_policy(Arc::new(settings::destination_policy()));
+        self.sender.set_roots(load_roots());
+        STALE.store(true, Ordering::Relaxed);
+        self.next_poll = Instant::now();
+    }
+
+    /// Lets requests under way finish for a moment and writes what they came to. What is left is sent again.
+    fn end(self) {
+        let Self { sender, outcomes, mut dispatch, store, run, .. } = self;
+        sender.stop(LAST_REQUESTS);
+        let now = SystemTime::now();
+        for attempt in outcomes.try_iter() {
+            dispatch.settle(attempt, now, rand::random_range(-1.0..=1.0));
+        }
+        let written = process::transaction(|| {
+            store.apply(&dispatch.writes, run);
+            store.add_counts(&dispatch.tally);
+        });
+        if let Err(error) = written {
+            warning!("hydra_webhooks dispatcher: {error}");
+        }
+    }
+}
+
+/// Certificates to trust; without a readable `ca_file`, those of the system.
+fn load_roots() -> Roots {
+    let ca_file = settings::ca_file();
+    Roots::load(ca_file.as_deref()).unwrap_or_else(|error| {
+        warning!("hydra_webhooks.ca_file: {error}");
+        Roots::load(None).expect("certificates of the system, or none")
+    })
+}
+
+fn now_micros() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as i64
+}

@@ -1,0 +1,81 @@
+//! Finds each new event exactly once, whatever the order in which transactions commit.
+//!
+//! Ids and clocks run ahead of commits, so "everything after the last one" loses events. What is new is instead the
+//! difference of two snapshots: events of transactions that the newer one sees and the older one did not. They began
+//! after the older snapshot, or were in progress in it; both are ranges of the primary key, so dead rows of events
+//! long finished are never stepped over. The difference is read in pages; when a page comes short, the newer snapshot
+//! becomes the older one. A new dispatcher starts from a snapshot that saw nothing.
+
+use pgrx::prelude::*;
+
+use crate::event::Event;
+use crate::process;
+use crate::store::{Page, Snapshot, Store, Xid8};
+
+const PAGE_ROWS: i64 = 1000;
+
+/// How far back a transaction may lie and its commit still not be on disk: unflushed commits are less than a second
+/// old. Of much older ones Postgres has forgotten where they are in the log.
+const RECENT: u64 = 1_000_000;
+
+pub struct Reader {
+    /// What this snapshot sees has been read.
+    done: Snapshot,
+    /// What this one sees is being read, up to the cursor.
+    target: Option<Snapshot>,
+    cursor: (Xid8, i64),
+}
+
+impl Reader {
+    pub fn new() -> Self {
+        Self { done: Snapshot::empty(), target: None, cursor: Default::default() }
+    }
+
+    /// Whether the last page was full, so that there is more to read without a wake.
+    pub fn has_more(&self) -> bool {
+        self.target.is_some()
+    }
+
+    /// The next events, of transactions whose commit is on disk.
+    pub fn read(&mut self, store: &Store) -> Result<Vec<Event>, String> {
+        let (events, target) = process::transaction(|| {
+            let target = self.target.clone().unwrap_or_else(|| store.snapshot());
+            let page = Page { done: &self.done, target: &target, cursor: self.cursor, rows: PAGE_ROWS };
+            let events = if target == self.done { Vec::new() } else { store.events(&page) };
+            make_durable(&events, target.xmax);
+            (events, target)
+        })?;
+        match events.last() {
+            Some(last) if events.len() == PAGE_ROWS as usize => {
+                self.cursor = (Xid8(last.xid), last.id);
+                self.target = Some(target);
+            }
+            _ => {
+                self.cursor = Default::default();
+                self.done = target;
+                self.target = None;
+            }
+        }
+        Ok(events)
+    }
+}
+
+/// A commit is visible before it is on disk where the application runs with `synchronous_commit = off`: a request for
+/// it would be one for a transaction that a crash undoes.
+#[allow(unsafe_code)]
+fn make_durable(events: &[Event], xmax: Xid8) {
+    let recent = events.iter().map(|event| event.xid).filter(|xid| xid + RECENT > xmax.0);
+    let mut last = 0;
+    let mut end = 0;
+    for xid in recent {
+        if xid != last {
+            last = xid;
+            // SAFETY: a normal transaction id, too young to be forgotten.
+            end = end.max(unsafe { pg_sys::TransactionIdGetCommitLSN((xid as u32).into()) });
+        }
+    }
+    if end != 0 {
+        // SAFETY: a position that was written to the log; returns at once if it is on disk.
+        unsafe { pg_sys::XLogFlush(end) };
+    }
+}

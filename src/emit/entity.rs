@@ -1,0 +1,212 @@
+//! An entity as JSON text, exactly as it will be sent.
+//!
+//! Rendering is capped as it goes: 16 kB of `jsonb` can hold numbers that take 131 MB to write out. It follows the
+//! form that Postgres gives `jsonb`, and picks out the entity's id and tenant on the way.
+
+use std::ffi::CStr;
+
+use pgrx::callconv::{Arg, ArgAbi};
+use pgrx::nullable::Nullable;
+use pgrx::pgrx_sql_entity_graph::metadata::{
+    ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
+};
+use pgrx::prelude::*;
+use pgrx::FromDatum;
+use pgrx::pg_sys::{JsonbIteratorToken as token, jbvType as kind};
+
+/// A `jsonb` as Postgres stores it.
+pub struct RawJsonb(*mut pg_sys::Jsonb);
+
+/// An entity that can be sent.
+#[derive(Default)]
+pub struct Rendered {
+    pub text: String,
+    pub entity_id: Option<String>,
+    pub tenant_id: Option<String>,
+}
+
+/// An entity that cannot be sent.
+pub struct Unsendable {
+    /// For the receiver: why.
+    pub problem: String,
+    /// What is known of it besides.
+    pub rest: Rendered,
+}
+
+pub fn too_large(limit: usize, rest: Rendered) -> Unsendable {
+    Unsendable { problem: format!("the entity is larger than {} kB", limit / 1024), rest }
+}
+
+impl RawJsonb {
+    /// The text of the entity, of at most `limit` bytes; its id is the value of `id_key`.
+    #[allow(unsafe_code)]
+    pub fn render(&self, id_key: &str, limit: usize) -> Result<Rendered, Unsendable> {
+        let mut renderer = Renderer { id_key, limit, ..Renderer::default() };
+        // SAFETY: the value was detoasted, and the iterator walks it to its end.
+        unsafe {
+            let mut iterator = pg_sys::JsonbIteratorInit(&raw mut (*self.0).root);
+            let mut value = pg_sys::JsonbValue::default();
+            loop {
+                let step = pg_sys::JsonbIteratorNext(&raw mut iterator, &raw mut value, false);
+                if step == token::WJB_DONE {
+                    return Ok(renderer.rendered);
+                }
+                renderer.step(step, &value);
+                if renderer.rendered.text.len() > limit {
+                    return Err(too_large(limit, renderer.rendered));
+                }
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct Renderer<'a> {
+    id_key: &'a str,
+    limit: usize,
+    rendered: Rendered,
+    depth: usize,
+    /// Whether the next element follows another one.
+    follows: bool,
+    /// The key just read, at the top level.
+    key: Option<String>,
+    /// A lone value comes wrapped in an array that is not part of it.
+    lone: bool,
+}
+
+impl Renderer<'_> {
+    #[allow(unsafe_code)]
+    unsafe fn step(&mut self, step: token::Type, value: &pg_sys::JsonbValue) {
+        match step {
+            // SAFETY: the iterator says what the value is.
+            token::WJB_BEGIN_ARRAY if unsafe { value.val.array.rawScalar } => self.lone = true,
+            token::WJB_BEGIN_ARRAY => self.open('['),
+            token::WJB_BEGIN_OBJECT => self.open('{'),
+            token::WJB_END_ARRAY if self.lone && self.depth == 0 => {}
+            token::WJB_END_ARRAY => self.close(']'),
+            token::WJB_END_OBJECT => self.close('}'),
+            token::WJB_KEY => {
+                self.separate();
+                // SAFETY: a key is a string.
+                let key = unsafe { text_of(value) };
+                self.push_string(&key);
+                self.rendered.text.push_str(": ");
+                self.key = (self.depth == 1).then_some(key);
+                self.follows = false;
+            }
+            token::WJB_VALUE | token::WJB_ELEM => {
+                self.separate();
+                // SAFETY: an element or value that is a container comes as its beginning instead.
+                unsafe { self.push_scalar(value) };
+                self.follows = true;
+                self.key = None;
+            }
+            _ => {}
+        }
+    }
+
+    fn open(&mut self, bracket: char) {
+        self.separate();
+        self.rendered.text.push(bracket);
+        self.depth += 1;
+        self.follows = false;
+        self.key = None;
+    }
+
+    fn close(&mut self, bracket: char) {
+        self.rendered.text.push(bracket);
+        self.depth -= 1;
+        self.follows = true;
+    }
+
+    fn separate(&mut self) {
+        if self.follows {
+            self.rendered.text.push_str(", ");
+        }
+    }
+
+    #[allow(unsafe_code)]
+    unsafe fn push_scalar(&mut self, value: &pg_sys::JsonbValue) {
+        // SAFETY: the type says which part of the value is there.
+        let text = unsafe {
+            match value.type_ {
+                kind::jbvString => Some(text_of(value)),
+                kind::jbvNumeric => Some(number_of(value)),
+                kind::jbvBool => Some(value.val.boolean.to_string()),
+                _ => None,
+            }
+        };
+        match &text {
+            Some(text) if value.type_ == kind::jbvString => self.push_string(text),
+            Some(text) => self.rendered.text.push_str(text),
+            None => self.rendered.text.push_str("null"),
+        }
+        if self.key.as_deref() == Some(self.id_key) {
+            self.rendered.entity_id = text.clone().filter(|text| text.len() <= self.limit);
+        }
+        if self.key.as_deref() == Some("tenant_id") {
+            self.rendered.tenant_id = text.filter(|text| text.len() <= self.limit);
+        }
+    }
+
+    fn push_string(&mut self, text: &str) {
+        self.rendered.text.push_str(&serde_json::Value::from(text).to_string());
+    }
+}
+
+/// # Safety
+/// The value must be a string.
+#[allow(unsafe_code)]
+unsafe fn text_of(value: &pg_sys::JsonbValue) -> String {
+    // SAFETY: as the caller promises; the database is in UTF8.
+    unsafe {
+        let string = value.val.string;
+        let bytes = std::slice::from_raw_parts(string.val.cast::<u8>(), string.len as usize);
+        String::from_utf8_lossy(bytes).into_owned()
+    }
+}
+
+/// # Safety
+/// The value must be a number.
+#[allow(unsafe_code)]
+unsafe fn number_of(value: &pg_sys::JsonbValue) -> String {
+    // SAFETY: as the caller promises; the result is a C string of our own memory context.
+    unsafe {
+        let number = pg_sys::Datum::from(value.val.numeric);
+        let digits: &CStr = pgrx::direct_function_call(pg_sys::numeric_out, &[Some(number)]).expect("a number has digits");
+        let text = digits.to_string_lossy().into_owned();
+        pg_sys::pfree(digits.as_ptr().cast_mut().cast());
+        text
+    }
+}
+
+impl FromDatum for RawJsonb {
+    #[allow(unsafe_code)]
+    unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _type: pg_sys::Oid) -> Option<Self> {
+        // SAFETY: a jsonb that is not null.
+        (!is_null).then(|| RawJsonb(unsafe { pg_sys::pg_detoast_datum(datum.cast_mut_ptr()).cast() }))
+    }
+}
+
+// SAFETY: takes the argument through FromDatum, as the types of pgrx do.
+#[allow(unsafe_code)]
+unsafe impl<'fcx> ArgAbi<'fcx> for RawJsonb {
+    unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
+        // SAFETY: the caller says that the argument is of this type.
+        unsafe { arg.unbox_arg_using_from_datum().expect("an argument that is not null") }
+    }
+
+    unsafe fn unbox_nullable_arg(arg: Arg<'_, 'fcx>) -> Nullable<Self> {
+        // SAFETY: the caller says that the argument is of this type.
+        unsafe { arg.unbox_arg_using_from_datum().into() }
+    }
+}
+
+// SAFETY: it is jsonb, and never returned.
+#[allow(unsafe_code)]
+unsafe impl SqlTranslatable for RawJsonb {
+    const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(RawJsonb);
+    const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
+    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("jsonb"));
+    const RETURN_SQL: Result<ReturnsRef, ReturnsError> = Ok(ReturnsRef::One(SqlMappingRef::literal("jsonb")));
+}

@@ -1,0 +1,194 @@
+//! What a backend knows of event types and of the subscriptions that want them.
+//!
+//! Read once and kept until somebody changes something. Every change invalidates the cached relation `subscription`,
+//! in the way that Postgres tells backends of DDL: transactional, in order with commits, and undone by a rollback. An
+//! emit takes such messages in before it looks, and reads what the latest snapshot sees, never its own transaction's
+//! older one: otherwise an event of a long transaction could miss a subscription that was there before it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::ffi::CString;
+use std::rc::Rc;
+
+use pgrx::prelude::*;
+use pgrx::spi::SpiHeapTupleData;
+
+use crate::refuse::refuse;
+use crate::store::{maybe, value};
+
+const LOAD: &str = include_str!("../../sql/queries/load_event_types.sql");
+
+pub struct Known {
+    tables: Tables,
+    types: HashMap<String, Rc<EventType>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Tables {
+    event: pg_sys::Oid,
+    subscription: pg_sys::Oid,
+    owner: pg_sys::Oid,
+}
+
+pub struct EventType {
+    pub name: String,
+    pub entity_type: String,
+    pub id_key: String,
+    /// Active subscriptions that want it, each with the tenant that it is for.
+    pub targets: Vec<(i64, Option<String>)>,
+}
+
+thread_local! {
+    static CACHE: RefCell<Option<Rc<Known>>> = const { RefCell::new(None) };
+    static FRESH: Cell<bool> = const { Cell::new(false) };
+    static REGISTERED: Cell<bool> = const { Cell::new(false) };
+}
+
+impl EventType {
+    /// Subscriptions of the tenant, and those of no tenant.
+    pub fn targets_for(&self, tenant: Option<&str>) -> Vec<i64> {
+        let wants = |wanted: &Option<String>| wanted.is_none() || wanted.as_deref() == tenant;
+        self.targets.iter().filter(|(_, wanted)| wants(wanted)).map(|(id, _)| *id).collect()
+    }
+}
+
+impl Known {
+    pub fn event_type(&self, name: Option<&str>) -> Rc<EventType> {
+        let Some(name) = name else {
+            refuse(
+                PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED,
+                "event must not be null",
+                "Every event has a type.",
+                "SELECT name FROM hydra.webhook_event_types lists them.",
+            );
+        };
+        self.types.get(name).cloned().unwrap_or_else(|| refuse_event_type(name))
+    }
+
+    /// Runs our own statement as the owner of our tables.
+    pub fn as_owner<R>(&self, statement: impl FnOnce() -> R) -> R {
+        as_role(self.tables.owner, statement)
+    }
+}
+
+fn refuse_event_type(name: &str) -> ! {
+    if name.starts_with("webhook.") {
+        refuse(
+            PgSqlErrorCode::ERRCODE_RESERVED_NAME,
+            format!("event type \"{name}\" is reserved"),
+            "Events named webhook.* are the extension's own and cannot be emitted.",
+            "hydra.webhook_send_test makes a test request.",
+        );
+    }
+    refuse(
+        PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
+        format!("event type \"{name}\" is not registered"),
+        "Only registered event types can be emitted.",
+        &format!("SELECT hydra.webhook_register_event_type({}, 'when it fires');", pgrx::spi::quote_literal(name)),
+    )
+}
+
+/// What is known now.
+#[allow(unsafe_code)]
+pub fn current() -> Rc<Known> {
+    if !REGISTERED.replace(true) {
+        // SAFETY: the callback is guarded, and stays loaded for as long as the backend lives.
+        unsafe { pg_sys::CacheRegisterRelcacheCallback(Some(on_relation_change), pg_sys::Datum::null()) };
+    }
+    loop {
+        let known = CACHE.with_borrow(Clone::clone);
+        let event = known.as_ref().map_or_else(|| find_tables().event, |known| known.tables.event);
+        // SAFETY: takes the lock that the insert will need; then takes in what other backends have changed.
+        unsafe {
+            pg_sys::LockRelationOid(event, pg_sys::RowExclusiveLock as i32);
+            pg_sys::AcceptInvalidationMessages();
+        }
+        if let Some(known) = known
+            && FRESH.get()
+        {
+            return known;
+        }
+        FRESH.set(true);
+        CACHE.set(None);
+        let loaded = Rc::new(load(find_tables()));
+        CACHE.set(Some(loaded));
+    }
+}
+
+/// Runs `body` as the owner of our tables.
+pub fn as_owner<R>(body: impl FnOnce() -> R) -> R {
+    as_role(find_tables().owner, body)
+}
+
+#[pg_guard]
+#[allow(unsafe_code)]
+unsafe extern "C-unwind" fn on_relation_change(_arg: pg_sys::Datum, relation: pg_sys::Oid) {
+    let concerned = |known: &Rc<Known>| relation == known.tables.subscription || relation == known.tables.event;
+    // While it is being read nothing is cached yet: then every change may concern it.
+    if relation == pg_sys::InvalidOid || CACHE.with_borrow(|known| known.as_ref().is_none_or(concerned)) {
+        FRESH.set(false);
+    }
+}
+
+#[allow(unsafe_code)]
+fn find_tables() -> Tables {
+    // SAFETY: looks names up in the catalog; the relation is closed again.
+    unsafe {
+        let schema = pg_sys::get_namespace_oid(c"hydra".as_ptr(), false);
+        let event = pg_sys::get_relname_relid(c"event".as_ptr(), schema);
+        let relation = pg_sys::RelationIdGetRelation(event);
+        if relation.is_null() {
+            error!("table hydra.event does not exist");
+        }
+        let owner = (*(*relation).rd_rel).relowner;
+        pg_sys::RelationClose(relation);
+        Tables { event, subscription: pg_sys::get_relname_relid(c"subscription".as_ptr(), schema), owner }
+    }
+}
+
+fn load(tables: Tables) -> Known {
+    let types = as_role(tables.owner, || Spi::connect(|_client| read_types()));
+    Known { tables, types: types.into_iter().map(|known| (known.name.clone(), Rc::new(known))).collect() }
+}
+
+/// Runs inside SPI. Under the latest snapshot, which SPI takes over for a statement that only reads.
+#[allow(unsafe_code)]
+fn read_types() -> Vec<EventType> {
+    let sql = CString::new(LOAD).expect("a statement without NUL");
+    // SAFETY: the snapshot is popped again, and SPI keeps its result until it is disconnected.
+    unsafe {
+        pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot());
+        let status = pg_sys::SPI_execute(sql.as_ptr(), true, 0);
+        pg_sys::PopActiveSnapshot();
+        assert_eq!(status, pg_sys::SPI_OK_SELECT as i32, "SPI reads");
+        let table = &*pg_sys::SPI_tuptable;
+        let row = |place| SpiHeapTupleData::new(table.tupdesc, *table.vals.add(place)).expect("a row").expect("a row");
+        (0..pg_sys::SPI_processed as usize).map(|place| event_type(&row(place))).collect()
+    }
+}
+
+fn event_type(row: &SpiHeapTupleData<'_>) -> EventType {
+    let ids: Vec<i64> = maybe(row, 4).unwrap_or_default();
+    let tenants: Vec<Option<String>> = maybe(row, 5).unwrap_or_default();
+    EventType {
+        name: value(row, 1),
+        entity_type: value(row, 2),
+        id_key: value(row, 3),
+        targets: ids.into_iter().zip(tenants).collect(),
+    }
+}
+
+/// Runs `body` as `role`. An error needs no care: aborting the (sub)transaction brings the caller's identity back.
+#[allow(unsafe_code)]
+fn as_role<R>(role: pg_sys::Oid, body: impl FnOnce() -> R) -> R {
+    let mut user = pg_sys::InvalidOid;
+    let mut context = 0;
+    // SAFETY: the identity of this backend, put back as it was.
+    unsafe {
+        pg_sys::GetUserIdAndSecContext(&raw mut user, &raw mut context);
+        pg_sys::SetUserIdAndSecContext(role, context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32);
+        let result = body();
+        pg_sys::SetUserIdAndSecContext(user, context);
+        result
+    }
+}

@@ -1,0 +1,208 @@
+//! Who is sent to next.
+//!
+//! Each subscription has a lane of its own: a bounded queue and a limit of requests under way. Lanes take turns, one
+//! request a turn, so that a slow or dead endpoint, or a flood for one endpoint, never holds up another.
+//!
+//! Behind a lane stand the rows of the retry queue. A lane knows when the earliest of them is due, so that rows are
+//! looked for only where there are some and where there is room. While a lane is *overflowing*, what comes new goes
+//! behind what is already waiting in the table.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::subscription::Subscription;
+use crate::work::Work;
+
+/// How many deliveries a lane holds in memory; more wait in the table.
+const QUEUE_LIMIT: usize = 1000;
+
+/// Consecutive failures from which an endpoint gets one request at a time, until one succeeds.
+const FAILING_FROM: u32 = 5;
+
+#[derive(Debug)]
+pub struct Lane {
+    pub subscription: Subscription,
+    pub consecutive_failures: u32,
+    pub overflowing: bool,
+    queue: VecDeque<Arc<Work>>,
+    in_flight: usize,
+    in_ring: bool,
+    next_due: Option<SystemTime>,
+}
+
+impl Lane {
+    fn new(subscription: Subscription) -> Self {
+        Self {
+            consecutive_failures: subscription.consecutive_failures,
+            subscription,
+            overflowing: false,
+            queue: VecDeque::new(),
+            in_flight: 0,
+            in_ring: false,
+            next_due: None,
+        }
+    }
+
+    fn limit(&self) -> usize {
+        match self.consecutive_failures {
+            FAILING_FROM.. => 1,
+            _ => self.subscription.max_in_flight,
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        self.subscription.active && self.in_flight < self.limit() && !self.queue.is_empty()
+    }
+
+    /// Whether a new delivery has to wait in the table.
+    pub fn is_full(&self) -> bool {
+        !self.subscription.active || self.overflowing || self.queue.len() >= QUEUE_LIMIT
+    }
+
+    /// How many rows to claim: enough to be busy until the next claim, and one alone for an endpoint that fails.
+    fn room(&self) -> usize {
+        let limit = self.limit();
+        let wanted = if limit == 1 { 1 } else { limit.saturating_mul(2).min(QUEUE_LIMIT) };
+        match self.subscription.active {
+            true => wanted.saturating_sub(self.in_flight + self.queue.len()),
+            false => 0,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct Lanes {
+    lanes: HashMap<i64, Lane>,
+    /// Lanes that can send now, in order of their turns.
+    ring: VecDeque<i64>,
+    /// Lanes with rows in the table, by when the earliest is due.
+    due: BTreeSet<(SystemTime, i64)>,
+    queued: usize,
+    in_flight: usize,
+}
+
+impl Lanes {
+    pub fn queued(&self) -> usize {
+        self.queued
+    }
+
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    pub fn ids(&self) -> Vec<i64> {
+        self.lanes.keys().copied().collect()
+    }
+
+    pub fn get(&self, id: i64) -> Option<&Lane> {
+        self.lanes.get(&id)
+    }
+
+    pub fn get_mut(&mut self, id: i64) -> Option<&mut Lane> {
+        self.lanes.get_mut(&id)
+    }
+
+    pub fn insert(&mut self, subscription: Subscription) {
+        self.lanes.insert(subscription.id, Lane::new(subscription));
+    }
+
+    /// Takes a lane away, with what was queued on it.
+    pub fn remove(&mut self, id: i64) -> VecDeque<Arc<Work>> {
+        let queue = self.take_queue(id);
+        self.set_next_due(id, None);
+        self.lanes.remove(&id);
+        queue
+    }
+
+    /// Empties the queue of a lane.
+    pub fn take_queue(&mut self, id: i64) -> VecDeque<Arc<Work>> {
+        let queue = self.lanes.get_mut(&id).map(|lane| std::mem::take(&mut lane.queue)).unwrap_or_default();
+        self.queued -= queue.len();
+        queue
+    }
+
+    pub fn push(&mut self, work: Arc<Work>) {
+        let id = work.subscription;
+        if let Some(lane) = self.lanes.get_mut(&id) {
+            lane.queue.push_back(work);
+            self.queued += 1;
+            self.give_turn(id);
+        }
+    }
+
+    /// The next delivery to send, counted as under way from here on.
+    pub fn take(&mut self) -> Option<Arc<Work>> {
+        while let Some(id) = self.ring.pop_front() {
+            let Some(lane) = self.lanes.get_mut(&id) else { continue };
+            lane.in_ring = false;
+            if lane.is_ready() {
+                let work = lane.queue.pop_front()?;
+                lane.in_flight += 1;
+                self.queued -= 1;
+                self.in_flight += 1;
+                self.give_turn(id);
+                return Some(work);
+            }
+        }
+        None
+    }
+
+    /// A request of this lane is over.
+    pub fn land(&mut self, id: i64) {
+        self.in_flight -= 1;
+        if let Some(lane) = self.lanes.get_mut(&id) {
+            // A lane that was deleted and made again has not seen the start of it.
+            lane.in_flight = lane.in_flight.saturating_sub(1);
+            self.give_turn(id);
+        }
+    }
+
+    /// Lets a lane send if it can; to be called when something about it changed.
+    pub fn give_turn(&mut self, id: i64) {
+        if let Some(lane) = self.lanes.get_mut(&id)
+            && !lane.in_ring
+            && lane.is_ready()
+        {
+            lane.in_ring = true;
+            self.ring.push_back(id);
+        }
+    }
+
+    /// Says when the earliest row of a lane is due, or that it has none.
+    pub fn set_next_due(&mut self, id: i64, due: Option<SystemTime>) {
+        let Some(lane) = self.lanes.get_mut(&id) else { return };
+        if let Some(was) = lane.next_due {
+            self.due.remove(&(was, id));
+        }
+        lane.next_due = due;
+        if let Some(due) = due {
+            self.due.insert((due, id));
+        }
+    }
+
+    /// Says that there is a row of this lane due then.
+    pub fn add_due(&mut self, id: i64, due: SystemTime) {
+        let known = self.lanes.get(&id).and_then(|lane| lane.next_due);
+        if known.is_none_or(|known| due < known) {
+            self.set_next_due(id, Some(due));
+        }
+    }
+
+    /// Lanes with rows due and room for some: which, and how many.
+    pub fn to_claim(&self, now: SystemTime) -> Vec<(i64, i32)> {
+        self.due
+            .iter()
+            .take_while(|(due, _)| *due <= now)
+            .filter_map(|(_, id)| match self.lanes[id].room() {
+                0 => None,
+                room => Some((*id, room as i32)),
+            })
+            .collect()
+    }
+
+    /// When the next row is due that is not due yet.
+    pub fn next_due_after(&self, now: SystemTime) -> Option<SystemTime> {
+        self.due.range((now, i64::MAX)..).next().map(|(due, _)| *due)
+    }
+}

@@ -1,0 +1,105 @@
+//! Hydra Webhooks: signed, retried webhooks from inside the application's own Postgres database.
+//!
+//! A trigger calls `hydra.webhook_emit` in the application's transaction, which writes one row per event. A commit
+//! wakes the *dispatcher* of that database, a background worker. It reads new events, hands each delivery to a thread
+//! that signs and POSTs it, and removes finished events in batches. A delivery that fails or has to wait becomes a
+//! row of the retry queue. A row that exists is unfinished, so a crash loses nothing.
+//!
+//! # Words
+//!
+//! | word | meaning |
+//! |---|---|
+//! | event type | a dotted name such as `ticket.created` |
+//! | event | one occurrence of an event type: an entity, a tenant, a time |
+//! | subscription | an endpoint, the event types it wants, its signing secret and its policy |
+//! | delivery | one event on its way to one subscription |
+//! | attempt | one HTTP request made for a delivery |
+//! | preset | the wire contract that a subscription speaks |
+//!
+//! # Layout
+//!
+//! The Postgres side, from the outside in:
+//!
+//! | module | what it is about |
+//! |---|---|
+//! | [`settings`] | `hydra_webhooks.*` |
+//! | [`emit`] | `webhook_emit`, `webhook_emit_row` |
+//! | [`api`] | the other SQL functions that need Rust |
+//! | [`launcher`] | a dispatcher in each database that has the extension |
+//! | [`dispatcher`] | the loop that delivers |
+//! | [`store`] | rows to structs and back |
+//! | [`wake`], [`slots`], [`process`], [`descriptors`], [`refuse`] | commit callback, shared memory, living as a background worker, errors |
+//!
+//! The pure side, which never names Postgres and is tested without one:
+//!
+//! | module | what it is about |
+//! |---|---|
+//! | [`dispatch`] | what to send next, and what to write about what was sent |
+//! | [`lanes`], [`work`], [`writes`], [`tally`] | its parts: fairness, deliveries in memory, decisions not written yet, counts |
+//! | [`event`], [`subscription`], [`delivery`] | the words as types |
+//! | [`preset`], [`signature`], [`retry`] | bodies, signatures, schedules |
+//! | [`sender`] | threads that make requests, and where these may go |
+//!
+//! SQL is in `sql/`: `schema/` and `functions/` make up the extension, `queries/` is what runs inside it.
+
+use pgrx::prelude::*;
+
+mod api;
+mod delivery;
+mod descriptors;
+mod dispatch;
+mod dispatcher;
+mod emit;
+mod event;
+mod lanes;
+mod launcher;
+mod preset;
+mod process;
+mod refuse;
+mod retry;
+mod sender;
+mod settings;
+mod signature;
+mod slots;
+mod store;
+mod subscription;
+mod tally;
+mod wake;
+mod work;
+mod writes;
+
+pg_module_magic!(name, version);
+
+// In this order: functions in Rust come before the tables whose triggers call them, grants come last.
+extension_sql_file!("../sql/schema/00_roles.sql", name = "roles", bootstrap);
+extension_sql_file!("../sql/schema/10_event_type.sql", name = "event_type", requires = ["roles"]);
+extension_sql_file!(
+    "../sql/schema/20_subscription.sql",
+    name = "subscription",
+    requires = ["event_type", api::tell::_subscriptions_changed]
+);
+extension_sql_file!("../sql/schema/30_queue.sql", name = "queue", requires = ["subscription"]);
+extension_sql_file!("../sql/schema/40_identity.sql", name = "identity", requires = ["queue"]);
+extension_sql_file!(
+    "../sql/schema/50_views.sql",
+    name = "views",
+    requires = ["identity", api::checks::_delivery_id, api::status::_worker_status]
+);
+extension_sql_file!("../sql/functions/event_type.sql", name = "event_type_functions", requires = ["views"]);
+extension_sql_file!("../sql/functions/subscription.sql", name = "subscription_functions", requires = ["views"]);
+extension_sql_file!("../sql/functions/delivery.sql", name = "delivery_functions", requires = ["views"]);
+extension_sql_file!("../sql/schema/90_grants.sql", name = "grants", finalize);
+
+/// Never fails: where the extension is not preloaded, emitting still writes its row.
+#[pg_guard]
+#[allow(unsafe_code)]
+pub extern "C-unwind" fn _PG_init() {
+    settings::init();
+    // SAFETY: flags that Postgres sets before it loads a library.
+    let (preloading, upgrading) =
+        unsafe { (pg_sys::process_shared_preload_libraries_in_progress, pg_sys::IsBinaryUpgrade) };
+    if preloading && !upgrading {
+        slots::init();
+        launcher::register();
+    }
+}

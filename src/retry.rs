@@ -1,0 +1,69 @@
+//! When a failed delivery is tried again.
+//!
+//! A schedule is a list of delays, each counted from the failure before it; a delivery has one attempt more than its
+//! schedule has delays. Delays get some jitter, so that what failed together is not retried together. A receiver may
+//! ask for more time with `Retry-After`, never for less, and for no more than the schedule's longest delay.
+
+use std::time::{Duration, SystemTime};
+
+/// Part of a delay by which it may be shorter or longer.
+const JITTER: f64 = 0.1;
+
+/// The delay after the `failures`-th failure of a schedule (counted from 1); `None` when that was the last attempt.
+/// `jitter` is a random number from -1 to 1.
+pub fn delay(schedule: &[Duration], failures: usize, retry_after: Option<Duration>, jitter: f64) -> Option<Duration> {
+    let planned = schedule.get(failures.checked_sub(1)?)?.mul_f64(1.0 + JITTER * jitter);
+    let longest = schedule.iter().max()?;
+    Some(planned.max(retry_after.unwrap_or_default().min(*longest)))
+}
+
+/// Whether a delivery whose schedule began at `began` has outlived twice the sum of its delays, as happens when an
+/// endpoint that keeps failing gets one request at a time and many deliveries wait for it.
+pub fn is_expired(schedule: &[Duration], began: SystemTime, now: SystemTime) -> bool {
+    let lifetime = schedule.iter().sum::<Duration>() * 2;
+    !schedule.is_empty() && began + lifetime < now
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hydra() -> Vec<Duration> {
+        [30, 120, 600, 1800, 3600].map(Duration::from_secs).to_vec()
+    }
+
+    #[test]
+    fn a_schedule_of_five_delays_allows_six_attempts() {
+        let delays: Vec<_> = (1..=6).map(|failures| delay(&hydra(), failures, None, 0.0)).collect();
+        let planned: Vec<_> = hydra().into_iter().map(Some).chain([None]).collect();
+        assert_eq!(delays, planned);
+    }
+
+    #[test]
+    fn an_empty_schedule_allows_one_attempt() {
+        assert_eq!(delay(&[], 1, Some(Duration::from_secs(5)), 0.0), None);
+    }
+
+    #[test]
+    fn jitter_moves_a_delay_by_a_tenth_at_most() {
+        assert_eq!(delay(&hydra(), 1, None, -1.0), Some(Duration::from_secs(27)));
+        assert_eq!(delay(&hydra(), 1, None, 1.0), Some(Duration::from_secs(33)));
+    }
+
+    #[test]
+    fn a_receiver_can_ask_for_more_time_but_not_for_less_and_not_beyond_the_longest_delay() {
+        let asked = |seconds| delay(&hydra(), 1, Some(Duration::from_secs(seconds)), 0.0);
+        assert_eq!(asked(1), Some(Duration::from_secs(30)));
+        assert_eq!(asked(300), Some(Duration::from_secs(300)));
+        assert_eq!(asked(1_000_000), Some(Duration::from_secs(3600)));
+    }
+
+    #[test]
+    fn a_delivery_expires_at_twice_the_sum_of_its_schedule() {
+        let began = SystemTime::UNIX_EPOCH;
+        let sum: Duration = hydra().iter().sum();
+        assert!(!is_expired(&hydra(), began, began + sum * 2));
+        assert!(is_expired(&hydra(), began, began + sum * 2 + Duration::from_secs(1)));
+        assert!(!is_expired(&[], began, began + Duration::from_secs(1)));
+    }
+}

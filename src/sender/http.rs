@@ -1,0 +1,138 @@
+//! One attempt: a signed POST and its answer, with ureq.
+//!
+//! Each thread has a client of its own, and so its own connections: the pool that ureq shares among threads is one
+//! lock around linear scans. What ureq would do by itself and must not: follow redirects (they would lead around the
+//! check of the URL), take a proxy from the environment of the server (then it would not even ask for addresses), keep
+//! cookies, unpack bodies.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use ureq::config::{AutoHeaderValue, Config};
+use ureq::http::{self, Response, Uri};
+use ureq::unversioned::transport::Connector;
+use ureq::{Agent, Body, Error};
+
+use super::address::parse_url;
+use super::connection::TcpConnector;
+use super::lookup::Directory;
+use super::open_sockets::OpenSockets;
+use super::resolver::VettingResolver;
+use super::tls::TlsConnector;
+use super::trace::Trace;
+use super::{Rules, answer, failure};
+use crate::delivery::{ErrorClass, Failure, Outcome, Request};
+use crate::signature::{self, Signed};
+
+const USER_AGENT: &str = "Hydra-Webhooks/1.0";
+
+/// A connection that rested longer is not used again. The common receivers (Node and many behind it) close theirs
+/// after five seconds; a request on its way just then would be lost, and nobody could say whether it arrived.
+const MAX_IDLE: Duration = Duration::from_millis(4500);
+/// Per thread. Each host needs one, since a thread makes one request at a time.
+const MAX_IDLE_CONNECTIONS: usize = 8;
+
+const MAX_ANSWER_HEADER_BYTES: usize = 16_000;
+/// Larger than the header may be, for ureq reads it into one piece.
+const INPUT_BYTES: usize = 16 * 1024;
+const OUTPUT_BYTES: usize = 8 * 1024;
+
+/// Makes attempts, one at a time, under the rules that were in force when it was made.
+pub struct Client {
+    agent: Agent,
+    rules: Arc<Rules>,
+    trace: Arc<Trace>,
+}
+
+impl Client {
+    pub fn new(rules: Arc<Rules>, directory: Directory, sockets: Arc<OpenSockets>) -> Self {
+        let trace = Arc::new(Trace::default());
+        let connector = TcpConnector { sockets, trace: trace.clone() };
+        let connector = connector.chain(TlsConnector { roots: rules.roots.clone(), trace: trace.clone() });
+        let resolver = VettingResolver { directory, policy: rules.policy.clone() };
+        Self { agent: Agent::with_parts(config(), connector, resolver), rules, trace }
+    }
+
+    /// Whether these are the rules that it keeps to, and its connections were opened under.
+    pub fn keeps_to(&self, rules: &Arc<Rules>) -> bool {
+        Arc::ptr_eq(&self.rules, rules)
+    }
+
+    /// `now` is what the signature says.
+    pub fn attempt(&self, request: &Request, now: SystemTime) -> Outcome {
+        let uri = match parse_url(&request.endpoint.url, &self.rules.policy) {
+            Ok(uri) => uri,
+            Err(refusal) => {
+                return Outcome::Failed(failure::failure(ErrorClass::Destination, refusal.message));
+            }
+        };
+        match self.send(request, &uri, now) {
+            Ok(response) => Outcome::Answered(answer::read(response, now)),
+            Err(failure) => Outcome::Failed(failure),
+        }
+    }
+
+    /// A receiver may close a resting connection at the very moment when it is used again. Then the request has not
+    /// been served, as far as anybody can know, and costs no attempt: it is made once more, on a new connection.
+    fn send(&self, request: &Request, uri: &Uri, now: SystemTime) -> Result<Response<Body>, Failure> {
+        let started = Instant::now();
+        let limit = request.endpoint.timeout;
+        let mut result = self.exchange(request, uri, now, limit);
+        if result.as_ref().is_err_and(is_hang_up) && self.trace.is_reused_and_silent() {
+            result = self.exchange(request, uri, now, limit.saturating_sub(started.elapsed()));
+        }
+        result.map_err(|error| failure::from_http(&error, self.trace.is_answered()))
+    }
+
+    fn exchange(
+        &self,
+        request: &Request,
+        uri: &Uri,
+        now: SystemTime,
+        limit: Duration,
+    ) -> Result<Response<Body>, Error> {
+        self.trace.clear();
+        let message = message(request, uri.clone(), now)?;
+        let message = self.agent.configure_request(message).timeout_global(Some(limit)).build();
+        self.agent.run(message)
+    }
+}
+
+fn config() -> Config {
+    Agent::config_builder()
+        .user_agent(USER_AGENT)
+        .accept(AutoHeaderValue::None)
+        .accept_encoding(AutoHeaderValue::None)
+        .max_redirects(0)
+        .proxy(None)
+        .http_status_as_error(false)
+        .max_response_header_size(MAX_ANSWER_HEADER_BYTES)
+        .input_buffer_size(INPUT_BYTES)
+        .output_buffer_size(OUTPUT_BYTES)
+        .max_idle_age(MAX_IDLE)
+        .max_idle_connections(MAX_IDLE_CONNECTIONS)
+        .max_idle_connections_per_host(1)
+        .build()
+}
+
+fn message(request: &Request, uri: Uri, now: SystemTime) -> Result<http::Request<&str>, Error> {
+    let endpoint = &request.endpoint;
+    let mut builder = http::Request::post(uri)
+        .header(http::header::CONTENT_TYPE, "application/json")
+        .header("X-Hydra-Event", &*request.event_type)
+        .header("X-Hydra-Delivery", request.delivery.to_string());
+    let at = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let signed = Signed { id: request.delivery, at, body: &request.body };
+    for (name, value) in signature::headers(&endpoint.schemes, &endpoint.secrets, signed) {
+        builder = builder.header(name, value);
+    }
+    Ok(builder.body(&*request.body)?)
+}
+
+fn is_hang_up(error: &Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    let Error::Io(error) = error else {
+        return false;
+    };
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
+}

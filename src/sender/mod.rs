@@ -1,0 +1,219 @@
+//! The sender: takes requests, makes them over HTTP, answers with attempts. Knows no database.
+//!
+//! One thread of Postgres hands requests over and never waits here; a pool of threads makes them; outcomes go back
+//! through a channel, and a bell says that there are some. Nothing in this folder calls Postgres, reads a setting or
+//! logs: all of that is for the one thread that may.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `pool` | who makes the next request |
+//! | `http`, `answer`, `failure` | one attempt: the request, its answer, what can go wrong |
+//! | `connection`, `tls`, `limit`, `trace`, `open_sockets` | bytes over the network |
+//! | `address`, `resolver`, `lookup` | where a request may go |
+//! | `bell`, `signals` | living inside a Postgres process |
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::delivery::{Attempt, ErrorClass, Outcome, Request};
+
+pub mod address;
+mod answer;
+pub mod bell;
+mod connection;
+mod failure;
+mod http;
+mod limit;
+mod lookup;
+mod open_sockets;
+mod pool;
+mod resolver;
+mod signals;
+mod tls;
+mod trace;
+
+#[cfg(test)]
+mod tests;
+
+pub use address::DestinationPolicy;
+pub use bell::Bell;
+pub use tls::{Roots, RootsError};
+
+use http::Client;
+use lookup::Directory;
+use open_sockets::OpenSockets;
+use pool::{Courier, Pool};
+
+/// A stop that had to cut connections waits this much longer for their threads to notice.
+const GRACE: Duration = Duration::from_millis(100);
+
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How many requests can be on their way at a time.
+    pub max_threads: usize,
+}
+
+pub struct Sender {
+    pool: Pool<Desk>,
+    office: Arc<Office>,
+}
+
+/// What all threads share.
+struct Office {
+    rules: Mutex<Arc<Rules>>,
+    directory: Directory,
+    sockets: Arc<OpenSockets>,
+    outcomes: mpsc::Sender<Attempt>,
+    bell: Arc<Bell>,
+    /// Outcomes are of no interest any more.
+    abandoned: AtomicBool,
+}
+
+/// What a connection was opened under: it serves no request that other rules apply to.
+#[derive(Debug)]
+struct Rules {
+    policy: Arc<DestinationPolicy>,
+    roots: Roots,
+}
+
+impl Sender {
+    /// Starts no thread: the first ones come with the first requests.
+    pub fn start(
+        limits: Limits,
+        policy: Arc<DestinationPolicy>,
+        roots: Roots,
+        outcomes: mpsc::Sender<Attempt>,
+        bell: Arc<Bell>,
+    ) -> Self {
+        let office = Arc::new(Office {
+            rules: Mutex::new(Arc::new(Rules { policy, roots })),
+            directory: Directory::system(),
+            sockets: Arc::default(),
+            outcomes,
+            bell,
+            abandoned: AtomicBool::new(false),
+        });
+        let hired = office.clone();
+        let hire = move || Desk { office: hired.clone(), client: None };
+        Self { pool: Pool::new(limits.max_threads, Box::new(hire)), office }
+    }
+
+    /// Never waits. Of each request an attempt comes back, unless a stop is in the way. More than `max_threads` at a
+    /// time are queued.
+    pub fn hand_over(&self, requests: impl IntoIterator<Item = Request>) {
+        let failure = failure::failure(ErrorClass::Internal, "no thread could be started");
+        self.office.give_back(self.pool.hand_over(requests), &Outcome::Failed(failure));
+    }
+
+    /// Applies to every request that starts from now on.
+    pub fn set_policy(&self, policy: Arc<DestinationPolicy>) {
+        let mut rules = self.office.lock_rules();
+        *rules = Arc::new(Rules { policy, roots: rules.roots.clone() });
+    }
+
+    /// Applies to every request that starts from now on.
+    pub fn set_roots(&self, roots: Roots) {
+        let mut rules = self.office.lock_rules();
+        *rules = Arc::new(Rules { policy: rules.policy.clone(), roots });
+    }
+
+    /// Lets no request start any more and waits for those on their way, for `limit` and hardly longer. What was not
+    /// started comes back as such. What is not done by then is cut off and tells nothing: an attempt that we
+    /// interrupted ourselves is nobody's failure. Says how many threads could not even be cut off.
+    pub fn stop(self, limit: Duration) -> usize {
+        self.office.give_back(self.pool.close(), &Outcome::NotStarted);
+        match self.pool.wait_for_end(limit) {
+            0 => 0,
+            _ => {
+                self.office.abandon();
+                self.pool.wait_for_end(GRACE)
+            }
+        }
+    }
+}
+
+/// Without a stop nobody waits for anything.
+impl Drop for Sender {
+    fn drop(&mut self) {
+        self.pool.close();
+        self.office.abandon();
+    }
+}
+
+impl Office {
+    fn file(&self, attempt: Attempt) {
+        if self.abandoned.load(Ordering::Acquire) {
+            return;
+        }
+        // Nobody listens any more: then there is nobody to tell that, either.
+        let _ = self.outcomes.send(attempt);
+    }
+
+    /// For requests that no thread will ever make.
+    fn give_back(&self, requests: Vec<Request>, outcome: &Outcome) {
+        for request in requests {
+            self.file(Attempt {
+                delivery: request.delivery,
+                subscription: request.endpoint.subscription,
+                outcome: outcome.clone(),
+                at: SystemTime::now(),
+                took: Duration::ZERO,
+            });
+            self.bell.ring();
+        }
+    }
+
+    fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Release);
+        self.directory.close();
+        self.sockets.cut();
+    }
+
+    fn lock_rules(&self) -> MutexGuard<'_, Arc<Rules>> {
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A thread's place, with its own connections.
+struct Desk {
+    office: Arc<Office>,
+    client: Option<Client>,
+}
+
+impl Courier for Desk {
+    fn deliver(&mut self, request: Request) {
+        let at = SystemTime::now();
+        let started = Instant::now();
+        let outcome = if request.endpoint.gate.is_closed() { Outcome::NotStarted } else { self.attempt(&request, at) };
+        let took = started.elapsed();
+        let (delivery, subscription) = (request.delivery, request.endpoint.subscription);
+        self.office.file(Attempt { delivery, subscription, outcome, at, took });
+    }
+
+    fn announce(&self) {
+        self.office.bell.ring();
+    }
+}
+
+impl Desk {
+    /// A fault in one request must cost neither the thread nor the others.
+    fn attempt(&mut self, request: &Request, now: SystemTime) -> Outcome {
+        let attempt = catch_unwind(AssertUnwindSafe(|| self.client().attempt(request, now)));
+        attempt.unwrap_or_else(|_panic| {
+            // Who knows what state it was left in.
+            self.client = None;
+            Outcome::Failed(failure::failure(ErrorClass::Internal, "fault of the sender"))
+        })
+    }
+
+    fn client(&mut self) -> &Client {
+        let rules = self.office.lock_rules().clone();
+        let kept = self.client.take().filter(|client| client.keeps_to(&rules));
+        self.client.insert(
+            kept.unwrap_or_else(|| Client::new(rules, self.office.directory.clone(), self.office.sockets.clone())),
+        )
+    }
+}

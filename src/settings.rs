@@ -1,0 +1,178 @@
+//! Every setting, `hydra_webhooks.*`.
+//!
+//! What keeps requests away from where they must not go is for superusers alone, and takes effect on reload. Threads
+//! never read a setting: the dispatcher hands them plain values.
+
+use std::ffi::{CStr, CString, c_char, c_void};
+use std::path::PathBuf;
+
+use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
+use pgrx::pg_sys::AsPgCStr;
+use pgrx::prelude::*;
+
+use crate::sender::DestinationPolicy;
+use crate::sender::address::AllowedNetwork;
+
+static ENABLED: GucSetting<bool> = GucSetting::<bool>::new(true);
+static ALLOW_HTTP: GucSetting<bool> = GucSetting::<bool>::new(false);
+static ALLOW_NETWORKS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+static CA_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+static SENDER_THREADS: GucSetting<i32> = GucSetting::<i32>::new(256);
+static MAX_IN_FLIGHT: GucSetting<i32> = GucSetting::<i32>::new(64);
+static MAX_ENTITY_SIZE: GucSetting<i32> = GucSetting::<i32>::new(256);
+static ON_ENTITY_ERROR: GucSetting<OnEntityError> = GucSetting::<OnEntityError>::new(OnEntityError::Thin);
+
+/// What an emit does with an entity that cannot be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PostgresGucEnum)]
+pub enum OnEntityError {
+    /// Sends the event without it, and says why.
+    #[name = c"thin"]
+    Thin,
+    /// Fails the statement.
+    #[name = c"error"]
+    Error,
+}
+
+pub fn init() {
+    GucRegistry::define_bool_guc(
+        c"hydra_webhooks.enabled",
+        c"Sends webhooks.",
+        c"When off, no request is made in any database; events are still written and wait.",
+        &ENABLED,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
+    GucRegistry::define_bool_guc(
+        c"hydra_webhooks.allow_http",
+        c"Allows subscriptions without TLS.",
+        c"When off, only https URLs are accepted and sent to.",
+        &ALLOW_HTTP,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
+    // SAFETY: the hook is guarded.
+    #[allow(unsafe_code)]
+    unsafe {
+        GucRegistry::define_string_guc_with_hooks(
+            c"hydra_webhooks.allow_networks",
+            c"Networks beyond public addresses that requests may go to.",
+            c"Comma-separated list of CIDR blocks, each with an optional :port, such as 10.0.0.0/8, [fd00::1]/128:8443.",
+            &ALLOW_NETWORKS,
+            GucContext::Sighup,
+            GucFlags::default(),
+            Some(check_allow_networks),
+            None,
+            None,
+        );
+    }
+    GucRegistry::define_string_guc(
+        c"hydra_webhooks.ca_file",
+        c"File of certificates, in PEM form, trusted besides those of the system.",
+        c"For endpoints with certificates of a private authority. Empty: none.",
+        &CA_FILE,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"hydra_webhooks.sender_threads",
+        c"Requests that one database can have under way at a time.",
+        c"Threads start when they are needed.",
+        &SENDER_THREADS,
+        1,
+        10_000,
+        GucContext::Postmaster,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"hydra_webhooks.max_in_flight",
+        c"Requests that one subscription can have under way at a time, unless it says otherwise.",
+        c"A subscription that keeps failing gets one at a time.",
+        &MAX_IN_FLIGHT,
+        1,
+        10_000,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"hydra_webhooks.max_entity_size",
+        c"Size of an entity, as JSON text, above which it is not sent.",
+        c"The event goes out without it, or the statement fails, as on_entity_error says.",
+        &MAX_ENTITY_SIZE,
+        1,
+        16 * 1024,
+        GucContext::Suset,
+        GucFlags::UNIT_KB,
+    );
+    GucRegistry::define_enum_guc(
+        c"hydra_webhooks.on_entity_error",
+        c"What emitting does with an entity that cannot be rendered or is too large.",
+        c"thin: sends the event with a null entity and entity_error beside it; error: fails the statement.",
+        &ON_ENTITY_ERROR,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    // SAFETY: called once, from _PG_init, after all of them are defined.
+    #[allow(unsafe_code)]
+    unsafe {
+        pg_sys::MarkGUCPrefixReserved(c"hydra_webhooks".as_ptr());
+    }
+}
+
+#[pg_guard]
+#[allow(unsafe_code)]
+unsafe extern "C-unwind" fn check_allow_networks(
+    value: *mut *mut c_char,
+    _extra: *mut *mut c_void,
+    _source: pg_sys::GucSource::Type,
+) -> bool {
+    // SAFETY: Postgres passes a pointer to the proposed value, which is null or a C string.
+    let value = unsafe { value.as_ref().filter(|text| !text.is_null()).map(|text| CStr::from_ptr(*text)) };
+    match AllowedNetwork::parse_list(&value.map(CStr::to_string_lossy).unwrap_or_default()) {
+        Ok(_) => true,
+        Err(error) => {
+            let detail = format!("\"{}\": {}.", error.entry, error.reason);
+            // SAFETY: Postgres frees what GUC_check_errdetail_string points to with its memory context.
+            unsafe {
+                pg_sys::GUC_check_errdetail_string = detail.as_pg_cstr();
+            }
+            false
+        }
+    }
+}
+
+pub fn enabled() -> bool {
+    ENABLED.get()
+}
+
+pub fn destination_policy() -> DestinationPolicy {
+    let networks = text(&ALLOW_NETWORKS);
+    DestinationPolicy {
+        allow_networks: AllowedNetwork::parse_list(&networks).expect("the check hook accepted it"),
+        allow_http: ALLOW_HTTP.get(),
+    }
+}
+
+pub fn ca_file() -> Option<PathBuf> {
+    Some(text(&CA_FILE)).filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
+pub fn sender_threads() -> usize {
+    SENDER_THREADS.get() as usize
+}
+
+pub fn max_in_flight() -> usize {
+    MAX_IN_FLIGHT.get() as usize
+}
+
+/// In bytes.
+pub fn max_entity_size() -> usize {
+    MAX_ENTITY_SIZE.get() as usize * 1024
+}
+
+pub fn on_entity_error() -> OnEntityError {
+    ON_ENTITY_ERROR.get()
+}
+
+fn text(setting: &GucSetting<Option<CString>>) -> String {
+    setting.get().map(|value| value.to_string_lossy().into_owned()).unwrap_or_default()
+}

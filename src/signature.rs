@@ -1,0 +1,203 @@
+//! How a request proves where it comes from: an HMAC-SHA256 over the exact bytes of its body.
+//!
+//! A receiver holds the same secret, computes the same value and compares. Three schemes are spoken, so that receivers
+//! can verify with a library they have already:
+//!
+//! - `hydra`: `t=<unix>,v1=<hex>`, the shape that the Stripe libraries read. The key is the whole secret string.
+//! - `standard`: Standard Webhooks. The key is what the base64 after `whsec_` stands for, and the id is signed too.
+//! - `github`: the body alone, for receivers that were written for GitHub. It has no time, so it cannot stop a replay.
+//!
+//! While a secret is being replaced both sign, the newest first and the oldest last: readers of a list accept any of
+//! them, and a reader that keeps only the last `v1` still holds the old one. `github` has room for one value: the
+//! newest.
+//!
+//! A secret made here works as it stands in all of them: its base64 is the standard alphabet with padding, because
+//! some libraries refuse anything else, and its digits are lower case for the same reason.
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use rand::CryptoRng;
+use sha2::Sha256;
+
+use crate::delivery::DeliveryId;
+
+// Named in full, for the tool that compiles this file into itself looks elsewhere by default.
+#[cfg(test)]
+#[path = "signature/tests.rs"]
+mod tests;
+
+const PREFIX: &str = "whsec_";
+const RANDOM_BYTES: usize = 32;
+const SHOWN_CHARS: usize = 12;
+
+/// The key that a subscription's requests are signed with. Has no `Display`, and `Debug` hides it: what prints a
+/// secret must say so, by [`SigningSecret::expose`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct SigningSecret(String);
+
+impl SigningSecret {
+    pub fn random(rng: &mut impl CryptoRng) -> Self {
+        let mut bytes = [0; RANDOM_BYTES];
+        rng.fill_bytes(&mut bytes);
+        Self(format!("{PREFIX}{}", STANDARD.encode(bytes)))
+    }
+
+    /// The part that lists show, enough to tell two secrets apart.
+    pub fn prefix(&self) -> String {
+        self.0.chars().take(SHOWN_CHARS).collect()
+    }
+
+    /// The secret itself, for the one who stores it or hands it to its owner.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// The key of Standard Webhooks. A secret of another form, which only an import by hand can bring, signs with its
+    /// own bytes: a signature that can be verified is better than a delivery that can never be made.
+    fn decoded(&self) -> Vec<u8> {
+        let encoded = self.0.strip_prefix(PREFIX).unwrap_or(&self.0);
+        STANDARD.decode(encoded).unwrap_or_else(|_| encoded.as_bytes().to_vec())
+    }
+}
+
+impl From<String> for SigningSecret {
+    fn from(secret: String) -> Self {
+        Self(secret)
+    }
+}
+
+impl fmt::Debug for SigningSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SigningSecret(hidden)")
+    }
+}
+
+/// A way to sign, by the name that a subscription's `signatures` carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    Hydra,
+    Standard,
+    Github,
+}
+
+impl Scheme {
+    pub const ALL: [Scheme; 3] = [Scheme::Hydra, Scheme::Standard, Scheme::Github];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Scheme::Hydra => "hydra",
+            Scheme::Standard => "standard",
+            Scheme::Github => "github",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scheme| scheme.as_str() == name)
+    }
+
+    /// Whether one request can carry the signatures of two secrets, which an overlap of old and new needs.
+    pub fn has_room_for_several(self) -> bool {
+        self != Scheme::Github
+    }
+
+    /// The names of the headers that this scheme writes: nobody else may set them.
+    pub fn header_names(self) -> &'static [&'static str] {
+        match self {
+            Scheme::Hydra => &["X-Hydra-Signature"],
+            Scheme::Standard => &["webhook-id", "webhook-timestamp", "webhook-signature"],
+            Scheme::Github => &["X-Hub-Signature-256"],
+        }
+    }
+}
+
+/// What is signed: one attempt of one delivery.
+#[derive(Clone, Copy, Debug)]
+pub struct Signed<'a> {
+    pub id: DeliveryId,
+    /// The time of this attempt, in unix seconds.
+    pub at: u64,
+    pub body: &'a str,
+}
+
+/// The signature headers of a request: names and values. `secrets` has the newest first.
+pub fn headers(schemes: &[Scheme], secrets: &[SigningSecret], signed: Signed<'_>) -> Vec<(&'static str, String)> {
+    let values = schemes.iter().map(|scheme| (scheme.header_names(), header_values(*scheme, secrets, signed)));
+    values.flat_map(|(names, values)| names.iter().copied().zip(values)).collect()
+}
+
+/// In the order of [`Scheme::header_names`].
+fn header_values(scheme: Scheme, secrets: &[SigningSecret], signed: Signed<'_>) -> Vec<String> {
+    match scheme {
+        Scheme::Hydra => vec![hydra(secrets, signed)],
+        Scheme::Standard => vec![signed.id.to_string(), signed.at.to_string(), standard(secrets, signed)],
+        Scheme::Github => secrets.first().map(|newest| github(newest, signed.body)).into_iter().collect(),
+    }
+}
+
+fn hydra(secrets: &[SigningSecret], signed: Signed<'_>) -> String {
+    let mut value = format!("t={}", signed.at);
+    for secret in secrets {
+        let digest = mac(secret.expose().as_bytes(), &[&signed.at.to_string(), ".", signed.body]).finalize();
+        value.push_str(",v1=");
+        value.push_str(&hex::encode(digest.into_bytes()));
+    }
+    value
+}
+
+fn standard(secrets: &[SigningSecret], signed: Signed<'_>) -> String {
+    let (id, at) = (signed.id.to_string(), signed.at.to_string());
+    let values = secrets.iter().map(|secret| standard_value(&secret.decoded(), &id, &at, signed.body));
+    values.collect::<Vec<_>>().join(" ")
+}
+
+fn standard_value(key: &[u8], id: &str, at: &str, body: &str) -> String {
+    let digest = mac(key, &[id, ".", at, ".", body]).finalize();
+    format!("v1,{}", STANDARD.encode(digest.into_bytes()))
+}
+
+fn github(secret: &SigningSecret, body: &str) -> String {
+    let digest = mac(secret.expose().as_bytes(), &[body]).finalize();
+    format!("sha256={}", hex::encode(digest.into_bytes()))
+}
+
+fn mac(key: &[u8], parts: &[&str]) -> Hmac<Sha256> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("an HMAC key may have any length");
+    for part in parts {
+        mac.update(part.as_bytes());
+    }
+    mac
+}
+
+/// Whether a `hydra` header fits this body: any of its `v1` may be the right one, and its time must lie within
+/// `tolerance` of `now`, in either direction. A header that cannot be read does not fit.
+pub fn verify(body: &str, header: &str, secret: &SigningSecret, tolerance: Duration, now: SystemTime) -> bool {
+    let Some((time, digests)) = read_header(header) else {
+        return false;
+    };
+    let (Ok(at), Ok(now)) = (time.parse::<u64>(), now.duration_since(UNIX_EPOCH)) else {
+        return false;
+    };
+    // No early return on a match: the number of wrong ones before it is nobody's business.
+    let matches = digests.iter().fold(false, |found, digest| found | fits(body, time, digest, secret));
+    matches && now.as_secs().abs_diff(at) <= tolerance.as_secs()
+}
+
+/// The time, as it was written, and each `v1`. Keys that are not known are skipped, so that schemes to come fit in.
+fn read_header(header: &str) -> Option<(&str, Vec<Vec<u8>>)> {
+    let parts: Vec<_> = header.split(',').filter_map(|part| part.split_once('=')).collect();
+    let mut times = parts.iter().filter(|(key, _)| *key == "t").map(|(_, value)| *value);
+    let (Some(time), None) = (times.next(), times.next()) else {
+        return None;
+    };
+    let digests = parts.iter().filter(|(key, _)| *key == "v1");
+    Some((time, digests.filter_map(|(_, value)| hex::decode(value).ok()).collect()))
+}
+
+fn fits(body: &str, time: &str, digest: &[u8], secret: &SigningSecret) -> bool {
+    // Compares in constant time.
+    mac(secret.expose().as_bytes(), &[time, ".", body]).verify_slice(digest).is_ok()
+}

@@ -1,0 +1,63 @@
+//! Types that Postgres has and pgrx has not, and the two views of time.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use pgrx::datum::TimestampWithTimeZone;
+use pgrx::prelude::*;
+use pgrx::{FromDatum, IntoDatum};
+
+/// Microseconds from 1970, where Rust begins, to 2000, where Postgres does.
+const EPOCHS_APART: i64 = 946_684_800_000_000;
+
+/// A transaction id that never wraps: `xid8`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Xid8(pub u64);
+
+impl IntoDatum for Xid8 {
+    fn into_datum(self) -> Option<pg_sys::Datum> {
+        Some(pg_sys::Datum::from(self.0))
+    }
+
+    fn type_oid() -> pg_sys::Oid {
+        pg_sys::XID8OID
+    }
+}
+
+impl FromDatum for Xid8 {
+    #[allow(unsafe_code)]
+    unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _type: pg_sys::Oid) -> Option<Self> {
+        (!is_null).then(|| Xid8(datum.value() as u64))
+    }
+}
+
+/// Which transactions a reader sees: those before `xmax` that were not in progress.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    pub xmax: Xid8,
+    pub in_progress: Vec<Xid8>,
+}
+
+impl Snapshot {
+    /// Sees nothing: what a reader starts from.
+    pub fn empty() -> Self {
+        Self { xmax: Xid8(1), in_progress: Vec::new() }
+    }
+
+    /// Reads the text form, `xmin:xmax:xip,xip,…`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(3, ':').skip(1);
+        let xmax = parts.next()?.parse().ok().map(Xid8)?;
+        let list = parts.next()?;
+        let in_progress = list.split(',').filter(|xid| !xid.is_empty()).map(|xid| xid.parse().ok().map(Xid8));
+        Some(Self { xmax, in_progress: in_progress.collect::<Option<_>>()? })
+    }
+}
+
+pub fn to_timestamp(time: SystemTime) -> TimestampWithTimeZone {
+    let micros = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as i64;
+    TimestampWithTimeZone::try_from(micros - EPOCHS_APART).expect("a time that Postgres can hold")
+}
+
+pub fn from_micros(micros: i64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_micros(micros.try_into().unwrap_or(0))
+}

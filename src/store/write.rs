@@ -1,0 +1,208 @@
+//! What the dispatcher writes. Writing is total: rows are found by primary key, and what is gone meanwhile is skipped.
+
+use pgrx::datum::TimestampWithTimeZone;
+use pgrx::spi::SpiClient;
+use pgrx::{Spi, Uuid};
+
+use super::statement::Statement;
+use super::types::to_timestamp;
+use super::{Store, Xid8};
+use crate::delivery::DeliveryId;
+use crate::tally::Tally;
+use crate::work::Work;
+use crate::writes::{AttemptRecord, RowState, RowWrite, Writes};
+
+pub struct WriteStatements {
+    delete_events: Statement,
+    insert_deliveries: Statement,
+    update_deliveries: Statement,
+    delete_deliveries: Statement,
+    insert_attempts: Statement,
+    record_failures: Statement,
+    disable: Statement,
+    add_counts: Statement,
+}
+
+impl Default for WriteStatements {
+    fn default() -> Self {
+        Self {
+            delete_events: Statement::new(include_str!("../../sql/queries/delete_events.sql")),
+            insert_deliveries: Statement::new(include_str!("../../sql/queries/insert_deliveries.sql")),
+            update_deliveries: Statement::new(include_str!("../../sql/queries/update_deliveries.sql")),
+            delete_deliveries: Statement::new(include_str!("../../sql/queries/delete_deliveries.sql")),
+            insert_attempts: Statement::new(include_str!("../../sql/queries/insert_attempts.sql")),
+            record_failures: Statement::new(include_str!("../../sql/queries/record_failures.sql")),
+            disable: Statement::new(include_str!("../../sql/queries/disable_subscriptions.sql")),
+            add_counts: Statement::new(include_str!("../../sql/queries/add_counts.sql")),
+        }
+    }
+}
+
+impl Store {
+    /// Gives back what earlier dispatchers had claimed, and drops what has no subscription any more.
+    pub fn clean_up(&self) {
+        Spi::run(include_str!("../../sql/queries/release_claims.sql")).expect("SPI writes");
+        self.delete_orphans();
+    }
+
+    pub fn delete_orphans(&self) {
+        Spi::run(include_str!("../../sql/queries/delete_orphans.sql")).expect("SPI writes");
+    }
+
+    /// Writes a batch of decisions. `run`: this run of the dispatcher.
+    pub fn apply(&self, writes: &Writes, run: i64) {
+        Spi::connect_mut(|client| {
+            self.apply_rows(client, writes, run);
+            self.delete_events(client, &writes.finished_events);
+            self.insert_attempts(client, &writes.attempts);
+            if !writes.failures.is_empty() {
+                let (ids, counts) = unzip(writes.failures.iter().map(|(id, count)| (*id, *count as i32)));
+                self.writes.record_failures.write(client, &[ids.into(), counts.into()]);
+            }
+            if !writes.disabled.is_empty() {
+                let (ids, reasons) = unzip(writes.disabled.iter().map(|(id, reason)| (*id, reason.as_str().to_owned())));
+                self.writes.disable.write(client, &[ids.into(), reasons.into()]);
+            }
+        });
+    }
+
+    fn delete_events(&self, client: &mut SpiClient<'_>, finished: &[(u64, i64)]) {
+        if !finished.is_empty() {
+            let (xids, ids) = unzip(finished.iter().map(|(xid, id)| (Xid8(*xid), *id)));
+            self.writes.delete_events.write(client, &[xids.into(), ids.into()]);
+        }
+    }
+
+    fn apply_rows(&self, client: &mut SpiClient<'_>, writes: &Writes, run: i64) {
+        let mut inserts = Vec::new();
+        let mut updates = Vec::new();
+        let mut deletes = Vec::new();
+        for (id, write) in &writes.rows {
+            match write {
+                RowWrite::Insert(work, state) => inserts.push((work.as_ref(), *state)),
+                RowWrite::Update(_, state) => updates.push((*id, *state)),
+                RowWrite::Delete => deletes.push(uuid(*id)),
+            }
+        }
+        if !inserts.is_empty() {
+            self.insert_deliveries(client, inserts, run);
+        }
+        if !updates.is_empty() {
+            self.update_deliveries(client, &updates, run);
+        }
+        if !deletes.is_empty() {
+            self.writes.delete_deliveries.write(client, &[deletes.into()]);
+        }
+    }
+
+    fn insert_deliveries(&self, client: &mut SpiClient<'_>, mut inserts: Vec<(&Work, RowState)>, run: i64) {
+        // In order of the events, so that what waits together is sent in order.
+        inserts.sort_by_key(|(work, _)| work.event);
+        let column = inserts.iter();
+        let works = || column.clone().map(|(work, _)| work);
+        let states = || column.clone().map(|(_, state)| RowColumns::of(*state));
+        let args = [
+            works().map(|work| uuid(work.delivery)).collect::<Vec<_>>().into(),
+            works().map(|work| work.subscription).collect::<Vec<_>>().into(),
+            works().map(|work| work.event).collect::<Vec<_>>().into(),
+            works().map(|work| work.event_type.to_string()).collect::<Vec<_>>().into(),
+            works().map(|work| work.tenant_id.clone()).collect::<Vec<_>>().into(),
+            works().map(|work| to_timestamp(work.emitted_at)).collect::<Vec<_>>().into(),
+            works().map(|work| work.body.to_string()).collect::<Vec<_>>().into(),
+            states().map(|state| state.failed).collect::<Vec<_>>().into(),
+            states().map(|state| state.attempts.unwrap_or(0)).collect::<Vec<_>>().into(),
+            states().map(|state| state.scheduled_at).collect::<Vec<_>>().into(),
+            states().map(|state| state.due_at).collect::<Vec<_>>().into(),
+            run.into(),
+            states().map(|state| state.claimed).collect::<Vec<_>>().into(),
+        ];
+        self.writes.insert_deliveries.write(client, &args);
+    }
+
+    fn update_deliveries(&self, client: &mut SpiClient<'_>, updates: &[(DeliveryId, RowState)], run: i64) {
+        let states = || updates.iter().map(|(_, state)| RowColumns::of(*state));
+        let args = [
+            updates.iter().map(|(id, _)| uuid(*id)).collect::<Vec<_>>().into(),
+            states().map(|state| state.attempts).collect::<Vec<_>>().into(),
+            states().map(|state| state.scheduled_at).collect::<Vec<_>>().into(),
+            states().map(|state| state.due_at).collect::<Vec<_>>().into(),
+            run.into(),
+        ];
+        self.writes.update_deliveries.write(client, &args);
+    }
+
+    fn insert_attempts(&self, client: &mut SpiClient<'_>, attempts: &[AttemptRecord]) {
+        if attempts.is_empty() {
+            return;
+        }
+        let records = || attempts.iter();
+        let class = |record: &AttemptRecord| record.error.as_ref().map(|(class, _)| class.as_str().to_owned());
+        let message = |record: &AttemptRecord| record.error.as_ref().map(|(_, message)| message.clone());
+        let args = [
+            records().map(|record| uuid(record.work.delivery)).collect::<Vec<_>>().into(),
+            records().map(|record| record.work.subscription).collect::<Vec<_>>().into(),
+            records().map(|record| record.work.event).collect::<Vec<_>>().into(),
+            records().map(|record| record.work.event_type.to_string()).collect::<Vec<_>>().into(),
+            records().map(|record| record.attempt as i32).collect::<Vec<_>>().into(),
+            records().map(|record| record.status.map(i32::from)).collect::<Vec<_>>().into(),
+            records().map(class).collect::<Vec<_>>().into(),
+            records().map(message).collect::<Vec<_>>().into(),
+            records().map(|record| record.excerpt.clone()).collect::<Vec<_>>().into(),
+            records().map(|record| record.response_ms).collect::<Vec<_>>().into(),
+            records().map(|record| to_timestamp(record.at)).collect::<Vec<_>>().into(),
+            records().map(|record| record.next_at.map(to_timestamp)).collect::<Vec<_>>().into(),
+        ];
+        self.writes.insert_attempts.write(client, &args);
+    }
+
+    pub fn add_counts(&self, tally: &Tally) {
+        let counts = || tally.iter();
+        let args = [
+            counts().map(|(id, _, _)| id).collect::<Vec<_>>().into(),
+            counts().map(|(_, hour, _)| hour as i64).collect::<Vec<_>>().into(),
+            counts().map(|(_, _, count)| count.delivered).collect::<Vec<_>>().into(),
+            counts().map(|(_, _, count)| count.failed_attempts).collect::<Vec<_>>().into(),
+        ];
+        Spi::connect_mut(|client| {
+            self.writes.add_counts.write(client, &args);
+        });
+    }
+}
+
+/// A state as the statements take it.
+#[derive(Default)]
+struct RowColumns {
+    attempts: Option<i32>,
+    scheduled_at: Option<TimestampWithTimeZone>,
+    due_at: Option<TimestampWithTimeZone>,
+    claimed: bool,
+    failed: bool,
+}
+
+impl RowColumns {
+    fn of(state: RowState) -> Self {
+        match state {
+            RowState::Claimed => Self { claimed: true, ..Self::default() },
+            RowState::Released => Self::default(),
+            RowState::Due { attempts, scheduled_at, due_at } => Self {
+                attempts: Some(attempts as i32),
+                scheduled_at: Some(to_timestamp(scheduled_at)),
+                due_at: Some(to_timestamp(due_at)),
+                ..Self::default()
+            },
+            RowState::Failed { attempts } => Self {
+                attempts: Some(attempts as i32),
+                failed: true,
+                ..Self::default()
+            },
+        }
+    }
+}
+
+fn uuid(id: DeliveryId) -> Uuid {
+    Uuid::from_bytes(id.0)
+}
+
+fn unzip<A, B>(pairs: impl Iterator<Item = (A, B)>) -> (Vec<A>, Vec<B>) {
+    pairs.unzip()
+}

@@ -1,0 +1,52 @@
+//! Waking the dispatcher when a transaction commits.
+//!
+//! One callback, registered once per backend: a registration per transaction would make a long session slower with
+//! every emit. All that the callback does is to set a flag and a latch, because an error after the commit would take
+//! the whole cluster down. A wake is a hint and may be lost (COMMIT PREPARED runs in another backend); the dispatcher
+//! looks by itself every second at the latest.
+
+use std::cell::Cell;
+use std::ffi::c_void;
+
+use pgrx::prelude::*;
+
+use crate::slots;
+
+thread_local! {
+    static REGISTERED: Cell<bool> = const { Cell::new(false) };
+    static WANTED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Wakes this database's dispatcher when the current transaction commits.
+#[allow(unsafe_code)]
+pub fn at_commit() {
+    if slots::shared().is_none() {
+        return;
+    }
+    WANTED.set(true);
+    if !REGISTERED.replace(true) {
+        // SAFETY: the callback is guarded, and stays loaded for as long as the backend lives.
+        unsafe { pg_sys::RegisterXactCallback(Some(on_transaction_end), std::ptr::null_mut()) };
+    }
+}
+
+#[pg_guard]
+#[allow(unsafe_code)]
+unsafe extern "C-unwind" fn on_transaction_end(event: pg_sys::XactEvent::Type, _arg: *mut c_void) {
+    match event {
+        pg_sys::XactEvent::XACT_EVENT_COMMIT if WANTED.replace(false) => wake(),
+        pg_sys::XactEvent::XACT_EVENT_ABORT | pg_sys::XactEvent::XACT_EVENT_PREPARE => WANTED.set(false),
+        _ => {}
+    }
+}
+
+#[allow(unsafe_code)]
+fn wake() {
+    // SAFETY: set when the backend connected, and never changed.
+    let database = unsafe { pg_sys::MyDatabaseId };
+    let Some(shared) = slots::shared() else { return };
+    match shared.slot_of(database) {
+        Some(slot) => slot.wake(),
+        None => shared.hint(database),
+    }
+}

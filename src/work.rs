@@ -1,0 +1,25 @@
+//! A delivery in the dispatcher's memory.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::delivery::DeliveryId;
+
+/// Complete in itself, so that it can become a row of `hydra.delivery` at any time.
+#[derive(Debug)]
+pub struct Work {
+    pub delivery: DeliveryId,
+    pub subscription: i64,
+    pub event: i64,
+    pub event_type: Arc<str>,
+    pub tenant_id: Option<String>,
+    pub emitted_at: SystemTime,
+    /// The exact bytes that every attempt sends.
+    pub body: Arc<str>,
+    /// Attempts made so far.
+    pub attempts: u32,
+    /// How many of them belong to schedules before the current one.
+    pub earlier_attempts: u32,
+    /// When the current schedule began; `None` before its first attempt.
+    pub scheduled_at: Option<SystemTime>,
+}
