@@ -109,7 +109,7 @@ fn run(arguments: Arguments) -> io::Result<()> {
     }
     // Last, as whoever waits for the file takes it that all is ready; and under its own name only when complete.
     if let Some(file) = arguments.port_file {
-        let draft = file.with_added_extension("new");
+        let draft = file.with_extension("new");
         fs::write(&draft, format!("{}\n", receiver.address().port()))?;
         fs::rename(draft, file)?;
     }

@@ -3,7 +3,7 @@
 DO $$
 DECLARE
     wanted record;
-    found record;
+    existing record;
 BEGIN
     IF pg_catalog.getdatabaseencoding() <> 'UTF8' THEN
         RAISE EXCEPTION 'hydra_webhooks needs a database in UTF8'
@@ -22,13 +22,13 @@ BEGIN
                      ('hydra_worker', true, 'hydra_webhooks: the background workers connect as this role; grant it to nobody')
              ) AS role (name, login, comment)
     LOOP
-        SELECT * INTO found FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) wanted.name;
+        SELECT * INTO existing FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) wanted.name;
         IF NOT FOUND THEN
             EXECUTE pg_catalog.format('CREATE ROLE %I %s', wanted.name,
                                       CASE WHEN wanted.login THEN 'LOGIN' ELSE 'NOLOGIN' END);
             EXECUTE pg_catalog.format('COMMENT ON ROLE %I IS %L', wanted.name, wanted.comment);
-        ELSIF found.rolsuper OR found.rolcreaterole OR found.rolcreatedb OR found.rolreplication
-              OR found.rolbypassrls OR found.rolcanlogin <> wanted.login THEN
+        ELSIF existing.rolsuper OR existing.rolcreaterole OR existing.rolcreatedb OR existing.rolreplication
+              OR existing.rolbypassrls OR existing.rolcanlogin <> wanted.login THEN
             RAISE EXCEPTION 'role "%" exists with attributes that hydra_webhooks does not accept', wanted.name
                 USING ERRCODE = 'object_not_in_prerequisite_state',
                       DETAIL = 'It must have no special attribute, and LOGIN only if it is hydra_worker.',

@@ -252,7 +252,7 @@ impl Cluster {
     /// Waits for a dispatcher other than `former`, which has ended or is about to.
     pub fn new_dispatcher_pid(&self, database: &str, former: Option<i32>) -> i32 {
         let mut found = None;
-        wait_until(&format!("{database} has a dispatcher"), PATIENCE, || {
+        wait_until(format!("{database} has a dispatcher"), PATIENCE, || {
             found = self.find_dispatcher(database).filter(|&pid| Some(pid) != former);
             found.is_some()
         });

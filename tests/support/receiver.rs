@@ -742,7 +742,7 @@ impl<'a> Connection<'a> {
         let time = SystemTime::now();
         let request = &self.buffer[self.start..self.start + length];
         let body = chunked.unwrap_or(&request[head..]);
-        let (method, path, headers) = parse(&request[..head])?;
+        let Head { method, path, headers } = parse(&request[..head])?;
         let known = Known::of(headers.clone());
 
         let endpoint = match &self.endpoint {
@@ -862,7 +862,7 @@ struct Framing {
 
 impl Framing {
     fn of(head: &[u8]) -> io::Result<Framing> {
-        let (_, _, headers) = parse(head)?;
+        let Head { headers, .. } = parse(head)?;
         let mut framing = Framing { length: Length::Known(0), close: false };
         for (name, value) in headers {
             if name.eq_ignore_ascii_case("content-length") {
@@ -878,8 +878,14 @@ impl Framing {
     }
 }
 
-/// Method, path and headers of a complete head. What is no HTTP/1.1 is an error, and ends the connection.
-fn parse(head: &[u8]) -> io::Result<(&str, &str, impl Iterator<Item = (&str, &[u8])> + Clone)> {
+struct Head<'a, Headers> {
+    method: &'a str,
+    path: &'a str,
+    headers: Headers,
+}
+
+/// Takes a complete head apart. What is no HTTP/1.1 is an error, and ends the connection.
+fn parse(head: &[u8]) -> io::Result<Head<'_, impl Iterator<Item = (&str, &[u8])> + Clone>> {
     let wrong = || io::Error::other("this is not HTTP/1.1");
     let mut lines = head.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let mut request = str::from_utf8(lines.next().unwrap_or_default()).map_err(io::Error::other)?.split(' ');
@@ -890,7 +896,7 @@ fn parse(head: &[u8]) -> io::Result<(&str, &str, impl Iterator<Item = (&str, &[u
         let colon = line.iter().position(|&byte| byte == b':')?;
         Some((str::from_utf8(&line[..colon]).ok()?, line[colon + 1..].trim_ascii()))
     });
-    Ok((method, path, headers))
+    Ok(Head { method, path, headers })
 }
 
 /// The headers that mean something here, found in one pass.
