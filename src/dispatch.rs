@@ -256,7 +256,8 @@ impl Dispatch {
         let attempts = work.attempts + 1;
         let in_schedule = (attempts - work.earlier_attempts) as usize;
         let schedule = &lane.subscription.schedule;
-        let due_at = retry::delay(schedule, in_schedule, retry_after(&attempt.outcome), jitter).map(|delay| now + delay);
+        let due_at =
+            retry::delay(schedule, in_schedule, retry_after(&attempt.outcome), jitter).map(|delay| now + delay);
         let disable = reason_to_disable(&attempt.outcome, failures, lane.subscription.disable_after);
 
         self.move_event(work.event);

@@ -9,9 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use pgrx::bgworkers::{
-    BackgroundWorkerBuilder, BackgroundWorkerStatus, BgWorkerStartTime, DynamicBackgroundWorker,
-};
+use pgrx::bgworkers::{BackgroundWorkerBuilder, BackgroundWorkerStatus, BgWorkerStartTime, DynamicBackgroundWorker};
 use pgrx::prelude::*;
 
 use crate::process;
@@ -82,12 +80,7 @@ struct Run {
 
 impl Launcher {
     fn new(shared: &'static Shared) -> Self {
-        Self {
-            shared,
-            runs: HashMap::new(),
-            absent: HashSet::new(),
-            next_look: Instant::now(),
-        }
+        Self { shared, runs: HashMap::new(), absent: HashSet::new(), next_look: Instant::now() }
     }
 
     fn look(&mut self) -> Result<(), String> {
@@ -124,11 +117,7 @@ impl Launcher {
     fn settle_slot(&mut self, index: usize, now: Instant) -> bool {
         let slot = &self.shared.slots[index];
         let Some(database) = slot.database() else { return false };
-        let run = self.runs.entry(index).or_insert_with(|| Run {
-            worker: None,
-            started: now,
-            failures: Vec::new(),
-        });
+        let run = self.runs.entry(index).or_insert_with(|| Run { worker: None, started: now, failures: Vec::new() });
         if is_alive(slot, run.worker.as_ref()) {
             return false;
         }

@@ -87,10 +87,7 @@ mod tests {
     #[test]
     fn an_entity_is_sent_byte_for_byte() {
         let entity = r#"{"b": 1.50, "a": "\u0000é", "a": null}"#;
-        let body = Preset::Hydra.body(&Event {
-            entity: Some(entity.into()),
-            ..event()
-        });
+        let body = Preset::Hydra.body(&Event { entity: Some(entity.into()), ..event() });
         assert!(body.contains(&format!("\"entity\":{entity}}}")));
     }
 }

@@ -1,7 +1,8 @@
 //! Living as a background worker: signals, waiting, transactions.
 //!
-//! SIGTERM does what Postgres's own `die` does, so that a statement that waits for a lock ends too, and is remembered.
-//! Between statements it is taken as a wish to end ([`stop_requested`]), and what is done already can still be written.
+//! SIGTERM cancels the statement under way, which may be waiting for a lock, and is remembered: the transaction is
+//! aborted like after any error, and the worker still writes what is done before it ends. Postgres's own `die` would end
+//! it then and there, and have everything sent again that had arrived but was not written yet. A second SIGTERM does so.
 
 use std::ffi::CStr;
 use std::os::fd::RawFd;
@@ -35,11 +36,15 @@ pub fn attach_signals() {
 
 #[allow(unsafe_code)]
 unsafe extern "C-unwind" fn on_sigterm(_signal: i32) {
-    STOP.store(true, Ordering::Release);
+    let again = STOP.swap(true, Ordering::AcqRel);
     // SAFETY: flags of this process, written in full by the one instruction that sets them, and its own latch.
     unsafe {
+        if again {
+            (&raw mut pg_sys::ProcDiePending).write_volatile(1);
+        } else {
+            (&raw mut pg_sys::QueryCancelPending).write_volatile(1);
+        }
         (&raw mut pg_sys::InterruptPending).write_volatile(1);
-        (&raw mut pg_sys::ProcDiePending).write_volatile(1);
         pg_sys::SetLatch(pg_sys::MyLatch);
     }
 }
@@ -55,14 +60,11 @@ unsafe extern "C-unwind" fn on_sighup(_signal: i32) {
 
 /// Sleeps until the latch is set, `fd` is readable or the time is over, and serves interrupts, except that a SIGTERM is
 /// left for [`stop_requested`].
-#[allow(unsafe_code)]
 pub fn wait(fd: Option<RawFd>, timeout: Duration) {
-    // SAFETY: a flag of this process.
-    if unsafe { pg_sys::ProcDiePending } == 0 {
+    if !was_told_to_stop() {
         sleep(fd, timeout);
     }
-    // SAFETY: as above.
-    if unsafe { pg_sys::ProcDiePending } == 0 {
+    if !was_told_to_stop() {
         pgrx::check_for_interrupts!();
     }
 }
@@ -101,7 +103,7 @@ pub fn stop_requested() -> bool {
     let asked = was_told_to_stop();
     if asked {
         // SAFETY: a flag of this process.
-        unsafe { (&raw mut pg_sys::ProcDiePending).write_volatile(0) };
+        unsafe { (&raw mut pg_sys::QueryCancelPending).write_volatile(0) };
     }
     asked
 }

@@ -32,7 +32,6 @@ mod tests;
 
 const PREFIX: &str = "whsec_";
 const RANDOM_BYTES: usize = 32;
-const SHOWN_CHARS: usize = 12;
 
 /// The key that a subscription's requests are signed with. Has no `Display`, and `Debug` hides it: what prints a
 /// secret must say so, by [`SigningSecret::expose`].
@@ -44,11 +43,6 @@ impl SigningSecret {
         let mut bytes = [0; RANDOM_BYTES];
         rng.fill_bytes(&mut bytes);
         Self(format!("{PREFIX}{}", STANDARD.encode(bytes)))
-    }
-
-    /// The part that lists show, enough to tell two secrets apart.
-    pub fn prefix(&self) -> String {
-        self.0.chars().take(SHOWN_CHARS).collect()
     }
 
     /// The secret itself, for the one who stores it or hands it to its owner.
@@ -97,11 +91,6 @@ impl Scheme {
 
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|scheme| scheme.as_str() == name)
-    }
-
-    /// Whether one request can carry the signatures of two secrets, which an overlap of old and new needs.
-    pub fn has_room_for_several(self) -> bool {
-        self != Scheme::Github
     }
 
     /// The names of the headers that this scheme writes: nobody else may set them.

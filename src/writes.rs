@@ -40,11 +40,7 @@ pub enum RowState {
     /// Given back as it was; due at once if it was never tried.
     Released,
     /// Failed, and due again.
-    Due {
-        attempts: u32,
-        scheduled_at: SystemTime,
-        due_at: SystemTime,
-    },
+    Due { attempts: u32, scheduled_at: SystemTime, due_at: SystemTime },
     /// Given up.
     Failed { attempts: u32 },
 }

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
+use pgrx::Uuid;
 use pgrx::datum::Interval;
 use pgrx::prelude::*;
-use pgrx::Uuid;
 
 use crate::delivery::DeliveryId;
 use crate::refuse::refuse;
@@ -39,12 +39,7 @@ fn _delivery_id(namespace: Uuid, event_id: i64, subscription_id: i64) -> Uuid {
 
 /// Whether a request with this body and `X-Hydra-Signature` header was signed with this secret, and not too long ago.
 #[pg_extern(strict)]
-fn webhook_verify(
-    body: &str,
-    header: &str,
-    secret: &str,
-    tolerance: default!(Interval, "'300 s'"),
-) -> bool {
+fn webhook_verify(body: &str, header: &str, secret: &str, tolerance: default!(Interval, "'300 s'")) -> bool {
     let micros = tolerance.as_micros();
     let Ok(micros) = u64::try_from(micros) else {
         refuse(

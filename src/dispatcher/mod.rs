@@ -416,10 +416,14 @@ impl Dispatcher {
 /// Certificates to trust; without a readable `ca_file`, those of the system.
 fn load_roots() -> Roots {
     let ca_file = settings::ca_file();
-    Roots::load(ca_file.as_deref()).unwrap_or_else(|error| {
+    let roots = Roots::load(ca_file.as_deref()).unwrap_or_else(|error| {
         warning!("hydra_webhooks.ca_file: {error}");
         Roots::load(None).expect("certificates of the system, or none")
-    })
+    });
+    if roots.count == 0 {
+        warning!("hydra_webhooks: there are no certificates to trust, so no https endpoint is (ca-certificates)");
+    }
+    roots
 }
 
 fn now_micros() -> i64 {

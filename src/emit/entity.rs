@@ -5,14 +5,14 @@
 
 use std::ffi::CStr;
 
+use pgrx::FromDatum;
 use pgrx::callconv::{Arg, ArgAbi};
 use pgrx::nullable::Nullable;
+use pgrx::pg_sys::{JsonbIteratorToken as token, jbvType as kind};
 use pgrx::pgrx_sql_entity_graph::metadata::{
     ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
 };
 use pgrx::prelude::*;
-use pgrx::FromDatum;
-use pgrx::pg_sys::{JsonbIteratorToken as token, jbvType as kind};
 
 /// A `jsonb` as Postgres stores it.
 pub struct RawJsonb(*mut pg_sys::Jsonb);
@@ -173,7 +173,8 @@ unsafe fn number_of(value: &pg_sys::JsonbValue) -> String {
     // SAFETY: as the caller promises; the result is a C string of our own memory context.
     unsafe {
         let number = pg_sys::Datum::from(value.val.numeric);
-        let digits: &CStr = pgrx::direct_function_call(pg_sys::numeric_out, &[Some(number)]).expect("a number has digits");
+        let digits: &CStr =
+            pgrx::direct_function_call(pg_sys::numeric_out, &[Some(number)]).expect("a number has digits");
         let text = digits.to_string_lossy().into_owned();
         pg_sys::pfree(digits.as_ptr().cast_mut().cast());
         text

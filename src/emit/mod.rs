@@ -23,9 +23,9 @@ use crate::refuse::refuse;
 use crate::settings::{self, OnEntityError};
 use crate::store::{Statement, value};
 use crate::wake;
-pub use known::as_owner;
 use entity::RawJsonb;
 use entity::Rendered;
+pub use known::as_owner;
 use known::{EventType, Known};
 
 thread_local! {

@@ -6,9 +6,9 @@
 
 use std::ffi::{CStr, CString};
 
+use pgrx::FromDatum;
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
-use pgrx::FromDatum;
 
 use super::entity::{RawJsonb, Rendered, Unsendable, too_large};
 use crate::refuse::refuse;
@@ -68,11 +68,8 @@ pub fn render(trigger: &PgTrigger<'_>, id_key: &str, limit: usize) -> Result<Ren
     // SAFETY: Postgres keeps the tuple and the relation for as long as the trigger runs.
     unsafe {
         let row = Row { tuple, descriptor: (*data.tg_relation).rd_att };
-        let mut rendered = Rendered {
-            text: String::new(),
-            entity_id: row.text_of(id_key),
-            tenant_id: row.text_of("tenant_id"),
-        };
+        let mut rendered =
+            Rendered { text: String::new(), entity_id: row.text_of(id_key), tenant_id: row.text_of("tenant_id") };
         if row.is_surely_larger_than(limit) {
             return Err(too_large(limit, rendered));
         }

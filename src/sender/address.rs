@@ -18,8 +18,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 mod network;
 mod url;
 
-pub use network::{AllowedNetwork, NetworkError};
-pub use url::{UrlError, check_url};
+pub use network::AllowedNetwork;
+pub use url::check_url;
 
 pub(super) use url::parse_url;
 

@@ -41,6 +41,7 @@ impl Bell {
     }
 
     /// Waits until the bell is rung, and says whether it was; for those who have no latch to wait on.
+    #[allow(dead_code)] // tests and tools
     pub fn wait(&self, limit: Duration) -> bool {
         let millis = limit.as_millis().try_into().unwrap_or(i32::MAX);
         is_readable(&self.event, millis)
@@ -74,6 +75,7 @@ fn take_all(event: &OwnedFd) {
     unsafe { libc::read(event.as_raw_fd(), (&raw mut count).cast(), size_of::<u64>()) };
 }
 
+#[allow(dead_code)] // tests and tools
 #[allow(unsafe_code)]
 fn is_readable(event: &OwnedFd, millis: i32) -> bool {
     let mut entry = libc::pollfd { fd: event.as_raw_fd(), events: libc::POLLIN, revents: 0 };

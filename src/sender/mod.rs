@@ -40,7 +40,7 @@ mod tests;
 
 pub use address::DestinationPolicy;
 pub use bell::Bell;
-pub use tls::{Roots, RootsError};
+pub use tls::Roots;
 
 use http::Client;
 use lookup::Directory;

@@ -75,9 +75,7 @@ fn a_random_secret_is_whsec_and_32_bytes_in_padded_base64() {
 }
 
 #[test]
-fn a_secret_shows_its_prefix_and_nothing_else() {
-    assert_eq!(secret(SECRET).prefix(), "whsec_MfKQ9r");
-    assert_eq!(secret("äöü").prefix(), "äöü");
+fn a_secret_is_not_printed_by_accident() {
     assert_eq!(format!("{:?}", secret(SECRET)), "SigningSecret(hidden)");
 }
 

@@ -60,7 +60,8 @@ impl Store {
                 self.writes.record_failures.write(client, &[ids.into(), counts.into()]);
             }
             if !writes.disabled.is_empty() {
-                let (ids, reasons) = unzip(writes.disabled.iter().map(|(id, reason)| (*id, reason.as_str().to_owned())));
+                let (ids, reasons) =
+                    unzip(writes.disabled.iter().map(|(id, reason)| (*id, reason.as_str().to_owned())));
                 self.writes.disable.write(client, &[ids.into(), reasons.into()]);
             }
         });
@@ -190,11 +191,7 @@ impl RowColumns {
                 due_at: Some(to_timestamp(due_at)),
                 ..Self::default()
             },
-            RowState::Failed { attempts } => Self {
-                attempts: Some(attempts as i32),
-                failed: true,
-                ..Self::default()
-            },
+            RowState::Failed { attempts } => Self { attempts: Some(attempts as i32), failed: true, ..Self::default() },
         }
     }
 }
