@@ -9,7 +9,7 @@
 //! Nothing here knows Postgres, a clock or chance: rows come in as [`Event`] and [`Work`], outcomes as [`Attempt`];
 //! requests go out through [`Dispatch::hand_out`], and decisions are left in [`Dispatch::writes`].
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -86,10 +86,11 @@ impl Dispatch {
 
     /// Takes over the subscriptions as they are now.
     pub fn set_subscriptions(&mut self, subscriptions: Vec<Subscription>) {
-        let mut gone = self.lanes.ids();
-        gone.retain(|id| subscriptions.iter().all(|known| known.id != *id));
-        for id in gone {
-            self.drop_lane(id);
+        let known: HashSet<i64> = subscriptions.iter().map(|subscription| subscription.id).collect();
+        for id in self.lanes.ids() {
+            if !known.contains(&id) {
+                self.drop_lane(id);
+            }
         }
         for subscription in subscriptions {
             self.set_subscription(subscription);
@@ -103,6 +104,7 @@ impl Dispatch {
         for work in self.lanes.remove(id) {
             self.finish(&work);
         }
+        self.writes.deleted.push(id);
     }
 
     fn set_subscription(&mut self, subscription: Subscription) {
@@ -132,6 +134,12 @@ impl Dispatch {
             self.move_event(work.event);
             self.writes.update(&work, RowState::Released);
         }
+    }
+
+    /// Whether these events are for subscriptions that we have not heard of: then they have to be read again first. A
+    /// commit can be seen a moment before the news of what it changed.
+    pub fn has_strangers(&self, events: &[Event]) -> bool {
+        events.iter().flat_map(|event| &event.targets).any(|id| self.lanes.get(*id).is_none())
     }
 
     /// Takes in an event that was read from `hydra.event`.

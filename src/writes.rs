@@ -24,6 +24,8 @@ pub struct Writes {
     /// Consecutive failures of subscriptions where they changed.
     pub failures: HashMap<i64, u32>,
     pub disabled: Vec<(i64, DisabledReason)>,
+    /// Subscriptions that are gone: what came to be pending for them while they were being deleted goes too.
+    pub deleted: Vec<i64>,
 }
 
 #[derive(Debug)]
@@ -64,7 +66,12 @@ impl Writes {
     }
 
     pub fn len(&self) -> usize {
-        self.finished_events.len() + self.rows.len() + self.attempts.len() + self.failures.len() + self.disabled.len()
+        self.finished_events.len()
+            + self.rows.len()
+            + self.attempts.len()
+            + self.failures.len()
+            + self.disabled.len()
+            + self.deleted.len()
     }
 
     /// The delivery gets a row, claimed by this dispatcher.

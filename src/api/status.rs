@@ -9,7 +9,8 @@ use crate::slots::{self, Slot, State};
 use crate::store;
 
 #[pg_extern(volatile)]
-#[allow(unsafe_code, clippy::type_complexity)]
+#[allow(unsafe_code)]
+#[allow(clippy::type_complexity)] // pgrx reads the columns off the type
 fn _worker_status() -> TableIterator<
     'static,
     (

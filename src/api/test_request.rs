@@ -24,6 +24,7 @@ const EVENT_TYPE: &str = "webhook.test";
 
 #[pg_extern]
 #[search_path(pg_catalog, pg_temp)]
+#[allow(clippy::type_complexity)] // pgrx reads the columns off the type
 fn webhook_send_test(
     id: Option<i64>,
 ) -> TableIterator<

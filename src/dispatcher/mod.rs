@@ -16,6 +16,7 @@ use pgrx::prelude::*;
 
 use crate::delivery::Attempt;
 use crate::dispatch::Dispatch;
+use crate::event::Event;
 use crate::sender::{Bell, Limits, Roots, Sender};
 use crate::slots::{Slot, State, shared};
 use crate::store::Store;
@@ -53,8 +54,9 @@ pub extern "C-unwind" fn hydra_webhooks_dispatcher_main(arg: pg_sys::Datum) {
     unsafe { pg_sys::before_shmem_exit(Some(on_exit), arg) };
     slot.enter(std::process::id() as i32, now_micros());
     match extension() {
-        Some(extension) => Dispatcher::new(slot, extension).run(),
-        None => slot.set_state(State::Absent),
+        Ok(Some(extension)) => Dispatcher::new(slot, extension).run(),
+        Ok(None) => slot.set_state(State::Absent),
+        Err(error) => warning!("hydra_webhooks dispatcher: {error}"),
     }
     // SAFETY: the regular way for a worker to end.
     unsafe { pg_sys::proc_exit(0) }
@@ -99,8 +101,8 @@ unsafe extern "C-unwind" fn on_relation_change(_arg: pg_sys::Datum, relation: pg
 }
 
 /// The extension in this database, or that there is none.
-fn extension() -> Option<pg_sys::Oid> {
-    process::transaction(current_extension).ok().flatten()
+fn extension() -> Result<Option<pg_sys::Oid>, String> {
+    process::transaction(current_extension)
 }
 
 #[allow(unsafe_code)]
@@ -126,6 +128,10 @@ struct Dispatcher {
     at_home: bool,
     next_poll: Instant,
     next_counts: Instant,
+    /// Whether there may be events that were not read.
+    unread: bool,
+    /// Events that were read and not taken in yet.
+    page: Vec<Event>,
     /// Since when there is something to write.
     unwritten_since: Option<Instant>,
     not_before: Instant,
@@ -158,6 +164,8 @@ impl Dispatcher {
             at_home: false,
             next_poll: now,
             next_counts: now + COUNTS_EVERY,
+            unread: true,
+            page: Vec::new(),
             unwritten_since: None,
             not_before: now,
             secrets_stale_at: None,
@@ -212,6 +220,10 @@ impl Dispatcher {
             self.dispatch.settle(attempt, now, rand::random_range(-1.0..=1.0));
         }
         self.dispatch.move_stragglers(Instant::now());
+        self.note_unwritten();
+    }
+
+    fn note_unwritten(&mut self) {
         if self.unwritten_since.is_none() && !self.dispatch.writes.is_empty() {
             self.unwritten_since = Some(Instant::now());
         }
@@ -226,8 +238,11 @@ impl Dispatcher {
             self.next_poll = Instant::now() + POLL;
         }
         if woken || polled {
-            self.look_for_changes()?;
+            self.unread = true;
+            // The start of a transaction is where changes are told.
+            process::transaction(|| ())?;
         }
+        self.look_for_changes()?;
         if self.writing_is_due() {
             self.write()?;
         }
@@ -235,10 +250,11 @@ impl Dispatcher {
             return Ok(());
         }
         self.claim()?;
-        if woken || polled || self.reader.has_more() {
+        if self.unread {
             self.read()?;
         }
         self.hand_out();
+        self.note_unwritten();
         if self.writing_is_due() {
             self.write()?;
         }
@@ -246,8 +262,6 @@ impl Dispatcher {
     }
 
     fn look_for_changes(&mut self) -> Result<(), String> {
-        // The start of a transaction is where changes are told.
-        process::transaction(|| ())?;
         if self.secrets_stale_at.is_some_and(|at| at <= SystemTime::now()) {
             STALE.store(true, Ordering::Relaxed);
         }
@@ -262,16 +276,14 @@ impl Dispatcher {
 
     /// Reads again who we are and whom we send to.
     fn load(&mut self) -> Result<(), String> {
-        if extension() != Some(self.extension) {
+        if extension()? != Some(self.extension) {
             self.slot.set_state(State::Absent);
             return Ok(());
         }
         // What we decided about a subscription comes before what we read about it.
         self.write()?;
-        let (namespace, subscriptions) = process::transaction(|| {
-            self.store.delete_orphans();
-            (self.store.identity(), self.store.subscriptions(settings::max_in_flight()))
-        })?;
+        let (namespace, subscriptions) =
+            process::transaction(|| (self.store.identity(), self.store.subscriptions(settings::max_in_flight())))?;
         if let Some(namespace) = namespace {
             self.dispatch.set_namespace(namespace);
         }
@@ -319,12 +331,18 @@ impl Dispatcher {
 
     fn read(&mut self) -> Result<(), String> {
         while self.dispatch.has_room() {
-            let events = self.reader.read(&self.store)?;
-            let now = Instant::now();
-            for event in &events {
-                self.dispatch.accept_event(event, now);
+            if self.page.is_empty() {
+                self.page = self.reader.read(&self.store)?;
             }
-            if !self.reader.has_more() {
+            if self.dispatch.has_strangers(&self.page) {
+                self.load()?;
+            }
+            let now = Instant::now();
+            for event in std::mem::take(&mut self.page) {
+                self.dispatch.accept_event(&event, now);
+            }
+            self.unread = self.reader.has_more();
+            if !self.unread {
                 break;
             }
         }
@@ -372,7 +390,8 @@ impl Dispatcher {
 
     fn time_to_wait(&self) -> Duration {
         let now = Instant::now();
-        if self.reader.has_more() && self.dispatch.has_room() && now >= self.not_before {
+        let reading = self.unread && self.slot.state() == State::Running && self.dispatch.has_room();
+        if reading && now >= self.not_before {
             return Duration::ZERO;
         }
         let wall = SystemTime::now();

@@ -17,6 +17,7 @@ pub struct WriteStatements {
     insert_deliveries: Statement,
     update_deliveries: Statement,
     delete_deliveries: Statement,
+    delete_pending: Statement,
     insert_attempts: Statement,
     record_failures: Statement,
     disable: Statement,
@@ -30,6 +31,7 @@ impl Default for WriteStatements {
             insert_deliveries: Statement::new(include_str!("../../sql/queries/insert_deliveries.sql")),
             update_deliveries: Statement::new(include_str!("../../sql/queries/update_deliveries.sql")),
             delete_deliveries: Statement::new(include_str!("../../sql/queries/delete_deliveries.sql")),
+            delete_pending: Statement::new(include_str!("../../sql/queries/delete_pending.sql")),
             insert_attempts: Statement::new(include_str!("../../sql/queries/insert_attempts.sql")),
             record_failures: Statement::new(include_str!("../../sql/queries/record_failures.sql")),
             disable: Statement::new(include_str!("../../sql/queries/disable_subscriptions.sql")),
@@ -42,10 +44,6 @@ impl Store {
     /// Gives back what earlier dispatchers had claimed, and drops what has no subscription any more.
     pub fn clean_up(&self) {
         Spi::run(include_str!("../../sql/queries/release_claims.sql")).expect("SPI writes");
-        self.delete_orphans();
-    }
-
-    pub fn delete_orphans(&self) {
         Spi::run(include_str!("../../sql/queries/delete_orphans.sql")).expect("SPI writes");
     }
 
@@ -53,6 +51,9 @@ impl Store {
     pub fn apply(&self, writes: &Writes, run: i64) {
         Spi::connect_mut(|client| {
             self.apply_rows(client, writes, run);
+            if !writes.deleted.is_empty() {
+                self.writes.delete_pending.write(client, &[writes.deleted.clone().into()]);
+            }
             self.delete_events(client, &writes.finished_events);
             self.insert_attempts(client, &writes.attempts);
             if !writes.failures.is_empty() {

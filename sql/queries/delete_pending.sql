@@ -1,0 +1,2 @@
+-- What is pending for subscriptions that are gone.
+DELETE FROM hydra.delivery AS d WHERE d.subscription_id = ANY ($1) AND d.state = 'pending'

@@ -1,0 +1,77 @@
+//! What test files share: clusters, receivers, and how to ask a session.
+#![allow(dead_code)] // every test file uses its own part of this
+
+pub mod cluster;
+pub mod receiver;
+
+use std::time::Duration;
+
+use postgres::Client;
+use postgres::types::FromSqlOwned;
+
+use cluster::wait_until;
+
+/// How long anything may take on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Room for a dispatcher in each of many databases.
+pub const MANY_DATABASES: (&str, &str) = ("max_worker_processes", "64");
+
+/// The four parts of an error as a user sees it.
+#[derive(Debug)]
+pub struct Refusal {
+    pub code: String,
+    pub message: String,
+    pub detail: String,
+    pub hint: String,
+}
+
+/// The one value that a query returns.
+#[track_caller]
+pub fn ask<T: FromSqlOwned>(client: &mut Client, sql: &str) -> T {
+    client.query_one(sql, &[]).unwrap_or_else(|error| panic!("{sql}: {error:?}")).get(0)
+}
+
+#[track_caller]
+pub fn run(client: &mut Client, sql: &str) {
+    client.batch_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+}
+
+/// The error of a statement that must fail.
+#[track_caller]
+pub fn refusal(client: &mut Client, sql: &str) -> Refusal {
+    let Err(error) = client.batch_execute(sql) else { panic!("{sql} was accepted") };
+    let error = error.as_db_error().unwrap_or_else(|| panic!("{sql} ended the session: {error:?}"));
+    Refusal {
+        code: error.code().code().into(),
+        message: error.message().into(),
+        detail: error.detail().unwrap_or_default().into(),
+        hint: error.hint().unwrap_or_default().into(),
+    }
+}
+
+/// A statement that must fail with this SQLSTATE, and with a message, a detail and a hint.
+#[track_caller]
+pub fn refused(client: &mut Client, sql: &str, code: &str) -> Refusal {
+    let refusal = refusal(client, sql);
+    let whole = [&refusal.message, &refusal.detail, &refusal.hint].iter().all(|part| !part.is_empty());
+    assert!(refusal.code == code && whole, "{sql}: expected SQLSTATE {code} with detail and hint, got {refusal:#?}");
+    refusal
+}
+
+/// A new subscription: its id and its secret. `more` are further arguments, `name => value`.
+#[track_caller]
+pub fn subscribe(client: &mut Client, url: &str, event_types: &str, more: &[&str]) -> (i64, String) {
+    let more: String = more.iter().map(|argument| format!(", {argument}")).collect();
+    let sql = format!("SELECT id, secret FROM hydra.webhook_create('{url}', '{{{event_types}}}'{more})");
+    let row = client.query_one(&sql, &[]).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    (row.get(0), row.get(1))
+}
+
+/// Waits until everything that was committed has been delivered or given up.
+#[track_caller]
+pub fn wait_for_empty_queue(client: &mut Client) {
+    const EMPTY: &str = "SELECT NOT EXISTS (SELECT FROM hydra.event)
+                            AND NOT EXISTS (SELECT FROM hydra.delivery WHERE state = 'pending')";
+    wait_until("the queue is empty", PATIENCE, || ask(client, EMPTY));
+}
