@@ -23,11 +23,11 @@ use crate::tally::Tally;
 use crate::work::Work;
 use crate::writes::{AttemptRecord, RowState, RowWrite, Writes};
 
+#[cfg(test)]
+mod tests;
+
 /// How long an event may be unfinished before it moves: what bounds the deliveries that a crash repeats.
 pub const STRAGGLER: Duration = Duration::from_secs(2);
-
-/// Deliveries in memory above which no more are read; the tables are the buffer.
-const QUEUED_ENOUGH: usize = 4000;
 
 /// An event whose home is its row in `hydra.event`.
 #[derive(Debug)]
@@ -76,8 +76,9 @@ impl Dispatch {
         self.lanes.in_flight()
     }
 
-    pub fn has_room(&self) -> bool {
-        self.lanes.queued() < QUEUED_ENOUGH
+    /// Whether more should be read; the tables are the buffer.
+    pub fn has_room(&mut self, now: Instant) -> bool {
+        self.lanes.have_room(now)
     }
 
     pub fn subscription_ids(&self) -> Vec<i64> {
@@ -128,7 +129,7 @@ impl Dispatch {
         self.lanes.give_turn(id);
     }
 
-    /// Gives back to the table what was queued for a subscription that is no longer active.
+    /// Gives back to the table what is queued for a subscription.
     fn release_queue(&mut self, id: i64) {
         for work in self.lanes.take_queue(id) {
             self.move_event(work.event);
@@ -161,23 +162,23 @@ impl Dispatch {
         self.open.insert(event.id, open);
         self.ages.push_back((now, event.id));
         for work in remaining {
-            self.enqueue_or_release(work);
+            self.enqueue_or_release(work, now);
         }
     }
 
-    fn enqueue_or_release(&mut self, work: Arc<Work>) {
+    fn enqueue_or_release(&mut self, work: Arc<Work>, now: Instant) {
         let Some(lane) = self.lanes.get_mut(work.subscription) else { return };
         if lane.is_full() {
             lane.overflowing |= lane.subscription.active;
             self.move_event(work.event);
             self.writes.update(&work, RowState::Released);
         } else {
-            self.lanes.push(work);
+            self.lanes.push(work, now);
         }
     }
 
     /// Takes in a delivery that was claimed from `hydra.delivery`.
-    pub fn accept_claimed(&mut self, work: Work, now: SystemTime) {
+    pub fn accept_claimed(&mut self, work: Work, now: SystemTime, instant: Instant) {
         let Some(lane) = self.lanes.get(work.subscription) else {
             self.writes.delete(&work);
             return;
@@ -187,7 +188,7 @@ impl Dispatch {
         } else if is_expired(&lane.subscription, &work, now) {
             self.expire(Arc::new(work), now);
         } else {
-            self.lanes.push(Arc::new(work));
+            self.lanes.push(Arc::new(work), instant);
         }
     }
 
@@ -318,21 +319,38 @@ impl Dispatch {
         }
     }
 
-    /// Moves events that are unfinished for too long.
+    /// Moves events that are unfinished for too long, and empties the lanes that hold them up: what waits for a slow
+    /// endpoint waits in the table.
     pub fn move_stragglers(&mut self, now: Instant) {
         while let Some((since, event)) = self.ages.front().copied() {
-            let finished = !self.open.contains_key(&event);
-            if !finished && now.duration_since(since) < STRAGGLER {
-                break;
+            if let Some(open) = self.open.get(&event) {
+                if now.duration_since(since) < STRAGGLER {
+                    break;
+                }
+                let waiting: Vec<i64> = self.not_under_way(open).collect();
+                self.move_event(event);
+                waiting.into_iter().for_each(|id| self.empty_lane(id));
             }
             self.ages.pop_front();
-            self.move_event(event);
         }
     }
 
-    /// When the oldest open event is due to move.
-    pub fn next_straggler(&self) -> Option<Instant> {
-        self.ages.front().map(|(since, _)| *since + STRAGGLER)
+    fn not_under_way(&self, open: &OpenEvent) -> impl Iterator<Item = i64> {
+        let waiting = open.remaining.iter().filter(|work| !self.under_way.contains_key(&work.delivery));
+        waiting.map(|work| work.subscription)
+    }
+
+    fn empty_lane(&mut self, id: i64) {
+        if let Some(lane) = self.lanes.get_mut(id) {
+            lane.overflowing = true;
+        }
+        self.release_queue(id);
+    }
+
+    /// When time alone changes something: the oldest open event is due to move, or a crowded lane overflows.
+    pub fn next_change(&self) -> Option<Instant> {
+        let straggler = self.ages.front().map(|(since, _)| *since + STRAGGLER);
+        straggler.into_iter().chain(self.lanes.next_overflow()).min()
     }
 
     /// The decisions so far have been written.

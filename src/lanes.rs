@@ -6,16 +6,33 @@
 //! Behind a lane stand the rows of the retry queue. A lane knows when the earliest of them is due, so that rows are
 //! looked for only where there are some and where there is room. While a lane is *overflowing*, what comes new goes
 //! behind what is already waiting in the table.
+//!
+//! A lane that has plenty queued keeps everybody from reading more, for a moment: most often it is about to drain, and
+//! what is not read yet waits in the table for nothing. If it is still so crowded after that moment, its endpoint is
+//! slow; then it overflows, and the others go on.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::subscription::Subscription;
 use crate::work::Work;
 
-/// How many deliveries a lane holds in memory; more wait in the table.
-const QUEUE_LIMIT: usize = 1000;
+/// How many deliveries are plenty for a lane.
+const CROWD: usize = 1000;
+
+/// How long a crowded lane may keep the others waiting.
+const CROWDED_FOR: Duration = Duration::from_millis(100);
+
+/// How many deliveries a lane holds in memory at most; more wait in the table.
+const QUEUE_LIMIT: usize = 2 * CROWD;
+
+/// How many deliveries, and bytes of them, all lanes hold in memory before no more are read.
+const QUEUED_ENOUGH: usize = 10_000;
+const BYTES_ENOUGH: usize = 32 << 20;
+
+/// A claim costs a commit that waits for the disk, so it is worth several deliveries.
+const CLAIM_AT_LEAST: usize = 16;
 
 /// Consecutive failures from which an endpoint gets one request at a time, until one succeeds.
 const FAILING_FROM: u32 = 5;
@@ -62,8 +79,10 @@ impl Lane {
 
     /// How many rows to claim: enough to be busy until the next claim, and one alone for an endpoint that fails.
     fn room(&self) -> usize {
-        let limit = self.limit();
-        let wanted = if limit == 1 { 1 } else { limit.saturating_mul(2).min(QUEUE_LIMIT) };
+        let wanted = match self.consecutive_failures {
+            FAILING_FROM.. => 1,
+            _ => (2 * self.limit()).clamp(CLAIM_AT_LEAST, CROWD),
+        };
         match self.subscription.active {
             true => wanted.saturating_sub(self.in_flight + self.queue.len()),
             false => 0,
@@ -78,7 +97,10 @@ pub struct Lanes {
     ring: VecDeque<i64>,
     /// Lanes with rows in the table, by when the earliest is due.
     due: BTreeSet<(SystemTime, i64)>,
+    /// Lanes that have plenty and do not overflow, and since when.
+    crowded: HashMap<i64, Instant>,
     queued: usize,
+    bytes: usize,
     in_flight: usize,
 }
 
@@ -89,6 +111,25 @@ impl Lanes {
 
     pub fn in_flight(&self) -> usize {
         self.in_flight
+    }
+
+    /// Whether more should be read. Lets lanes overflow that are crowded for too long.
+    pub fn have_room(&mut self, now: Instant) -> bool {
+        self.crowded.retain(|id, since| {
+            let waits = now.duration_since(*since) < CROWDED_FOR;
+            if let Some(lane) = self.lanes.get_mut(id)
+                && !waits
+            {
+                lane.overflowing = true;
+            }
+            waits
+        });
+        self.crowded.is_empty() && self.queued < QUEUED_ENOUGH && self.bytes < BYTES_ENOUGH
+    }
+
+    /// When the first crowded lane begins to overflow.
+    pub fn next_overflow(&self) -> Option<Instant> {
+        self.crowded.values().min().map(|since| *since + CROWDED_FOR)
     }
 
     pub fn ids(&self) -> Vec<i64> {
@@ -119,14 +160,20 @@ impl Lanes {
     pub fn take_queue(&mut self, id: i64) -> VecDeque<Arc<Work>> {
         let queue = self.lanes.get_mut(&id).map(|lane| std::mem::take(&mut lane.queue)).unwrap_or_default();
         self.queued -= queue.len();
+        self.bytes -= queue.iter().map(|work| work.body.len()).sum::<usize>();
+        self.crowded.remove(&id);
         queue
     }
 
-    pub fn push(&mut self, work: Arc<Work>) {
+    pub fn push(&mut self, work: Arc<Work>, now: Instant) {
         let id = work.subscription;
         if let Some(lane) = self.lanes.get_mut(&id) {
-            lane.queue.push_back(work);
             self.queued += 1;
+            self.bytes += work.body.len();
+            lane.queue.push_back(work);
+            if lane.queue.len() >= CROWD && !lane.overflowing {
+                self.crowded.entry(id).or_insert(now);
+            }
             self.give_turn(id);
         }
     }
@@ -140,7 +187,11 @@ impl Lanes {
                 let work = lane.queue.pop_front()?;
                 lane.in_flight += 1;
                 self.queued -= 1;
+                self.bytes -= work.body.len();
                 self.in_flight += 1;
+                if lane.queue.len() < CROWD {
+                    self.crowded.remove(&id);
+                }
                 self.give_turn(id);
                 return Some(work);
             }

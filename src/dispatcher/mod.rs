@@ -30,6 +30,10 @@ const POLL: Duration = Duration::from_millis(500);
 const BATCH: usize = 1000;
 const BATCH_WAIT: Duration = Duration::from_millis(10);
 
+/// From so many outcomes a turn on, the next ones are waited for together, for so long.
+const BUNCH: usize = 8;
+const BUNCH_WAIT: Duration = Duration::from_millis(1);
+
 /// Counts are written this often.
 const COUNTS_EVERY: Duration = Duration::from_secs(60);
 
@@ -124,6 +128,8 @@ struct Dispatcher {
     threads: usize,
     outcomes: Receiver<Attempt>,
     bell: Arc<Bell>,
+    /// Outcomes taken in this turn.
+    taken: usize,
     /// Whether this database is ours to send for.
     at_home: bool,
     next_poll: Instant,
@@ -161,6 +167,7 @@ impl Dispatcher {
             threads,
             outcomes,
             bell,
+            taken: 0,
             at_home: false,
             next_poll: now,
             next_counts: now + COUNTS_EVERY,
@@ -187,7 +194,7 @@ impl Dispatcher {
             }
             self.slot.in_flight.store(self.dispatch.in_flight() as u32, Ordering::Relaxed);
             self.slot.queued.store(self.dispatch.queued() as u32, Ordering::Relaxed);
-            process::wait(Some(self.bell.fd()), self.time_to_wait());
+            self.wait();
         }
         if self.slot.state() != State::Absent {
             self.end();
@@ -216,7 +223,9 @@ impl Dispatcher {
     fn take_outcomes(&mut self) {
         self.bell.silence();
         let now = SystemTime::now();
+        self.taken = 0;
         while let Ok(attempt) = self.outcomes.try_recv() {
+            self.taken += 1;
             self.dispatch.settle(attempt, now, rand::random_range(-1.0..=1.0));
         }
         self.dispatch.move_stragglers(Instant::now());
@@ -330,7 +339,7 @@ impl Dispatcher {
     }
 
     fn read(&mut self) -> Result<(), String> {
-        while self.dispatch.has_room() {
+        while self.dispatch.has_room(Instant::now()) {
             if self.page.is_empty() {
                 self.page = self.reader.read(&self.store)?;
             }
@@ -351,10 +360,7 @@ impl Dispatcher {
 
     /// Claims what is due in the retry queue.
     fn claim(&mut self) -> Result<(), String> {
-        let room = match self.dispatch.has_room() {
-            true => self.dispatch.to_claim(SystemTime::now()),
-            false => Vec::new(),
-        };
+        let room = self.dispatch.to_claim(SystemTime::now());
         if room.is_empty() {
             return Ok(());
         }
@@ -366,7 +372,7 @@ impl Dispatcher {
             self.store.claim(&room, self.run)
         })?;
         for work in claimed {
-            self.dispatch.accept_claimed(work, SystemTime::now());
+            self.dispatch.accept_claimed(work, SystemTime::now(), Instant::now());
         }
         let ids: Vec<i64> = room.iter().map(|(id, _)| *id).collect();
         self.look_for_due(&ids)
@@ -382,16 +388,27 @@ impl Dispatcher {
     }
 
     fn hand_out(&mut self) {
-        let requests = self.dispatch.hand_out(self.threads.saturating_sub(self.dispatch.in_flight()));
+        // Twice as many as there are threads, so that none idles while this one is busy with the database.
+        let requests = self.dispatch.hand_out((2 * self.threads).saturating_sub(self.dispatch.in_flight()));
         if !requests.is_empty() {
             self.sender.hand_over(requests);
         }
     }
 
-    fn time_to_wait(&self) -> Duration {
+    /// Where outcomes come thick and fast, they are taken in bunches: to be woken by each would cost more than it does.
+    fn wait(&mut self) {
+        let timeout = self.time_to_wait();
+        if self.taken >= BUNCH {
+            process::wait(None, timeout.min(BUNCH_WAIT));
+        } else {
+            process::wait(Some(self.bell.fd()), timeout);
+        }
+    }
+
+    fn time_to_wait(&mut self) -> Duration {
         let now = Instant::now();
-        let reading = self.unread && self.slot.state() == State::Running && self.dispatch.has_room();
-        if reading && now >= self.not_before {
+        let reading = self.unread && self.slot.state() == State::Running && now >= self.not_before;
+        if reading && self.dispatch.has_room(now) {
             return Duration::ZERO;
         }
         let wall = SystemTime::now();
@@ -399,7 +416,7 @@ impl Dispatcher {
         let moments = [
             Some(self.next_poll),
             self.unwritten_since.map(|since| since + BATCH_WAIT),
-            self.dispatch.next_straggler(),
+            self.dispatch.next_change(),
             due.map(|wait| now + wait),
         ];
         let next = moments.into_iter().flatten().min().unwrap_or(now).max(self.not_before);

@@ -12,7 +12,9 @@ use crate::event::Event;
 use crate::process;
 use crate::store::{Page, Snapshot, Store, Xid8};
 
-const PAGE_ROWS: i64 = 1000;
+/// A page has so many rows at most, and fewer where events are large: about so many bytes.
+const PAGE_ROWS: usize = 1000;
+const PAGE_BYTES: usize = 8 << 20;
 
 /// How far back a transaction may lie and its commit still not be on disk: unflushed commits are less than a second
 /// old. Of much older ones Postgres has forgotten where they are in the log.
@@ -24,11 +26,13 @@ pub struct Reader {
     /// What this one sees is being read, up to the cursor.
     target: Option<Snapshot>,
     cursor: (Xid8, i64),
+    /// Rows of the next page.
+    rows: usize,
 }
 
 impl Reader {
     pub fn new() -> Self {
-        Self { done: Snapshot::empty(), target: None, cursor: Default::default() }
+        Self { done: Snapshot::empty(), target: None, cursor: Default::default(), rows: PAGE_ROWS / 10 }
     }
 
     /// Whether the last page was full, so that there is more to read without a wake.
@@ -40,13 +44,13 @@ impl Reader {
     pub fn read(&mut self, store: &Store) -> Result<Vec<Event>, String> {
         let (events, target) = process::transaction(|| {
             let target = self.target.clone().unwrap_or_else(|| store.snapshot());
-            let page = Page { done: &self.done, target: &target, cursor: self.cursor, rows: PAGE_ROWS };
+            let page = Page { done: &self.done, target: &target, cursor: self.cursor, rows: self.rows as i64 };
             let events = if target == self.done { Vec::new() } else { store.events(&page) };
             make_durable(&events, target.xmax);
             (events, target)
         })?;
         match events.last() {
-            Some(last) if events.len() == PAGE_ROWS as usize => {
+            Some(last) if events.len() == self.rows => {
                 self.cursor = (Xid8(last.xid), last.id);
                 self.target = Some(target);
             }
@@ -56,7 +60,15 @@ impl Reader {
                 self.target = None;
             }
         }
+        self.size_next_page(&events);
         Ok(events)
+    }
+
+    fn size_next_page(&mut self, events: &[Event]) {
+        let bytes: usize = events.iter().filter_map(|event| event.entity.as_ref()).map(String::len).sum();
+        if let Some(average) = bytes.checked_div(events.len()) {
+            self.rows = (PAGE_BYTES / average.max(1)).clamp(10, PAGE_ROWS);
+        }
     }
 }
 

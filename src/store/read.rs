@@ -55,6 +55,15 @@ pub struct Page<'a> {
     pub rows: i64,
 }
 
+impl Page<'_> {
+    /// Transactions that `done` saw in progress and `target` sees finished, as far as they are still to be read.
+    fn late(&self) -> Vec<Xid8> {
+        let finished = |xid: &&Xid8| **xid < self.target.xmax && !self.target.in_progress.contains(xid);
+        let unread = |xid: &&Xid8| **xid >= self.cursor.0;
+        self.done.in_progress.iter().filter(finished).filter(unread).copied().collect()
+    }
+}
+
 impl Store {
     /// The namespace of this installation; `None` where the database is a copy that nobody has adopted.
     pub fn identity(&self) -> Option<[u8; 16]> {
@@ -93,14 +102,17 @@ impl Store {
     /// In order of transaction and id; fewer than asked for means that there are no more.
     pub fn events(&self, page: &Page<'_>) -> Vec<Event> {
         Spi::connect(|client| {
+            // One lower bound, not two: the index is entered at the first it finds, and one transaction can be long.
+            let new_after = page.cursor.max((page.done.xmax, 0));
             let args = [
-                page.done.in_progress.clone().into(),
-                page.target.in_progress.clone().into(),
+                page.late().into(),
                 page.cursor.0.into(),
                 page.cursor.1.into(),
-                page.rows.into(),
-                page.done.xmax.into(),
+                new_after.0.into(),
+                new_after.1.into(),
                 page.target.xmax.into(),
+                page.target.in_progress.clone().into(),
+                page.rows.into(),
             ];
             self.reads.events.read(client, &args).map(|row| event(&row)).collect()
         })
