@@ -4,7 +4,7 @@ CREATE VIEW hydra.webhook_subscriptions WITH (security_barrier) AS
 SELECT s.id, s.name, s.url, s.status, s.disabled_reason, s.status_since, s.event_types, s.tenant_id, s.preset, s.signatures,
        coalesce(s.timeout, p.timeout) AS timeout,
        coalesce(s.retry_schedule, p.retry_schedule) AS retry_schedule,
-       coalesce(s.max_in_flight, pg_catalog.current_setting('hydra_webhooks.max_in_flight')::integer) AS max_in_flight,
+       coalesce(s.max_in_flight, pg_catalog.current_setting('hydra_webhooks.max_in_flight', true)::integer) AS max_in_flight,
        coalesce(s.disable_after, p.disable_after) AS disable_after,
        s.log_successes, s.created_at,
        (SELECT pg_catalog.left(k.secret, 12) FROM hydra.signing_secret AS k

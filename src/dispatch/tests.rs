@@ -270,7 +270,7 @@ fn what_does_not_fit_into_memory_waits_in_the_table_and_what_comes_later_goes_be
     dispatch.written(time(0));
     dispatch.set_next_due(1, None, time(1));
     dispatch.conclude(1, 1, status(200));
-    assert_eq!(dispatch.send(1), [(2, 1)]);
+    assert_eq!(dispatch.send(2), [(LANE + 1, 2), (2, 1)]);
     dispatch.written(time(0));
     dispatch.accept(&[1], [LANE + 4]);
     assert_eq!(dispatch.row(LANE + 4, 1), None);

@@ -9,13 +9,19 @@ use std::time::Duration;
 use postgres::Client;
 use postgres::types::FromSqlOwned;
 
-use cluster::wait_until;
+use cluster::{Cluster, wait_until};
 
 /// How long anything may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Room for a dispatcher in each of many databases.
-pub const MANY_DATABASES: (&str, &str) = ("max_worker_processes", "64");
+/// A cluster that many tests share, each with a database of its own.
+pub fn start_shared_cluster(settings: &[(&str, &str)]) -> Cluster {
+    // Each database has a dispatcher, which takes a worker process.
+    let cluster = Cluster::start(&[&[("max_worker_processes", "64")], settings].concat());
+    // Makes the roles, so that no two tests make them at the same time.
+    cluster.create_database("first");
+    cluster
+}
 
 /// The four parts of an error as a user sees it.
 #[derive(Debug)]
