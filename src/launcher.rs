@@ -84,13 +84,12 @@ impl Launcher {
     }
 
     fn look(&mut self) -> Result<(), String> {
-        let hint = self.shared.take_hint();
-        if let Some(database) = hint {
-            self.absent.remove(&database);
-        }
         let now = Instant::now();
         let restart = self.settle_slots(now);
-        if hint.is_none() && restart.is_empty() && now < self.next_look {
+        // After slots were freed: a wake that still went to a slot was seen there.
+        let hints = self.shared.take_hints();
+        self.absent.retain(|database| !hints.contains(database));
+        if hints.is_empty() && restart.is_empty() && now < self.next_look {
             return Ok(());
         }
         let Some(Catalog { worker_role, databases }) = process::transaction(read_catalog)? else {
@@ -123,9 +122,14 @@ impl Launcher {
         }
         match slot.state() {
             State::Absent => {
-                self.absent.insert(database);
-                self.runs.remove(&index);
-                slot.free();
+                // A wake that nobody took in: the extension may have come back since the dispatcher looked.
+                if !slot.take_wake() {
+                    self.absent.insert(database);
+                    self.runs.remove(&index);
+                    slot.free();
+                    return false;
+                }
+                slot.set_state(State::Ended);
                 false
             }
             State::Ended => now >= run.started + RESTART_DELAY,

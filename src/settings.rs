@@ -76,11 +76,11 @@ pub fn init() {
     GucRegistry::define_int_guc(
         c"hydra_webhooks.sender_threads",
         c"Requests that one database can have under way at a time.",
-        c"Threads start when they are needed.",
+        c"Threads start when they are needed. A change takes effect when the dispatcher is started again.",
         &SENDER_THREADS,
         1,
         10_000,
-        GucContext::Postmaster,
+        GucContext::Sighup,
         GucFlags::default(),
     );
     GucRegistry::define_int_guc(

@@ -15,8 +15,8 @@ pub const MAX_DATABASES: usize = 128;
 
 pub struct Shared {
     launcher_latch: AtomicUsize,
-    /// A database that the launcher should look at.
-    hint: AtomicU32,
+    /// Databases that the launcher should look at; 0 where there is none.
+    hints: [AtomicU32; MAX_DATABASES],
     pub slots: [Slot; MAX_DATABASES],
 }
 
@@ -79,7 +79,7 @@ impl Default for Shared {
     fn default() -> Self {
         Self {
             launcher_latch: AtomicUsize::new(0),
-            hint: AtomicU32::new(0),
+            hints: std::array::from_fn(|_| AtomicU32::new(0)),
             slots: std::array::from_fn(|_| Slot::default()),
         }
     }
@@ -112,12 +112,19 @@ impl Shared {
 
     /// Asks the launcher to look for the extension in a database that has no slot.
     pub fn hint(&self, database: pg_sys::Oid) {
-        self.hint.store(database.to_u32(), Ordering::Release);
+        let oid = database.to_u32();
+        for hint in &self.hints {
+            let was = hint.compare_exchange(0, oid, Ordering::AcqRel, Ordering::Acquire);
+            if was.is_ok() || was == Err(oid) {
+                break;
+            }
+        }
         set_latch(self.launcher_latch.load(Ordering::Acquire));
     }
 
-    pub fn take_hint(&self) -> Option<pg_sys::Oid> {
-        Some(self.hint.swap(0, Ordering::AcqRel)).filter(|oid| *oid != 0).map(pg_sys::Oid::from)
+    pub fn take_hints(&self) -> Vec<pg_sys::Oid> {
+        let taken = self.hints.iter().map(|hint| hint.swap(0, Ordering::AcqRel));
+        taken.filter(|oid| *oid != 0).map(pg_sys::Oid::from).collect()
     }
 }
 
@@ -156,6 +163,11 @@ impl Slot {
         self.pid.store(0, Ordering::Release);
         self.in_flight.store(0, Ordering::Relaxed);
         self.queued.store(0, Ordering::Relaxed);
+    }
+
+    /// Whether no dispatcher runs in it, not yet or no more.
+    pub fn is_vacant(&self) -> bool {
+        self.pid.load(Ordering::Acquire) == 0
     }
 
     /// Wakes the dispatcher, unless somebody did since it last looked.

@@ -10,7 +10,7 @@ use std::ffi::c_void;
 
 use pgrx::prelude::*;
 
-use crate::slots;
+use crate::slots::{self, Slot};
 
 thread_local! {
     static REGISTERED: Cell<bool> = const { Cell::new(false) };
@@ -45,8 +45,11 @@ fn wake() {
     // SAFETY: set when the backend connected, and never changed.
     let database = unsafe { pg_sys::MyDatabaseId };
     let Some(shared) = slots::shared() else { return };
-    match shared.slot_of(database) {
-        Some(slot) => slot.wake(),
-        None => shared.hint(database),
+    let slot = shared.slot_of(database);
+    if let Some(slot) = slot {
+        slot.wake();
+    }
+    if slot.is_none_or(Slot::is_vacant) {
+        shared.hint(database);
     }
 }

@@ -1057,6 +1057,28 @@ fn without_preloading_events_are_kept_and_the_status_says_so() {
 }
 
 #[test]
+fn a_dispatcher_comes_soon_after_the_extension_was_created_and_again_after_it_was_made_anew() {
+    // Well below the minute after which the launcher looks around by itself.
+    const SOON: Duration = Duration::from_secs(20);
+    let mut bench = Bench::new("comes_soon");
+    let url = bench.receiver.url(PATH);
+    for round in 0..8 {
+        let receiver = &bench.receiver;
+        run(&mut bench.client, &emit("x"));
+        receiver.wait_for(PATH, round + 1, SOON);
+        // Quicker than the former dispatcher takes to see that it is over.
+        run(&mut bench.client, "DROP EXTENSION hydra_webhooks");
+        run(&mut bench.client, "CREATE EXTENSION hydra_webhooks");
+        subscribe(&mut bench.client, &url, "ticket.created", &[]);
+    }
+
+    let mut quiet = cluster().create_database("quiet");
+    wait_until("an extension that nobody uses yet has a dispatcher", SOON, || {
+        ask::<String>(&mut quiet, "SELECT state FROM hydra.webhook_worker_status") == "running"
+    });
+}
+
+#[test]
 fn a_session_goes_on_emitting_after_the_extension_was_dropped_and_made_again() {
     let mut bench = Bench::new("again");
     bench.run(&emit("old"));

@@ -240,9 +240,9 @@ fn a_fast_stop_does_not_wait_for_requests_that_hang() {
 #[test]
 fn after_an_immediate_stop_deliveries_go_on_and_claims_of_the_dead_dispatcher_are_void() {
     let cluster = Cluster::start(&[]);
-    let bench = Bench::new(&cluster, "crash", &["timeout => '60 s'", "retry_schedule => '{0.2 s,0.2 s}'"]);
-    bench.receiver.answer_first(PATH, 3, Answer::status(500));
+    let bench = Bench::new(&cluster, "crash", &["timeout => '60 s'", "retry_schedule => '{1 s,1 s,1 s}'"]);
     bench.receiver.answer(PATH, Answer::hang());
+    bench.receiver.answer_first(PATH, 3, Answer::status(500));
     run(&mut bench.connect(), &insert(1, 3));
     // Three retries, which are claimed rows, hang; and first attempts of events beside them.
     bench.wait_for_requests(6);
@@ -279,7 +279,7 @@ fn a_commit_that_is_not_on_disk_yet_is_never_delivered_before_it_is() {
 #[test]
 fn a_dispatcher_that_cannot_write_keeps_what_it_knows_and_recovers() {
     let cluster = shared_cluster();
-    let bench = Bench::new(cluster, "no_writes", &["retry_schedule => '{0.2 s,0.2 s}'"]);
+    let bench = Bench::new(cluster, "no_writes", &["retry_schedule => '{2 s,2 s}'"]);
     let mut client = bench.connect();
     let pid = cluster.dispatcher_pid(bench.database);
     bench.receiver.answer_first(PATH, 20, Answer::status(500));
@@ -300,6 +300,98 @@ fn a_dispatcher_that_cannot_write_keeps_what_it_knows_and_recovers() {
     let rows: Vec<(i32, i64, i64)> = rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
     assert_eq!(rows, [(1, 10, 10), (2, 10, 10), (3, 10, 10)]);
     assert_eq!(cluster.find_dispatcher(bench.database), Some(pid), "an error ends a transaction and not the process");
+}
+
+#[test]
+fn a_dispatcher_whose_statement_is_cancelled_goes_on() {
+    let cluster = shared_cluster();
+    let bench = Bench::new(cluster, "cancelled", &[]);
+    let mut client = bench.connect();
+    let pid = cluster.dispatcher_pid(bench.database);
+    for ticket in 1..=5 {
+        run(&mut client, &format!("SELECT pg_cancel_backend({pid})"));
+        run(&mut client, &insert(ticket, ticket));
+        bench.wait_for_requests(ticket);
+    }
+    assert_eq!(bench.settle(), 0);
+    assert_eq!(cluster.find_dispatcher(bench.database), Some(pid));
+}
+
+#[test]
+fn a_lock_on_the_tables_delays_deliveries_and_loses_or_repeats_none() {
+    let cluster = shared_cluster();
+    let bench = Bench::new(cluster, "locked", &["retry_schedule => '{2 s,2 s}'"]);
+    let mut client = bench.connect();
+    let pid = cluster.dispatcher_pid(bench.database);
+    bench.receiver.answer(PATH, Answer::ok().after(Duration::from_millis(300)));
+    bench.receiver.answer_first(PATH, 5, Answer::status(500).after(Duration::from_millis(300)));
+    run(&mut client, &insert(1, 10));
+    bench.wait_for_requests(10);
+    let mut other = bench.connect();
+    run(&mut other, "BEGIN; LOCK TABLE hydra.event, hydra.delivery, hydra.attempt IN ACCESS EXCLUSIVE MODE");
+    thread::sleep(Duration::from_millis(2500));
+    run(&mut other, "COMMIT");
+    assert_eq!(bench.settle(), 5);
+    let failures: i64 = ask(&mut client, "SELECT count(*) FROM hydra.webhook_history WHERE attempt = 1");
+    assert_eq!(failures, 5);
+    assert_eq!(cluster.find_dispatcher(bench.database), Some(pid));
+}
+
+#[test]
+fn a_dispatcher_that_waits_for_a_lock_ends_when_it_is_told_to() {
+    let cluster = shared_cluster();
+    let bench = Bench::new(cluster, "blocked", &[]);
+    let mut client = bench.connect();
+    let pid = cluster.dispatcher_pid(bench.database);
+    run(&mut client, &insert(1, 1));
+    bench.wait_for_requests(1);
+    let mut other = bench.connect();
+    run(&mut other, "BEGIN; LOCK TABLE hydra.event IN ACCESS EXCLUSIVE MODE");
+    wait_until("it waits for the lock", PATIENCE, || {
+        ask(&mut client, &format!("SELECT count(*) > 0 FROM pg_locks WHERE pid = {pid} AND NOT granted"))
+    });
+    assert_quick("the end", seconds(5), || terminate(&mut client, pid));
+    run(&mut other, "COMMIT");
+    cluster.new_dispatcher_pid(bench.database, Some(pid));
+    run(&mut client, &insert(2, 3));
+    bench.settle();
+}
+
+#[test]
+fn settings_of_the_database_do_not_reach_the_dispatcher() {
+    let cluster = shared_cluster();
+    let bench = Bench::new(cluster, "strange", &["retry_schedule => '{2 s,2 s}'"]);
+    let mut client = bench.connect();
+    for setting in [
+        "default_transaction_read_only = on",
+        "default_transaction_isolation = serializable",
+        "session_replication_role = replica",
+        "search_path = nowhere",
+        "statement_timeout = 1",
+        "idle_in_transaction_session_timeout = 1",
+        "DateStyle = 'SQL, DMY'",
+        "IntervalStyle = sql_standard",
+        "TimeZone = 'Asia/Kathmandu'",
+        "bytea_output = escape",
+        "row_security = off",
+    ] {
+        run(&mut client, &format!("ALTER DATABASE strange SET {setting}"));
+    }
+    // This session began before them; the next dispatcher does not.
+    let pid = cluster.dispatcher_pid(bench.database);
+    terminate(&mut client, pid);
+    cluster.new_dispatcher_pid(bench.database, Some(pid));
+    bench.receiver.answer_first(PATH, 3, Answer::status(500));
+    run(&mut client, &insert(1, 5));
+    wait_for_empty_queue(&mut client);
+    let requests = bench.receiver.requests(PATH);
+    assert_eq!(requests.len(), 5 + 3);
+    let clock: String = ask(
+        &mut client,
+        "SELECT to_char(max(emitted_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24') FROM (
+             SELECT attempted_at AS emitted_at FROM hydra.webhook_history) AS attempts",
+    );
+    assert!(requests.iter().all(|request| request.text().contains(&format!("\"timestamp\":\"{clock}"))), "{clock}");
 }
 
 #[test]
@@ -346,7 +438,7 @@ fn what_is_truncated_away_is_not_sent_and_what_comes_later_is() {
 #[test]
 fn rewriting_the_tables_under_load_loses_nothing() {
     let cluster = shared_cluster();
-    let bench = Bench::new(cluster, "rewritten", &["retry_schedule => '{0.1 s,0.1 s,0.1 s,0.1 s,0.1 s}'"]);
+    let bench = Bench::new(cluster, "rewritten", &["retry_schedule => '{0.5 s,0.5 s,0.5 s,0.5 s,0.5 s}'"]);
     let mut client = bench.connect();
     bench.under_load("", || {
         for round in 1..=3 {
@@ -520,7 +612,7 @@ fn a_launcher_that_is_terminated_comes_back_and_knows_its_dispatchers() {
 #[test]
 fn enabled_stops_all_sending_and_starts_it_again() {
     let cluster = Cluster::start(&[]);
-    let bench = Bench::new(&cluster, "switched", &["retry_schedule => '{0.5 s,0.5 s,0.5 s}'"]);
+    let bench = Bench::new(&cluster, "switched", &["retry_schedule => '{1 s,1 s,1 s}'"]);
     bench.receiver.answer_first(PATH, 3, Answer::status(500));
     bench.wait_for_state("running");
     run(&mut bench.connect(), &insert(1, 3));

@@ -414,10 +414,10 @@ fn a_pause_stops_requests_and_queues_no_new_events_until_the_resume() {
     for path in ["/paused", "/clock"] {
         receiver.answer(path, Answer::status(500));
     }
-    let schedule = format!("retry_schedule => array_fill(interval '100 ms', ARRAY[50])");
-    let (id, _) = subscribe(&mut client, &receiver.url("/paused"), "ticket.created", &[&schedule]);
+    let schedule = "retry_schedule => array_fill(interval '100 ms', ARRAY[50])";
+    let (id, _) = subscribe(&mut client, &receiver.url("/paused"), "ticket.created", &[schedule]);
     // Tells the time: an endpoint that fails in the same way and is tried again and again.
-    subscribe(&mut client, &receiver.url("/clock"), "ticket.resolved", &[&schedule]);
+    subscribe(&mut client, &receiver.url("/clock"), "ticket.resolved", &[schedule]);
     emit(&mut client, "before");
     receiver.wait_for("/paused", 2, PATIENCE);
     run(&mut client, &format!("SELECT hydra.webhook_pause({id})"));

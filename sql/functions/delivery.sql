@@ -55,11 +55,28 @@ $$;
 COMMENT ON FUNCTION hydra.webhook_cancel(uuid) IS
     'Takes a waiting or failed delivery off the retry queue for good; its history stays';
 
+CREATE FUNCTION hydra._at_home() RETURNS boolean
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT coalesce(bool_and(i.system_identifier = control.system_identifier AND i.database_oid = here.oid), false)
+    FROM hydra.identity AS i, pg_control_system() AS control, pg_database AS here
+    WHERE here.datname = current_database()
+$$;
+COMMENT ON FUNCTION hydra._at_home() IS 'Whether this database is the installation that it says it is, and no copy';
+
 CREATE FUNCTION hydra.webhook_adopt(keep_queue boolean DEFAULT false)
     RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF keep_queue IS NOT TRUE THEN
+    IF keep_queue IS NULL THEN
+        RAISE EXCEPTION 'keep_queue must not be null'
+            USING ERRCODE = 'null_value_not_allowed',
+                  DETAIL = 'It decides whether what was copied is sent from here too.',
+                  HINT = 'Leave it out to drop the copied queue.';
+    ELSIF hydra._at_home() THEN
+        RAISE NOTICE 'this database is an installation of its own already';
+        RETURN;
+    ELSIF NOT keep_queue THEN
         DELETE FROM hydra.event;
         DELETE FROM hydra.delivery AS waiting WHERE waiting.state = 'pending';
     END IF;

@@ -21,10 +21,11 @@ BEGIN
                   DETAIL = 'A subscription names one event type or more, in a one-dimensional array without nulls.',
                   HINT = 'SELECT name FROM hydra.webhook_event_types lists what can be named.';
     ELSIF cardinality(signatures) = 0 OR array_ndims(signatures) > 1
-          OR NOT signatures <@ '{hydra,standard,github}' THEN
+          OR NOT signatures <@ '{hydra,standard,github}'
+          OR cardinality(signatures) > (SELECT count(DISTINCT scheme) FROM unnest(signatures) AS scheme) THEN
         RAISE EXCEPTION 'invalid signatures: %', signatures
             USING ERRCODE = 'invalid_parameter_value',
-                  DETAIL = 'Known: hydra, standard (Standard Webhooks), github (X-Hub-Signature-256).',
+                  DETAIL = 'Known, and each at most once: hydra, standard (Standard Webhooks), github (X-Hub-Signature-256).',
                   HINT = 'For example ''{hydra,standard}''; leave it out for the signature of the preset.';
     ELSIF timeout NOT BETWEEN '100 ms' AND '60 s' THEN
         RAISE EXCEPTION 'invalid timeout: %', timeout
@@ -54,7 +55,12 @@ BEGIN
     FROM unnest(event_types) AS wanted
     WHERE NOT EXISTS (SELECT FROM hydra.event_type AS known WHERE known.name = wanted)
     LIMIT 1;
-    IF FOUND THEN
+    IF unknown ^@ 'webhook.' THEN
+        RAISE EXCEPTION 'event type "%" is reserved', unknown
+            USING ERRCODE = 'reserved_name',
+                  DETAIL = 'Events named webhook.* are the extension''s own.',
+                  HINT = 'hydra.webhook_send_test makes a test request.';
+    ELSIF FOUND THEN
         RAISE EXCEPTION 'event type "%" is not registered', unknown
             USING ERRCODE = 'undefined_object',
                   DETAIL = 'A subscription can only name event types that can be emitted.',

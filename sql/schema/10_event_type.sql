@@ -15,6 +15,20 @@ COMMENT ON COLUMN hydra.event_type.entity_type IS 'What the body says as entity_
 COMMENT ON COLUMN hydra.event_type.id_key IS 'Key of the entity, or column of the row, that holds entity_id';
 COMMENT ON COLUMN hydra.event_type.origin IS 'catalogue: came with the extension; application: registered here, and part of a dump';
 
+-- A dump carries what the application registered, entries of the catalogue that it changed among them. Restoring puts
+-- them in the place of what the extension came with.
+CREATE FUNCTION hydra._replace_catalogue_entry() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    DELETE FROM hydra.event_type AS known WHERE known.name = NEW.name AND known.origin = 'catalogue';
+    RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION hydra._replace_catalogue_entry() IS 'Makes room for an event type that the application changed';
+CREATE TRIGGER replace_catalogue_entry BEFORE INSERT ON hydra.event_type
+    FOR EACH ROW WHEN (NEW.origin = 'application') EXECUTE FUNCTION hydra._replace_catalogue_entry();
+
 INSERT INTO hydra.event_type (name, description, entity_type, origin)
 SELECT name, description, pg_catalog.split_part(name, '.', 1), 'catalogue'
 FROM (VALUES

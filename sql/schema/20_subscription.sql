@@ -22,7 +22,7 @@ CREATE TABLE hydra.subscription (
     tenant_id text,
     preset text NOT NULL DEFAULT 'hydra' REFERENCES hydra.preset,
     signatures text[] NOT NULL DEFAULT '{hydra}' CONSTRAINT signatures_are_known CHECK (
-        pg_catalog.cardinality(signatures) > 0 AND signatures <@ '{hydra,standard,github}'),
+        pg_catalog.cardinality(signatures) > 0 AND signatures OPERATOR(pg_catalog.<@) '{hydra,standard,github}'),
     timeout interval CONSTRAINT timeout_is_sane CHECK (timeout BETWEEN '100 ms' AND '60 s'),
     retry_schedule interval[] CONSTRAINT retry_schedule_is_sane CHECK (
         pg_catalog.cardinality(retry_schedule) <= 50

@@ -1,5 +1,22 @@
+-- What the functions in Rust do.
+COMMENT ON FUNCTION hydra.webhook_emit(text, jsonb, text) IS
+    'Emits an event in the current transaction; its id, or null when no active subscription wants it';
+COMMENT ON FUNCTION hydra.webhook_emit_row() IS
+    'For AFTER triggers FOR EACH ROW: emits the row as the event type that the trigger names; a DELETE, the old row';
+COMMENT ON FUNCTION hydra.webhook_send_test(bigint) IS
+    'Makes one signed request of type webhook.test now and returns its answer; leaves no history';
+COMMENT ON FUNCTION hydra.webhook_verify(text, text, text, interval) IS
+    'Whether a request with this body and X-Hydra-Signature header was signed with this secret, within the tolerance of now';
+COMMENT ON FUNCTION hydra._check_url(text) IS 'Refuses a URL that no request may go to';
+COMMENT ON FUNCTION hydra._new_secret() IS 'A new signing secret';
+COMMENT ON FUNCTION hydra._delivery_id(uuid, bigint, bigint) IS 'Id of the delivery of an event to a subscription';
+COMMENT ON FUNCTION hydra._subscriptions_changed() IS 'Makes whoever keeps subscriptions in memory read them again';
+COMMENT ON FUNCTION hydra._tell_dispatcher() IS 'Makes the dispatcher look again at what it keeps in memory';
+COMMENT ON FUNCTION hydra._worker_status() IS 'The dispatcher of this database, for webhook_worker_status';
+
 -- Nothing to PUBLIC; roles by what they are for; the worker what its statements need.
 COMMENT ON SCHEMA hydra IS 'Hydra Webhooks: signed, retried webhooks from this database';
+REVOKE ALL ON SCHEMA hydra FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA hydra FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA hydra FROM PUBLIC;
 REVOKE ALL ON ALL ROUTINES IN SCHEMA hydra FROM PUBLIC;
@@ -24,9 +41,13 @@ GRANT EXECUTE ON FUNCTION
     hydra.webhook_verify(text, text, text, interval)
     TO hydra_admin;
 
+GRANT EXECUTE ON FUNCTION hydra._at_home() TO hydra_worker;
 GRANT SELECT ON hydra.preset, hydra.signing_secret, hydra.identity TO hydra_worker;
 GRANT SELECT, UPDATE (status, disabled_reason, status_since) ON hydra.subscription TO hydra_worker;
 GRANT SELECT, DELETE ON hydra.event TO hydra_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON hydra.delivery TO hydra_worker;
 GRANT SELECT, INSERT, UPDATE ON hydra.subscription_health, hydra.delivery_count TO hydra_worker;
 GRANT SELECT, INSERT ON hydra.attempt TO hydra_worker;
+
+-- The launcher looks for a new extension when it is told to.
+SELECT hydra._tell_dispatcher();

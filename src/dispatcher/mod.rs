@@ -91,7 +91,7 @@ fn connect() {
 unsafe extern "C-unwind" fn on_exit(_code: i32, arg: pg_sys::Datum) {
     let Some(slot) = shared().map(|shared| &shared.slots[arg.value()]) else { return };
     slot.leave();
-    if slot.state() != State::Absent {
+    if !matches!(slot.state(), State::Absent | State::Ended) {
         slot.set_state(if process::was_told_to_stop() { State::Ended } else { State::Failed });
     }
 }
@@ -181,7 +181,7 @@ impl Dispatcher {
 
     fn run(mut self) {
         self.take_over();
-        while !process::stop_requested() && self.slot.state() != State::Absent {
+        while !process::stop_requested() && !self.is_over() {
             if process::reload_requested() {
                 self.apply_settings();
             }
@@ -196,9 +196,14 @@ impl Dispatcher {
             self.slot.queued.store(self.dispatch.queued() as u32, Ordering::Relaxed);
             self.wait();
         }
-        if self.slot.state() != State::Absent {
+        if !self.is_over() {
             self.end();
         }
+    }
+
+    /// Whether the extension that this dispatcher works for is no more.
+    fn is_over(&self) -> bool {
+        matches!(self.slot.state(), State::Absent | State::Ended)
     }
 
     /// Makes the queue ours: claims of dispatchers before this one are void.
@@ -285,9 +290,17 @@ impl Dispatcher {
 
     /// Reads again who we are and whom we send to.
     fn load(&mut self) -> Result<(), String> {
-        if extension()? != Some(self.extension) {
-            self.slot.set_state(State::Absent);
-            return Ok(());
+        match extension()? {
+            Some(extension) if extension == self.extension => {}
+            // Dropped and created again: everything that we know belongs to the former one.
+            Some(_) => {
+                self.slot.set_state(State::Ended);
+                return Ok(());
+            }
+            None => {
+                self.slot.set_state(State::Absent);
+                return Ok(());
+            }
         }
         // What we decided about a subscription comes before what we read about it.
         self.write()?;

@@ -1,7 +1,7 @@
 //! An entity as JSON text, exactly as it will be sent.
 //!
 //! Rendering is capped as it goes: 16 kB of `jsonb` can hold numbers that take 131 MB to write out. It follows the
-//! form that Postgres gives `jsonb`, and picks out the entity's id and tenant on the way.
+//! form that Postgres gives `jsonb`.
 
 use std::ffi::CStr;
 
@@ -16,6 +16,9 @@ use pgrx::prelude::*;
 
 /// A `jsonb` as Postgres stores it.
 pub struct RawJsonb(*mut pg_sys::Jsonb);
+
+/// Longer values of an id or tenant are none: they would be sent with every event, however small its entity is kept.
+pub const MAX_ID_BYTES: usize = 1024;
 
 /// An entity that can be sent.
 #[derive(Default)]
@@ -38,10 +41,44 @@ pub fn too_large(limit: usize, rest: Rendered) -> Unsendable {
 }
 
 impl RawJsonb {
-    /// The text of the entity, of at most `limit` bytes; its id is the value of `id_key`.
-    #[allow(unsafe_code)]
+    /// The entity, whose text has at most `limit` bytes; its id is the value of `id_key`.
     pub fn render(&self, id_key: &str, limit: usize) -> Result<Rendered, Unsendable> {
-        let mut renderer = Renderer { id_key, limit, ..Renderer::default() };
+        let rendered =
+            Rendered { text: String::new(), entity_id: self.scalar(id_key), tenant_id: self.scalar("tenant_id") };
+        match self.text(limit) {
+            Some(text) => Ok(Rendered { text, ..rendered }),
+            None => Err(too_large(limit, rendered)),
+        }
+    }
+
+    /// Whether its text has at most `limit` bytes.
+    pub fn fits(&self, limit: usize) -> bool {
+        self.text(limit).is_some()
+    }
+
+    /// The value of a key of the entity, if it is a scalar and short enough to be an id.
+    #[allow(unsafe_code)]
+    fn scalar(&self, key: &str) -> Option<String> {
+        let length = key.len().try_into().ok()?;
+        let mut value = pg_sys::JsonbValue::default();
+        // SAFETY: the value was detoasted, and is an object; the result is written into `value`.
+        unsafe {
+            let root = &raw mut (*self.0).root;
+            if (*root).header & pg_sys::JB_FOBJECT == 0 {
+                return None;
+            }
+            let found = pg_sys::getKeyJsonValueFromContainer(root, key.as_ptr().cast(), length, &raw mut value);
+            if found.is_null() {
+                return None;
+            }
+            scalar_text(&value).filter(|text| text.len() <= MAX_ID_BYTES)
+        }
+    }
+
+    /// `None` if it is longer than `limit` bytes.
+    #[allow(unsafe_code)]
+    fn text(&self, limit: usize) -> Option<String> {
+        let mut renderer = Renderer::default();
         // SAFETY: the value was detoasted, and the iterator walks it to its end.
         unsafe {
             let mut iterator = pg_sys::JsonbIteratorInit(&raw mut (*self.0).root);
@@ -49,11 +86,11 @@ impl RawJsonb {
             loop {
                 let step = pg_sys::JsonbIteratorNext(&raw mut iterator, &raw mut value, false);
                 if step == token::WJB_DONE {
-                    return Ok(renderer.rendered);
+                    return Some(renderer.text);
                 }
                 renderer.step(step, &value);
-                if renderer.rendered.text.len() > limit {
-                    return Err(too_large(limit, renderer.rendered));
+                if renderer.text.len() > limit {
+                    return None;
                 }
             }
         }
@@ -61,20 +98,16 @@ impl RawJsonb {
 }
 
 #[derive(Default)]
-struct Renderer<'a> {
-    id_key: &'a str,
-    limit: usize,
-    rendered: Rendered,
+struct Renderer {
+    text: String,
     depth: usize,
     /// Whether the next element follows another one.
     follows: bool,
-    /// The key just read, at the top level.
-    key: Option<String>,
     /// A lone value comes wrapped in an array that is not part of it.
     lone: bool,
 }
 
-impl Renderer<'_> {
+impl Renderer {
     #[allow(unsafe_code)]
     unsafe fn step(&mut self, step: token::Type, value: &pg_sys::JsonbValue) {
         match step {
@@ -88,10 +121,8 @@ impl Renderer<'_> {
             token::WJB_KEY => {
                 self.separate();
                 // SAFETY: a key is a string.
-                let key = unsafe { text_of(value) };
-                self.push_string(&key);
-                self.rendered.text.push_str(": ");
-                self.key = (self.depth == 1).then_some(key);
+                self.push_string(&unsafe { text_of(value) });
+                self.text.push_str(": ");
                 self.follows = false;
             }
             token::WJB_VALUE | token::WJB_ELEM => {
@@ -99,7 +130,6 @@ impl Renderer<'_> {
                 // SAFETY: an element or value that is a container comes as its beginning instead.
                 unsafe { self.push_scalar(value) };
                 self.follows = true;
-                self.key = None;
             }
             _ => {}
         }
@@ -107,50 +137,52 @@ impl Renderer<'_> {
 
     fn open(&mut self, bracket: char) {
         self.separate();
-        self.rendered.text.push(bracket);
+        self.text.push(bracket);
         self.depth += 1;
         self.follows = false;
-        self.key = None;
     }
 
     fn close(&mut self, bracket: char) {
-        self.rendered.text.push(bracket);
+        self.text.push(bracket);
         self.depth -= 1;
         self.follows = true;
     }
 
     fn separate(&mut self) {
         if self.follows {
-            self.rendered.text.push_str(", ");
+            self.text.push_str(", ");
         }
     }
 
     #[allow(unsafe_code)]
     unsafe fn push_scalar(&mut self, value: &pg_sys::JsonbValue) {
-        // SAFETY: the type says which part of the value is there.
-        let text = unsafe {
-            match value.type_ {
-                kind::jbvString => Some(text_of(value)),
-                kind::jbvNumeric => Some(number_of(value)),
-                kind::jbvBool => Some(value.val.boolean.to_string()),
-                _ => None,
-            }
-        };
-        match &text {
-            Some(text) if value.type_ == kind::jbvString => self.push_string(text),
-            Some(text) => self.rendered.text.push_str(text),
-            None => self.rendered.text.push_str("null"),
-        }
-        if self.key.as_deref() == Some(self.id_key) {
-            self.rendered.entity_id = text.clone().filter(|text| text.len() <= self.limit);
-        }
-        if self.key.as_deref() == Some("tenant_id") {
-            self.rendered.tenant_id = text.filter(|text| text.len() <= self.limit);
+        // SAFETY: a scalar, as the caller says.
+        match unsafe { scalar_text(value) } {
+            Some(text) if value.type_ == kind::jbvString => self.push_string(&text),
+            Some(text) => self.text.push_str(&text),
+            None => self.text.push_str("null"),
         }
     }
 
     fn push_string(&mut self, text: &str) {
-        self.rendered.text.push_str(&serde_json::Value::from(text).to_string());
+        self.text.push_str(&serde_json::Value::from(text).to_string());
+    }
+}
+
+/// `None` for null, and for a container.
+///
+/// # Safety
+/// The value must be one that Postgres has filled in.
+#[allow(unsafe_code)]
+unsafe fn scalar_text(value: &pg_sys::JsonbValue) -> Option<String> {
+    // SAFETY: the type says which part of the value is there.
+    unsafe {
+        match value.type_ {
+            kind::jbvString => Some(text_of(value)),
+            kind::jbvNumeric => Some(number_of(value)),
+            kind::jbvBool => Some(value.val.boolean.to_string()),
+            _ => None,
+        }
     }
 }
 

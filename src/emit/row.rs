@@ -10,7 +10,7 @@ use pgrx::FromDatum;
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
 
-use super::entity::{RawJsonb, Rendered, Unsendable, too_large};
+use super::entity::{MAX_ID_BYTES, RawJsonb, Rendered, Unsendable, too_large};
 use crate::refuse::refuse;
 
 /// A row whose stored size is so many times the limit is over it in whatever form: nothing shrinks that much, save
@@ -103,14 +103,15 @@ impl Row {
         (!is_null).then_some(datum)
     }
 
-    /// A column as text; `None` where it is null or not there.
+    /// A column as text; `None` where it is null, not there or too long to be an id.
     unsafe fn text_of(&self, name: &str) -> Option<String> {
         let name = CString::new(name).ok()?;
         // SAFETY: the result is a C string of our own memory context, or null.
         unsafe {
             let column = pg_sys::SPI_fnumber(self.descriptor, name.as_ptr());
             let text = (column > 0).then(|| pg_sys::SPI_getvalue(self.tuple, self.descriptor, column))?;
-            (!text.is_null()).then(|| CStr::from_ptr(text).to_string_lossy().into_owned())
+            let text = (!text.is_null()).then(|| CStr::from_ptr(text).to_string_lossy().into_owned());
+            text.filter(|text| text.len() <= MAX_ID_BYTES)
         }
     }
 
@@ -127,7 +128,7 @@ impl Row {
                 }
                 if attribute.atttypid == pg_sys::JSONBOID {
                     let value = RawJsonb::from_polymorphic_datum(datum, false, pg_sys::JSONBOID);
-                    if value.is_some_and(|value| value.render("", limit).is_err()) {
+                    if value.is_some_and(|value| !value.fits(limit)) {
                         return true;
                     }
                 }
@@ -175,11 +176,11 @@ fn in_subtransaction(render: impl Fn() -> String) -> Result<String, String> {
             Ok(text)
         }))
         .catch_others(move |error| {
+            pg_sys::RollbackAndReleaseCurrentSubTransaction();
+            back();
             if must_end(&error) {
                 error.rethrow();
             }
-            pg_sys::RollbackAndReleaseCurrentSubTransaction();
-            back();
             Err(problem(&error))
         })
         .execute()
