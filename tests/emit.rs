@@ -397,8 +397,6 @@ fn the_trigger_function_refuses_a_trigger_that_it_cannot_serve() {
          FOR EACH STATEMENT EXECUTE FUNCTION hydra.webhook_emit_row('part.deleted')",
     );
     refused(&mut bench.client, "TRUNCATE part", "39P01");
-    let direct = refusal(&mut bench.client, "SELECT hydra.webhook_emit_row()");
-    assert_eq!(direct.code, "0A000", "Postgres itself says that it is a trigger function: {direct:?}");
 }
 
 // ---- transactions
@@ -743,8 +741,8 @@ fn an_entity_that_is_too_large_still_reaches_the_subscription_of_its_tenant() {
              'ticket_number', 7, 'tenant_id', 'acme', 'text', repeat('x', 300 * 1024)))",
     );
     assert!(emitted.is_some());
-    let sent = bench.settle_one();
-    assert_thin(&sent, "larger than 256 kB");
+    let sent = bench.settle();
+    assert_thin(&body(&sent[0]), "larger than 256 kB");
     assert_eq!(bench.receiver.received("/acme"), 1, "as well as {id}, which takes every tenant's");
 }
 

@@ -356,8 +356,10 @@ impl Dispatcher {
             if self.page.is_empty() {
                 self.page = self.reader.read(&self.store)?;
             }
-            if self.dispatch.has_strangers(&self.page) {
-                self.load()?;
+            // News that came with the page, and were there before its last event: a new secret, a new subscription.
+            if STALE.load(Ordering::Relaxed) || self.dispatch.has_strangers(&self.page) {
+                STALE.store(true, Ordering::Relaxed);
+                self.look_for_changes()?;
             }
             let now = Instant::now();
             for event in std::mem::take(&mut self.page) {
