@@ -61,7 +61,7 @@ pub struct Endpoint {
     /// Limit for the whole exchange, from name resolution to the end of the answer.
     pub timeout: Duration,
     /// Closed when the subscription stops being active: no request starts after that.
-    pub gate: Gate,
+    pub gate: Arc<Gate>,
 }
 
 /// Says whether requests may still start. Shared by the thread that closes it and those that send.

@@ -6,7 +6,7 @@
 /// What the rest of the process needs: tables, the log, libraries.
 const RESERVED: usize = 512;
 
-/// Connections that one thread can have open at a time, idle ones included.
+/// Connections that one thread can have open at a time: one in use, and those that the sender keeps idle.
 const PER_THREAD: usize = 4;
 
 /// As many threads as wanted, or as there are descriptors for.

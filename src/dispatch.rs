@@ -15,13 +15,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::delivery::{Answer, Attempt, DeliveryId, ErrorClass, Failure, Outcome, Request};
 use crate::event::Event;
-use crate::lanes::Lanes;
+use crate::lanes::{FAILING_FROM, Lanes};
 use crate::preset::Preset;
 use crate::retry;
 use crate::subscription::{DisabledReason, Subscription};
 use crate::tally::Tally;
 use crate::work::Work;
-use crate::writes::{AttemptRecord, RowState, RowWrite, Writes};
+use crate::writes::{AttemptRecord, RowState, RowWrite, Verdicts, Writes};
 
 #[cfg(test)]
 mod tests;
@@ -33,6 +33,7 @@ pub const STRAGGLER: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 struct OpenEvent {
     xid: u64,
+    deliveries: usize,
     /// Deliveries without a success.
     remaining: Vec<Arc<Work>>,
 }
@@ -46,7 +47,10 @@ pub struct Dispatch {
     /// Events by age, finished ones included.
     ages: VecDeque<(Instant, i64)>,
     under_way: HashMap<DeliveryId, Arc<Work>>,
+    /// Since when deliveries are sent: the time before does not count against any.
+    sending_since: SystemTime,
     pub writes: Writes,
+    pub verdicts: Verdicts,
     pub tally: Tally,
 }
 
@@ -58,7 +62,9 @@ impl Dispatch {
             open: HashMap::new(),
             ages: VecDeque::new(),
             under_way: HashMap::new(),
+            sending_since: SystemTime::UNIX_EPOCH,
             writes: Writes::default(),
+            verdicts: Verdicts::default(),
             tally: Tally::default(),
         }
     }
@@ -66,6 +72,20 @@ impl Dispatch {
     /// Who we are has changed hands: deliveries of new events get other ids.
     pub fn set_namespace(&mut self, namespace: [u8; 16]) {
         self.namespace = namespace;
+    }
+
+    /// Deliveries are sent from now on.
+    pub fn begin_sending(&mut self, now: SystemTime) {
+        self.sending_since = now;
+    }
+
+    /// No request starts any more, also of those that were handed out.
+    pub fn close_gates(&mut self) {
+        for id in self.lanes.ids() {
+            if let Some(lane) = self.lanes.get(id) {
+                lane.subscription.endpoint.gate.close();
+            }
+        }
     }
 
     pub fn queued(&self) -> usize {
@@ -108,8 +128,10 @@ impl Dispatch {
         self.writes.deleted.push(id);
     }
 
-    fn set_subscription(&mut self, subscription: Subscription) {
+    fn set_subscription(&mut self, mut subscription: Subscription) {
         let id = subscription.id;
+        // What we decided and could not write yet still holds.
+        subscription.active &= !self.verdicts.disabled.contains_key(&id);
         let active = subscription.active;
         match self.lanes.get_mut(id) {
             None => self.lanes.insert(subscription),
@@ -117,10 +139,15 @@ impl Dispatch {
                 if lane.subscription.status_since != subscription.status_since {
                     lane.consecutive_failures = subscription.consecutive_failures;
                 }
-                let was = std::mem::replace(&mut lane.subscription, subscription);
+                let gate = &lane.subscription.endpoint.gate;
                 if !active {
-                    was.endpoint.gate.close();
+                    gate.close();
+                } else if !gate.is_closed() {
+                    // One gate for all that was handed out, before this change or after it.
+                    let endpoint = Arc::get_mut(&mut subscription.endpoint).expect("nobody else has it yet");
+                    endpoint.gate = Arc::clone(gate);
                 }
+                lane.subscription = subscription;
             }
         }
         if !active {
@@ -158,7 +185,7 @@ impl Dispatch {
             self.writes.finished_events.push((event.xid, event.id));
             return;
         }
-        let open = OpenEvent { xid: event.xid, remaining: remaining.clone() };
+        let open = OpenEvent { xid: event.xid, deliveries: remaining.len(), remaining: remaining.clone() };
         self.open.insert(event.id, open);
         self.ages.push_back((now, event.id));
         for work in remaining {
@@ -185,7 +212,7 @@ impl Dispatch {
         };
         if !lane.subscription.active {
             self.writes.update(&work, RowState::Released);
-        } else if is_expired(&lane.subscription, &work, now) {
+        } else if is_expired(&lane.subscription, &work, self.sending_since, now) {
             self.expire(Arc::new(work), now);
         } else {
             self.lanes.push(Arc::new(work), instant);
@@ -193,7 +220,8 @@ impl Dispatch {
     }
 
     fn expire(&mut self, work: Arc<Work>, now: SystemTime) {
-        self.writes.update(&work, RowState::Failed { attempts: work.attempts });
+        // Counted as an attempt, so that each row of history has a number of its own.
+        self.writes.update(&work, RowState::Failed { attempts: work.attempts + 1 });
         self.writes.attempts.push(AttemptRecord {
             attempt: work.attempts + 1,
             status: None,
@@ -206,12 +234,10 @@ impl Dispatch {
         });
     }
 
-    /// The next requests to make, `room` at most.
-    pub fn hand_out(&mut self, room: usize) -> Vec<Request> {
+    /// The next requests to make, for so many threads.
+    pub fn hand_out(&mut self, threads: usize) -> Vec<Request> {
         let mut requests = Vec::new();
-        while requests.len() < room
-            && let Some(work) = self.lanes.take()
-        {
+        while let Some(work) = self.lanes.take(threads) {
             let lane = self.lanes.get(work.subscription).expect("a lane whose turn it was exists");
             requests.push(Request {
                 delivery: work.delivery,
@@ -248,7 +274,7 @@ impl Dispatch {
             && lane.consecutive_failures > 0
         {
             lane.consecutive_failures = 0;
-            self.writes.failures.insert(work.subscription, 0);
+            self.verdicts.failures.insert(work.subscription, 0);
         }
         self.finish(work);
     }
@@ -270,7 +296,7 @@ impl Dispatch {
         let disable = reason_to_disable(&attempt.outcome, failures, lane.subscription.disable_after);
 
         self.move_event(work.event);
-        self.writes.failures.insert(work.subscription, failures);
+        self.verdicts.failures.insert(work.subscription, failures);
         self.writes.attempts.push(record(work, attempt, due_at));
         let state = match due_at {
             Some(due_at) => {
@@ -280,8 +306,11 @@ impl Dispatch {
             None => RowState::Failed { attempts },
         };
         self.writes.update(work, state);
-        if let Some(reason) = disable {
-            self.disable(work.subscription, reason);
+        match disable {
+            Some(reason) => self.disable(work.subscription, reason),
+            // What was meant for many requests at a time would wait in memory for very long.
+            None if failures == FAILING_FROM => self.empty_lane(work.subscription),
+            None => {}
         }
     }
 
@@ -291,7 +320,7 @@ impl Dispatch {
         {
             lane.subscription.active = false;
             lane.subscription.endpoint.gate.close();
-            self.writes.disabled.push((id, reason));
+            self.verdicts.disabled.insert(id, reason);
             self.release_queue(id);
         }
     }
@@ -347,6 +376,14 @@ impl Dispatch {
         self.release_queue(id);
     }
 
+    /// Moves events that some subscriptions have received already: left where they are, they would be sent to those
+    /// again by the next dispatcher.
+    pub fn move_half_delivered(&mut self) {
+        let half = |(_, open): &(&i64, &OpenEvent)| open.remaining.len() < open.deliveries;
+        let events: Vec<i64> = self.open.iter().filter(half).map(|(event, _)| *event).collect();
+        events.into_iter().for_each(|event| self.move_event(event));
+    }
+
     /// When time alone changes something: the oldest open event is due to move, or a crowded lane overflows.
     pub fn next_change(&self) -> Option<Instant> {
         let straggler = self.ages.front().map(|(since, _)| *since + STRAGGLER);
@@ -379,10 +416,8 @@ impl Dispatch {
     /// Says when the earliest row of a subscription in the table is due.
     pub fn set_next_due(&mut self, id: i64, due: Option<SystemTime>, now: SystemTime) {
         self.lanes.set_next_due(id, due);
-        if let Some(lane) = self.lanes.get_mut(id)
-            && due.is_none_or(|due| due > now)
-        {
-            lane.overflowing = false;
+        if let Some(lane) = self.lanes.get_mut(id) {
+            lane.overflowing = due.is_some_and(|due| due <= now);
         }
     }
 }
@@ -411,10 +446,12 @@ fn first_work(namespace: [u8; 16], subscription: i64, event: &Event, body: Arc<s
     }
 }
 
-/// The time that a subscription was not active does not count.
-fn is_expired(subscription: &Subscription, work: &Work, now: SystemTime) -> bool {
-    work.scheduled_at
-        .is_some_and(|began| retry::is_expired(&subscription.schedule, began.max(subscription.status_since), now))
+/// The time in which it could not be sent does not count: that of a pause, or before this dispatcher sent anything.
+fn is_expired(subscription: &Subscription, work: &Work, sending_since: SystemTime, now: SystemTime) -> bool {
+    let Subscription { schedule, endpoint, status_since, .. } = subscription;
+    work.scheduled_at.is_some_and(|began| {
+        retry::is_expired(schedule, endpoint.timeout, began.max(*status_since).max(sending_since), now)
+    })
 }
 
 fn retry_after(outcome: &Outcome) -> Option<Duration> {

@@ -11,7 +11,7 @@
 //! what is not read yet waits in the table for nothing. If it is still so crowded after that moment, its endpoint is
 //! slow; then it overflows, and the others go on.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -35,7 +35,10 @@ const BYTES_ENOUGH: usize = 32 << 20;
 const CLAIM_AT_LEAST: usize = 16;
 
 /// Consecutive failures from which an endpoint gets one request at a time, until one succeeds.
-const FAILING_FROM: u32 = 5;
+pub const FAILING_FROM: u32 = 5;
+
+/// A lane with fewer requests under way than this may always send, whoever is busy besides.
+const FEW: usize = 4;
 
 #[derive(Debug)]
 pub struct Lane {
@@ -61,11 +64,12 @@ impl Lane {
         }
     }
 
+    fn fails(&self) -> bool {
+        self.consecutive_failures >= FAILING_FROM
+    }
+
     fn limit(&self) -> usize {
-        match self.consecutive_failures {
-            FAILING_FROM.. => 1,
-            _ => self.subscription.max_in_flight,
-        }
+        if self.fails() { 1 } else { self.subscription.max_in_flight }
     }
 
     fn is_ready(&self) -> bool {
@@ -79,13 +83,10 @@ impl Lane {
 
     /// How many rows to claim: enough to be busy until the next claim, and one alone for an endpoint that fails.
     fn room(&self) -> usize {
-        let wanted = match self.consecutive_failures {
-            FAILING_FROM.. => 1,
-            _ => (2 * self.limit()).clamp(CLAIM_AT_LEAST, CROWD),
-        };
-        match self.subscription.active {
-            true => wanted.saturating_sub(self.in_flight + self.queue.len()),
-            false => 0,
+        let wanted = if self.fails() { 1 } else { (2 * self.limit()).clamp(CLAIM_AT_LEAST, CROWD) };
+        match self.in_flight + self.queue.len() {
+            there if self.subscription.active && there <= wanted / 2 => wanted - there,
+            _ => 0,
         }
     }
 }
@@ -99,6 +100,8 @@ pub struct Lanes {
     due: BTreeSet<(SystemTime, i64)>,
     /// Lanes that have plenty and do not overflow, and since when.
     crowded: HashMap<i64, Instant>,
+    /// Lanes that fail and have their one request under way.
+    probing: HashSet<i64>,
     queued: usize,
     bytes: usize,
     in_flight: usize,
@@ -178,13 +181,27 @@ impl Lanes {
         }
     }
 
-    /// The next delivery to send, counted as under way from here on.
-    pub fn take(&mut self) -> Option<Arc<Work>> {
-        while let Some(id) = self.ring.pop_front() {
+    /// The next delivery to send, counted as under way from here on; `threads` can be at a time.
+    ///
+    /// A quarter of the threads is kept for lanes that have few requests under way, and lanes that fail have another
+    /// quarter at most: so however many endpoints are slow or dead, one that answers is served.
+    pub fn take(&mut self, threads: usize) -> Option<Arc<Work>> {
+        // With few threads there is nothing to keep.
+        let quarter = if threads < 4 * FEW { 0 } else { threads / 4 };
+        let turns = if self.in_flight < threads { self.ring.len() } else { 0 };
+        for _ in 0..turns {
+            let id = self.ring.pop_front()?;
             let Some(lane) = self.lanes.get_mut(&id) else { continue };
             lane.in_ring = false;
-            if lane.is_ready() {
+            let reserved = self.in_flight >= threads - quarter && lane.in_flight >= FEW;
+            let probes = lane.fails() && quarter > 0 && self.probing.len() >= quarter;
+            if lane.is_ready() && (reserved || probes) {
+                self.give_turn(id);
+            } else if lane.is_ready() {
                 let work = lane.queue.pop_front()?;
+                if lane.fails() {
+                    self.probing.insert(id);
+                }
                 lane.in_flight += 1;
                 self.queued -= 1;
                 self.bytes -= work.body.len();
@@ -202,6 +219,7 @@ impl Lanes {
     /// A request of this lane is over.
     pub fn land(&mut self, id: i64) {
         self.in_flight -= 1;
+        self.probing.remove(&id);
         if let Some(lane) = self.lanes.get_mut(&id) {
             // A lane that was deleted and made again has not seen the start of it.
             lane.in_flight = lane.in_flight.saturating_sub(1);
@@ -242,6 +260,10 @@ impl Lanes {
 
     /// Lanes with rows due and room for some: which, and how many.
     pub fn to_claim(&self, now: SystemTime) -> Vec<(i64, i32)> {
+        // Half of the memory stays for events: what waits behind slow endpoints must not keep others from being read.
+        if self.queued >= QUEUED_ENOUGH / 2 || self.bytes >= BYTES_ENOUGH / 2 {
+            return Vec::new();
+        }
         self.due
             .iter()
             .take_while(|(due, _)| *due <= now)

@@ -24,6 +24,9 @@ const TICK: Duration = Duration::from_secs(1);
 /// A dispatcher that ends is started again no sooner than this after its start.
 const RESTART_DELAY: Duration = Duration::from_secs(1);
 
+/// What `datconnlimit` is for a database that was being dropped when the server went down.
+const DROPPED: i32 = -2;
+
 /// So many failures in so much time, and a dispatcher is parked: a cluster that restarts all the time lets no client in.
 const FAILURES: usize = 3;
 const FAILURES_WITHIN: Duration = Duration::from_secs(60);
@@ -175,6 +178,8 @@ impl Launcher {
             .set_notify_pid(std::process::id() as i32)
             .load_dynamic();
         if worker.is_err() {
+            // Tried again with the next look, and no fault of a dispatcher.
+            slot.set_state(State::Ended);
             warning!("hydra_webhooks: no background worker slot is free for a dispatcher: raise max_worker_processes");
         }
         let run = self.runs.entry(index).or_insert_with(|| Run {
@@ -216,6 +221,25 @@ fn is_alive(slot: &Slot, worker: Option<&DynamicBackgroundWorker>) -> bool {
     }
 }
 
+/// CREATE EXTENSION grants it, so where it may not there is nothing to look for.
+#[allow(unsafe_code)]
+fn may_connect(database: pg_sys::Oid, role: pg_sys::Oid) -> bool {
+    #[allow(clippy::useless_conversion)] // wider from PostgreSQL 16 on
+    let connect = pg_sys::ACL_CONNECT.into();
+    // SAFETY: looks a right up in a catalog, in a transaction.
+    let result = unsafe {
+        #[cfg(feature = "pg15")]
+        {
+            pg_sys::pg_database_aclcheck(database, role, connect)
+        }
+        #[cfg(not(feature = "pg15"))]
+        {
+            pg_sys::object_aclcheck(pg_sys::DatabaseRelationId, database, role, connect)
+        }
+    };
+    result == pg_sys::AclResult::ACLCHECK_OK
+}
+
 struct Catalog {
     worker_role: pg_sys::Oid,
     /// Those that can be connected to and are no templates.
@@ -242,7 +266,9 @@ fn read_catalog() -> Option<Catalog> {
                 break;
             }
             let row = &*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_database>();
-            if row.datallowconn && !row.datistemplate {
+            // A database that was being dropped when the server went down can be seen and not used.
+            let usable = row.datallowconn && !row.datistemplate && row.datconnlimit != DROPPED;
+            if usable && may_connect(row.oid, worker_role) {
                 databases.push(row.oid);
             }
         }

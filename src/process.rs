@@ -37,8 +37,10 @@ pub fn attach_signals() {
 #[allow(unsafe_code)]
 unsafe extern "C-unwind" fn on_sigterm(_signal: i32) {
     let again = STOP.swap(true, Ordering::AcqRel);
-    // SAFETY: flags of this process, written in full by the one instruction that sets them, and its own latch.
+    // SAFETY: flags of this process, written in full by the one instruction that sets them, and its own latch. What is
+    // interrupted may be about to look at errno.
     unsafe {
+        let errno = *libc::__errno_location();
         if again {
             (&raw mut pg_sys::ProcDiePending).write_volatile(1);
         } else {
@@ -46,6 +48,7 @@ unsafe extern "C-unwind" fn on_sigterm(_signal: i32) {
         }
         (&raw mut pg_sys::InterruptPending).write_volatile(1);
         pg_sys::SetLatch(pg_sys::MyLatch);
+        *libc::__errno_location() = errno;
     }
 }
 
@@ -53,8 +56,10 @@ unsafe extern "C-unwind" fn on_sigterm(_signal: i32) {
 unsafe extern "C-unwind" fn on_sighup(_signal: i32) {
     // SAFETY: as above.
     unsafe {
+        let errno = *libc::__errno_location();
         (&raw mut pg_sys::ConfigReloadPending).write_volatile(1);
         pg_sys::SetLatch(pg_sys::MyLatch);
+        *libc::__errno_location() = errno;
     }
 }
 
@@ -65,8 +70,16 @@ pub fn wait(fd: Option<RawFd>, timeout: Duration) {
         sleep(fd, timeout);
     }
     if !was_told_to_stop() {
+        forget_cancel();
         pgrx::check_for_interrupts!();
     }
+}
+
+/// Between statements there is nothing to cancel; an error there would end the process.
+#[allow(unsafe_code)]
+fn forget_cancel() {
+    // SAFETY: a flag of this process.
+    unsafe { (&raw mut pg_sys::QueryCancelPending).write_volatile(0) };
 }
 
 /// The same for a client's backend, which SIGTERM ends.
@@ -98,12 +111,10 @@ fn sleep(fd: Option<RawFd>, timeout: Duration) {
 
 /// Whether this process was asked to end. Asking takes the wish over: from then on statements run again, so that the
 /// caller can write what is done, and it is the caller's to end soon.
-#[allow(unsafe_code)]
 pub fn stop_requested() -> bool {
     let asked = was_told_to_stop();
     if asked {
-        // SAFETY: a flag of this process.
-        unsafe { (&raw mut pg_sys::QueryCancelPending).write_volatile(0) };
+        forget_cancel();
     }
     asked
 }

@@ -17,10 +17,12 @@ pub fn delay(schedule: &[Duration], failures: usize, retry_after: Option<Duratio
     Some(planned.max(retry_after.unwrap_or_default().min(*longest)))
 }
 
-/// Whether a delivery whose schedule began at `began` has outlived twice the sum of its delays, as happens when an
-/// endpoint that keeps failing gets one request at a time and many deliveries wait for it.
-pub fn is_expired(schedule: &[Duration], began: SystemTime, now: SystemTime) -> bool {
-    let lifetime = schedule.iter().sum::<Duration>() * 2;
+/// Whether a delivery whose schedule began at `began` has outlived it twice, as happens when an endpoint that keeps
+/// failing gets one request at a time and many deliveries wait for it. A schedule takes the sum of its delays, and what
+/// the requests between them may take: else a short one would be over before its last attempt.
+pub fn is_expired(schedule: &[Duration], timeout: Duration, began: SystemTime, now: SystemTime) -> bool {
+    let requests = timeout * (schedule.len() as u32 + 1);
+    let lifetime = (schedule.iter().sum::<Duration>() + requests) * 2;
     !schedule.is_empty() && began + lifetime < now
 }
 
@@ -59,11 +61,12 @@ mod tests {
     }
 
     #[test]
-    fn a_delivery_expires_at_twice_the_sum_of_its_schedule() {
+    fn a_delivery_expires_when_its_schedule_could_have_passed_twice() {
         let began = SystemTime::UNIX_EPOCH;
-        let sum: Duration = hydra().iter().sum();
-        assert!(!is_expired(&hydra(), began, began + sum * 2));
-        assert!(is_expired(&hydra(), began, began + sum * 2 + Duration::from_secs(1)));
-        assert!(!is_expired(&[], began, began + Duration::from_secs(1)));
+        let timeout = Duration::from_secs(8);
+        let once = hydra().iter().sum::<Duration>() + 6 * timeout;
+        assert!(!is_expired(&hydra(), timeout, began, began + once * 2));
+        assert!(is_expired(&hydra(), timeout, began, began + once * 2 + Duration::from_secs(1)));
+        assert!(!is_expired(&[], timeout, began, began + Duration::from_secs(1)));
     }
 }

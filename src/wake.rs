@@ -3,7 +3,7 @@
 //! One callback, registered once per backend: a registration per transaction would make a long session slower with
 //! every emit. All that the callback does is to set a flag and a latch, because an error after the commit would take
 //! the whole cluster down. A wake is a hint and may be lost (COMMIT PREPARED runs in another backend); the dispatcher
-//! looks by itself every second at the latest.
+//! looks by itself every half second.
 
 use std::cell::Cell;
 use std::ffi::c_void;

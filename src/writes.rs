@@ -21,11 +21,22 @@ pub struct Writes {
     pub rows: HashMap<DeliveryId, RowWrite>,
     /// Rows for `hydra.attempt`, in order of completion.
     pub attempts: Vec<AttemptRecord>,
-    /// Consecutive failures of subscriptions where they changed.
-    pub failures: HashMap<i64, u32>,
-    pub disabled: Vec<(i64, DisabledReason)>,
     /// Subscriptions that are gone: what came to be pending for them while they were being deleted goes too.
     pub deleted: Vec<i64>,
+}
+
+/// What was found out about subscriptions.
+#[derive(Debug, Default)]
+pub struct Verdicts {
+    /// Consecutive failures where they changed.
+    pub failures: HashMap<i64, u32>,
+    pub disabled: HashMap<i64, DisabledReason>,
+}
+
+impl Verdicts {
+    pub fn is_empty(&self) -> bool {
+        self.failures.is_empty() && self.disabled.is_empty()
+    }
 }
 
 #[derive(Debug)]
@@ -66,12 +77,7 @@ impl Writes {
     }
 
     pub fn len(&self) -> usize {
-        self.finished_events.len()
-            + self.rows.len()
-            + self.attempts.len()
-            + self.failures.len()
-            + self.disabled.len()
-            + self.deleted.len()
+        self.finished_events.len() + self.rows.len() + self.attempts.len() + self.deleted.len()
     }
 
     /// The delivery gets a row, claimed by this dispatcher.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use delivery::{Attempt, DeliveryId, Endpoint, Gate, Request};
+use delivery::{Attempt, DeliveryId, Endpoint, Request};
 use sender::address::AllowedNetwork;
 use sender::{Bell, DestinationPolicy, Limits, Roots, Sender};
 use signature::{Scheme, SigningSecret};
@@ -125,7 +125,7 @@ impl Run {
             secrets: vec![SigningSecret::random(&mut rand::rng())],
             schemes: vec![Scheme::Hydra],
             timeout: Duration::from_secs(8),
-            gate: Gate::default(),
+            gate: Arc::default(),
         })
     }
 

@@ -4,7 +4,7 @@ AS $$
 DECLARE
     found hydra.delivery;
 BEGIN
-    SELECT known.* INTO found FROM hydra.delivery AS known WHERE known.id = delivery_id FOR UPDATE;
+    SELECT known.* INTO found FROM hydra.delivery AS known WHERE known.id = delivery_id FOR NO KEY UPDATE;
     IF found.id IS NULL THEN
         RAISE EXCEPTION 'delivery % is not in the retry queue', coalesce(delivery_id::text, 'null')
             USING ERRCODE = 'undefined_object',

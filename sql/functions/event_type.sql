@@ -21,17 +21,22 @@ BEGIN
                   HINT = 'Leave it out for the default: the first part of the name, and id.';
     END IF;
 
+    -- First for one that is new; two sessions may register it at the same time.
+    IF NOT EXISTS (SELECT FROM hydra.event_type AS known WHERE known.name = webhook_register_event_type.name) THEN
+        INSERT INTO hydra.event_type (name, description, entity_type, id_key, origin)
+        VALUES (name, coalesce(description, ''), coalesce(entity_type, split_part(name, '.', 1)),
+                coalesce(id_key, 'id'), 'application')
+        ON CONFLICT ON CONSTRAINT event_type_pkey DO NOTHING;
+        IF FOUND THEN
+            RETURN;
+        END IF;
+    END IF;
     UPDATE hydra.event_type AS known
     SET description = coalesce(webhook_register_event_type.description, known.description),
         entity_type = coalesce(webhook_register_event_type.entity_type, known.entity_type),
         id_key = coalesce(webhook_register_event_type.id_key, known.id_key),
         origin = 'application'
     WHERE known.name = webhook_register_event_type.name;
-    IF NOT FOUND THEN
-        INSERT INTO hydra.event_type (name, description, entity_type, id_key, origin)
-        VALUES (name, coalesce(description, ''), coalesce(entity_type, split_part(name, '.', 1)),
-                coalesce(id_key, 'id'), 'application');
-    END IF;
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_register_event_type(text, text, text, text) IS

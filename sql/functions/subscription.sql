@@ -86,7 +86,7 @@ AS $$
 DECLARE
     found hydra.subscription;
 BEGIN
-    SELECT known.* INTO found FROM hydra.subscription AS known WHERE known.id = id FOR UPDATE;
+    SELECT known.* INTO found FROM hydra.subscription AS known WHERE known.id = id FOR NO KEY UPDATE;
     IF found.id IS NULL THEN
         RAISE EXCEPTION 'subscription % does not exist', coalesce(id::text, 'null')
             USING ERRCODE = 'undefined_object',
@@ -197,7 +197,9 @@ DECLARE
     was hydra.subscription := hydra._locked_subscription(id);
 BEGIN
     DELETE FROM hydra.subscription AS gone WHERE gone.id = was.id;
-    DELETE FROM hydra.delivery AS waiting WHERE waiting.subscription_id = was.id AND waiting.state = 'pending';
+    -- What is being sent is the dispatcher's to remove.
+    DELETE FROM hydra.delivery AS waiting
+    WHERE waiting.subscription_id = was.id AND waiting.state = 'pending' AND waiting.claimed_by IS NULL;
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_delete(bigint) IS

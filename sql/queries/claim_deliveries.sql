@@ -4,7 +4,7 @@ WITH due AS MATERIALIZED (
     FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS room (subscription_id, deliveries),
          LATERAL (SELECT d.id FROM hydra.delivery AS d
                   WHERE d.subscription_id = room.subscription_id AND d.state = 'pending' AND d.claimed_by IS NULL
-                    AND d.due_at <= pg_catalog.clock_timestamp()
+                    AND d.due_at <= pg_catalog.statement_timestamp()
                   ORDER BY d.due_at, d.event_id
                   LIMIT room.deliveries
                   FOR UPDATE SKIP LOCKED) AS q

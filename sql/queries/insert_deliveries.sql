@@ -1,9 +1,10 @@
--- Deliveries that failed or have to wait. A subscription that was deleted meanwhile gets none.
+-- Deliveries that failed or have to wait. A subscription that was deleted meanwhile gets none. What was never tried is
+-- due since it was emitted, so that it is sent in that order whenever it came to be written.
 INSERT INTO hydra.delivery (id, subscription_id, event_id, event_type, tenant_id, emitted_at, body, state, attempts,
                             scheduled_at, due_at, claimed_by, failed_at)
 SELECT n.id, n.subscription_id, n.event_id, n.event_type, n.tenant_id, n.emitted_at, n.body,
        CASE WHEN n.failed THEN 'failed' ELSE 'pending' END, n.attempts, n.scheduled_at,
-       CASE WHEN NOT n.failed THEN coalesce(n.due_at, pg_catalog.now()) END,
+       CASE WHEN NOT n.failed THEN coalesce(n.due_at, n.emitted_at) END,
        CASE WHEN n.claimed THEN $12 END,
        CASE WHEN n.failed THEN pg_catalog.now() END
 FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),

@@ -58,10 +58,11 @@ BEGIN
         ELSIF existing.rolsuper OR existing.rolcreaterole OR existing.rolcreatedb OR existing.rolreplication
               OR existing.rolbypassrls OR existing.rolcanlogin <> wanted.login
               OR EXISTS (SELECT FROM pg_catalog.pg_auth_members AS m
-                         WHERE m.member OPERATOR(pg_catalog.=) existing.oid) THEN
+                         WHERE m.member OPERATOR(pg_catalog.=) existing.oid
+                            OR wanted.login AND m.roleid OPERATOR(pg_catalog.=) existing.oid) THEN
             RAISE EXCEPTION 'role "%" exists with attributes that hydra_webhooks does not accept', wanted.name
                 USING ERRCODE = 'object_not_in_prerequisite_state',
-                      DETAIL = 'It must have no special attribute, be a member of no role, and have LOGIN only if it is hydra_worker.',
+                      DETAIL = 'It must have no special attribute and be a member of no role; hydra_worker alone has LOGIN, and no members.',
                       HINT = pg_catalog.format('ALTER ROLE %I, or rename it, then try again.', wanted.name);
         END IF;
     END LOOP;

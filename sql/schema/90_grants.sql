@@ -51,3 +51,12 @@ GRANT SELECT, INSERT ON hydra.attempt TO hydra_worker;
 
 -- The launcher looks for a new extension when it is told to.
 SELECT hydra._tell_dispatcher();
+
+DO $$
+BEGIN
+    IF (SELECT status.state FROM hydra._worker_status() AS status) OPERATOR(pg_catalog.=) 'not preloaded' THEN
+        RAISE WARNING 'hydra_webhooks is not preloaded, so nothing is sent'
+            USING HINT = 'Add it to shared_preload_libraries and restart the server; events are kept until then.';
+    END IF;
+END
+$$;

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use pgrx::Uuid;
 use pgrx::prelude::*;
 
-use crate::delivery::{Attempt, DeliveryId, Endpoint, Gate, Outcome, Request};
+use crate::delivery::{Attempt, DeliveryId, Endpoint, Outcome, Request};
 use crate::event::Event;
 use crate::preset::Preset;
 use crate::refuse::refuse;
@@ -70,7 +70,7 @@ fn load(id: Option<i64>) -> Option<Request> {
             schemes: schemes.iter().filter_map(|name| Scheme::parse(name)).collect(),
             timeout: Duration::from_millis(value::<i64>(&row, 3) as u64),
             secrets: secrets.into_iter().map(SigningSecret::from).collect(),
-            gate: Gate::default(),
+            gate: Arc::default(),
         };
         let body = Preset::parse(&value::<String>(&row, 4))?.body(&test_event(maybe(&row, 5), value(&row, 7)));
         Some(Request {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::delivery::{Endpoint, Gate};
+use crate::delivery::Endpoint;
 use crate::event::tests::event;
 use crate::signature::{Scheme, SigningSecret};
 
@@ -27,7 +27,7 @@ fn subscription(id: i64) -> Subscription {
         secrets: vec![SigningSecret::from("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned())],
         schemes: vec![Scheme::Hydra],
         timeout: seconds(8),
-        gate: Gate::default(),
+        gate: Arc::default(),
     };
     Subscription {
         id,
@@ -370,7 +370,7 @@ fn a_change_that_is_no_resume_keeps_the_count_of_failures() {
     dispatch.send(9);
     (1..=FAILING_FROM).for_each(|event| dispatch.conclude(event, 1, timeout()));
     dispatch.set_subscriptions(vec![Subscription { log_successes: true, ..subscription(1) }]);
-    dispatch.accept(&[1], 6..=8);
+    (6..=8).for_each(|event| dispatch.accept_row(claimed(event, 1, 0), time(0)));
     assert_eq!(dispatch.send(9).len(), 1);
 }
 
@@ -419,7 +419,7 @@ fn a_request_that_was_not_started_counts_for_nothing() {
     dispatch.conclude(2, 1, Outcome::NotStarted);
     assert_eq!(dispatch.row(1, 1), Some(Row::Insert(RowState::Released)));
     assert_eq!(dispatch.row(2, 1), Some(Row::Update(RowState::Released)));
-    assert!(dispatch.writes.attempts.is_empty() && dispatch.writes.failures.is_empty() && dispatch.tally.is_empty());
+    assert!(dispatch.writes.attempts.is_empty() && dispatch.verdicts.failures.is_empty() && dispatch.tally.is_empty());
     assert_eq!(dispatch.in_flight(), 0);
 }
 
@@ -465,12 +465,12 @@ fn a_retry_by_hand_starts_the_schedule_anew_and_goes_on_counting_attempts() {
 #[test]
 fn a_delivery_that_outlived_its_schedule_is_failed_without_a_request() {
     let mut dispatch = dispatch([subscription(1)]);
-    let sum = 30;
-    dispatch.accept_row(claimed(1, 1, 1), time(2 * sum));
-    dispatch.accept_row(claimed(2, 1, 1), time(2 * sum + 1));
+    let once = 30 + 3 * subscription(1).endpoint.timeout.as_secs();
+    dispatch.accept_row(claimed(1, 1, 1), time(2 * once));
+    dispatch.accept_row(claimed(2, 1, 1), time(2 * once + 1));
     dispatch.accept_row(claimed(3, 1, 0), time(1000));
     assert_eq!(dispatch.send(9), [(1, 1), (3, 1)], "a delivery that was never tried has no schedule to outlive");
-    assert_eq!(dispatch.row(2, 1), Some(Row::Update(RowState::Failed { attempts: 1 })));
+    assert_eq!(dispatch.row(2, 1), Some(Row::Update(RowState::Failed { attempts: 2 })));
     let record = &dispatch.writes.attempts[0];
     assert!(matches!(record.error, Some((ErrorClass::Expired, _))));
     assert_eq!((record.attempt, record.status, record.response_ms, record.next_at), (2, None, None, None));
@@ -489,7 +489,7 @@ fn gone_disables_a_subscription() {
     dispatch.accept(&[1], [1, 2]);
     let requests = dispatch.hand_out(9);
     dispatch.conclude(1, 1, status(410));
-    assert_eq!(dispatch.writes.disabled, [(1, DisabledReason::Gone)]);
+    assert_eq!(dispatch.verdicts.disabled, HashMap::from([(1, DisabledReason::Gone)]));
     assert!(requests[0].endpoint.gate.is_closed());
     assert_eq!(dispatch.row(1, 1), Some(Row::Insert(due(1, 10))), "it can go on after a resume");
     assert_eq!(dispatch.row(2, 1), Some(Row::Insert(RowState::Released)));
@@ -504,16 +504,16 @@ fn enough_failures_in_a_row_disable_a_subscription_and_a_success_starts_the_coun
     for event in [1, 2] {
         dispatch.conclude(event, 1, timeout());
     }
-    assert_eq!(dispatch.writes.failures[&1], 2);
+    assert_eq!(dispatch.verdicts.failures[&1], 2);
     dispatch.conclude(3, 1, status(200));
-    assert_eq!(dispatch.writes.failures[&1], 0);
+    assert_eq!(dispatch.verdicts.failures[&1], 0);
     for event in [4, 5] {
         dispatch.conclude(event, 1, status(404));
     }
-    assert!(dispatch.writes.disabled.is_empty());
+    assert!(dispatch.verdicts.disabled.is_empty());
     dispatch.conclude(6, 1, timeout());
-    assert_eq!(dispatch.writes.disabled, [(1, DisabledReason::Failures)]);
-    assert_eq!(dispatch.writes.failures[&1], 3);
+    assert_eq!(dispatch.verdicts.disabled, HashMap::from([(1, DisabledReason::Failures)]));
+    assert_eq!(dispatch.verdicts.failures[&1], 3);
 }
 
 #[test]
@@ -523,7 +523,7 @@ fn a_subscription_is_disabled_once() {
     dispatch.send(9);
     dispatch.conclude(1, 1, timeout());
     dispatch.conclude(2, 1, status(410));
-    assert_eq!(dispatch.writes.disabled, [(1, DisabledReason::Failures)]);
+    assert_eq!(dispatch.verdicts.disabled, HashMap::from([(1, DisabledReason::Failures)]));
 }
 
 #[test]
@@ -533,12 +533,14 @@ fn an_endpoint_that_failed_five_times_gets_one_request_at_a_time_until_one_succe
     assert_eq!(dispatch.send(5).len(), 5);
     (1..=4).for_each(|event| dispatch.conclude(event, 1, status(500)));
     dispatch.conclude(5, 1, status(500));
+    assert_eq!(dispatch.row(6, 1), Some(Row::Insert(RowState::Released)), "it would wait in memory for long");
+    (6..=8).for_each(|event| dispatch.accept_row(claimed(event, 1, 0), time(0)));
     assert_eq!(dispatch.send(9), [(6, 1)]);
     assert!(dispatch.send(9).is_empty());
     dispatch.conclude(6, 1, status(500));
     assert_eq!(dispatch.send(9), [(7, 1)]);
     dispatch.conclude(7, 1, status(200));
-    dispatch.accept(&[1], [9, 10]);
+    (9..=10).for_each(|event| dispatch.accept_row(claimed(event, 1, 0), time(0)));
     assert_eq!(dispatch.send(9).len(), 3);
 }
 
@@ -663,4 +665,26 @@ fn all_deliveries_of_an_event_share_one_body_and_differ_in_their_ids() {
     dispatch.set_namespace([8; 16]);
     dispatch.accept(&[1], [2]);
     assert_eq!(dispatch.hand_out(9)[0].delivery, DeliveryId::derive([8; 16], 2, 1));
+}
+
+#[test]
+fn many_slow_endpoints_leave_threads_for_one_that_answers() {
+    let mut dispatch = dispatch((1..=9).map(subscription).collect::<Vec<_>>());
+    (1..=8).for_each(|slow| dispatch.accept(&[slow], slow * 100..slow * 100 + 50));
+    assert_eq!(dispatch.send(64).len(), 48);
+    dispatch.accept(&[9], [1]);
+    assert_eq!(dispatch.send(64), [(1, 9)]);
+}
+
+#[test]
+fn an_event_that_somebody_received_is_not_left_for_the_next_dispatcher_to_send_again() {
+    let mut dispatch = dispatch([subscription(1), subscription(2)]);
+    dispatch.accept(&[1, 2], [1]);
+    dispatch.accept(&[1, 2], [2]);
+    dispatch.send(9);
+    dispatch.conclude(1, 1, status(200));
+    dispatch.move_half_delivered();
+    assert_eq!(dispatch.finished(), [1]);
+    assert_eq!(dispatch.row(1, 2), Some(Row::Insert(RowState::Claimed)));
+    assert_eq!(dispatch.row(2, 2), None);
 }

@@ -20,6 +20,7 @@ use crate::event::Event;
 use crate::sender::{Bell, Limits, Roots, Sender};
 use crate::slots::{Slot, State, shared};
 use crate::store::Store;
+use crate::writes::Verdicts;
 use crate::{descriptors, process, settings};
 use reader::Reader;
 
@@ -75,7 +76,8 @@ fn connect() {
     process::pin(c"default_transaction_read_only", c"off");
     process::pin(c"search_path", c"pg_catalog, pg_temp");
     process::pin(c"session_replication_role", c"origin");
-    process::pin(c"lock_timeout", c"1s");
+    // Below deadlock_timeout: in a deadlock it is the dispatcher that yields.
+    process::pin(c"lock_timeout", c"500ms");
     process::pin(c"jit", c"off");
     // Plans are kept; none of them should ever read a whole table.
     process::pin(c"enable_seqscan", c"off");
@@ -141,6 +143,7 @@ struct Dispatcher {
     /// Since when there is something to write.
     unwritten_since: Option<Instant>,
     not_before: Instant,
+    no_verdicts_before: Instant,
     /// When secrets have to be read again because an overlap ends.
     secrets_stale_at: Option<SystemTime>,
 }
@@ -175,6 +178,7 @@ impl Dispatcher {
             page: Vec::new(),
             unwritten_since: None,
             not_before: now,
+            no_verdicts_before: now,
             secrets_stale_at: None,
         }
     }
@@ -208,7 +212,7 @@ impl Dispatcher {
 
     /// Makes the queue ours: claims of dispatchers before this one are void.
     fn take_over(&mut self) {
-        while !process::stop_requested() {
+        while !process::stop_requested() && !self.is_over() {
             let taken = process::transaction(|| {
                 let relation = Spi::get_one("SELECT 'hydra.subscription'::pg_catalog.regclass::pg_catalog.oid");
                 self.store.clean_up();
@@ -219,6 +223,7 @@ impl Dispatcher {
                     SUBSCRIPTIONS.get_or_init(|| relation);
                     return;
                 }
+                Err(_) if extension() != Ok(Some(self.extension)) => self.slot.set_state(State::Ended),
                 Err(error) => warning!("hydra_webhooks dispatcher: {error}"),
             }
             process::wait(None, BACK_OFF);
@@ -257,6 +262,9 @@ impl Dispatcher {
             process::transaction(|| ())?;
         }
         self.look_for_changes()?;
+        if self.is_over() {
+            return Ok(());
+        }
         if self.writing_is_due() {
             self.write()?;
         }
@@ -302,19 +310,27 @@ impl Dispatcher {
                 return Ok(());
             }
         }
-        // What we decided about a subscription comes before what we read about it.
-        self.write()?;
         let (namespace, subscriptions) =
             process::transaction(|| (self.store.identity(), self.store.subscriptions(settings::max_in_flight())))?;
         if let Some(namespace) = namespace {
             self.dispatch.set_namespace(namespace);
         }
         self.at_home = namespace.is_some();
-        self.slot.set_state(self.state());
+        self.enter_state(self.state());
         self.secrets_stale_at = subscriptions.stale_at;
         self.dispatch.set_subscriptions(subscriptions.list);
         let ids = self.dispatch.subscription_ids();
         self.look_for_due(&ids)
+    }
+
+    fn enter_state(&mut self, state: State) {
+        match (self.slot.state(), state) {
+            (State::Running, State::Running) => {}
+            (_, State::Running) => self.dispatch.begin_sending(SystemTime::now()),
+            // Before the subscriptions that were read are taken over, which gives them new gates.
+            _ => self.dispatch.close_gates(),
+        }
+        self.slot.set_state(state);
     }
 
     fn state(&self) -> State {
@@ -325,9 +341,13 @@ impl Dispatcher {
         }
     }
 
+    fn verdicts_are_due(&self) -> bool {
+        !self.dispatch.verdicts.is_empty() && Instant::now() >= self.no_verdicts_before
+    }
+
     fn writing_is_due(&self) -> bool {
         let waited = self.unwritten_since.is_some_and(|since| since.elapsed() >= BATCH_WAIT);
-        waited || self.dispatch.writes.len() >= BATCH || Instant::now() >= self.next_counts
+        waited || self.verdicts_are_due() || self.dispatch.writes.len() >= BATCH || Instant::now() >= self.next_counts
     }
 
     fn write(&mut self) -> Result<(), String> {
@@ -336,10 +356,25 @@ impl Dispatcher {
             self.dispatch.written(SystemTime::now());
         }
         self.unwritten_since = None;
+        if self.verdicts_are_due() {
+            self.write_verdicts();
+        }
         if Instant::now() >= self.next_counts {
             self.write_counts()?;
         }
         Ok(())
+    }
+
+    /// Somebody may be changing a subscription for as long as they like; nothing else waits for that.
+    fn write_verdicts(&mut self) {
+        let written = process::transaction(|| {
+            process::pin_local(c"lock_timeout", c"10ms");
+            self.store.apply_verdicts(&self.dispatch.verdicts);
+        });
+        match written {
+            Ok(()) => self.dispatch.verdicts = Verdicts::default(),
+            Err(_) => self.no_verdicts_before = Instant::now() + BACK_OFF,
+        }
     }
 
     fn write_counts(&mut self) -> Result<(), String> {
@@ -353,6 +388,8 @@ impl Dispatcher {
 
     fn read(&mut self) -> Result<(), String> {
         while self.dispatch.has_room(Instant::now()) {
+            // A page that ends an older snapshot says nothing about what was committed since.
+            let behind = self.reader.has_more();
             if self.page.is_empty() {
                 self.page = self.reader.read(&self.store)?;
             }
@@ -360,12 +397,15 @@ impl Dispatcher {
             if STALE.load(Ordering::Relaxed) || self.dispatch.has_strangers(&self.page) {
                 STALE.store(true, Ordering::Relaxed);
                 self.look_for_changes()?;
+                if self.is_over() {
+                    return Ok(());
+                }
             }
             let now = Instant::now();
             for event in std::mem::take(&mut self.page) {
                 self.dispatch.accept_event(&event, now);
             }
-            self.unread = self.reader.has_more();
+            self.unread = behind || self.reader.has_more();
             if !self.unread {
                 break;
             }
@@ -403,8 +443,7 @@ impl Dispatcher {
     }
 
     fn hand_out(&mut self) {
-        // Twice as many as there are threads, so that none idles while this one is busy with the database.
-        let requests = self.dispatch.hand_out((2 * self.threads).saturating_sub(self.dispatch.in_flight()));
+        let requests = self.dispatch.hand_out(self.threads);
         if !requests.is_empty() {
             self.sender.hand_over(requests);
         }
@@ -422,8 +461,8 @@ impl Dispatcher {
 
     fn time_to_wait(&mut self) -> Duration {
         let now = Instant::now();
-        let reading = self.unread && self.slot.state() == State::Running && now >= self.not_before;
-        if reading && self.dispatch.has_room(now) {
+        let room = self.dispatch.has_room(now);
+        if room && self.unread && self.slot.state() == State::Running && now >= self.not_before {
             return Duration::ZERO;
         }
         let wall = SystemTime::now();
@@ -454,8 +493,10 @@ impl Dispatcher {
         for attempt in outcomes.try_iter() {
             dispatch.settle(attempt, now, rand::random_range(-1.0..=1.0));
         }
+        dispatch.move_half_delivered();
         let written = process::transaction(|| {
             store.apply(&dispatch.writes, run);
+            store.apply_verdicts(&dispatch.verdicts);
             store.add_counts(&dispatch.tally);
         });
         if let Err(error) = written {

@@ -18,7 +18,7 @@ const PAGE_BYTES: usize = 8 << 20;
 
 /// How far back a transaction may lie and its commit still not be on disk: unflushed commits are less than a second
 /// old. Of much older ones Postgres has forgotten where they are in the log.
-const RECENT: u64 = 1_000_000;
+const RECENT: u64 = 50_000;
 
 pub struct Reader {
     /// What this snapshot sees has been read.

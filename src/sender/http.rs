@@ -30,7 +30,7 @@ const USER_AGENT: &str = "Hydra-Webhooks/1.0";
 /// after five seconds; a request on its way just then would be lost, and nobody could say whether it arrived.
 const MAX_IDLE: Duration = Duration::from_millis(4500);
 /// Per thread. Each host needs one, since a thread makes one request at a time.
-const MAX_IDLE_CONNECTIONS: usize = 8;
+const MAX_IDLE_CONNECTIONS: usize = 3;
 
 const MAX_ANSWER_HEADER_BYTES: usize = 16_000;
 /// Larger than the header may be, for ureq reads it into one piece.

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use super::signals::spawn_quiet;
 
-const MAX_THREADS: usize = 8;
+const MAX_THREADS: usize = 32;
 const MAX_NAMES: usize = 1024;
 
 /// Receivers move between addresses rarely, and a name server takes milliseconds: short is cheap enough.

@@ -9,7 +9,7 @@ use pgrx::{Spi, Uuid};
 use super::statement::{Statement, maybe, value};
 use super::types::from_micros;
 use super::{Snapshot, Store, Xid8};
-use crate::delivery::{DeliveryId, Endpoint, Gate};
+use crate::delivery::{DeliveryId, Endpoint};
 use crate::event::Event;
 use crate::preset::Preset;
 use crate::signature::{Scheme, SigningSecret};
@@ -147,7 +147,7 @@ fn subscription(row: &SpiHeapTupleData<'_>, max_in_flight: usize) -> Option<Subs
         secrets: secrets.into_iter().map(SigningSecret::from).collect(),
         schemes: schemes.iter().map(|name| Scheme::parse(name)).collect::<Option<_>>()?,
         timeout: millis(value(row, 7)),
-        gate: Gate::default(),
+        gate: Arc::default(),
     };
     Some(Subscription {
         id,

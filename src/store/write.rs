@@ -10,7 +10,10 @@ use super::{Store, Xid8};
 use crate::delivery::DeliveryId;
 use crate::tally::Tally;
 use crate::work::Work;
-use crate::writes::{AttemptRecord, RowState, RowWrite, Writes};
+use crate::writes::{AttemptRecord, RowState, RowWrite, Verdicts, Writes};
+
+/// An array cannot have more than a gigabyte, so bodies are written in parts of about so much.
+const STATEMENT_BYTES: usize = 16 << 20;
 
 pub struct WriteStatements {
     delete_events: Statement,
@@ -56,15 +59,16 @@ impl Store {
             }
             self.delete_events(client, &writes.finished_events);
             self.insert_attempts(client, &writes.attempts);
-            if !writes.failures.is_empty() {
-                let (ids, counts) = unzip(writes.failures.iter().map(|(id, count)| (*id, *count as i32)));
-                self.writes.record_failures.write(client, &[ids.into(), counts.into()]);
-            }
-            if !writes.disabled.is_empty() {
-                let (ids, reasons) =
-                    unzip(writes.disabled.iter().map(|(id, reason)| (*id, reason.as_str().to_owned())));
-                self.writes.disable.write(client, &[ids.into(), reasons.into()]);
-            }
+        });
+    }
+
+    /// Writes how subscriptions do. Apart from the rest, since it waits for whoever is changing a subscription.
+    pub fn apply_verdicts(&self, verdicts: &Verdicts) {
+        let (failing, counts) = unzip(verdicts.failures.iter().map(|(id, count)| (*id, *count as i32)));
+        let (ids, reasons) = unzip(verdicts.disabled.iter().map(|(id, reason)| (*id, reason.as_str().to_owned())));
+        Spi::connect_mut(|client| {
+            self.writes.record_failures.write(client, &[failing.into(), counts.into()]);
+            self.writes.disable.write(client, &[ids.into(), reasons.into()]);
         });
     }
 
@@ -86,8 +90,11 @@ impl Store {
                 RowWrite::Delete => deletes.push(uuid(*id)),
             }
         }
-        if !inserts.is_empty() {
-            self.insert_deliveries(client, inserts, run);
+        // In order of the events, so that what waits together is sent in order.
+        inserts.sort_by_key(|(work, _)| work.event);
+        let largest = inserts.iter().map(|(work, _)| work.body.len()).max().unwrap_or(0).max(1);
+        for part in inserts.chunks((STATEMENT_BYTES / largest).max(1)) {
+            self.insert_deliveries(client, part, run);
         }
         if !updates.is_empty() {
             self.update_deliveries(client, &updates, run);
@@ -97,9 +104,7 @@ impl Store {
         }
     }
 
-    fn insert_deliveries(&self, client: &mut SpiClient<'_>, mut inserts: Vec<(&Work, RowState)>, run: i64) {
-        // In order of the events, so that what waits together is sent in order.
-        inserts.sort_by_key(|(work, _)| work.event);
+    fn insert_deliveries(&self, client: &mut SpiClient<'_>, inserts: &[(&Work, RowState)], run: i64) {
         let column = inserts.iter();
         let works = || column.clone().map(|(work, _)| work);
         let states = || column.clone().map(|(_, state)| RowColumns::of(*state));

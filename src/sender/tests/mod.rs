@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::address::AllowedNetwork;
 use super::*;
-use crate::delivery::{DeliveryId, Endpoint, Failure, Gate, Outcome};
+use crate::delivery::{DeliveryId, Endpoint, Failure, Outcome};
 use crate::signature::{Scheme, SigningSecret};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -90,7 +90,7 @@ fn endpoint(url: impl Into<String>) -> Endpoint {
         secrets: vec![SigningSecret::from(SECRET.to_owned())],
         schemes: vec![Scheme::Hydra],
         timeout: PATIENCE,
-        gate: Gate::default(),
+        gate: Arc::default(),
     }
 }
 
