@@ -28,12 +28,8 @@ use reader::Reader;
 const POLL: Duration = Duration::from_millis(500);
 
 /// Outcomes are written when there are so many, or when the oldest has waited for so long.
-const BATCH: usize = 1000;
+const BATCH: usize = 500;
 const BATCH_WAIT: Duration = Duration::from_millis(10);
-
-/// From so many outcomes a turn on, the next ones are waited for together, for so long.
-const BUNCH: usize = 8;
-const BUNCH_WAIT: Duration = Duration::from_millis(1);
 
 /// Counts are written this often.
 const COUNTS_EVERY: Duration = Duration::from_secs(60);
@@ -130,8 +126,6 @@ struct Dispatcher {
     threads: usize,
     outcomes: Receiver<Attempt>,
     bell: Arc<Bell>,
-    /// Outcomes taken in this turn.
-    taken: usize,
     /// Whether this database is ours to send for.
     at_home: bool,
     next_poll: Instant,
@@ -170,7 +164,6 @@ impl Dispatcher {
             threads,
             outcomes,
             bell,
-            taken: 0,
             at_home: false,
             next_poll: now,
             next_counts: now + COUNTS_EVERY,
@@ -198,7 +191,7 @@ impl Dispatcher {
             }
             self.slot.in_flight.store(self.dispatch.in_flight() as u32, Ordering::Relaxed);
             self.slot.queued.store(self.dispatch.queued() as u32, Ordering::Relaxed);
-            self.wait();
+            process::wait(Some(self.bell.fd()), self.time_to_wait());
         }
         if !self.is_over() {
             self.end();
@@ -233,9 +226,7 @@ impl Dispatcher {
     fn take_outcomes(&mut self) {
         self.bell.silence();
         let now = SystemTime::now();
-        self.taken = 0;
         while let Ok(attempt) = self.outcomes.try_recv() {
-            self.taken += 1;
             self.dispatch.settle(attempt, now, rand::random_range(-1.0..=1.0));
         }
         self.dispatch.move_stragglers(Instant::now());
@@ -386,30 +377,29 @@ impl Dispatcher {
         Ok(())
     }
 
+    /// Takes in one page, so that requests are handed out between two of them.
     fn read(&mut self) -> Result<(), String> {
-        while self.dispatch.has_room(Instant::now()) {
-            // A page that ends an older snapshot says nothing about what was committed since.
-            let behind = self.reader.has_more();
-            if self.page.is_empty() {
-                self.page = self.reader.read(&self.store)?;
-            }
-            // News that came with the page, and were there before its last event: a new secret, a new subscription.
-            if STALE.load(Ordering::Relaxed) || self.dispatch.has_strangers(&self.page) {
-                STALE.store(true, Ordering::Relaxed);
-                self.look_for_changes()?;
-                if self.is_over() {
-                    return Ok(());
-                }
-            }
-            let now = Instant::now();
-            for event in std::mem::take(&mut self.page) {
-                self.dispatch.accept_event(&event, now);
-            }
-            self.unread = behind || self.reader.has_more();
-            if !self.unread {
-                break;
+        if !self.dispatch.has_room(Instant::now()) {
+            return Ok(());
+        }
+        // A page that ends an older snapshot says nothing about what was committed since.
+        let behind = self.reader.has_more();
+        if self.page.is_empty() {
+            self.page = self.reader.read(&self.store)?;
+        }
+        // News that came with the page, and were there before its last event: a new secret, a new subscription.
+        if STALE.load(Ordering::Relaxed) || self.dispatch.has_strangers(&self.page) {
+            STALE.store(true, Ordering::Relaxed);
+            self.look_for_changes()?;
+            if self.is_over() {
+                return Ok(());
             }
         }
+        let now = Instant::now();
+        for event in std::mem::take(&mut self.page) {
+            self.dispatch.accept_event(&event, now);
+        }
+        self.unread = behind || self.reader.has_more();
         Ok(())
     }
 
@@ -446,16 +436,6 @@ impl Dispatcher {
         let requests = self.dispatch.hand_out(self.threads);
         if !requests.is_empty() {
             self.sender.hand_over(requests);
-        }
-    }
-
-    /// Where outcomes come thick and fast, they are taken in bunches: to be woken by each would cost more than it does.
-    fn wait(&mut self) {
-        let timeout = self.time_to_wait();
-        if self.taken >= BUNCH {
-            process::wait(None, timeout.min(BUNCH_WAIT));
-        } else {
-            process::wait(Some(self.bell.fd()), timeout);
         }
     }
 

@@ -13,7 +13,7 @@ use crate::process;
 use crate::store::{Page, Snapshot, Store, Xid8};
 
 /// A page has so many rows at most, and fewer where events are large: about so many bytes.
-const PAGE_ROWS: usize = 1000;
+const PAGE_ROWS: usize = 200;
 const PAGE_BYTES: usize = 8 << 20;
 
 /// How far back a transaction may lie and its commit still not be on disk: unflushed commits are less than a second
@@ -32,7 +32,7 @@ pub struct Reader {
 
 impl Reader {
     pub fn new() -> Self {
-        Self { done: Snapshot::empty(), target: None, cursor: Default::default(), rows: PAGE_ROWS / 10 }
+        Self { done: Snapshot::empty(), target: None, cursor: Default::default(), rows: PAGE_ROWS }
     }
 
     /// Whether the last page was full, so that there is more to read without a wake.
