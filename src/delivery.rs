@@ -85,6 +85,9 @@ pub struct Request {
     pub endpoint: Arc<Endpoint>,
     pub event_type: Arc<str>,
     pub body: Arc<str>,
+    /// Another one to the same endpoint, for the same thread to make after this, if the answer comes quickly. Where
+    /// many wait for a quick endpoint, a thread that had to be woken for each would spend its time being woken.
+    pub next: Option<Box<Request>>,
 }
 
 /// What became of a [`Request`].

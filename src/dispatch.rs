@@ -38,6 +38,14 @@ struct OpenEvent {
     remaining: Vec<Arc<Work>>,
 }
 
+/// A delivery that was handed out.
+#[derive(Debug)]
+struct UnderWay {
+    work: Arc<Work>,
+    /// Whether its thread is free after it.
+    last: bool,
+}
+
 #[derive(Debug)]
 pub struct Dispatch {
     /// What delivery ids are derived from.
@@ -46,7 +54,7 @@ pub struct Dispatch {
     open: HashMap<i64, OpenEvent>,
     /// Events by age, finished ones included.
     ages: VecDeque<(Instant, i64)>,
-    under_way: HashMap<DeliveryId, Arc<Work>>,
+    under_way: HashMap<DeliveryId, UnderWay>,
     /// Since when deliveries are sent: the time before does not count against any.
     sending_since: SystemTime,
     pub writes: Writes,
@@ -237,22 +245,33 @@ impl Dispatch {
     /// The next requests to make, for so many threads.
     pub fn hand_out(&mut self, threads: usize) -> Vec<Request> {
         let mut requests = Vec::new();
-        while let Some(work) = self.lanes.take(threads) {
-            let lane = self.lanes.get(work.subscription).expect("a lane whose turn it was exists");
-            requests.push(Request {
-                delivery: work.delivery,
-                endpoint: Arc::clone(&lane.subscription.endpoint),
-                event_type: Arc::clone(&work.event_type),
-                body: Arc::clone(&work.body),
-            });
-            self.under_way.insert(work.delivery, work);
+        while let Some(works) = self.lanes.take(threads) {
+            requests.extend(self.chain(works));
         }
         requests
     }
 
+    /// The requests for one thread to make one after the other.
+    fn chain(&mut self, works: Vec<Arc<Work>>) -> Option<Request> {
+        let mut chain = None;
+        for work in works.into_iter().rev() {
+            let lane = self.lanes.get(work.subscription)?;
+            let last = chain.is_none();
+            chain = Some(Request {
+                delivery: work.delivery,
+                endpoint: Arc::clone(&lane.subscription.endpoint),
+                event_type: Arc::clone(&work.event_type),
+                body: Arc::clone(&work.body),
+                next: chain.map(Box::new),
+            });
+            self.under_way.insert(work.delivery, UnderWay { work, last });
+        }
+        chain
+    }
+
     /// Takes in what became of a request. `jitter` is a random number from -1 to 1.
     pub fn settle(&mut self, attempt: Attempt, now: SystemTime, jitter: f64) {
-        let Some(work) = self.under_way.remove(&attempt.delivery) else { return };
+        let Some(UnderWay { work, last }) = self.under_way.remove(&attempt.delivery) else { return };
         match &attempt.outcome {
             Outcome::NotStarted => {
                 self.move_event(work.event);
@@ -261,7 +280,9 @@ impl Dispatch {
             outcome if outcome.is_success() => self.settle_success(&work, &attempt, now),
             _ => self.settle_failure(&work, &attempt, now, jitter),
         }
-        self.lanes.land(attempt.subscription);
+        if last {
+            self.lanes.land(attempt.subscription, &attempt);
+        }
     }
 
     fn settle_success(&mut self, work: &Arc<Work>, attempt: &Attempt, now: SystemTime) {

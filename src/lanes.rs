@@ -15,6 +15,7 @@ use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::delivery::Attempt;
 use crate::subscription::Subscription;
 use crate::work::Work;
 
@@ -37,6 +38,10 @@ const CLAIM_AT_LEAST: usize = 16;
 /// Consecutive failures from which an endpoint gets one request at a time, until one succeeds.
 pub const FAILING_FROM: u32 = 5;
 
+/// How many deliveries a thread takes at a time at most, and how soon an endpoint must answer for that.
+const LONGEST_CHAIN: usize = 8;
+const QUICK: Duration = Duration::from_millis(10);
+
 /// A lane with fewer requests under way than this may always send, whoever is busy besides.
 const FEW: usize = 4;
 
@@ -46,7 +51,10 @@ pub struct Lane {
     pub consecutive_failures: u32,
     pub overflowing: bool,
     queue: VecDeque<Arc<Work>>,
+    /// Threads that are at work for it.
     in_flight: usize,
+    /// Whether its endpoint answered the latest request quickly.
+    quick: bool,
     in_ring: bool,
     next_due: Option<SystemTime>,
 }
@@ -59,6 +67,7 @@ impl Lane {
             overflowing: false,
             queue: VecDeque::new(),
             in_flight: 0,
+            quick: false,
             in_ring: false,
             next_due: None,
         }
@@ -74,6 +83,14 @@ impl Lane {
 
     fn is_ready(&self) -> bool {
         self.subscription.active && self.in_flight < self.limit() && !self.queue.is_empty()
+    }
+
+    /// How many deliveries one thread should take at a time: several only where many wait for a quick endpoint.
+    fn chain(&self) -> usize {
+        match self.quick && !self.fails() {
+            true => (self.queue.len() / self.limit()).clamp(1, LONGEST_CHAIN),
+            false => 1,
+        }
     }
 
     /// Whether a new delivery has to wait in the table.
@@ -181,11 +198,11 @@ impl Lanes {
         }
     }
 
-    /// The next delivery to send, counted as under way from here on; `threads` can be at a time.
+    /// The next deliveries for one thread to make, which is counted as at work from here on; there are `threads`.
     ///
     /// A quarter of the threads is kept for lanes that have few requests under way, and lanes that fail have another
     /// quarter at most: so however many endpoints are slow or dead, one that answers is served.
-    pub fn take(&mut self, threads: usize) -> Option<Arc<Work>> {
+    pub fn take(&mut self, threads: usize) -> Option<Vec<Arc<Work>>> {
         // With few threads there is nothing to keep.
         let quarter = if threads < 4 * FEW { 0 } else { threads / 4 };
         let turns = if self.in_flight < threads { self.ring.len() } else { 0 };
@@ -198,31 +215,33 @@ impl Lanes {
             if lane.is_ready() && (reserved || probes) {
                 self.give_turn(id);
             } else if lane.is_ready() {
-                let work = lane.queue.pop_front()?;
                 if lane.fails() {
                     self.probing.insert(id);
                 }
+                let chain = lane.chain().min(lane.queue.len());
+                let works: Vec<_> = lane.queue.drain(..chain).collect();
                 lane.in_flight += 1;
-                self.queued -= 1;
-                self.bytes -= work.body.len();
                 self.in_flight += 1;
+                self.queued -= works.len();
+                self.bytes -= works.iter().map(|work| work.body.len()).sum::<usize>();
                 if lane.queue.len() < CROWD {
                     self.crowded.remove(&id);
                 }
                 self.give_turn(id);
-                return Some(work);
+                return Some(works);
             }
         }
         None
     }
 
-    /// A request of this lane is over.
-    pub fn land(&mut self, id: i64) {
+    /// A thread is done with what it took from this lane; the last of it was this attempt.
+    pub fn land(&mut self, id: i64, attempt: &Attempt) {
         self.in_flight -= 1;
         self.probing.remove(&id);
         if let Some(lane) = self.lanes.get_mut(&id) {
             // A lane that was deleted and made again has not seen the start of it.
             lane.in_flight = lane.in_flight.saturating_sub(1);
+            lane.quick = attempt.outcome.is_success() && attempt.took <= QUICK;
             self.give_turn(id);
         }
     }

@@ -99,6 +99,7 @@ impl Run {
             endpoint: endpoint.clone(),
             event_type: event_type.clone(),
             body: body.clone(),
+            next: None,
         };
         let mut failures = HashMap::new();
         let (mut handed, mut done) = (0, 0);

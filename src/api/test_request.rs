@@ -78,6 +78,7 @@ fn load(id: Option<i64>) -> Option<Request> {
             endpoint: Arc::new(endpoint),
             event_type: EVENT_TYPE.into(),
             body: body.into(),
+            next: None,
         })
     })
 }

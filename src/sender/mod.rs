@@ -47,6 +47,9 @@ use lookup::Directory;
 use open_sockets::OpenSockets;
 use pool::{Courier, Pool};
 
+/// Of requests that hang together, the next is made by the same thread only if the answer came so soon.
+const QUICK: Duration = Duration::from_millis(50);
+
 /// A stop that had to cut connections waits this much longer for their threads to notice.
 const GRACE: Duration = Duration::from_millis(100);
 
@@ -68,6 +71,8 @@ struct Office {
     sockets: Arc<OpenSockets>,
     outcomes: mpsc::Sender<Attempt>,
     bell: Arc<Bell>,
+    /// No request is to start any more.
+    closing: AtomicBool,
     /// Outcomes are of no interest any more.
     abandoned: AtomicBool,
 }
@@ -94,6 +99,7 @@ impl Sender {
             sockets: Arc::default(),
             outcomes,
             bell,
+            closing: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
         });
         let hired = office.clone();
@@ -124,6 +130,7 @@ impl Sender {
     /// started comes back as such. What is not done by then is cut off and tells nothing: an attempt that we
     /// interrupted ourselves is nobody's failure. Says how many threads could not even be cut off.
     pub fn stop(self, limit: Duration) -> usize {
+        self.office.closing.store(true, Ordering::Release);
         self.office.give_back(self.pool.close(), &Outcome::NotStarted);
         match self.pool.wait_for_end(limit) {
             0 => 0,
@@ -154,7 +161,10 @@ impl Office {
 
     /// For requests that no thread will ever make.
     fn give_back(&self, requests: Vec<Request>, outcome: &Outcome) {
-        for request in requests {
+        for mut request in requests {
+            if let Some(next) = request.next.take() {
+                self.give_back(vec![*next], outcome);
+            }
             self.file(Attempt {
                 delivery: request.delivery,
                 subscription: request.endpoint.subscription,
@@ -184,13 +194,17 @@ struct Desk {
 }
 
 impl Courier for Desk {
-    fn deliver(&mut self, request: Request) {
-        let at = SystemTime::now();
-        let started = Instant::now();
-        let outcome = if request.endpoint.gate.is_closed() { Outcome::NotStarted } else { self.attempt(&request, at) };
-        let took = started.elapsed();
-        let (delivery, subscription) = (request.delivery, request.endpoint.subscription);
-        self.office.file(Attempt { delivery, subscription, outcome, at, took });
+    fn deliver(&mut self, mut request: Request) {
+        loop {
+            let next = request.next.take();
+            let took = self.make(&request);
+            match next {
+                Some(next) if took <= QUICK && !self.office.closing.load(Ordering::Acquire) => request = *next,
+                next => {
+                    return self.office.give_back(next.map(|next| *next).into_iter().collect(), &Outcome::NotStarted);
+                }
+            }
+        }
     }
 
     fn announce(&self) {
@@ -199,6 +213,17 @@ impl Courier for Desk {
 }
 
 impl Desk {
+    /// Makes a request and files what became of it. Says how long it took.
+    fn make(&mut self, request: &Request) -> Duration {
+        let at = SystemTime::now();
+        let started = Instant::now();
+        let outcome = if request.endpoint.gate.is_closed() { Outcome::NotStarted } else { self.attempt(request, at) };
+        let took = started.elapsed();
+        let (delivery, subscription) = (request.delivery, request.endpoint.subscription);
+        self.office.file(Attempt { delivery, subscription, outcome, at, took });
+        took
+    }
+
     /// A fault in one request must cost neither the thread nor the others.
     fn attempt(&mut self, request: &Request, now: SystemTime) -> Outcome {
         let attempt = catch_unwind(AssertUnwindSafe(|| self.client().attempt(request, now)));

@@ -105,5 +105,6 @@ fn request(endpoint: Endpoint) -> Request {
         endpoint: Arc::new(endpoint),
         event_type: "ticket.created".into(),
         body: BODY.into(),
+        next: None,
     }
 }
