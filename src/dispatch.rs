@@ -13,7 +13,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::delivery::{Answer, Attempt, DeliveryId, ErrorClass, Failure, Outcome, Request};
+use crate::delivery::{Attempt, DeliveryId, ErrorClass, Outcome, Request};
 use crate::event::Event;
 use crate::lanes::{FAILING_FROM, Lanes};
 use crate::preset::Preset;
@@ -22,7 +22,9 @@ use crate::subscription::{DisabledReason, Subscription};
 use crate::tally::Tally;
 use crate::work::Work;
 use crate::writes::{AttemptRecord, RowState, RowWrite, Verdicts, Writes};
+use judgement::{is_expired, reason_to_disable, record, retry_after};
 
+mod judgement;
 #[cfg(test)]
 mod tests;
 
@@ -464,50 +466,5 @@ fn first_work(namespace: [u8; 16], subscription: i64, event: &Event, body: Arc<s
         attempts: 0,
         earlier_attempts: 0,
         scheduled_at: None,
-    }
-}
-
-/// The time in which it could not be sent does not count: that of a pause, or before this dispatcher sent anything.
-fn is_expired(subscription: &Subscription, work: &Work, sending_since: SystemTime, now: SystemTime) -> bool {
-    let Subscription { schedule, endpoint, status_since, .. } = subscription;
-    work.scheduled_at.is_some_and(|began| {
-        retry::is_expired(schedule, endpoint.timeout, began.max(*status_since).max(sending_since), now)
-    })
-}
-
-fn retry_after(outcome: &Outcome) -> Option<Duration> {
-    match outcome {
-        Outcome::Answered(Answer { status: 429 | 503, retry_after, .. }) => *retry_after,
-        _ => None,
-    }
-}
-
-fn reason_to_disable(outcome: &Outcome, failures: u32, disable_after: Option<u32>) -> Option<DisabledReason> {
-    match outcome {
-        Outcome::Answered(Answer { status: 410, .. }) => Some(DisabledReason::Gone),
-        _ if disable_after.is_some_and(|limit| failures >= limit) => Some(DisabledReason::Failures),
-        _ => None,
-    }
-}
-
-fn record(work: &Arc<Work>, attempt: &Attempt, next_at: Option<SystemTime>) -> AttemptRecord {
-    let (status, error, excerpt) = match &attempt.outcome {
-        Outcome::Answered(answer) if attempt.outcome.is_success() => (Some(answer.status), None, Some(&answer.excerpt)),
-        Outcome::Answered(answer) => {
-            let message = format!("the receiver answered with status {}", answer.status);
-            (Some(answer.status), Some((ErrorClass::Status, message)), Some(&answer.excerpt))
-        }
-        Outcome::Failed(Failure { class, message }) => (None, Some((*class, message.clone())), None),
-        Outcome::NotStarted => (None, None, None),
-    };
-    AttemptRecord {
-        work: Arc::clone(work),
-        attempt: work.attempts + 1,
-        status,
-        error,
-        excerpt: excerpt.cloned(),
-        response_ms: Some(attempt.took.as_millis().try_into().unwrap_or(i32::MAX)),
-        at: attempt.at,
-        next_at,
     }
 }

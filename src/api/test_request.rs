@@ -36,6 +36,14 @@ fn webhook_send_test(
         name!(error, Option<String>),
     ),
 > {
+    if !settings::enabled() {
+        refuse(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "nothing is sent while hydra_webhooks.enabled is off",
+            "It stops all requests of this cluster, tests among them.",
+            "Set it to on in postgresql.conf, and reload.",
+        );
+    }
     let request = emit::as_owner(|| load(id)).unwrap_or_else(|| {
         let id = id.map_or("null".to_owned(), |id| id.to_string());
         refuse(

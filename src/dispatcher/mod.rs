@@ -5,12 +5,14 @@
 //! something due, and nowhere else. What it decides is decided by [`Dispatch`]; what it reads and writes is in
 //! [`Store`]. An error aborts a transaction and nothing more: what was to be written is kept and tried again.
 
+mod entry;
+mod news;
 mod reader;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 use pgrx::prelude::*;
 
@@ -18,7 +20,7 @@ use crate::delivery::Attempt;
 use crate::dispatch::Dispatch;
 use crate::event::Event;
 use crate::sender::{Bell, Limits, Roots, Sender};
-use crate::slots::{Slot, State, shared};
+use crate::slots::{Slot, State};
 use crate::store::Store;
 use crate::writes::Verdicts;
 use crate::{descriptors, process, settings};
@@ -39,80 +41,6 @@ const BACK_OFF: Duration = Duration::from_secs(1);
 
 /// How long requests under way may take to finish when the dispatcher ends.
 const LAST_REQUESTS: Duration = Duration::from_millis(1500);
-
-/// Set when a subscription, secret or event type changed, or the extension was dropped.
-static STALE: AtomicBool = AtomicBool::new(true);
-static SUBSCRIPTIONS: OnceLock<pg_sys::Oid> = OnceLock::new();
-
-#[pg_guard]
-#[unsafe(no_mangle)]
-#[allow(unsafe_code)]
-pub extern "C-unwind" fn hydra_webhooks_dispatcher_main(arg: pg_sys::Datum) {
-    process::attach_signals();
-    let slot = &shared().expect("only the launcher starts dispatchers").slots[arg.value()];
-    connect();
-    // SAFETY: the callback is guarded; the argument is the slot's number again.
-    unsafe { pg_sys::before_shmem_exit(Some(on_exit), arg) };
-    slot.enter(std::process::id() as i32, now_micros());
-    match extension() {
-        Ok(Some(extension)) => Dispatcher::new(slot, extension).run(),
-        Ok(None) => slot.set_state(State::Absent),
-        Err(error) => warning!("hydra_webhooks dispatcher: {error}"),
-    }
-    // SAFETY: the regular way for a worker to end.
-    unsafe { pg_sys::proc_exit(0) }
-}
-
-/// Connects to the database and as the role that the launcher chose, with settings of our own.
-fn connect() {
-    let extra = pgrx::bgworkers::BackgroundWorker::get_extra();
-    let mut oids = extra.split(' ').map(|oid| pg_sys::Oid::from(oid.parse::<u32>().unwrap_or(0)));
-    pgrx::bgworkers::BackgroundWorker::connect_worker_to_spi_by_oid(oids.next(), oids.next());
-    process::pin(c"default_transaction_isolation", c"read committed");
-    process::pin(c"default_transaction_read_only", c"off");
-    process::pin(c"search_path", c"pg_catalog, pg_temp");
-    process::pin(c"session_replication_role", c"origin");
-    // Below deadlock_timeout: in a deadlock it is the dispatcher that yields.
-    process::pin(c"lock_timeout", c"500ms");
-    process::pin(c"jit", c"off");
-    // Plans are kept; none of them should ever read a whole table.
-    process::pin(c"enable_seqscan", c"off");
-    process::pin(c"enable_hashjoin", c"off");
-    process::pin(c"enable_mergejoin", c"off");
-    process::pin(c"plan_cache_mode", c"force_generic_plan");
-    // What is finished is written lazily: a crash repeats a batch and loses nothing. Claims wait for the disk.
-    process::pin(c"synchronous_commit", c"off");
-}
-
-#[pg_guard]
-#[allow(unsafe_code)]
-unsafe extern "C-unwind" fn on_exit(_code: i32, arg: pg_sys::Datum) {
-    let Some(slot) = shared().map(|shared| &shared.slots[arg.value()]) else { return };
-    slot.leave();
-    if !matches!(slot.state(), State::Absent | State::Ended) {
-        slot.set_state(if process::was_told_to_stop() { State::Ended } else { State::Failed });
-    }
-}
-
-#[pg_guard]
-#[allow(unsafe_code)]
-unsafe extern "C-unwind" fn on_relation_change(_arg: pg_sys::Datum, relation: pg_sys::Oid) {
-    if relation == pg_sys::InvalidOid || SUBSCRIPTIONS.get() == Some(&relation) {
-        STALE.store(true, Ordering::Relaxed);
-    }
-}
-
-/// The extension in this database, or that there is none.
-fn extension() -> Result<Option<pg_sys::Oid>, String> {
-    process::transaction(current_extension)
-}
-
-#[allow(unsafe_code)]
-fn current_extension() -> Option<pg_sys::Oid> {
-    // SAFETY: looks a name up in a catalog, in a transaction.
-    let oid = unsafe { pg_sys::get_extension_oid(c"hydra_webhooks".as_ptr(), true) };
-    Some(oid).filter(|oid| *oid != pg_sys::InvalidOid)
-}
 
 struct Dispatcher {
     slot: &'static Slot,
@@ -143,15 +71,13 @@ struct Dispatcher {
 }
 
 impl Dispatcher {
-    #[allow(unsafe_code)]
     fn new(slot: &'static Slot, extension: pg_sys::Oid) -> Self {
         let threads = descriptors::threads_for(settings::sender_threads());
         let bell = Arc::new(Bell::new().expect("a file descriptor for the bell"));
         let (send, outcomes) = channel();
         let policy = Arc::new(settings::destination_policy());
         let sender = Sender::start(Limits { max_threads: threads }, policy, load_roots(), send, Arc::clone(&bell));
-        // SAFETY: the callback is guarded, and stays loaded for as long as the process lives.
-        unsafe { pg_sys::CacheRegisterRelcacheCallback(Some(on_relation_change), pg_sys::Datum::null()) };
+        news::listen();
         let now = Instant::now();
         Self {
             slot,
@@ -207,16 +133,12 @@ impl Dispatcher {
     fn take_over(&mut self) {
         while !process::stop_requested() && !self.is_over() {
             let taken = process::transaction(|| {
-                let relation = Spi::get_one("SELECT 'hydra.subscription'::pg_catalog.regclass::pg_catalog.oid");
+                news::find_subscriptions();
                 self.store.clean_up();
-                relation.expect("SPI reads").expect("a table of the extension")
             });
             match taken {
-                Ok(relation) => {
-                    SUBSCRIPTIONS.get_or_init(|| relation);
-                    return;
-                }
-                Err(_) if extension() != Ok(Some(self.extension)) => self.slot.set_state(State::Ended),
+                Ok(()) => return,
+                Err(_) if news::extension() != Ok(Some(self.extension)) => self.slot.set_state(State::Ended),
                 Err(error) => warning!("hydra_webhooks dispatcher: {error}"),
             }
             process::wait(None, BACK_OFF);
@@ -276,12 +198,12 @@ impl Dispatcher {
 
     fn look_for_changes(&mut self) -> Result<(), String> {
         if self.secrets_stale_at.is_some_and(|at| at <= SystemTime::now()) {
-            STALE.store(true, Ordering::Relaxed);
+            news::spread();
         }
-        if STALE.swap(false, Ordering::Relaxed)
+        if news::take()
             && let Err(error) = self.load()
         {
-            STALE.store(true, Ordering::Relaxed);
+            news::spread();
             return Err(error);
         }
         Ok(())
@@ -289,7 +211,7 @@ impl Dispatcher {
 
     /// Reads again who we are and whom we send to.
     fn load(&mut self) -> Result<(), String> {
-        match extension()? {
+        match news::extension()? {
             Some(extension) if extension == self.extension => {}
             // Dropped and created again: everything that we know belongs to the former one.
             Some(_) => {
@@ -388,8 +310,8 @@ impl Dispatcher {
             self.page = self.reader.read(&self.store)?;
         }
         // News that came with the page, and were there before its last event: a new secret, a new subscription.
-        if STALE.load(Ordering::Relaxed) || self.dispatch.has_strangers(&self.page) {
-            STALE.store(true, Ordering::Relaxed);
+        if news::is_there() || self.dispatch.has_strangers(&self.page) {
+            news::spread();
             self.look_for_changes()?;
             if self.is_over() {
                 return Ok(());
@@ -461,7 +383,7 @@ impl Dispatcher {
     fn apply_settings(&mut self) {
         self.sender.set_policy(Arc::new(settings::destination_policy()));
         self.sender.set_roots(load_roots());
-        STALE.store(true, Ordering::Relaxed);
+        news::spread();
         self.next_poll = Instant::now();
     }
 
@@ -496,8 +418,4 @@ fn load_roots() -> Roots {
         warning!("hydra_webhooks: there are no certificates to trust, so no https endpoint is (ca-certificates)");
     }
     roots
-}
-
-fn now_micros() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as i64
 }

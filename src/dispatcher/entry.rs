@@ -1,0 +1,63 @@
+//! The life of a dispatcher's process around its loop: how it begins, connects and ends.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use pgrx::prelude::*;
+
+use super::{Dispatcher, news};
+use crate::process;
+use crate::slots::{State, shared};
+
+#[pg_guard]
+#[unsafe(no_mangle)]
+#[allow(unsafe_code)]
+pub extern "C-unwind" fn hydra_webhooks_dispatcher_main(arg: pg_sys::Datum) {
+    process::attach_signals();
+    let slot = &shared().expect("only the launcher starts dispatchers").slots[arg.value()];
+    connect();
+    // SAFETY: the callback is guarded; the argument is the slot's number again.
+    unsafe { pg_sys::before_shmem_exit(Some(on_exit), arg) };
+    slot.enter(std::process::id() as i32, now_micros());
+    match news::extension() {
+        Ok(Some(extension)) => Dispatcher::new(slot, extension).run(),
+        Ok(None) => slot.set_state(State::Absent),
+        Err(error) => warning!("hydra_webhooks dispatcher: {error}"),
+    }
+    // SAFETY: the regular way for a worker to end.
+    unsafe { pg_sys::proc_exit(0) }
+}
+
+/// Connects to the database and as the role that the launcher chose, with settings of our own.
+fn connect() {
+    let extra = pgrx::bgworkers::BackgroundWorker::get_extra();
+    let mut oids = extra.split(' ').map(|oid| pg_sys::Oid::from(oid.parse::<u32>().unwrap_or(0)));
+    pgrx::bgworkers::BackgroundWorker::connect_worker_to_spi_by_oid(oids.next(), oids.next());
+    process::pin(c"default_transaction_isolation", c"read committed");
+    process::pin(c"default_transaction_read_only", c"off");
+    process::pin(c"search_path", c"pg_catalog, pg_temp");
+    process::pin(c"session_replication_role", c"origin");
+    // Below deadlock_timeout: in a deadlock it is the dispatcher that yields.
+    process::pin(c"lock_timeout", c"500ms");
+    process::pin(c"jit", c"off");
+    // Plans are kept; none of them should ever read a whole table.
+    process::pin(c"enable_seqscan", c"off");
+    process::pin(c"enable_hashjoin", c"off");
+    process::pin(c"enable_mergejoin", c"off");
+    process::pin(c"plan_cache_mode", c"force_generic_plan");
+    // What is finished is written lazily: a crash repeats a batch and loses nothing. Claims wait for the disk.
+    process::pin(c"synchronous_commit", c"off");
+}
+
+#[pg_guard]
+#[allow(unsafe_code)]
+unsafe extern "C-unwind" fn on_exit(_code: i32, arg: pg_sys::Datum) {
+    let Some(slot) = shared().map(|shared| &shared.slots[arg.value()]) else { return };
+    slot.leave();
+    if !matches!(slot.state(), State::Absent | State::Ended) {
+        slot.set_state(if process::was_told_to_stop() { State::Ended } else { State::Failed });
+    }
+}
+
+fn now_micros() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as i64
+}
