@@ -1,5 +1,5 @@
 use super::*;
-use crate::delivery::Endpoint;
+use crate::delivery::{Answer, Endpoint, Failure};
 use crate::event::tests::event;
 use crate::signature::{Scheme, SigningSecret};
 

@@ -232,6 +232,8 @@ impl Dispatcher {
         self.enter_state(self.state());
         self.secrets_stale_at = subscriptions.stale_at;
         self.dispatch.set_subscriptions(subscriptions.list);
+        // What is decided about them must be in the table before we say that nothing waits there.
+        self.write()?;
         let ids = self.dispatch.subscription_ids();
         self.look_for_due(&ids)
     }
@@ -396,12 +398,13 @@ impl Dispatcher {
             dispatch.settle(attempt, now, rand::random_range(-1.0..=1.0));
         }
         dispatch.move_half_delivered();
-        let written = process::transaction(|| {
-            store.apply(&dispatch.writes, run);
+        let written = process::transaction(|| store.apply(&dispatch.writes, run));
+        // Apart from what keeps deliveries from being repeated.
+        let summed_up = process::transaction(|| {
             store.apply_verdicts(&dispatch.verdicts);
             store.add_counts(&dispatch.tally);
         });
-        if let Err(error) = written {
+        for error in [written, summed_up].into_iter().filter_map(Result::err) {
             warning!("hydra_webhooks dispatcher: {error}");
         }
     }
