@@ -318,6 +318,29 @@ fn a_dispatcher_whose_statement_is_cancelled_goes_on() {
 }
 
 #[test]
+fn an_open_transaction_that_changes_one_subscription_holds_up_no_delivery_of_another() {
+    let mut client = shared_cluster().create_database("open_change");
+    let receiver = Receiver::start();
+    receiver.answer("/gone", Answer::gone());
+    let (gone, _) = subscribe(&mut client, &receiver.url("/gone"), "ticket.created", &[]);
+    subscribe(&mut client, &receiver.url("/well"), "ticket.resolved", &[]);
+    let mut admin = shared_cluster().connect("open_change");
+    run(&mut admin, &format!("BEGIN; SELECT hydra.webhook_update({gone}, name => 'still thinking')"));
+
+    run(&mut client, "SELECT hydra.webhook_emit('ticket.created', '{}')");
+    receiver.wait_for("/gone", 1, PATIENCE);
+    assert_quick("the other one's deliveries", seconds(5), || {
+        for ticket in 1..=20 {
+            run(&mut client, "SELECT hydra.webhook_emit('ticket.resolved', '{}')");
+            receiver.wait_for("/well", ticket, PATIENCE);
+        }
+    });
+    run(&mut admin, "COMMIT");
+    let status = format!("SELECT status FROM hydra.webhook_subscriptions WHERE id = {gone}");
+    wait_until("what was found out is written", PATIENCE, || ask::<String>(&mut client, &status) == "disabled");
+}
+
+#[test]
 fn a_lock_on_the_tables_delays_deliveries_and_loses_or_repeats_none() {
     let cluster = shared_cluster();
     let bench = Bench::new(cluster, "locked", &["retry_schedule => '{2 s,2 s}'"]);
