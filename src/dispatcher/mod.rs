@@ -30,7 +30,7 @@ use reader::Reader;
 const POLL: Duration = Duration::from_millis(500);
 
 /// Outcomes are written when there are so many, or when the oldest has waited for so long.
-const BATCH: usize = 500;
+const BATCH: usize = 1000;
 const BATCH_WAIT: Duration = Duration::from_millis(10);
 
 /// Counts are written this often.

@@ -13,7 +13,7 @@ use crate::process;
 use crate::store::{Page, Snapshot, Store, Xid8};
 
 /// A page has so many rows at most, and fewer where events are large: about so many bytes.
-const PAGE_ROWS: usize = 200;
+const PAGE_ROWS: usize = 500;
 const PAGE_BYTES: usize = 8 << 20;
 
 /// How far back a transaction may lie and its commit still not be on disk: unflushed commits are less than a second
