@@ -108,6 +108,8 @@ struct Renderer {
 }
 
 impl Renderer {
+    /// # Safety
+    /// The iterator has just returned this step with this value.
     #[allow(unsafe_code)]
     unsafe fn step(&mut self, step: token::Type, value: &pg_sys::JsonbValue) {
         match step {
@@ -154,6 +156,8 @@ impl Renderer {
         }
     }
 
+    /// # Safety
+    /// The value must be one that Postgres has filled in, and no container.
     #[allow(unsafe_code)]
     unsafe fn push_scalar(&mut self, value: &pg_sys::JsonbValue) {
         // SAFETY: a scalar, as the caller says.
