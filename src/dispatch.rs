@@ -57,6 +57,8 @@ pub struct Dispatch {
     /// Events by age, finished ones included.
     ages: VecDeque<(Instant, i64)>,
     under_way: HashMap<DeliveryId, UnderWay>,
+    /// Subscriptions that events named and that are no more; ids are not used again.
+    gone: HashSet<i64>,
     /// Since when deliveries are sent: the time before does not count against any.
     sending_since: SystemTime,
     pub writes: Writes,
@@ -72,6 +74,7 @@ impl Dispatch {
             open: HashMap::new(),
             ages: VecDeque::new(),
             under_way: HashMap::new(),
+            gone: HashSet::new(),
             sending_since: SystemTime::UNIX_EPOCH,
             writes: Writes::default(),
             verdicts: Verdicts::default(),
@@ -177,7 +180,8 @@ impl Dispatch {
     /// Whether these events are for subscriptions that we have not heard of: then they have to be read again first. A
     /// commit can be seen a moment before the news of what it changed.
     pub fn has_strangers(&self, events: &[Event]) -> bool {
-        events.iter().flat_map(|event| &event.targets).any(|id| self.lanes.get(*id).is_none())
+        let mut targets = events.iter().flat_map(|event| &event.targets);
+        targets.any(|id| self.lanes.get(*id).is_none() && !self.gone.contains(id))
     }
 
     /// Takes in an event that was read from `hydra.event`.
@@ -186,10 +190,12 @@ impl Dispatch {
         let mut remaining = Vec::with_capacity(event.targets.len());
         for &id in &event.targets {
             // A subscription that was deleted since gets nothing.
-            if let Some(lane) = self.lanes.get(id) {
-                let body = body_for(lane.subscription.preset, event, &mut bodies);
-                remaining.push(Arc::new(first_work(self.namespace, id, event, body)));
-            }
+            let Some(lane) = self.lanes.get(id) else {
+                self.gone.insert(id);
+                continue;
+            };
+            let body = body_for(lane.subscription.preset, event, &mut bodies);
+            remaining.push(Arc::new(first_work(self.namespace, id, event, body)));
         }
         if remaining.is_empty() {
             self.writes.finished_events.push((event.xid, event.id));

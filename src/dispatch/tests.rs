@@ -688,3 +688,12 @@ fn an_event_that_somebody_received_is_not_left_for_the_next_dispatcher_to_send_a
     assert_eq!(dispatch.row(1, 2), Some(Row::Insert(RowState::Claimed)));
     assert_eq!(dispatch.row(2, 2), None);
 }
+
+#[test]
+fn a_subscription_that_is_gone_is_asked_after_once() {
+    let event = Event { targets: vec![1, 2], ..event() };
+    let mut dispatch = dispatch([subscription(1)]);
+    assert!(dispatch.has_strangers(std::slice::from_ref(&event)));
+    dispatch.accept_event(&event, Instant::now());
+    assert!(!dispatch.has_strangers(std::slice::from_ref(&event)));
+}
