@@ -37,7 +37,9 @@ impl DeliveryId {
 impl fmt::Display for DeliveryId {
     /// The lower-case 8-4-4-4-12 form.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = hex::encode(self.0);
+        let mut digits = [0; 32];
+        hex::encode_to_slice(self.0, &mut digits).expect("two digits a byte");
+        let digits = str::from_utf8(&digits).expect("digits");
         write!(f, "{}-{}-{}-{}-{}", &digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..])
     }
 }

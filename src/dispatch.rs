@@ -455,7 +455,7 @@ fn body_for(preset: Preset, event: &Event, bodies: &mut Vec<(Preset, Arc<str>)>)
     if let Some((_, body)) = bodies.iter().find(|(known, _)| *known == preset) {
         return Arc::clone(body);
     }
-    let body: Arc<str> = preset.body(event).into();
+    let body = preset.body(event);
     bodies.push((preset, Arc::clone(&body)));
     body
 }

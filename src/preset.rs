@@ -3,7 +3,9 @@
 //! The defaults that a preset sets (timeout, schedule) are rows of `hydra.preset`, where SQL and the dispatcher both
 //! read them. The body is built as text around the entity's own text, so that what was emitted is sent byte for byte.
 
-use std::fmt::Write;
+use std::sync::Arc;
+
+use humantime::format_rfc3339_seconds;
 
 use crate::event::Event;
 
@@ -21,14 +23,14 @@ impl Preset {
     }
 
     /// The body of every attempt to deliver `event`.
-    pub fn body(self, event: &Event) -> String {
+    pub fn body(self, event: &Event) -> Arc<str> {
         match self {
             Preset::Hydra => hydra_body(event),
         }
     }
 }
 
-fn hydra_body(event: &Event) -> String {
+fn hydra_body(event: &Event) -> Arc<str> {
     let entity = event.entity.as_deref().unwrap_or("null");
     let mut body = String::with_capacity(entity.len() + 256);
     body.push_str("{\"event\":");
@@ -45,15 +47,27 @@ fn hydra_body(event: &Event) -> String {
         body.push_str(",\"entity_error\":");
         push_text(&mut body, Some(why));
     }
-    write!(body, "}},\"timestamp\":\"{}\"}}", event.timestamp).expect("writing to a String cannot fail");
-    body
+    body.push_str("},\"timestamp\":\"");
+    body.push_str(&format_rfc3339_seconds(event.emitted_at).to_string());
+    body.push_str("\"}");
+    body.into()
 }
 
 fn push_text(body: &mut String, text: Option<&str>) {
     match text {
+        Some(text) if text.bytes().all(is_plain) => {
+            body.push('"');
+            body.push_str(text);
+            body.push('"');
+        }
         Some(text) => body.push_str(&serde_json::Value::from(text).to_string()),
         None => body.push_str("null"),
     }
+}
+
+/// Stands for itself in a JSON string.
+fn is_plain(byte: u8) -> bool {
+    byte >= b' ' && !matches!(byte, b'"' | b'\\')
 }
 
 #[cfg(test)]
@@ -64,7 +78,7 @@ mod tests {
     #[test]
     fn a_hydra_body_has_the_keys_of_the_page_in_its_order() {
         assert_eq!(
-            Preset::Hydra.body(&event()),
+            &*Preset::Hydra.body(&event()),
             r#"{"event":"ticket.created","tenant_id":"t1","data":{"entity_type":"ticket","entity_id":"7","entity":{"id": 7}},"timestamp":"2026-04-29T18:33:00Z"}"#
         );
     }
@@ -79,7 +93,7 @@ mod tests {
             ..event()
         };
         assert_eq!(
-            Preset::Hydra.body(&thin),
+            &*Preset::Hydra.body(&thin),
             r#"{"event":"ticket.created","tenant_id":null,"data":{"entity_type":"ticket","entity_id":null,"entity":null,"entity_error":"over \"256 kB\""},"timestamp":"2026-04-29T18:33:00Z"}"#
         );
     }

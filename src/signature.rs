@@ -35,33 +35,42 @@ const RANDOM_BYTES: usize = 32;
 
 /// The key that a subscription's requests are signed with. Has no `Display`, and `Debug` hides it: what prints a
 /// secret must say so, by [`SigningSecret::expose`].
-#[derive(Clone, PartialEq, Eq)]
-pub struct SigningSecret(String);
+#[derive(Clone)]
+pub struct SigningSecret {
+    text: String,
+    // Keyed once: taking in the key each time would be a fifth of the work of a signature.
+    whole: Hmac<Sha256>,
+    decoded: Hmac<Sha256>,
+}
 
 impl SigningSecret {
     pub fn random(rng: &mut impl CryptoRng) -> Self {
         let mut bytes = [0; RANDOM_BYTES];
         rng.fill_bytes(&mut bytes);
-        Self(format!("{PREFIX}{}", STANDARD.encode(bytes)))
+        Self::from(format!("{PREFIX}{}", STANDARD.encode(bytes)))
     }
 
     /// The secret itself, for the one who stores it or hands it to its owner.
     pub fn expose(&self) -> &str {
-        &self.0
-    }
-
-    /// The key of Standard Webhooks. A secret of another form, which only an import by hand can bring, signs with its
-    /// own bytes: a signature that can be verified is better than a delivery that can never be made.
-    fn decoded(&self) -> Vec<u8> {
-        let encoded = self.0.strip_prefix(PREFIX).unwrap_or(&self.0);
-        STANDARD.decode(encoded).unwrap_or_else(|_| encoded.as_bytes().to_vec())
+        &self.text
     }
 }
 
 impl From<String> for SigningSecret {
-    fn from(secret: String) -> Self {
-        Self(secret)
+    fn from(text: String) -> Self {
+        Self { whole: keyed(text.as_bytes()), decoded: keyed(&decoded(&text)), text }
     }
+}
+
+/// The key of Standard Webhooks. A secret of another form, which only an import by hand can bring, signs with its own
+/// bytes: a signature that can be verified is better than a delivery that can never be made.
+fn decoded(secret: &str) -> Vec<u8> {
+    let encoded = secret.strip_prefix(PREFIX).unwrap_or(secret);
+    STANDARD.decode(encoded).unwrap_or_else(|_| encoded.as_bytes().to_vec())
+}
+
+fn keyed(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("an HMAC key may have any length")
 }
 
 impl fmt::Debug for SigningSecret {
@@ -128,33 +137,40 @@ fn header_values(scheme: Scheme, secrets: &[SigningSecret], signed: Signed<'_>) 
 }
 
 fn hydra(secrets: &[SigningSecret], signed: Signed<'_>) -> String {
-    let mut value = format!("t={}", signed.at);
+    let at = signed.at.to_string();
+    let mut value = format!("t={at}");
     for secret in secrets {
-        let digest = mac(secret.expose().as_bytes(), &[&signed.at.to_string(), ".", signed.body]).finalize();
         value.push_str(",v1=");
-        value.push_str(&hex::encode(digest.into_bytes()));
+        push_hex(&mut value, mac(&secret.whole, &[&at, ".", signed.body]));
     }
     value
 }
 
 fn standard(secrets: &[SigningSecret], signed: Signed<'_>) -> String {
     let (id, at) = (signed.id.to_string(), signed.at.to_string());
-    let values = secrets.iter().map(|secret| standard_value(&secret.decoded(), &id, &at, signed.body));
+    let values = secrets.iter().map(|secret| standard_value(secret, &id, &at, signed.body));
     values.collect::<Vec<_>>().join(" ")
 }
 
-fn standard_value(key: &[u8], id: &str, at: &str, body: &str) -> String {
-    let digest = mac(key, &[id, ".", at, ".", body]).finalize();
+fn standard_value(secret: &SigningSecret, id: &str, at: &str, body: &str) -> String {
+    let digest = mac(&secret.decoded, &[id, ".", at, ".", body]).finalize();
     format!("v1,{}", STANDARD.encode(digest.into_bytes()))
 }
 
 fn github(secret: &SigningSecret, body: &str) -> String {
-    let digest = mac(secret.expose().as_bytes(), &[body]).finalize();
-    format!("sha256={}", hex::encode(digest.into_bytes()))
+    let mut value = "sha256=".to_owned();
+    push_hex(&mut value, mac(&secret.whole, &[body]));
+    value
 }
 
-fn mac(key: &[u8], parts: &[&str]) -> Hmac<Sha256> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("an HMAC key may have any length");
+fn push_hex(text: &mut String, mac: Hmac<Sha256>) {
+    let mut digits = [0; 64];
+    hex::encode_to_slice(mac.finalize().into_bytes(), &mut digits).expect("two digits a byte");
+    text.push_str(str::from_utf8(&digits).expect("digits"));
+}
+
+fn mac(keyed: &Hmac<Sha256>, parts: &[&str]) -> Hmac<Sha256> {
+    let mut mac = keyed.clone();
     for part in parts {
         mac.update(part.as_bytes());
     }
@@ -188,5 +204,5 @@ fn read_header(header: &str) -> Option<(&str, Vec<Vec<u8>>)> {
 
 fn fits(body: &str, time: &str, digest: &[u8], secret: &SigningSecret) -> bool {
     // Compares in constant time.
-    mac(secret.expose().as_bytes(), &[time, ".", body]).verify_slice(digest).is_ok()
+    mac(&secret.whole, &[time, ".", body]).verify_slice(digest).is_ok()
 }

@@ -11,8 +11,7 @@ WITH due AS MATERIALIZED (
 ), claimed AS (
     UPDATE hydra.delivery AS d SET claimed_by = $3 FROM due WHERE d.id = due.id RETURNING d.*
 )
-SELECT c.id, c.subscription_id, c.event_id, c.event_type, c.tenant_id,
-       (extract(epoch FROM c.emitted_at) * 1000000)::bigint AS emitted_at, c.body, c.attempts, c.earlier_attempts,
-       (extract(epoch FROM c.scheduled_at) * 1000000)::bigint AS scheduled_at
+SELECT c.id, c.subscription_id, c.event_id, c.event_type, c.tenant_id, c.emitted_at, c.body, c.attempts,
+       c.earlier_attempts, c.scheduled_at
 FROM claimed AS c
 ORDER BY c.due_at, c.event_id

@@ -1,8 +1,8 @@
--- Every subscription with its effective policy and its live secrets, the newest first. Times in microseconds since
--- 1970, spans in milliseconds.
+-- Every subscription with its effective policy and its live secrets, the newest first. Spans in
+-- milliseconds.
 SELECT s.id,
        s.status = 'active' AS active,
-       (extract(epoch FROM s.status_since) * 1000000)::bigint AS status_since,
+       s.status_since,
        s.preset,
        s.url,
        s.signatures,
@@ -15,7 +15,7 @@ SELECT s.id,
        s.log_successes,
        coalesce(h.consecutive_failures, 0) AS consecutive_failures,
        secret.live,
-       (extract(epoch FROM secret.first_end) * 1000000)::bigint AS first_end
+       secret.first_end
 FROM hydra.subscription AS s
 JOIN hydra.preset AS p ON p.name = s.preset
 LEFT JOIN hydra.subscription_health AS h ON h.subscription_id = s.id

@@ -1,6 +1,7 @@
 //! Whether events of this database are being sent, and if not, why.
 
 use std::sync::atomic::Ordering;
+use std::time::{Duration, UNIX_EPOCH};
 
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
@@ -39,10 +40,14 @@ fn _worker_status() -> TableIterator<
         state.to_owned(),
         detail.to_owned(),
         running.map(|slot| slot.pid.load(Ordering::Acquire)),
-        running.map(|slot| store::to_timestamp(store::from_micros(slot.since.load(Ordering::Acquire)))),
+        running.map(since),
         number(|slot| slot.in_flight.load(Ordering::Relaxed)),
         number(|slot| slot.queued.load(Ordering::Relaxed)),
     ))
+}
+
+fn since(slot: &Slot) -> TimestampWithTimeZone {
+    store::to_timestamp(UNIX_EPOCH + Duration::from_micros(slot.since.load(Ordering::Acquire) as u64))
 }
 
 fn describe(state: State) -> (&'static str, &'static str) {

@@ -16,7 +16,7 @@ use crate::preset::Preset;
 use crate::refuse::refuse;
 use crate::sender::{Bell, Limits, Roots, Sender};
 use crate::signature::{Scheme, SigningSecret};
-use crate::store::{Statement, maybe, value};
+use crate::store::Statement;
 use crate::{emit, process, settings};
 
 /// A subscription has no event or delivery of this type; it is only ever sent from here.
@@ -70,28 +70,28 @@ fn load(id: Option<i64>) -> Option<Request> {
     let statement = Statement::new(include_str!("../../sql/queries/load_test_subject.sql"));
     Spi::connect(|client| {
         let row = statement.read(client, &[id.into()]).next()?;
-        let schemes: Vec<String> = value(&row, 2);
-        let secrets: Vec<String> = value(&row, 6);
+        let schemes: Vec<String> = row.value(2);
+        let secrets: Vec<String> = row.value(6);
         let endpoint = Endpoint {
             subscription: id?,
-            url: value(&row, 1),
+            url: row.value(1),
             schemes: schemes.iter().filter_map(|name| Scheme::parse(name)).collect(),
-            timeout: Duration::from_millis(value::<i64>(&row, 3) as u64),
+            timeout: Duration::from_millis(row.value::<i64>(3) as u64),
             secrets: secrets.into_iter().map(SigningSecret::from).collect(),
             gate: Arc::default(),
         };
-        let body = Preset::parse(&value::<String>(&row, 4))?.body(&test_event(maybe(&row, 5), value(&row, 7)));
+        let body = Preset::parse(row.text(4))?.body(&test_event(row.maybe(5)));
         Some(Request {
             delivery: DeliveryId(*Uuid::from_bytes(rand::random()).as_bytes()),
             endpoint: Arc::new(endpoint),
             event_type: EVENT_TYPE.into(),
-            body: body.into(),
+            body,
             next: None,
         })
     })
 }
 
-fn test_event(tenant_id: Option<String>, timestamp: String) -> Event {
+fn test_event(tenant_id: Option<String>) -> Event {
     Event {
         xid: 0,
         id: 0,
@@ -102,7 +102,6 @@ fn test_event(tenant_id: Option<String>, timestamp: String) -> Event {
         entity: Some(r#"{"message": "This is a test."}"#.into()),
         entity_error: None,
         emitted_at: SystemTime::now(),
-        timestamp,
         targets: Vec::new(),
     }
 }

@@ -39,8 +39,9 @@ fn connect() {
     // Below deadlock_timeout: in a deadlock it is the dispatcher that yields.
     process::pin(c"lock_timeout", c"500ms");
     process::pin(c"jit", c"off");
-    // Plans are kept; none of them should ever read a whole table.
+    // Plans are kept; none of them should ever read a whole table, nor sort more than it returns.
     process::pin(c"enable_seqscan", c"off");
+    process::pin(c"enable_bitmapscan", c"off");
     process::pin(c"enable_hashjoin", c"off");
     process::pin(c"enable_mergejoin", c"off");
     process::pin(c"plan_cache_mode", c"force_generic_plan");

@@ -44,7 +44,7 @@ impl Reader {
     pub fn read(&mut self, store: &Store) -> Result<Vec<Event>, String> {
         let (events, target) = process::transaction(|| {
             let target = self.target.clone().unwrap_or_else(|| store.snapshot());
-            let page = Page { done: &self.done, target: &target, cursor: self.cursor, rows: self.rows as i64 };
+            let page = Page { done: &self.done, target: &target, cursor: self.cursor, rows: self.rows };
             let events = if target == self.done { Vec::new() } else { store.events(&page) };
             make_durable(&events, target.xmax);
             (events, target)

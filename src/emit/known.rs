@@ -11,23 +11,27 @@ use std::ffi::CString;
 use std::rc::Rc;
 
 use pgrx::prelude::*;
-use pgrx::spi::SpiHeapTupleData;
 
 use crate::refuse::refuse;
-use crate::store::{maybe, value};
+use crate::store::{Row, Rows};
+
+/// The place of `id` in `hydra.event`.
+const ID_COLUMN: pg_sys::AttrNumber = 2;
 
 const LOAD: &str = include_str!("../../sql/queries/load_event_types.sql");
 
 pub struct Known {
-    tables: Tables,
+    pub tables: Tables,
     types: HashMap<String, Rc<EventType>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Tables {
-    event: pg_sys::Oid,
+pub struct Tables {
+    pub event: pg_sys::Oid,
+    /// The sequence of its ids.
+    pub event_ids: pg_sys::Oid,
     subscription: pg_sys::Oid,
-    owner: pg_sys::Oid,
+    pub owner: pg_sys::Oid,
 }
 
 pub struct EventType {
@@ -63,11 +67,6 @@ impl Known {
             );
         };
         self.types.get(name).cloned().unwrap_or_else(|| refuse_event_type(name))
-    }
-
-    /// Runs our own statement as the owner of our tables.
-    pub fn as_owner<R>(&self, statement: impl FnOnce() -> R) -> R {
-        as_role(self.tables.owner, statement)
     }
 }
 
@@ -141,8 +140,13 @@ fn find_tables() -> Tables {
             error!("table hydra.event does not exist");
         }
         let owner = (*(*relation).rd_rel).relowner;
+        #[cfg(any(feature = "pg15", feature = "pg16"))]
+        let event_ids = pg_sys::getIdentitySequence(event, ID_COLUMN, false);
+        #[cfg(any(feature = "pg17", feature = "pg18"))]
+        let event_ids = pg_sys::getIdentitySequence(relation, ID_COLUMN, false);
         pg_sys::RelationClose(relation);
-        Tables { event, subscription: pg_sys::get_relname_relid(c"subscription".as_ptr(), schema), owner }
+        let subscription = pg_sys::get_relname_relid(c"subscription".as_ptr(), schema);
+        Tables { event, event_ids, subscription, owner }
     }
 }
 
@@ -161,26 +165,24 @@ fn read_types() -> Vec<EventType> {
         let status = pg_sys::SPI_execute(sql.as_ptr(), true, 0);
         pg_sys::PopActiveSnapshot();
         assert_eq!(status, pg_sys::SPI_OK_SELECT as i32, "SPI reads");
-        let table = &*pg_sys::SPI_tuptable;
-        let row = |place| SpiHeapTupleData::new(table.tupdesc, *table.vals.add(place)).expect("a row").expect("a row");
-        (0..pg_sys::SPI_processed as usize).map(|place| event_type(&row(place))).collect()
+        Rows::of_last_statement().map(|row| event_type(&row)).collect()
     }
 }
 
-fn event_type(row: &SpiHeapTupleData<'_>) -> EventType {
-    let ids: Vec<i64> = maybe(row, 4).unwrap_or_default();
-    let tenants: Vec<Option<String>> = maybe(row, 5).unwrap_or_default();
+fn event_type(row: &Row<'_>) -> EventType {
+    let ids: Vec<i64> = row.maybe(4).unwrap_or_default();
+    let tenants: Vec<Option<String>> = row.maybe(5).unwrap_or_default();
     EventType {
-        name: value(row, 1),
-        entity_type: value(row, 2),
-        id_key: value(row, 3),
+        name: row.value(1),
+        entity_type: row.value(2),
+        id_key: row.value(3),
         targets: ids.into_iter().zip(tenants).collect(),
     }
 }
 
 /// Runs `body` as `role`. An error needs no care: aborting the (sub)transaction brings the caller's identity back.
 #[allow(unsafe_code)]
-fn as_role<R>(role: pg_sys::Oid, body: impl FnOnce() -> R) -> R {
+pub fn as_role<R>(role: pg_sys::Oid, body: impl FnOnce() -> R) -> R {
     let mut user = pg_sys::InvalidOid;
     let mut context = 0;
     // SAFETY: the identity of this backend, put back as it was.

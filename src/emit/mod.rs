@@ -5,32 +5,28 @@
 //! | `known` | what a backend knows of event types and who wants them |
 //! | `entity` | an entity as JSON text, capped while it is made |
 //! | `row` | the row of a trigger as an entity |
+//! | `insert` | the event's row in its table |
 //!
 //! Entities are rendered as the caller, because rendering runs the caller's own code: a cast to json, an output
-//! function. Only our own statement, on text that is rendered already, runs as the owner of our tables. It qualifies
-//! every operator, since it is parsed with the caller's `search_path`.
+//! function. What is written is text that is rendered already, and no code of anybody's runs while it is.
 //!
 //! A payload never breaks the caller's transaction: an entity that cannot be sent is left out, and the event says why.
 
 mod entity;
+mod insert;
 mod known;
 mod row;
 
-use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
 
 use crate::refuse::refuse;
 use crate::settings::{self, OnEntityError};
-use crate::store::{Statement, value};
 use crate::wake;
 use entity::RawJsonb;
 use entity::Rendered;
+use insert::{NewEvent, insert};
 pub use known::as_owner;
 use known::{EventType, Known};
-
-thread_local! {
-    static INSERT_EVENT: Statement = const { Statement::new(include_str!("../../sql/queries/insert_event.sql")) };
-}
 
 /// Writes an event for every active subscription that wants it; its id, or null when nobody does.
 #[pg_extern]
@@ -87,22 +83,17 @@ fn emit(
     if targets.is_empty() {
         return None;
     }
-    let entity = problem.is_none().then_some(rendered.text);
-    let args: [DatumWithOid<'_>; 7] = [
-        event_type.name.clone().into(),
-        event_type.entity_type.clone().into(),
-        rendered.entity_id.into(),
-        tenant_id.into(),
-        entity.into(),
-        problem.into(),
-        targets.into(),
-    ];
-    let id: Option<i64> = known.as_owner(|| {
-        INSERT_EVENT.with(|insert| {
-            // Nothing comes back where events are not stored: see keep_to_its_cluster.
-            Spi::connect_mut(|client| insert.write(client, &args).next().map(|row| value(&row, 1)))
-        })
-    });
+    let id = insert(
+        &known.tables,
+        &NewEvent {
+            event_type: &event_type.name,
+            entity_type: &event_type.entity_type,
+            entity_id: rendered.entity_id.as_deref(),
+            tenant_id: tenant_id.as_deref(),
+            entity: problem.as_deref().map_or(Ok(&rendered.text), Err),
+            targets: &targets,
+        },
+    );
     wake::at_commit();
     id
 }

@@ -2,14 +2,17 @@
 //!
 //! Every function is to be called inside a transaction, and raises Postgres's own error when something is wrong.
 
+mod names;
 mod read;
+mod row;
 mod statement;
 mod types;
 mod write;
 
 pub use read::Page;
-pub use statement::{Statement, maybe, value};
-pub use types::{Snapshot, Xid8, from_micros, to_timestamp};
+pub use row::{Row, Rows};
+pub use statement::Statement;
+pub use types::{Snapshot, Xid8, to_timestamp};
 
 /// The statements of one dispatcher, planned once.
 #[derive(Default)]

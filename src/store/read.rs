@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use pgrx::spi::{SpiClient, SpiHeapTupleData};
+use pgrx::datum::TimestampWithTimeZone;
+use pgrx::spi::SpiClient;
 use pgrx::{Spi, Uuid};
 
-use super::statement::{Statement, maybe, value};
-use super::types::from_micros;
+use super::names::Names;
+use super::row::Row;
+use super::statement::Statement;
+use super::types::to_system_time;
 use super::{Snapshot, Store, Xid8};
 use crate::delivery::{DeliveryId, Endpoint};
 use crate::event::Event;
@@ -20,9 +23,11 @@ pub struct Reads {
     identity: Statement,
     subscriptions: Statement,
     snapshot: Statement,
-    events: Statement,
+    late_events: Statement,
+    new_events: Statement,
     claim: Statement,
     next_due: Statement,
+    names: Names,
 }
 
 impl Default for Reads {
@@ -31,9 +36,11 @@ impl Default for Reads {
             identity: Statement::new(include_str!("../../sql/queries/load_identity.sql")),
             subscriptions: Statement::new(include_str!("../../sql/queries/load_subscriptions.sql")),
             snapshot: Statement::new("SELECT pg_catalog.pg_current_snapshot()::text"),
-            events: Statement::new(include_str!("../../sql/queries/fetch_events.sql")),
+            late_events: Statement::new(include_str!("../../sql/queries/fetch_late_events.sql")),
+            new_events: Statement::new(include_str!("../../sql/queries/fetch_new_events.sql")),
             claim: Statement::new(include_str!("../../sql/queries/claim_deliveries.sql")),
             next_due: Statement::new(include_str!("../../sql/queries/next_due.sql")),
+            names: Names::default(),
         }
     }
 }
@@ -52,7 +59,7 @@ pub struct Page<'a> {
     pub done: &'a Snapshot,
     pub target: &'a Snapshot,
     pub cursor: (Xid8, i64),
-    pub rows: i64,
+    pub rows: usize,
 }
 
 impl Page<'_> {
@@ -70,8 +77,8 @@ impl Store {
         Spi::connect(|client| {
             let mut rows = self.reads.identity.read(client, &[]);
             let row = rows.next()?;
-            let ours: bool = value(&row, 2);
-            let namespace: String = maybe(&row, 1)?;
+            let ours: bool = row.value(2);
+            let namespace: String = row.maybe(1)?;
             let bytes = hex::decode(namespace.replace('-', "")).ok()?;
             bytes.try_into().ok().filter(|_| ours)
         })
@@ -82,7 +89,7 @@ impl Store {
         Spi::connect(|client| {
             let mut subscriptions = Subscriptions { list: Vec::new(), stale_at: None };
             for row in self.reads.subscriptions.read(client, &[]) {
-                let stale_at = maybe::<i64>(&row, 14).map(from_micros);
+                let stale_at = time(&row, 14);
                 subscriptions.stale_at = subscriptions.stale_at.into_iter().chain(stale_at).min();
                 subscriptions.list.extend(subscription(&row, max_in_flight));
             }
@@ -94,28 +101,53 @@ impl Store {
     pub fn snapshot(&self) -> Snapshot {
         Spi::connect(|client| {
             let mut rows = self.reads.snapshot.read(client, &[]);
-            let text: String = value(&rows.next().expect("one row"), 1);
-            Snapshot::parse(&text).expect("a snapshot")
+            let row = rows.next().expect("one row");
+            Snapshot::parse(row.text(1)).expect("a snapshot")
         })
     }
 
     /// In order of transaction and id; fewer than asked for means that there are no more.
     pub fn events(&self, page: &Page<'_>) -> Vec<Event> {
         Spi::connect(|client| {
-            // One lower bound, not two: the index is entered at the first it finds, and one transaction can be long.
-            let new_after = page.cursor.max((page.done.xmax, 0));
-            let args = [
-                page.late().into(),
-                page.cursor.0.into(),
-                page.cursor.1.into(),
-                new_after.0.into(),
-                new_after.1.into(),
-                page.target.xmax.into(),
-                page.target.in_progress.clone().into(),
-                page.rows.into(),
-            ];
-            self.reads.events.read(client, &args).map(|row| event(&row)).collect()
+            // Late transactions come before all new ones.
+            let mut events = self.late_events(client, page);
+            if events.len() < page.rows {
+                events.extend(self.new_events(client, page, page.rows - events.len()));
+            }
+            events
         })
+    }
+
+    fn late_events(&self, client: &SpiClient<'_>, page: &Page<'_>) -> Vec<Event> {
+        let late = page.late();
+        if late.is_empty() {
+            return Vec::new();
+        }
+        let args = [late.into(), page.cursor.0.into(), page.cursor.1.into(), (page.rows as i64).into()];
+        self.reads.late_events.read(client, &args).map(|row| self.event(&row)).collect()
+    }
+
+    fn new_events(&self, client: &SpiClient<'_>, page: &Page<'_>, rows: usize) -> Vec<Event> {
+        // One lower bound, not two: the index is entered at the first it finds, and one transaction can be long.
+        let after = page.cursor.max((page.done.xmax, 0));
+        let in_progress = page.target.in_progress.clone();
+        let args = [after.0.into(), after.1.into(), page.target.xmax.into(), in_progress.into(), (rows as i64).into()];
+        self.reads.new_events.read(client, &args).map(|row| self.event(&row)).collect()
+    }
+
+    fn event(&self, row: &Row<'_>) -> Event {
+        Event {
+            xid: row.value::<Xid8>(1).0,
+            id: row.value(2),
+            event_type: self.reads.names.get(row.text(3)),
+            entity_type: self.reads.names.get(row.text(4)),
+            entity_id: row.maybe(5),
+            tenant_id: row.maybe(6),
+            entity: row.maybe(7),
+            entity_error: row.maybe(8),
+            emitted_at: to_system_time(row.value(9)),
+            targets: row.value(10),
+        }
     }
 
     /// Claims deliveries that are due, for this run of the dispatcher; `room` is how many for which subscription.
@@ -131,35 +163,35 @@ impl Store {
     pub fn next_due(&self, subscriptions: &[i64]) -> Vec<(i64, Option<SystemTime>)> {
         Spi::connect(|client: &SpiClient<'_>| {
             let rows = self.reads.next_due.read(client, &[subscriptions.to_vec().into()]);
-            rows.map(|row| (value(&row, 1), maybe::<i64>(&row, 2).map(from_micros))).collect()
+            rows.map(|row| (row.value(1), time(&row, 2))).collect()
         })
     }
 }
 
 /// `None` for one of a preset or signature that this version does not know.
-fn subscription(row: &SpiHeapTupleData<'_>, max_in_flight: usize) -> Option<Subscription> {
-    let id = value(row, 1);
-    let schemes: Vec<String> = value(row, 6);
-    let secrets: Vec<String> = value(row, 13);
+fn subscription(row: &Row<'_>, max_in_flight: usize) -> Option<Subscription> {
+    let id = row.value(1);
+    let schemes: Vec<String> = row.value(6);
+    let secrets: Vec<String> = row.value(13);
     let endpoint = Endpoint {
         subscription: id,
-        url: value(row, 5),
+        url: row.value(5),
         secrets: secrets.into_iter().map(SigningSecret::from).collect(),
         schemes: schemes.iter().map(|name| Scheme::parse(name)).collect::<Option<_>>()?,
-        timeout: millis(value(row, 7)),
+        timeout: millis(row.value(7)),
         gate: Arc::default(),
     };
     Some(Subscription {
         id,
-        active: value(row, 2),
-        status_since: from_micros(value(row, 3)),
-        preset: Preset::parse(&value::<String>(row, 4))?,
+        active: row.value(2),
+        status_since: to_system_time(row.value(3)),
+        preset: Preset::parse(row.text(4))?,
         endpoint: Arc::new(endpoint),
-        schedule: value::<Vec<i64>>(row, 8).into_iter().map(millis).collect(),
-        max_in_flight: maybe::<i32>(row, 9).map_or(max_in_flight, |own| own as usize),
-        disable_after: maybe::<i32>(row, 10).map(|limit| limit as u32),
-        log_successes: value(row, 11),
-        consecutive_failures: value::<i32>(row, 12) as u32,
+        schedule: row.value::<Vec<i64>>(8).into_iter().map(millis).collect(),
+        max_in_flight: row.maybe::<i32>(9).map_or(max_in_flight, |own| own as usize),
+        disable_after: row.maybe::<i32>(10).map(|limit| limit as u32),
+        log_successes: row.value(11),
+        consecutive_failures: row.value::<i32>(12) as u32,
     })
 }
 
@@ -167,33 +199,21 @@ fn millis(millis: i64) -> Duration {
     Duration::from_millis(millis.try_into().unwrap_or(0))
 }
 
-fn event(row: &SpiHeapTupleData<'_>) -> Event {
-    Event {
-        xid: value::<Xid8>(row, 1).0,
-        id: value(row, 2),
-        event_type: value::<String>(row, 3).into(),
-        entity_type: value(row, 4),
-        entity_id: maybe(row, 5),
-        tenant_id: maybe(row, 6),
-        entity: maybe(row, 7),
-        entity_error: maybe(row, 8),
-        emitted_at: from_micros(value(row, 9)),
-        timestamp: value(row, 10),
-        targets: value(row, 11),
-    }
+fn time(row: &Row<'_>, column: usize) -> Option<SystemTime> {
+    row.maybe::<TimestampWithTimeZone>(column).map(to_system_time)
 }
 
-fn claimed(row: &SpiHeapTupleData<'_>) -> Work {
+fn claimed(row: &Row<'_>) -> Work {
     Work {
-        delivery: DeliveryId(*value::<Uuid>(row, 1).as_bytes()),
-        subscription: value(row, 2),
-        event: value(row, 3),
-        event_type: value::<String>(row, 4).into(),
-        tenant_id: maybe(row, 5),
-        emitted_at: from_micros(value(row, 6)),
-        body: value::<String>(row, 7).into(),
-        attempts: value::<i32>(row, 8) as u32,
-        earlier_attempts: value::<i32>(row, 9) as u32,
-        scheduled_at: maybe::<i64>(row, 10).map(from_micros),
+        delivery: DeliveryId(*row.value::<Uuid>(1).as_bytes()),
+        subscription: row.value(2),
+        event: row.value(3),
+        event_type: row.text(4).into(),
+        tenant_id: row.maybe(5),
+        emitted_at: to_system_time(row.value(6)),
+        body: row.text(7).into(),
+        attempts: row.value::<i32>(8) as u32,
+        earlier_attempts: row.value::<i32>(9) as u32,
+        scheduled_at: time(row, 10),
     }
 }

@@ -58,6 +58,8 @@ pub fn to_timestamp(time: SystemTime) -> TimestampWithTimeZone {
     TimestampWithTimeZone::try_from(micros - EPOCHS_APART).expect("a time that Postgres can hold")
 }
 
-pub fn from_micros(micros: i64) -> SystemTime {
+/// Times before 1970 are 1970.
+pub fn to_system_time(time: TimestampWithTimeZone) -> SystemTime {
+    let micros = i64::from(time).saturating_add(EPOCHS_APART);
     UNIX_EPOCH + Duration::from_micros(micros.try_into().unwrap_or(0))
 }

@@ -1,0 +1,90 @@
+//! A row of `hydra.event`, written below SQL.
+//!
+//! An INSERT through SPI sets up an executor for every row and parses the table's CHECK constraints anew for each; that
+//! was half of what an emit cost. So the row is put where it goes as Postgres puts rows into its catalogs: the heap and
+//! the indexes, in the caller's transaction. What the executor would have done besides is done here or holds by how
+//! an event is made: no permission is asked, the constraints cannot be violated, and the trigger that keeps events in
+//! their cluster is the test of the replication role.
+
+use pgrx::IntoDatum;
+use pgrx::prelude::*;
+
+use super::known::{Tables, as_role};
+
+/// An event as its row will have it.
+pub struct NewEvent<'a> {
+    pub event_type: &'a str,
+    pub entity_type: &'a str,
+    pub entity_id: Option<&'a str>,
+    pub tenant_id: Option<&'a str>,
+    /// The entity's text, or why it cannot be sent.
+    pub entity: Result<&'a str, &'a str>,
+    /// Never empty.
+    pub targets: &'a [i64],
+}
+
+/// In the order of the table: xid, id, event_type, entity_type, entity_id, tenant_id, entity, entity_error, emitted_at,
+/// targets.
+const COLUMNS: usize = 10;
+
+/// Writes the row; the event's id, or `None` where events are not stored. The table is locked already.
+#[allow(unsafe_code)]
+pub fn insert(tables: &Tables, event: &NewEvent<'_>) -> Option<i64> {
+    // SAFETY: a flag of this process; see the trigger keep_to_its_cluster.
+    if unsafe { pg_sys::SessionReplicationRole } == pg_sys::SESSION_REPLICATION_ROLE_REPLICA as i32 {
+        return None;
+    }
+    // SAFETY: the relation is closed again, and the tuple has a value or a null for each of its columns.
+    unsafe {
+        let id = next_id(tables);
+        let relation = pg_sys::table_open(tables.event, pg_sys::NoLock as i32);
+        assert_eq!((*(*relation).rd_att).natts as usize, COLUMNS, "hydra.event is of another version");
+        let values = event.values(id);
+        let mut datums = values.map(|value| value.unwrap_or(pg_sys::Datum::null()));
+        let mut nulls = values.map(|value| value.is_none());
+        let tuple = pg_sys::heap_form_tuple((*relation).rd_att, datums.as_mut_ptr(), nulls.as_mut_ptr());
+        pg_sys::CatalogTupleInsert(relation, tuple);
+        pg_sys::heap_freetuple(tuple);
+        pg_sys::table_close(relation, pg_sys::NoLock as i32);
+        Some(id)
+    }
+}
+
+impl NewEvent<'_> {
+    #[allow(unsafe_code)]
+    fn values(&self, id: i64) -> [Option<pg_sys::Datum>; COLUMNS] {
+        // SAFETY: both only look at the state of this backend, which is in a transaction.
+        let (xid, now) = unsafe { (pg_sys::GetTopFullTransactionId().value, pg_sys::GetCurrentTimestamp()) };
+        [
+            Some(xid.into()),
+            Some(id.into()),
+            self.event_type.into_datum(),
+            self.entity_type.into_datum(),
+            self.entity_id.into_datum(),
+            self.tenant_id.into_datum(),
+            self.entity.ok().into_datum(),
+            self.entity.err().into_datum(),
+            Some(pg_sys::Datum::from(now)),
+            Some(array_of(self.targets)),
+        ]
+    }
+}
+
+#[allow(unsafe_code)]
+fn next_id(tables: &Tables) -> i64 {
+    // The owner alone may take a number of the sequence.
+    as_role(tables.owner, || {
+        let sequence = Some(tables.event_ids.into());
+        // SAFETY: the function takes the sequence's oid.
+        unsafe { pgrx::direct_function_call(pg_sys::nextval_oid, &[sequence]) }.expect("a number")
+    })
+}
+
+#[allow(unsafe_code)]
+fn array_of(numbers: &[i64]) -> pg_sys::Datum {
+    let mut elements: Vec<pg_sys::Datum> = numbers.iter().map(|number| (*number).into()).collect();
+    let count = elements.len() as i32;
+    let align = pg_sys::TYPALIGN_DOUBLE as std::ffi::c_char;
+    // SAFETY: so many elements of eight bytes, passed by value.
+    unsafe { pg_sys::construct_array(elements.as_mut_ptr(), count, pg_sys::INT8OID, 8, true, align).into() }
+}
