@@ -9,9 +9,11 @@
 //! Nothing here knows Postgres, a clock or chance: rows come in as [`Event`] and [`Work`], outcomes as [`Attempt`];
 //! requests go out through [`Dispatch::hand_out`], and decisions are left in [`Dispatch::writes`].
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
+
+use foldhash::{HashMap, HashSet};
 
 use crate::delivery::{Attempt, DeliveryId, ErrorClass, Outcome, Request};
 use crate::event::Event;
@@ -71,10 +73,10 @@ impl Dispatch {
         Self {
             namespace,
             lanes: Lanes::default(),
-            open: HashMap::new(),
+            open: HashMap::default(),
             ages: VecDeque::new(),
-            under_way: HashMap::new(),
-            gone: HashSet::new(),
+            under_way: HashMap::default(),
+            gone: HashSet::default(),
             sending_since: SystemTime::UNIX_EPOCH,
             writes: Writes::default(),
             verdicts: Verdicts::default(),

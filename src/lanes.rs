@@ -11,9 +11,11 @@
 //! what is not read yet waits in the table for nothing. If it is still so crowded after that moment, its endpoint is
 //! slow; then it overflows, and the others go on.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
+
+use foldhash::{HashMap, HashSet};
 
 use crate::delivery::Attempt;
 use crate::subscription::Subscription;

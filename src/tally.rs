@@ -3,8 +3,9 @@
 //! Counted in memory and added to `hydra.delivery_count` once a minute: a row that is updated with every batch would
 //! slow down as its old versions pile up behind a long transaction.
 
-use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use foldhash::HashMap;
 
 #[derive(Debug, Default)]
 pub struct Tally {

@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use super::*;
 use crate::delivery::{Answer, Endpoint, Failure};
 use crate::event::tests::event;

@@ -8,11 +8,16 @@ use super::{Dispatcher, news};
 use crate::process;
 use crate::slots::{State, shared};
 
+/// How much free memory the process keeps, and how large a piece of it may be, in bytes.
+const KEPT: i32 = 16 << 20;
+const KEPT_PIECE: i32 = 1 << 20;
+
 #[pg_guard]
 #[unsafe(no_mangle)]
 #[allow(unsafe_code)]
 pub extern "C-unwind" fn hydra_webhooks_dispatcher_main(arg: pg_sys::Datum) {
     process::attach_signals();
+    keep_memory();
     let slot = &shared().expect("only the launcher starts dispatchers").slots[arg.value()];
     connect();
     // SAFETY: the callback is guarded; the argument is the slot's number again.
@@ -25,6 +30,17 @@ pub extern "C-unwind" fn hydra_webhooks_dispatcher_main(arg: pg_sys::Datum) {
     }
     // SAFETY: the regular way for a worker to end.
     unsafe { pg_sys::proc_exit(0) }
+}
+
+/// Every page that is read takes and frees some hundred kilobytes. By default these go back to the system each time, and
+/// come from it again page by page.
+#[allow(unsafe_code)]
+fn keep_memory() {
+    // SAFETY: options of the allocator, for this process alone.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, KEPT_PIECE);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT);
+    }
 }
 
 /// Connects to the database and as the role that the launcher chose, with settings of our own.

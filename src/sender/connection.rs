@@ -10,10 +10,12 @@
 //!   decides whether it is made again on a new one: [`Trace`] tells.
 
 use std::io::{self, ErrorKind, Read, Write};
+use std::mem::MaybeUninit;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
+use socket2::SockRef;
 use ureq::Error;
 use ureq::unversioned::resolver::ResolvedSocketAddrs;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport};
@@ -182,11 +184,6 @@ fn is_timeout(error: &io::Error) -> bool {
 
 /// An idle connection has nothing to say: the end of it, or bytes nobody asked for, make it useless.
 fn has_nothing_to_read(stream: &TcpStream) -> bool {
-    let look = || {
-        stream.set_nonblocking(true)?;
-        let seen = (&mut &*stream).read(&mut [0]);
-        stream.set_nonblocking(false)?;
-        seen
-    };
-    look().is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    let seen = SockRef::from(stream).recv_with_flags(&mut [MaybeUninit::uninit()], libc::MSG_DONTWAIT);
+    seen.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
 }

@@ -21,7 +21,7 @@ use super::resolver::VettingResolver;
 use super::tls::TlsConnector;
 use super::trace::Trace;
 use super::{Rules, answer, failure};
-use crate::delivery::{ErrorClass, Failure, Outcome, Request};
+use crate::delivery::{Endpoint, ErrorClass, Failure, Outcome, Request};
 use crate::signature::{self, Signed};
 
 const USER_AGENT: &str = "Hydra-Webhooks/1.0";
@@ -40,17 +40,22 @@ const OUTPUT_BYTES: usize = 8 * 1024;
 /// Makes attempts, one at a time, under the rules that were in force when it was made.
 pub struct Client {
     agent: Agent,
+    /// What the agent does by itself; another limit costs a copy of its configuration.
+    limit: Duration,
     rules: Arc<Rules>,
     trace: Arc<Trace>,
+    /// Where the latest request went, since the next one mostly goes there too.
+    latest: Option<(Arc<Endpoint>, Uri)>,
 }
 
 impl Client {
-    pub fn new(rules: Arc<Rules>, directory: Directory, sockets: Arc<OpenSockets>) -> Self {
+    /// `limit` is the time limit of most requests to come.
+    pub fn new(rules: Arc<Rules>, directory: Directory, sockets: Arc<OpenSockets>, limit: Duration) -> Self {
         let trace = Arc::new(Trace::default());
         let connector = TcpConnector { sockets, trace: trace.clone() };
         let connector = connector.chain(TlsConnector { roots: rules.roots.clone(), trace: trace.clone() });
         let resolver = VettingResolver { directory, policy: rules.policy.clone() };
-        Self { agent: Agent::with_parts(config(), connector, resolver), rules, trace }
+        Self { agent: Agent::with_parts(config(limit), connector, resolver), limit, rules, trace, latest: None }
     }
 
     /// Whether these are the rules that it keeps to, and its connections were opened under.
@@ -59,17 +64,25 @@ impl Client {
     }
 
     /// `now` is what the signature says.
-    pub fn attempt(&self, request: &Request, now: SystemTime) -> Outcome {
-        let uri = match parse_url(&request.endpoint.url, &self.rules.policy) {
-            Ok(uri) => uri,
-            Err(refusal) => {
-                return Outcome::Failed(failure::failure(ErrorClass::Destination, refusal.message));
-            }
-        };
-        match self.send(request, &uri, now) {
+    pub fn attempt(&mut self, request: &Request, now: SystemTime) -> Outcome {
+        let response = self.uri(&request.endpoint).and_then(|uri| self.send(request, &uri, now));
+        match response {
             Ok(response) => Outcome::Answered(answer::read(response, now)),
             Err(failure) => Outcome::Failed(failure),
         }
+    }
+
+    /// Checked under the rules of this client, which stay the same.
+    fn uri(&mut self, endpoint: &Arc<Endpoint>) -> Result<Uri, Failure> {
+        if let Some((latest, uri)) = &self.latest
+            && Arc::ptr_eq(latest, endpoint)
+        {
+            return Ok(uri.clone());
+        }
+        let uri = parse_url(&endpoint.url, &self.rules.policy)
+            .map_err(|refusal| failure::failure(ErrorClass::Destination, refusal.message))?;
+        self.latest = Some((Arc::clone(endpoint), uri.clone()));
+        Ok(uri)
     }
 
     /// A receiver may close a resting connection at the very moment when it is used again. Then the request has not
@@ -93,13 +106,16 @@ impl Client {
     ) -> Result<Response<Body>, Error> {
         self.trace.clear();
         let message = message(request, uri.clone(), now)?;
-        let message = self.agent.configure_request(message).timeout_global(Some(limit)).build();
-        self.agent.run(message)
+        if limit == self.limit {
+            return self.agent.run(message);
+        }
+        self.agent.run(self.agent.configure_request(message).timeout_global(Some(limit)).build())
     }
 }
 
-fn config() -> Config {
+fn config(limit: Duration) -> Config {
     Agent::config_builder()
+        .timeout_global(Some(limit))
         .user_agent(USER_AGENT)
         .accept(AutoHeaderValue::None)
         .accept_encoding(AutoHeaderValue::None)

@@ -226,7 +226,7 @@ impl Desk {
 
     /// A fault in one request must cost neither the thread nor the others.
     fn attempt(&mut self, request: &Request, now: SystemTime) -> Outcome {
-        let attempt = catch_unwind(AssertUnwindSafe(|| self.client().attempt(request, now)));
+        let attempt = catch_unwind(AssertUnwindSafe(|| self.client(request.endpoint.timeout).attempt(request, now)));
         attempt.unwrap_or_else(|_panic| {
             // Who knows what state it was left in.
             self.client = None;
@@ -234,11 +234,11 @@ impl Desk {
         })
     }
 
-    fn client(&mut self) -> &Client {
+    fn client(&mut self, limit: Duration) -> &mut Client {
         let rules = self.office.lock_rules().clone();
         let kept = self.client.take().filter(|client| client.keeps_to(&rules));
-        self.client.insert(
-            kept.unwrap_or_else(|| Client::new(rules, self.office.directory.clone(), self.office.sockets.clone())),
-        )
+        let office = &self.office;
+        self.client
+            .insert(kept.unwrap_or_else(|| Client::new(rules, office.directory.clone(), office.sockets.clone(), limit)))
     }
 }
