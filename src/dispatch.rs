@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 use foldhash::{HashMap, HashSet};
 
 use crate::delivery::{Attempt, DeliveryId, ErrorClass, Outcome, Request};
-use crate::event::Event;
+use crate::event::{Event, EventRow};
 use crate::lanes::{FAILING_FROM, Lanes};
 use crate::preset::Preset;
 use crate::retry;
@@ -36,7 +36,7 @@ pub const STRAGGLER: Duration = Duration::from_secs(2);
 /// An event whose home is its row in `hydra.event`.
 #[derive(Debug)]
 struct OpenEvent {
-    xid: u64,
+    row: EventRow,
     deliveries: usize,
     /// Deliveries without a success.
     remaining: Vec<Arc<Work>>,
@@ -200,10 +200,10 @@ impl Dispatch {
             remaining.push(Arc::new(first_work(self.namespace, id, event, body)));
         }
         if remaining.is_empty() {
-            self.writes.finished_events.push((event.xid, event.id));
+            self.writes.finished_events.push(event.row());
             return;
         }
-        let open = OpenEvent { xid: event.xid, deliveries: remaining.len(), remaining: remaining.clone() };
+        let open = OpenEvent { row: event.row(), deliveries: remaining.len(), remaining: remaining.clone() };
         self.open.insert(event.id, open);
         self.ages.push_back((now, event.id));
         for work in remaining {
@@ -364,7 +364,7 @@ impl Dispatch {
         };
         open.remaining.retain(|other| other.delivery != work.delivery);
         if open.remaining.is_empty() {
-            self.writes.finished_events.push((open.xid, work.event));
+            self.writes.finished_events.push(open.row);
             self.open.remove(&work.event);
         }
     }
@@ -372,7 +372,7 @@ impl Dispatch {
     /// Gives each delivery of an event without a success a row of its own, if they have none yet.
     fn move_event(&mut self, event: i64) {
         if let Some(open) = self.open.remove(&event) {
-            self.writes.finished_events.push((open.xid, event));
+            self.writes.finished_events.push(open.row);
             for work in open.remaining {
                 self.writes.insert(work);
             }

@@ -3,11 +3,21 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+/// Which row of `hydra.event` it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventRow {
+    pub xid: u64,
+    pub id: i64,
+    /// Block and line where it was found: a quick way back to it, unless somebody rewrites the table.
+    pub place: (u32, u16),
+}
+
 #[derive(Debug, Clone)]
 pub struct Event {
     /// The transaction that emitted it; with `id`, the key of its row.
     pub xid: u64,
     pub id: i64,
+    pub place: (u32, u16),
     pub event_type: Arc<str>,
     pub entity_type: Arc<str>,
     pub entity_id: Option<String>,
@@ -21,6 +31,12 @@ pub struct Event {
     pub targets: Vec<i64>,
 }
 
+impl Event {
+    pub fn row(&self) -> EventRow {
+        EventRow { xid: self.xid, id: self.id, place: self.place }
+    }
+}
+
 #[cfg(test)]
 pub mod tests {
     use std::time::Duration;
@@ -31,6 +47,7 @@ pub mod tests {
         Event {
             xid: 100,
             id: 1,
+            place: (0, 1),
             event_type: "ticket.created".into(),
             entity_type: "ticket".into(),
             entity_id: Some("7".into()),

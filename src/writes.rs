@@ -10,13 +10,14 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::delivery::{DeliveryId, ErrorClass};
+use crate::event::EventRow;
 use crate::subscription::DisabledReason;
 use crate::work::Work;
 
 #[derive(Debug, Default)]
 pub struct Writes {
     /// Rows of `hydra.event` to delete: their deliveries are done, or have rows of their own now.
-    pub finished_events: Vec<(u64, i64)>,
+    pub finished_events: Vec<EventRow>,
     /// Rows of `hydra.delivery`.
     pub rows: HashMap<DeliveryId, RowWrite>,
     /// Rows for `hydra.attempt`, in order of completion.

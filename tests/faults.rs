@@ -479,6 +479,28 @@ fn rewriting_the_tables_under_load_loses_nothing() {
     assert_eq!(ask::<i64>(&mut client, sql), 60);
 }
 
+#[test]
+fn an_event_whose_row_moved_while_it_was_sent_ends_and_the_one_that_took_its_place_does_not() {
+    let bench = Bench::new(shared_cluster(), "moved", &["max_in_flight => 4"]);
+    let mut client = bench.connect();
+    // Dead once delivered, it leaves room in front of the next one.
+    run(&mut client, &insert(1, 1));
+    bench.settle();
+    bench.receiver.answer(PATH, Answer::ok().after(seconds(1)));
+    run(&mut client, &insert(2, 2));
+    let place = "SELECT ctid::text || ' of ' || count(*) OVER () FROM hydra.event ORDER BY id DESC LIMIT 1";
+    let before: String = ask(&mut client, place);
+    bench.wait_for_requests(2);
+    run(&mut client, "VACUUM FULL hydra.event");
+    bench.receiver.answer(PATH, Answer::ok().after(Duration::from_millis(1900)));
+    run(&mut client, &insert(3, 3));
+    assert_eq!(ask::<String>(&mut client, place), before.replace("of 1", "of 2"), "the third is where the second was");
+    let left = "SELECT array_agg((entity::jsonb ->> 'id')::int) FROM hydra.event";
+    wait_until("the second is done", PATIENCE, || ask::<Option<Vec<i32>>>(&mut client, left) != Some(vec![2, 3]));
+    assert_eq!(ask::<Option<Vec<i32>>>(&mut client, left), Some(vec![3]));
+    bench.settle();
+}
+
 // ---- the extension ------------------------------------------------------------------------------------------------------
 
 #[test]

@@ -2,7 +2,7 @@
 -- transaction and id ($1, $2), of transactions before $3 (the newer snapshot's xmax) and not among $4 (in progress in
 -- it). $5: rows.
 SELECT e.xid, e.id, e.event_type, e.entity_type, e.entity_id, e.tenant_id, e.entity, e.entity_error, e.emitted_at,
-       e.targets
+       e.targets, e.ctid
 FROM hydra.event AS e
 WHERE (e.xid, e.id) > ($1, $2) AND e.xid < $3 AND e.xid <> ALL ($4)
 ORDER BY e.xid, e.id

@@ -95,6 +95,7 @@ fn test_event(tenant_id: Option<String>) -> Event {
     Event {
         xid: 0,
         id: 0,
+        place: (0, 0),
         event_type: EVENT_TYPE.into(),
         entity_type: "webhook".into(),
         entity_id: None,

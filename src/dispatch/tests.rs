@@ -129,9 +129,9 @@ impl Dispatch {
     fn finished(&self) -> Vec<i64> {
         let finished = self.writes.finished_events.iter();
         finished
-            .map(|&(xid, id)| {
-                assert_eq!(xid, xid_of(id));
-                id
+            .map(|row| {
+                assert_eq!(row.xid, xid_of(row.id));
+                row.id
             })
             .collect()
     }

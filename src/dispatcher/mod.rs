@@ -267,7 +267,8 @@ impl Dispatcher {
 
     fn write(&mut self) -> Result<(), String> {
         if !self.dispatch.writes.is_empty() {
-            process::transaction(|| self.store.apply(&self.dispatch.writes, self.run))?;
+            let apply = || process::transaction(|| self.store.apply(&self.dispatch.writes, self.run));
+            apply().or_else(|error| if self.store.has_lost_places() { apply() } else { Err(error) })?;
             self.dispatch.written(SystemTime::now());
         }
         self.unwritten_since = None;

@@ -14,6 +14,8 @@ pub use row::{Row, Rows};
 pub use statement::Statement;
 pub use types::{Snapshot, Xid8, to_timestamp};
 
+use types::Tid;
+
 /// The statements of one dispatcher, planned once.
 #[derive(Default)]
 pub struct Store {

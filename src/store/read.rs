@@ -11,7 +11,7 @@ use super::names::Names;
 use super::row::Row;
 use super::statement::Statement;
 use super::types::to_system_time;
-use super::{Snapshot, Store, Xid8};
+use super::{Snapshot, Store, Tid, Xid8};
 use crate::delivery::{DeliveryId, Endpoint};
 use crate::event::Event;
 use crate::preset::Preset;
@@ -136,7 +136,9 @@ impl Store {
     }
 
     fn event(&self, row: &Row<'_>) -> Event {
+        let Tid(block, line) = row.value(11);
         Event {
+            place: (block, line),
             xid: row.value::<Xid8>(1).0,
             id: row.value(2),
             event_type: self.reads.names.get(row.text(3)),

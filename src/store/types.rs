@@ -30,6 +30,34 @@ impl FromDatum for Xid8 {
     }
 }
 
+/// Where a row is in its table: `tid`.
+pub struct Tid(pub u32, pub u16);
+
+impl IntoDatum for Tid {
+    #[allow(unsafe_code)]
+    fn into_datum(self) -> Option<pg_sys::Datum> {
+        // SAFETY: memory for one of it, set before it is read.
+        unsafe {
+            let place = pg_sys::palloc(size_of::<pg_sys::ItemPointerData>()).cast::<pg_sys::ItemPointerData>();
+            pgrx::itemptr::item_pointer_set_all(&mut *place, self.0, self.1);
+            Some(place.into())
+        }
+    }
+
+    fn type_oid() -> pg_sys::Oid {
+        pg_sys::TIDOID
+    }
+}
+
+impl FromDatum for Tid {
+    #[allow(unsafe_code)]
+    unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _type: pg_sys::Oid) -> Option<Self> {
+        // SAFETY: a tid that is not null is a pointer to one.
+        let place = unsafe { (!is_null).then(|| *datum.cast_mut_ptr::<pg_sys::ItemPointerData>()) };
+        place.map(pgrx::itemptr::item_pointer_get_both).map(|(block, line)| Tid(block, line))
+    }
+}
+
 /// Which transactions a reader sees: those before `xmax` that were not in progress.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {

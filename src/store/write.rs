@@ -1,13 +1,16 @@
-//! What the dispatcher writes. Writing is total: rows are found by primary key, and what is gone meanwhile is skipped.
+//! What the dispatcher writes. Writing is total: what is gone meanwhile is skipped.
+
+use std::cell::Cell;
 
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::spi::SpiClient;
-use pgrx::{Spi, Uuid};
+use pgrx::{Spi, Uuid, error};
 
 use super::statement::Statement;
 use super::types::to_timestamp;
-use super::{Store, Xid8};
+use super::{Store, Tid, Xid8};
 use crate::delivery::DeliveryId;
+use crate::event::EventRow;
 use crate::tally::Tally;
 use crate::work::Work;
 use crate::writes::{AttemptRecord, RowState, RowWrite, Verdicts, Writes};
@@ -17,6 +20,9 @@ const STATEMENT_BYTES: usize = 16 << 20;
 
 pub struct WriteStatements {
     delete_events: Statement,
+    delete_events_in_place: Statement,
+    /// Whether the rows of the next batch have to be looked for by key.
+    places_lost: Cell<bool>,
     insert_deliveries: Statement,
     update_deliveries: Statement,
     delete_deliveries: Statement,
@@ -31,6 +37,8 @@ impl Default for WriteStatements {
     fn default() -> Self {
         Self {
             delete_events: Statement::new(include_str!("../../sql/queries/delete_events.sql")),
+            delete_events_in_place: Statement::new(include_str!("../../sql/queries/delete_events_in_place.sql")),
+            places_lost: Cell::new(false),
             insert_deliveries: Statement::new(include_str!("../../sql/queries/insert_deliveries.sql")),
             update_deliveries: Statement::new(include_str!("../../sql/queries/update_deliveries.sql")),
             delete_deliveries: Statement::new(include_str!("../../sql/queries/delete_deliveries.sql")),
@@ -48,6 +56,11 @@ impl Store {
     pub fn clean_up(&self) {
         Spi::run(include_str!("../../sql/queries/release_claims.sql")).expect("SPI writes");
         Spi::run(include_str!("../../sql/queries/delete_orphans.sql")).expect("SPI writes");
+    }
+
+    /// Whether the latest batch failed because events are not where they were. It succeeds when written again.
+    pub fn has_lost_places(&self) -> bool {
+        self.writes.places_lost.get()
     }
 
     /// Writes a batch of decisions. `run`: this run of the dispatcher.
@@ -72,10 +85,26 @@ impl Store {
         });
     }
 
-    fn delete_events(&self, client: &mut SpiClient<'_>, finished: &[(u64, i64)]) {
-        if !finished.is_empty() {
-            let (xids, ids) = unzip(finished.iter().map(|(xid, id)| (Xid8(*xid), *id)));
+    /// By place, which costs a third of what it costs by key. But a place may be another row's by now: after VACUUM
+    /// FULL, or where somebody else deleted what was there. Then nothing of this batch is written, and it is written
+    /// anew by key.
+    fn delete_events(&self, client: &mut SpiClient<'_>, finished: &[EventRow]) {
+        if finished.is_empty() {
+            return;
+        }
+        if self.writes.places_lost.take() {
+            let (xids, ids) = unzip(finished.iter().map(|row| (Xid8(row.xid), row.id)));
             self.writes.delete_events.write(client, &[xids.into(), ids.into()]);
+            return;
+        }
+        let mut rows = finished.to_vec();
+        rows.sort_unstable_by_key(|row| row.place);
+        let places: Vec<Tid> = rows.iter().map(|row| Tid(row.place.0, row.place.1)).collect();
+        let deleted = self.writes.delete_events_in_place.write(client, &[places.into()]);
+        let deleted = deleted.map(|row| (row.value::<Xid8>(1).0, row.value(2)));
+        if !deleted.eq(rows.iter().map(|row| (row.xid, row.id))) {
+            self.writes.places_lost.set(true);
+            error!("rows of hydra.event are not where they were");
         }
     }
 
