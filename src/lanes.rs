@@ -8,8 +8,9 @@
 //! behind what is already waiting in the table.
 //!
 //! A lane that has plenty queued keeps everybody from reading more, for a moment: most often it is about to drain, and
-//! what is not read yet waits in the table for nothing. If it is still so crowded after that moment, its endpoint is
-//! slow; then it overflows, and the others go on.
+//! what is not read yet waits in the table for nothing. If it is still so crowded after that moment and has hardly moved,
+//! its endpoint is slow; then it overflows, and the others go on. One that moves on is waited for: to move what is meant
+//! for it out of the others' way would take longer than to deliver it.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -27,6 +28,9 @@ const CROWD: usize = 1000;
 /// How long a crowded lane may keep the others waiting.
 const CROWDED_FOR: Duration = Duration::from_millis(100);
 
+/// A crowded lane that sends so many in that time moves on.
+const MOVES_ON: usize = 500;
+
 /// How many deliveries a lane holds in memory at most; more wait in the table.
 const QUEUE_LIMIT: usize = 2 * CROWD;
 
@@ -41,7 +45,7 @@ const CLAIM_AT_LEAST: usize = 16;
 pub const FAILING_FROM: u32 = 5;
 
 /// How many deliveries a thread takes at a time at most, and how soon an endpoint must answer for that.
-const LONGEST_CHAIN: usize = 8;
+const LONGEST_CHAIN: usize = 16;
 const QUICK: Duration = Duration::from_millis(10);
 
 /// A lane with fewer requests under way than this may always send, whoever is busy besides.
@@ -57,6 +61,8 @@ pub struct Lane {
     in_flight: usize,
     /// Whether its endpoint answered the latest request quickly.
     quick: bool,
+    /// Bytes of the body that came latest, for a guess at those to come.
+    body_bytes: usize,
     in_ring: bool,
     next_due: Option<SystemTime>,
 }
@@ -70,6 +76,7 @@ impl Lane {
             queue: VecDeque::new(),
             in_flight: 0,
             quick: false,
+            body_bytes: 0,
             in_ring: false,
             next_due: None,
         }
@@ -102,12 +109,21 @@ impl Lane {
 
     /// How many rows to claim: enough to be busy until the next claim, and one alone for an endpoint that fails.
     fn room(&self) -> usize {
-        let wanted = if self.fails() { 1 } else { (2 * self.limit()).clamp(CLAIM_AT_LEAST, CROWD) };
+        let each = if self.quick { LONGEST_CHAIN } else { 2 };
+        let most = (BYTES_ENOUGH / 4 / self.body_bytes.max(1)).clamp(CLAIM_AT_LEAST, CROWD);
+        let wanted = if self.fails() { 1 } else { (each * self.limit()).clamp(CLAIM_AT_LEAST, most) };
         match self.in_flight + self.queue.len() {
             there if self.subscription.active && there <= wanted / 2 => wanted - there,
             _ => 0,
         }
     }
+}
+
+#[derive(Debug)]
+struct Crowd {
+    since: Instant,
+    /// Deliveries that left the lane since then.
+    sent: usize,
 }
 
 #[derive(Debug, Default)]
@@ -117,8 +133,8 @@ pub struct Lanes {
     ring: VecDeque<i64>,
     /// Lanes with rows in the table, by when the earliest is due.
     due: BTreeSet<(SystemTime, i64)>,
-    /// Lanes that have plenty and do not overflow, and since when.
-    crowded: HashMap<i64, Instant>,
+    /// Lanes that have plenty and do not overflow.
+    crowded: HashMap<i64, Crowd>,
     /// Lanes that fail and have their one request under way.
     probing: HashSet<i64>,
     queued: usize,
@@ -137,21 +153,23 @@ impl Lanes {
 
     /// Whether more should be read. Lets lanes overflow that are crowded for too long.
     pub fn have_room(&mut self, now: Instant) -> bool {
-        self.crowded.retain(|id, since| {
-            let waits = now.duration_since(*since) < CROWDED_FOR;
-            if let Some(lane) = self.lanes.get_mut(id)
-                && !waits
-            {
-                lane.overflowing = true;
+        self.crowded.retain(|id, crowd| {
+            if now.duration_since(crowd.since) < CROWDED_FOR {
+                return true;
             }
-            waits
+            let moves_on = crowd.sent >= MOVES_ON;
+            *crowd = Crowd { since: now, sent: 0 };
+            if let Some(lane) = self.lanes.get_mut(id) {
+                lane.overflowing = !moves_on;
+            }
+            moves_on
         });
         self.crowded.is_empty() && self.queued < QUEUED_ENOUGH && self.bytes < BYTES_ENOUGH
     }
 
     /// When the first crowded lane begins to overflow.
     pub fn next_overflow(&self) -> Option<Instant> {
-        self.crowded.values().min().map(|since| *since + CROWDED_FOR)
+        self.crowded.values().map(|crowd| crowd.since + CROWDED_FOR).min()
     }
 
     pub fn ids(&self) -> Vec<i64> {
@@ -192,9 +210,10 @@ impl Lanes {
         if let Some(lane) = self.lanes.get_mut(&id) {
             self.queued += 1;
             self.bytes += work.body.len();
+            lane.body_bytes = work.body.len();
             lane.queue.push_back(work);
             if lane.queue.len() >= CROWD && !lane.overflowing {
-                self.crowded.entry(id).or_insert(now);
+                self.crowded.entry(id).or_insert(Crowd { since: now, sent: 0 });
             }
             self.give_turn(id);
         }
@@ -228,6 +247,8 @@ impl Lanes {
                 self.bytes -= works.iter().map(|work| work.body.len()).sum::<usize>();
                 if lane.queue.len() < CROWD {
                     self.crowded.remove(&id);
+                } else if let Some(crowd) = self.crowded.get_mut(&id) {
+                    crowd.sent += works.len();
                 }
                 self.give_turn(id);
                 return Some(works);
