@@ -128,14 +128,12 @@ impl<'a> Fired<'a> {
             // SAFETY: as above.
             unsafe { memory.reset() };
         }
-        rows.end();
     }
 }
 
 /// The rows of the statement, in the order in which it came to them.
 struct Rows {
     descriptor: pg_sys::TupleDesc,
-    slot: *mut pg_sys::TupleTableSlot,
     old: Option<TransitionTable>,
     new: Option<TransitionTable>,
 }
@@ -161,21 +159,21 @@ impl Rows {
             );
         }
         // SAFETY: the relation is open for as long as the trigger runs.
-        unsafe {
-            let descriptor = (*fired.data.tg_relation).rd_att;
-            let slot = pg_sys::MakeSingleTupleTableSlot(descriptor, &raw const pg_sys::TTSOpsMinimalTuple);
-            Self { descriptor, slot, old, new }
-        }
+        let descriptor = unsafe { (*fired.data.tg_relation).rd_att };
+        Self { descriptor, old, new }
     }
 
     /// The next rows, in the current memory context; none at the end.
     fn chunk(&mut self) -> Vec<Change> {
         let mut changes = Vec::new();
         let mut bytes = 0;
+        // One for each chunk, as it may hold on to a row in the memory of the chunk. After an error Postgres frees it.
+        // SAFETY: the descriptor stays while the trigger runs.
+        let slot = unsafe { pg_sys::MakeSingleTupleTableSlot(self.descriptor, &raw const pg_sys::TTSOpsMinimalTuple) };
         while changes.len() < CHUNK_ROWS && bytes < CHUNK_BYTES {
             let [old, new] = [&self.old, &self.new].map(|table| {
                 // SAFETY: the slot has the form of the table's rows.
-                table.as_ref().and_then(|table| unsafe { table.next(self.slot) })
+                table.as_ref().and_then(|table| unsafe { table.next(slot) })
             });
             if old.is_none() && new.is_none() {
                 break;
@@ -187,12 +185,9 @@ impl Rows {
                 changes.push(Change { old: old.map(row), new: new.map(row) });
             }
         }
+        // SAFETY: made above.
+        unsafe { pg_sys::ExecDropSingleTupleTableSlot(slot) };
         changes
-    }
-
-    fn end(self) {
-        // SAFETY: made by `new`. After an error Postgres does it.
-        unsafe { pg_sys::ExecDropSingleTupleTableSlot(self.slot) };
     }
 }
 
