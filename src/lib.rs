@@ -23,7 +23,7 @@
 //! | module | what it is about |
 //! |---|---|
 //! | [`settings`] | `hydra_webhooks.*` |
-//! | [`emit`] | `webhook_emit`, `webhook_emit_row`, `webhook_emit_statement` |
+//! | [`emit`] | `webhook_emit`, the trigger functions `webhook_emit_row` and `webhook_emit_statement`, what watches are |
 //! | [`api`] | the other SQL functions that need Rust |
 //! | [`launcher`] | a dispatcher in each database that has the extension |
 //! | [`dispatcher`] | the loop that delivers |

@@ -14,8 +14,10 @@ enum Token {
     /// A name as Postgres has it: in lower case, unless it was quoted.
     Name(String),
     Symbol(char),
-    /// A string, a number, a parameter.
+    /// A string, a number.
     Other,
+    /// `$1`
+    Parameter,
     /// A string or comment without an end.
     Unfinished,
 }
@@ -28,6 +30,7 @@ pub fn problem(text: &str) -> Option<&'static str> {
         empty = false;
         match token {
             Token::Unfinished => return Some("It has a string, a quoted name or a comment without an end."),
+            Token::Parameter => return Some("It has a parameter."),
             Token::Symbol(';') => return Some("It has a semicolon."),
             Token::Symbol(',') if open.is_empty() => return Some("It has a comma outside of parentheses."),
             Token::Symbol(bracket @ ('(' | '[')) => open.push(bracket),
@@ -165,7 +168,7 @@ impl Scanner<'_> {
     fn dollar(&mut self, start: usize) -> Token {
         if self.rest.peek().is_some_and(|(_, c)| c.is_ascii_digit()) {
             self.skip_while(|c| c.is_ascii_digit());
-            return Token::Other;
+            return Token::Parameter;
         }
         self.skip_while(|c| is_letter(c) || c.is_ascii_digit());
         if self.rest.next_if(|(_, c)| *c == '$').is_none() {
@@ -202,7 +205,7 @@ mod tests {
             "1 -- ) a comment",
             "1 /* ) /* ; */ ( */ + 2",
             "(SELECT name FROM accounts WHERE id = new.account_id)",
-            "new.arr[1] <> $1",
+            "new.arr[1] <> 'costs $1'",
         ] {
             assert_eq!(problem(fine), None, "{fine}");
         }
@@ -224,6 +227,7 @@ mod tests {
             "$$ a",
             "/* /* */",
             "1;",
+            "to_jsonb($1)",
         ] {
             assert!(problem(wrong).is_some(), "{wrong}");
         }
