@@ -58,6 +58,7 @@ const GRANTED: &[(&str, &[&str])] = &[
     ("_watch_details", READERS),
     // Watching is done as the caller, step by step.
     ("_define_watch", EMITTER),
+    ("_create_watch", EMITTER),
     ("_watches", EMITTER),
     ("_new_watch_name", EMITTER),
     ("_trigger_operations", EMITTER),

@@ -141,6 +141,33 @@ $$;
 COMMENT ON FUNCTION hydra._watch_arguments(text, text, text, text[], text, boolean, name[]) IS
     'Arguments of the trigger that a watch is';
 
+CREATE FUNCTION hydra._create_watch(
+    trigger_name text, table_name text, operations integer, columns text[], condition text, has_expressions boolean,
+    arguments text[], by_statement boolean, replaces boolean)
+    RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT concat_ws(' ', 'CREATE', CASE WHEN replaces THEN 'OR REPLACE' END, format('TRIGGER %I AFTER', trigger_name),
+        concat_ws(' OR ',
+            CASE WHEN operations & 4 <> 0 THEN 'INSERT' END,
+            CASE WHEN operations & 16 <> 0 THEN
+                concat_ws(' OF ', 'UPDATE', CASE WHEN NOT by_statement THEN
+                    (SELECT string_agg(quote_ident(name), ', ') FROM unnest(columns) AS name) END) END,
+            CASE WHEN operations & 8 <> 0 THEN 'DELETE' END),
+        'ON ' || table_name,
+        CASE WHEN by_statement THEN 'REFERENCING' END,
+        -- Without expressions nobody reads the old rows of an UPDATE.
+        CASE WHEN by_statement AND (operations = 8 OR operations = 16 AND has_expressions) THEN 'OLD TABLE AS hydra_old' END,
+        CASE WHEN by_statement AND operations <> 8 THEN 'NEW TABLE AS hydra_new' END,
+        CASE WHEN by_statement THEN 'FOR EACH STATEMENT' ELSE 'FOR EACH ROW' END,
+        CASE WHEN NOT by_statement THEN E'WHEN (' || condition || E'\n)' END,
+        format('EXECUTE FUNCTION hydra.%I(%s)',
+            CASE WHEN by_statement THEN 'webhook_emit_statement' ELSE 'webhook_emit_row' END,
+            (SELECT string_agg(quote_literal(a.value), ', ' ORDER BY a.n)
+             FROM unnest(arguments) WITH ORDINALITY AS a (value, n))))
+$$;
+COMMENT ON FUNCTION hydra._create_watch(text, text, integer, text[], text, boolean, text[], boolean, boolean) IS
+    'The CREATE TRIGGER that a watch is';
+
 -- Everything but the execution, which has to be under the caller's own search_path: the condition is the caller's text.
 CREATE FUNCTION hydra._define_watch(
     source regclass, event text, operation text, condition text, entity text, columns text[], tenant text, level text,
@@ -157,7 +184,6 @@ DECLARE
     other record;
     former record;
     table_name text;
-    part text;
 BEGIN
     IF source IS NULL OR event IS NULL OR operation IS NULL OR level IS NULL THEN
         RAISE EXCEPTION '% must not be null', CASE WHEN source IS NULL THEN 'source' WHEN event IS NULL THEN 'event'
@@ -205,26 +231,9 @@ BEGIN
     IF former.rowwise = by_statement THEN
         drop_former := format('DROP TRIGGER %I ON %s', trigger_name, table_name);
     END IF;
-    create_trigger := format('CREATE %s TRIGGER %I AFTER %s ON %s %s EXECUTE FUNCTION hydra.%I(%s)',
-        CASE WHEN former.rowwise <> by_statement THEN 'OR REPLACE' END,
-        trigger_name,
-        concat_ws(' OR ',
-            CASE WHEN operations & 4 <> 0 THEN 'INSERT' END,
-            CASE WHEN operations & 16 <> 0 THEN
-                concat_ws(' OF ', 'UPDATE', CASE WHEN NOT by_statement THEN
-                    (SELECT string_agg(quote_ident(name), ', ') FROM unnest(columns) AS name) END) END,
-            CASE WHEN operations & 8 <> 0 THEN 'DELETE' END),
-        table_name,
-        CASE WHEN by_statement THEN
-            concat_ws(' ', 'REFERENCING',
-                -- Without expressions nobody reads the old rows of an UPDATE.
-                CASE WHEN operations = 8 OR operations = 16 AND num_nonnulls(condition, entity, tenant) > 0
-                     THEN 'OLD TABLE AS hydra_old' END,
-                CASE WHEN operations <> 8 THEN 'NEW TABLE AS hydra_new' END,
-                'FOR EACH STATEMENT')
-        ELSE concat_ws(' ', 'FOR EACH ROW', E'WHEN (' || condition || E'\n)') END,
-        CASE WHEN by_statement THEN 'webhook_emit_statement' ELSE 'webhook_emit_row' END,
-        (SELECT string_agg(quote_literal(a.value), ', ' ORDER BY a.n) FROM unnest(arguments) WITH ORDINALITY AS a (value, n)));
+    create_trigger := hydra._create_watch(
+        trigger_name, table_name, operations, columns, condition, num_nonnulls(condition, entity, tenant) > 0,
+        arguments, by_statement, former.rowwise <> by_statement);
 
     IF by_statement AND EXISTS (SELECT FROM pg_class AS c WHERE c.oid = source AND c.relkind = 'p') THEN
         RAISE NOTICE 'statements that name a partition of % will not emit %', source, event

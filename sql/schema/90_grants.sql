@@ -49,6 +49,7 @@ GRANT EXECUTE ON FUNCTION
     hydra._define_watch(regclass, text, text, text, text, text[], text, text, name[]), hydra._watches(regclass),
     hydra._new_watch_name(regclass, text, integer), hydra._trigger_operations(integer),
     hydra._watch_operations(text, text), hydra._watch_arguments(text, text, text, text[], text, boolean, name[]),
+    hydra._create_watch(text, text, integer, text[], text, boolean, text[], boolean, boolean),
     hydra._check_watched(regclass, text[], text, integer), hydra._check_watch(oid, text[], boolean, boolean),
     hydra._check_expression(text, text), hydra._check_event_type(text)
     TO hydra_emitter;

@@ -6,8 +6,8 @@
 //! | `entity` | an entity as JSON text, capped while it is made |
 //! | `row` | the row of a trigger as an entity |
 //! | `definition`, `expression` | what a trigger says of its events, and the SQL expressions in it |
-//! | `planned`, `search_path` | running these as their author meant them, as the user whose transaction it is |
-//! | `statement` | all rows of a statement at a time |
+//! | `planned`, `plan`, `table`, `search_path` | running these as their author meant them, as the user whose transaction it is |
+//! | `statement`, `batch` | all rows of a statement at a time |
 //! | `subtransaction` | running what may fail |
 //! | `watch` | what `hydra.webhook_watch` and its view need to know of a trigger |
 //!
@@ -17,15 +17,18 @@
 //!
 //! A payload never breaks the caller's transaction: an entity that cannot be sent is left out, and the event says why.
 
+mod batch;
 mod definition;
 mod entity;
 mod expression;
 mod known;
+mod plan;
 mod planned;
 mod row;
 mod search_path;
 mod statement;
 mod subtransaction;
+mod table;
 pub mod watch;
 
 use pgrx::datum::DatumWithOid;
@@ -39,9 +42,10 @@ use entity::RawJsonb;
 use entity::Rendered;
 pub use known::as_owner;
 use known::{EventType, Known};
-use planned::{Outcome, Planned, Table, Wish};
+use planned::{Outcome, Planned, Wish};
 use row::Change;
 use statement::Fired;
+use table::Table;
 
 thread_local! {
     static INSERT_EVENT: Statement = const { Statement::new(include_str!("../../sql/queries/insert_event.sql")) };

@@ -12,19 +12,18 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
-use std::ffi::{CStr, CString};
 use std::rc::Rc;
 
-use pgrx::FromDatum;
-use pgrx::pg_sys::SPIPlanPtr;
 use pgrx::prelude::*;
 
 use super::definition::Definition;
 use super::entity::{MAX_ID_BYTES, RawJsonb, Rendered, Unsendable};
 use super::expression;
+use super::plan::{Answer, Plan, inside_spi};
 use super::row::{Change, Row};
 use super::search_path::with_search_path;
 use super::subtransaction::{Failure, in_subtransaction, must_end, report};
+use super::table::Table;
 use crate::refuse::refuse;
 
 /// More than one session has a use for; when there are more, it begins anew.
@@ -36,7 +35,7 @@ pub type Outcome = Result<Rendered, Unsendable>;
 pub struct Planned {
     definition: Definition,
     table: Table,
-    /// Changes whenever the table's columns do.
+    /// Of the table.
     version: u64,
     /// Tenant and entity of one row, the tenant alone, the condition alone.
     values: OnceCell<Plan>,
@@ -44,14 +43,6 @@ pub struct Planned {
     condition: OnceCell<Plan>,
     /// Tenants and entities of those of many rows that meet the condition.
     many: OnceCell<Plan>,
-}
-
-/// A table as an operation shows it to expressions.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Table {
-    pub oid: pg_sys::Oid,
-    pub has_old: bool,
-    pub has_new: bool,
 }
 
 /// How a caller wants an entity.
@@ -289,15 +280,6 @@ fn statement(
 
 // ---- running them
 
-/// A plan that lives until it is dropped.
-struct Plan(SPIPlanPtr);
-
-/// A row of an answer, inside SPI.
-struct Answer {
-    tuple: pg_sys::HeapTuple,
-    descriptor: pg_sys::TupleDesc,
-}
-
 impl Planned {
     fn run_one<T>(
         &self,
@@ -308,7 +290,7 @@ impl Planned {
     ) -> Option<T> {
         with_search_path(self.definition.search_path.as_deref(), || {
             inside_spi(|| {
-                let plan = plan.get_or_init(|| self.keep(&sql(), self.table.row_type()));
+                let plan = plan.get_or_init(|| Plan::kept(&sql(), self.table.row_type()));
                 let row = |row: &Option<Row>| row.as_ref().map(Row::datum);
                 plan.run([row(&change.new), row(&change.old)]).first().map(read)
             })
@@ -318,7 +300,7 @@ impl Planned {
     fn run_many(&self, changes: &[Change], wish: Wish<'_>) -> Vec<Option<Values>> {
         with_search_path(self.definition.search_path.as_deref(), || {
             inside_spi(|| {
-                let plan = self.many.get_or_init(|| self.keep(&self.for_many(), self.table.array_type()));
+                let plan = self.many.get_or_init(|| Plan::kept(&self.for_many(), self.table.array_type()));
                 let array = |row: fn(&Change) -> &Option<Row>| {
                     let rows: Option<Vec<pg_sys::Datum>> =
                         changes.iter().map(|change| row(change).as_ref().map(Row::datum)).collect();
@@ -338,110 +320,5 @@ impl Planned {
     /// Names are looked up as when it will run.
     fn prepare(&self, sql: &str, argument: pg_sys::Oid) {
         with_search_path(self.definition.search_path.as_deref(), || inside_spi(|| drop(Plan::prepare(sql, argument))));
-    }
-
-    #[allow(unsafe_code)]
-    fn keep(&self, sql: &str, argument: pg_sys::Oid) -> Plan {
-        let plan = Plan::prepare(sql, argument);
-        // SAFETY: a plan that was just prepared; keeping it cannot fail.
-        unsafe { pg_sys::SPI_keepplan(plan.0) };
-        plan
-    }
-}
-
-/// After an error SPI is left to the end of the (sub)transaction, which knows what the statement still held.
-#[allow(unsafe_code)]
-fn inside_spi<T>(body: impl FnOnce() -> T) -> T {
-    // SAFETY: connected and disconnected in the same (sub)transaction; nothing of SPI's memory leaves `body`.
-    unsafe {
-        pg_sys::SPI_connect();
-        let result = body();
-        pg_sys::SPI_finish();
-        result
-    }
-}
-
-#[allow(unsafe_code)]
-impl Plan {
-    /// Inside SPI. Both arguments are of the same type.
-    fn prepare(sql: &str, argument: pg_sys::Oid) -> Self {
-        let sql = CString::new(sql).expect("an argument of a trigger has no NUL");
-        // SAFETY: a C string, and as many types as arguments.
-        let plan = unsafe { pg_sys::SPI_prepare(sql.as_ptr(), 2, [argument; 2].as_mut_ptr()) };
-        assert!(!plan.is_null(), "SPI prepares one SELECT");
-        Self(plan)
-    }
-
-    /// Inside SPI. Not as reading only: like a trigger function, it sees what its statement did.
-    fn run(&self, arguments: [Option<pg_sys::Datum>; 2]) -> Vec<Answer> {
-        let mut values = arguments.map(|value| value.unwrap_or(pg_sys::Datum::null()));
-        let nulls = arguments.map(|value| if value.is_none() { b'n' } else { b' ' });
-        // SAFETY: values and nulls for both arguments; SPI keeps its answer until it is disconnected.
-        unsafe {
-            let status = pg_sys::SPI_execute_plan(self.0, values.as_mut_ptr(), nulls.as_ptr().cast(), false, 0);
-            assert_eq!(status, pg_sys::SPI_OK_SELECT as i32, "SPI reads");
-            let table = &*pg_sys::SPI_tuptable;
-            let answer = |place| Answer { tuple: *table.vals.add(place), descriptor: table.tupdesc };
-            (0..pg_sys::SPI_processed as usize).map(answer).collect()
-        }
-    }
-}
-
-impl Drop for Plan {
-    #[allow(unsafe_code)]
-    fn drop(&mut self) {
-        // SAFETY: nobody else has it; one that is still running is freed when it ends.
-        unsafe { pg_sys::SPI_freeplan(self.0) };
-    }
-}
-
-impl Answer {
-    #[allow(unsafe_code)]
-    fn get<T: FromDatum>(&self, column: i32) -> Option<T> {
-        let mut is_null = false;
-        // SAFETY: a column of this row, of the type that the statement gives it.
-        unsafe {
-            let datum = pg_sys::SPI_getbinval(self.tuple, self.descriptor, column, &raw mut is_null);
-            T::from_datum(datum, is_null)
-        }
-    }
-}
-
-#[allow(unsafe_code)]
-impl Table {
-    fn row_type(self) -> pg_sys::Oid {
-        // SAFETY: looks it up in the catalog.
-        unsafe { pg_sys::get_rel_type_id(self.oid) }
-    }
-
-    fn array_type(self) -> pg_sys::Oid {
-        // SAFETY: looks it up in the catalog.
-        unsafe { pg_sys::get_array_type(self.row_type()) }
-    }
-
-    fn version(self) -> u64 {
-        // SAFETY: the row type of a table.
-        unsafe { pg_sys::assign_record_type_identifier(self.row_type(), -1) }
-    }
-
-    fn array_of(self, mut rows: Vec<pg_sys::Datum>) -> pg_sys::Datum {
-        const DOUBLE: std::ffi::c_char = b'd' as std::ffi::c_char;
-        // SAFETY: values of the table's row type, which is of variable length and aligned like all row types.
-        unsafe {
-            pg_sys::construct_array(rows.as_mut_ptr(), rows.len() as i32, self.row_type(), -1, false, DOUBLE).into()
-        }
-    }
-
-    /// As SQL writes it.
-    pub fn name(self) -> String {
-        // SAFETY: looks them up in the catalog; null where the table is gone meanwhile.
-        unsafe {
-            let part = |name: *mut std::ffi::c_char| match name.is_null() {
-                true => String::new(),
-                false => CStr::from_ptr(name).to_string_lossy().into_owned(),
-            };
-            let schema = part(pg_sys::get_namespace_name(pg_sys::get_rel_namespace(self.oid)));
-            pgrx::spi::quote_qualified_identifier(schema, part(pg_sys::get_rel_name(self.oid)))
-        }
     }
 }

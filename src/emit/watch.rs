@@ -8,7 +8,8 @@ use pgrx::prelude::*;
 use super::definition::Definition;
 use super::expression;
 use super::known;
-use super::planned::{Planned, Table};
+use super::planned::Planned;
+use super::table::Table;
 use crate::refuse::refuse;
 
 /// Refuses an event type that cannot be emitted.
