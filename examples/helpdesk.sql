@@ -1,7 +1,7 @@
 -- A helpdesk whose eleven events reach the outside as signed webhooks.
 --
 -- Schema `helpdesk` is an ordinary application: workspaces, agents, accounts, customers, conversations, tickets. Nothing in
--- its tables knows of webhooks. The second half of this file is the wiring, one trigger per event, and is what to copy.
+-- its tables knows of webhooks. The second half of this file is the wiring, a watch per event, and is what to copy.
 --
 -- Needs the extension in the database, and a role that may create a schema and a role:
 --
@@ -168,77 +168,66 @@ CREATE TRIGGER reopen_waiting_ticket AFTER INSERT ON helpdesk.replies
 -- The wiring: page *Webhooks*, table "Available event types", one row after the other
 -- ---------------------------------------------------------------------------------------------------------------------
 -- How to read it:
---   * The quoted words above each trigger are the page's; the WHEN clause is what they come to.
+--   * hydra.webhook_watch(table, event, operation, condition, …) writes an AFTER trigger: the condition is its WHEN clause,
+--     columns are its UPDATE OF. SELECT * FROM hydra.webhook_watches shows them all, \d a table its own.
+--   * The quoted words above each are the page's; the condition is what they come to.
 --   * A row that is born in a state has not gone through a transition. "Changes", "transitions" and "is marked" need a row
---     that was there before, so those events have no INSERT trigger: an imported ticket that is resolved already, an account
+--     that was there before, so those events are for updates alone: an imported ticket that is resolved already, an account
 --     imported at risk, emit `created` and nothing else. "Is assigned to an agent" holds for a row born with an assignee,
---     so assignment has two triggers. They are two because the WHEN of an INSERT trigger cannot name OLD.
---   * The triggers of one statement fire by name, so a digit in the name fixes the order in which a subscription with one
---     request in flight sees them: created before assigned, stage_changed before went_at_risk.
---   * UPDATE OF goes by the columns in the statement's SET list; INSERT … ON CONFLICT DO UPDATE and MERGE count too. A
---     BEFORE trigger that changes status by itself would slip past it; this schema has none. If yours has, leave out the OF.
+--     so assignment is watched twice. Twice, because the condition of an insert cannot name `old`.
+--   * What one statement does to a row is sent in the order in which it is watched here: created before assigned,
+--     stage_changed before went_at_risk. A subscription with one request in flight sees it in that order.
+--   * Columns go by the statement's SET list; INSERT … ON CONFLICT DO UPDATE and MERGE count too. A BEFORE trigger that
+--     changes status by itself would slip past it; this schema has none. If yours has, leave out the columns.
 
 -- customer.created: "A new lead or contact is created (any source — widget, CSV import, MCP, public API)."
 -- A lead that becomes a contact is the same customer: no event.
-CREATE TRIGGER webhook_1_customer_created AFTER INSERT ON helpdesk.customers
-    FOR EACH ROW EXECUTE FUNCTION hydra.webhook_emit_row('customer.created');
+SELECT hydra.webhook_watch('helpdesk.customers', 'customer.created', 'insert');
 
 -- account.created: "A new account is created."
-CREATE TRIGGER webhook_1_account_created AFTER INSERT ON helpdesk.accounts
-    FOR EACH ROW EXECUTE FUNCTION hydra.webhook_emit_row('account.created');
+SELECT hydra.webhook_watch('helpdesk.accounts', 'account.created', 'insert');
 
 -- account.stage_changed: "An account's lifecycle_stage changes (prospect → active, etc.)."
-CREATE TRIGGER webhook_2_account_stage_changed AFTER UPDATE OF lifecycle_stage ON helpdesk.accounts
-    FOR EACH ROW WHEN (NEW.lifecycle_stage <> OLD.lifecycle_stage)
-    EXECUTE FUNCTION hydra.webhook_emit_row('account.stage_changed');
+SELECT hydra.webhook_watch('helpdesk.accounts', 'account.stage_changed', 'update', columns => '{lifecycle_stage}',
+    condition => $$new.lifecycle_stage <> old.lifecycle_stage$$);
 
 -- account.went_at_risk: "An account specifically transitions into at_risk — useful for ops alerts."
 -- That transition is also a change of stage: both events fire, for subscriptions that want one or the other.
-CREATE TRIGGER webhook_3_account_went_at_risk AFTER UPDATE OF lifecycle_stage ON helpdesk.accounts
-    FOR EACH ROW WHEN (NEW.lifecycle_stage = 'at_risk' AND OLD.lifecycle_stage <> 'at_risk')
-    EXECUTE FUNCTION hydra.webhook_emit_row('account.went_at_risk');
+SELECT hydra.webhook_watch('helpdesk.accounts', 'account.went_at_risk', 'update', columns => '{lifecycle_stage}',
+    condition => $$new.lifecycle_stage = 'at_risk' AND old.lifecycle_stage <> 'at_risk'$$);
 
 -- conversation.created: "A new conversation is opened (widget, email, etc.)."
-CREATE TRIGGER webhook_1_conversation_created AFTER INSERT ON helpdesk.conversations
-    FOR EACH ROW EXECUTE FUNCTION hydra.webhook_emit_row('conversation.created');
-
--- conversation.resolved: "A conversation is marked resolved."
--- Every time: one that is opened again and resolved again emits a second event. Opening it again has no event of its own.
-CREATE TRIGGER webhook_3_conversation_resolved AFTER UPDATE OF status ON helpdesk.conversations
-    FOR EACH ROW WHEN (NEW.status = 'resolved' AND OLD.status <> 'resolved')
-    EXECUTE FUNCTION hydra.webhook_emit_row('conversation.resolved');
+SELECT hydra.webhook_watch('helpdesk.conversations', 'conversation.created', 'insert');
 
 -- conversation.assigned: "A conversation is assigned to an agent."
 -- From one agent to another too. Taking an assignee away, or naming the same one again, assigns it to nobody new.
-CREATE TRIGGER webhook_2_conversation_assigned_on_insert AFTER INSERT ON helpdesk.conversations
-    FOR EACH ROW WHEN (NEW.assignee_id IS NOT NULL)
-    EXECUTE FUNCTION hydra.webhook_emit_row('conversation.assigned');
-CREATE TRIGGER webhook_2_conversation_assigned_on_update AFTER UPDATE OF assignee_id ON helpdesk.conversations
-    FOR EACH ROW WHEN (NEW.assignee_id IS NOT NULL AND NEW.assignee_id IS DISTINCT FROM OLD.assignee_id)
-    EXECUTE FUNCTION hydra.webhook_emit_row('conversation.assigned');
+SELECT hydra.webhook_watch('helpdesk.conversations', 'conversation.assigned', 'insert',
+    condition => $$new.assignee_id IS NOT NULL$$);
+SELECT hydra.webhook_watch('helpdesk.conversations', 'conversation.assigned', 'update', columns => '{assignee_id}',
+    condition => $$new.assignee_id IS NOT NULL AND new.assignee_id IS DISTINCT FROM old.assignee_id$$);
+
+-- conversation.resolved: "A conversation is marked resolved."
+-- Every time: one that is opened again and resolved again emits a second event. Opening it again has no event of its own.
+SELECT hydra.webhook_watch('helpdesk.conversations', 'conversation.resolved', 'update', columns => '{status}',
+    condition => $$new.status = 'resolved' AND old.status <> 'resolved'$$);
 
 -- ticket.created: "A new ticket is opened."
-CREATE TRIGGER webhook_1_ticket_created AFTER INSERT ON helpdesk.tickets
-    FOR EACH ROW EXECUTE FUNCTION hydra.webhook_emit_row('ticket.created');
+SELECT hydra.webhook_watch('helpdesk.tickets', 'ticket.created', 'insert');
 
 -- ticket.assigned: "A ticket is assigned to an agent." As with conversations.
-CREATE TRIGGER webhook_2_ticket_assigned_on_insert AFTER INSERT ON helpdesk.tickets
-    FOR EACH ROW WHEN (NEW.assignee_id IS NOT NULL)
-    EXECUTE FUNCTION hydra.webhook_emit_row('ticket.assigned');
-CREATE TRIGGER webhook_2_ticket_assigned_on_update AFTER UPDATE OF assignee_id ON helpdesk.tickets
-    FOR EACH ROW WHEN (NEW.assignee_id IS NOT NULL AND NEW.assignee_id IS DISTINCT FROM OLD.assignee_id)
-    EXECUTE FUNCTION hydra.webhook_emit_row('ticket.assigned');
+SELECT hydra.webhook_watch('helpdesk.tickets', 'ticket.assigned', 'insert',
+    condition => $$new.assignee_id IS NOT NULL$$);
+SELECT hydra.webhook_watch('helpdesk.tickets', 'ticket.assigned', 'update', columns => '{assignee_id}',
+    condition => $$new.assignee_id IS NOT NULL AND new.assignee_id IS DISTINCT FROM old.assignee_id$$);
 
 -- ticket.resolved: "A ticket transitions to resolved."
-CREATE TRIGGER webhook_3_ticket_resolved AFTER UPDATE OF status ON helpdesk.tickets
-    FOR EACH ROW WHEN (NEW.status = 'resolved' AND OLD.status <> 'resolved')
-    EXECUTE FUNCTION hydra.webhook_emit_row('ticket.resolved');
+SELECT hydra.webhook_watch('helpdesk.tickets', 'ticket.resolved', 'update', columns => '{status}',
+    condition => $$new.status = 'resolved' AND old.status <> 'resolved'$$);
 
 -- ticket.status_changed: "A ticket transitions to any non-resolved status."
 -- So a transition is one of the two, never both; `closed` is a non-resolved status, after `resolved` too.
-CREATE TRIGGER webhook_3_ticket_status_changed AFTER UPDATE OF status ON helpdesk.tickets
-    FOR EACH ROW WHEN (NEW.status <> OLD.status AND NEW.status <> 'resolved')
-    EXECUTE FUNCTION hydra.webhook_emit_row('ticket.status_changed');
+SELECT hydra.webhook_watch('helpdesk.tickets', 'ticket.status_changed', 'update', columns => '{status}',
+    condition => $$new.status <> old.status AND new.status <> 'resolved'$$);
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- The application's role: no superuser, no owner

@@ -75,10 +75,9 @@ show 'CREATE EXTENSION IF NOT EXISTS hydra_webhooks;'
 wait_until 'the worker is running' worker_runs
 show 'SELECT state, detail FROM hydra.webhook_worker_status;'
 printf '%s\\i examples/helpdesk.sql%s\n' "$dim" "$plain"
-psql -X -q -v ON_ERROR_STOP=1 -f "$root/examples/helpdesk.sql"
-show "SELECT count(*) AS triggers_that_emit
-FROM pg_trigger WHERE tgfoid = 'hydra.webhook_emit_row'::regproc;"
-say 'Eleven events of the page; being assigned has a trigger for new rows and one for old, for conversations and tickets.'
+psql -X -q -o /dev/null -v ON_ERROR_STOP=1 -f "$root/examples/helpdesk.sql"
+show 'SELECT event, operation, condition FROM hydra.webhook_watches ORDER BY source, trigger_name;'
+say 'Eleven events of the page; being assigned is watched for new rows and for old, of conversations and of tickets.'
 
 # ----------------------------------------------------------------------------------------------------------------------
 heading '2. A receiver, and two subscriptions'

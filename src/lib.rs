@@ -23,7 +23,7 @@
 //! | module | what it is about |
 //! |---|---|
 //! | [`settings`] | `hydra_webhooks.*` |
-//! | [`emit`] | `webhook_emit`, `webhook_emit_row` |
+//! | [`emit`] | `webhook_emit`, the trigger functions `webhook_emit_row` and `webhook_emit_statement`, what watches are |
 //! | [`api`] | the other SQL functions that need Rust |
 //! | [`launcher`] | a dispatcher in each database that has the extension |
 //! | [`dispatcher`] | the loop that delivers |
@@ -83,11 +83,20 @@ extension_sql_file!("../sql/schema/40_identity.sql", name = "identity", requires
 extension_sql_file!(
     "../sql/schema/50_views.sql",
     name = "views",
-    requires = ["identity", api::checks::_delivery_id, api::status::_worker_status]
+    requires = [
+        "identity",
+        api::checks::_delivery_id,
+        api::status::_worker_status,
+        emit::webhook_emit_row,
+        emit::webhook_emit_statement,
+        emit::watch::_trigger_arguments,
+        emit::watch::_watch_details
+    ]
 );
 extension_sql_file!("../sql/functions/event_type.sql", name = "event_type_functions", requires = ["views"]);
 extension_sql_file!("../sql/functions/subscription.sql", name = "subscription_functions", requires = ["views"]);
 extension_sql_file!("../sql/functions/delivery.sql", name = "delivery_functions", requires = ["views"]);
+extension_sql_file!("../sql/functions/watch.sql", name = "watch_functions", requires = ["views"]);
 extension_sql_file!("../sql/schema/90_grants.sql", name = "grants", finalize);
 
 /// Never fails: where the extension is not preloaded, emitting still writes its row.

@@ -40,6 +40,7 @@ const GRANTED: &[(&str, &[&str])] = &[
     ("webhook_would_match", ADMIN),
     ("webhook_emit", EMITTER),
     ("webhook_emit_row", EMITTER),
+    ("webhook_emit_statement", EMITTER),
     ("webhook_watch", EMITTER),
     ("webhook_unwatch", EMITTER),
     ("webhook_subscriptions", READERS),
@@ -49,10 +50,24 @@ const GRANTED: &[(&str, &[&str])] = &[
     ("webhook_history", ANALYSTS),
     ("webhook_pending", ANALYSTS),
     ("webhook_stats", ANALYSTS),
-    ("webhook_watches", ANALYSTS),
+    ("webhook_watches", READERS),
     // A view's functions run as its reader; these tell nothing that the views do not.
     ("_worker_status", READERS),
     ("_delivery_id", ANALYSTS),
+    ("_trigger_arguments", &["hydra_admin", "hydra_member", "hydra_analyst", "hydra_emitter"]),
+    ("_watch_details", READERS),
+    // Watching is done as the caller, step by step.
+    ("_define_watch", EMITTER),
+    ("_create_watch", EMITTER),
+    ("_watches", EMITTER),
+    ("_new_watch_name", EMITTER),
+    ("_trigger_operations", EMITTER),
+    ("_watch_operations", EMITTER),
+    ("_watch_arguments", EMITTER),
+    ("_check_watched", EMITTER),
+    ("_check_watch", EMITTER),
+    ("_check_expression", EMITTER),
+    ("_check_event_type", EMITTER),
 ];
 
 /// Every object of the schema with its kind and its access list, the owner's own rights left out. A function without
@@ -201,6 +216,7 @@ fn each_role_can_do_its_work_and_nothing_else() {
         ("SELECT * FROM hydra.webhook_subscriptions".into(), READERS),
         ("SELECT * FROM hydra.webhook_event_types".into(), READERS),
         ("SELECT * FROM hydra.webhook_worker_status".into(), READERS),
+        ("SELECT * FROM hydra.webhook_watches".into(), READERS),
         ("SELECT * FROM hydra.webhook_pending".into(), ANALYSTS),
         ("SELECT * FROM hydra.webhook_failed".into(), ANALYSTS),
         ("SELECT * FROM hydra.webhook_history".into(), ANALYSTS),
@@ -211,6 +227,13 @@ fn each_role_can_do_its_work_and_nothing_else() {
                 .into(),
             EMITTER,
         ),
+        (
+            "CREATE TEMPORARY TABLE t (id int); SELECT hydra.webhook_watch('t', 'ticket.created', 'insert', level => 'statement');
+             INSERT INTO t VALUES (1); SELECT hydra.webhook_unwatch('t', 'ticket.created')"
+                .into(),
+            EMITTER,
+        ),
+        ("SELECT hydra.webhook_watch('hydra.event', 'ticket.created', 'insert')".into(), &[]),
         ("SELECT hydra._new_secret()".into(), &[]),
         ("SELECT hydra._check_url('https://example.com/')".into(), &[]),
         ("SELECT hydra._tell_dispatcher()".into(), &[]),

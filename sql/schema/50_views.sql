@@ -123,6 +123,48 @@ COMMENT ON COLUMN hydra.webhook_history.response_ms IS 'Milliseconds from the st
 COMMENT ON COLUMN hydra.webhook_history.attempted_at IS 'When the request started';
 COMMENT ON COLUMN hydra.webhook_history.next_attempt_at IS 'When the next attempt was due after this one; null: none';
 
+CREATE VIEW hydra.webhook_watches WITH (security_barrier) AS
+SELECT t.tgrelid::regclass AS source, a.arguments[1] AS event,
+       pg_catalog.concat_ws(' or ', CASE WHEN t.tgtype & 4 <> 0 THEN 'insert' END,
+                                    CASE WHEN t.tgtype & 16 <> 0 THEN 'update' END,
+                                    CASE WHEN t.tgtype & 8 <> 0 THEN 'delete' END) AS operation,
+       CASE WHEN t.tgtype & 1 <> 0 THEN 'row' ELSE 'statement' END AS level,
+       d.condition, d.columns, d.entity, d.tenant, t.tgname::text AS trigger_name, t.tgenabled IN ('O', 'A') AS enabled,
+       coalesce(CASE WHEN t.tgtype & (2 | 32 | 64) <> 0 THEN 'it is no AFTER trigger for insert, update or delete'
+                     WHEN t.tgtype & 1 = 0 AND t.tgfoid = 'hydra.webhook_emit_row()'::regprocedure
+                     THEN 'hydra.webhook_emit_row() is for triggers FOR EACH ROW'
+                     WHEN t.tgfoid = 'hydra.webhook_emit_statement()'::regprocedure
+                          AND CASE WHEN t.tgtype & 8 <> 0 THEN t.tgoldtable ELSE t.tgnewtable END IS NULL
+                     THEN 'hydra.webhook_emit_statement() needs a transition table with the rows that it sends' END,
+                d.problem,
+                CASE WHEN known.name IS NULL THEN pg_catalog.format('event type "%s" is not registered', a.arguments[1]) END
+       ) AS problem
+FROM pg_catalog.pg_trigger AS t
+CROSS JOIN LATERAL (SELECT hydra._trigger_arguments(t.tgargs) AS arguments) AS a
+CROSS JOIN LATERAL (
+    SELECT ARRAY(SELECT c.attname::text FROM pg_catalog.pg_attribute AS c
+                 WHERE c.attrelid = t.tgrelid AND c.attnum > 0 AND NOT c.attisdropped) AS existing,
+           ARRAY(SELECT c.attname::text FROM pg_catalog.pg_attribute AS c
+                 WHERE c.attrelid = t.tgrelid AND c.attnum = ANY (t.tgattr) ORDER BY c.attnum) AS update_of) AS columns
+CROSS JOIN LATERAL hydra._watch_details(
+    a.arguments, pg_catalog.pg_get_triggerdef(t.oid, true), columns.update_of, columns.existing) AS d
+LEFT JOIN hydra.event_type AS known ON known.name = a.arguments[1]
+WHERE t.tgparentid = 0
+      AND t.tgfoid IN ('hydra.webhook_emit_row()'::regprocedure, 'hydra.webhook_emit_statement()'::regprocedure);
+COMMENT ON VIEW hydra.webhook_watches IS 'Triggers that emit, written by hydra.webhook_watch or by hand';
+COMMENT ON COLUMN hydra.webhook_watches.source IS 'The table that is watched';
+COMMENT ON COLUMN hydra.webhook_watches.event IS 'Event type that is emitted';
+COMMENT ON COLUMN hydra.webhook_watches.operation IS 'Operations that it is emitted for';
+COMMENT ON COLUMN hydra.webhook_watches.level IS 'row: row by row; statement: all rows of a statement at a time';
+COMMENT ON COLUMN hydra.webhook_watches.condition IS 'Which rows have the event; null: all';
+COMMENT ON COLUMN hydra.webhook_watches.columns IS 'Updates of which columns count; null: of any';
+COMMENT ON COLUMN hydra.webhook_watches.entity IS 'Expression that gives the entity; null: the row';
+COMMENT ON COLUMN hydra.webhook_watches.tenant IS 'Expression that gives the tenant; null: tenant_id of the entity or of the row';
+COMMENT ON COLUMN hydra.webhook_watches.trigger_name IS 'Name of the trigger; those of a table fire in the order of their names';
+COMMENT ON COLUMN hydra.webhook_watches.enabled IS 'Whether it fires in ordinary sessions';
+COMMENT ON COLUMN hydra.webhook_watches.problem IS
+    'Why statements that would emit fail, such as a column that was renamed; null: nothing is known to be wrong';
+
 CREATE VIEW hydra.webhook_worker_status WITH (security_barrier) AS
 SELECT status.state, status.detail, status.pid, status.since, status.in_flight, status.queued
 FROM hydra._worker_status() AS status;

@@ -3,6 +3,8 @@ COMMENT ON FUNCTION hydra.webhook_emit(text, jsonb, text) IS
     'Emits an event in the current transaction; its id, or null when no active subscription wants it';
 COMMENT ON FUNCTION hydra.webhook_emit_row() IS
     'For AFTER triggers FOR EACH ROW: emits the row as the event type that the trigger names; a DELETE, the old row';
+COMMENT ON FUNCTION hydra.webhook_emit_statement() IS
+    'For AFTER triggers FOR EACH STATEMENT with transition tables, as hydra.webhook_watch writes them: emits all rows';
 COMMENT ON FUNCTION hydra.webhook_send_test(bigint) IS
     'Makes one signed request of type webhook.test now and returns its answer; leaves no history';
 COMMENT ON FUNCTION hydra.webhook_verify(text, text, text, interval) IS
@@ -11,6 +13,13 @@ COMMENT ON FUNCTION hydra._check_url(text) IS 'Refuses a URL that no request may
 COMMENT ON FUNCTION hydra._new_secret() IS 'A new signing secret';
 COMMENT ON FUNCTION hydra._delivery_id(uuid, bigint, bigint) IS 'Id of the delivery of an event to a subscription';
 COMMENT ON FUNCTION hydra._subscriptions_changed() IS 'Makes whoever keeps subscriptions in memory read them again';
+COMMENT ON FUNCTION hydra._check_event_type(text) IS 'Refuses an event type that cannot be emitted';
+COMMENT ON FUNCTION hydra._check_expression(text, text) IS 'Refuses a text that is anything but one SQL expression';
+COMMENT ON FUNCTION hydra._check_watch(oid, text[], boolean, boolean) IS
+    'Refuses expressions of a watch that do not fit its table; the last two: whether it has old and new rows';
+COMMENT ON FUNCTION hydra._trigger_arguments(bytea) IS 'Arguments of a trigger, from its tgargs';
+COMMENT ON FUNCTION hydra._watch_details(text[], text, text[], text[]) IS
+    'What a watch is, from its trigger''s arguments, definition and columns, and the columns of its table';
 COMMENT ON FUNCTION hydra._tell_dispatcher() IS 'Makes the dispatcher look again at what it keeps in memory';
 COMMENT ON FUNCTION hydra._worker_status() IS 'The dispatcher of this database, for webhook_worker_status';
 
@@ -22,14 +31,28 @@ REVOKE ALL ON ALL SEQUENCES IN SCHEMA hydra FROM PUBLIC;
 REVOKE ALL ON ALL ROUTINES IN SCHEMA hydra FROM PUBLIC;
 GRANT USAGE ON SCHEMA hydra TO hydra_admin, hydra_member, hydra_analyst, hydra_emitter, hydra_worker;
 
-GRANT SELECT ON hydra.webhook_subscriptions, hydra.webhook_event_types, hydra.webhook_worker_status
+GRANT SELECT ON hydra.webhook_subscriptions, hydra.webhook_event_types, hydra.webhook_watches, hydra.webhook_worker_status
     TO hydra_admin, hydra_member, hydra_analyst;
 GRANT SELECT ON hydra.webhook_pending, hydra.webhook_failed, hydra.webhook_history TO hydra_admin, hydra_analyst;
 -- A view's functions run as its reader.
-GRANT EXECUTE ON FUNCTION hydra._worker_status() TO hydra_admin, hydra_member, hydra_analyst;
+GRANT EXECUTE ON FUNCTION hydra._worker_status(), hydra._watch_details(text[], text, text[], text[])
+    TO hydra_admin, hydra_member, hydra_analyst;
+GRANT EXECUTE ON FUNCTION hydra._trigger_arguments(bytea) TO hydra_admin, hydra_member, hydra_analyst, hydra_emitter;
 GRANT EXECUTE ON FUNCTION hydra._delivery_id(uuid, bigint, bigint) TO hydra_admin, hydra_analyst;
 
-GRANT EXECUTE ON FUNCTION hydra.webhook_emit(text, jsonb, text), hydra.webhook_emit_row() TO hydra_emitter;
+GRANT EXECUTE ON FUNCTION
+    hydra.webhook_emit(text, jsonb, text), hydra.webhook_emit_row(), hydra.webhook_emit_statement(),
+    hydra.webhook_watch(regclass, text, text, text, text, text[], text, text), hydra.webhook_unwatch(regclass, text)
+    TO hydra_emitter;
+-- Watching is done as the caller, step by step. None of these tells or does what the caller could not by hand.
+GRANT EXECUTE ON FUNCTION
+    hydra._define_watch(regclass, text, text, text, text, text[], text, text, name[]), hydra._watches(regclass),
+    hydra._new_watch_name(regclass, text, integer), hydra._trigger_operations(integer),
+    hydra._watch_operations(text, text), hydra._watch_arguments(text, text, text, text[], text, boolean, name[]),
+    hydra._create_watch(text, text, integer, text[], text, boolean, text[], boolean, boolean),
+    hydra._check_watched(regclass, text[], text, integer), hydra._check_watch(oid, text[], boolean, boolean),
+    hydra._check_expression(text, text), hydra._check_event_type(text)
+    TO hydra_emitter;
 
 GRANT EXECUTE ON FUNCTION
     hydra.webhook_create(text, text[], text, text, text, text[], interval, interval[], integer, integer, boolean),

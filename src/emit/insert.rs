@@ -9,7 +9,7 @@
 use pgrx::IntoDatum;
 use pgrx::prelude::*;
 
-use super::known::{Tables, as_role};
+use super::known::Known;
 
 /// An event as its row will have it.
 pub struct NewEvent<'a> {
@@ -29,15 +29,15 @@ const COLUMNS: usize = 10;
 
 /// Writes the row; the event's id, or `None` where events are not stored. The table is locked already.
 #[allow(unsafe_code)]
-pub fn insert(tables: &Tables, event: &NewEvent<'_>) -> Option<i64> {
+pub fn insert(known: &Known, event: &NewEvent<'_>) -> Option<i64> {
     // SAFETY: a flag of this process; see the trigger keep_to_its_cluster.
     if unsafe { pg_sys::SessionReplicationRole } == pg_sys::SESSION_REPLICATION_ROLE_REPLICA as i32 {
         return None;
     }
     // SAFETY: the relation is closed again, and the tuple has a value or a null for each of its columns.
     unsafe {
-        let id = next_id(tables);
-        let relation = pg_sys::table_open(tables.event, pg_sys::NoLock as i32);
+        let id = next_id(known);
+        let relation = pg_sys::table_open(known.tables.event, pg_sys::NoLock as i32);
         assert_eq!((*(*relation).rd_att).natts as usize, COLUMNS, "hydra.event is of another version");
         let values = event.values(id);
         let mut datums = values.map(|value| value.unwrap_or(pg_sys::Datum::null()));
@@ -71,10 +71,10 @@ impl NewEvent<'_> {
 }
 
 #[allow(unsafe_code)]
-fn next_id(tables: &Tables) -> i64 {
+fn next_id(known: &Known) -> i64 {
     // The owner alone may take a number of the sequence.
-    as_role(tables.owner, || {
-        let sequence = Some(tables.event_ids.into());
+    known.as_owner(|| {
+        let sequence = Some(known.tables.event_ids.into());
         // SAFETY: the function takes the sequence's oid.
         unsafe { pgrx::direct_function_call(pg_sys::nextval_oid, &[sequence]) }.expect("a number")
     })

@@ -31,7 +31,7 @@ pub struct Tables {
     /// The sequence of its ids.
     pub event_ids: pg_sys::Oid,
     subscription: pg_sys::Oid,
-    pub owner: pg_sys::Oid,
+    owner: pg_sys::Oid,
 }
 
 pub struct EventType {
@@ -67,6 +67,11 @@ impl Known {
             );
         };
         self.types.get(name).cloned().unwrap_or_else(|| refuse_event_type(name))
+    }
+
+    /// Runs our own statement as the owner of our tables.
+    pub fn as_owner<R>(&self, statement: impl FnOnce() -> R) -> R {
+        as_role(self.tables.owner, statement)
     }
 }
 
@@ -182,7 +187,7 @@ fn event_type(row: &Row<'_>) -> EventType {
 
 /// Runs `body` as `role`. An error needs no care: aborting the (sub)transaction brings the caller's identity back.
 #[allow(unsafe_code)]
-pub fn as_role<R>(role: pg_sys::Oid, body: impl FnOnce() -> R) -> R {
+fn as_role<R>(role: pg_sys::Oid, body: impl FnOnce() -> R) -> R {
     let mut user = pg_sys::InvalidOid;
     let mut context = 0;
     // SAFETY: the identity of this backend, put back as it was.

@@ -6,16 +6,31 @@
 //! | `entity` | an entity as JSON text, capped while it is made |
 //! | `row` | the row of a trigger as an entity |
 //! | `insert` | the event's row in its table |
+//! | `definition`, `expression` | what a trigger says of its events, and the SQL expressions in it |
+//! | `planned`, `plan`, `table`, `search_path` | running these as their author meant them, as the user whose transaction it is |
+//! | `statement`, `batch` | all rows of a statement at a time |
+//! | `subtransaction` | running what may fail |
+//! | `watch` | what `hydra.webhook_watch` and its view need to know of a trigger |
 //!
 //! Entities are rendered as the caller, because rendering runs the caller's own code: a cast to json, an output
-//! function. What is written is text that is rendered already, and no code of anybody's runs while it is.
+//! function. What is written is text that is rendered already, as the owner of our tables.
 //!
 //! A payload never breaks the caller's transaction: an entity that cannot be sent is left out, and the event says why.
 
+mod batch;
+mod definition;
 mod entity;
+mod expression;
 mod insert;
 mod known;
+mod plan;
+mod planned;
 mod row;
+mod search_path;
+mod statement;
+mod subtransaction;
+mod table;
+pub mod watch;
 
 use pgrx::prelude::*;
 
@@ -27,6 +42,10 @@ use entity::Rendered;
 use insert::{NewEvent, insert};
 pub use known::as_owner;
 use known::{EventType, Known};
+use planned::{Outcome, Planned, Wish};
+use row::Change;
+use statement::Fired;
+use table::Table;
 
 /// Writes an event for every active subscription that wants it; its id, or null when nobody does.
 #[pg_extern]
@@ -55,36 +74,47 @@ fn webhook_emit_row<'a>(
     trigger: &'a PgTrigger<'a>,
 ) -> Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, PgTriggerError> {
     refuse_read_only();
-    let event = row::event_of(trigger);
+    let definition = row::definition_of(trigger);
     let known = known::current();
-    let event_type = known.event_type(Some(&event));
+    let event_type = known.event_type(Some(&definition.event));
     if !event_type.targets.is_empty() {
-        let rendered = row::render(trigger, &event_type.id_key, settings::max_entity_size());
-        emit(&known, &event_type, None, rendered);
+        let change = Change::of(trigger);
+        let wish = Wish { id_key: &event_type.id_key, limit: settings::max_entity_size() };
+        let outcome = if definition.expressions.is_empty() {
+            change.sent().render(wish.id_key, wish.limit)
+        } else {
+            let table = Table { oid: trigger.relid()?, has_old: change.old.is_some(), has_new: change.new.is_some() };
+            Planned::of(trigger.trigger().tgoid, &definition, table).outcome(&change, wish)
+        };
+        emit(&known, &event_type, None, outcome);
     }
     Ok(None)
 }
 
-fn emit(
-    known: &Known,
-    event_type: &EventType,
-    tenant_id: Option<String>,
-    rendered: Result<Rendered, entity::Unsendable>,
-) -> Option<i64> {
-    let (rendered, problem) = match rendered {
-        Ok(rendered) => (rendered, None),
-        Err(unsendable) => {
-            unsendable.refuse_if_told(&event_type.name);
-            (unsendable.rest, Some(unsendable.problem))
-        }
-    };
+/// Trigger function: emits all rows of a statement, from its transition tables.
+#[pg_trigger]
+fn webhook_emit_statement<'a>(
+    trigger: &'a PgTrigger<'a>,
+) -> Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, PgTriggerError> {
+    refuse_read_only();
+    let fired = Fired::new(trigger);
+    let known = known::current();
+    let event_type = known.event_type(Some(&fired.definition.event));
+    if !event_type.targets.is_empty() && fired.concerns_columns() {
+        fired.emit(&known, &event_type, settings::max_entity_size());
+    }
+    Ok(None)
+}
+
+fn emit(known: &Known, event_type: &EventType, tenant_id: Option<String>, outcome: Outcome) -> Option<i64> {
+    let (rendered, problem) = thin_or_refused(outcome, event_type);
     let tenant_id = tenant_id.or(rendered.tenant_id);
     let targets = event_type.targets_for(tenant_id.as_deref());
     if targets.is_empty() {
         return None;
     }
     let id = insert(
-        &known.tables,
+        known,
         &NewEvent {
             event_type: &event_type.name,
             entity_type: &event_type.entity_type,
@@ -96,6 +126,17 @@ fn emit(
     );
     wake::at_commit();
     id
+}
+
+/// What is sent of an entity, and why it is not all.
+fn thin_or_refused(outcome: Outcome, event_type: &EventType) -> (Rendered, Option<String>) {
+    match outcome {
+        Ok(rendered) => (rendered, None),
+        Err(unsendable) => {
+            unsendable.refuse_if_told(&event_type.name);
+            (unsendable.rest, Some(unsendable.problem))
+        }
+    }
 }
 
 #[allow(unsafe_code)]

@@ -7,10 +7,11 @@
 use std::ffi::{CStr, CString};
 
 use pgrx::FromDatum;
-use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
 
+use super::definition::Definition;
 use super::entity::{MAX_ID_BYTES, RawJsonb, Rendered, Unsendable, too_large};
+use super::subtransaction::in_subtransaction;
 use crate::refuse::refuse;
 
 /// A row whose stored size is so many times the limit is over it in whatever form: nothing shrinks that much, save
@@ -42,53 +43,92 @@ const HARMLESS: [pg_sys::Oid; 21] = [
     pg_sys::JSONBOID,
 ];
 
-/// The event type that the trigger names. Refuses to be called in any other way than it can work.
-pub fn event_of(trigger: &PgTrigger<'_>) -> String {
-    let arguments = trigger.extra_args().unwrap_or_default();
+/// What the trigger says. Refuses to be called in any other way than it can work.
+pub fn definition_of(trigger: &PgTrigger<'_>) -> Definition {
     let data = trigger.trigger_data();
     let rowwise = data.tg_event & pg_sys::TRIGGER_EVENT_ROW != 0;
     let after = data.tg_event & pg_sys::TRIGGER_EVENT_TIMINGMASK == pg_sys::TRIGGER_EVENT_AFTER;
-    match <[String; 1]>::try_from(arguments) {
-        Ok([event]) if rowwise && after => event,
+    let definition = Definition::parse(trigger.extra_args().unwrap_or_default());
+    match definition.filter(Definition::suits_row_level) {
+        Some(definition) if rowwise && after => definition,
         _ => refuse(
             PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
             "webhook_emit_row() was not called as it can work",
-            "It is for AFTER triggers FOR EACH ROW, and its one argument is an event type.",
+            "It is for AFTER triggers FOR EACH ROW, and its first argument is an event type.",
             "CREATE TRIGGER … AFTER INSERT ON … FOR EACH ROW EXECUTE FUNCTION hydra.webhook_emit_row('ticket.created')",
         ),
     }
 }
 
-/// The row as JSON text of at most `limit` bytes: the new one, or the old one of a DELETE.
-#[allow(unsafe_code)]
-pub fn render(trigger: &PgTrigger<'_>, id_key: &str, limit: usize) -> Result<Rendered, Unsendable> {
-    let data = trigger.trigger_data();
-    let updated = data.tg_event & pg_sys::TRIGGER_EVENT_OPMASK == pg_sys::TRIGGER_EVENT_UPDATE;
-    let tuple = if updated { data.tg_newtuple } else { data.tg_trigtuple };
-    // SAFETY: Postgres keeps the tuple and the relation for as long as the trigger runs.
-    unsafe {
-        let row = Row { tuple, descriptor: (*data.tg_relation).rd_att };
-        let mut rendered =
-            Rendered { text: String::new(), entity_id: row.text_of(id_key), tenant_id: row.text_of("tenant_id") };
-        if row.is_surely_larger_than(limit) {
-            return Err(too_large(limit, rendered));
-        }
-        match row.json() {
-            Ok(json) if json.len() <= limit => rendered.text = json,
-            Ok(_) => return Err(too_large(limit, rendered)),
-            Err(problem) => return Err(Unsendable { problem, rest: rendered }),
-        }
-        Ok(rendered)
-    }
+/// What a statement did to one row.
+pub struct Change {
+    pub old: Option<Row>,
+    pub new: Option<Row>,
 }
 
-struct Row {
+pub struct Row {
     tuple: pg_sys::HeapTuple,
     descriptor: pg_sys::TupleDesc,
 }
 
+impl Change {
+    /// What a trigger FOR EACH ROW was called for. Good for as long as the trigger runs.
+    #[allow(unsafe_code)]
+    pub fn of(trigger: &PgTrigger<'_>) -> Self {
+        let data = trigger.trigger_data();
+        // SAFETY: Postgres keeps the tuples and the relation for as long as the trigger runs.
+        let row = |tuple| Some(unsafe { Row::new(tuple, (*data.tg_relation).rd_att) });
+        match data.tg_event & pg_sys::TRIGGER_EVENT_OPMASK {
+            pg_sys::TRIGGER_EVENT_INSERT => Self { old: None, new: row(data.tg_trigtuple) },
+            pg_sys::TRIGGER_EVENT_UPDATE => Self { old: row(data.tg_trigtuple), new: row(data.tg_newtuple) },
+            _ => Self { old: row(data.tg_trigtuple), new: None },
+        }
+    }
+
+    /// The row that is sent: the new one, or the old one of a DELETE.
+    pub fn sent(&self) -> &Row {
+        self.new.as_ref().or(self.old.as_ref()).expect("a change has a row")
+    }
+}
+
 #[allow(unsafe_code)]
 impl Row {
+    /// # Safety
+    /// Postgres must keep the tuple and its descriptor, that of a table, for as long as this is used.
+    pub unsafe fn new(tuple: pg_sys::HeapTuple, descriptor: pg_sys::TupleDesc) -> Self {
+        Self { tuple, descriptor }
+    }
+
+    /// The row as JSON text of at most `limit` bytes.
+    pub fn render(&self, id_key: &str, limit: usize) -> Result<Rendered, Unsendable> {
+        let rendered = self.without_text(id_key);
+        // SAFETY: as `new` was promised.
+        unsafe {
+            if self.is_surely_larger_than(limit) {
+                return Err(too_large(limit, rendered));
+            }
+            match self.json() {
+                Ok(text) if text.len() <= limit => Ok(Rendered { text, ..rendered }),
+                Ok(_) => Err(too_large(limit, rendered)),
+                Err(problem) => Err(Unsendable { problem, rest: rendered }),
+            }
+        }
+    }
+
+    /// Its id and tenant.
+    pub fn without_text(&self, id_key: &str) -> Rendered {
+        // SAFETY: as `new` was promised.
+        unsafe {
+            Rendered { text: String::new(), entity_id: self.text_of(id_key), tenant_id: self.text_of("tenant_id") }
+        }
+    }
+
+    /// As a value of the table's row type.
+    pub fn datum(&self) -> pg_sys::Datum {
+        // SAFETY: as `new` was promised; the result is of the current memory context.
+        unsafe { pg_sys::heap_copy_tuple_as_datum(self.tuple, self.descriptor) }
+    }
+
     /// Places of the columns, from 1, with their descriptions.
     unsafe fn columns(&self) -> impl Iterator<Item = (i32, &pg_sys::FormData_pg_attribute)> {
         // SAFETY: a descriptor has as many attributes as it says.
@@ -96,7 +136,7 @@ impl Row {
         (1..).zip(attributes).filter(|(_, attribute)| !attribute.attisdropped)
     }
 
-    unsafe fn datum(&self, column: i32) -> Option<pg_sys::Datum> {
+    unsafe fn value(&self, column: i32) -> Option<pg_sys::Datum> {
         let mut is_null = false;
         // SAFETY: a column of this row.
         let datum = unsafe { pg_sys::SPI_getbinval(self.tuple, self.descriptor, column, &raw mut is_null) };
@@ -121,7 +161,7 @@ impl Row {
         // SAFETY: only values of variable length are measured, as what they are.
         unsafe {
             for (column, attribute) in self.columns().filter(|(_, attribute)| attribute.attlen == -1) {
-                let Some(datum) = self.datum(column) else { continue };
+                let Some(datum) = self.value(column) else { continue };
                 stored += pg_sys::toast_raw_datum_size(datum);
                 if stored > limit * SHRINKS_BY {
                     return true;
@@ -141,74 +181,19 @@ impl Row {
         // SAFETY: as for the whole row.
         unsafe {
             let harmless = self.columns().all(|(_, attribute)| HARMLESS.contains(&attribute.atttypid));
-            if harmless { Ok(self.row_to_json()) } else { in_subtransaction(|| self.row_to_json()) }
+            match harmless {
+                true => Ok(self.row_to_json()),
+                false => in_subtransaction(|| self.row_to_json()).map_err(|failure| failure.problem()),
+            }
         }
     }
 
     unsafe fn row_to_json(&self) -> String {
-        // SAFETY: a composite datum made of this row, and the text that comes of it.
+        // SAFETY: the text that comes of a value of this row.
         unsafe {
-            let row = pg_sys::heap_copy_tuple_as_datum(self.tuple, self.descriptor);
-            let json = pg_sys::OidFunctionCall1Coll(pg_sys::F_ROW_TO_JSON_RECORD.into(), pg_sys::InvalidOid, row);
+            let function = pg_sys::F_ROW_TO_JSON_RECORD.into();
+            let json = pg_sys::OidFunctionCall1Coll(function, pg_sys::InvalidOid, self.datum());
             String::from_datum(json, false).expect("row_to_json is not null")
         }
     }
-}
-
-/// Runs what may fail so that its failure costs the caller nothing. What means to end the statement still does.
-#[allow(unsafe_code)]
-fn in_subtransaction(render: impl Fn() -> String) -> Result<String, String> {
-    // SAFETY: the subtransaction is ended either way, and context and resource owner are put back, as PL/pgSQL does
-    // around a block with an EXCEPTION clause.
-    unsafe {
-        let context = pg_sys::CurrentMemoryContext;
-        let owner = pg_sys::CurrentResourceOwner;
-        pg_sys::BeginInternalSubTransaction(std::ptr::null());
-        pg_sys::MemoryContextSwitchTo(context);
-        let back = move || {
-            pg_sys::MemoryContextSwitchTo(context);
-            pg_sys::CurrentResourceOwner = owner;
-        };
-        PgTryBuilder::new(std::panic::AssertUnwindSafe(|| {
-            let text = render();
-            pg_sys::ReleaseCurrentSubTransaction();
-            back();
-            Ok(text)
-        }))
-        .catch_others(move |error| {
-            pg_sys::RollbackAndReleaseCurrentSubTransaction();
-            back();
-            if must_end(&error) {
-                error.rethrow();
-            }
-            Err(problem(&error))
-        })
-        .execute()
-    }
-}
-
-fn must_end(error: &CaughtError) -> bool {
-    use PgSqlErrorCode::*;
-    match error {
-        CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => matches!(
-            report.sql_error_code(),
-            ERRCODE_QUERY_CANCELED
-                | ERRCODE_ADMIN_SHUTDOWN
-                | ERRCODE_CRASH_SHUTDOWN
-                | ERRCODE_CANNOT_CONNECT_NOW
-                | ERRCODE_DATABASE_DROPPED
-        ),
-        CaughtError::RustPanic { .. } => true,
-    }
-}
-
-/// For the receiver. The code alone: a message can hold whatever the failing code chose to put in it.
-fn problem(error: &CaughtError) -> String {
-    let (CaughtError::PostgresError(report)
-    | CaughtError::ErrorReport(report)
-    | CaughtError::RustPanic { ereport: report, .. }) = error;
-    let code = report.sql_error_code() as i32;
-    // Five characters of six bits each, as Postgres packs them.
-    let sqlstate: String = (0..5).map(|place| char::from(((code >> (6 * place)) & 0x3f) as u8 + b'0')).collect();
-    format!("the entity cannot be rendered (SQLSTATE {sqlstate})")
 }

@@ -1,0 +1,313 @@
+-- Watching tables. A watch is a trigger and nothing besides: all that it does stands in its definition, so that dumps,
+-- copies and ALTER TABLE treat it as they treat every trigger. These functions write and drop triggers as the caller,
+-- who may do no more by them than by hand.
+
+CREATE FUNCTION hydra._watches(source regclass)
+    RETURNS TABLE (trigger_name text, event text, operations integer, rowwise boolean, inherited boolean, replaceable boolean)
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT t.tgname, (hydra._trigger_arguments(t.tgargs))[1], t.tgtype & (4 | 8 | 16), t.tgtype & 1 <> 0,
+           t.tgparentid <> 0, t.tgparentid = 0 AND t.tgconstraint = 0
+    FROM pg_trigger AS t
+    WHERE t.tgrelid = source
+          AND t.tgfoid IN ('hydra.webhook_emit_row()'::regprocedure, 'hydra.webhook_emit_statement()'::regprocedure)
+$$;
+COMMENT ON FUNCTION hydra._watches(regclass) IS
+    'Triggers of a table that emit, whoever wrote them; inherited: from the table that it is a partition of';
+
+CREATE FUNCTION hydra._trigger_operations(operations integer)
+    RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT concat_ws(' or ', CASE WHEN operations & 4 <> 0 THEN 'insert' END,
+                             CASE WHEN operations & 16 <> 0 THEN 'update' END,
+                             CASE WHEN operations & 8 <> 0 THEN 'delete' END)
+$$;
+COMMENT ON FUNCTION hydra._trigger_operations(integer) IS 'The operations of a trigger, from its tgtype, as webhook_watch takes them';
+
+CREATE FUNCTION hydra._check_watched(source regclass, columns text[], level text, operations integer)
+    RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    watched record;
+    missing text;
+BEGIN
+    SELECT c.relkind, n.nspname INTO watched
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.oid = source;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'table % does not exist', source::oid
+            USING ERRCODE = 'undefined_table',
+                  DETAIL = 'No relation has this number.',
+                  HINT = 'Name the table, such as ''public.tickets''.';
+    ELSIF watched.relkind NOT IN ('r', 'p', 'f') THEN
+        RAISE EXCEPTION '% cannot be watched', source
+            USING ERRCODE = 'wrong_object_type',
+                  DETAIL = 'It is no table. Rows of a view are changed in the tables beneath it.',
+                  HINT = 'Watch these tables.';
+    ELSIF watched.nspname = 'hydra' THEN
+        RAISE EXCEPTION '% cannot be watched', source
+            USING ERRCODE = 'wrong_object_type',
+                  DETAIL = 'It is the extension''s own: emitting would emit.',
+                  HINT = 'hydra.webhook_history and the other views tell what becomes of events.';
+    ELSIF watched.relkind = 'f' AND level = 'statement' THEN
+        RAISE EXCEPTION 'foreign table % cannot be watched by statement', source
+            USING ERRCODE = 'feature_not_supported',
+                  DETAIL = 'Postgres keeps no transition tables for it.',
+                  HINT = 'Leave level out: row.';
+    END IF;
+
+    IF columns IS NULL THEN
+        RETURN;
+    ELSIF operations & 16 = 0 THEN
+        RAISE EXCEPTION 'columns are for updates'
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = format('The operation is %s: no column is set by it that was not set before.',
+                                  hydra._trigger_operations(operations)),
+                  HINT = 'Leave columns out, or watch updates.';
+    ELSIF cardinality(columns) = 0 OR array_ndims(columns) > 1 OR array_position(columns, NULL) IS NOT NULL
+          OR cardinality(columns) > (SELECT count(DISTINCT name) FROM unnest(columns) AS name) THEN
+        RAISE EXCEPTION 'invalid columns'
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = 'Columns are a one-dimensional array of one name or more, each once, none of them null.',
+                  HINT = 'Leave it out for updates of any column.';
+    END IF;
+    SELECT name INTO missing
+    FROM unnest(columns) AS name
+    WHERE NOT EXISTS (SELECT FROM pg_attribute AS a
+                      WHERE a.attrelid = source AND a.attname = name AND a.attnum > 0 AND NOT a.attisdropped)
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'column % of % does not exist', quote_ident(missing), source
+            USING ERRCODE = 'undefined_column',
+                  DETAIL = 'A watch can only be for columns of its table; capitals count.',
+                  HINT = 'See the table''s definition.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION hydra._check_watched(regclass, text[], text, integer) IS 'Refuses tables and columns that cannot be watched';
+
+CREATE FUNCTION hydra._watch_operations(operation text, level text)
+    RETURNS integer LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    named text[] := regexp_split_to_array(lower(btrim(operation)), '\s+or\s+');
+    operations integer;
+BEGIN
+    IF NOT named <@ '{insert,update,delete}' THEN
+        RAISE EXCEPTION 'invalid operation: %', quote_literal(left(operation, 120))
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = 'An operation is insert, update or delete, or several of them joined by or.',
+                  HINT = 'For example ''insert'' or ''insert or update''.';
+    ELSIF level NOT IN ('row', 'statement') THEN
+        RAISE EXCEPTION 'invalid level: %', quote_literal(left(level, 120))
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = 'A watch emits row by row, or all rows of a statement at a time.',
+                  HINT = 'Use ''statement'' for changes of many rows; leave it out for row.';
+    END IF;
+    SELECT sum(bit.value) INTO operations
+    FROM (VALUES ('insert', 4), ('update', 16), ('delete', 8)) AS bit (name, value)
+    WHERE bit.name = ANY (named);
+    IF level = 'statement' AND operations NOT IN (4, 8, 16) THEN
+        RAISE EXCEPTION 'a watch by statement has one operation'
+            USING ERRCODE = 'feature_not_supported',
+                  DETAIL = 'A trigger with transition tables cannot be for several.',
+                  HINT = 'Call hydra.webhook_watch once for each.';
+    END IF;
+    RETURN operations;
+END
+$$;
+COMMENT ON FUNCTION hydra._watch_operations(text, text) IS 'Operations of a watch, as bits of tgtype; refuses what is none';
+
+CREATE FUNCTION hydra._watch_arguments(
+    event text, condition text, entity text, columns text[], tenant text, by_statement boolean, schemas name[])
+    RETURNS text[] LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    -- Expressions are read where the author's names were found. Schemas of temporary tables are the session's own, and
+    -- come last: they are searched first where they are not named.
+    SELECT ARRAY[event]
+           || CASE WHEN by_statement AND condition IS NOT NULL THEN ARRAY['condition', condition] END
+           || CASE WHEN by_statement THEN (SELECT array_agg(part ORDER BY n, part = name)
+                                           FROM unnest(columns) WITH ORDINALITY AS c (name, n),
+                                                unnest(ARRAY['column', c.name]) AS part) END
+           || CASE WHEN entity IS NOT NULL THEN ARRAY['entity', entity] END
+           || CASE WHEN tenant IS NOT NULL THEN ARRAY['tenant', tenant] END
+           || CASE WHEN entity IS NOT NULL OR tenant IS NOT NULL OR by_statement AND condition IS NOT NULL
+                   THEN ARRAY['search_path',
+                              concat_ws(', ', (SELECT string_agg(quote_ident(s.name), ', ' ORDER BY s.n)
+                                               FROM unnest(schemas) WITH ORDINALITY AS s (name, n)
+                                               WHERE s.name NOT LIKE 'pg\_temp\_%'),
+                                        'pg_temp')] END
+$$;
+COMMENT ON FUNCTION hydra._watch_arguments(text, text, text, text[], text, boolean, name[]) IS
+    'Arguments of the trigger that a watch is';
+
+CREATE FUNCTION hydra._create_watch(
+    trigger_name text, table_name text, operations integer, columns text[], condition text, has_expressions boolean,
+    arguments text[], by_statement boolean, replaces boolean)
+    RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT concat_ws(' ', 'CREATE', CASE WHEN replaces THEN 'OR REPLACE' END, format('TRIGGER %I AFTER', trigger_name),
+        concat_ws(' OR ',
+            CASE WHEN operations & 4 <> 0 THEN 'INSERT' END,
+            CASE WHEN operations & 16 <> 0 THEN
+                concat_ws(' OF ', 'UPDATE', CASE WHEN NOT by_statement THEN
+                    (SELECT string_agg(quote_ident(name), ', ') FROM unnest(columns) AS name) END) END,
+            CASE WHEN operations & 8 <> 0 THEN 'DELETE' END),
+        'ON ' || table_name,
+        CASE WHEN by_statement THEN 'REFERENCING' END,
+        -- Without expressions nobody reads the old rows of an UPDATE.
+        CASE WHEN by_statement AND (operations = 8 OR operations = 16 AND has_expressions) THEN 'OLD TABLE AS hydra_old' END,
+        CASE WHEN by_statement AND operations <> 8 THEN 'NEW TABLE AS hydra_new' END,
+        CASE WHEN by_statement THEN 'FOR EACH STATEMENT' ELSE 'FOR EACH ROW' END,
+        CASE WHEN NOT by_statement THEN E'WHEN (' || condition || E'\n)' END,
+        format('EXECUTE FUNCTION hydra.%I(%s)',
+            CASE WHEN by_statement THEN 'webhook_emit_statement' ELSE 'webhook_emit_row' END,
+            (SELECT string_agg(quote_literal(a.value), ', ' ORDER BY a.n)
+             FROM unnest(arguments) WITH ORDINALITY AS a (value, n))))
+$$;
+COMMENT ON FUNCTION hydra._create_watch(text, text, integer, text[], text, boolean, text[], boolean, boolean) IS
+    'The CREATE TRIGGER that a watch is';
+
+-- Everything but the execution, which has to be under the caller's own search_path: the condition is the caller's text.
+CREATE FUNCTION hydra._define_watch(
+    source regclass, event text, operation text, condition text, entity text, columns text[], tenant text, level text,
+    schemas name[], OUT trigger_name text, OUT drop_former text, OUT create_trigger text)
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    operations integer;
+    by_statement boolean := level = 'statement';
+    has_old boolean;
+    has_new boolean;
+    arguments text[];
+    other record;
+    former record;
+    table_name text;
+BEGIN
+    IF source IS NULL OR event IS NULL OR operation IS NULL OR level IS NULL THEN
+        RAISE EXCEPTION '% must not be null', CASE WHEN source IS NULL THEN 'source' WHEN event IS NULL THEN 'event'
+                                                   WHEN operation IS NULL THEN 'operation' ELSE 'level' END
+            USING ERRCODE = 'null_value_not_allowed',
+                  DETAIL = 'A watch is of a table, emits an event type, and is for an operation.',
+                  HINT = 'SELECT hydra.webhook_watch(''tickets'', ''ticket.created'', ''insert'');';
+    END IF;
+    PERFORM hydra._check_event_type(event);
+    operations := hydra._watch_operations(operation, level);
+    PERFORM hydra._check_watched(source, columns, level, operations);
+    IF condition IS NOT NULL THEN PERFORM hydra._check_expression('condition', condition); END IF;
+    IF entity IS NOT NULL THEN PERFORM hydra._check_expression('entity', entity); END IF;
+    IF tenant IS NOT NULL THEN PERFORM hydra._check_expression('tenant', tenant); END IF;
+
+    -- Rows that each of the operations has, as in a trigger's WHEN.
+    has_old := operations & 4 = 0;
+    has_new := operations & 8 = 0;
+    arguments := hydra._watch_arguments(event, condition, entity, columns, tenant, by_statement, schemas);
+    PERFORM hydra._check_watch(source, arguments, has_old, has_new);
+
+    SELECT w.* INTO former
+    FROM hydra._watches(source) AS w
+    WHERE w.event = event AND w.operations = operations AND w.replaceable
+    ORDER BY w.trigger_name
+    LIMIT 1;
+    SELECT w.* INTO other
+    FROM hydra._watches(source) AS w
+    WHERE w.event = event AND w.operations & operations <> 0 AND w.trigger_name IS DISTINCT FROM former.trigger_name
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION '% is watched for % already', source, event
+            USING ERRCODE = 'duplicate_object',
+                  DETAIL = format('Trigger %I fires on %s; the same change would be two events.',
+                                  other.trigger_name, hydra._trigger_operations(other.operations)),
+                  HINT = CASE WHEN other.inherited THEN 'It comes from the table that this is a partition of.'
+                              ELSE format('End it with SELECT hydra.webhook_unwatch(%L, %L);', source, event) END;
+    END IF;
+
+    SELECT format('%I.%I', n.nspname, c.relname) INTO table_name
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.oid = source;
+    trigger_name := coalesce(former.trigger_name, hydra._new_watch_name(source, event, operations));
+    -- CREATE OR REPLACE would leave the triggers of partitions as they are.
+    IF former.rowwise = by_statement THEN
+        drop_former := format('DROP TRIGGER %I ON %s', trigger_name, table_name);
+    END IF;
+    create_trigger := hydra._create_watch(
+        trigger_name, table_name, operations, columns, condition, num_nonnulls(condition, entity, tenant) > 0,
+        arguments, by_statement, former.rowwise <> by_statement);
+
+    IF by_statement AND EXISTS (SELECT FROM pg_class AS c WHERE c.oid = source AND c.relkind = 'p') THEN
+        RAISE NOTICE 'statements that name a partition of % will not emit %', source, event
+            USING DETAIL = 'A trigger for statements fires for those that name its own table.',
+                  HINT = 'With level => ''row'' they would emit too.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION hydra._define_watch(regclass, text, text, text, text, text[], text, text, name[]) IS
+    'What webhook_watch has to execute; refuses what cannot be watched';
+
+-- Triggers of a table fire in the order of their names, and so, by a number in it, in the order in which they were asked for.
+CREATE FUNCTION hydra._new_watch_name(source regclass, event text, operations integer)
+    RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT concat_ws('_', 'webhook', lpad(number::text, greatest(3, length(number::text)), '0'),
+                     left(replace(event, '.', '_'), 30), replace(hydra._trigger_operations(operations), ' or ', '_'))
+    FROM (SELECT 1 + coalesce(max(substring(t.tgname from '^webhook_([0-9]{3,6})_')::integer), 0) AS number
+          FROM pg_trigger AS t
+          WHERE t.tgrelid = source OR t.tgrelid IN (SELECT tree.relid FROM pg_partition_tree(source) AS tree)) AS next
+$$;
+COMMENT ON FUNCTION hydra._new_watch_name(regclass, text, integer) IS
+    'A name for a trigger that is to fire after those that are there, on the table and its partitions';
+
+CREATE FUNCTION hydra.webhook_watch(
+    source regclass, event text, operation text, condition text DEFAULT NULL, entity text DEFAULT NULL,
+    columns text[] DEFAULT NULL, tenant text DEFAULT NULL, level text DEFAULT 'row')
+    RETURNS text LANGUAGE plpgsql
+AS $$
+DECLARE
+    watch record;
+BEGIN
+    watch := hydra._define_watch($1, $2, $3, $4, $5, $6, $7, $8, pg_catalog.current_schemas(false));
+    IF watch.drop_former IS NOT NULL THEN
+        EXECUTE watch.drop_former;
+    END IF;
+    EXECUTE watch.create_trigger;
+    RETURN watch.trigger_name;
+END
+$$;
+COMMENT ON FUNCTION hydra.webhook_watch(regclass, text, text, text, text, text[], text, text) IS
+    'Emits an event for each row of a table that an operation changes, by a trigger, whose name it returns; called again for the same table, event and operation, it replaces that trigger';
+
+CREATE FUNCTION hydra.webhook_unwatch(source regclass, event text)
+    RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    statement text;
+    dropped boolean := false;
+BEGIN
+    IF source IS NULL OR event IS NULL THEN
+        RAISE EXCEPTION '% must not be null', CASE WHEN source IS NULL THEN 'source' ELSE 'event' END
+            USING ERRCODE = 'null_value_not_allowed',
+                  DETAIL = 'A watch is of a table, and emits an event type.',
+                  HINT = 'SELECT source, event FROM hydra.webhook_watches lists them.';
+    END IF;
+    FOR statement IN
+        SELECT format('DROP TRIGGER %I ON %I.%I', w.trigger_name, n.nspname, c.relname)
+        FROM hydra._watches(source) AS w, pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE w.event = event AND NOT w.inherited AND c.oid = source
+    LOOP
+        EXECUTE statement;
+        dropped := true;
+    END LOOP;
+    IF NOT dropped THEN
+        RAISE EXCEPTION '% is not watched for %', source, event
+            USING ERRCODE = 'undefined_object',
+                  DETAIL = CASE WHEN EXISTS (SELECT FROM hydra._watches(source) AS w WHERE w.event = event)
+                                THEN 'Its triggers of that event come from the table that this is a partition of.'
+                                ELSE 'No trigger on it emits that event.' END,
+                  HINT = 'SELECT source, event FROM hydra.webhook_watches lists what is watched.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION hydra.webhook_unwatch(regclass, text) IS
+    'Drops the triggers by which a table emits an event, however they came to be; an error if there are none';

@@ -1,0 +1,81 @@
+//! Running what may fail so that its failure costs the caller nothing.
+
+use pgrx::pg_sys::panic::{CaughtError, ErrorReportWithLevel};
+use pgrx::prelude::*;
+
+/// How it failed. The code alone goes out: a message can hold whatever the failing code chose to put in it.
+pub struct Failure {
+    pub code: PgSqlErrorCode,
+}
+
+/// Runs it in a subtransaction, which is rolled back if it fails. What means to end the statement still does.
+#[allow(unsafe_code)]
+pub fn in_subtransaction<T>(body: impl Fn() -> T) -> Result<T, Failure> {
+    // SAFETY: the subtransaction is ended either way, and context and resource owner are put back, as PL/pgSQL does
+    // around a block with an EXCEPTION clause.
+    unsafe {
+        let context = pg_sys::CurrentMemoryContext;
+        let owner = pg_sys::CurrentResourceOwner;
+        pg_sys::BeginInternalSubTransaction(std::ptr::null());
+        pg_sys::MemoryContextSwitchTo(context);
+        let back = move || {
+            pg_sys::MemoryContextSwitchTo(context);
+            pg_sys::CurrentResourceOwner = owner;
+        };
+        PgTryBuilder::new(std::panic::AssertUnwindSafe(|| {
+            let result = body();
+            pg_sys::ReleaseCurrentSubTransaction();
+            back();
+            Ok(result)
+        }))
+        .catch_others(move |error| {
+            pg_sys::RollbackAndReleaseCurrentSubTransaction();
+            back();
+            if must_end(&error) {
+                error.rethrow();
+            }
+            Err(Failure { code: report(&error).sql_error_code() })
+        })
+        .execute()
+    }
+}
+
+pub fn must_end(error: &CaughtError) -> bool {
+    use PgSqlErrorCode::*;
+    match error {
+        CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => matches!(
+            report.sql_error_code(),
+            ERRCODE_QUERY_CANCELED
+                | ERRCODE_ADMIN_SHUTDOWN
+                | ERRCODE_CRASH_SHUTDOWN
+                | ERRCODE_CANNOT_CONNECT_NOW
+                | ERRCODE_DATABASE_DROPPED
+        ),
+        CaughtError::RustPanic { .. } => true,
+    }
+}
+
+pub fn report(error: &CaughtError) -> &ErrorReportWithLevel {
+    let (CaughtError::PostgresError(report)
+    | CaughtError::ErrorReport(report)
+    | CaughtError::RustPanic { ereport: report, .. }) = error;
+    report
+}
+
+impl Failure {
+    /// For the receiver.
+    pub fn problem(&self) -> String {
+        format!("the entity cannot be rendered (SQLSTATE {})", self.sqlstate())
+    }
+
+    /// Whether it may be the fault of what was run, not of the data.
+    pub fn is_of_syntax_or_access(&self) -> bool {
+        self.sqlstate().starts_with("42")
+    }
+
+    fn sqlstate(&self) -> String {
+        let code = self.code as i32;
+        // Five characters of six bits each, as Postgres packs them.
+        (0..5).map(|place| char::from(((code >> (6 * place)) & 0x3f) as u8 + b'0')).collect()
+    }
+}
