@@ -72,13 +72,21 @@ impl Bed {
         self.ask(&format!("SELECT id FROM hydra.webhook_create('{url}', '{{{event_types}}}'{more})"))
     }
 
-    /// Emits so many events of `ticket.created`, with bodies of about 300 bytes. Tables are then as a server has them
-    /// that was idle for a while.
-    pub fn queue_events(&mut self, count: usize) {
+    /// Emits so many events in one transaction, with bodies of about 300 bytes.
+    pub fn emit(&mut self, event_type: &str, count: usize) {
         self.run(&format!(
-            "SELECT count(hydra.webhook_emit('ticket.created',
+            "SELECT count(hydra.webhook_emit('{event_type}',
                  jsonb_build_object('id', n, 'subject', repeat('x', 130)))) FROM generate_series(1, {count}) AS n"
         ));
+    }
+
+    /// Queues so many events of `ticket.created`. Tables are then as a server has them that was idle for a while.
+    pub fn queue_events(&mut self, count: usize) {
+        self.queue_events_of("ticket.created", count);
+    }
+
+    pub fn queue_events_of(&mut self, event_type: &str, count: usize) {
+        self.emit(event_type, count);
         self.settle();
     }
 

@@ -22,6 +22,7 @@ use workloads::Workload;
 
 mod bare_sender;
 mod bed;
+mod certificates;
 mod chart;
 mod cost;
 mod http;

@@ -70,7 +70,8 @@ impl Wire {
             into.resize(start + state.plaintext_bytes_to_read(), 0);
             tls.reader().read_exact(&mut into[start..])?;
         }
-        Ok(())
+        // What the handshake has to say.
+        self.flush()
     }
 
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {

@@ -7,6 +7,9 @@ use crate::report::Report;
 
 mod bare;
 mod drain;
+mod latency;
+mod slow;
+mod tls;
 
 pub struct Workload {
     /// Rows that it makes: what it is called by on the command line.
@@ -20,4 +23,7 @@ pub struct Workload {
 pub const ALL: &[&Workload] = &[
     &drain::WORKLOAD, //
     &bare::WORKLOAD,
+    &latency::WORKLOAD,
+    &slow::WORKLOAD,
+    &tls::WORKLOAD,
 ];
