@@ -11,9 +11,9 @@
 //! | `bed`, `cost` | a server to measure on, and what it used |
 //! | `receiver`, `raw_client`, `wire`, `http`, `certificates` | where requests go, and how much that can take |
 //! | `bare_sender`, `plain_ureq` | what the sender is compared with |
-//! | `pairs`, `report`, `chart`, `machine` | what becomes of the figures |
+//! | `pairs`, `report`, `chart`, `svg`, `machine` | what becomes of the figures |
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
 
@@ -32,6 +32,7 @@ mod plain_ureq;
 mod raw_client;
 mod receiver;
 mod report;
+mod svg;
 mod wire;
 mod workloads;
 
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         eprintln!("==> {}", workload.name);
         (workload.run)(&mut report);
     }
+    report.compare_rows();
     println!("\n{}\n{}", report.table(), report.summary());
     if let Some(folder) = order.folder() {
         write(&report, &folder);
@@ -103,7 +105,7 @@ impl Order {
     }
 }
 
-fn write(report: &Report, folder: &PathBuf) {
+fn write(report: &Report, folder: &Path) {
     fs::create_dir_all(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let results = format!("{:#}\n", report.to_json(&machine::describe()));
     for (name, text) in chart::draw(&report.rows).into_iter().chain([("results.json", results)]) {

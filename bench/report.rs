@@ -57,6 +57,7 @@ pub struct Row {
     pub notes: Vec<String>,
     pub samples: Vec<(f64, f64)>,
     skipped: Option<String>,
+    void: Option<String>,
 }
 
 impl Row {
@@ -75,6 +76,7 @@ impl Row {
             notes: Vec::new(),
             samples: Vec::new(),
             skipped: None,
+            void: None,
         }
     }
 
@@ -130,18 +132,24 @@ impl Row {
         if let Some(reason) = &self.skipped {
             return Verdict::Skipped(reason.clone());
         }
+        if let Some(reason) = &self.void {
+            return Verdict::Void(reason.clone());
+        }
         if let Some((capacity, rate)) = self.receiver
             && capacity < HEADROOM * rate
         {
-            return Verdict::Void(format!("the receiver takes {} /s", number(capacity)));
+            return Verdict::Void(format!("the receiver takes {}/s", number(capacity)));
         }
-        // A ratio where there is one, otherwise the figure itself.
-        let measured = self.ratio.or(self.figure.as_ref().map(|figure| figure.value));
-        match (self.target, measured) {
+        match (self.target, self.measured()) {
             (Some(target), Some(measured)) if target.is_met(measured) => Verdict::Met,
             (Some(_), _) => Verdict::Missed,
             (None, _) => Verdict::Reported,
         }
+    }
+
+    /// What the target is about: a ratio where there is one, otherwise the figure itself.
+    pub fn measured(&self) -> Option<f64> {
+        self.ratio.or(self.figure.as_ref().map(|figure| figure.value))
     }
 
     fn cells(&self) -> [String; 7] {
@@ -204,13 +212,26 @@ impl Report {
         self.rows.push(row);
     }
 
+    /// Makes rows void that need another one, where that one was measured and is not met.
+    pub fn compare_rows(&mut self) {
+        let all_met = |number| {
+            let others = self.rows.iter().filter(|row| row.number == number);
+            others.map(Row::verdict).all(|verdict| verdict == Verdict::Met)
+        };
+        let needing = self.rows.iter().enumerate().filter_map(|(index, row)| Some((index, row.needs?)));
+        let void: Vec<_> = needing.filter(|(_, needed)| !all_met(*needed)).collect();
+        for (index, needed) in void {
+            self.rows[index].void = Some(format!("#{needed} is not met"));
+        }
+    }
+
     /// All rows, with their head.
     pub fn table(&self) -> String {
         let rows: Vec<&Row> = self.rows.iter().collect();
         format!("{}{}", line(&HEAD.map(String::from)), lines(&rows))
     }
 
-    /// Rows that miss their target, or count for nothing since another one does.
+    /// How many rows came to what.
     pub fn summary(&self) -> String {
         let count = |verdict: fn(&Verdict) -> bool| self.rows.iter().filter(|row| verdict(&row.verdict())).count();
         let met = count(|verdict| *verdict == Verdict::Met);
