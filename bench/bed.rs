@@ -161,6 +161,23 @@ impl Bed {
         self.cluster.dispatcher_pid(DATABASE)
     }
 
+    /// Stops the dispatcher's process where it is, without anything held that others may wait for.
+    pub fn freeze_dispatcher(&mut self) {
+        let dispatcher = self.dispatcher();
+        wait_until("the dispatcher is stopped between two transactions", PATIENCE, || {
+            self.cluster.signal("STOP", dispatcher);
+            let idle: bool = self.ask(&format!("SELECT NOT EXISTS (SELECT FROM pg_locks WHERE pid = {dispatcher})"));
+            if !idle {
+                self.cluster.signal("CONT", dispatcher);
+            }
+            idle
+        });
+    }
+
+    pub fn thaw_dispatcher(&self) {
+        self.cluster.signal("CONT", self.dispatcher());
+    }
+
     /// What was used up so far: CPU of the dispatcher, WAL and transactions of the server.
     pub fn usage(&mut self) -> Usage {
         let dispatcher = self.dispatcher();

@@ -7,8 +7,13 @@ use crate::report::Report;
 
 mod bare;
 mod drain;
+mod emit;
+mod fan_out;
 mod latency;
+mod load;
+mod one_connection;
 mod slow;
+mod tickets;
 mod tls;
 
 pub struct Workload {
@@ -24,6 +29,9 @@ pub const ALL: &[&Workload] = &[
     &drain::WORKLOAD, //
     &bare::WORKLOAD,
     &latency::WORKLOAD,
+    &emit::WORKLOAD,
+    &one_connection::WORKLOAD,
+    &fan_out::WORKLOAD,
     &slow::WORKLOAD,
     &tls::WORKLOAD,
 ];
