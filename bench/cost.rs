@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::ops::Sub;
+use std::path::Path;
 use std::time::Duration;
 
 use postgres::Client;
@@ -15,6 +16,8 @@ const TICK: Duration = Duration::from_millis(10);
 #[derive(Clone, Copy)]
 pub struct Usage {
     pub cpu: Duration,
+    /// Of that, what the one thread took that touches Postgres.
+    pub main_cpu: Duration,
     pub wal_bytes: i64,
     pub commits: i64,
 }
@@ -23,6 +26,7 @@ pub struct Usage {
 #[derive(Clone, Copy)]
 pub struct Cost {
     pub cpu_micros: f64,
+    pub main_cpu_micros: f64,
     pub wal_bytes: f64,
     pub commits: f64,
 }
@@ -32,13 +36,15 @@ impl Usage {
         const WRITTEN: &str = "SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint,
                                       pg_snapshot_xmax(pg_current_snapshot())::text::bigint";
         let row = sql.query_one(WRITTEN, &[]).expect("the server answers");
-        Self { cpu: cpu_of(process), wal_bytes: row.get(0), commits: row.get(1) }
+        let main_cpu = cpu_in(format!("/proc/{process}/task/{process}"));
+        Self { cpu: cpu_of(process), main_cpu, wal_bytes: row.get(0), commits: row.get(1) }
     }
 
     pub fn per(&self, deliveries: usize) -> Cost {
         let deliveries = deliveries as f64;
         Cost {
             cpu_micros: self.cpu.as_secs_f64() * 1e6 / deliveries,
+            main_cpu_micros: self.main_cpu.as_secs_f64() * 1e6 / deliveries,
             wal_bytes: self.wal_bytes as f64 / deliveries,
             commits: self.commits as f64 / deliveries,
         }
@@ -51,15 +57,27 @@ impl Sub for Usage {
     fn sub(self, before: Usage) -> Usage {
         Usage {
             cpu: self.cpu - before.cpu,
+            main_cpu: self.main_cpu - before.main_cpu,
             wal_bytes: self.wal_bytes - before.wal_bytes,
             commits: self.commits - before.commits,
         }
     }
 }
 
-/// CPU time of a process with all its threads.
+/// CPU time of a process with all its threads, those that have ended as well.
 pub fn cpu_of(process: i32) -> Duration {
-    let text = fs::read_to_string(format!("/proc/{process}/stat")).expect("the process runs");
+    cpu_in(format!("/proc/{process}"))
+}
+
+/// CPU time of our own, save that of threads with this name.
+pub fn own_cpu_without(name: &str) -> Duration {
+    let threads = fs::read_dir("/proc/self/task").expect("/proc is mounted").flatten().map(|entry| entry.path());
+    let named = threads.filter(|path| fs::read_to_string(path.join("comm")).is_ok_and(|found| found.trim() == name));
+    cpu_in("/proc/self") - named.map(cpu_in).sum::<Duration>()
+}
+
+fn cpu_in(folder: impl AsRef<Path>) -> Duration {
+    let text = fs::read_to_string(folder.as_ref().join("stat")).expect("it runs");
     // The name of the program comes before and may hold anything; the times are 12th and 13th behind it.
     let (_, behind) = text.rsplit_once(')').expect("a name in parentheses");
     let fields: Vec<&str> = behind.split_whitespace().collect();

@@ -17,16 +17,24 @@ use crate::wire::Wire;
 
 const CONNECTIONS: usize = 64;
 const WARM_UP: Duration = Duration::from_millis(300);
-const MEASURED: Duration = Duration::from_millis(1500);
+const MEASURED: Duration = Duration::from_millis(700);
+
+/// What else the machine does can only lower a capacity, so the best of some is nearest to it.
+const TRIALS: usize = 3;
 
 /// Requests per second that this receiver answers.
 pub fn capacity(receiver: &Receiver) -> f64 {
-    Client::connect(receiver, None, CONNECTIONS).rate(WARM_UP, MEASURED)
+    best_rate(receiver, None)
 }
 
 /// The same under TLS.
 pub fn capacity_with_tls(receiver: &Receiver, tls: &Arc<ClientConfig>) -> f64 {
-    Client::connect(receiver, Some(tls), CONNECTIONS).rate(WARM_UP, MEASURED)
+    best_rate(receiver, Some(tls))
+}
+
+fn best_rate(receiver: &Receiver, tls: Option<&Arc<ClientConfig>>) -> f64 {
+    let trial = |_| Client::connect(receiver, tls, CONNECTIONS).rate(WARM_UP, MEASURED);
+    (0..TRIALS).map(trial).fold(0.0, f64::max)
 }
 
 /// The same where each answer takes a while, with that many requests under way.

@@ -21,6 +21,9 @@ use rustls::ServerConfig;
 use crate::http::{ANSWER, Request};
 use crate::wire::Wire;
 
+/// Its thread's name.
+pub const NAME: &str = "receiver";
+
 const LISTENER: Token = Token(0);
 const STOP: Token = Token(1);
 const FIRST_CONNECTION: usize = 2;
@@ -91,7 +94,7 @@ impl Receiver {
             next_token: FIRST_CONNECTION,
             due: VecDeque::new(),
         };
-        let thread = std::thread::Builder::new().name("receiver".into()).spawn(move || desk.work());
+        let thread = std::thread::Builder::new().name(NAME.into()).spawn(move || desk.work());
         Self { address, scheme, book, stop, thread: Some(thread.expect("a thread")) }
     }
 

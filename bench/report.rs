@@ -173,8 +173,9 @@ impl Row {
         let receiver = self.receiver.map(|(capacity, _)| format!("receiver takes {}/s", number(capacity)));
         let cost = self.cost.map(|cost| {
             format!(
-                "per delivery: {:.1} µs CPU of the dispatcher, {:.0} bytes WAL, {:.4} writing commits",
-                cost.cpu_micros, cost.wal_bytes, cost.commits
+                "per delivery: {:.1} µs CPU of the dispatcher, of that {:.1} in its main thread; {:.0} bytes WAL with \
+                 page images; {:.4} writing commits",
+                cost.cpu_micros, cost.main_cpu_micros, cost.wal_bytes, cost.commits
             )
         });
         let needs = self.needs.map(|needs| format!("counts only with #{needs} met"));
@@ -196,6 +197,7 @@ impl Row {
             "verdict": self.verdict().to_string(),
             "receiver_capacity": self.receiver.map(|(capacity, _)| capacity),
             "cpu_micros_per_delivery": self.cost.map(|cost| cost.cpu_micros),
+            "main_thread_cpu_micros_per_delivery": self.cost.map(|cost| cost.main_cpu_micros),
             "wal_bytes_per_delivery": self.cost.map(|cost| cost.wal_bytes),
             "commits_per_delivery": self.cost.map(|cost| cost.commits),
             "needs": self.needs,

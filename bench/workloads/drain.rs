@@ -7,10 +7,10 @@
 use super::Workload;
 use crate::bare_sender::BareSender;
 use crate::bed::Bed;
-use crate::cost::Usage;
-use crate::pairs::Pairs;
+use crate::cost::{Usage, own_cpu_without};
+use crate::pairs::{Pairs, median};
 use crate::raw_client;
-use crate::receiver::Receiver;
+use crate::receiver::{self, Receiver};
 use crate::report::{Report, Row, number};
 
 pub const WORKLOAD: Workload =
@@ -30,14 +30,17 @@ fn run(report: &mut Report) {
     let (chain, trials) = best_chain(&receiver);
     let mut bed = Bed::start(&[("hydra_webhooks.sender_threads", "86")]);
     bed.subscribe(&receiver.url("drain"), "ticket.created", &[&format!("max_in_flight => {THREADS}")]);
-    let mut usage = Vec::new();
+    let (mut usage, mut bare_cpu) = (Vec::new(), Vec::new());
     let pairs = Pairs::measure(
         "drain / bare sender",
         &mut bed,
         |bed| drain(bed, &receiver, &mut usage),
         |bed| {
             bed.settle();
-            bare(&receiver, EVENTS, chain)
+            let before = own_cpu_without(receiver::NAME);
+            let rate = bare(&receiver, EVENTS, chain);
+            bare_cpu.push((own_cpu_without(receiver::NAME) - before).as_secs_f64() * 1e6 / EVENTS as f64);
+            rate
         },
     );
     let fastest = pairs.samples.iter().map(|pair| pair.0.max(pair.1)).fold(0.0, f64::max);
@@ -48,6 +51,7 @@ fn run(report: &mut Report) {
             .needs("2")
             .receiver(capacity, fastest)
             .cost(usage[usage.len() / 2].per(EVENTS))
+            .note(format!("the sender alone uses {:.1} µs CPU per request", median(bare_cpu)))
             .note(trials),
     );
 }
