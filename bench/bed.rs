@@ -178,6 +178,12 @@ impl Bed {
         self.cluster.signal("CONT", self.dispatcher());
     }
 
+    /// How many deliveries have had a row in the retry queue so far. Those of a quick receiver that never fails have none,
+    /// unless a stall made it look slow.
+    pub fn retry_queue_rows(&mut self) -> i64 {
+        self.ask("SELECT n_tup_ins FROM pg_stat_user_tables WHERE relid = 'hydra.delivery'::regclass")
+    }
+
     /// What was used up so far: CPU of the dispatcher, WAL and transactions of the server.
     pub fn usage(&mut self) -> Usage {
         let dispatcher = self.dispatcher();

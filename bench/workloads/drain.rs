@@ -52,6 +52,7 @@ fn run(report: &mut Report) {
             .receiver(capacity, fastest)
             .cost(usage[usage.len() / 2].per(EVENTS))
             .note(format!("the sender alone uses {:.1} µs CPU per request", median(bare_cpu)))
+            .note(format!("{} deliveries went through the retry queue", bed.retry_queue_rows()))
             .note(trials),
     );
 }
