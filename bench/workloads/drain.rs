@@ -10,7 +10,7 @@ use crate::bed::Bed;
 use crate::cost::{Usage, own_cpu_without};
 use crate::pairs::{Pairs, median};
 use crate::raw_client;
-use crate::receiver::{self, Receiver};
+use crate::receiver::{self, Manner, Mark, Receiver, distinct};
 use crate::report::{Report, Row, number};
 
 pub const WORKLOAD: Workload =
@@ -25,16 +25,25 @@ const CHAINS: [usize; 2] = [1, 8];
 const TRIAL: usize = 60_000;
 
 fn run(report: &mut Report) {
-    let receiver = Receiver::start();
+    let receiver = Receiver::with(Manner { mark: Mark::Delivery, ..Manner::default() });
     let capacity = raw_client::capacity(&receiver);
+    receiver.take_arrivals();
     let (chain, trials) = best_chain(&receiver);
     let mut bed = Bed::start(&[("hydra_webhooks.sender_threads", "86")]);
     bed.subscribe(&receiver.url("drain"), "ticket.created", &[&format!("max_in_flight => {THREADS}")]);
-    let (mut usage, mut bare_cpu) = (Vec::new(), Vec::new());
+    let (mut usage, mut bare_cpu, mut twice) = (Vec::new(), Vec::new(), 0);
     let pairs = Pairs::measure(
         "drain / bare sender",
         &mut bed,
-        |bed| drain(bed, &receiver, &mut usage),
+        |bed| {
+            let (rate, used) = drain(bed, &receiver);
+            let arrivals = receiver.take_arrivals();
+            let different = distinct(&arrivals);
+            assert!(different == EVENTS, "{different} of {EVENTS} deliveries arrived");
+            twice += arrivals.len() - different;
+            usage.push(used);
+            rate
+        },
         |bed| {
             bed.settle();
             let before = own_cpu_without(receiver::NAME);
@@ -52,21 +61,23 @@ fn run(report: &mut Report) {
             .receiver(capacity, fastest)
             .cost(usage[usage.len() / 2].per(EVENTS))
             .note(format!("the sender alone uses {:.1} µs CPU per request", median(bare_cpu)))
+            .note(format!("0 deliveries lost, {twice} made twice"))
             .note(format!("{} deliveries went through the retry queue", bed.retry_queue_rows()))
             .note(trials),
     );
 }
 
-fn drain(bed: &mut Bed, receiver: &Receiver, usage: &mut Vec<Usage>) -> f64 {
+fn drain(bed: &mut Bed, receiver: &Receiver) -> (f64, Usage) {
     bed.queue_events(EVENTS);
     let before = bed.usage();
     let took = bed.drain(EVENTS, receiver);
-    usage.push(bed.usage() - before);
-    EVENTS as f64 / took.as_secs_f64()
+    (EVENTS as f64 / took.as_secs_f64(), bed.usage() - before)
 }
 
 fn bare(receiver: &Receiver, requests: usize, chain: usize) -> f64 {
-    BareSender::start(&receiver.url("bare"), THREADS, None).rate(requests, chain)
+    let rate = BareSender::start(&receiver.url("bare"), THREADS, None).rate(requests, chain);
+    receiver.take_arrivals();
+    rate
 }
 
 /// How many requests at a time suit the sender best, and what was found out.
