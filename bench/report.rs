@@ -3,6 +3,7 @@
 //! A row says what it is divided by and both absolute figures, so that a ratio can be doubted. A figure that the
 //! receiver may have limited is void, whatever it is.
 
+use std::array::from_fn;
 use std::fmt::{self, Display};
 
 use serde_json::{Value, json};
@@ -12,6 +13,9 @@ use crate::pairs::Pairs;
 
 /// How many times the measured rate the receiver must be able to take.
 const HEADROOM: f64 = 2.0;
+
+/// One of each column of the table.
+type Cells<T = &'static str> = [T; 7];
 
 #[derive(Default)]
 pub struct Report {
@@ -152,7 +156,7 @@ impl Row {
         self.ratio.or(self.figure.as_ref().map(|figure| figure.value))
     }
 
-    fn cells(&self) -> [String; 7] {
+    fn cells(&self) -> Cells<String> {
         let text = |quantity: &Option<Quantity>| quantity.as_ref().map_or(String::new(), Quantity::to_string);
         let divisor = match self.divided_by.as_str() {
             "" => String::new(),
@@ -208,9 +212,9 @@ impl Row {
 }
 
 impl Report {
-    /// Keeps a row, and shows it at once.
+    /// Keeps a row, and shows it to whoever waits.
     pub fn add(&mut self, row: Row) {
-        print!("{}", lines(&[&row]));
+        eprint!("{}", lines(&[], &[&row]));
         self.rows.push(row);
     }
 
@@ -230,7 +234,7 @@ impl Report {
     /// All rows, with their head.
     pub fn table(&self) -> String {
         let rows: Vec<&Row> = self.rows.iter().collect();
-        format!("{}{}", line(&HEAD.map(String::from)), lines(&rows))
+        lines(&[HEAD.map(String::from)], &rows)
     }
 
     /// How many rows came to what.
@@ -285,20 +289,22 @@ impl Display for Quantity {
     }
 }
 
-const HEAD: [&str; 7] = ["#", "workload", "figure", "divided by", "ratio", "target", ""];
-const WIDTHS: [usize; 7] = [4, 46, 14, 46, 7, 7, 0];
+const HEAD: Cells = ["#", "workload", "figure", "divided by", "ratio", "target", ""];
 
-/// Rows of the table, each with its remarks below it.
-fn lines(rows: &[&Row]) -> String {
-    let row = |row: &&Row| {
-        let remarks = row.remarks().into_iter().map(|remark| format!("{:5}· {remark}\n", ""));
-        line(&row.cells()) + &remarks.collect::<String>()
-    };
-    rows.iter().map(row).collect()
+/// Rows of the table, in columns as wide as they need, each with its remarks below it.
+fn lines(head: &[Cells<String>], rows: &[&Row]) -> String {
+    let cells: Vec<Cells<String>> = rows.iter().map(|row| row.cells()).collect();
+    let all = || head.iter().chain(&cells);
+    let widths: Cells<usize> =
+        from_fn(|column| all().map(|cells| cells[column].chars().count()).max().unwrap_or_default());
+    let remarks = |row: &&Row| row.remarks().iter().map(|remark| format!("     · {remark}\n")).collect::<String>();
+    let head = head.iter().map(|cells| line(cells, &widths));
+    let rows = rows.iter().zip(&cells).map(|(row, cells)| line(cells, &widths) + &remarks(row));
+    head.chain(rows).collect()
 }
 
-fn line(cells: &[String; 7]) -> String {
-    let cells = cells.iter().zip(WIDTHS).map(|(cell, width)| format!("{cell:width$} "));
+fn line(cells: &Cells<String>, widths: &Cells<usize>) -> String {
+    let cells = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}  "));
     format!("{}\n", cells.collect::<String>().trim_end())
 }
 
