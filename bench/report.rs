@@ -311,6 +311,7 @@ fn line(cells: &Cells<String>, widths: &Cells<usize>) -> String {
 /// Three or four digits that mean something, thousands with commas.
 pub fn number(value: f64) -> String {
     match value.abs() {
+        whole if value.fract() == 0.0 && whole < 100.0 => format!("{value}"),
         small if small < 10.0 => format!("{value:.3}"),
         small if small < 100.0 => format!("{value:.1}"),
         _ => {

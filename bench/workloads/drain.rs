@@ -62,7 +62,7 @@ fn run(report: &mut Report) {
             .cost(usage[usage.len() / 2].per(EVENTS))
             .note(format!("the sender alone uses {:.1} µs CPU per request", median(bare_cpu)))
             .note(format!("0 deliveries lost, {twice} made twice"))
-            .note(format!("{} deliveries went through the retry queue", bed.retry_queue_rows()))
+            .note(format!("{} deliveries went through the retry queue", number(bed.retry_queue_rows() as f64)))
             .note(trials),
     );
 }

@@ -43,7 +43,7 @@ fn run(report: &mut Report) {
             .pairs("over http", &pairs, "/s")
             .at_least(0.6)
             .receiver(taken, rate)
-            .note(format!("{} deliveries went through the retry queue", bed.retry_queue_rows()))
+            .note(format!("{} deliveries went through the retry queue", number(bed.retry_queue_rows() as f64)))
             .note(format!("over http the receiver takes {}/s", number(capacity))),
     );
 }
