@@ -5,16 +5,26 @@
 
 use crate::report::Report;
 
+mod backlog;
 mod bare;
+mod dead;
+mod depth;
 mod drain;
 mod emit;
 mod fan_out;
+mod held;
 mod latency;
+mod live;
 mod load;
+mod many;
 mod one_connection;
+mod pg_net;
+mod retry_queue;
 mod slow;
+mod soak;
 mod tickets;
 mod tls;
+mod wal;
 
 pub struct Workload {
     /// Rows that it makes: what it is called by on the command line.
@@ -28,10 +38,18 @@ pub struct Workload {
 pub const ALL: &[&Workload] = &[
     &drain::WORKLOAD, //
     &bare::WORKLOAD,
+    &live::WORKLOAD,
     &latency::WORKLOAD,
     &emit::WORKLOAD,
     &one_connection::WORKLOAD,
+    &held::WORKLOAD,
+    &depth::WORKLOAD,
+    &dead::WORKLOAD,
+    &many::WORKLOAD,
     &fan_out::WORKLOAD,
     &slow::WORKLOAD,
+    &wal::WORKLOAD,
     &tls::WORKLOAD,
+    &retry_queue::WORKLOAD,
+    &soak::WORKLOAD,
 ];
