@@ -72,7 +72,8 @@ fn targets(rows: &[Row]) -> String {
 /// Rows that compare two rates.
 fn rates(rows: &[Row]) -> String {
     const ROW: f64 = 52.0;
-    let pairs = rows.iter().filter_map(|row| Some((row, row.figure.as_ref()?, row.divisor.as_ref()?)));
+    let rows = rows.iter().filter(|row| !matches!(row.verdict(), Verdict::Void(_)));
+    let pairs = rows.filter_map(|row| Some((row, row.figure.as_ref()?, row.divisor.as_ref()?)));
     let pairs: Vec<_> = pairs.filter(|(_, one, other)| one.unit == "/s" && other.unit == "/s").collect();
     let most = pairs.iter().map(|(_, one, other)| one.value.max(other.value)).fold(1.0, f64::max);
     let mut svg = Svg::new(WIDTH, HEAD + ROW * pairs.len() as f64);

@@ -50,7 +50,7 @@ fn run(report: &mut Report) {
     bed.wait_for_empty_queue();
 
     report.add(
-        Row::new("14", "delivered to a receiver that answers after 1 s, 2,000 in flight")
+        Row::new("14", "delivered at 2,000 in flight, receiver answers after 1 s")
             .pairs("offered", &pairs, "/s")
             .at_least(0.95)
             .receiver(capacity, pairs.one()),
