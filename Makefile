@@ -1,6 +1,6 @@
 # What can be done here. The work itself is in scripts/; this file only names it.
 
-.PHONY: help prepare build demo demo-stop test lint torture-pgbench install clean
+.PHONY: help prepare build demo demo-stop test lint torture-pgbench bench install clean
 .DEFAULT_GOAL := help
 
 help: ## shows this
@@ -26,6 +26,9 @@ lint: prepare ## checks formatting, Clippy's findings and the border of the pure
 
 torture-pgbench: build ## pgbench with the dispatcher being killed; compares what arrived with what committed
 	@tests/torture/pgbench.sh plain terminate kill9
+
+bench: build ## measures all workloads (ROWS="1 5": those); half an hour, on a machine that does nothing else
+	@scripts/bench $(ROWS)
 
 install: prepare ## installs the extension into the machine's Postgres (PG_CONFIG), as root or by sudo
 	@scripts/install

@@ -1,0 +1,103 @@
+//! What deliveries cost besides time.
+//!
+//! Transactions are counted by their ids: Postgres gives one to each that writes, and only those wait for a disk.
+
+use std::fs;
+use std::ops::Sub;
+use std::path::Path;
+use std::time::Duration;
+
+use postgres::Client;
+
+/// The unit of /proc/<pid>/stat on Linux, for all machines that it runs on today.
+const TICK: Duration = Duration::from_millis(10);
+
+/// All that was used up to now.
+#[derive(Clone, Copy)]
+pub struct Usage {
+    pub cpu: Duration,
+    /// Of that, what the one thread took that touches Postgres.
+    pub main_cpu: Duration,
+    pub wal_bytes: i64,
+    pub commits: i64,
+}
+
+/// Per delivery.
+#[derive(Clone, Copy)]
+pub struct Cost {
+    pub cpu_micros: f64,
+    pub main_cpu_micros: f64,
+    pub wal_bytes: f64,
+    pub commits: f64,
+}
+
+impl Usage {
+    pub fn now(process: i32, sql: &mut Client) -> Self {
+        const WRITTEN: &str = "SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint,
+                                      pg_snapshot_xmax(pg_current_snapshot())::text::bigint";
+        let row = sql.query_one(WRITTEN, &[]).expect("the server answers");
+        let main_cpu = cpu_in(format!("/proc/{process}/task/{process}"));
+        Self { cpu: cpu_of(process), main_cpu, wal_bytes: row.get(0), commits: row.get(1) }
+    }
+
+    pub fn per(&self, deliveries: usize) -> Cost {
+        let deliveries = deliveries as f64;
+        Cost {
+            cpu_micros: self.cpu.as_secs_f64() * 1e6 / deliveries,
+            main_cpu_micros: self.main_cpu.as_secs_f64() * 1e6 / deliveries,
+            wal_bytes: self.wal_bytes as f64 / deliveries,
+            commits: self.commits as f64 / deliveries,
+        }
+    }
+}
+
+impl Sub for Usage {
+    type Output = Usage;
+
+    fn sub(self, before: Usage) -> Usage {
+        Usage {
+            cpu: self.cpu - before.cpu,
+            main_cpu: self.main_cpu - before.main_cpu,
+            wal_bytes: self.wal_bytes - before.wal_bytes,
+            commits: self.commits - before.commits,
+        }
+    }
+}
+
+/// CPU time of a process with all its threads, those that have ended as well.
+pub fn cpu_of(process: i32) -> Duration {
+    cpu_in(format!("/proc/{process}"))
+}
+
+/// CPU time of our own, save that of threads with this name.
+pub fn own_cpu_without(name: &str) -> Duration {
+    let threads = fs::read_dir("/proc/self/task").expect("/proc is mounted").flatten().map(|entry| entry.path());
+    let named = threads.filter(|path| fs::read_to_string(path.join("comm")).is_ok_and(|found| found.trim() == name));
+    cpu_in("/proc/self") - named.map(cpu_in).sum::<Duration>()
+}
+
+fn cpu_in(folder: impl AsRef<Path>) -> Duration {
+    let text = fs::read_to_string(folder.as_ref().join("stat")).expect("it runs");
+    // The name of the program comes before and may hold anything; the times are 12th and 13th behind it.
+    let (_, behind) = text.rsplit_once(')').expect("a name in parentheses");
+    let fields: Vec<&str> = behind.split_whitespace().collect();
+    let ticks: u32 = fields[11..13].iter().map(|ticks| ticks.parse::<u32>().expect("a number")).sum();
+    TICK * ticks
+}
+
+/// Memory of a process that is its own, in MB: not what it shares with others, such as the server's buffers.
+pub fn own_memory_of(process: i32) -> f64 {
+    memory(process, "RssAnon:")
+}
+
+/// Memory of a process, in MB, with all of the server's shared buffers that it has touched.
+pub fn memory_of(process: i32) -> f64 {
+    memory(process, "VmRSS:")
+}
+
+fn memory(process: i32, name: &str) -> f64 {
+    let text = fs::read_to_string(format!("/proc/{process}/status")).expect("the process runs");
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("a line of that name");
+    let kilobytes: f64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+    kilobytes / 1024.0
+}

@@ -1,0 +1,51 @@
+//! As much of HTTP/1.1 as the receiver needs: where a request ends, and which delivery it carries.
+
+/// What every request is answered with. Never changes, so that the raw client can count bytes.
+pub const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+
+const DELIVERY_HEADER: &[u8] = b"X-Hydra-Delivery";
+
+/// A whole request.
+pub struct Request<'a> {
+    head: &'a [u8],
+    body: &'a [u8],
+}
+
+impl<'a> Request<'a> {
+    /// The request that these bytes begin with, if all of it is there.
+    pub fn parse(bytes: &'a [u8]) -> Option<Self> {
+        let head = bytes.windows(4).position(|end| end == b"\r\n\r\n")? + 4;
+        let length = header(&bytes[..head], b"Content-Length").map_or(0, |value| number(value) as usize);
+        let body = bytes.get(head..head + length)?;
+        Some(Self { head: &bytes[..head], body })
+    }
+
+    pub fn len(&self) -> usize {
+        self.head.len() + self.body.len()
+    }
+
+    /// The delivery id, as the number that its hexadecimal digits make.
+    pub fn delivery(&self) -> Option<u128> {
+        let digits = header(self.head, DELIVERY_HEADER)?.iter().filter_map(|byte| (*byte as char).to_digit(16));
+        Some(digits.fold(0, |id, digit| id << 4 | u128::from(digit)))
+    }
+
+    /// The number that follows `key` in the body.
+    pub fn number_after(&self, key: &[u8]) -> Option<u128> {
+        let place = self.body.windows(key.len()).position(|text| text == key)?;
+        Some(number(&self.body[place + key.len()..]))
+    }
+}
+
+fn header<'a>(head: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let mut lines = head.split(|byte| *byte == b'\n');
+    lines.find_map(|line| {
+        let (found, value) = line.split_at_checked(name.len())?;
+        found.eq_ignore_ascii_case(name).then(|| value.strip_prefix(b":")).flatten()
+    })
+}
+
+fn number(text: &[u8]) -> u128 {
+    let digits = text.trim_ascii_start().iter().take_while(|byte| byte.is_ascii_digit());
+    digits.fold(0, |number, digit| number * 10 + u128::from(digit - b'0'))
+}

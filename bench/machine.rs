@@ -1,0 +1,32 @@
+//! What the figures were measured on: without it they mean nothing to anybody else.
+
+use std::process::Command;
+use std::{env, fs};
+
+use serde_json::{Value, json};
+
+pub fn describe() -> Value {
+    json!({
+        "cores": std::thread::available_parallelism().map_or(0, usize::from),
+        "processor": line("/proc/cpuinfo", "model name"),
+        "memory": line("/proc/meminfo", "MemTotal"),
+        "postgres": postgres(),
+        "date": said_by(Command::new("date").args(["-u", "+%Y-%m-%d %H:%M UTC"])),
+    })
+}
+
+fn line(file: &str, name: &str) -> String {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.split_once(':'));
+    value.map_or(String::new(), |(_, value)| value.trim().to_string())
+}
+
+fn postgres() -> String {
+    let programs = env::var_os("HYDRA_PG_BIN").unwrap_or_default();
+    said_by(Command::new(std::path::Path::new(&programs).join("postgres")).arg("--version"))
+}
+
+fn said_by(command: &mut Command) -> String {
+    let output = command.output().map(|output| output.stdout).unwrap_or_default();
+    String::from_utf8_lossy(&output).trim().to_string()
+}

@@ -1,0 +1,125 @@
+//! What a receiver can take: requests like ours from a client that does nothing but write them.
+//!
+//! One thread that polls, a request on each of its kept connections, the next one written when the answer is there. No
+//! signing, no threads to wake, nothing parsed. A rate above half of this one says more about the receiver than about
+//! the sender, so a row that has it is void.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+use mio::{Events, Poll, Token};
+use rustls::ClientConfig;
+
+use crate::http::ANSWER;
+use crate::receiver::Receiver;
+use crate::wire::Wire;
+
+const CONNECTIONS: usize = 64;
+const WARM_UP: Duration = Duration::from_millis(300);
+const MEASURED: Duration = Duration::from_millis(700);
+
+/// What else the machine does can only lower a capacity, so the best of some is nearest to it.
+const TRIALS: usize = 3;
+
+/// Requests per second that this receiver answers.
+pub fn capacity(receiver: &Receiver) -> f64 {
+    best_rate(receiver, None)
+}
+
+/// The same under TLS.
+pub fn capacity_with_tls(receiver: &Receiver, tls: &Arc<ClientConfig>) -> f64 {
+    best_rate(receiver, Some(tls))
+}
+
+fn best_rate(receiver: &Receiver, tls: Option<&Arc<ClientConfig>>) -> f64 {
+    let trial = |_| Client::connect(receiver, tls, CONNECTIONS).rate(WARM_UP, MEASURED);
+    (0..TRIALS).map(trial).fold(0.0, f64::max)
+}
+
+/// The same where each answer takes a while, with that many requests under way.
+pub fn capacity_of_late_answers(receiver: &Receiver, delay: Duration, in_flight: usize) -> f64 {
+    Client::connect(receiver, None, in_flight).rate(delay * 2, delay * 2)
+}
+
+struct Client {
+    poll: Poll,
+    lines: Vec<Line>,
+    request: Vec<u8>,
+}
+
+struct Line {
+    wire: Wire,
+    answer: Vec<u8>,
+}
+
+impl Client {
+    fn connect(receiver: &Receiver, tls: Option<&Arc<ClientConfig>>, connections: usize) -> Self {
+        let poll = Poll::new().expect("an epoll");
+        let line = |number| {
+            let stream = std::net::TcpStream::connect(receiver.address()).expect("the receiver accepts");
+            stream.set_nonblocking(true).expect("a TCP socket");
+            let mut wire = Wire::opened(TcpStream::from_std(stream), tls);
+            wire.register(poll.registry(), Token(number)).expect("a socket can be polled");
+            Line { wire, answer: Vec::new() }
+        };
+        let lines = (0..connections).map(line).collect();
+        Self { poll, lines, request: request() }
+    }
+
+    fn rate(mut self, warm_up: Duration, measured: Duration) -> f64 {
+        for line in &mut self.lines {
+            line.wire.write(&self.request).expect("an open connection");
+        }
+        self.exchange_for(warm_up);
+        let start = Instant::now();
+        let answers = self.exchange_for(measured);
+        answers as f64 / start.elapsed().as_secs_f64()
+    }
+
+    fn exchange_for(&mut self, time: Duration) -> usize {
+        let mut events = Events::with_capacity(1024);
+        let until = Instant::now() + time;
+        let mut answers = 0;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return answers;
+            }
+            self.poll.poll(&mut events, Some(left)).expect("an epoll");
+            for event in &events {
+                let line = &mut self.lines[event.token().0];
+                line.wire.flush().expect("an open connection");
+                if event.is_readable() {
+                    answers += line.exchange(&self.request);
+                }
+            }
+        }
+    }
+}
+
+impl Line {
+    fn exchange(&mut self, request: &[u8]) -> usize {
+        assert!(self.wire.read(&mut self.answer, false).expect("an open connection"), "the receiver closed");
+        if self.answer.len() < ANSWER.len() {
+            return 0;
+        }
+        self.answer.drain(..ANSWER.len());
+        self.wire.write(request).expect("an open connection");
+        1
+    }
+}
+
+/// As long as one of ours, head and body.
+fn request() -> Vec<u8> {
+    let body = "x".repeat(300);
+    let signature = "0".repeat(64);
+    format!(
+        "POST /capacity HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nUser-Agent: Hydra-Webhooks/1.0\r\n\
+         Content-Type: application/json\r\nX-Hydra-Event: ticket.created\r\n\
+         X-Hydra-Delivery: 00000000-0000-8000-8000-000000000000\r\n\
+         X-Hydra-Signature: t=1700000000,v1={signature}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}

@@ -1,0 +1,280 @@
+//! The receiver of all workloads: answers 200 to every POST, counts them, and knows when each arrived.
+//!
+//! One thread that polls, since it shares two cores with the server and the sender: its part of their time is to be
+//! small, and a receiver that is the bottleneck would measure itself. It verifies no signature; the tests do that.
+//!
+//! It can answer late. The delay is the same for all, so that what is due next is always at the front of a queue.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use mio::event::Event;
+use mio::net::TcpListener;
+use mio::{Events, Interest, Poll, Token, Waker};
+use rustls::ServerConfig;
+
+use crate::http::{ANSWER, Request};
+use crate::wire::Wire;
+
+/// Its thread's name.
+pub const NAME: &str = "receiver";
+
+const LISTENER: Token = Token(0);
+const STOP: Token = Token(1);
+const FIRST_CONNECTION: usize = 2;
+
+/// By what a request is told from others, where its arrival is recorded.
+#[derive(Clone, Copy, Default)]
+pub enum Mark {
+    /// It is only counted.
+    #[default]
+    None,
+    /// The id of its delivery.
+    Delivery,
+    /// The number that follows this text in its body.
+    NumberAfter(&'static str),
+}
+
+#[derive(Clone, Default)]
+pub struct Manner {
+    pub mark: Mark,
+    pub delay: Duration,
+    pub tls: Option<Arc<ServerConfig>>,
+}
+
+pub struct Arrival {
+    pub mark: u128,
+    pub at: Instant,
+}
+
+pub struct Receiver {
+    address: SocketAddr,
+    scheme: &'static str,
+    book: Arc<Book>,
+    stop: Waker,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the thread and those who ask share.
+#[derive(Default)]
+struct Book {
+    arrived: AtomicUsize,
+    answered: AtomicUsize,
+    /// How many arrivals somebody waits for.
+    wanted: AtomicUsize,
+    arrivals: Mutex<Vec<Arrival>>,
+    reached: Condvar,
+}
+
+impl Receiver {
+    /// One that counts.
+    pub fn start() -> Self {
+        Self::with(Manner::default())
+    }
+
+    pub fn with(manner: Manner) -> Self {
+        let mut listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port on loopback");
+        let address = listener.local_addr().expect("a bound socket");
+        let poll = Poll::new().expect("an epoll");
+        poll.registry().register(&mut listener, LISTENER, Interest::READABLE).expect("a listener can be polled");
+        let stop = Waker::new(poll.registry(), STOP).expect("an eventfd");
+        let book = Arc::new(Book::default());
+        let scheme = if manner.tls.is_some() { "https" } else { "http" };
+        let desk = Desk {
+            poll,
+            listener,
+            manner,
+            book: book.clone(),
+            connections: HashMap::new(),
+            next_token: FIRST_CONNECTION,
+            due: VecDeque::new(),
+        };
+        let thread = std::thread::Builder::new().name(NAME.into()).spawn(move || desk.work());
+        Self { address, scheme, book, stop, thread: Some(thread.expect("a thread")) }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("{}://{}/{path}", self.scheme, self.address)
+    }
+
+    /// How many requests have come so far.
+    pub fn arrived(&self) -> usize {
+        self.book.arrived.load(Ordering::SeqCst)
+    }
+
+    /// How many of them were answered.
+    pub fn answered(&self) -> usize {
+        self.book.answered.load(Ordering::SeqCst)
+    }
+
+    /// Waits until so many requests have come, counted from its start. Says whether they did.
+    pub fn wait_for(&self, count: usize, patience: Duration) -> bool {
+        let until = Instant::now() + patience;
+        let mut held = self.book.lock();
+        self.book.wanted.store(count, Ordering::SeqCst);
+        while self.arrived() < count {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            held = self.book.reached.wait_timeout(held, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+
+    /// What was recorded since the last time.
+    pub fn take_arrivals(&self) -> Vec<Arrival> {
+        std::mem::take(&mut *self.book.lock())
+    }
+}
+
+/// How many different requests these are: what more there is came twice.
+pub fn distinct(arrivals: &[Arrival]) -> usize {
+    arrivals.iter().map(|arrival| arrival.mark).collect::<HashSet<_>>().len()
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        let _ = self.stop.wake();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Book {
+    fn lock(&self) -> MutexGuard<'_, Vec<Arrival>> {
+        self.arrivals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(&self, arrived: usize, arrivals: &mut Vec<Arrival>) {
+        if !arrivals.is_empty() {
+            self.lock().append(arrivals);
+        }
+        let total = self.arrived.fetch_add(arrived, Ordering::SeqCst) + arrived;
+        if total >= self.wanted.load(Ordering::SeqCst) {
+            // Whoever is about to wait holds the lock until it does.
+            drop(self.lock());
+            self.reached.notify_all();
+        }
+    }
+}
+
+/// The thread's own.
+struct Desk {
+    poll: Poll,
+    listener: TcpListener,
+    manner: Manner,
+    book: Arc<Book>,
+    connections: HashMap<Token, Connection>,
+    next_token: usize,
+    /// Requests to answer, and when.
+    due: VecDeque<(Instant, Token)>,
+}
+
+struct Connection {
+    wire: Wire,
+    unread: Vec<u8>,
+}
+
+impl Desk {
+    fn work(mut self) {
+        let mut events = Events::with_capacity(1024);
+        loop {
+            let limit = self.due.front().map(|(at, _)| at.saturating_duration_since(Instant::now()));
+            match self.poll.poll(&mut events, limit) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => panic!("epoll: {error}"),
+                _ => {}
+            }
+            for event in &events {
+                match event.token() {
+                    STOP => return,
+                    LISTENER => self.accept(),
+                    token => self.serve(token, event),
+                }
+            }
+            self.answer_due();
+        }
+    }
+
+    fn accept(&mut self) {
+        while let Ok((stream, _)) = self.listener.accept() {
+            let token = Token(self.next_token);
+            self.next_token += 1;
+            let mut wire = Wire::accepted(stream, self.manner.tls.as_ref());
+            if wire.register(self.poll.registry(), token).is_ok() {
+                self.connections.insert(token, Connection { wire, unread: Vec::new() });
+            }
+        }
+    }
+
+    fn serve(&mut self, token: Token, event: &Event) {
+        let Some(connection) = self.connections.get_mut(&token) else { return };
+        let mut open = true;
+        let mut arrivals = Vec::new();
+        let mut arrived = 0;
+        if event.is_readable() {
+            open = connection.wire.read(&mut connection.unread, event.is_read_closed()).unwrap_or(false);
+            arrived = connection.take_requests(self.manner.mark, &mut arrivals);
+        }
+        if self.manner.delay.is_zero() {
+            open &= connection.answer(arrived);
+            self.book.answered.fetch_add(arrived, Ordering::SeqCst);
+        } else {
+            let at = Instant::now() + self.manner.delay;
+            self.due.extend((0..arrived).map(|_| (at, token)));
+            open &= connection.wire.flush().is_ok();
+        }
+        if !open {
+            self.connections.remove(&token);
+        }
+        if arrived > 0 {
+            self.book.enter(arrived, &mut arrivals);
+        }
+    }
+
+    fn answer_due(&mut self) {
+        let now = Instant::now();
+        while let Some((_, token)) = self.due.pop_front_if(|(at, _)| *at <= now) {
+            if self.connections.get_mut(&token).is_some_and(|connection| connection.answer(1)) {
+                self.book.answered.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+    }
+}
+
+impl Connection {
+    fn take_requests(&mut self, mark: Mark, arrivals: &mut Vec<Arrival>) -> usize {
+        let (mut taken, mut count) = (0, 0);
+        while let Some(request) = Request::parse(&self.unread[taken..]) {
+            taken += request.len();
+            count += 1;
+            let mark = match mark {
+                Mark::None => None,
+                Mark::Delivery => request.delivery(),
+                Mark::NumberAfter(key) => request.number_after(key.as_bytes()),
+            };
+            arrivals.extend(mark.map(|mark| Arrival { mark, at: Instant::now() }));
+        }
+        self.unread.drain(..taken);
+        count
+    }
+
+    /// Says whether the connection is still good.
+    fn answer(&mut self, requests: usize) -> bool {
+        match requests {
+            0 => self.wire.flush().is_ok(),
+            1 => self.wire.write(ANSWER).is_ok(),
+            more => self.wire.write(&ANSWER.repeat(more)).is_ok(),
+        }
+    }
+}

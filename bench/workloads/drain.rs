@@ -1,0 +1,95 @@
+//! How fast a queue drains to one receiver: what the database costs on top of the network.
+//!
+//! The divisor is the same sender, given ready requests. It may be given one at a time for each thread or several, and
+//! what suits it best is tried first. The dispatcher has a third more threads, since it keeps a quarter of them for
+//! other subscriptions than a busy one; the subscription's limit is what makes both sides equal.
+
+use super::Workload;
+use crate::bare_sender::BareSender;
+use crate::bed::Bed;
+use crate::cost::{Usage, own_cpu_without};
+use crate::pairs::{Pairs, median};
+use crate::raw_client;
+use crate::receiver::{self, Manner, Mark, Receiver, distinct};
+use crate::report::{Report, Row, number};
+
+pub const WORKLOAD: Workload =
+    Workload { numbers: &["1"], name: "drain of a queue to one receiver", in_full_run: true, run };
+
+const EVENTS: usize = 300_000;
+const THREADS: usize = 64;
+
+/// How many requests the sender may be given for one thread.
+const CHAINS: [usize; 2] = [1, 8];
+/// Two seconds or so.
+const TRIAL: usize = 60_000;
+
+fn run(report: &mut Report) {
+    let receiver = Receiver::with(Manner { mark: Mark::Delivery, ..Manner::default() });
+    let capacity = raw_client::capacity(&receiver);
+    receiver.take_arrivals();
+    let (chain, trials) = best_chain(&receiver);
+    let mut bed = Bed::start(&[("hydra_webhooks.sender_threads", "86")]);
+    bed.subscribe(&receiver.url("drain"), "ticket.created", &[&format!("max_in_flight => {THREADS}")]);
+    let (mut usage, mut bare_cpu, mut twice) = (Vec::new(), Vec::new(), 0);
+    let pairs = Pairs::measure(
+        "drain / bare sender",
+        &mut bed,
+        |bed| {
+            let (rate, used) = drain(bed, &receiver);
+            let arrivals = receiver.take_arrivals();
+            let different = distinct(&arrivals);
+            assert!(different == EVENTS, "{different} of {EVENTS} deliveries arrived");
+            twice += arrivals.len() - different;
+            usage.push(used);
+            rate
+        },
+        |bed| {
+            bed.settle();
+            let before = own_cpu_without(receiver::NAME);
+            let rate = bare(&receiver, EVENTS, chain);
+            bare_cpu.push((own_cpu_without(receiver::NAME) - before).as_secs_f64() * 1e6 / EVENTS as f64);
+            rate
+        },
+    );
+    let fastest = pairs.samples.iter().map(|pair| pair.0.max(pair.1)).fold(0.0, f64::max);
+    report.add(
+        Row::new("1", "drain of 300,000 queued events to one receiver")
+            .pairs(format!("the same sender, {THREADS} threads, no database"), &pairs, "/s")
+            .at_least(0.80)
+            .needs("2")
+            .receiver(capacity, fastest)
+            .cost(usage[usage.len() / 2].per(EVENTS))
+            .note(format!("the sender alone uses {:.1} µs CPU per request", median(bare_cpu)))
+            .note(format!("0 deliveries lost, {twice} made twice"))
+            .note(format!("{} deliveries went through the retry queue", number(bed.retry_queue_rows() as f64)))
+            .note(trials),
+    );
+}
+
+fn drain(bed: &mut Bed, receiver: &Receiver) -> (f64, Usage) {
+    bed.queue_events(EVENTS);
+    let before = bed.usage();
+    let took = bed.drain(EVENTS, receiver);
+    (EVENTS as f64 / took.as_secs_f64(), bed.usage() - before)
+}
+
+fn bare(receiver: &Receiver, requests: usize, chain: usize) -> f64 {
+    let rate = BareSender::start(&receiver.url("bare"), THREADS, None).rate(requests, chain);
+    receiver.take_arrivals();
+    rate
+}
+
+/// How many requests at a time suit the sender best, and what was found out.
+fn best_chain(receiver: &Receiver) -> (usize, String) {
+    let trials = Pairs::measure(
+        &format!("bare sender, {} at a time / {}", CHAINS[0], CHAINS[1]),
+        &mut (),
+        |()| bare(receiver, TRIAL, CHAINS[0]),
+        |()| bare(receiver, TRIAL, CHAINS[1]),
+    );
+    let rates = [trials.one(), trials.other()];
+    let best = if rates[0] > rates[1] { CHAINS[0] } else { CHAINS[1] };
+    let found = CHAINS.iter().zip(rates).map(|(chain, rate)| format!("{chain} at a time {}/s", number(rate)));
+    (best, format!("the sender alone: {}", found.collect::<Vec<_>>().join(", ")))
+}

@@ -1,0 +1,23 @@
+//! Live load: clients that commit events while the dispatcher delivers them, all on the same cores.
+
+use std::time::{Duration, Instant};
+
+use crate::bed::{Bed, Length};
+use crate::receiver::Receiver;
+
+pub const CLIENTS: u32 = 16;
+
+/// How long a sample takes.
+pub const SECONDS: u32 = 4;
+
+/// Deliveries per second that arrive while clients run this script. What is still queued afterwards does not count.
+pub fn rate(bed: &mut Bed, receiver: &Receiver, script: &str, more: &[&str]) -> f64 {
+    let before = receiver.arrived();
+    let start = Instant::now();
+    bed.pgbench(script, CLIENTS, Length::Seconds(SECONDS), more);
+    per_second(receiver.arrived() - before, start.elapsed())
+}
+
+pub fn per_second(count: usize, time: Duration) -> f64 {
+    count as f64 / time.as_secs_f64()
+}

@@ -1,0 +1,55 @@
+//! What is measured, in the order of the table: one file per idea.
+//!
+//! A workload takes what it needs from the bed, measures in pairs, and adds its rows to the report. To add one: a file
+//! with a `WORKLOAD`, and a line in each of the two lists below.
+
+use crate::report::Report;
+
+mod backlog;
+mod bare;
+mod dead;
+mod depth;
+mod drain;
+mod emit;
+mod fan_out;
+mod held;
+mod latency;
+mod live;
+mod load;
+mod many;
+mod one_connection;
+mod pg_net;
+mod retry_queue;
+mod slow;
+mod soak;
+mod tickets;
+mod tls;
+mod wal;
+
+pub struct Workload {
+    /// Rows that it makes: what it is called by on the command line.
+    pub numbers: &'static [&'static str],
+    pub name: &'static str,
+    /// Whether it runs when nothing is named. Not so what takes an hour.
+    pub in_full_run: bool,
+    pub run: fn(&mut Report),
+}
+
+pub const ALL: &[&Workload] = &[
+    &drain::WORKLOAD, //
+    &bare::WORKLOAD,
+    &live::WORKLOAD,
+    &latency::WORKLOAD,
+    &emit::WORKLOAD,
+    &one_connection::WORKLOAD,
+    &held::WORKLOAD,
+    &depth::WORKLOAD,
+    &dead::WORKLOAD,
+    &many::WORKLOAD,
+    &fan_out::WORKLOAD,
+    &slow::WORKLOAD,
+    &wal::WORKLOAD,
+    &tls::WORKLOAD,
+    &retry_queue::WORKLOAD,
+    &soak::WORKLOAD,
+];

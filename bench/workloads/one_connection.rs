@@ -1,0 +1,56 @@
+//! Whether emitting gets slower the longer a connection lives, as it does where each transaction leaves something behind.
+//!
+//! Commits do not wait for the disk here: what might grow is work of the processor, and the disk's time would hide it.
+
+use std::time::Instant;
+
+use super::Workload;
+use super::tickets;
+use crate::bed::Bed;
+use crate::pairs::{PAIRS, Pairs};
+use crate::report::{Report, Row};
+
+pub const WORKLOAD: Workload =
+    Workload { numbers: &["8"], name: "a connection that has emitted often", in_full_run: true, run };
+
+const COMMITS: usize = 100_000;
+const TENTH: usize = COMMITS / 10;
+const TABLE: &str = "ticket";
+
+fn run(report: &mut Report) {
+    let mut bed = Bed::start(&[]);
+    bed.subscribe("http://127.0.0.1:9/never", "ticket.created", &[]);
+    tickets::create(&mut bed, TABLE, Some("hydra.webhook_emit_row('ticket.created')"));
+    tickets::wait_for_disk(&mut bed, false);
+    bed.freeze_dispatcher();
+    let mut samples = Vec::new();
+    for round in 1..=PAIRS {
+        bed.run(&format!("TRUNCATE hydra.event, {TABLE}"));
+        let (last, first) = last_and_first(&bed);
+        eprintln!("last / first tenth of {COMMITS} commits, {round} of {PAIRS}: {last:.0} / {first:.0}");
+        samples.push((last, first));
+    }
+    bed.thaw_dispatcher();
+    report.add(
+        Row::new("8", "emit in one connection, last 10 % of 100,000 commits")
+            .pairs("the first 10 % of them", &Pairs { samples }, "tps")
+            .at_least(0.95)
+            .note("commits do not wait for the disk"),
+    );
+}
+
+/// Transactions per second of a new connection, in the last and in the first tenth of its commits.
+fn last_and_first(bed: &Bed) -> (f64, f64) {
+    let mut session = bed.session();
+    let insert = session.prepare(&tickets::insert(TABLE)).expect("a table of ours");
+    let mut tps = |commits: usize| {
+        let start = Instant::now();
+        for _ in 0..commits {
+            session.execute(&insert, &[]).expect("an insert");
+        }
+        commits as f64 / start.elapsed().as_secs_f64()
+    };
+    let first = tps(TENTH);
+    tps(COMMITS - 2 * TENTH);
+    (tps(TENTH), first)
+}

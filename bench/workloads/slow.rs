@@ -1,0 +1,83 @@
+//! A receiver that takes a second to answer, and as many requests under way to it as it takes to keep up.
+//!
+//! Each of them occupies a thread, so memory is the question as much as the rate. The dispatcher keeps a quarter of its
+//! threads for other subscriptions, hence more of them than requests.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::Workload;
+use crate::bed::Bed;
+use crate::cost::{memory_of, own_memory_of};
+use crate::pairs::{PAIRS, Pairs};
+use crate::raw_client;
+use crate::receiver::{Manner, Receiver};
+use crate::report::{Report, Row};
+
+pub const WORKLOAD: Workload = Workload { numbers: &["14"], name: "a slow receiver", in_full_run: true, run };
+
+const ANSWER_AFTER: Duration = Duration::from_secs(1);
+const IN_FLIGHT: usize = 2_000;
+const THREADS: usize = IN_FLIGHT * 4 / 3 + 1;
+
+/// Events come in small lots, 2,000 a second.
+const LOT: usize = 100;
+const LOT_EVERY: Duration = Duration::from_millis(50);
+const LOTS_PER_WINDOW: u32 = 80;
+/// Until as many are under way as there will be.
+const WARM_UP_LOTS: u32 = 100;
+
+fn run(report: &mut Report) {
+    let receiver = Receiver::with(Manner { delay: ANSWER_AFTER, ..Manner::default() });
+    let capacity = raw_client::capacity_of_late_answers(&receiver, ANSWER_AFTER, 3 * IN_FLIGHT);
+    let mut bed = Bed::start(&[("hydra_webhooks.sender_threads", &THREADS.to_string())]);
+    bed.subscribe(&receiver.url("slow"), "ticket.created", &[&format!("max_in_flight => {IN_FLIGHT}")]);
+    bed.send();
+    let dispatcher = bed.dispatcher();
+
+    let mut pace = Pace::new();
+    pace.offer(&mut bed, WARM_UP_LOTS);
+    let (mut memory, mut own_memory) = (0.0, 0.0);
+    let window = |_| {
+        let (answered, start) = (receiver.answered(), Instant::now());
+        pace.offer(&mut bed, LOTS_PER_WINDOW);
+        let seconds = start.elapsed().as_secs_f64();
+        memory = f64::max(memory, memory_of(dispatcher));
+        own_memory = f64::max(own_memory, own_memory_of(dispatcher));
+        ((receiver.answered() - answered) as f64 / seconds, (LOTS_PER_WINDOW as usize * LOT) as f64 / seconds)
+    };
+    let pairs = Pairs { samples: (0..PAIRS).map(window).collect() };
+    bed.wait_for_empty_queue();
+
+    report.add(
+        Row::new("14", "delivered at 2,000 in flight, receiver answers after 1 s")
+            .pairs("offered", &pairs, "/s")
+            .at_least(0.95)
+            .receiver(capacity, pairs.one()),
+    );
+    report.add(
+        Row::new("14", "resident memory of the dispatcher meanwhile")
+            .figure(memory, "MB")
+            .at_most(250.0)
+            .note(format!("{own_memory:.0} MB of it its own, the rest shared with the server")),
+    );
+}
+
+/// Emits at its own pace, whatever becomes of the events.
+struct Pace {
+    next: Instant,
+}
+
+impl Pace {
+    fn new() -> Self {
+        Self { next: Instant::now() }
+    }
+
+    fn offer(&mut self, bed: &mut Bed, lots: u32) {
+        for _ in 0..lots {
+            bed.emit("ticket.created", LOT);
+            self.next += LOT_EVERY;
+            thread::sleep(self.next.saturating_duration_since(Instant::now()));
+        }
+    }
+}
