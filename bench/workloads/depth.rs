@@ -20,13 +20,14 @@ const CLIENTS: u32 = 8;
 const NEW: u32 = 1000;
 const REPEATS: usize = 200;
 
-const FETCH: &str = include_str!("../../sql/queries/fetch_events.sql");
+const FETCH: &str = include_str!("../../sql/queries/fetch_new_events.sql");
 
 /// As the dispatcher has them.
 const SETTINGS: &str = "
     SET search_path = pg_catalog, pg_temp;
     SET jit = off;
     SET enable_seqscan = off;
+    SET enable_bitmapscan = off;
     SET enable_hashjoin = off;
     SET enable_mergejoin = off;
     SET plan_cache_mode = force_generic_plan;";
@@ -85,7 +86,7 @@ impl Queue {
 /// Fetches what `target` sees and `done` does not, as the dispatcher does with its first page.
 fn function() -> String {
     format!(
-        "CREATE FUNCTION pg_temp.fetch(xid8[], xid8, bigint, xid8, bigint, xid8, xid8[], bigint)
+        "CREATE FUNCTION pg_temp.fetch(xid8, bigint, xid8, xid8[], bigint)
              RETURNS bigint LANGUAGE plpgsql AS $$
          DECLARE
              found record;
@@ -99,10 +100,9 @@ fn function() -> String {
          CREATE FUNCTION pg_temp.micros_to_fetch(done pg_snapshot, target pg_snapshot, rows bigint)
              RETURNS float8 LANGUAGE plpgsql AS $$
          DECLARE
-             late xid8[] := ARRAY(SELECT pg_snapshot_xip(done));
              open xid8[] := ARRAY(SELECT pg_snapshot_xip(target));
              start timestamptz := clock_timestamp();
-             events bigint := pg_temp.fetch(late, '0', 0, pg_snapshot_xmax(done), 0, pg_snapshot_xmax(target), open, rows);
+             events bigint := pg_temp.fetch(pg_snapshot_xmax(done), 0, pg_snapshot_xmax(target), open, rows);
          BEGIN
              ASSERT events = rows, format('%s events', events);
              RETURN extract(epoch FROM clock_timestamp() - start) * 1000000;
