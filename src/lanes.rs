@@ -34,8 +34,9 @@ const MOVES_ON: usize = 500;
 /// How many deliveries a lane holds in memory at most; more wait in the table.
 const QUEUE_LIMIT: usize = 2 * CROWD;
 
-/// How many deliveries, and bytes of them, all lanes hold in memory before no more are read.
-const QUEUED_ENOUGH: usize = 10_000;
+/// How many deliveries, and bytes of them, all lanes hold in memory before no more are read. Few enough that a busy
+/// machine sends them before they are stragglers, which have to be moved.
+const QUEUED_ENOUGH: usize = 4_000;
 const BYTES_ENOUGH: usize = 32 << 20;
 
 /// A claim costs a commit that waits for the disk, so it is worth several deliveries.
@@ -306,14 +307,15 @@ impl Lanes {
         if self.queued >= QUEUED_ENOUGH / 2 || self.bytes >= BYTES_ENOUGH / 2 {
             return Vec::new();
         }
-        self.due
-            .iter()
-            .take_while(|(due, _)| *due <= now)
-            .filter_map(|(_, id)| match self.lanes[id].room() {
-                0 => None,
-                room => Some((*id, room as i32)),
-            })
-            .collect()
+        let mut claimed = self.queued;
+        let lanes = self.due.iter().take_while(|(due, _)| *due <= now).map(|(_, id)| (*id, self.lanes[id].room()));
+        let with_room = lanes.filter(|(_, room)| *room > 0);
+        let claims = with_room.take_while(|(_, room)| {
+            let before = claimed;
+            claimed += room;
+            before < QUEUED_ENOUGH / 2
+        });
+        claims.map(|(id, room)| (id, room as i32)).collect()
     }
 
     /// When the next row is due that is not due yet.

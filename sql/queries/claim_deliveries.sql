@@ -1,4 +1,5 @@
--- Deliveries that are due, at most $2 for each subscription of $1, oldest first. $3: this run of the dispatcher.
+-- Deliveries that are due, at most $2 for each subscription of $1, oldest first. $3: this run of the dispatcher. By an
+-- array, not by a join: the plan is kept, and one made while the table was empty would join from the wrong side.
 WITH due AS MATERIALIZED (
     SELECT q.id
     FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS room (subscription_id, deliveries),
@@ -9,7 +10,7 @@ WITH due AS MATERIALIZED (
                   LIMIT room.deliveries
                   FOR UPDATE SKIP LOCKED) AS q
 ), claimed AS (
-    UPDATE hydra.delivery AS d SET claimed_by = $3 FROM due WHERE d.id = due.id RETURNING d.*
+    UPDATE hydra.delivery AS d SET claimed_by = $3 WHERE d.id = ANY (ARRAY(SELECT due.id FROM due)) RETURNING d.*
 )
 SELECT c.id, c.subscription_id, c.event_id, c.event_type, c.tenant_id, c.emitted_at, c.body, c.attempts,
        c.earlier_attempts, c.scheduled_at

@@ -312,9 +312,9 @@ fn a_crowded_lane_that_drains_in_time_does_not_overflow() {
 fn no_more_is_read_than_memory_is_meant_to_hold() {
     let everybody: Vec<i64> = (1..=20).collect();
     let mut many = dispatch(everybody.iter().copied().map(subscription));
-    many.accept(&everybody, 1..=499);
+    many.accept(&everybody, 1..=199);
     assert!(many.has_room(Instant::now()));
-    many.accept(&everybody, [500]);
+    many.accept(&everybody, [200]);
     assert!(!many.has_room(Instant::now()));
 
     let mut large = dispatch([subscription(1)]);

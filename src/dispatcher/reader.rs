@@ -12,9 +12,10 @@ use crate::event::Event;
 use crate::process;
 use crate::store::{Page, Snapshot, Store, Xid8};
 
-/// A page has so many rows at most, and fewer where events are large: about so many bytes.
+/// A page has so many rows at most, and fewer where events are large or go to many: about so many bytes, or deliveries.
 const PAGE_ROWS: usize = 500;
 const PAGE_BYTES: usize = 8 << 20;
+const PAGE_DELIVERIES: usize = 500;
 
 /// How far back a transaction may lie and its commit still not be on disk: unflushed commits are less than a second
 /// old. Of much older ones Postgres has forgotten where they are in the log.
@@ -66,8 +67,10 @@ impl Reader {
 
     fn size_next_page(&mut self, events: &[Event]) {
         let bytes: usize = events.iter().filter_map(|event| event.entity.as_ref()).map(String::len).sum();
-        if let Some(average) = bytes.checked_div(events.len()) {
-            self.rows = (PAGE_BYTES / average.max(1)).clamp(10, PAGE_ROWS);
+        let deliveries: usize = events.iter().map(|event| event.targets.len()).sum();
+        if !events.is_empty() {
+            let rows = |limit: usize, sum: usize| limit * events.len() / sum.max(1);
+            self.rows = rows(PAGE_BYTES, bytes).min(rows(PAGE_DELIVERIES, deliveries)).clamp(10, PAGE_ROWS);
         }
     }
 }

@@ -11,6 +11,7 @@ use super::types::to_timestamp;
 use super::{Store, Tid, Xid8};
 use crate::delivery::DeliveryId;
 use crate::event::EventRow;
+use crate::process;
 use crate::tally::Tally;
 use crate::work::Work;
 use crate::writes::{AttemptRecord, RowState, RowWrite, Verdicts, Writes};
@@ -65,6 +66,9 @@ impl Store {
 
     /// Writes a batch of decisions. `run`: this run of the dispatcher.
     pub fn apply(&self, writes: &Writes, run: i64) {
+        if !writes.rows.is_empty() {
+            plan_anew();
+        }
         Spi::connect_mut(|client| {
             self.apply_rows(client, writes, run);
             if !writes.deleted.is_empty() {
@@ -79,6 +83,7 @@ impl Store {
     pub fn apply_verdicts(&self, verdicts: &Verdicts) {
         let (failing, counts) = unzip(verdicts.failures.iter().map(|(id, count)| (*id, *count as i32)));
         let (ids, reasons) = unzip(verdicts.disabled.iter().map(|(id, reason)| (*id, reason.as_str().to_owned())));
+        plan_anew();
         Spi::connect_mut(|client| {
             self.writes.record_failures.write(client, &[failing.into(), counts.into()]);
             self.writes.disable.write(client, &[ids.into(), reasons.into()]);
@@ -93,6 +98,7 @@ impl Store {
             return;
         }
         if self.writes.places_lost.take() {
+            plan_anew();
             let (xids, ids) = unzip(finished.iter().map(|row| (Xid8(row.xid), row.id)));
             self.writes.delete_events.write(client, &[xids.into(), ids.into()]);
             return;
@@ -203,6 +209,12 @@ impl Store {
             self.writes.add_counts.write(client, &args);
         });
     }
+}
+
+/// Statements of this transaction that join what is given to a table are planned for the sizes that both have now: a
+/// plan that was made while the table was empty would go through all of it for each row that is given.
+fn plan_anew() {
+    process::pin_local(c"plan_cache_mode", c"force_custom_plan");
 }
 
 /// A state as the statements take it.
