@@ -178,18 +178,15 @@ impl Dispatcher {
         if self.is_over() {
             return Ok(());
         }
-        if self.writing_is_due() {
-            self.write()?;
+        if self.slot.state() == State::Running {
+            self.claim()?;
+            if self.unread {
+                self.read()?;
+            }
+            self.hand_out();
+            self.note_unwritten();
         }
-        if self.slot.state() != State::Running {
-            return Ok(());
-        }
-        self.claim()?;
-        if self.unread {
-            self.read()?;
-        }
-        self.hand_out();
-        self.note_unwritten();
+        // Last: what we commit just before reading would have to be on disk for what is read, see `make_durable`.
         if self.writing_is_due() {
             self.write()?;
         }

@@ -92,6 +92,16 @@ fn refuse_event_type(name: &str) -> ! {
     )
 }
 
+/// Whether nobody wants this event, which most emits of most event types need to know and no more: no table is touched
+/// then, so none is locked.
+#[allow(unsafe_code)]
+pub fn nobody_wants(event: &str) -> bool {
+    // SAFETY: takes in what other backends have changed.
+    unsafe { pg_sys::AcceptInvalidationMessages() };
+    let unwanted = |known: &Rc<Known>| known.types.get(event).is_some_and(|event_type| event_type.targets.is_empty());
+    FRESH.get() && CACHE.with_borrow(|known| known.as_ref().is_some_and(unwanted))
+}
+
 /// What is known now.
 #[allow(unsafe_code)]
 pub fn current() -> Rc<Known> {

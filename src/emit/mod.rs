@@ -55,6 +55,9 @@ fn webhook_emit(
     tenant_id: default!(Option<&str>, "NULL"),
 ) -> Option<i64> {
     refuse_read_only();
+    if event.is_some_and(known::nobody_wants) {
+        return None;
+    }
     let known = known::current();
     let event_type = known.event_type(event);
     // Who wants it may depend on the tenant, which may have to be found in the entity.
@@ -75,6 +78,9 @@ fn webhook_emit_row<'a>(
 ) -> Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, PgTriggerError> {
     refuse_read_only();
     let definition = row::definition_of(trigger);
+    if known::nobody_wants(&definition.event) {
+        return Ok(None);
+    }
     let known = known::current();
     let event_type = known.event_type(Some(&definition.event));
     if !event_type.targets.is_empty() {
