@@ -283,6 +283,7 @@ impl Dispatch {
     pub fn settle(&mut self, attempt: Attempt, now: SystemTime, jitter: f64) {
         let Some(UnderWay { work, last }) = self.under_way.remove(&attempt.delivery) else { return };
         match &attempt.outcome {
+            Outcome::NotStarted if self.lanes.is_open(work.subscription) => self.lanes.take_back(work),
             Outcome::NotStarted => {
                 self.move_event(work.event);
                 self.writes.update(&work, RowState::Released);

@@ -49,6 +49,9 @@ pub const FAILING_FROM: u32 = 5;
 const LONGEST_CHAIN: usize = 16;
 const QUICK: Duration = Duration::from_millis(10);
 
+/// What a thread does in so much time is not worth waking another one for.
+const SHORT: Duration = Duration::from_millis(4);
+
 /// A lane with fewer requests under way than this may always send, whoever is busy besides.
 const FEW: usize = 4;
 
@@ -58,10 +61,12 @@ pub struct Lane {
     pub consecutive_failures: u32,
     pub overflowing: bool,
     queue: VecDeque<Arc<Work>>,
+    /// What a thread gave back because those before it took too long; goes in front once it has given back all.
+    given_back: Vec<Arc<Work>>,
     /// Threads that are at work for it.
     in_flight: usize,
-    /// Whether its endpoint answered the latest request quickly.
-    quick: bool,
+    /// How long its endpoint took of late, if it answered the latest request quickly.
+    quick: Option<Duration>,
     /// Bytes of the body that came latest, for a guess at those to come.
     body_bytes: usize,
     in_ring: bool,
@@ -75,8 +80,9 @@ impl Lane {
             subscription,
             overflowing: false,
             queue: VecDeque::new(),
+            given_back: Vec::new(),
             in_flight: 0,
-            quick: false,
+            quick: None,
             body_bytes: 0,
             in_ring: false,
             next_due: None,
@@ -95,11 +101,15 @@ impl Lane {
         self.subscription.active && self.in_flight < self.limit() && !self.queue.is_empty()
     }
 
-    /// How many deliveries one thread should take at a time: several only where many wait for a quick endpoint.
+    /// How many deliveries one thread should take at a time: several only where they wait for a quick endpoint, as many
+    /// as are done in a moment, or more where there are more than threads.
     fn chain(&self) -> usize {
-        match self.quick && !self.fails() {
-            true => (self.queue.len() / self.limit()).clamp(1, LONGEST_CHAIN),
-            false => 1,
+        match self.quick {
+            Some(took) if !self.fails() => {
+                let short = SHORT.as_micros() / took.as_micros().max(1);
+                (self.queue.len() / self.limit()).max(short as usize).clamp(1, LONGEST_CHAIN)
+            }
+            _ => 1,
         }
     }
 
@@ -110,7 +120,7 @@ impl Lane {
 
     /// How many rows to claim: enough to be busy until the next claim, and one alone for an endpoint that fails.
     fn room(&self) -> usize {
-        let each = if self.quick { LONGEST_CHAIN } else { 2 };
+        let each = if self.quick.is_some() { LONGEST_CHAIN } else { 2 };
         let most = (BYTES_ENOUGH / 4 / self.body_bytes.max(1)).clamp(CLAIM_AT_LEAST, CROWD);
         let wanted = if self.fails() { 1 } else { (each * self.limit()).clamp(CLAIM_AT_LEAST, most) };
         match self.in_flight + self.queue.len() {
@@ -199,7 +209,9 @@ impl Lanes {
 
     /// Empties the queue of a lane.
     pub fn take_queue(&mut self, id: i64) -> VecDeque<Arc<Work>> {
-        let queue = self.lanes.get_mut(&id).map(|lane| std::mem::take(&mut lane.queue)).unwrap_or_default();
+        let Some(lane) = self.lanes.get_mut(&id) else { return VecDeque::new() };
+        let mut queue: VecDeque<_> = std::mem::take(&mut lane.given_back).into();
+        queue.append(&mut lane.queue);
         self.queued -= queue.len();
         self.bytes -= queue.iter().map(|work| work.body.len()).sum::<usize>();
         self.crowded.remove(&id);
@@ -258,14 +270,32 @@ impl Lanes {
         None
     }
 
+    /// Whether requests of this lane may start.
+    pub fn is_open(&self, id: i64) -> bool {
+        self.lanes.get(&id).is_some_and(|lane| !lane.subscription.endpoint.gate.is_closed())
+    }
+
+    /// A thread did not get to this delivery, which is still the next of its lane.
+    pub fn take_back(&mut self, work: Arc<Work>) {
+        if let Some(lane) = self.lanes.get_mut(&work.subscription) {
+            self.queued += 1;
+            self.bytes += work.body.len();
+            lane.given_back.push(work);
+        }
+    }
+
     /// A thread is done with what it took from this lane; the last of it was this attempt.
     pub fn land(&mut self, id: i64, attempt: &Attempt) {
         self.in_flight -= 1;
         self.probing.remove(&id);
         if let Some(lane) = self.lanes.get_mut(&id) {
+            for work in lane.given_back.drain(..).rev() {
+                lane.queue.push_front(work);
+            }
             // A lane that was deleted and made again has not seen the start of it.
             lane.in_flight = lane.in_flight.saturating_sub(1);
-            lane.quick = attempt.outcome.is_success() && attempt.took <= QUICK;
+            let quick = attempt.outcome.is_success() && attempt.took <= QUICK;
+            lane.quick = quick.then(|| lane.quick.map_or(attempt.took, |before| (3 * before + attempt.took) / 4));
             self.give_turn(id);
         }
     }

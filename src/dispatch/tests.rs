@@ -115,6 +115,12 @@ impl Dispatch {
         self.settle(Attempt { delivery, subscription, outcome, at, took: seconds(1) }, at, 0.0);
     }
 
+    fn conclude_quickly(&mut self, event: i64, subscription: i64, outcome: Outcome) {
+        let (delivery, at) = (id_of(event, subscription), time(event as u64));
+        let took = Duration::from_micros(200);
+        self.settle(Attempt { delivery, subscription, outcome, at, took }, at, 0.0);
+    }
+
     fn row(&self, event: i64, subscription: i64) -> Option<Row> {
         self.writes.rows.get(&id_of(event, subscription)).map(|write| match write {
             RowWrite::Insert(_, state) => Row::Insert(*state),
@@ -412,11 +418,37 @@ fn an_event_that_nobody_is_left_for_is_deleted_at_once() {
 }
 
 #[test]
-fn a_request_that_was_not_started_counts_for_nothing() {
+fn what_a_thread_did_not_get_to_is_the_next_to_be_sent_in_the_same_order() {
+    let mut dispatch = dispatch([one_at_a_time(1)]);
+    dispatch.accept(&[1], 1..=5);
+    assert_eq!(dispatch.send(1), [(1, 1)]);
+    dispatch.conclude_quickly(1, 1, status(200));
+    let chain = dispatch.hand_out(1);
+    assert_eq!(chain.iter().map(length).collect::<Vec<_>>(), [4], "a quick endpoint gets several at a time");
+    dispatch.conclude(2, 1, status(200));
+    dispatch.conclude(3, 1, Outcome::NotStarted);
+    dispatch.conclude(4, 1, Outcome::NotStarted);
+    assert!(dispatch.send(1).is_empty(), "the thread has not given back all");
+    dispatch.conclude(5, 1, Outcome::NotStarted);
+    for event in 3..=5 {
+        assert_eq!(dispatch.send(1), [(event, 1)]);
+        dispatch.conclude(event, 1, status(200));
+    }
+    assert!(dispatch.writes.rows.is_empty() && dispatch.writes.attempts.is_empty());
+    assert_eq!((dispatch.queued(), dispatch.in_flight()), (0, 0));
+}
+
+fn length(request: &Request) -> usize {
+    1 + request.next.as_deref().map_or(0, length)
+}
+
+#[test]
+fn a_request_that_a_closed_gate_stopped_counts_for_nothing() {
     let mut dispatch = dispatch([subscription(1)]);
     dispatch.accept(&[1], [1]);
     dispatch.accept_row(claimed(2, 1, 2), time(0));
     dispatch.send(9);
+    dispatch.close_gates();
     dispatch.conclude(1, 1, Outcome::NotStarted);
     dispatch.conclude(2, 1, Outcome::NotStarted);
     assert_eq!(dispatch.row(1, 1), Some(Row::Insert(RowState::Released)));

@@ -24,7 +24,7 @@ use crate::slots::{Slot, State};
 use crate::store::Store;
 use crate::writes::Verdicts;
 use crate::{descriptors, process, settings};
-use reader::Reader;
+use reader::{LogPosition, Reader};
 
 /// At most this long after a lost wake, the dispatcher looks by itself. Also bounds how late it learns of a pause.
 const POLL: Duration = Duration::from_millis(500);
@@ -32,6 +32,9 @@ const POLL: Duration = Duration::from_millis(500);
 /// Outcomes are written when there are so many, or when the oldest has waited for so long.
 const BATCH: usize = 1000;
 const BATCH_WAIT: Duration = Duration::from_millis(10);
+
+/// How soon to look again whether the log was written.
+const LOG_WAIT: Duration = Duration::from_millis(1);
 
 /// Counts are written this often.
 const COUNTS_EVERY: Duration = Duration::from_secs(60);
@@ -60,8 +63,9 @@ struct Dispatcher {
     next_counts: Instant,
     /// Whether there may be events that were not read.
     unread: bool,
-    /// Events that were read and not taken in yet.
+    /// Events that were read and not taken in yet, and where their commits are.
     page: Vec<Event>,
+    commits: LogPosition,
     /// Since when there is something to write.
     unwritten_since: Option<Instant>,
     not_before: Instant,
@@ -95,6 +99,7 @@ impl Dispatcher {
             next_counts: now + COUNTS_EVERY,
             unread: true,
             page: Vec::new(),
+            commits: LogPosition::default(),
             unwritten_since: None,
             not_before: now,
             no_verdicts_before: now,
@@ -186,7 +191,7 @@ impl Dispatcher {
             self.hand_out();
             self.note_unwritten();
         }
-        // Last: what we commit just before reading would have to be on disk for what is read, see `make_durable`.
+        // Last: what we commit just before reading would have to be on disk for what is read, see `commits_of`.
         if self.writing_is_due() {
             self.write()?;
         }
@@ -307,7 +312,14 @@ impl Dispatcher {
         // A page that ends an older snapshot says nothing about what was committed since.
         let behind = self.reader.has_more();
         if self.page.is_empty() {
-            self.page = self.reader.read(&self.store)?;
+            (self.page, self.commits) = self.reader.read(&self.store)?;
+        }
+        if !self.commits.is_on_disk() {
+            // Others commit and write the log all the time; as long as there is something to do we need not wait for it.
+            if self.dispatch.in_flight() > 0 {
+                return Ok(());
+            }
+            self.commits.flush()?;
         }
         // News that came with the page, and were there before its last event: a new secret, a new subscription.
         if news::is_there() || self.dispatch.has_strangers(&self.page) {
@@ -365,7 +377,7 @@ impl Dispatcher {
         let now = Instant::now();
         let room = self.dispatch.has_room(now);
         if room && self.unread && self.slot.state() == State::Running && now >= self.not_before {
-            return Duration::ZERO;
+            return if self.page.is_empty() { Duration::ZERO } else { LOG_WAIT };
         }
         let wall = SystemTime::now();
         let due = self.dispatch.next_due_after(wall).and_then(|at| at.duration_since(wall).ok());
@@ -391,6 +403,7 @@ impl Dispatcher {
     fn end(self) {
         let Self { sender, outcomes, mut dispatch, store, run, .. } = self;
         sender.stop(LAST_REQUESTS);
+        dispatch.close_gates();
         let now = SystemTime::now();
         for attempt in outcomes.try_iter() {
             dispatch.settle(attempt, now, rand::random_range(-1.0..=1.0));

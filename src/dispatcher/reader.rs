@@ -41,14 +41,14 @@ impl Reader {
         self.target.is_some()
     }
 
-    /// The next events, of transactions whose commit is on disk.
-    pub fn read(&mut self, store: &Store) -> Result<Vec<Event>, String> {
-        let (events, target) = process::transaction(|| {
+    /// The next events, and up to where the log has to be on disk before anything is sent for them.
+    pub fn read(&mut self, store: &Store) -> Result<(Vec<Event>, LogPosition), String> {
+        let (events, target, commits) = process::transaction(|| {
             let target = self.target.clone().unwrap_or_else(|| store.snapshot());
             let page = Page { done: &self.done, target: &target, cursor: self.cursor, rows: self.rows };
             let events = if target == self.done { Vec::new() } else { store.events(&page) };
-            make_durable(&events, target.xmax);
-            (events, target)
+            let commits = commits_of(&events, target.xmax);
+            (events, target, commits)
         })?;
         match events.last() {
             Some(last) if events.len() == self.rows => {
@@ -62,7 +62,7 @@ impl Reader {
             }
         }
         self.size_next_page(&events);
-        Ok(events)
+        Ok((events, commits))
     }
 
     fn size_next_page(&mut self, events: &[Event]) {
@@ -76,21 +76,37 @@ impl Reader {
 }
 
 /// A commit is visible before it is on disk where the application runs with `synchronous_commit = off`: a request for
-/// it would be one for a transaction that a crash undoes.
+/// it would be one for a transaction that a crash undoes. Postgres knows where in the log it is, to the nearest of some
+/// neighbours, one of which may be a deletion of our own that nobody waits for.
 #[allow(unsafe_code)]
-fn make_durable(events: &[Event], xmax: Xid8) {
-    let recent = events.iter().map(|event| event.xid).filter(|xid| xid + RECENT > xmax.0);
+fn commits_of(events: &[Event], xmax: Xid8) -> LogPosition {
     let mut last = 0;
     let mut end = 0;
-    for xid in recent {
+    for xid in events.iter().map(|event| event.xid).filter(|xid| xid + RECENT > xmax.0) {
         if xid != last {
             last = xid;
             // SAFETY: a normal transaction id, too young to be forgotten.
             end = end.max(unsafe { pg_sys::TransactionIdGetCommitLSN((xid as u32).into()) });
         }
     }
-    if end != 0 {
+    LogPosition(end)
+}
+
+/// A position in the write-ahead log; zero: its beginning.
+#[derive(Clone, Copy, Default)]
+pub struct LogPosition(pg_sys::XLogRecPtr);
+
+impl LogPosition {
+    #[allow(unsafe_code)]
+    pub fn is_on_disk(self) -> bool {
+        // SAFETY: looks at how far the log was written.
+        self.0 == 0 || !unsafe { pg_sys::XLogNeedsFlush(self.0) }
+    }
+
+    /// Writes the log up to here.
+    #[allow(unsafe_code)]
+    pub fn flush(self) -> Result<(), String> {
         // SAFETY: a position that was written to the log; returns at once if it is on disk.
-        unsafe { pg_sys::XLogFlush(end) };
+        process::transaction(|| unsafe { pg_sys::XLogFlush(self.0) })
     }
 }

@@ -38,8 +38,16 @@ pub struct EventType {
     pub name: String,
     pub entity_type: String,
     pub id_key: String,
-    /// Active subscriptions that want it, each with the tenant that it is for.
-    pub targets: Vec<(i64, Option<String>)>,
+    /// Active subscriptions that want it.
+    targets: Targets,
+}
+
+#[derive(Default)]
+struct Targets {
+    /// For any tenant.
+    all: Vec<i64>,
+    /// For one tenant each.
+    of_tenant: HashMap<String, Vec<i64>>,
 }
 
 thread_local! {
@@ -51,8 +59,14 @@ thread_local! {
 impl EventType {
     /// Subscriptions of the tenant, and those of no tenant.
     pub fn targets_for(&self, tenant: Option<&str>) -> Vec<i64> {
-        let wants = |wanted: &Option<String>| wanted.is_none() || wanted.as_deref() == tenant;
-        self.targets.iter().filter(|(_, wanted)| wants(wanted)).map(|(id, _)| *id).collect()
+        let own = tenant.and_then(|tenant| self.targets.of_tenant.get(tenant));
+        let mut targets: Vec<i64> = self.targets.all.iter().chain(own.into_iter().flatten()).copied().collect();
+        targets.sort_unstable();
+        targets
+    }
+
+    pub fn is_wanted(&self) -> bool {
+        !self.targets.all.is_empty() || !self.targets.of_tenant.is_empty()
     }
 }
 
@@ -98,7 +112,7 @@ fn refuse_event_type(name: &str) -> ! {
 pub fn nobody_wants(event: &str) -> bool {
     // SAFETY: takes in what other backends have changed.
     unsafe { pg_sys::AcceptInvalidationMessages() };
-    let unwanted = |known: &Rc<Known>| known.types.get(event).is_some_and(|event_type| event_type.targets.is_empty());
+    let unwanted = |known: &Rc<Known>| known.types.get(event).is_some_and(|event_type| !event_type.is_wanted());
     FRESH.get() && CACHE.with_borrow(|known| known.as_ref().is_some_and(unwanted))
 }
 
@@ -187,12 +201,14 @@ fn read_types() -> Vec<EventType> {
 fn event_type(row: &Row<'_>) -> EventType {
     let ids: Vec<i64> = row.maybe(4).unwrap_or_default();
     let tenants: Vec<Option<String>> = row.maybe(5).unwrap_or_default();
-    EventType {
-        name: row.value(1),
-        entity_type: row.value(2),
-        id_key: row.value(3),
-        targets: ids.into_iter().zip(tenants).collect(),
+    let mut targets = Targets::default();
+    for (id, tenant) in ids.into_iter().zip(tenants) {
+        match tenant {
+            None => targets.all.push(id),
+            Some(tenant) => targets.of_tenant.entry(tenant).or_default().push(id),
+        }
     }
+    EventType { name: row.value(1), entity_type: row.value(2), id_key: row.value(3), targets }
 }
 
 /// Runs `body` as `role`. An error needs no care: aborting the (sub)transaction brings the caller's identity back.

@@ -61,7 +61,7 @@ fn webhook_emit(
     let known = known::current();
     let event_type = known.event_type(event);
     // Who wants it may depend on the tenant, which may have to be found in the entity.
-    if event_type.targets.is_empty() {
+    if !event_type.is_wanted() {
         return None;
     }
     let rendered = match &entity {
@@ -83,7 +83,7 @@ fn webhook_emit_row<'a>(
     }
     let known = known::current();
     let event_type = known.event_type(Some(&definition.event));
-    if !event_type.targets.is_empty() {
+    if event_type.is_wanted() {
         let change = Change::of(trigger);
         let wish = Wish { id_key: &event_type.id_key, limit: settings::max_entity_size() };
         let outcome = if definition.expressions.is_empty() {
@@ -106,7 +106,7 @@ fn webhook_emit_statement<'a>(
     let fired = Fired::new(trigger);
     let known = known::current();
     let event_type = known.event_type(Some(&fired.definition.event));
-    if !event_type.targets.is_empty() && fired.concerns_columns() {
+    if event_type.is_wanted() && fired.concerns_columns() {
         fired.emit(&known, &event_type, settings::max_entity_size());
     }
     Ok(None)

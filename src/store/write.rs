@@ -86,7 +86,10 @@ impl Store {
         plan_anew();
         Spi::connect_mut(|client| {
             self.writes.record_failures.write(client, &[failing.into(), counts.into()]);
-            self.writes.disable.write(client, &[ids.into(), reasons.into()]);
+            // Even where it changes nothing, it would tell everybody to read the subscriptions again.
+            if !ids.is_empty() {
+                self.writes.disable.write(client, &[ids.into(), reasons.into()]);
+            }
         });
     }
 
