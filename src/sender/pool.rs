@@ -92,7 +92,11 @@ impl<C: Courier> Pool<C> {
     fn start(&self, request: Request) -> Vec<Request> {
         let first = Arc::new(Mutex::new(Some(request)));
         let (shared, taken) = (self.0.clone(), first.clone());
-        match spawn_quiet("hydra sender", move || shared.work(take(&taken))) {
+        let life = move || {
+            yield_to_others();
+            shared.work(take(&taken));
+        };
+        match spawn_quiet("hydra sender", life) {
             Ok(_detached) => Vec::new(),
             Err(_) => self.0.place_without_new_thread(take(&first)),
         }
@@ -211,6 +215,17 @@ impl Seat {
     /// To be called under the lock of the state, so that a seat off the list is never without its request.
     fn give(&self, request: Request) {
         *self.request.lock().unwrap_or_else(PoisonError::into_inner) = Some(request);
+    }
+}
+
+/// Where processors are short, each thread that is woken would take the place of the one that wakes it, and whoever gives
+/// all of them their work would hardly ever have a turn. A batch thread waits for its own.
+#[allow(unsafe_code)]
+fn yield_to_others() {
+    // SAFETY: changes the calling thread alone. A refusal changes nothing.
+    unsafe {
+        let parameters: libc::sched_param = std::mem::zeroed();
+        libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const parameters);
     }
 }
 
