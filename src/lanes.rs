@@ -46,7 +46,7 @@ const CLAIM_AT_LEAST: usize = 16;
 pub const FAILING_FROM: u32 = 5;
 
 /// How many deliveries a thread takes at a time at most, and how soon an endpoint must answer for that.
-const LONGEST_CHAIN: usize = 16;
+const LONGEST_CHAIN: usize = 32;
 const QUICK: Duration = Duration::from_millis(10);
 
 /// What a thread does in so much time is not worth waking another one for.
@@ -65,7 +65,8 @@ pub struct Lane {
     given_back: Vec<Arc<Work>>,
     /// Threads that are at work for it.
     in_flight: usize,
-    /// How long its endpoint took of late, if it answered the latest request quickly.
+    /// How soon its endpoint can answer, if that is quickly: about the shortest time of late. The
+    /// others say how busy this machine is.
     quick: Option<Duration>,
     /// Bytes of the body that came latest, for a guess at those to come.
     body_bytes: usize,
@@ -294,8 +295,8 @@ impl Lanes {
             }
             // A lane that was deleted and made again has not seen the start of it.
             lane.in_flight = lane.in_flight.saturating_sub(1);
-            let quick = attempt.outcome.is_success() && attempt.took <= QUICK;
-            lane.quick = quick.then(|| lane.quick.map_or(attempt.took, |before| (3 * before + attempt.took) / 4));
+            let shortest = lane.quick.map_or(attempt.took, |before| attempt.took.min(before * 9 / 8));
+            lane.quick = (attempt.outcome.is_success() && shortest <= QUICK).then_some(shortest);
             self.give_turn(id);
         }
     }
