@@ -125,6 +125,16 @@ impl Bed {
         took
     }
 
+    /// Throws away what is queued, in the dispatcher's memory too, by taking another dispatcher.
+    pub fn forget(&mut self) {
+        self.hold_back();
+        let former = self.dispatcher();
+        self.run(&format!("SELECT pg_terminate_backend({former})"));
+        self.cluster.new_dispatcher_pid(DATABASE, Some(former));
+        self.run("TRUNCATE hydra.event, hydra.delivery");
+        self.settle();
+    }
+
     /// Waits until the receiver has counted so many and the queue is empty. The server is not asked before, for asking
     /// costs it time.
     pub fn wait_for_arrivals(&mut self, total: usize, receiver: &Receiver) {

@@ -47,6 +47,7 @@ fn run(report: &mut Report) {
             .pairs("not held", &pairs, "/s")
             .at_least(0.90)
             .receiver(capacity, pairs.one().max(pairs.other()))
+            .note(format!("{} deliveries went through the retry queue", beds.held.retry_queue_rows()))
             .note(format!("dead rows of hydra.event at the end: {dead}")),
     );
 }

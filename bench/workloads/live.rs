@@ -61,6 +61,7 @@ fn run(report: &mut Report) {
             .at_least(40.0)
             .cost(usage.per(delivered as usize))
             .note("CPU, WAL and commits are those of emits and deliveries together")
+            .note(format!("{} deliveries went through the retry queue", live.bed.retry_queue_rows()))
             .note(live.counts()),
     );
 

@@ -41,6 +41,7 @@ fn run(report: &mut Report) {
             .pairs("1 subscription", &cpu, "µs")
             .at_most(1.5)
             .receiver(capacity, fastest)
+            .note(format!("{} deliveries went through the retry queue", beds.many.retry_queue_rows()))
             .note(format!("in drains of {} events", number(EVENTS as f64))),
     );
     beds.many.freeze_dispatcher();

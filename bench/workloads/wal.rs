@@ -31,6 +31,7 @@ fn run(report: &mut Report) {
         Row::new("15", "log written for each webhook")
             .pairs("a lease queue in SQL", &plain, "bytes")
             .at_most(0.5)
+            .note(format!("{} deliveries went through the retry queue", bed.retry_queue_rows()))
             .note(format!(
                 "with fillfactor 50 the queue writes {} bytes, ratio {:.2}",
                 number(roomy.other()),
@@ -47,7 +48,7 @@ fn ours(bed: &mut Bed, receiver: &Receiver) -> f64 {
 
 fn theirs(bed: &mut Bed, table: &str) -> f64 {
     let body = format!(
-        r#"{{"event":"ticket.created","tenant_id":null,"data":{{"entity_type":"ticket","entity_id":"7","entity":{}}},"timestamp":"2026-04-29T18:33:00Z"}}"#,
+        r#"{{"event":"ticket.created","tenant_id": null,"data":{{"entity_type":"ticket","entity_id":"7","entity":{}}},"timestamp":"2026-04-29T18:33:00Z"}}"#,
         entity()
     );
     bytes_per_webhook(bed, &format!("INSERT INTO {table} (body) VALUES ('{body}')"), |bed| {
