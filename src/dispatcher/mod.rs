@@ -18,13 +18,12 @@ use pgrx::prelude::*;
 
 use crate::delivery::Attempt;
 use crate::dispatch::Dispatch;
-use crate::event::Event;
 use crate::sender::{Bell, Limits, Roots, Sender};
 use crate::slots::{Slot, State};
 use crate::store::Store;
 use crate::writes::Verdicts;
 use crate::{descriptors, process, settings};
-use reader::{LogPosition, Reader};
+use reader::{Found, LOG_WAIT, Reader};
 
 /// At most this long after a lost wake, the dispatcher looks by itself. Also bounds how late it learns of a pause.
 const POLL: Duration = Duration::from_millis(500);
@@ -32,9 +31,6 @@ const POLL: Duration = Duration::from_millis(500);
 /// Outcomes are written when there are so many, or when the oldest has waited for so long.
 const BATCH: usize = 1000;
 const BATCH_WAIT: Duration = Duration::from_millis(10);
-
-/// How soon to look again whether the log was written.
-const LOG_WAIT: Duration = Duration::from_millis(1);
 
 /// Counts are written this often.
 const COUNTS_EVERY: Duration = Duration::from_secs(60);
@@ -63,9 +59,8 @@ struct Dispatcher {
     next_counts: Instant,
     /// Whether there may be events that were not read.
     unread: bool,
-    /// Events that were read and not taken in yet, and where their commits are.
-    page: Vec<Event>,
-    commits: LogPosition,
+    /// Events that were read and not taken in yet.
+    found: Option<Found>,
     /// Since when there is something to write.
     unwritten_since: Option<Instant>,
     not_before: Instant,
@@ -98,8 +93,7 @@ impl Dispatcher {
             next_poll: now,
             next_counts: now + COUNTS_EVERY,
             unread: true,
-            page: Vec::new(),
-            commits: LogPosition::default(),
+            found: None,
             unwritten_since: None,
             not_before: now,
             no_verdicts_before: now,
@@ -309,20 +303,19 @@ impl Dispatcher {
         if !self.dispatch.has_room(Instant::now()) {
             return Ok(());
         }
-        // A page that ends an older snapshot says nothing about what was committed since.
-        let behind = self.reader.has_more();
-        if self.page.is_empty() {
-            (self.page, self.commits) = self.reader.read(&self.store)?;
+        if self.found.is_none() {
+            self.found = Some(self.reader.read(&self.store)?);
         }
-        if !self.commits.is_on_disk() {
-            // Others commit and write the log all the time; as long as there is something to do we need not wait for it.
-            if self.dispatch.in_flight() > 0 {
+        let found = self.found.as_ref().expect("it was just read, or is still there");
+        if !found.commits.is_on_disk() {
+            // As long as there is something else to do.
+            if self.dispatch.in_flight() > 0 && Instant::now() < found.flush_at {
                 return Ok(());
             }
-            self.commits.flush()?;
+            found.commits.flush()?;
         }
         // News that came with the page, and were there before its last event: a new secret, a new subscription.
-        if news::is_there() || self.dispatch.has_strangers(&self.page) {
+        if news::is_there() || self.dispatch.has_strangers(&found.events) {
             news::spread();
             self.look_for_changes()?;
             if self.is_over() {
@@ -330,10 +323,10 @@ impl Dispatcher {
             }
         }
         let now = Instant::now();
-        for event in std::mem::take(&mut self.page) {
-            self.dispatch.accept_event(&event, now);
+        if let Some(found) = self.found.take() {
+            found.events.iter().for_each(|event| self.dispatch.accept_event(event, now));
+            self.unread = found.behind || self.reader.has_more();
         }
-        self.unread = behind || self.reader.has_more();
         Ok(())
     }
 
@@ -377,7 +370,7 @@ impl Dispatcher {
         let now = Instant::now();
         let room = self.dispatch.has_room(now);
         if room && self.unread && self.slot.state() == State::Running && now >= self.not_before {
-            return if self.page.is_empty() { Duration::ZERO } else { LOG_WAIT };
+            return if self.found.is_none() { Duration::ZERO } else { LOG_WAIT };
         }
         let wall = SystemTime::now();
         let due = self.dispatch.next_due_after(wall).and_then(|at| at.duration_since(wall).ok());

@@ -6,6 +6,8 @@
 //! long finished are never stepped over. The difference is read in pages; when a page comes short, the newer snapshot
 //! becomes the older one. A new dispatcher starts from a snapshot that saw nothing.
 
+use std::time::{Duration, Instant};
+
 use pgrx::prelude::*;
 
 use crate::event::Event;
@@ -20,6 +22,19 @@ const PAGE_DELIVERIES: usize = 500;
 /// How far back a transaction may lie and its commit still not be on disk: unflushed commits are less than a second
 /// old. Of much older ones Postgres has forgotten where they are in the log.
 const RECENT: u64 = 50_000;
+
+/// For so long others, who commit and write the log all the time, are left to do it for us.
+pub const LOG_WAIT: Duration = Duration::from_millis(2);
+
+/// A page of events.
+pub struct Found {
+    pub events: Vec<Event>,
+    /// Up to where the log has to be on disk before anything is sent for them, and when to see to it ourselves.
+    pub commits: LogPosition,
+    pub flush_at: Instant,
+    /// Whether they are of an older snapshot, and so say nothing about what was committed since.
+    pub behind: bool,
+}
 
 pub struct Reader {
     /// What this snapshot sees has been read.
@@ -41,8 +56,9 @@ impl Reader {
         self.target.is_some()
     }
 
-    /// The next events, and up to where the log has to be on disk before anything is sent for them.
-    pub fn read(&mut self, store: &Store) -> Result<(Vec<Event>, LogPosition), String> {
+    /// The next events.
+    pub fn read(&mut self, store: &Store) -> Result<Found, String> {
+        let behind = self.has_more();
         let (events, target, commits) = process::transaction(|| {
             let target = self.target.clone().unwrap_or_else(|| store.snapshot());
             let page = Page { done: &self.done, target: &target, cursor: self.cursor, rows: self.rows };
@@ -62,7 +78,7 @@ impl Reader {
             }
         }
         self.size_next_page(&events);
-        Ok((events, commits))
+        Ok(Found { events, commits, flush_at: Instant::now() + LOG_WAIT, behind })
     }
 
     fn size_next_page(&mut self, events: &[Event]) {
@@ -93,7 +109,7 @@ fn commits_of(events: &[Event], xmax: Xid8) -> LogPosition {
 }
 
 /// A position in the write-ahead log; zero: its beginning.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub struct LogPosition(pg_sys::XLogRecPtr);
 
 impl LogPosition {
