@@ -11,6 +11,7 @@ pub fn describe() -> Value {
         "processor": line("/proc/cpuinfo", "model name"),
         "memory": line("/proc/meminfo", "MemTotal"),
         "postgres": postgres(),
+        "processors_are_shared": sharing(),
         "date": said_by(Command::new("date").args(["-u", "+%Y-%m-%d %H:%M UTC"])),
     })
 }
@@ -19,6 +20,16 @@ fn line(file: &str, name: &str) -> String {
     let text = fs::read_to_string(file).unwrap_or_default();
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.split_once(':'));
     value.map_or(String::new(), |(_, value)| value.trim().to_string())
+}
+
+/// How processes compete for the processors: all alike, or first by session. Each process of a Postgres is a session.
+fn sharing() -> &'static str {
+    let by_session = fs::read_to_string("/proc/sys/kernel/sched_autogroup_enabled").is_ok_and(|on| on.trim() == "1");
+    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    // The first form is version 1, the second version 2.
+    let in_root = groups.lines().any(|line| line.ends_with(":cpu:/") || line.ends_with(":cpu,cpuacct:/"))
+        || groups.trim() == "0::/";
+    if by_session && in_root { "by session (sched_autogroup)" } else { "by thread" }
 }
 
 fn postgres() -> String {

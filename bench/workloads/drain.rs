@@ -20,7 +20,7 @@ const EVENTS: usize = 300_000;
 const THREADS: usize = 64;
 
 /// How many requests the sender may be given for one thread.
-const CHAINS: [usize; 2] = [1, 16];
+const CHAINS: [usize; 2] = [1, 32];
 /// Two seconds or so.
 const TRIAL: usize = 60_000;
 

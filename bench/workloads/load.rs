@@ -14,8 +14,10 @@ pub const SECONDS: u32 = 4;
 pub fn rate(bed: &mut Bed, receiver: &Receiver, script: &str, more: &[&str]) -> f64 {
     let before = receiver.arrived();
     let start = Instant::now();
-    bed.pgbench(script, CLIENTS, Length::Seconds(SECONDS), more);
-    per_second(receiver.arrived() - before, start.elapsed())
+    let committed = bed.pgbench(script, CLIENTS, Length::Seconds(SECONDS), more);
+    let rate = per_second(receiver.arrived() - before, start.elapsed());
+    eprintln!("{committed:.0} commits/s, {rate:.0} arrivals/s");
+    rate
 }
 
 pub fn per_second(count: usize, time: Duration) -> f64 {

@@ -39,12 +39,12 @@ impl Expressions {
 
 impl Definition {
     /// `None` where they are not what a trigger can be given.
-    pub fn parse(arguments: impl IntoIterator<Item = String>) -> Option<Self> {
+    pub fn parse<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Option<Self> {
         let mut arguments = arguments.into_iter();
-        let mut definition = Self { event: arguments.next()?, ..Self::default() };
+        let mut definition = Self { event: arguments.next()?.to_owned(), ..Self::default() };
         while let Some(name) = arguments.next() {
-            let value = arguments.next()?;
-            let place = match name.as_str() {
+            let value = arguments.next()?.to_owned();
+            let place = match name {
                 "condition" => &mut definition.expressions.condition,
                 "entity" => &mut definition.expressions.entity,
                 "tenant" => &mut definition.expressions.tenant,
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     fn parse(arguments: &[&str]) -> Option<Definition> {
-        Definition::parse(arguments.iter().map(|argument| (*argument).to_owned()))
+        Definition::parse(arguments.iter().copied())
     }
 
     #[test]

@@ -6,6 +6,9 @@
 //! an event is made: no permission is asked, the constraints cannot be violated, and the trigger that keeps events in
 //! their cluster is the test of the replication role.
 
+use std::cell::RefCell;
+use std::ops::Range;
+
 use pgrx::IntoDatum;
 use pgrx::prelude::*;
 
@@ -70,8 +73,31 @@ impl NewEvent<'_> {
     }
 }
 
-#[allow(unsafe_code)]
+/// Numbers that this backend took from the sequence and has not used. The sequence is what all emits would meet at, so
+/// it counts in steps of so many.
+struct Ids {
+    sequence: pg_sys::Oid,
+    left: Range<i64>,
+}
+
+const STEP: i64 = 32;
+
+thread_local! {
+    static IDS: RefCell<Ids> = const { RefCell::new(Ids { sequence: pg_sys::InvalidOid, left: 0..0 }) };
+}
+
 fn next_id(known: &Known) -> i64 {
+    let sequence = known.tables.event_ids;
+    let left = IDS.with_borrow_mut(|ids| if ids.sequence == sequence { ids.left.next() } else { None });
+    left.unwrap_or_else(|| {
+        let first = take_step(known);
+        IDS.set(Ids { sequence, left: first + 1..first + STEP });
+        first
+    })
+}
+
+#[allow(unsafe_code)]
+fn take_step(known: &Known) -> i64 {
     // The owner alone may take a number of the sequence.
     known.as_owner(|| {
         let sequence = Some(known.tables.event_ids.into());

@@ -4,7 +4,7 @@
 //! limit is not rendered at all. Types that Postgres brings along cannot fail to render; others run code of their
 //! owners, so a row that has one is rendered in a subtransaction.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 
 use pgrx::FromDatum;
 use pgrx::prelude::*;
@@ -48,7 +48,7 @@ pub fn definition_of(trigger: &PgTrigger<'_>) -> Definition {
     let data = trigger.trigger_data();
     let rowwise = data.tg_event & pg_sys::TRIGGER_EVENT_ROW != 0;
     let after = data.tg_event & pg_sys::TRIGGER_EVENT_TIMINGMASK == pg_sys::TRIGGER_EVENT_AFTER;
-    let definition = Definition::parse(trigger.extra_args().unwrap_or_default());
+    let definition = Definition::parse(arguments_of(trigger));
     match definition.filter(Definition::suits_row_level) {
         Some(definition) if rowwise && after => definition,
         _ => refuse(
@@ -58,6 +58,15 @@ pub fn definition_of(trigger: &PgTrigger<'_>) -> Definition {
             "CREATE TRIGGER … AFTER INSERT ON … FOR EACH ROW EXECUTE FUNCTION hydra.webhook_emit_row('ticket.created')",
         ),
     }
+}
+
+/// What the trigger was created with.
+#[allow(unsafe_code)]
+pub fn arguments_of<'a>(trigger: &'a PgTrigger<'_>) -> impl Iterator<Item = &'a str> {
+    let trigger = trigger.trigger();
+    // SAFETY: Postgres keeps so many C strings with the trigger, in the encoding of the database, which is UTF8.
+    (0..trigger.tgnargs as usize)
+        .map(|n| unsafe { CStr::from_ptr(*trigger.tgargs.add(n)) }.to_str().unwrap_or_default())
 }
 
 /// What a statement did to one row.
@@ -145,11 +154,17 @@ impl Row {
 
     /// A column as text; `None` where it is null, not there or too long to be an id.
     unsafe fn text_of(&self, name: &str) -> Option<String> {
-        let name = CString::new(name).ok()?;
-        // SAFETY: the result is a C string of our own memory context, or null.
+        // SAFETY: a column of this row and its type. SPI's result is a C string of our own memory context, or null.
         unsafe {
-            let column = pg_sys::SPI_fnumber(self.descriptor, name.as_ptr());
-            let text = (column > 0).then(|| pg_sys::SPI_getvalue(self.tuple, self.descriptor, column))?;
+            let is_it = |attribute: &pg_sys::FormData_pg_attribute| {
+                CStr::from_ptr(attribute.attname.data.as_ptr()).to_bytes() == name.as_bytes()
+            };
+            let (column, attribute) = self.columns().find(|(_, attribute)| is_it(attribute))?;
+            // Most ids are of this type, and Postgres would look its output function up for each row.
+            if attribute.atttypid == pg_sys::INT8OID {
+                return self.value(column).map(|datum| (datum.value() as i64).to_string());
+            }
+            let text = pg_sys::SPI_getvalue(self.tuple, self.descriptor, column);
             let text = (!text.is_null()).then(|| CStr::from_ptr(text).to_string_lossy().into_owned());
             text.filter(|text| text.len() <= MAX_ID_BYTES)
         }

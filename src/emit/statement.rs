@@ -16,7 +16,7 @@ use super::batch::Batch;
 use super::definition::Definition;
 use super::known::{EventType, Known};
 use super::planned::{Planned, Wish};
-use super::row::{Change, Row};
+use super::row::{Change, Row, arguments_of};
 use super::table::Table;
 use crate::refuse::refuse;
 
@@ -39,7 +39,7 @@ impl<'a> Fired<'a> {
         let has_rows = !data.tg_newtable.is_null() || !data.tg_oldtable.is_null();
         let sends_what_it_has =
             data.tg_event & pg_sys::TRIGGER_EVENT_OPMASK != pg_sys::TRIGGER_EVENT_UPDATE || !data.tg_newtable.is_null();
-        match Definition::parse(trigger.extra_args().unwrap_or_default()) {
+        match Definition::parse(arguments_of(trigger)) {
             Some(definition) if after && has_rows && sends_what_it_has => Self { data, definition },
             _ => refuse(
                 PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,

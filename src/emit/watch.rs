@@ -35,8 +35,12 @@ fn _check_expression(part: &str, expression: &str) {
 /// condition of a trigger for each row.
 #[pg_extern]
 fn _check_watch(source: pg_sys::Oid, arguments: Vec<String>, has_old: bool, has_new: bool) {
-    let definition = Definition::parse(arguments).expect("arguments that webhook_watch has written");
+    let definition = parse(&arguments).expect("arguments that webhook_watch has written");
     Planned::new(definition, Table { oid: source, has_old, has_new }).check();
+}
+
+fn parse(arguments: &[String]) -> Option<Definition> {
+    Definition::parse(arguments.iter().map(String::as_str))
 }
 
 /// The arguments of a trigger: `tgargs`, taken apart.
@@ -68,7 +72,7 @@ fn _watch_details(
     ),
 > {
     let when = when_clause(definition, &arguments);
-    let Some(said) = Definition::parse(arguments) else {
+    let Some(said) = parse(&arguments) else {
         let problem = "the arguments of the trigger are not what its function takes";
         return TableIterator::once((when, None, None, None, Some(problem.to_owned())));
     };
@@ -141,7 +145,7 @@ mod tests {
 
     #[test]
     fn columns_that_are_gone_are_told() {
-        let said = |more: &[&str]| Definition::parse(arguments(&[&["a.b"], more].concat())).expect("a definition");
+        let said = |more: &[&str]| parse(&arguments(&[&["a.b"], more].concat())).expect("a definition");
         let existing = arguments(&["id", "Ü"]);
         assert_eq!(problem(&said(&["entity", "to_jsonb(new.id) || old.\"Ü\"", "column", "id"]), &existing), None);
         assert!(problem(&said(&["column", "x"]), &existing).is_some_and(|text| text.contains("\"x\"")));
