@@ -10,9 +10,10 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use crate::delivery::{Attempt, DeliveryId, Endpoint, Outcome, Request};
+use crate::preset::Preset;
 use crate::sender::address::AllowedNetwork;
 use crate::sender::{Bell, DestinationPolicy, Limits, Roots, Sender};
-use crate::signature::{Scheme, SigningSecret};
+use crate::signature::SigningSecret;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -82,6 +83,7 @@ impl BareSender {
         Request {
             delivery: DeliveryId((number as u128).to_be_bytes()),
             endpoint: self.endpoint.clone(),
+            preset: Preset::Hydra,
             event_type: self.event_type.clone(),
             body: self.body.clone(),
             next: next.map(Box::new),
@@ -94,7 +96,8 @@ fn endpoint(url: &str) -> Arc<Endpoint> {
         subscription: 1,
         url: url.into(),
         secrets: vec![SigningSecret::random(&mut rand::rng())],
-        schemes: vec![Scheme::Hydra],
+        schemes: Vec::new(),
+        headers: Vec::new(),
         timeout: Duration::from_secs(8),
         gate: Arc::default(),
     })

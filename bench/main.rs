@@ -42,6 +42,12 @@ mod cluster;
 #[allow(dead_code)]
 #[path = "../src/delivery.rs"]
 mod delivery;
+#[allow(dead_code)]
+#[path = "../src/event.rs"]
+mod event;
+#[allow(dead_code)]
+#[path = "../src/preset.rs"]
+mod preset;
 #[allow(dead_code, unused_imports)]
 #[path = "../src/sender/mod.rs"]
 mod sender;

@@ -14,13 +14,24 @@ impl Pairs {
     pub fn measure<Bed: ?Sized>(
         name: &str,
         bed: &mut Bed,
+        one: impl FnMut(&mut Bed) -> f64,
+        other: impl FnMut(&mut Bed) -> f64,
+    ) -> Self {
+        Self::measure_more(PAIRS, name, bed, one, other)
+    }
+
+    /// The same with more pairs, for a figure that is small beside what the machine does besides.
+    pub fn measure_more<Bed: ?Sized>(
+        rounds: usize,
+        name: &str,
+        bed: &mut Bed,
         mut one: impl FnMut(&mut Bed) -> f64,
         mut other: impl FnMut(&mut Bed) -> f64,
     ) -> Self {
         let mut samples = Vec::new();
-        for round in 1..=PAIRS {
+        for round in 1..=rounds {
             let pair = (one(bed), other(bed));
-            eprintln!("{name}, pair {round} of {PAIRS}: {:.1} / {:.1} = {:.3}", pair.0, pair.1, pair.0 / pair.1);
+            eprintln!("{name}, pair {round} of {rounds}: {:.1} / {:.1} = {:.3}", pair.0, pair.1, pair.0 / pair.1);
             samples.push(pair);
         }
         Self { samples }

@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
 
+use crate::preset::Preset;
 use crate::signature::{Scheme, SigningSecret};
 
 /// The id of a delivery: UUID-shaped, the same in every attempt, never shared by two deliveries.
@@ -58,8 +59,10 @@ pub struct Endpoint {
     pub url: String,
     /// Live secrets, the newest first. Never empty.
     pub secrets: Vec<SigningSecret>,
-    /// The signatures that each request carries. Never empty.
+    /// The signatures that each request carries; none: that of its preset.
     pub schemes: Vec<Scheme>,
+    /// Headers of its own, names and values.
+    pub headers: Vec<(String, String)>,
     /// Limit for the whole exchange, from name resolution to the end of the answer.
     pub timeout: Duration,
     /// Closed when the subscription stops being active: no request starts after that.
@@ -85,6 +88,8 @@ impl Gate {
 pub struct Request {
     pub delivery: DeliveryId,
     pub endpoint: Arc<Endpoint>,
+    /// What the body was made for.
+    pub preset: Preset,
     pub event_type: Arc<str>,
     pub body: Arc<str>,
     /// Another one to the same endpoint, for the same thread to make after this, if the answer comes quickly. Where

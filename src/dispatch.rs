@@ -20,7 +20,7 @@ use crate::event::{Event, EventRow};
 use crate::lanes::{FAILING_FROM, Lanes};
 use crate::preset::Preset;
 use crate::retry;
-use crate::subscription::{DisabledReason, Subscription};
+use crate::subscription::{DisabledReason, Failing, Subscription};
 use crate::tally::Tally;
 use crate::work::Work;
 use crate::writes::{AttemptRecord, RowState, RowWrite, Verdicts, Writes};
@@ -152,7 +152,7 @@ impl Dispatch {
             None => self.lanes.insert(subscription),
             Some(lane) => {
                 if lane.subscription.status_since != subscription.status_since {
-                    lane.consecutive_failures = subscription.consecutive_failures;
+                    lane.failing = subscription.failing;
                 }
                 let gate = &lane.subscription.endpoint.gate;
                 if !active {
@@ -197,7 +197,7 @@ impl Dispatch {
                 continue;
             };
             let body = body_for(lane.subscription.preset, event, &mut bodies);
-            remaining.push(Arc::new(first_work(self.namespace, id, event, body)));
+            remaining.push(Arc::new(first_work(self.namespace, &lane.subscription, event, body)));
         }
         if remaining.is_empty() {
             self.writes.finished_events.push(event.row());
@@ -253,9 +253,10 @@ impl Dispatch {
     }
 
     /// The next requests to make, for so many threads.
-    pub fn hand_out(&mut self, threads: usize) -> Vec<Request> {
+    pub fn hand_out(&mut self, threads: usize, now: Instant) -> Vec<Request> {
         let mut requests = Vec::new();
-        while let Some(works) = self.lanes.take(threads) {
+        self.lanes.end_pauses(now);
+        while let Some(works) = self.lanes.take(threads, now) {
             requests.extend(self.chain(works));
         }
         requests
@@ -270,6 +271,7 @@ impl Dispatch {
             chain = Some(Request {
                 delivery: work.delivery,
                 endpoint: Arc::clone(&lane.subscription.endpoint),
+                preset: work.preset,
                 event_type: Arc::clone(&work.event_type),
                 body: Arc::clone(&work.body),
                 next: chain.map(Box::new),
@@ -303,10 +305,10 @@ impl Dispatch {
             self.writes.attempts.push(record(work, attempt, None));
         }
         if let Some(lane) = lane
-            && lane.consecutive_failures > 0
+            && lane.failing.attempts > 0
         {
-            lane.consecutive_failures = 0;
-            self.verdicts.failures.insert(work.subscription, 0);
+            lane.failing = Failing::default();
+            self.verdicts.failing.insert(work.subscription, lane.failing);
         }
         self.finish(work);
     }
@@ -318,17 +320,18 @@ impl Dispatch {
             self.finish(work);
             return;
         };
-        lane.consecutive_failures += 1;
-        let failures = lane.consecutive_failures;
+        lane.failing.attempts += 1;
+        lane.failing.since.get_or_insert(now);
+        let failing = lane.failing;
         let attempts = work.attempts + 1;
         let in_schedule = (attempts - work.earlier_attempts) as usize;
         let schedule = &lane.subscription.schedule;
         let due_at =
             retry::delay(schedule, in_schedule, retry_after(&attempt.outcome), jitter).map(|delay| now + delay);
-        let disable = reason_to_disable(&attempt.outcome, failures, lane.subscription.disable_after);
+        let disable = reason_to_disable(&attempt.outcome, failing, &lane.subscription, now);
 
         self.move_event(work.event);
-        self.verdicts.failures.insert(work.subscription, failures);
+        self.verdicts.failing.insert(work.subscription, failing);
         self.writes.attempts.push(record(work, attempt, due_at));
         let state = match due_at {
             Some(due_at) => {
@@ -341,7 +344,7 @@ impl Dispatch {
         match disable {
             Some(reason) => self.disable(work.subscription, reason),
             // What was meant for many requests at a time would wait in memory for very long.
-            None if failures == FAILING_FROM => self.empty_lane(work.subscription),
+            None if failing.attempts == FAILING_FROM => self.empty_lane(work.subscription),
             None => {}
         }
     }
@@ -416,10 +419,11 @@ impl Dispatch {
         events.into_iter().for_each(|event| self.move_event(event));
     }
 
-    /// When time alone changes something: the oldest open event is due to move, or a crowded lane overflows.
+    /// When time alone changes something: the oldest open event is due to move, a crowded lane overflows, or one that
+    /// may send so many in a second may send again.
     pub fn next_change(&self) -> Option<Instant> {
         let straggler = self.ages.front().map(|(since, _)| *since + STRAGGLER);
-        straggler.into_iter().chain(self.lanes.next_overflow()).min()
+        straggler.into_iter().chain(self.lanes.next_overflow()).chain(self.lanes.next_pause_end()).min()
     }
 
     /// The decisions so far have been written.
@@ -463,14 +467,15 @@ fn body_for(preset: Preset, event: &Event, bodies: &mut Vec<(Preset, Arc<str>)>)
     body
 }
 
-fn first_work(namespace: [u8; 16], subscription: i64, event: &Event, body: Arc<str>) -> Work {
+fn first_work(namespace: [u8; 16], subscription: &Subscription, event: &Event, body: Arc<str>) -> Work {
     Work {
-        delivery: DeliveryId::derive(namespace, event.id, subscription),
-        subscription,
+        delivery: DeliveryId::derive(namespace, event.id, subscription.id),
+        subscription: subscription.id,
         event: event.id,
         event_type: Arc::clone(&event.event_type),
         tenant_id: event.tenant_id.clone(),
         emitted_at: event.emitted_at,
+        preset: subscription.preset,
         body,
         attempts: 0,
         earlier_attempts: 0,

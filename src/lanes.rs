@@ -11,6 +11,8 @@
 //! what is not read yet waits in the table for nothing. If it is still so crowded after that moment and has hardly moved,
 //! its endpoint is slow; then it overflows, and the others go on. One that moves on is waited for: to move what is meant
 //! for it out of the others' way would take longer than to deliver it.
+//!
+//! A lane with a rate limit *pauses* after each request until the next may start.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -19,7 +21,7 @@ use std::time::{Duration, Instant, SystemTime};
 use foldhash::{HashMap, HashSet};
 
 use crate::delivery::Attempt;
-use crate::subscription::Subscription;
+use crate::subscription::{Failing, Subscription};
 use crate::work::Work;
 
 /// How many deliveries are plenty for a lane.
@@ -52,13 +54,16 @@ const QUICK: Duration = Duration::from_millis(10);
 /// What a thread does in so much time is not worth waking another one for.
 const SHORT: Duration = Duration::from_millis(4);
 
+/// A lane that was late may catch up for so long, because nobody wakes up on the microsecond.
+const CATCHES_UP: Duration = Duration::from_millis(10);
+
 /// A lane with fewer requests under way than this may always send, whoever is busy besides.
 const FEW: usize = 4;
 
 #[derive(Debug)]
 pub struct Lane {
     pub subscription: Subscription,
-    pub consecutive_failures: u32,
+    pub failing: Failing,
     pub overflowing: bool,
     queue: VecDeque<Arc<Work>>,
     /// What a thread gave back because those before it took too long; goes in front once it has given back all.
@@ -72,12 +77,14 @@ pub struct Lane {
     body_bytes: usize,
     in_ring: bool,
     next_due: Option<SystemTime>,
+    /// Where the rate is limited: when the next request may start.
+    next_start: Option<Instant>,
 }
 
 impl Lane {
     fn new(subscription: Subscription) -> Self {
         Self {
-            consecutive_failures: subscription.consecutive_failures,
+            failing: subscription.failing,
             subscription,
             overflowing: false,
             queue: VecDeque::new(),
@@ -87,11 +94,30 @@ impl Lane {
             body_bytes: 0,
             in_ring: false,
             next_due: None,
+            next_start: None,
         }
     }
 
     fn fails(&self) -> bool {
-        self.consecutive_failures >= FAILING_FROM
+        self.failing.attempts >= FAILING_FROM
+    }
+
+    /// Time between two starts, where the rate is limited.
+    fn gap(&self) -> Option<Duration> {
+        self.subscription.rate_limit.map(|limit| Duration::from_secs(1) / limit.max(1))
+    }
+
+    /// When the pause after the latest request ends, if that is still to come.
+    fn pause_end(&self, now: Instant) -> Option<Instant> {
+        self.gap().and(self.next_start).filter(|next| *next > now)
+    }
+
+    /// Notes that a request starts now.
+    fn start(&mut self, now: Instant) {
+        self.next_start = self.gap().map(|gap| {
+            let earliest = now.checked_sub(CATCHES_UP).unwrap_or(now);
+            self.next_start.map_or(now, |next| next.max(earliest)) + gap
+        });
     }
 
     fn limit(&self) -> usize {
@@ -106,7 +132,7 @@ impl Lane {
     /// as are done in a moment, or more where there are more than threads.
     fn chain(&self) -> usize {
         match self.quick {
-            Some(took) if !self.fails() => {
+            Some(took) if !self.fails() && self.subscription.rate_limit.is_none() => {
                 let short = SHORT.as_micros() / took.as_micros().max(1);
                 (self.queue.len() / self.limit()).max(short as usize).clamp(1, LONGEST_CHAIN)
             }
@@ -123,7 +149,8 @@ impl Lane {
     fn room(&self) -> usize {
         let each = if self.quick.is_some() { LONGEST_CHAIN } else { 2 };
         let most = (BYTES_ENOUGH / 4 / self.body_bytes.max(1)).clamp(CLAIM_AT_LEAST, CROWD);
-        let wanted = if self.fails() { 1 } else { (each * self.limit()).clamp(CLAIM_AT_LEAST, most) };
+        let paced = self.subscription.rate_limit.map_or(most, |limit| limit as usize);
+        let wanted = if self.fails() { 1 } else { (each * self.limit()).clamp(CLAIM_AT_LEAST, most).min(paced) };
         match self.in_flight + self.queue.len() {
             there if self.subscription.active && there <= wanted / 2 => wanted - there,
             _ => 0,
@@ -147,6 +174,8 @@ pub struct Lanes {
     due: BTreeSet<(SystemTime, i64)>,
     /// Lanes that have plenty and do not overflow.
     crowded: HashMap<i64, Crowd>,
+    /// Lanes that could send but for the pause after their latest request, by when it ends.
+    pausing: BTreeSet<(Instant, i64)>,
     /// Lanes that fail and have their one request under way.
     probing: HashSet<i64>,
     queued: usize,
@@ -237,7 +266,7 @@ impl Lanes {
     ///
     /// A quarter of the threads is kept for lanes that have few requests under way, and lanes that fail have another
     /// quarter at most: so however many endpoints are slow or dead, one that answers is served.
-    pub fn take(&mut self, threads: usize) -> Option<Vec<Arc<Work>>> {
+    pub fn take(&mut self, threads: usize, now: Instant) -> Option<Vec<Arc<Work>>> {
         // With few threads there is nothing to keep.
         let quarter = if threads < 4 * FEW { 0 } else { threads / 4 };
         let turns = if self.in_flight < threads { self.ring.len() } else { 0 };
@@ -249,10 +278,13 @@ impl Lanes {
             let probes = lane.fails() && quarter > 0 && self.probing.len() >= quarter;
             if lane.is_ready() && (reserved || probes) {
                 self.give_turn(id);
+            } else if let Some(end) = lane.pause_end(now).filter(|_| lane.is_ready()) {
+                self.pausing.insert((end, id));
             } else if lane.is_ready() {
                 if lane.fails() {
                     self.probing.insert(id);
                 }
+                lane.start(now);
                 let chain = lane.chain().min(lane.queue.len());
                 let works: Vec<_> = lane.queue.drain(..chain).collect();
                 lane.in_flight += 1;
@@ -269,6 +301,20 @@ impl Lanes {
             }
         }
         None
+    }
+
+    /// Lets lanes send whose pause is over.
+    pub fn end_pauses(&mut self, now: Instant) {
+        while self.next_pause_end().is_some_and(|end| end <= now) {
+            if let Some((_, id)) = self.pausing.pop_first() {
+                self.give_turn(id);
+            }
+        }
+    }
+
+    /// When the first pause is over.
+    pub fn next_pause_end(&self) -> Option<Instant> {
+        self.pausing.first().map(|(end, _)| *end)
     }
 
     /// Whether requests of this lane may start.

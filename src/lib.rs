@@ -37,7 +37,7 @@
 //! | [`dispatch`] | what to send next, and what to write about what was sent |
 //! | [`lanes`], [`work`], [`writes`], [`tally`] | its parts: fairness, deliveries in memory, decisions not written yet, counts |
 //! | [`event`], [`subscription`], [`delivery`] | the words as types |
-//! | [`preset`], [`signature`], [`retry`] | bodies, signatures, schedules |
+//! | [`preset`], [`headers`], [`signature`], [`retry`] | bodies, headers, signatures, schedules |
 //! | [`sender`] | threads that make requests, and where these may go |
 //!
 //! SQL is in `sql/`: `schema/` and `functions/` make up the extension, `queries/` is what runs inside it.
@@ -51,6 +51,7 @@ mod dispatch;
 mod dispatcher;
 mod emit;
 mod event;
+mod headers;
 mod lanes;
 mod launcher;
 mod preset;

@@ -1,15 +1,16 @@
 //! How a request proves where it comes from: an HMAC-SHA256 over the exact bytes of its body.
 //!
-//! A receiver holds the same secret, computes the same value and compares. Three schemes are spoken, so that receivers
-//! can verify with a library they have already:
+//! A receiver holds the same secret, computes the same value and compares. Four schemes are spoken, so that receivers
+//! can verify with a library or a few lines that they have already:
 //!
 //! - `hydra`: `t=<unix>,v1=<hex>`, the shape that the Stripe libraries read. The key is the whole secret string.
+//! - `x_webhook`: `sha256=<hex>`, with the time in a header of its own.
 //! - `standard`: Standard Webhooks. The key is what the base64 after `whsec_` stands for, and the id is signed too.
 //! - `github`: the body alone, for receivers that were written for GitHub. It has no time, so it cannot stop a replay.
 //!
 //! While a secret is being replaced both sign, the newest first and the oldest last: readers of a list accept any of
-//! them, and a reader that keeps only the last `v1` still holds the old one. `github` has room for one value: the
-//! newest.
+//! them, and a reader that keeps only the last `v1` still holds the old one. `x_webhook` and `github` have room for one
+//! value: the newest.
 //!
 //! A secret made here works as it stands in all of them: its base64 is the standard alphabet with padding, because
 //! some libraries refuse anything else, and its digits are lower case for the same reason.
@@ -83,16 +84,18 @@ impl fmt::Debug for SigningSecret {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scheme {
     Hydra,
+    XWebhook,
     Standard,
     Github,
 }
 
 impl Scheme {
-    pub const ALL: [Scheme; 3] = [Scheme::Hydra, Scheme::Standard, Scheme::Github];
+    pub const ALL: [Scheme; 4] = [Scheme::Hydra, Scheme::XWebhook, Scheme::Standard, Scheme::Github];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Scheme::Hydra => "hydra",
+            Scheme::XWebhook => "x_webhook",
             Scheme::Standard => "standard",
             Scheme::Github => "github",
         }
@@ -106,6 +109,7 @@ impl Scheme {
     pub fn header_names(self) -> &'static [&'static str] {
         match self {
             Scheme::Hydra => &["X-Hydra-Signature"],
+            Scheme::XWebhook => &["X-Webhook-Timestamp", "X-Webhook-Signature"],
             Scheme::Standard => &["webhook-id", "webhook-timestamp", "webhook-signature"],
             Scheme::Github => &["X-Hub-Signature-256"],
         }
@@ -131,8 +135,13 @@ pub fn headers(schemes: &[Scheme], secrets: &[SigningSecret], signed: Signed<'_>
 fn header_values(scheme: Scheme, secrets: &[SigningSecret], signed: Signed<'_>) -> Vec<String> {
     match scheme {
         Scheme::Hydra => vec![hydra(secrets, signed)],
+        Scheme::XWebhook => {
+            let at = signed.at.to_string();
+            let value = secrets.first().map(|newest| digest_alone(newest, &[&at, ".", signed.body]));
+            std::iter::once(at).chain(value).collect()
+        }
         Scheme::Standard => vec![signed.id.to_string(), signed.at.to_string(), standard(secrets, signed)],
-        Scheme::Github => secrets.first().map(|newest| github(newest, signed.body)).into_iter().collect(),
+        Scheme::Github => secrets.first().map(|newest| digest_alone(newest, &[signed.body])).into_iter().collect(),
     }
 }
 
@@ -157,9 +166,9 @@ fn standard_value(secret: &SigningSecret, id: &str, at: &str, body: &str) -> Str
     format!("v1,{}", STANDARD.encode(digest.into_bytes()))
 }
 
-fn github(secret: &SigningSecret, body: &str) -> String {
+fn digest_alone(secret: &SigningSecret, parts: &[&str]) -> String {
     let mut value = "sha256=".to_owned();
-    push_hex(&mut value, mac(&secret.whole, &[body]));
+    push_hex(&mut value, mac(&secret.whole, parts));
     value
 }
 

@@ -20,10 +20,22 @@ pub struct Subscription {
     pub max_in_flight: usize,
     /// Consecutive failed attempts after which it is disabled.
     pub disable_after: Option<u32>,
+    /// For how long nothing may succeed before it is disabled.
+    pub stale_after: Option<Duration>,
+    /// Requests that may start in a second.
+    pub rate_limit: Option<u32>,
     /// Whether first attempts that succeed leave a history row too.
     pub log_successes: bool,
-    /// Attempts that failed since the last success, as last written.
-    pub consecutive_failures: u32,
+    /// As last written.
+    pub failing: Failing,
+}
+
+/// How a subscription fails: its attempts since the last success, in order of completion.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Failing {
+    pub attempts: u32,
+    /// When the first of them ended.
+    pub since: Option<SystemTime>,
 }
 
 /// Why the extension stops sending to a subscription.
@@ -33,6 +45,8 @@ pub enum DisabledReason {
     Gone,
     /// `disable_after` was reached.
     Failures,
+    /// Nothing succeeded for `stale_after`.
+    Stale,
 }
 
 impl DisabledReason {
@@ -40,6 +54,7 @@ impl DisabledReason {
         match self {
             DisabledReason::Gone => "gone",
             DisabledReason::Failures => "failures",
+            DisabledReason::Stale => "stale",
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::delivery::DeliveryId;
+use crate::preset::Preset;
 
 /// Complete in itself, so that it can become a row of `hydra.delivery` at any time.
 #[derive(Debug)]
@@ -14,6 +15,8 @@ pub struct Work {
     pub event_type: Arc<str>,
     pub tenant_id: Option<String>,
     pub emitted_at: SystemTime,
+    /// What the body was made for.
+    pub preset: Preset,
     /// The exact bytes that every attempt sends.
     pub body: Arc<str>,
     /// Attempts made so far.

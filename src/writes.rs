@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 use crate::delivery::{DeliveryId, ErrorClass};
 use crate::event::EventRow;
-use crate::subscription::DisabledReason;
+use crate::subscription::{DisabledReason, Failing};
 use crate::work::Work;
 
 #[derive(Debug, Default)]
@@ -29,14 +29,14 @@ pub struct Writes {
 /// What was found out about subscriptions.
 #[derive(Debug, Default)]
 pub struct Verdicts {
-    /// Consecutive failures where they changed.
-    pub failures: HashMap<i64, u32>,
+    /// Where it changed.
+    pub failing: HashMap<i64, Failing>,
     pub disabled: HashMap<i64, DisabledReason>,
 }
 
 impl Verdicts {
     pub fn is_empty(&self) -> bool {
-        self.failures.is_empty() && self.disabled.is_empty()
+        self.failing.is_empty() && self.disabled.is_empty()
     }
 }
 

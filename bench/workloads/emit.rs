@@ -15,6 +15,8 @@ use crate::report::{Report, Row, number};
 pub const WORKLOAD: Workload =
     Workload { numbers: &["6", "7"], name: "what an emit costs the application", in_full_run: true, run };
 
+const PAIRS: usize = 9;
+
 const BARE: &str = "ticket";
 const WATCHED: &str = "ticket_watched";
 const UNWANTED: &str = "ticket_unwanted";
@@ -69,5 +71,5 @@ fn prepare() -> Bed {
 }
 
 fn over_bare(bed: &mut Bed, table: &str, name: &str) -> Pairs {
-    Pairs::measure(name, bed, |bed| tickets::tps(bed, table), |bed| tickets::tps(bed, BARE))
+    Pairs::measure_more(PAIRS, name, bed, |bed| tickets::tps(bed, table), |bed| tickets::tps(bed, BARE))
 }

@@ -43,6 +43,31 @@ $$;
 COMMENT ON FUNCTION hydra.webhook_retry(uuid) IS
     'Sends a failed or waiting delivery now, with the same id and body and a fresh schedule';
 
+CREATE FUNCTION hydra.webhook_replay(subscription_id bigint, since timestamptz, until timestamptz)
+    RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    target hydra.subscription := hydra._locked_subscription(subscription_id);
+    replayed bigint;
+BEGIN
+    IF since IS NULL OR until IS NULL OR since >= until THEN
+        RAISE EXCEPTION 'invalid window: from % to %', coalesce(since::text, 'null'), coalesce(until::text, 'null')
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = 'It is the time in which the events were emitted, the second end not included.',
+                  HINT = 'For example now() - interval ''1 day'' and now(); -infinity and infinity leave an end open.';
+    END IF;
+    UPDATE hydra.delivery AS again
+    SET state = 'pending', failed_at = NULL, due_at = now(), scheduled_at = NULL, earlier_attempts = again.attempts
+    WHERE again.subscription_id = target.id AND again.state = 'failed'
+          AND again.emitted_at >= since AND again.emitted_at < until;
+    GET DIAGNOSTICS replayed = ROW_COUNT;
+    PERFORM hydra._tell_dispatcher();
+    RETURN replayed;
+END
+$$;
+COMMENT ON FUNCTION hydra.webhook_replay(bigint, timestamptz, timestamptz) IS
+    'Sends the failed deliveries of a subscription again whose events were emitted in this time; how many those are';
+
 CREATE FUNCTION hydra.webhook_cancel(delivery_id uuid)
     RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$

@@ -1,8 +1,14 @@
 -- Managing subscriptions. Definer functions: the gate is the grant on each, and nobody writes the tables by hand.
 
+CREATE FUNCTION hydra._names_event_type(wanted text, event_type text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN wanted = '*' OR wanted LIKE '%.*' THEN event_type ^@ left(wanted, -1) ELSE event_type = wanted END;
+COMMENT ON FUNCTION hydra._names_event_type(text, text) IS
+    'Whether an entry of a subscription''s event types names this one: by its name, by ticket.*, or by *';
+
 CREATE FUNCTION hydra._check_subscription(
-    name text, event_types text[], preset text, signatures text[], timeout interval, retry_schedule interval[], max_in_flight integer,
-    disable_after integer)
+    name text, event_types text[], preset text, signatures text[], headers jsonb, timeout interval, retry_schedule interval[],
+    filter jsonpath, max_in_flight integer, rate_limit integer, disable_after integer)
     RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -21,11 +27,11 @@ BEGIN
                   DETAIL = 'A subscription names one event type or more, in a one-dimensional array without nulls.',
                   HINT = 'SELECT name FROM hydra.webhook_event_types lists what can be named.';
     ELSIF cardinality(signatures) = 0 OR array_ndims(signatures) > 1
-          OR NOT signatures <@ '{hydra,standard,github}'
+          OR NOT signatures <@ '{hydra,x_webhook,standard,github}'
           OR cardinality(signatures) > (SELECT count(DISTINCT scheme) FROM unnest(signatures) AS scheme) THEN
         RAISE EXCEPTION 'invalid signatures: %', signatures
             USING ERRCODE = 'invalid_parameter_value',
-                  DETAIL = 'Known, and each at most once: hydra, standard (Standard Webhooks), github (X-Hub-Signature-256).',
+                  DETAIL = 'Known, and each at most once: hydra, x_webhook, standard (Standard Webhooks), github (X-Hub-Signature-256).',
                   HINT = 'For example ''{hydra,standard}''; leave it out for the signature of the preset.';
     ELSIF timeout NOT BETWEEN '100 ms' AND '60 s' THEN
         RAISE EXCEPTION 'invalid timeout: %', timeout
@@ -39,11 +45,22 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                   DETAIL = 'A schedule has at most 50 delays, each between 0 and 7 days, none of them null.',
                   HINT = 'For example ''{30 s,2 min,10 min}'': three retries after the first attempt.';
+    -- What is left when its strings are taken out; nobody gives it variables.
+    ELSIF regexp_replace(filter::text, '(?<!\$)"(\\.|[^"\\])*"', '', 'g') ~ '\$"' THEN
+        RAISE EXCEPTION 'invalid filter: %', filter
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = 'A filter looks at the entity, which is $, and at no variables.',
+                  HINT = 'For example ''$.priority == "high"''.';
     ELSIF max_in_flight NOT BETWEEN 1 AND 10000 THEN
         RAISE EXCEPTION 'invalid max_in_flight: %', max_in_flight
             USING ERRCODE = 'invalid_parameter_value',
                   DETAIL = 'Between 1 and 10000 requests may be under way at a time.',
                   HINT = 'Use 1 for deliveries in order.';
+    ELSIF rate_limit NOT BETWEEN 1 AND 10000 THEN
+        RAISE EXCEPTION 'invalid rate_limit: %', rate_limit
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = 'Between 1 and 10000 requests may start in a second.',
+                  HINT = 'Leave it out for no limit.';
     ELSIF disable_after < 1 THEN
         RAISE EXCEPTION 'invalid disable_after: %', disable_after
             USING ERRCODE = 'invalid_parameter_value',
@@ -51,15 +68,22 @@ BEGIN
                   HINT = 'Leave it out for the default of the preset.';
     END IF;
 
+    PERFORM hydra._check_headers(headers);
+
     SELECT wanted INTO unknown
     FROM unnest(event_types) AS wanted
-    WHERE NOT EXISTS (SELECT FROM hydra.event_type AS known WHERE known.name = wanted)
+    WHERE NOT EXISTS (SELECT FROM hydra.event_type AS known WHERE hydra._names_event_type(wanted, known.name))
     LIMIT 1;
     IF unknown ^@ 'webhook.' THEN
         RAISE EXCEPTION 'event type "%" is reserved', unknown
             USING ERRCODE = 'reserved_name',
                   DETAIL = 'Events named webhook.* are the extension''s own.',
                   HINT = 'hydra.webhook_send_test makes a test request.';
+    ELSIF unknown LIKE '%*%' THEN
+        RAISE EXCEPTION 'no event type is named by "%"', unknown
+            USING ERRCODE = 'undefined_object',
+                  DETAIL = '"ticket.*" names all event types that begin with "ticket.", and "*" names all; a star stands nowhere else.',
+                  HINT = 'SELECT name FROM hydra.webhook_event_types lists what can be named.';
     ELSIF FOUND THEN
         RAISE EXCEPTION 'event type "%" is not registered', unknown
             USING ERRCODE = 'undefined_object',
@@ -76,7 +100,7 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION hydra._check_subscription(text, text[], text, text[], interval, interval[], integer, integer) IS
+COMMENT ON FUNCTION hydra._check_subscription(text, text[], text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer) IS
     'Refuses settings that a subscription cannot have; null means not given';
 
 CREATE FUNCTION hydra._locked_subscription(id bigint)
@@ -100,8 +124,10 @@ COMMENT ON FUNCTION hydra._locked_subscription(bigint) IS 'The subscription, loc
 
 CREATE FUNCTION hydra.webhook_create(
     url text, event_types text[], name text DEFAULT NULL, tenant_id text DEFAULT NULL, preset text DEFAULT NULL,
-    signatures text[] DEFAULT NULL, timeout interval DEFAULT NULL, retry_schedule interval[] DEFAULT NULL, max_in_flight integer DEFAULT NULL,
-    disable_after integer DEFAULT NULL, log_successes boolean DEFAULT NULL, OUT id bigint, OUT secret text)
+    signatures text[] DEFAULT NULL, headers jsonb DEFAULT NULL, timeout interval DEFAULT NULL,
+    retry_schedule interval[] DEFAULT NULL, filter jsonpath DEFAULT NULL, max_in_flight integer DEFAULT NULL,
+    rate_limit integer DEFAULT NULL, disable_after integer DEFAULT NULL, log_successes boolean DEFAULT NULL,
+    OUT id bigint, OUT secret text)
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -113,24 +139,29 @@ BEGIN
                   HINT = 'SELECT * FROM hydra.webhook_create(''https://…'', ''{ticket.created}'');';
     END IF;
     PERFORM hydra._check_url(url);
-    PERFORM hydra._check_subscription(name, event_types, preset, signatures, timeout, retry_schedule, max_in_flight, disable_after);
+    PERFORM hydra._check_subscription(name, event_types, preset, signatures, headers, timeout, retry_schedule, filter,
+                                      max_in_flight, rate_limit, disable_after);
 
-    INSERT INTO hydra.subscription AS made (url, event_types, name, tenant_id, preset, signatures, timeout,
-                                            retry_schedule, max_in_flight, disable_after, log_successes)
-    VALUES (url, event_types, name, tenant_id, coalesce(preset, 'hydra'), coalesce(signatures, '{hydra}'), timeout,
-            retry_schedule, max_in_flight, disable_after, coalesce(log_successes, false))
+    INSERT INTO hydra.subscription AS made (url, event_types, name, tenant_id, preset, signatures, headers, timeout,
+                                            retry_schedule, filter, max_in_flight, rate_limit, disable_after,
+                                            log_successes)
+    VALUES (url, event_types, name, tenant_id, coalesce(preset, 'hydra'), signatures, coalesce(headers, '{}'), timeout,
+            retry_schedule, nullif(filter::text, '$')::jsonpath, max_in_flight, rate_limit, disable_after,
+            coalesce(log_successes, false))
     RETURNING made.id INTO id;
     secret := hydra._new_secret();
     INSERT INTO hydra.signing_secret (subscription_id, secret) VALUES (id, secret);
 END
 $$;
-COMMENT ON FUNCTION hydra.webhook_create(text, text[], text, text, text, text[], interval, interval[], integer, integer, boolean) IS
+COMMENT ON FUNCTION hydra.webhook_create(
+    text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean) IS
     'Makes a subscription; returns its id and, this once, its signing secret';
 
 CREATE FUNCTION hydra.webhook_update(
     id bigint, url text DEFAULT NULL, event_types text[] DEFAULT NULL, name text DEFAULT NULL,
-    tenant_id text DEFAULT NULL, preset text DEFAULT NULL, signatures text[] DEFAULT NULL,
-    timeout interval DEFAULT NULL, retry_schedule interval[] DEFAULT NULL, max_in_flight integer DEFAULT NULL, disable_after integer DEFAULT NULL,
+    tenant_id text DEFAULT NULL, preset text DEFAULT NULL, signatures text[] DEFAULT NULL, headers jsonb DEFAULT NULL,
+    timeout interval DEFAULT NULL, retry_schedule interval[] DEFAULT NULL, filter jsonpath DEFAULT NULL,
+    max_in_flight integer DEFAULT NULL, rate_limit integer DEFAULT NULL, disable_after integer DEFAULT NULL,
     log_successes boolean DEFAULT NULL)
     RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -141,8 +172,8 @@ BEGIN
     IF url IS NOT NULL THEN
         PERFORM hydra._check_url(url);
     END IF;
-    PERFORM hydra._check_subscription(name, event_types, coalesce(preset, was.preset), signatures, timeout, retry_schedule,
-                                      max_in_flight, disable_after);
+    PERFORM hydra._check_subscription(name, event_types, coalesce(preset, was.preset), signatures, headers, timeout,
+                                      retry_schedule, filter, max_in_flight, rate_limit, disable_after);
     UPDATE hydra.subscription AS changed
     SET url = coalesce(webhook_update.url, was.url),
         event_types = coalesce(webhook_update.event_types, was.event_types),
@@ -150,15 +181,19 @@ BEGIN
         tenant_id = coalesce(webhook_update.tenant_id, was.tenant_id),
         preset = coalesce(webhook_update.preset, was.preset),
         signatures = coalesce(webhook_update.signatures, was.signatures),
+        headers = coalesce(webhook_update.headers, was.headers),
         timeout = coalesce(webhook_update.timeout, was.timeout),
         retry_schedule = coalesce(webhook_update.retry_schedule, was.retry_schedule),
+        filter = nullif(coalesce(webhook_update.filter, was.filter)::text, '$')::jsonpath,
         max_in_flight = coalesce(webhook_update.max_in_flight, was.max_in_flight),
+        rate_limit = coalesce(webhook_update.rate_limit, was.rate_limit),
         disable_after = coalesce(webhook_update.disable_after, was.disable_after),
         log_successes = coalesce(webhook_update.log_successes, was.log_successes)
     WHERE changed.id = was.id;
 END
 $$;
-COMMENT ON FUNCTION hydra.webhook_update(bigint, text, text[], text, text, text, text[], interval, interval[], integer, integer, boolean) IS
+COMMENT ON FUNCTION hydra.webhook_update(
+    bigint, text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean) IS
     'Changes a subscription from the next attempt on; null leaves a setting as it is';
 
 CREATE FUNCTION hydra.webhook_pause(id bigint)
@@ -218,10 +253,10 @@ BEGIN
                   DETAIL = 'Both secrets can sign for a time between 0 and 30 days.',
                   HINT = 'Leave it out to replace the secret at once.';
     END IF;
-    IF overlap > '0 s' AND 'github' = ANY (was.signatures) THEN
+    IF overlap > '0 s' AND coalesce(was.signatures, ARRAY[was.preset]) && '{x_webhook,github}' THEN
         RAISE EXCEPTION 'subscription % cannot sign with two secrets at a time', was.id
             USING ERRCODE = 'feature_not_supported',
-                  DETAIL = 'Its signatures include github, whose header has room for one value.',
+                  DETAIL = 'It signs with x_webhook or github, whose header has room for one value.',
                   HINT = 'Rotate without an overlap, or change its signatures first.';
     END IF;
     -- Replaced at once: earlier overlaps end too, so that a secret that leaked is out of use.
@@ -238,3 +273,42 @@ END
 $$;
 COMMENT ON FUNCTION hydra.webhook_rotate_secret(bigint, interval) IS
     'Gives a subscription a new signing secret and returns it, this once; during the overlap the old one signs too';
+
+-- The path looks at the entity as the caller, so what is secret to them stays so.
+CREATE FUNCTION hydra.webhook_would_match(subscription_id bigint, event text, entity jsonb, tenant_id text DEFAULT NULL)
+    RETURNS boolean LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    choice record;
+    tenant text := coalesce(tenant_id, CASE WHEN jsonb_typeof(entity) = 'object'
+                                                 AND jsonb_typeof(entity -> 'tenant_id') IN ('string', 'number', 'boolean')
+                                            THEN entity ->> 'tenant_id' END);
+BEGIN
+    PERFORM hydra._check_event_type(event);
+    SELECT * INTO choice FROM hydra._choice(subscription_id, event);
+    RETURN choice.named AND coalesce(choice.tenant_id = tenant, choice.tenant_id IS NULL)
+           AND (choice.filter IS NULL
+                OR coalesce(jsonb_path_query_first_tz(coalesce(entity, 'null'), choice.filter, '{}', true)
+                            NOT IN ('false', 'null'), false));
+END
+$$;
+COMMENT ON FUNCTION hydra.webhook_would_match(bigint, text, jsonb, text) IS
+    'Whether an event like this would go to the subscription while it is active';
+
+CREATE FUNCTION hydra._choice(subscription_id bigint, event text, OUT named boolean, OUT tenant_id text, OUT filter jsonpath)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    found hydra.subscription;
+BEGIN
+    SELECT known.* INTO found FROM hydra.subscription AS known WHERE known.id = subscription_id;
+    IF found.id IS NULL THEN
+        PERFORM hydra._locked_subscription(subscription_id);
+    END IF;
+    named := EXISTS (SELECT FROM unnest(found.event_types) AS wanted WHERE hydra._names_event_type(wanted, event));
+    tenant_id := found.tenant_id;
+    filter := found.filter;
+END
+$$;
+COMMENT ON FUNCTION hydra._choice(bigint, text) IS
+    'What a subscription asks of an event: whether it names the event type, and its tenant and filter';

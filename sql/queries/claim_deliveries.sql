@@ -12,7 +12,7 @@ WITH due AS MATERIALIZED (
 ), claimed AS (
     UPDATE hydra.delivery AS d SET claimed_by = $3 WHERE d.id = ANY (ARRAY(SELECT due.id FROM due)) RETURNING d.*
 )
-SELECT c.id, c.subscription_id, c.event_id, c.event_type, c.tenant_id, c.emitted_at, c.body, c.attempts,
+SELECT c.id, c.subscription_id, c.event_id, c.event_type, c.tenant_id, c.emitted_at, c.preset, c.body, c.attempts,
        c.earlier_attempts, c.scheduled_at
 FROM claimed AS c
 ORDER BY c.due_at, c.event_id

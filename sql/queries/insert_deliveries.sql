@@ -1,16 +1,17 @@
 -- Deliveries that failed or have to wait. A subscription that was deleted meanwhile gets none. What was never tried is
 -- due since it was emitted, so that it is sent in that order whenever it came to be written.
-INSERT INTO hydra.delivery (id, subscription_id, event_id, event_type, tenant_id, emitted_at, body, state, attempts,
+INSERT INTO hydra.delivery (id, subscription_id, event_id, event_type, tenant_id, emitted_at, preset, body, state, attempts,
                             scheduled_at, due_at, claimed_by, failed_at)
-SELECT n.id, n.subscription_id, n.event_id, n.event_type, n.tenant_id, n.emitted_at, n.body,
+SELECT n.id, n.subscription_id, n.event_id, n.event_type, n.tenant_id, n.emitted_at, n.preset, n.body,
        CASE WHEN n.failed THEN 'failed' ELSE 'pending' END, n.attempts, n.scheduled_at,
        CASE WHEN NOT n.failed THEN coalesce(n.due_at, n.emitted_at) END,
-       CASE WHEN n.claimed THEN $12 END,
+       CASE WHEN n.claimed THEN $13 END,
        CASE WHEN n.failed THEN pg_catalog.now() END
 FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),
                 pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($8),
-                pg_catalog.unnest($9), pg_catalog.unnest($10), pg_catalog.unnest($11), pg_catalog.unnest($13))
-     AS n (id, subscription_id, event_id, event_type, tenant_id, emitted_at, body, failed, attempts, scheduled_at,
-           due_at, claimed)
+                pg_catalog.unnest($9), pg_catalog.unnest($10), pg_catalog.unnest($11), pg_catalog.unnest($12),
+                pg_catalog.unnest($14))
+     AS n (id, subscription_id, event_id, event_type, tenant_id, emitted_at, preset, body, failed, attempts,
+           scheduled_at, due_at, claimed)
 WHERE EXISTS (SELECT FROM hydra.subscription AS s WHERE s.id = n.subscription_id)
 ON CONFLICT (id) DO NOTHING

@@ -5,7 +5,7 @@ SELECT s.id,
        s.status_since,
        s.preset,
        s.url,
-       s.signatures,
+       coalesce(s.signatures, '{}') AS signatures,
        (extract(epoch FROM coalesce(s.timeout, p.timeout)) * 1000)::bigint AS timeout,
        ARRAY(SELECT (extract(epoch FROM delay) * 1000)::bigint
              FROM pg_catalog.unnest(coalesce(s.retry_schedule, p.retry_schedule)) WITH ORDINALITY AS entry (delay, place)
@@ -15,7 +15,11 @@ SELECT s.id,
        s.log_successes,
        coalesce(h.consecutive_failures, 0) AS consecutive_failures,
        secret.live,
-       secret.first_end
+       secret.first_end,
+       s.headers::text AS headers,
+       (extract(epoch FROM p.stale_after) * 1000)::bigint AS stale_after,
+       s.rate_limit,
+       h.failing_since
 FROM hydra.subscription AS s
 JOIN hydra.preset AS p ON p.name = s.preset
 LEFT JOIN hydra.subscription_health AS h ON h.subscription_id = s.id

@@ -34,6 +34,7 @@ CREATE TABLE hydra.delivery (
     event_type text NOT NULL,
     tenant_id text,
     emitted_at timestamptz NOT NULL,
+    preset text NOT NULL,
     body text NOT NULL,
     state text NOT NULL CONSTRAINT state_is_known CHECK (state IN ('pending', 'failed')),
     attempts integer NOT NULL DEFAULT 0 CONSTRAINT attempts_count CHECK (attempts >= 0),
@@ -60,6 +61,7 @@ COMMENT ON COLUMN hydra.delivery.event_id IS 'The event that it carries';
 COMMENT ON COLUMN hydra.delivery.event_type IS 'Type of that event';
 COMMENT ON COLUMN hydra.delivery.tenant_id IS 'Tenant of that event';
 COMMENT ON COLUMN hydra.delivery.emitted_at IS 'When that event was emitted';
+COMMENT ON COLUMN hydra.delivery.preset IS 'The wire contract that the body was made for';
 COMMENT ON COLUMN hydra.delivery.body IS 'The exact bytes that every attempt sends';
 COMMENT ON COLUMN hydra.delivery.state IS 'pending: will be tried; failed: given up, kept to be read and retried by hand';
 COMMENT ON COLUMN hydra.delivery.attempts IS 'Attempts made so far';

@@ -1,15 +1,18 @@
 -- What people read. Barriers, because a reader's own function in a WHERE must not see rows that the view leaves out.
 
 CREATE VIEW hydra.webhook_subscriptions WITH (security_barrier) AS
-SELECT s.id, s.name, s.url, s.status, s.disabled_reason, s.status_since, s.event_types, s.tenant_id, s.preset, s.signatures,
+SELECT s.id, s.name, s.url, s.status, s.disabled_reason, s.status_since, s.event_types, s.tenant_id, s.preset,
+       coalesce(s.signatures, ARRAY[s.preset]) AS signatures,
+       ARRAY(SELECT pg_catalog.jsonb_object_keys(s.headers)) AS header_names,
        coalesce(s.timeout, p.timeout) AS timeout,
        coalesce(s.retry_schedule, p.retry_schedule) AS retry_schedule,
+       s.filter,
        coalesce(s.max_in_flight, pg_catalog.current_setting('hydra_webhooks.max_in_flight', true)::integer) AS max_in_flight,
-       coalesce(s.disable_after, p.disable_after) AS disable_after,
+       s.rate_limit, coalesce(s.disable_after, p.disable_after) AS disable_after, p.stale_after,
        s.log_successes, s.created_at,
        (SELECT pg_catalog.left(k.secret, 12) FROM hydra.signing_secret AS k
         WHERE k.subscription_id = s.id AND k.valid_until IS NULL) AS secret_prefix,
-       coalesce(h.consecutive_failures, 0) AS consecutive_failures,
+       coalesce(h.consecutive_failures, 0) AS consecutive_failures, h.failing_since,
        (SELECT coalesce(pg_catalog.sum(c.delivered), 0)::bigint FROM hydra.delivery_count AS c
         WHERE c.subscription_id = s.id) AS delivered,
        (SELECT pg_catalog.count(*) FROM hydra.delivery AS d
@@ -29,14 +32,19 @@ COMMENT ON COLUMN hydra.webhook_subscriptions.id IS 'Number of the subscription'
 COMMENT ON COLUMN hydra.webhook_subscriptions.name IS 'For people';
 COMMENT ON COLUMN hydra.webhook_subscriptions.url IS 'Where requests go';
 COMMENT ON COLUMN hydra.webhook_subscriptions.status IS 'active; paused by a person; disabled by the extension';
-COMMENT ON COLUMN hydra.webhook_subscriptions.disabled_reason IS 'gone: answered 410; failures: disable_after was reached';
+COMMENT ON COLUMN hydra.webhook_subscriptions.disabled_reason IS 'gone: answered 410; failures: disable_after was reached; stale: nothing succeeded for stale_after';
 COMMENT ON COLUMN hydra.webhook_subscriptions.status_since IS 'When the status last changed';
-COMMENT ON COLUMN hydra.webhook_subscriptions.event_types IS 'Event types that it receives';
+COMMENT ON COLUMN hydra.webhook_subscriptions.event_types IS 'Event types that it receives; ticket.* is all that begin with ticket., * is all';
 COMMENT ON COLUMN hydra.webhook_subscriptions.tenant_id IS 'Receives events of this tenant only; null: of all';
 COMMENT ON COLUMN hydra.webhook_subscriptions.preset IS 'Wire contract that it speaks';
 COMMENT ON COLUMN hydra.webhook_subscriptions.signatures IS 'Signatures that each request carries';
+COMMENT ON COLUMN hydra.webhook_subscriptions.header_names IS 'Names of its own headers; their values may be secret';
 COMMENT ON COLUMN hydra.webhook_subscriptions.timeout IS 'Limit for one whole request';
 COMMENT ON COLUMN hydra.webhook_subscriptions.retry_schedule IS 'Delay before each retry';
+COMMENT ON COLUMN hydra.webhook_subscriptions.filter IS 'Entities that it receives: those in which the path finds something other than false or null; null: all';
+COMMENT ON COLUMN hydra.webhook_subscriptions.rate_limit IS 'Requests that may start in a second; null: any number';
+COMMENT ON COLUMN hydra.webhook_subscriptions.stale_after IS 'It is disabled when nothing has succeeded for so long; null: never';
+COMMENT ON COLUMN hydra.webhook_subscriptions.failing_since IS 'When the first of the consecutive failures was';
 COMMENT ON COLUMN hydra.webhook_subscriptions.max_in_flight IS 'Requests under way at a time';
 COMMENT ON COLUMN hydra.webhook_subscriptions.disable_after IS 'Consecutive failed attempts after which it is disabled; null: never';
 COMMENT ON COLUMN hydra.webhook_subscriptions.log_successes IS 'Whether first attempts that succeed leave a history row too';

@@ -10,6 +10,7 @@ COMMENT ON FUNCTION hydra.webhook_send_test(bigint) IS
 COMMENT ON FUNCTION hydra.webhook_verify(text, text, text, interval) IS
     'Whether a request with this body and X-Hydra-Signature header was signed with this secret, within the tolerance of now';
 COMMENT ON FUNCTION hydra._check_url(text) IS 'Refuses a URL that no request may go to';
+COMMENT ON FUNCTION hydra._check_headers(jsonb) IS 'Refuses headers that a subscription cannot have of its own';
 COMMENT ON FUNCTION hydra._new_secret() IS 'A new signing secret';
 COMMENT ON FUNCTION hydra._delivery_id(uuid, bigint, bigint) IS 'Id of the delivery of an event to a subscription';
 COMMENT ON FUNCTION hydra._subscriptions_changed() IS 'Makes whoever keeps subscriptions in memory read them again';
@@ -55,11 +56,14 @@ GRANT EXECUTE ON FUNCTION
     TO hydra_emitter;
 
 GRANT EXECUTE ON FUNCTION
-    hydra.webhook_create(text, text[], text, text, text, text[], interval, interval[], integer, integer, boolean),
-    hydra.webhook_update(bigint, text, text[], text, text, text, text[], interval, interval[], integer, integer, boolean),
+    hydra.webhook_create(
+        text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean),
+    hydra.webhook_update(
+        bigint, text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean),
+    hydra.webhook_would_match(bigint, text, jsonb, text), hydra._choice(bigint, text), hydra._check_event_type(text),
     hydra.webhook_delete(bigint), hydra.webhook_pause(bigint), hydra.webhook_resume(bigint),
     hydra.webhook_rotate_secret(bigint, interval), hydra.webhook_send_test(bigint),
-    hydra.webhook_retry(uuid), hydra.webhook_cancel(uuid), hydra.webhook_adopt(boolean),
+    hydra.webhook_retry(uuid), hydra.webhook_cancel(uuid), hydra.webhook_replay(bigint, timestamptz, timestamptz), hydra.webhook_adopt(boolean),
     hydra.webhook_register_event_type(text, text, text, text),
     hydra.webhook_verify(text, text, text, interval)
     TO hydra_admin;

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, SystemTime};
 
-use pgrx::Uuid;
 use pgrx::datum::Interval;
 use pgrx::prelude::*;
+use pgrx::{JsonB, Uuid};
 
 use crate::delivery::DeliveryId;
+use crate::headers;
 use crate::refuse::refuse;
 use crate::sender::address::check_url;
 use crate::settings;
@@ -21,6 +22,19 @@ fn _check_url(url: &str) {
             error.message,
             error.detail.as_deref().unwrap_or("No request can go there."),
             error.hint.unwrap_or("A URL is like https://example.com/webhooks."),
+        );
+    }
+}
+
+/// Refuses headers that a subscription cannot have of its own.
+#[pg_extern(strict)]
+fn _check_headers(headers: JsonB) {
+    if let Err(refusal) = headers::parse(&headers.0) {
+        refuse(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            refusal.message,
+            &refusal.detail,
+            r#"For example '{"Authorization": "Bearer …"}'."#,
         );
     }
 }

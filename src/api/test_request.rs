@@ -12,6 +12,7 @@ use pgrx::prelude::*;
 
 use crate::delivery::{Attempt, DeliveryId, Endpoint, Outcome, Request};
 use crate::event::Event;
+use crate::headers;
 use crate::preset::Preset;
 use crate::refuse::refuse;
 use crate::sender::{Bell, Limits, Roots, Sender};
@@ -76,14 +77,17 @@ fn load(id: Option<i64>) -> Option<Request> {
             subscription: id?,
             url: row.value(1),
             schemes: schemes.iter().filter_map(|name| Scheme::parse(name)).collect(),
+            headers: headers::stored(row.text(7)),
             timeout: Duration::from_millis(row.value::<i64>(3) as u64),
             secrets: secrets.into_iter().map(SigningSecret::from).collect(),
             gate: Arc::default(),
         };
-        let body = Preset::parse(row.text(4))?.body(&test_event(row.maybe(5)));
+        let preset = Preset::parse(row.text(4))?;
+        let body = preset.body(&test_event(row.maybe(5)));
         Some(Request {
             delivery: DeliveryId(*Uuid::from_bytes(rand::random()).as_bytes()),
             endpoint: Arc::new(endpoint),
+            preset,
             event_type: EVENT_TYPE.into(),
             body,
             next: None,

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::delivery::{Answer, Attempt, ErrorClass, Failure, Outcome};
 use crate::retry;
-use crate::subscription::{DisabledReason, Subscription};
+use crate::subscription::{DisabledReason, Failing, Subscription};
 use crate::work::Work;
 use crate::writes::AttemptRecord;
 
@@ -24,10 +24,19 @@ pub fn retry_after(outcome: &Outcome) -> Option<Duration> {
     }
 }
 
-pub fn reason_to_disable(outcome: &Outcome, failures: u32, disable_after: Option<u32>) -> Option<DisabledReason> {
+pub fn reason_to_disable(
+    outcome: &Outcome,
+    failing: Failing,
+    subscription: &Subscription,
+    now: SystemTime,
+) -> Option<DisabledReason> {
+    let lasted = failing.since.and_then(|since| now.duration_since(since).ok()).unwrap_or_default();
     match outcome {
         Outcome::Answered(Answer { status: 410, .. }) => Some(DisabledReason::Gone),
-        _ if disable_after.is_some_and(|limit| failures >= limit) => Some(DisabledReason::Failures),
+        _ if subscription.disable_after.is_some_and(|limit| failing.attempts >= limit) => {
+            Some(DisabledReason::Failures)
+        }
+        _ if subscription.stale_after.is_some_and(|limit| lasted >= limit) => Some(DisabledReason::Stale),
         _ => None,
     }
 }

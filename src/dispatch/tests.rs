@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use super::*;
 use crate::delivery::{Answer, Endpoint, Failure};
 use crate::event::tests::event;
-use crate::signature::{Scheme, SigningSecret};
+use crate::signature::SigningSecret;
 
 const NAMESPACE: [u8; 16] = [7; 16];
 
@@ -27,7 +27,8 @@ fn subscription(id: i64) -> Subscription {
         subscription: id,
         url: format!("https://receiver.example/{id}"),
         secrets: vec![SigningSecret::from("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned())],
-        schemes: vec![Scheme::Hydra],
+        schemes: Vec::new(),
+        headers: Vec::new(),
         timeout: seconds(8),
         gate: Arc::default(),
     };
@@ -40,9 +41,15 @@ fn subscription(id: i64) -> Subscription {
         schedule: vec![seconds(10), seconds(20)],
         max_in_flight: 10,
         disable_after: None,
+        stale_after: None,
+        rate_limit: None,
         log_successes: false,
-        consecutive_failures: 0,
+        failing: Failing::default(),
     }
+}
+
+fn failing(attempts: u32) -> Failing {
+    Failing { attempts, since: Some(time(0)) }
 }
 
 fn paused(id: i64) -> Subscription {
@@ -83,7 +90,7 @@ fn id_of(event: i64, subscription: i64) -> DeliveryId {
 /// A delivery as it is claimed from the retry queue.
 fn claimed(event: i64, subscription: i64, attempts: u32) -> Work {
     let known = wanted_by(&[subscription], event);
-    let work = first_work(NAMESPACE, subscription, &known, "{}".into());
+    let work = first_work(NAMESPACE, &self::subscription(subscription), &known, "{}".into());
     Work { attempts, scheduled_at: (attempts > 0).then(|| time(0)), ..work }
 }
 
@@ -111,7 +118,11 @@ impl Dispatch {
 
     /// What became of a request, made and over at `time(0)`.
     fn conclude(&mut self, event: i64, subscription: i64, outcome: Outcome) {
-        let (delivery, at) = (id_of(event, subscription), time(0));
+        self.conclude_at(time(0), event, subscription, outcome);
+    }
+
+    fn conclude_at(&mut self, at: SystemTime, event: i64, subscription: i64, outcome: Outcome) {
+        let delivery = id_of(event, subscription);
         self.settle(Attempt { delivery, subscription, outcome, at, took: seconds(1) }, at, 0.0);
     }
 
@@ -144,7 +155,7 @@ impl Dispatch {
 
     /// The ids of what may be sent now, as `(event, subscription)`; events are numbered below 10,000 here.
     fn send(&mut self, room: usize) -> Vec<(i64, i64)> {
-        let requests = self.hand_out(room);
+        let requests = self.hand_out(room, Instant::now());
         requests
             .iter()
             .map(|request| {
@@ -338,7 +349,7 @@ fn a_pause_gives_what_is_queued_back_to_the_table_and_closes_the_gate() {
     let mut dispatch = dispatch([one_at_a_time(1), subscription(2)]);
     dispatch.accept(&[1, 2], [1, 2]);
     dispatch.accept_row(claimed(3, 1, 1), time(0));
-    let requests = dispatch.hand_out(9);
+    let requests = dispatch.hand_out(9, Instant::now());
     assert_eq!(requests.len(), 3);
     dispatch.set_subscriptions(vec![paused(1), subscription(2)]);
 
@@ -362,7 +373,7 @@ fn a_pause_gives_what_is_queued_back_to_the_table_and_closes_the_gate() {
 
 #[test]
 fn a_resumed_subscription_starts_with_its_counters_reset() {
-    let failing = Subscription { consecutive_failures: 7, max_in_flight: 3, ..subscription(1) };
+    let failing = Subscription { failing: failing(7), max_in_flight: 3, ..subscription(1) };
     let mut dispatch = dispatch([failing]);
     dispatch.accept(&[1], 1..=3);
     assert_eq!(dispatch.send(9).len(), 1);
@@ -423,7 +434,7 @@ fn what_a_thread_did_not_get_to_is_the_next_to_be_sent_in_the_same_order() {
     dispatch.accept(&[1], 1..=5);
     assert_eq!(dispatch.send(1), [(1, 1)]);
     dispatch.conclude_quickly(1, 1, status(200));
-    let chain = dispatch.hand_out(1);
+    let chain = dispatch.hand_out(1, Instant::now());
     assert_eq!(chain.iter().map(length).collect::<Vec<_>>(), [4], "a quick endpoint gets several at a time");
     dispatch.conclude(2, 1, status(200));
     dispatch.conclude(3, 1, Outcome::NotStarted);
@@ -453,7 +464,7 @@ fn a_request_that_a_closed_gate_stopped_counts_for_nothing() {
     dispatch.conclude(2, 1, Outcome::NotStarted);
     assert_eq!(dispatch.row(1, 1), Some(Row::Insert(RowState::Released)));
     assert_eq!(dispatch.row(2, 1), Some(Row::Update(RowState::Released)));
-    assert!(dispatch.writes.attempts.is_empty() && dispatch.verdicts.failures.is_empty() && dispatch.tally.is_empty());
+    assert!(dispatch.writes.attempts.is_empty() && dispatch.verdicts.failing.is_empty() && dispatch.tally.is_empty());
     assert_eq!(dispatch.in_flight(), 0);
 }
 
@@ -521,7 +532,7 @@ fn the_time_of_a_pause_does_not_bring_a_delivery_nearer_to_its_end() {
 fn gone_disables_a_subscription() {
     let mut dispatch = dispatch([one_at_a_time(1)]);
     dispatch.accept(&[1], [1, 2]);
-    let requests = dispatch.hand_out(9);
+    let requests = dispatch.hand_out(9, Instant::now());
     dispatch.conclude(1, 1, status(410));
     assert_eq!(dispatch.verdicts.disabled, HashMap::from([(1, DisabledReason::Gone)]));
     assert!(requests[0].endpoint.gate.is_closed());
@@ -538,16 +549,54 @@ fn enough_failures_in_a_row_disable_a_subscription_and_a_success_starts_the_coun
     for event in [1, 2] {
         dispatch.conclude(event, 1, timeout());
     }
-    assert_eq!(dispatch.verdicts.failures[&1], 2);
+    assert_eq!(dispatch.verdicts.failing[&1].attempts, 2);
     dispatch.conclude(3, 1, status(200));
-    assert_eq!(dispatch.verdicts.failures[&1], 0);
+    assert_eq!(dispatch.verdicts.failing[&1].attempts, 0);
     for event in [4, 5] {
         dispatch.conclude(event, 1, status(404));
     }
     assert!(dispatch.verdicts.disabled.is_empty());
     dispatch.conclude(6, 1, timeout());
     assert_eq!(dispatch.verdicts.disabled, HashMap::from([(1, DisabledReason::Failures)]));
-    assert_eq!(dispatch.verdicts.failures[&1], 3);
+    assert_eq!(dispatch.verdicts.failing[&1].attempts, 3);
+}
+
+#[test]
+fn days_without_a_success_disable_a_subscription_and_a_success_starts_them_again() {
+    let mut dispatch = dispatch([Subscription { stale_after: Some(seconds(100)), ..subscription(1) }]);
+    dispatch.accept(&[1], 1..=5);
+    dispatch.send(9);
+    let mut conclude = |event, outcome, at| {
+        dispatch.conclude_at(time(at), event, 1, outcome);
+        dispatch.verdicts.disabled.clone()
+    };
+    conclude(1, timeout(), 0);
+    conclude(2, status(200), 90);
+    assert!(conclude(3, timeout(), 150).is_empty());
+    assert!(conclude(4, timeout(), 249).is_empty());
+    assert_eq!(conclude(5, timeout(), 250), HashMap::from([(1, DisabledReason::Stale)]));
+}
+
+#[test]
+fn no_more_requests_start_in_a_second_than_the_rate_limit_says() {
+    let mut dispatch = dispatch([Subscription { rate_limit: Some(10), ..subscription(1) }, subscription(2)]);
+    dispatch.accept(&[1, 2], 1..=30);
+    let start = Instant::now();
+    let mut started = Vec::new();
+    for millis in 0..1000 {
+        let now = start + Duration::from_millis(millis);
+        for request in dispatch.hand_out(99, now) {
+            let (delivery, subscription) = (request.delivery, request.endpoint.subscription);
+            if subscription == 1 {
+                started.push(millis);
+            }
+            let (outcome, at, took) = (status(200), time(0), seconds(0));
+            dispatch.settle(Attempt { delivery, subscription, outcome, at, took }, at, 0.0);
+        }
+    }
+    assert_eq!(started, (0..1000).step_by(100).collect::<Vec<_>>());
+    // Nothing but the passing of time lets it send again, so somebody has to be told when.
+    assert_eq!(dispatch.next_change(), Some(start + Duration::from_millis(1000)));
 }
 
 #[test]
@@ -623,7 +672,7 @@ fn what_waits_in_the_table_is_claimed_when_it_is_due_and_not_before() {
 
 #[test]
 fn for_an_endpoint_that_keeps_failing_one_row_is_claimed_at_a_time() {
-    let mut dispatch = dispatch([Subscription { consecutive_failures: 5, ..subscription(1) }]);
+    let mut dispatch = dispatch([Subscription { failing: failing(5), ..subscription(1) }]);
     dispatch.set_next_due(1, Some(time(0)), time(0));
     assert_eq!(dispatch.to_claim(time(0)), [(1, 1)]);
     dispatch.accept_row(claimed(1, 1, 1), time(0));
@@ -693,12 +742,12 @@ fn every_delivery_is_counted() {
 fn all_deliveries_of_an_event_share_one_body_and_differ_in_their_ids() {
     let mut dispatch = dispatch([subscription(1), subscription(2)]);
     dispatch.accept(&[1, 2], [1]);
-    let requests = dispatch.hand_out(9);
+    let requests = dispatch.hand_out(9, Instant::now());
     assert!(Arc::ptr_eq(&requests[0].body, &requests[1].body));
     assert_ne!(requests[0].delivery, requests[1].delivery);
     dispatch.set_namespace([8; 16]);
     dispatch.accept(&[1], [2]);
-    assert_eq!(dispatch.hand_out(9)[0].delivery, DeliveryId::derive([8; 16], 2, 1));
+    assert_eq!(dispatch.hand_out(9, Instant::now())[0].delivery, DeliveryId::derive([8; 16], 2, 1));
 }
 
 #[test]

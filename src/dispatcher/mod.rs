@@ -360,7 +360,7 @@ impl Dispatcher {
     }
 
     fn hand_out(&mut self) {
-        let requests = self.dispatch.hand_out(self.threads);
+        let requests = self.dispatch.hand_out(self.threads, Instant::now());
         if !requests.is_empty() {
             self.sender.hand_over(requests);
         }

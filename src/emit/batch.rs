@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
 
+use super::insert::next_id;
 use super::known::{EventType, Known};
 use super::planned::Outcome;
 use super::thin_or_refused;
@@ -35,9 +36,10 @@ impl Batch {
         let mut lists: HashMap<Option<String>, (i32, i32)> = HashMap::new();
         for outcome in outcomes {
             let (rendered, problem) = thin_or_refused(outcome, event_type);
-            let list = lists.get(&rendered.tenant_id).copied();
+            let list = lists.get(&rendered.tenant_id).copied().filter(|_| !event_type.is_filtered());
             let (first, last) = list.unwrap_or_else(|| {
-                let list = batch.add_targets(event_type.targets_for(rendered.tenant_id.as_deref()));
+                let entity = problem.is_none().then_some(rendered.text.as_str());
+                let list = batch.add_targets(event_type.targets_for(rendered.tenant_id.as_deref(), entity));
                 lists.insert(rendered.tenant_id.clone(), list);
                 list
             });
@@ -65,7 +67,8 @@ impl Batch {
         if self.first.is_empty() {
             return;
         }
-        let args: [DatumWithOid<'_>; 9] = [
+        let ids: Vec<i64> = self.first.iter().map(|_| next_id(known)).collect();
+        let args: [DatumWithOid<'_>; 10] = [
             event_type.name.clone().into(),
             event_type.entity_type.clone().into(),
             self.entity_ids.into(),
@@ -75,6 +78,7 @@ impl Batch {
             self.targets.into(),
             self.first.into(),
             self.last.into(),
+            ids.into(),
         ];
         known.as_owner(|| {
             INSERT_EVENTS.with(|insert| {

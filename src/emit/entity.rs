@@ -51,6 +51,11 @@ impl RawJsonb {
         }
     }
 
+    /// Its text, if that is no longer than a number or a word.
+    pub fn short_text(&self) -> Option<String> {
+        self.text(16)
+    }
+
     /// Whether its text has at most `limit` bytes.
     pub fn fits(&self, limit: usize) -> bool {
         self.text(limit).is_some()

@@ -86,7 +86,8 @@ thread_local! {
     static IDS: RefCell<Ids> = const { RefCell::new(Ids { sequence: pg_sys::InvalidOid, left: 0..0 }) };
 }
 
-fn next_id(known: &Known) -> i64 {
+/// The next number of an event.
+pub fn next_id(known: &Known) -> i64 {
     let sequence = known.tables.event_ids;
     let left = IDS.with_borrow_mut(|ids| if ids.sequence == sequence { ids.left.next() } else { None });
     left.unwrap_or_else(|| {

@@ -12,6 +12,7 @@ use std::rc::Rc;
 
 use pgrx::prelude::*;
 
+use super::filter::{Filter, Subject};
 use crate::refuse::refuse;
 use crate::store::{Row, Rows};
 
@@ -45,9 +46,16 @@ pub struct EventType {
 #[derive(Default)]
 struct Targets {
     /// For any tenant.
-    all: Vec<i64>,
+    all: Vec<Target>,
     /// For one tenant each.
-    of_tenant: HashMap<String, Vec<i64>>,
+    of_tenant: HashMap<String, Vec<Target>>,
+    /// Whether any of them looks at the entity.
+    filtered: bool,
+}
+
+struct Target {
+    subscription: i64,
+    filter: Option<Filter>,
 }
 
 thread_local! {
@@ -57,12 +65,20 @@ thread_local! {
 }
 
 impl EventType {
-    /// Subscriptions of the tenant, and those of no tenant.
-    pub fn targets_for(&self, tenant: Option<&str>) -> Vec<i64> {
+    /// Subscriptions of the tenant, and those of no tenant, as far as they want this entity; its text, where there is one.
+    pub fn targets_for(&self, tenant: Option<&str>, entity: Option<&str>) -> Vec<i64> {
         let own = tenant.and_then(|tenant| self.targets.of_tenant.get(tenant));
-        let mut targets: Vec<i64> = self.targets.all.iter().chain(own.into_iter().flatten()).copied().collect();
+        let subject = Subject::new(entity);
+        let wanting = self.targets.all.iter().chain(own.into_iter().flatten());
+        let wanting = wanting.filter(|target| target.filter.as_ref().is_none_or(|filter| filter.lets_pass(&subject)));
+        let mut targets: Vec<i64> = wanting.map(|target| target.subscription).collect();
         targets.sort_unstable();
         targets
+    }
+
+    /// Whether who wants it depends on the entity.
+    pub fn is_filtered(&self) -> bool {
+        self.targets.filtered
     }
 
     pub fn is_wanted(&self) -> bool {
@@ -201,11 +217,14 @@ fn read_types() -> Vec<EventType> {
 fn event_type(row: &Row<'_>) -> EventType {
     let ids: Vec<i64> = row.maybe(4).unwrap_or_default();
     let tenants: Vec<Option<String>> = row.maybe(5).unwrap_or_default();
+    let filters: Vec<Option<String>> = row.maybe(6).unwrap_or_default();
     let mut targets = Targets::default();
-    for (id, tenant) in ids.into_iter().zip(tenants) {
+    for ((subscription, tenant), filter) in ids.into_iter().zip(tenants).zip(filters) {
+        let target = Target { subscription, filter: filter.as_deref().map(Filter::parse) };
+        targets.filtered |= target.filter.is_some();
         match tenant {
-            None => targets.all.push(id),
-            Some(tenant) => targets.of_tenant.entry(tenant).or_default().push(id),
+            None => targets.all.push(target),
+            Some(tenant) => targets.of_tenant.entry(tenant).or_default().push(target),
         }
     }
     EventType { name: row.value(1), entity_type: row.value(2), id_key: row.value(3), targets }

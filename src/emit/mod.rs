@@ -3,6 +3,7 @@
 //! | file | idea |
 //! |---|---|
 //! | `known` | what a backend knows of event types and who wants them |
+//! | `filter` | which entities a subscription wants |
 //! | `entity` | an entity as JSON text, capped while it is made |
 //! | `row` | the row of a trigger as an entity |
 //! | `insert` | the event's row in its table |
@@ -21,6 +22,7 @@ mod batch;
 mod definition;
 mod entity;
 mod expression;
+mod filter;
 mod insert;
 mod known;
 mod plan;
@@ -115,7 +117,8 @@ fn webhook_emit_statement<'a>(
 fn emit(known: &Known, event_type: &EventType, tenant_id: Option<String>, outcome: Outcome) -> Option<i64> {
     let (rendered, problem) = thin_or_refused(outcome, event_type);
     let tenant_id = tenant_id.or(rendered.tenant_id);
-    let targets = event_type.targets_for(tenant_id.as_deref());
+    let entity = problem.is_none().then_some(rendered.text.as_str());
+    let targets = event_type.targets_for(tenant_id.as_deref(), entity);
     if targets.is_empty() {
         return None;
     }

@@ -160,12 +160,15 @@ impl Row {
                 CStr::from_ptr(attribute.attname.data.as_ptr()).to_bytes() == name.as_bytes()
             };
             let (column, attribute) = self.columns().find(|(_, attribute)| is_it(attribute))?;
-            // Most ids are of this type, and Postgres would look its output function up for each row.
-            if attribute.atttypid == pg_sys::INT8OID {
-                return self.value(column).map(|datum| (datum.value() as i64).to_string());
-            }
-            let text = pg_sys::SPI_getvalue(self.tuple, self.descriptor, column);
-            let text = (!text.is_null()).then(|| CStr::from_ptr(text).to_string_lossy().into_owned());
+            // Most ids and tenants are of the first types; Postgres looks the output function of a type up for each row.
+            let text = match attribute.atttypid {
+                pg_sys::INT8OID => self.value(column).map(|datum| (datum.value() as i64).to_string()),
+                pg_sys::TEXTOID => self.value(column).and_then(|datum| String::from_datum(datum, false)),
+                _ => {
+                    let text = pg_sys::SPI_getvalue(self.tuple, self.descriptor, column);
+                    (!text.is_null()).then(|| CStr::from_ptr(text).to_string_lossy().into_owned())
+                }
+            };
             text.filter(|text| text.len() <= MAX_ID_BYTES)
         }
     }

@@ -22,6 +22,7 @@ use super::tls::TlsConnector;
 use super::trace::Trace;
 use super::{Rules, answer, failure};
 use crate::delivery::{Endpoint, ErrorClass, Failure, Outcome, Request};
+use crate::preset::Field;
 use crate::signature::{self, Signed};
 
 const USER_AGENT: &str = "Hydra-Webhooks/1.0";
@@ -132,14 +133,26 @@ fn config(limit: Duration) -> Config {
 }
 
 fn message(request: &Request, uri: Uri, now: SystemTime) -> Result<http::Request<&str>, Error> {
-    let endpoint = &request.endpoint;
-    let mut builder = http::Request::post(uri)
-        .header(http::header::CONTENT_TYPE, "application/json")
-        .header("X-Hydra-Event", &*request.event_type)
-        .header("X-Hydra-Delivery", request.delivery.to_string());
+    let Endpoint { schemes, secrets, headers, .. } = &*request.endpoint;
+    let mut builder = http::Request::post(uri).header(http::header::CONTENT_TYPE, "application/json");
     let at = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let signed = Signed { id: request.delivery, at, body: &request.body };
-    for (name, value) in signature::headers(&endpoint.schemes, &endpoint.secrets, signed) {
+    let usual = [request.preset.scheme()];
+    let signatures = signature::headers(if schemes.is_empty() { &usual } else { schemes }, secrets, signed);
+    for (name, field) in request.preset.headers() {
+        // A signature may bring the id and the time itself.
+        if signatures.iter().all(|(signed, _)| signed != name) {
+            builder = match field {
+                Field::EventType => builder.header(*name, &*request.event_type),
+                Field::DeliveryId => builder.header(*name, request.delivery.to_string()),
+                Field::Time => builder.header(*name, at),
+            };
+        }
+    }
+    for (name, value) in signatures {
+        builder = builder.header(name, value);
+    }
+    for (name, value) in headers {
         builder = builder.header(name, value);
     }
     Ok(builder.body(&*request.body)?)

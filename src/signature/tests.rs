@@ -35,6 +35,14 @@ fn the_hydra_value_signs_time_and_body_with_the_whole_secret() {
 }
 
 #[test]
+fn the_x_webhook_value_signs_the_same_and_has_the_time_beside_it() {
+    let headers = headers(&[Scheme::XWebhook], &[secret(SECRET)], signed(BODY));
+    let digest = HYDRA.split_once("v1=").expect("its form").1;
+    let expected = [("X-Webhook-Timestamp", AT.to_string()), ("X-Webhook-Signature", format!("sha256={digest}"))];
+    assert_eq!(headers, expected);
+}
+
+#[test]
 fn the_github_value_is_the_documented_one() {
     let headers = headers(&[Scheme::Github], &[secret("It's a Secret to Everybody")], signed("Hello, World!"));
     let value = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
@@ -45,14 +53,22 @@ fn the_github_value_is_the_documented_one() {
 fn a_request_can_carry_several_schemes() {
     let headers = headers(&Scheme::ALL, &[secret(SECRET)], signed(BODY));
     let names: Vec<_> = headers.iter().map(|(name, _)| *name).collect();
-    let expected = ["X-Hydra-Signature", "webhook-id", "webhook-timestamp", "webhook-signature", "X-Hub-Signature-256"];
+    let expected = [
+        "X-Hydra-Signature",
+        "X-Webhook-Timestamp",
+        "X-Webhook-Signature",
+        "webhook-id",
+        "webhook-timestamp",
+        "webhook-signature",
+        "X-Hub-Signature-256",
+    ];
     assert_eq!(names, expected);
-    assert_eq!(headers[1].1, "07070707-0707-0707-0707-070707070707");
-    assert_eq!(headers[2].1, "1614265330");
+    assert_eq!(headers[3].1, "07070707-0707-0707-0707-070707070707");
+    assert_eq!(headers[4].1, "1614265330");
 }
 
 #[test]
-fn two_live_secrets_sign_the_newest_first_and_github_alone_with_the_newest() {
+fn two_live_secrets_sign_the_newest_first_or_the_newest_alone_where_there_is_room_for_one() {
     let (new, old) = (secret("whsec_bmV3"), secret("whsec_b2xk"));
     let one = |secret: &SigningSecret, scheme| header_values(scheme, std::slice::from_ref(secret), signed(BODY));
     let both = |scheme| header_values(scheme, &[new.clone(), old.clone()], signed(BODY));
@@ -62,6 +78,7 @@ fn two_live_secrets_sign_the_newest_first_and_github_alone_with_the_newest() {
     let (s_new, s_old) = (&one(&new, Scheme::Standard)[2], &one(&old, Scheme::Standard)[2]);
     assert_eq!(both(Scheme::Standard)[2], format!("{s_new} {s_old}"));
     assert_eq!(both(Scheme::Github), one(&new, Scheme::Github));
+    assert_eq!(both(Scheme::XWebhook), one(&new, Scheme::XWebhook));
 }
 
 #[test]

@@ -14,9 +14,10 @@ use super::types::to_system_time;
 use super::{Snapshot, Store, Tid, Xid8};
 use crate::delivery::{DeliveryId, Endpoint};
 use crate::event::Event;
+use crate::headers;
 use crate::preset::Preset;
 use crate::signature::{Scheme, SigningSecret};
-use crate::subscription::Subscription;
+use crate::subscription::{Failing, Subscription};
 use crate::work::Work;
 
 pub struct Reads {
@@ -180,6 +181,7 @@ fn subscription(row: &Row<'_>, max_in_flight: usize) -> Option<Subscription> {
         url: row.value(5),
         secrets: secrets.into_iter().map(SigningSecret::from).collect(),
         schemes: schemes.iter().map(|name| Scheme::parse(name)).collect::<Option<_>>()?,
+        headers: headers::stored(row.text(15)),
         timeout: millis(row.value(7)),
         gate: Arc::default(),
     };
@@ -192,8 +194,10 @@ fn subscription(row: &Row<'_>, max_in_flight: usize) -> Option<Subscription> {
         schedule: row.value::<Vec<i64>>(8).into_iter().map(millis).collect(),
         max_in_flight: row.maybe::<i32>(9).map_or(max_in_flight, |own| own as usize),
         disable_after: row.maybe::<i32>(10).map(|limit| limit as u32),
+        stale_after: row.maybe(16).map(millis),
+        rate_limit: row.maybe::<i32>(17).map(|limit| limit as u32),
         log_successes: row.value(11),
-        consecutive_failures: row.value::<i32>(12) as u32,
+        failing: Failing { attempts: row.value::<i32>(12) as u32, since: time(row, 18) },
     })
 }
 
@@ -213,9 +217,10 @@ fn claimed(row: &Row<'_>) -> Work {
         event_type: row.text(4).into(),
         tenant_id: row.maybe(5),
         emitted_at: to_system_time(row.value(6)),
-        body: row.text(7).into(),
-        attempts: row.value::<i32>(8) as u32,
-        earlier_attempts: row.value::<i32>(9) as u32,
-        scheduled_at: time(row, 10),
+        preset: Preset::parse(row.text(7)).expect("a preset of hydra.preset"),
+        body: row.text(8).into(),
+        attempts: row.value::<i32>(9) as u32,
+        earlier_attempts: row.value::<i32>(10) as u32,
+        scheduled_at: time(row, 11),
     }
 }

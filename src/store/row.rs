@@ -9,7 +9,7 @@ use pgrx::prelude::*;
 use pgrx::{FromDatum, IntoDatum};
 
 /// More columns than any of our statements has.
-const MAX_COLUMNS: usize = 16;
+const MAX_COLUMNS: usize = 20;
 
 /// The rows of a statement; they live until SPI is disconnected.
 pub struct Rows<'conn> {

@@ -81,11 +81,16 @@ impl Store {
 
     /// Writes how subscriptions do. Apart from the rest, since it waits for whoever is changing a subscription.
     pub fn apply_verdicts(&self, verdicts: &Verdicts) {
-        let (failing, counts) = unzip(verdicts.failures.iter().map(|(id, count)| (*id, *count as i32)));
+        let failing = || verdicts.failing.iter();
+        let health = [
+            failing().map(|(id, _)| *id).collect::<Vec<_>>().into(),
+            failing().map(|(_, failing)| failing.attempts as i32).collect::<Vec<_>>().into(),
+            failing().map(|(_, failing)| failing.since.map(to_timestamp)).collect::<Vec<_>>().into(),
+        ];
         let (ids, reasons) = unzip(verdicts.disabled.iter().map(|(id, reason)| (*id, reason.as_str().to_owned())));
         plan_anew();
         Spi::connect_mut(|client| {
-            self.writes.record_failures.write(client, &[failing.into(), counts.into()]);
+            self.writes.record_failures.write(client, &health);
             // Even where it changes nothing, it would tell everybody to read the subscriptions again.
             if !ids.is_empty() {
                 self.writes.disable.write(client, &[ids.into(), reasons.into()]);
@@ -153,6 +158,7 @@ impl Store {
             works().map(|work| work.event_type.to_string()).collect::<Vec<_>>().into(),
             works().map(|work| work.tenant_id.clone()).collect::<Vec<_>>().into(),
             works().map(|work| to_timestamp(work.emitted_at)).collect::<Vec<_>>().into(),
+            works().map(|work| work.preset.as_str().to_owned()).collect::<Vec<_>>().into(),
             works().map(|work| work.body.to_string()).collect::<Vec<_>>().into(),
             states().map(|state| state.failed).collect::<Vec<_>>().into(),
             states().map(|state| state.attempts.unwrap_or(0)).collect::<Vec<_>>().into(),

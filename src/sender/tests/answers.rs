@@ -3,7 +3,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::receiver::{OK, Receiver};
 use super::*;
 use crate::delivery::{Answer, EXCERPT_BYTES};
-use crate::signature::verify;
+use crate::signature::{Scheme, verify};
 
 fn answer_to(answer: &str) -> Answer {
     match Owner::open().outcome_of(endpoint(Receiver::answering(answer).url())) {
@@ -49,6 +49,35 @@ fn the_signature_fits_and_its_time_is_that_of_the_attempt() {
     assert!(verify(BODY, header, &secret, PATIENCE, SystemTime::now()));
     let at = attempt.at.duration_since(UNIX_EPOCH).unwrap().as_secs();
     assert!(header.starts_with(&format!("t={at},v1=")), "{header}");
+}
+
+#[test]
+fn each_preset_has_its_own_headers_and_signature() {
+    let expected: [(Preset, &[&str]); 3] = [
+        (Preset::Hydra, &["x-hydra-event", "x-hydra-delivery", "x-hydra-signature"]),
+        (Preset::XWebhook, &["x-webhook-event", "x-webhook-delivery", "x-webhook-timestamp", "x-webhook-signature"]),
+        (Preset::Standard, &["webhook-id", "webhook-timestamp", "webhook-signature"]),
+    ];
+    let all: Vec<&str> = expected.iter().flat_map(|(_, names)| *names).copied().collect();
+    for (preset, names) in expected {
+        let (receiver, kept) = Receiver::keeping();
+        let owner = Owner::open();
+        owner.sender.hand_over([Request { preset, ..request(endpoint(receiver.url())) }]);
+        assert!(owner.next().outcome.is_success());
+        let kept = kept.lock().unwrap();
+        for name in &all {
+            let lines = kept[0].head.lines().filter(|line| line.to_lowercase().starts_with(&format!("{name}:")));
+            assert_eq!(lines.count(), usize::from(names.contains(name)), "{name} of {preset:?}");
+        }
+    }
+}
+
+#[test]
+fn headers_of_its_own_follow() {
+    let (receiver, kept) = Receiver::keeping();
+    let headers = vec![("Authorization".to_owned(), "Bearer abc".to_owned())];
+    Owner::open().attempt(Endpoint { headers, ..endpoint(receiver.url()) });
+    assert_eq!(kept.lock().unwrap()[0].header("authorization"), Some("Bearer abc"));
 }
 
 #[test]

@@ -14,7 +14,8 @@ use std::time::Duration;
 use super::address::AllowedNetwork;
 use super::*;
 use crate::delivery::{DeliveryId, Endpoint, Failure, Outcome};
-use crate::signature::{Scheme, SigningSecret};
+use crate::preset::Preset;
+use crate::signature::SigningSecret;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -88,7 +89,8 @@ fn endpoint(url: impl Into<String>) -> Endpoint {
         subscription: 7,
         url: url.into(),
         secrets: vec![SigningSecret::from(SECRET.to_owned())],
-        schemes: vec![Scheme::Hydra],
+        schemes: Vec::new(),
+        headers: Vec::new(),
         timeout: PATIENCE,
         gate: Arc::default(),
     }
@@ -103,6 +105,7 @@ fn request(endpoint: Endpoint) -> Request {
     Request {
         delivery: DeliveryId([9; 16]),
         endpoint: Arc::new(endpoint),
+        preset: Preset::Hydra,
         event_type: "ticket.created".into(),
         body: BODY.into(),
         next: None,
