@@ -238,6 +238,7 @@ impl Dispatch {
     }
 
     fn expire(&mut self, work: Arc<Work>, now: SystemTime) {
+        self.tally.failed(work.subscription, now);
         // Counted as an attempt, so that each row of history has a number of its own.
         self.writes.update(&work, RowState::Failed { attempts: work.attempts + 1 });
         self.writes.attempts.push(AttemptRecord {
@@ -284,6 +285,9 @@ impl Dispatch {
     /// Takes in what became of a request. `jitter` is a random number from -1 to 1.
     pub fn settle(&mut self, attempt: Attempt, now: SystemTime, jitter: f64) {
         let Some(UnderWay { work, last }) = self.under_way.remove(&attempt.delivery) else { return };
+        if matches!(attempt.outcome, Outcome::Answered(_)) {
+            self.tally.answered(work.subscription, now, attempt.took);
+        }
         match &attempt.outcome {
             Outcome::NotStarted if self.lanes.is_open(work.subscription) => self.lanes.take_back(work),
             Outcome::NotStarted => {
@@ -314,7 +318,7 @@ impl Dispatch {
     }
 
     fn settle_failure(&mut self, work: &Arc<Work>, attempt: &Attempt, now: SystemTime, jitter: f64) {
-        self.tally.failed(work.subscription, now);
+        self.tally.failed_attempt(work.subscription, now);
         let Some(lane) = self.lanes.get_mut(work.subscription) else {
             self.writes.attempts.push(record(work, attempt, None));
             self.finish(work);
@@ -338,7 +342,10 @@ impl Dispatch {
                 let scheduled_at = work.scheduled_at.unwrap_or(attempt.at);
                 RowState::Due { attempts, scheduled_at, due_at }
             }
-            None => RowState::Failed { attempts },
+            None => {
+                self.tally.failed(work.subscription, now);
+                RowState::Failed { attempts }
+            }
         };
         self.writes.update(work, state);
         match disable {

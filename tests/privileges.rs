@@ -54,6 +54,7 @@ const GRANTED: &[(&str, &[&str])] = &[
     // A view's functions run as its reader; these tell nothing that the views do not.
     ("_worker_status", READERS),
     ("_delivery_id", ANALYSTS),
+    ("_percentile", ANALYSTS),
     ("_trigger_arguments", &["hydra_admin", "hydra_member", "hydra_analyst", "hydra_emitter"]),
     ("_watch_details", READERS),
     // Watching is done as the caller, step by step.
@@ -224,6 +225,7 @@ fn each_role_can_do_its_work_and_nothing_else() {
         ("SELECT * FROM hydra.webhook_pending".into(), ANALYSTS),
         ("SELECT * FROM hydra.webhook_failed".into(), ANALYSTS),
         ("SELECT * FROM hydra.webhook_history".into(), ANALYSTS),
+        ("SELECT * FROM hydra.webhook_stats".into(), ANALYSTS),
         ("SELECT hydra.webhook_emit('ticket.created', '{}')".into(), EMITTER),
         (
             "CREATE TEMPORARY TABLE t (id int); CREATE TRIGGER emit AFTER INSERT ON t FOR EACH ROW

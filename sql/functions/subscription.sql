@@ -2,9 +2,26 @@
 
 CREATE FUNCTION hydra._names_event_type(wanted text, event_type text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE WHEN wanted = '*' OR wanted LIKE '%.*' THEN event_type ^@ left(wanted, -1) ELSE event_type = wanted END;
+    RETURN CASE WHEN wanted = '*' THEN NOT event_type ^@ 'webhook.'
+                WHEN wanted LIKE '%.*' THEN event_type ^@ left(wanted, -1)
+                ELSE event_type = wanted END;
 COMMENT ON FUNCTION hydra._names_event_type(text, text) IS
-    'Whether an entry of a subscription''s event types names this one: by its name, by ticket.*, or by *';
+    'Whether an entry of a subscription''s event types names this one: by its name, by ticket.*, or by *, which leaves out our own';
+
+-- What an emit does in memory, for the few events of our own.
+CREATE FUNCTION hydra._wanted_by(event_type text, tenant_id text, entity jsonb, other_than bigint) RETURNS bigint[]
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT array_agg(s.id ORDER BY s.id)
+    FROM hydra.subscription AS s
+    WHERE s.status = 'active' AND s.id <> other_than
+          AND EXISTS (SELECT FROM unnest(s.event_types) AS wanted WHERE hydra._names_event_type(wanted, event_type))
+          AND (s.tenant_id IS NULL OR s.tenant_id = _wanted_by.tenant_id)
+          AND (s.filter IS NULL
+               OR coalesce(jsonb_path_query_first_tz(entity, s.filter, '{}', true) NOT IN ('false', 'null'), false))
+$$;
+COMMENT ON FUNCTION hydra._wanted_by(text, text, jsonb, bigint) IS
+    'Active subscriptions that want an event of our own, but for the one that it is about; null: none';
 
 CREATE FUNCTION hydra._check_subscription(
     name text, event_types text[], preset text, signatures text[], headers jsonb, timeout interval, retry_schedule interval[],
@@ -77,8 +94,8 @@ BEGIN
     IF unknown ^@ 'webhook.' THEN
         RAISE EXCEPTION 'event type "%" is reserved', unknown
             USING ERRCODE = 'reserved_name',
-                  DETAIL = 'Events named webhook.* are the extension''s own.',
-                  HINT = 'hydra.webhook_send_test makes a test request.';
+                  DETAIL = 'Events named webhook.* are the extension''s own, and it has none of this name.',
+                  HINT = 'SELECT name FROM hydra.webhook_event_types WHERE origin = ''extension'' lists them.';
     ELSIF unknown LIKE '%*%' THEN
         RAISE EXCEPTION 'no event type is named by "%"', unknown
             USING ERRCODE = 'undefined_object',

@@ -1,5 +1,18 @@
--- By us, so never over the head of a person who paused or resumed meanwhile.
-UPDATE hydra.subscription AS s
-SET status = 'disabled', disabled_reason = n.reason, status_since = pg_catalog.now()
-FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS n (id, reason)
-WHERE s.id = n.id AND s.status = 'active'
+-- By us, so never over the head of a person who paused or resumed meanwhile. Who asked to be told is told.
+WITH disabled AS (
+    UPDATE hydra.subscription AS s
+    SET status = 'disabled', disabled_reason = n.reason, status_since = pg_catalog.now()
+    FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS n (id, reason)
+    WHERE s.id = n.id AND s.status = 'active'
+    RETURNING s.id, s.name, s.url, s.tenant_id, s.disabled_reason, s.status_since
+)
+INSERT INTO hydra.event (event_type, entity_type, entity_id, tenant_id, entity, targets)
+SELECT 'webhook.subscription_disabled', 'webhook', d.id::text, d.tenant_id, told.entity::text, wanted.targets
+FROM disabled AS d
+CROSS JOIN LATERAL (
+    SELECT pg_catalog.jsonb_build_object(
+        'subscription_id', d.id, 'name', d.name, 'url', d.url, 'reason', d.disabled_reason, 'since', d.status_since
+    ) AS entity) AS told
+CROSS JOIN LATERAL (
+    SELECT hydra._wanted_by('webhook.subscription_disabled', d.tenant_id, told.entity, d.id) AS targets) AS wanted
+WHERE wanted.targets IS NOT NULL

@@ -21,3 +21,5 @@ LEFT JOIN (
     JOIN hydra.subscription AS s ON s.id OPERATOR(pg_catalog.=) choice.id
     WHERE s.status OPERATOR(pg_catalog.=) 'active'
     GROUP BY choice.event_type) AS wanted ON wanted.event_type OPERATOR(pg_catalog.=) t.name
+-- Those of our own are not for callers to emit.
+WHERE t.origin OPERATOR(pg_catalog.<>) 'extension'

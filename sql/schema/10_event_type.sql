@@ -4,16 +4,17 @@ CREATE TABLE hydra.event_type (
     description text NOT NULL,
     entity_type text NOT NULL CONSTRAINT entity_type_is_named CHECK (entity_type <> ''),
     id_key text NOT NULL DEFAULT 'id' CONSTRAINT id_key_is_named CHECK (id_key <> ''),
-    origin text NOT NULL CONSTRAINT origin_is_known CHECK (origin IN ('catalogue', 'application')),
+    origin text NOT NULL CONSTRAINT origin_is_known CHECK (origin IN ('catalogue', 'application', 'extension')),
     -- Ours to emit: an application must not be able to forge them.
-    CONSTRAINT webhook_events_are_ours CHECK (NOT name ^@ 'webhook.')
+    CONSTRAINT webhook_events_are_ours CHECK ((name ^@ 'webhook.') = (origin = 'extension'))
 );
 COMMENT ON TABLE hydra.event_type IS 'Event types that may be emitted and subscribed to';
 COMMENT ON COLUMN hydra.event_type.name IS 'Dotted name in lower case, such as ticket.created; at most 100 characters';
 COMMENT ON COLUMN hydra.event_type.description IS 'When it fires, for people';
 COMMENT ON COLUMN hydra.event_type.entity_type IS 'What the body says as entity_type';
 COMMENT ON COLUMN hydra.event_type.id_key IS 'Key of the entity, or column of the row, that holds entity_id';
-COMMENT ON COLUMN hydra.event_type.origin IS 'catalogue: came with the extension; application: registered here, and part of a dump';
+COMMENT ON COLUMN hydra.event_type.origin IS
+    'catalogue: came with the extension; application: registered here, and part of a dump; extension: emitted by it alone';
 
 -- A dump carries what the application registered, entries of the catalogue that it changed among them. Restoring puts
 -- them in the place of what the extension came with.
@@ -58,3 +59,7 @@ FROM (VALUES
     ('company.member_added', 'A team member was added'),
     ('company.member_removed', 'A team member was removed')
 ) AS catalogue (name, description);
+
+INSERT INTO hydra.event_type (name, description, entity_type, origin)
+VALUES ('webhook.subscription_disabled', 'The extension disabled a subscription', 'webhook', 'extension'),
+       ('webhook.delivery_failed', 'A delivery was given up after its last attempt', 'webhook', 'extension');

@@ -118,14 +118,19 @@ CREATE TABLE hydra.delivery_count (
     hour timestamptz NOT NULL CONSTRAINT hour_is_whole CHECK (hour = pg_catalog.date_trunc('hour', hour, 'UTC')),
     delivered bigint NOT NULL DEFAULT 0,
     failed_attempts bigint NOT NULL DEFAULT 0,
+    failed bigint NOT NULL DEFAULT 0,
+    response_times bigint[] NOT NULL CONSTRAINT response_times_are_told_apart CHECK (pg_catalog.cardinality(response_times) = 73),
     PRIMARY KEY (subscription_id, hour),
-    CONSTRAINT counts CHECK (delivered >= 0 AND failed_attempts >= 0)
+    CONSTRAINT counts CHECK (delivered >= 0 AND failed_attempts >= 0 AND failed >= 0)
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE hydra.delivery_count IS 'Deliveries and failed attempts per subscription and hour, written once a minute at most';
 COMMENT ON COLUMN hydra.delivery_count.subscription_id IS 'The subscription';
 COMMENT ON COLUMN hydra.delivery_count.hour IS 'Start of the hour, UTC';
 COMMENT ON COLUMN hydra.delivery_count.delivered IS 'Deliveries that succeeded in it';
 COMMENT ON COLUMN hydra.delivery_count.failed_attempts IS 'Attempts that failed in it';
+COMMENT ON COLUMN hydra.delivery_count.failed IS 'Deliveries that were given up in it';
+COMMENT ON COLUMN hydra.delivery_count.response_times IS
+    'Answers by how long they took: the n-th number is of those up to 2^((n-1)/4) quarters of a millisecond, the last of all others';
 
 -- A logical subscriber must not store foreign transaction ids, nor send what its publisher sends already.
 CREATE FUNCTION hydra._keep_to_its_cluster() RETURNS trigger

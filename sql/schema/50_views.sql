@@ -64,7 +64,8 @@ COMMENT ON COLUMN hydra.webhook_event_types.name IS 'Dotted name, such as ticket
 COMMENT ON COLUMN hydra.webhook_event_types.description IS 'When it fires';
 COMMENT ON COLUMN hydra.webhook_event_types.entity_type IS 'What the body says as entity_type';
 COMMENT ON COLUMN hydra.webhook_event_types.id_key IS 'Key of the entity that holds entity_id';
-COMMENT ON COLUMN hydra.webhook_event_types.origin IS 'catalogue: came with the extension; application: registered here';
+COMMENT ON COLUMN hydra.webhook_event_types.origin IS
+    'catalogue: came with the extension; application: registered here; extension: emitted by it alone';
 
 CREATE VIEW hydra.webhook_pending WITH (security_barrier) AS
 SELECT hydra._delivery_id(i.namespace, e.id, s.id) AS delivery_id, s.id AS subscription_id, e.id AS event_id,
@@ -130,6 +131,49 @@ COMMENT ON COLUMN hydra.webhook_history.response_excerpt IS 'Head of the answer'
 COMMENT ON COLUMN hydra.webhook_history.response_ms IS 'Milliseconds from the start of the request to its end';
 COMMENT ON COLUMN hydra.webhook_history.attempted_at IS 'When the request started';
 COMMENT ON COLUMN hydra.webhook_history.next_attempt_at IS 'When the next attempt was due after this one; null: none';
+
+-- The end of the time in which the answer lies that is not beaten by this share of all.
+CREATE FUNCTION hydra._percentile(response_times bigint[], share double precision) RETURNS double precision
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT round((0.25 * 2 ^ ((t.place - 1) / 4.0))::numeric, 2)::double precision
+    FROM (SELECT n.place, sum(n.answers) OVER (ORDER BY n.place) AS so_far, sum(n.answers) OVER () AS total
+          FROM unnest(response_times) WITH ORDINALITY AS n (answers, place)) AS t
+    WHERE t.so_far >= t.total * share AND t.total > 0
+    ORDER BY t.place
+    LIMIT 1
+$$;
+COMMENT ON FUNCTION hydra._percentile(bigint[], double precision) IS
+    'Milliseconds within which this share of answers came, of those counted in hydra.delivery_count.response_times';
+
+CREATE VIEW hydra.webhook_stats WITH (security_barrier) AS
+WITH now AS (
+    SELECT pg_catalog.date_trunc('hour', pg_catalog.now(), 'UTC') AS hour
+), queue AS (
+    SELECT p.subscription_id, now.hour, pg_catalog.count(*) AS depth, pg_catalog.min(p.due_at) AS oldest_due
+    FROM hydra.webhook_pending AS p CROSS JOIN now
+    GROUP BY p.subscription_id, now.hour
+)
+SELECT coalesce(c.subscription_id, q.subscription_id) AS subscription_id, coalesce(c.hour, q.hour) AS hour,
+       coalesce(c.delivered, 0) AS delivered, coalesce(c.failed_attempts, 0) AS failed_attempts, coalesce(c.failed, 0) AS failed,
+       pg_catalog.round(c.delivered::numeric / nullif(c.delivered + c.failed_attempts, 0), 4) AS success_rate,
+       hydra._percentile(c.response_times, 0.50) AS p50_ms, hydra._percentile(c.response_times, 0.95) AS p95_ms,
+       hydra._percentile(c.response_times, 0.99) AS p99_ms,
+       CASE WHEN coalesce(c.hour, q.hour) = (SELECT now.hour FROM now) THEN coalesce(q.depth, 0) END AS depth, q.oldest_due
+FROM hydra.delivery_count AS c
+FULL JOIN queue AS q ON q.subscription_id = c.subscription_id AND q.hour = c.hour;
+COMMENT ON VIEW hydra.webhook_stats IS 'How each subscription did, by the hour; up to a minute behind';
+COMMENT ON COLUMN hydra.webhook_stats.subscription_id IS 'The subscription, which may have been deleted since';
+COMMENT ON COLUMN hydra.webhook_stats.hour IS 'Start of the hour, UTC';
+COMMENT ON COLUMN hydra.webhook_stats.delivered IS 'Deliveries that succeeded';
+COMMENT ON COLUMN hydra.webhook_stats.failed_attempts IS 'Attempts that failed, whether they were repeated or not';
+COMMENT ON COLUMN hydra.webhook_stats.failed IS 'Deliveries that were given up';
+COMMENT ON COLUMN hydra.webhook_stats.success_rate IS 'Share of attempts that succeeded, from 0 to 1; null: there were none';
+COMMENT ON COLUMN hydra.webhook_stats.p50_ms IS 'Milliseconds within which half of all answers came, to a fifth; null: there were none';
+COMMENT ON COLUMN hydra.webhook_stats.p95_ms IS 'Milliseconds within which 95 of 100 answers came';
+COMMENT ON COLUMN hydra.webhook_stats.p99_ms IS 'Milliseconds within which 99 of 100 answers came';
+COMMENT ON COLUMN hydra.webhook_stats.depth IS 'Deliveries not finished now; in the row of the current hour alone';
+COMMENT ON COLUMN hydra.webhook_stats.oldest_due IS 'When the earliest of those is or was due';
 
 CREATE VIEW hydra.webhook_watches WITH (security_barrier) AS
 SELECT t.tgrelid::regclass AS source, a.arguments[1] AS event,

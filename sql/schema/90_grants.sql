@@ -34,12 +34,12 @@ GRANT USAGE ON SCHEMA hydra TO hydra_admin, hydra_member, hydra_analyst, hydra_e
 
 GRANT SELECT ON hydra.webhook_subscriptions, hydra.webhook_event_types, hydra.webhook_watches, hydra.webhook_worker_status
     TO hydra_admin, hydra_member, hydra_analyst;
-GRANT SELECT ON hydra.webhook_pending, hydra.webhook_failed, hydra.webhook_history TO hydra_admin, hydra_analyst;
+GRANT SELECT ON hydra.webhook_pending, hydra.webhook_failed, hydra.webhook_history, hydra.webhook_stats TO hydra_admin, hydra_analyst;
 -- A view's functions run as its reader.
 GRANT EXECUTE ON FUNCTION hydra._worker_status(), hydra._watch_details(text[], text, text[], text[])
     TO hydra_admin, hydra_member, hydra_analyst;
 GRANT EXECUTE ON FUNCTION hydra._trigger_arguments(bytea) TO hydra_admin, hydra_member, hydra_analyst, hydra_emitter;
-GRANT EXECUTE ON FUNCTION hydra._delivery_id(uuid, bigint, bigint) TO hydra_admin, hydra_analyst;
+GRANT EXECUTE ON FUNCTION hydra._delivery_id(uuid, bigint, bigint), hydra._percentile(bigint[], double precision) TO hydra_admin, hydra_analyst;
 
 GRANT EXECUTE ON FUNCTION
     hydra.webhook_emit(text, jsonb, text), hydra.webhook_emit_row(), hydra.webhook_emit_statement(),
@@ -68,10 +68,11 @@ GRANT EXECUTE ON FUNCTION
     hydra.webhook_verify(text, text, text, interval)
     TO hydra_admin;
 
-GRANT EXECUTE ON FUNCTION hydra._at_home() TO hydra_worker;
+GRANT EXECUTE ON FUNCTION hydra._at_home(), hydra._names_event_type(text, text), hydra._wanted_by(text, text, jsonb, bigint)
+    TO hydra_worker;
 GRANT SELECT ON hydra.preset, hydra.signing_secret, hydra.identity TO hydra_worker;
 GRANT SELECT, UPDATE (status, disabled_reason, status_since) ON hydra.subscription TO hydra_worker;
-GRANT SELECT, DELETE ON hydra.event TO hydra_worker;
+GRANT SELECT, INSERT, DELETE ON hydra.event TO hydra_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON hydra.delivery TO hydra_worker;
 GRANT SELECT, INSERT, UPDATE ON hydra.subscription_health, hydra.delivery_count TO hydra_worker;
 GRANT SELECT, INSERT ON hydra.attempt TO hydra_worker;

@@ -12,7 +12,7 @@ use super::{Store, Tid, Xid8};
 use crate::delivery::DeliveryId;
 use crate::event::EventRow;
 use crate::process;
-use crate::tally::Tally;
+use crate::tally::{TIMES, Tally};
 use crate::work::Work;
 use crate::writes::{AttemptRecord, RowState, RowWrite, Verdicts, Writes};
 
@@ -29,6 +29,7 @@ pub struct WriteStatements {
     delete_deliveries: Statement,
     delete_pending: Statement,
     insert_attempts: Statement,
+    tell_of_failed: Statement,
     record_failures: Statement,
     disable: Statement,
     add_counts: Statement,
@@ -45,6 +46,7 @@ impl Default for WriteStatements {
             delete_deliveries: Statement::new(include_str!("../../sql/queries/delete_deliveries.sql")),
             delete_pending: Statement::new(include_str!("../../sql/queries/delete_pending.sql")),
             insert_attempts: Statement::new(include_str!("../../sql/queries/insert_attempts.sql")),
+            tell_of_failed: Statement::new(include_str!("../../sql/queries/tell_of_failed.sql")),
             record_failures: Statement::new(include_str!("../../sql/queries/record_failures.sql")),
             disable: Statement::new(include_str!("../../sql/queries/disable_subscriptions.sql")),
             add_counts: Statement::new(include_str!("../../sql/queries/add_counts.sql")),
@@ -76,6 +78,7 @@ impl Store {
             }
             self.delete_events(client, &writes.finished_events);
             self.insert_attempts(client, &writes.attempts);
+            self.tell_of_failed(client, writes);
         });
     }
 
@@ -206,6 +209,18 @@ impl Store {
         self.writes.insert_attempts.write(client, &args);
     }
 
+    /// After their rows and history were written.
+    fn tell_of_failed(&self, client: &mut SpiClient<'_>, writes: &Writes) {
+        let failed = writes.rows.iter().filter_map(|(id, write)| match write {
+            RowWrite::Insert(_, RowState::Failed { .. }) | RowWrite::Update(_, RowState::Failed { .. }) => Some(*id),
+            _ => None,
+        });
+        let failed: Vec<Uuid> = failed.map(uuid).collect();
+        if !failed.is_empty() {
+            self.writes.tell_of_failed.write(client, &[failed.into()]);
+        }
+    }
+
     pub fn add_counts(&self, tally: &Tally) {
         let counts = || tally.iter();
         let args = [
@@ -213,6 +228,9 @@ impl Store {
             counts().map(|(_, hour, _)| hour as i64).collect::<Vec<_>>().into(),
             counts().map(|(_, _, count)| count.delivered).collect::<Vec<_>>().into(),
             counts().map(|(_, _, count)| count.failed_attempts).collect::<Vec<_>>().into(),
+            counts().map(|(_, _, count)| count.failed).collect::<Vec<_>>().into(),
+            counts().flat_map(|(_, _, count)| count.times).collect::<Vec<_>>().into(),
+            (TIMES as i64).into(),
         ];
         Spi::connect_mut(|client| {
             self.writes.add_counts.write(client, &args);
