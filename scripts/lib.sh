@@ -58,8 +58,9 @@ stage_directory() {
 }
 stage=$(stage_directory)
 
-# The Python with the verifiers' packages (tests/verifiers).
+# The Python with the verifiers' packages (tests/verifiers), and the folder of those from npm.
 export HYDRA_PYTHON=$stage/venv/bin/python
+export HYDRA_NODE_MODULES=$stage/npm/node_modules
 
 make_stage_directory() {
     mkdir -p "$stage"

@@ -1,8 +1,9 @@
-// Asks the snippet of our product page whether signatures are genuine.
+// Asks the snippet of the page *Webhooks* whether signatures are genuine.
 //
-// Reads one JSON object {"body", "header", "secret"} per line and answers each with a line, `ok` or `refused`.
+// Reads one JSON object {"body", "headers", "secret"} per line, with the names of headers in lower case, and answers
+// each with a line, `ok` or `refused`.
 
-// ---- as the page *Webhooks* prints it: not to be improved, since this is what customers have copied ------------------
+// ---- as the page prints it: not to be improved, since this is what customers have copied -----------------------------
 const crypto = require('crypto')
 function verify(rawBody, header, secret) {
 const parts = Object.fromEntries(header.split(',').map((kv) => kv.split('=')))
@@ -17,6 +18,6 @@ return true
 
 const lines = require('readline').createInterface({ input: process.stdin })
 lines.on('line', (line) => {
-  const { body, header, secret } = JSON.parse(line)
-  process.stdout.write(verify(body, header, secret) ? 'ok\n' : 'refused\n')
+  const { body, headers, secret } = JSON.parse(line)
+  process.stdout.write(verify(body, headers['x-hydra-signature'], secret) ? 'ok\n' : 'refused\n')
 })
