@@ -6,10 +6,10 @@
 //! older one: otherwise an event of a long transaction could miss a subscription that was there before it.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::ffi::CString;
 use std::rc::Rc;
 
+use foldhash::HashMap;
 use pgrx::prelude::*;
 
 use super::filter::{Filter, Subject};

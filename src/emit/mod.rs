@@ -79,13 +79,14 @@ fn webhook_emit_row<'a>(
     trigger: &'a PgTrigger<'a>,
 ) -> Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, PgTriggerError> {
     refuse_read_only();
-    let definition = row::definition_of(trigger);
-    if known::nobody_wants(&definition.event) {
+    let event = row::event_of(trigger);
+    if known::nobody_wants(event) {
         return Ok(None);
     }
     let known = known::current();
-    let event_type = known.event_type(Some(&definition.event));
+    let event_type = known.event_type(Some(event));
     if event_type.is_wanted() {
+        let definition = row::definition_of(trigger);
         let change = Change::of(trigger);
         let wish = Wish { id_key: &event_type.id_key, limit: settings::max_entity_size() };
         let outcome = if definition.expressions.is_empty() {
@@ -150,8 +151,12 @@ fn thin_or_refused(outcome: Outcome, event_type: &EventType) -> (Rendered, Optio
 
 #[allow(unsafe_code)]
 fn refuse_read_only() {
-    // SAFETY: raises an error or does nothing.
-    unsafe { pg_sys::PreventCommandIfReadOnly(c"webhook_emit()".as_ptr()) };
+    // SAFETY: a flag of this backend; then raises an error.
+    unsafe {
+        if pg_sys::XactReadOnly {
+            pg_sys::PreventCommandIfReadOnly(c"webhook_emit()".as_ptr());
+        }
+    }
 }
 
 impl entity::Unsendable {

@@ -43,21 +43,31 @@ const HARMLESS: [pg_sys::Oid; 21] = [
     pg_sys::JSONBOID,
 ];
 
-/// What the trigger says. Refuses to be called in any other way than it can work.
-pub fn definition_of(trigger: &PgTrigger<'_>) -> Definition {
-    let data = trigger.trigger_data();
-    let rowwise = data.tg_event & pg_sys::TRIGGER_EVENT_ROW != 0;
-    let after = data.tg_event & pg_sys::TRIGGER_EVENT_TIMINGMASK == pg_sys::TRIGGER_EVENT_AFTER;
-    let definition = Definition::parse(arguments_of(trigger));
-    match definition.filter(Definition::suits_row_level) {
-        Some(definition) if rowwise && after => definition,
-        _ => refuse(
-            PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
-            "webhook_emit_row() was not called as it can work",
-            "It is for AFTER triggers FOR EACH ROW, and its first argument is an event type.",
-            "CREATE TRIGGER … AFTER INSERT ON … FOR EACH ROW EXECUTE FUNCTION hydra.webhook_emit_row('ticket.created')",
-        ),
+/// The event type that the trigger names. Refuses to be called in any other way than it can work.
+pub fn event_of<'a>(trigger: &'a PgTrigger<'_>) -> &'a str {
+    // Wrong arguments are refused while nobody wants the event, too, and not only when it matters to somebody.
+    if trigger.trigger().tgnargs > 1 {
+        definition_of(trigger);
     }
+    let fired = trigger.trigger_data().tg_event;
+    let rowwise = fired & pg_sys::TRIGGER_EVENT_ROW != 0;
+    let after = fired & pg_sys::TRIGGER_EVENT_TIMINGMASK == pg_sys::TRIGGER_EVENT_AFTER;
+    arguments_of(trigger).next().filter(|_| rowwise && after).unwrap_or_else(|| refuse_trigger())
+}
+
+/// What the trigger says.
+pub fn definition_of(trigger: &PgTrigger<'_>) -> Definition {
+    let definition = Definition::parse(arguments_of(trigger)).filter(Definition::suits_row_level);
+    definition.unwrap_or_else(|| refuse_trigger())
+}
+
+fn refuse_trigger() -> ! {
+    refuse(
+        PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
+        "webhook_emit_row() was not called as it can work",
+        "It is for AFTER triggers FOR EACH ROW, and its first argument is an event type.",
+        "CREATE TRIGGER … AFTER INSERT ON … FOR EACH ROW EXECUTE FUNCTION hydra.webhook_emit_row('ticket.created')",
+    )
 }
 
 /// What the trigger was created with.
