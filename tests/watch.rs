@@ -8,7 +8,6 @@ mod support;
 use std::collections::BTreeSet;
 use std::process::Stdio;
 use std::sync::OnceLock;
-use std::time::Instant;
 
 use postgres::Client;
 
@@ -331,15 +330,12 @@ fn a_hundred_thousand_rows_in_one_statement() {
     let mut client = database("bulk");
     let insert =
         format!("INSERT INTO part SELECT n, 'acme', 'part number ' || n, n % 100 FROM generate_series(1, {ROWS}) AS n");
-    let mut timed = |label: &str, definition: Option<&str>| {
+    let mut written = |label: &str, definition: Option<&str>| {
         run(&mut client, &format!("DROP TABLE IF EXISTS part; {PARTS}"));
         if let Some(definition) = definition {
             watch(&mut client, &format!("'part', 'part.created', 'insert'{definition}"));
         }
-        let start = Instant::now();
         run(&mut client, &insert);
-        let micros = start.elapsed().as_micros() as f64 / ROWS as f64;
-        println!("{label}: {micros:.1} µs a row");
         let events: i64 = ask(&mut client, "SELECT count(*) FROM hydra.event");
         let in_order: bool = ask(
             &mut client,
@@ -349,19 +345,16 @@ fn a_hundred_thousand_rows_in_one_statement() {
         assert!(in_order, "{label}: in the order of the rows");
         run(&mut client, "TRUNCATE hydra.event");
         assert_eq!(events, if definition.is_some() { ROWS } else { 0 }, "{label}");
-        micros
     };
-    let plain = timed("no watch", None);
-    let by_row = timed("by row", Some(""));
-    let by_statement = timed("by statement", Some(", level => 'statement'"));
-    timed(
+    written("no watch", None);
+    written("by row", Some(""));
+    written("by statement", Some(", level => 'statement'"));
+    written(
         "by statement, with expressions",
         Some(
             ", 'new.stock >= 0', entity => 'jsonb_build_object(''id'', new.id)', tenant => 'new.tenant_id', level => 'statement'",
         ),
     );
-    // Generous, since the machine may be busy: it is a third when it is not.
-    assert!(by_statement - plain < by_row - plain, "{plain} {by_row} {by_statement}");
 }
 
 // ---- tables of all kinds

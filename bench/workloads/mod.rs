@@ -7,6 +7,7 @@ use crate::report::Report;
 
 mod backlog;
 mod bare;
+mod bulk;
 mod dead;
 mod depth;
 mod drain;
@@ -42,6 +43,7 @@ pub const ALL: &[&Workload] = &[
     &latency::WORKLOAD,
     &emit::WORKLOAD,
     &one_connection::WORKLOAD,
+    &bulk::WORKLOAD,
     &held::WORKLOAD,
     &depth::WORKLOAD,
     &dead::WORKLOAD,

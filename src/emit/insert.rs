@@ -12,44 +12,70 @@ use std::ops::Range;
 use pgrx::IntoDatum;
 use pgrx::prelude::*;
 
-use super::known::Known;
+use super::entity::Rendered;
+use super::known::{EventType, Known};
 
 /// An event as its row will have it.
 pub struct NewEvent<'a> {
-    pub event_type: &'a str,
-    pub entity_type: &'a str,
-    pub entity_id: Option<&'a str>,
-    pub tenant_id: Option<&'a str>,
-    /// The entity's text, or why it cannot be sent.
-    pub entity: Result<&'a str, &'a str>,
+    pub event_type: &'a EventType,
+    /// The text of the entity, unless there is a problem, and its id.
+    pub rendered: Rendered,
+    pub tenant_id: Option<String>,
+    /// Why the entity cannot be sent.
+    pub problem: Option<String>,
     /// Never empty.
-    pub targets: &'a [i64],
+    pub targets: Vec<i64>,
 }
 
 /// In the order of the table: xid, id, event_type, entity_type, entity_id, tenant_id, entity, entity_error, emitted_at,
 /// targets.
 const COLUMNS: usize = 10;
 
-/// Writes the row; the event's id, or `None` where events are not stored. The table is locked already.
+/// The table, open for some rows. To be closed; after an error Postgres does that.
+pub struct EventTable<'a> {
+    known: &'a Known,
+    relation: pg_sys::Relation,
+    indexes: pg_sys::CatalogIndexState,
+}
+
 #[allow(unsafe_code)]
-pub fn insert(known: &Known, event: &NewEvent<'_>) -> Option<i64> {
-    // SAFETY: a flag of this process; see the trigger keep_to_its_cluster.
-    if unsafe { pg_sys::SessionReplicationRole } == pg_sys::SESSION_REPLICATION_ROLE_REPLICA as i32 {
-        return None;
+impl<'a> EventTable<'a> {
+    /// The table is locked already.
+    pub fn open(known: &'a Known) -> Self {
+        // SAFETY: the table that was found, and its indexes.
+        unsafe {
+            let relation = pg_sys::table_open(known.tables.event, pg_sys::NoLock as i32);
+            assert_eq!((*(*relation).rd_att).natts as usize, COLUMNS, "hydra.event is of another version");
+            Self { known, relation, indexes: pg_sys::CatalogOpenIndexes(relation) }
+        }
     }
-    // SAFETY: the relation is closed again, and the tuple has a value or a null for each of its columns.
-    unsafe {
-        let id = next_id(known);
-        let relation = pg_sys::table_open(known.tables.event, pg_sys::NoLock as i32);
-        assert_eq!((*(*relation).rd_att).natts as usize, COLUMNS, "hydra.event is of another version");
+
+    /// Writes the row; the event's id, or `None` where events are not stored.
+    pub fn insert(&self, event: &NewEvent<'_>) -> Option<i64> {
+        // SAFETY: a flag of this process; see the trigger keep_to_its_cluster.
+        if unsafe { pg_sys::SessionReplicationRole } == pg_sys::SESSION_REPLICATION_ROLE_REPLICA as i32 {
+            return None;
+        }
+        let id = next_id(self.known);
         let values = event.values(id);
         let mut datums = values.map(|value| value.unwrap_or(pg_sys::Datum::null()));
         let mut nulls = values.map(|value| value.is_none());
-        let tuple = pg_sys::heap_form_tuple((*relation).rd_att, datums.as_mut_ptr(), nulls.as_mut_ptr());
-        pg_sys::CatalogTupleInsert(relation, tuple);
-        pg_sys::heap_freetuple(tuple);
-        pg_sys::table_close(relation, pg_sys::NoLock as i32);
+        // SAFETY: the tuple has a value or a null for each column of the table.
+        unsafe {
+            let descriptor = (*self.relation).rd_att;
+            let tuple = pg_sys::heap_form_tuple(descriptor, datums.as_mut_ptr(), nulls.as_mut_ptr());
+            pg_sys::CatalogTupleInsertWithInfo(self.relation, tuple, self.indexes);
+            pg_sys::heap_freetuple(tuple);
+        }
         Some(id)
+    }
+
+    pub fn close(self) {
+        // SAFETY: what was opened.
+        unsafe {
+            pg_sys::CatalogCloseIndexes(self.indexes);
+            pg_sys::table_close(self.relation, pg_sys::NoLock as i32);
+        }
     }
 }
 
@@ -58,17 +84,18 @@ impl NewEvent<'_> {
     fn values(&self, id: i64) -> [Option<pg_sys::Datum>; COLUMNS] {
         // SAFETY: both only look at the state of this backend, which is in a transaction.
         let (xid, now) = unsafe { (pg_sys::GetTopFullTransactionId().value, pg_sys::GetCurrentTimestamp()) };
+        let entity = self.problem.is_none().then_some(self.rendered.text.as_str());
         [
             Some(xid.into()),
             Some(id.into()),
-            self.event_type.into_datum(),
-            self.entity_type.into_datum(),
-            self.entity_id.into_datum(),
-            self.tenant_id.into_datum(),
-            self.entity.ok().into_datum(),
-            self.entity.err().into_datum(),
+            self.event_type.name.as_str().into_datum(),
+            self.event_type.entity_type.as_str().into_datum(),
+            self.rendered.entity_id.as_deref().into_datum(),
+            self.tenant_id.as_deref().into_datum(),
+            entity.into_datum(),
+            self.problem.as_deref().into_datum(),
             Some(pg_sys::Datum::from(now)),
-            Some(array_of(self.targets)),
+            Some(array_of(&self.targets)),
         ]
     }
 }
@@ -86,8 +113,7 @@ thread_local! {
     static IDS: RefCell<Ids> = const { RefCell::new(Ids { sequence: pg_sys::InvalidOid, left: 0..0 }) };
 }
 
-/// The next number of an event.
-pub fn next_id(known: &Known) -> i64 {
+fn next_id(known: &Known) -> i64 {
     let sequence = known.tables.event_ids;
     let left = IDS.with_borrow_mut(|ids| if ids.sequence == sequence { ids.left.next() } else { None });
     left.unwrap_or_else(|| {

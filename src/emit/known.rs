@@ -49,8 +49,6 @@ struct Targets {
     all: Vec<Target>,
     /// For one tenant each.
     of_tenant: HashMap<String, Vec<Target>>,
-    /// Whether any of them looks at the entity.
-    filtered: bool,
 }
 
 struct Target {
@@ -74,11 +72,6 @@ impl EventType {
         let mut targets: Vec<i64> = wanting.map(|target| target.subscription).collect();
         targets.sort_unstable();
         targets
-    }
-
-    /// Whether who wants it depends on the entity.
-    pub fn is_filtered(&self) -> bool {
-        self.targets.filtered
     }
 
     pub fn is_wanted(&self) -> bool {
@@ -221,7 +214,6 @@ fn event_type(row: &Row<'_>) -> EventType {
     let mut targets = Targets::default();
     for ((subscription, tenant), filter) in ids.into_iter().zip(tenants).zip(filters) {
         let target = Target { subscription, filter: filter.as_deref().map(Filter::parse) };
-        targets.filtered |= target.filter.is_some();
         match tenant {
             None => targets.all.push(target),
             Some(tenant) => targets.of_tenant.entry(tenant).or_default().push(target),

@@ -9,7 +9,7 @@
 //! | `insert` | the event's row in its table |
 //! | `definition`, `expression` | what a trigger says of its events, and the SQL expressions in it |
 //! | `planned`, `plan`, `table`, `search_path` | running these as their author meant them, as the user whose transaction it is |
-//! | `statement`, `batch` | all rows of a statement at a time |
+//! | `statement` | all rows of a statement at a time |
 //! | `subtransaction` | running what may fail |
 //! | `watch` | what `hydra.webhook_watch` and its view need to know of a trigger |
 //!
@@ -18,7 +18,6 @@
 //!
 //! A payload never breaks the caller's transaction: an entity that cannot be sent is left out, and the event says why.
 
-mod batch;
 mod definition;
 mod entity;
 mod expression;
@@ -41,7 +40,7 @@ use crate::settings::{self, OnEntityError};
 use crate::wake;
 use entity::RawJsonb;
 use entity::Rendered;
-use insert::{NewEvent, insert};
+use insert::{EventTable, NewEvent};
 pub use known::as_owner;
 use known::{EventType, Known};
 use planned::{Outcome, Planned, Wish};
@@ -116,26 +115,21 @@ fn webhook_emit_statement<'a>(
 }
 
 fn emit(known: &Known, event_type: &EventType, tenant_id: Option<String>, outcome: Outcome) -> Option<i64> {
-    let (rendered, problem) = thin_or_refused(outcome, event_type);
-    let tenant_id = tenant_id.or(rendered.tenant_id);
-    let entity = problem.is_none().then_some(rendered.text.as_str());
-    let targets = event_type.targets_for(tenant_id.as_deref(), entity);
-    if targets.is_empty() {
-        return None;
-    }
-    let id = insert(
-        known,
-        &NewEvent {
-            event_type: &event_type.name,
-            entity_type: &event_type.entity_type,
-            entity_id: rendered.entity_id.as_deref(),
-            tenant_id: tenant_id.as_deref(),
-            entity: problem.as_deref().map_or(Ok(&rendered.text), Err),
-            targets: &targets,
-        },
-    );
+    let event = wanted_event(event_type, tenant_id, outcome)?;
+    let table = EventTable::open(known);
+    let id = table.insert(&event);
+    table.close();
     wake::at_commit();
     id
+}
+
+/// `None` if nobody wants it.
+fn wanted_event(event_type: &EventType, tenant_id: Option<String>, outcome: Outcome) -> Option<NewEvent<'_>> {
+    let (mut rendered, problem) = thin_or_refused(outcome, event_type);
+    let tenant_id = tenant_id.or(rendered.tenant_id.take());
+    let entity = problem.is_none().then_some(rendered.text.as_str());
+    let targets = event_type.targets_for(tenant_id.as_deref(), entity);
+    (!targets.is_empty()).then_some(NewEvent { event_type, rendered, tenant_id, problem, targets })
 }
 
 /// What is sent of an entity, and why it is not all.

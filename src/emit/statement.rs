@@ -1,7 +1,7 @@
 //! The events of a whole statement at a time, for bulk changes.
 //!
 //! The trigger fires once, with the rows in transition tables. It asks once who wants the event, and takes the rows in
-//! chunks: one query evaluates the expressions of a chunk, one writes its events, in the order of the rows. What comes
+//! chunks: one query evaluates the expressions of a chunk, and its events are written in the order of the rows. What comes
 //! of it is what a trigger for each row would have written.
 //!
 //! Postgres puts the old and the new version of an updated row into their tables at the same moment, so the first
@@ -12,13 +12,15 @@
 use pgrx::memcxt::PgMemoryContexts;
 use pgrx::prelude::*;
 
-use super::batch::Batch;
 use super::definition::Definition;
+use super::insert::{EventTable, NewEvent};
 use super::known::{EventType, Known};
 use super::planned::{Planned, Wish};
 use super::row::{Change, Row, arguments_of};
 use super::table::Table;
+use super::wanted_event;
 use crate::refuse::refuse;
+use crate::wake;
 
 /// A chunk ends after so many rows, or so many bytes of them: enough to make the cost of a query small, and little
 /// enough to hold in memory with what is rendered from it.
@@ -112,8 +114,8 @@ impl<'a> Fired<'a> {
                         Some(planned) => planned.outcomes(&changes, wish),
                         None => changes.iter().map(|change| Some(change.sent().render(wish.id_key, limit))).collect(),
                     };
-                    let batch = Batch::of(outcomes.into_iter().flatten(), event_type);
-                    batch.insert(known, event_type);
+                    let events = outcomes.into_iter().flatten();
+                    insert_all(known, events.filter_map(|outcome| wanted_event(event_type, None, outcome)));
                     !changes.is_empty()
                 })
             };
@@ -121,6 +123,19 @@ impl<'a> Fired<'a> {
             unsafe { memory.reset() };
         }
     }
+}
+
+fn insert_all<'a>(known: &Known, events: impl Iterator<Item = NewEvent<'a>>) {
+    let mut events = events.peekable();
+    if events.peek().is_none() {
+        return;
+    }
+    let table = EventTable::open(known);
+    for event in events {
+        table.insert(&event);
+    }
+    table.close();
+    wake::at_commit();
 }
 
 /// The rows of the statement, in the order in which it came to them.
