@@ -27,7 +27,7 @@ lint: prepare ## checks formatting, Clippy's findings and the border of the pure
 torture-pgbench: build ## pgbench with the dispatcher being killed; compares what arrived with what committed
 	@tests/torture/pgbench.sh plain terminate kill9
 
-bench: build ## measures all workloads (ROWS="1 5": those); half an hour, on a machine that does nothing else
+bench: build ## measures all workloads (ROWS="1 5": those); twenty minutes, on a machine that does nothing else
 	@scripts/bench $(ROWS)
 
 install: prepare ## installs the extension into the machine's Postgres (PG_CONFIG), as root or by sudo

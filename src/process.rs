@@ -18,7 +18,7 @@ static STOP: AtomicBool = AtomicBool::new(false);
 /// To be called once, before the worker connects.
 #[allow(unsafe_code)]
 pub fn attach_signals() {
-    // SAFETY: the handlers do what is allowed in a signal handler.
+    // SAFETY: the handlers do what is allowed in a signal handler; a flag of this process.
     unsafe {
         #[cfg(not(feature = "pg18"))]
         {
@@ -30,6 +30,8 @@ pub fn attach_signals() {
             pg_sys::pqsignal_be(pg_sys::SIGTERM as i32, Some(on_sigterm));
             pg_sys::pqsignal_be(pg_sys::SIGHUP as i32, Some(on_sighup));
         }
+        // A background worker begins by ignoring SIGHUP: one that was sent since its process was made is gone.
+        (&raw mut pg_sys::ConfigReloadPending).write_volatile(1);
         pg_sys::BackgroundWorkerUnblockSignals();
     }
 }
@@ -182,15 +184,32 @@ pub fn pin_local(name: &CStr, value: &CStr) {
     set(name, value, pg_sys::GucAction::GUC_ACTION_LOCAL);
 }
 
+/// Runs `body` with a parameter set, in whatever process. After an error Postgres puts it back.
 #[allow(unsafe_code)]
+pub fn with<R>(name: &CStr, value: &CStr, body: impl FnOnce() -> R) -> R {
+    // SAFETY: the level that was begun is ended.
+    unsafe {
+        let level = pg_sys::NewGUCNestLevel();
+        set_from(pg_sys::GucSource::PGC_S_SESSION, name, value, pg_sys::GucAction::GUC_ACTION_SAVE);
+        let result = body();
+        pg_sys::AtEOXact_GUC(true, level);
+        result
+    }
+}
+
 fn set(name: &CStr, value: &CStr, action: pg_sys::GucAction::Type) {
+    set_from(pg_sys::GucSource::PGC_S_OVERRIDE, name, value, action);
+}
+
+#[allow(unsafe_code)]
+fn set_from(source: pg_sys::GucSource::Type, name: &CStr, value: &CStr, action: pg_sys::GucAction::Type) {
     // SAFETY: both are C strings, and the worker is connected.
     unsafe {
         pg_sys::set_config_option(
             name.as_ptr(),
             value.as_ptr(),
             pg_sys::GucContext::PGC_SUSET,
-            pg_sys::GucSource::PGC_S_OVERRIDE,
+            source,
             action,
             true,
             0,

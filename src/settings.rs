@@ -5,6 +5,7 @@
 
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
 use pgrx::pg_sys::AsPgCStr;
@@ -19,6 +20,7 @@ static ALLOW_NETWORKS: GucSetting<Option<CString>> = GucSetting::<Option<CString
 static CA_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static SENDER_THREADS: GucSetting<i32> = GucSetting::<i32>::new(256);
 static MAX_IN_FLIGHT: GucSetting<i32> = GucSetting::<i32>::new(64);
+static RETENTION: GucSetting<i32> = GucSetting::<i32>::new(30 * 24 * 60);
 static MAX_ENTITY_SIZE: GucSetting<i32> = GucSetting::<i32>::new(256);
 static ON_ENTITY_ERROR: GucSetting<OnEntityError> = GucSetting::<OnEntityError>::new(OnEntityError::Thin);
 
@@ -94,6 +96,16 @@ pub fn init() {
         GucFlags::default(),
     );
     GucRegistry::define_int_guc(
+        c"hydra_webhooks.retention",
+        c"For how long history and failed deliveries are kept.",
+        c"What is older is removed by the dispatcher, in batches.",
+        &RETENTION,
+        1,
+        10 * 365 * 24 * 60,
+        GucContext::Sighup,
+        GucFlags::UNIT_MIN,
+    );
+    GucRegistry::define_int_guc(
         c"hydra_webhooks.max_entity_size",
         c"Size of an entity, as JSON text, above which it is not sent.",
         c"The event goes out without it, or the statement fails, as on_entity_error says.",
@@ -162,6 +174,10 @@ pub fn sender_threads() -> usize {
 
 pub fn max_in_flight() -> usize {
     MAX_IN_FLIGHT.get() as usize
+}
+
+pub fn retention() -> Duration {
+    Duration::from_secs(60 * RETENTION.get() as u64)
 }
 
 /// In bytes.

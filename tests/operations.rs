@@ -175,3 +175,28 @@ fn nobody_else_emits_the_events_of_the_extension() {
         refused(&mut client, &format!("SELECT hydra.webhook_register_event_type('{name}')"), "42939");
     }
 }
+
+#[test]
+fn history_and_failed_deliveries_are_removed_when_they_are_older_than_the_retention() {
+    let (mut client, receiver) = bench("retention");
+    receiver.answer("/", Answer::status(500));
+    subscribe(&mut client, &receiver.url("/"), "ticket.created", &["retry_schedule => '{}'"]);
+    for id in ["1", "2"] {
+        emit(&mut client, id);
+    }
+    wait_until("both were given up", PATIENCE, || ask(&mut client, "SELECT count(*) = 2 FROM hydra.webhook_failed"));
+    run(
+        &mut client,
+        "UPDATE hydra.attempt SET attempted_at = attempted_at - interval '31 days'
+         WHERE event_id = (SELECT min(event_id) FROM hydra.attempt);
+         UPDATE hydra.delivery SET failed_at = failed_at - interval '31 days'
+         WHERE event_id = (SELECT min(event_id) FROM hydra.delivery);
+         INSERT INTO hydra.attempt (delivery_id, subscription_id, event_id, event_type, attempt, status_code, attempted_at)
+         SELECT gen_random_uuid(), 0, 0, 'ticket.created', 1, 200, now() - interval '1 year' FROM generate_series(1, 12000)",
+    );
+    // A reload has it looked for at once.
+    run(&mut client, "SELECT pg_reload_conf()");
+    const LEFT: &str =
+        "SELECT (SELECT count(*) FROM hydra.webhook_failed) = 1 AND (SELECT count(*) FROM hydra.webhook_history) = 1";
+    wait_until("the old ones are removed, and no others", PATIENCE, || ask(&mut client, LEFT));
+}

@@ -22,7 +22,7 @@ CREATE TABLE hydra.subscription (
     name text CONSTRAINT name_is_short CHECK (pg_catalog.length(name) BETWEEN 1 AND 200),
     url text NOT NULL CONSTRAINT url_is_http CHECK (url ~* '^https?://' AND pg_catalog.octet_length(url) <= 2048),
     event_types text[] NOT NULL CONSTRAINT event_types_are_a_list CHECK (
-        pg_catalog.array_ndims(event_types) = 1 AND pg_catalog.array_position(event_types, NULL) IS NULL),
+        pg_catalog.cardinality(event_types) > 0 AND pg_catalog.array_ndims(event_types) = 1 AND pg_catalog.array_position(event_types, NULL) IS NULL),
     tenant_id text,
     preset text NOT NULL DEFAULT 'hydra' REFERENCES hydra.preset,
     signatures text[] CONSTRAINT signatures_are_known CHECK (

@@ -34,7 +34,7 @@ CREATE TABLE hydra.delivery (
     event_type text NOT NULL,
     tenant_id text,
     emitted_at timestamptz NOT NULL,
-    preset text NOT NULL,
+    preset text NOT NULL CONSTRAINT preset_is_known CHECK (preset IN ('hydra', 'x_webhook', 'standard')),
     body text NOT NULL,
     state text NOT NULL CONSTRAINT state_is_known CHECK (state IN ('pending', 'failed')),
     attempts integer NOT NULL DEFAULT 0 CONSTRAINT attempts_count CHECK (attempts >= 0),
@@ -54,6 +54,7 @@ CREATE INDEX delivery_due ON hydra.delivery (subscription_id, due_at, event_id)
 -- What a new dispatcher gives back.
 CREATE INDEX delivery_claimed ON hydra.delivery (claimed_by) WHERE claimed_by IS NOT NULL;
 CREATE INDEX delivery_failed ON hydra.delivery (subscription_id, failed_at) WHERE state = 'failed';
+CREATE INDEX delivery_failed_at ON hydra.delivery (failed_at) WHERE state = 'failed';
 COMMENT ON TABLE hydra.delivery IS 'Deliveries that failed or have to wait; a delivered one is gone';
 COMMENT ON COLUMN hydra.delivery.id IS 'Id of the delivery, the same in every attempt';
 COMMENT ON COLUMN hydra.delivery.subscription_id IS 'Where it goes; no reference, because failed ones outlive their subscription';

@@ -75,7 +75,7 @@ GRANT SELECT, UPDATE (status, disabled_reason, status_since) ON hydra.subscripti
 GRANT SELECT, INSERT, DELETE ON hydra.event TO hydra_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON hydra.delivery TO hydra_worker;
 GRANT SELECT, INSERT, UPDATE ON hydra.subscription_health, hydra.delivery_count TO hydra_worker;
-GRANT SELECT, INSERT ON hydra.attempt TO hydra_worker;
+GRANT SELECT, INSERT, DELETE ON hydra.attempt TO hydra_worker;
 
 -- The launcher looks for a new extension when it is told to.
 SELECT hydra._tell_dispatcher();

@@ -35,6 +35,10 @@ const BATCH_WAIT: Duration = Duration::from_millis(10);
 /// Counts are written this often.
 const COUNTS_EVERY: Duration = Duration::from_secs(60);
 
+/// How often what is too old to be kept is looked for, and how soon again after some of it was removed.
+const FORGET_EVERY: Duration = Duration::from_secs(60);
+const FORGET_MORE: Duration = Duration::from_millis(500);
+
 /// After an error nothing is read or written for this long.
 const BACK_OFF: Duration = Duration::from_secs(1);
 
@@ -57,6 +61,7 @@ struct Dispatcher {
     at_home: bool,
     next_poll: Instant,
     next_counts: Instant,
+    next_forgetting: Instant,
     /// Whether there may be events that were not read.
     unread: bool,
     /// Events that were read and not taken in yet.
@@ -92,6 +97,7 @@ impl Dispatcher {
             at_home: false,
             next_poll: now,
             next_counts: now + COUNTS_EVERY,
+            next_forgetting: now,
             unread: true,
             found: None,
             unwritten_since: None,
@@ -188,6 +194,20 @@ impl Dispatcher {
         // Last: what we commit just before reading would have to be on disk for what is read, see `commits_of`.
         if self.writing_is_due() {
             self.write()?;
+        }
+        self.forget_old()
+    }
+
+    /// Not in a copy that nobody has adopted: what is its history is not ours to remove.
+    fn forget_old(&mut self) -> Result<(), String> {
+        if Instant::now() < self.next_forgetting || !self.at_home {
+            return Ok(());
+        }
+        let before = SystemTime::now().checked_sub(settings::retention()).unwrap_or(SystemTime::UNIX_EPOCH);
+        // First, so that nothing else waits for it again and again should it fail.
+        self.next_forgetting = Instant::now() + FORGET_EVERY;
+        if process::transaction(|| self.store.forget(before))? {
+            self.next_forgetting = Instant::now() + FORGET_MORE;
         }
         Ok(())
     }
@@ -376,6 +396,7 @@ impl Dispatcher {
         let due = self.dispatch.next_due_after(wall).and_then(|at| at.duration_since(wall).ok());
         let moments = [
             Some(self.next_poll),
+            Some(self.next_forgetting),
             self.unwritten_since.map(|since| since + BATCH_WAIT),
             self.dispatch.next_change(),
             due.map(|wait| now + wait),
@@ -390,6 +411,7 @@ impl Dispatcher {
         self.sender.set_roots(load_roots());
         news::spread();
         self.next_poll = Instant::now();
+        self.next_forgetting = self.next_poll;
     }
 
     /// Lets requests under way finish for a moment and writes what they came to. What is left is sent again.

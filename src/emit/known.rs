@@ -13,6 +13,7 @@ use foldhash::HashMap;
 use pgrx::prelude::*;
 
 use super::filter::{Filter, Subject};
+use crate::process;
 use crate::refuse::refuse;
 use crate::store::{Row, Rows};
 
@@ -189,7 +190,10 @@ fn find_tables() -> Tables {
 }
 
 fn load(tables: Tables) -> Known {
-    let types = as_role(tables.owner, || Spi::connect(|_client| read_types()));
+    // The planner takes it for a query so large that it would be compiled, and given workers. Both take longer than it does.
+    let alone = || process::with(c"max_parallel_workers_per_gather", c"0", read_types);
+    let read = || process::with(c"jit", c"off", alone);
+    let types = as_role(tables.owner, || Spi::connect(|_client| read()));
     Known { tables, types: types.into_iter().map(|known| (known.name.clone(), Rc::new(known))).collect() }
 }
 
@@ -212,7 +216,12 @@ fn event_type(row: &Row<'_>) -> EventType {
     let tenants: Vec<Option<String>> = row.maybe(5).unwrap_or_default();
     let filters: Vec<Option<String>> = row.maybe(6).unwrap_or_default();
     let mut targets = Targets::default();
+    let mut latest = None;
     for ((subscription, tenant), filter) in ids.into_iter().zip(tenants).zip(filters) {
+        // In order of the ids, so that those that come twice follow each other.
+        if latest.replace(subscription) == Some(subscription) {
+            continue;
+        }
         let target = Target { subscription, filter: filter.as_deref().map(Filter::parse) };
         match tenant {
             None => targets.all.push(target),

@@ -1,6 +1,7 @@
 //! What the dispatcher writes. Writing is total: what is gone meanwhile is skipped.
 
 use std::cell::Cell;
+use std::time::SystemTime;
 
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::spi::SpiClient;
@@ -19,6 +20,9 @@ use crate::writes::{AttemptRecord, RowState, RowWrite, Verdicts, Writes};
 /// An array cannot have more than a gigabyte, so bodies are written in parts of about so much.
 const STATEMENT_BYTES: usize = 16 << 20;
 
+/// How many rows of a table are removed in one transaction because they are old.
+const FORGOTTEN_AT_ONCE: i64 = 5000;
+
 pub struct WriteStatements {
     delete_events: Statement,
     delete_events_in_place: Statement,
@@ -33,6 +37,8 @@ pub struct WriteStatements {
     record_failures: Statement,
     disable: Statement,
     add_counts: Statement,
+    forget_attempts: Statement,
+    forget_failed: Statement,
 }
 
 impl Default for WriteStatements {
@@ -50,6 +56,8 @@ impl Default for WriteStatements {
             record_failures: Statement::new(include_str!("../../sql/queries/record_failures.sql")),
             disable: Statement::new(include_str!("../../sql/queries/disable_subscriptions.sql")),
             add_counts: Statement::new(include_str!("../../sql/queries/add_counts.sql")),
+            forget_attempts: Statement::new(include_str!("../../sql/queries/forget_attempts.sql")),
+            forget_failed: Statement::new(include_str!("../../sql/queries/forget_failed.sql")),
         }
     }
 }
@@ -235,6 +243,20 @@ impl Store {
         Spi::connect_mut(|client| {
             self.writes.add_counts.write(client, &args);
         });
+    }
+}
+
+impl Store {
+    /// Removes history and failed deliveries from before a time, some rows of each; whether there were any.
+    pub fn forget(&self, before: SystemTime) -> bool {
+        plan_anew();
+        Spi::connect_mut(|client| {
+            let mut forget = |statement: &Statement| {
+                statement.write(client, &[to_timestamp(before).into(), FORGOTTEN_AT_ONCE.into()]).count() > 0
+            };
+            // Both, whatever comes of the first.
+            forget(&self.writes.forget_attempts) | forget(&self.writes.forget_failed)
+        })
     }
 }
 

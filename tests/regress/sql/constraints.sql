@@ -1,0 +1,36 @@
+-- Tables refuse what could not be: each row here is wrong in one way.
+\pset format unaligned
+\set SHOW_CONTEXT never
+CREATE FUNCTION pg_temp.refused(statement text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    by_constraint text;
+BEGIN
+    EXECUTE statement;
+    RETURN 'ACCEPTED';
+EXCEPTION WHEN integrity_constraint_violation THEN
+    GET STACKED DIAGNOSTICS by_constraint = CONSTRAINT_NAME;
+    RETURN coalesce(nullif(by_constraint, ''), SQLSTATE);
+END
+$$;
+SELECT wrong, pg_temp.refused(format('INSERT INTO hydra.subscription (url, event_types) VALUES (''https://e.com/'', ''{a.b}'');
+                                      UPDATE hydra.subscription SET %s', wrong)) AS refused_by
+FROM unnest(ARRAY['url = ''ftp://e.com''', 'url = NULL', 'name = ''''', 'event_types = ''{}''', 'event_types = ''{NULL}''',
+                  'preset = ''other''', 'signatures = ''{}''', 'signatures = ''{md5}''', 'headers = ''[]''', 'timeout = ''1 h''',
+                  'retry_schedule = ''{8 days}''', 'retry_schedule = ''{NULL}''', 'max_in_flight = 0', 'rate_limit = 0',
+                  'disable_after = 0', 'status = ''gone''', 'status = ''disabled''', 'disabled_reason = ''gone''']) AS wrong;
+SELECT wrong, pg_temp.refused(format('INSERT INTO hydra.delivery (id, subscription_id, event_id, event_type, emitted_at, preset, body, state, due_at)
+                                      VALUES (gen_random_uuid(), 1, 1, ''a.b'', now(), ''hydra'', ''{}'', ''pending'', now());
+                                      UPDATE hydra.delivery SET %s', wrong)) AS refused_by
+FROM unnest(ARRAY['state = ''done''', 'due_at = NULL', 'failed_at = now()', 'state = ''failed''', 'attempts = -1', 'earlier_attempts = 1',
+                  'preset = ''other''', 'state = ''failed'', due_at = NULL, failed_at = now(), claimed_by = 1']) AS wrong;
+SELECT wrong, pg_temp.refused(format('INSERT INTO hydra.attempt (delivery_id, subscription_id, event_id, event_type, attempt, status_code, attempted_at)
+                                      VALUES (gen_random_uuid(), 1, 1, ''a.b'', 1, 200, now());
+                                      UPDATE hydra.attempt SET %s', wrong)) AS refused_by
+FROM unnest(ARRAY['attempt = 0', 'status_code = 99', 'status_code = 500', 'error = ''x''', 'error_class = ''status''',
+                  'status_code = NULL, error_class = ''other'', error = ''x''', 'response_excerpt = repeat(''x'', 1025)',
+                  'response_ms = -1', 'next_attempt_at = now()']) AS wrong;
+SELECT wrong, pg_temp.refused(format('INSERT INTO hydra.event_type (name, description, entity_type, origin) VALUES %s', wrong)) AS refused_by
+FROM unnest(ARRAY['(''Ticket'', '''', ''t'', ''application'')', '(''a.b'', '''', '''', ''application'')', '(''a.b'', '''', ''a'', ''mine'')',
+                  '(''webhook.mine'', '''', ''a'', ''application'')', '(''a.b'', '''', ''a'', ''extension'')']) AS wrong;
+SELECT wrong, pg_temp.refused(format('INSERT INTO hydra.event (event_type, entity_type, entity, entity_error, targets) VALUES %s', wrong)) AS refused_by
+FROM unnest(ARRAY['(''a.b'', ''a'', ''{}'', NULL, ''{}'')', '(''a.b'', ''a'', NULL, NULL, ''{1}'')', '(''a.b'', ''a'', ''{}'', ''x'', ''{1}'')']) AS wrong;
