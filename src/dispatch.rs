@@ -253,10 +253,14 @@ impl Dispatch {
         });
     }
 
+    /// Lets subscriptions send again that have waited long enough for their rate limit.
+    pub fn end_pauses(&mut self, now: Instant) {
+        self.lanes.end_pauses(now);
+    }
+
     /// The next requests to make, for so many threads.
     pub fn hand_out(&mut self, threads: usize, now: Instant) -> Vec<Request> {
         let mut requests = Vec::new();
-        self.lanes.end_pauses(now);
         while let Some(works) = self.lanes.take(threads, now) {
             requests.extend(self.chain(works));
         }

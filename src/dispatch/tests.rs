@@ -585,6 +585,7 @@ fn no_more_requests_start_in_a_second_than_the_rate_limit_says() {
     let mut started = Vec::new();
     for millis in 0..1000 {
         let now = start + Duration::from_millis(millis);
+        dispatch.end_pauses(now);
         for request in dispatch.hand_out(99, now) {
             let (delivery, subscription) = (request.delivery, request.endpoint.subscription);
             if subscription == 1 {

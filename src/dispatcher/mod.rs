@@ -157,6 +157,7 @@ impl Dispatcher {
             self.dispatch.settle(attempt, now, rand::random_range(-1.0..=1.0));
         }
         self.dispatch.move_stragglers(Instant::now());
+        self.dispatch.end_pauses(Instant::now());
         self.note_unwritten();
     }
 
@@ -198,15 +199,15 @@ impl Dispatcher {
         self.forget_old()
     }
 
-    /// Not in a copy that nobody has adopted: what is its history is not ours to remove.
     fn forget_old(&mut self) -> Result<(), String> {
-        if Instant::now() < self.next_forgetting || !self.at_home {
+        if Instant::now() < self.next_forgetting {
             return Ok(());
         }
-        let before = SystemTime::now().checked_sub(settings::retention()).unwrap_or(SystemTime::UNIX_EPOCH);
         // First, so that nothing else waits for it again and again should it fail.
         self.next_forgetting = Instant::now() + FORGET_EVERY;
-        if process::transaction(|| self.store.forget(before))? {
+        let before = SystemTime::now().checked_sub(settings::retention()).unwrap_or(SystemTime::UNIX_EPOCH);
+        // The history of a copy that nobody has adopted is not ours to remove.
+        if self.at_home && process::transaction(|| self.store.forget(before))? {
             self.next_forgetting = Instant::now() + FORGET_MORE;
         }
         Ok(())
