@@ -492,7 +492,7 @@ fn an_event_whose_row_moved_while_it_was_sent_ends_and_the_one_that_took_its_pla
     let before: String = ask(&mut client, place);
     bench.wait_for_requests(2);
     run(&mut client, "VACUUM FULL hydra.event");
-    bench.receiver.answer(PATH, Answer::ok().after(Duration::from_millis(1900)));
+    bench.receiver.answer(PATH, Answer::ok().after(Duration::from_millis(1500)));
     run(&mut client, &insert(3, 3));
     assert_eq!(ask::<String>(&mut client, place), before.replace("of 1", "of 2"), "the third is where the second was");
     let left = "SELECT array_agg((entity::jsonb ->> 'id')::int) FROM hydra.event";
