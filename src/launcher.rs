@@ -27,10 +27,10 @@ const RESTART_DELAY: Duration = Duration::from_secs(1);
 /// What `datconnlimit` is for a database that was being dropped when the server went down.
 const DROPPED: i32 = -2;
 
-/// So many failures in so much time, and a dispatcher is parked: a cluster that restarts all the time lets no client in.
+/// So many failures in so much time, and a dispatcher rests: a cluster that restarts all the time lets no client in.
 const FAILURES: usize = 3;
 const FAILURES_WITHIN: Duration = Duration::from_secs(60);
-const PARKED_FOR: Duration = Duration::from_secs(300);
+const REST: Duration = Duration::from_secs(300);
 
 /// To be called while the postmaster loads us.
 pub fn register() {
@@ -101,6 +101,7 @@ impl Launcher {
         for index in restart {
             self.restart(index, &databases, worker_role);
         }
+        self.forget_dropped(&databases);
         self.absent.retain(|oid| databases.contains(oid));
         for database in databases {
             if self.shared.slot_of(database).is_none() && !self.absent.contains(&database) {
@@ -123,6 +124,10 @@ impl Launcher {
         if is_alive(slot, run.worker.as_ref()) {
             return false;
         }
+        if slot.is_parked() {
+            slot.set_state(State::Ended);
+            return false;
+        }
         match slot.state() {
             State::Absent => {
                 // A wake that nobody took in: the extension may have come back since the dispatcher looked.
@@ -136,7 +141,7 @@ impl Launcher {
                 false
             }
             State::Ended => now >= run.started + RESTART_DELAY,
-            State::Parked => now >= run.started + PARKED_FOR,
+            State::Resting => now >= run.started + REST,
             State::Starting | State::Running | State::Off | State::Foreign | State::Failed => {
                 slot.set_state(run.state_after_failure(now));
                 false
@@ -152,6 +157,17 @@ impl Launcher {
         } else {
             self.runs.remove(&index);
             slot.free();
+        }
+    }
+
+    /// Of those that are parked, which nobody would try to start again and find gone.
+    fn forget_dropped(&mut self, databases: &[pg_sys::Oid]) {
+        for (index, slot) in self.shared.slots.iter().enumerate() {
+            let exists = slot.database().is_none_or(|database| databases.contains(&database));
+            if slot.is_parked() && slot.is_vacant() && !exists {
+                self.runs.remove(&index);
+                slot.free();
+            }
         }
     }
 
@@ -202,8 +218,8 @@ impl Run {
         }
         self.failures.clear();
         self.started = now;
-        warning!("hydra_webhooks: a dispatcher failed {FAILURES} times within a minute and is parked for five minutes");
-        State::Parked
+        warning!("hydra_webhooks: a dispatcher failed {FAILURES} times within a minute and rests for five minutes");
+        State::Resting
     }
 }
 

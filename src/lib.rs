@@ -87,6 +87,7 @@ extension_sql_file!(
     requires = [
         "identity",
         api::checks::_delivery_id,
+        api::checks::_names_event_type,
         api::status::_worker_status,
         emit::webhook_emit_row,
         emit::webhook_emit_statement,

@@ -85,8 +85,8 @@ fn forget_cancel() {
 }
 
 /// The same for a client's backend, which SIGTERM ends.
-pub fn wait_as_backend(fd: RawFd, timeout: Duration) {
-    sleep(Some(fd), timeout);
+pub fn wait_as_backend(fd: Option<RawFd>, timeout: Duration) {
+    sleep(fd, timeout);
     pgrx::check_for_interrupts!();
 }
 
@@ -184,36 +184,9 @@ pub fn pin_local(name: &CStr, value: &CStr) {
     set(name, value, pg_sys::GucAction::GUC_ACTION_LOCAL);
 }
 
-/// Runs `body` with a parameter set, in whatever process. After an error Postgres puts it back.
 #[allow(unsafe_code)]
-pub fn with<R>(name: &CStr, value: &CStr, body: impl FnOnce() -> R) -> R {
-    // SAFETY: the level that was begun is ended.
-    unsafe {
-        let level = pg_sys::NewGUCNestLevel();
-        set_from(pg_sys::GucSource::PGC_S_SESSION, name, value, pg_sys::GucAction::GUC_ACTION_SAVE);
-        let result = body();
-        pg_sys::AtEOXact_GUC(true, level);
-        result
-    }
-}
-
 fn set(name: &CStr, value: &CStr, action: pg_sys::GucAction::Type) {
-    set_from(pg_sys::GucSource::PGC_S_OVERRIDE, name, value, action);
-}
-
-#[allow(unsafe_code)]
-fn set_from(source: pg_sys::GucSource::Type, name: &CStr, value: &CStr, action: pg_sys::GucAction::Type) {
+    let (context, source) = (pg_sys::GucContext::PGC_SUSET, pg_sys::GucSource::PGC_S_OVERRIDE);
     // SAFETY: both are C strings, and the worker is connected.
-    unsafe {
-        pg_sys::set_config_option(
-            name.as_ptr(),
-            value.as_ptr(),
-            pg_sys::GucContext::PGC_SUSET,
-            source,
-            action,
-            true,
-            0,
-            false,
-        );
-    }
+    unsafe { pg_sys::set_config_option(name.as_ptr(), value.as_ptr(), context, source, action, true, 0, false) };
 }

@@ -21,6 +21,8 @@ static CA_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new
 static SENDER_THREADS: GucSetting<i32> = GucSetting::<i32>::new(256);
 static MAX_IN_FLIGHT: GucSetting<i32> = GucSetting::<i32>::new(64);
 static RETENTION: GucSetting<i32> = GucSetting::<i32>::new(30 * 24 * 60);
+static MAX_PENDING: GucSetting<i32> = GucSetting::<i32>::new(0);
+static ON_FULL: GucSetting<OnFull> = GucSetting::<OnFull>::new(OnFull::Drop);
 static MAX_ENTITY_SIZE: GucSetting<i32> = GucSetting::<i32>::new(256);
 static ON_ENTITY_ERROR: GucSetting<OnEntityError> = GucSetting::<OnEntityError>::new(OnEntityError::Thin);
 
@@ -30,6 +32,17 @@ pub enum OnEntityError {
     /// Sends the event without it, and says why.
     #[name = c"thin"]
     Thin,
+    /// Fails the statement.
+    #[name = c"error"]
+    Error,
+}
+
+/// What an emit does while more waits than may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PostgresGucEnum)]
+pub enum OnFull {
+    /// Leaves the event out, with a warning.
+    #[name = c"drop"]
+    Drop,
     /// Fails the statement.
     #[name = c"error"]
     Error,
@@ -106,6 +119,24 @@ pub fn init() {
         GucFlags::UNIT_MIN,
     );
     GucRegistry::define_int_guc(
+        c"hydra_webhooks.max_pending",
+        c"Events and deliveries that may wait in one database; 0: any number.",
+        c"Counted about once a second. What is emitted above it is treated as on_full says.",
+        &MAX_PENDING,
+        0,
+        i32::MAX,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
+    GucRegistry::define_enum_guc(
+        c"hydra_webhooks.on_full",
+        c"What emitting does while max_pending events and deliveries wait.",
+        c"drop: leaves the event out, with a warning; error: fails the statement.",
+        &ON_FULL,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
         c"hydra_webhooks.max_entity_size",
         c"Size of an entity, as JSON text, above which it is not sent.",
         c"The event goes out without it, or the statement fails, as on_entity_error says.",
@@ -178,6 +209,15 @@ pub fn max_in_flight() -> usize {
 
 pub fn retention() -> Duration {
     Duration::from_secs(60 * RETENTION.get() as u64)
+}
+
+/// `None`: no limit.
+pub fn max_pending() -> Option<i64> {
+    Some(MAX_PENDING.get().into()).filter(|limit| *limit > 0)
+}
+
+pub fn on_full() -> OnFull {
+    ON_FULL.get()
 }
 
 /// In bytes.

@@ -32,6 +32,12 @@ pub struct Slot {
     pub since: AtomicI64,
     pub in_flight: AtomicU32,
     pub queued: AtomicU32,
+    /// Whether somebody wants no dispatcher in it.
+    parked: AtomicBool,
+    /// About how many events and deliveries wait, when last counted.
+    pub pending: AtomicI64,
+    /// Events that were dropped because too many waited.
+    pub dropped: AtomicI64,
 }
 
 /// What goes on in a slot.
@@ -51,7 +57,7 @@ pub enum State {
     /// The dispatcher ended by itself.
     Failed,
     /// It failed again and again: the launcher leaves it alone for a while.
-    Parked,
+    Resting,
 }
 
 const STATES: [State; 8] = [
@@ -62,7 +68,7 @@ const STATES: [State; 8] = [
     State::Absent,
     State::Ended,
     State::Failed,
-    State::Parked,
+    State::Resting,
 ];
 
 // SAFETY: made of atomics alone, and of no pointer that a process could follow.
@@ -97,6 +103,22 @@ pub fn shared() -> Option<&'static Shared> {
     PRELOADED.load(Ordering::Relaxed).then(|| SHARED.get())
 }
 
+/// The slot of this backend's database.
+#[allow(unsafe_code)]
+pub fn here() -> Option<&'static Slot> {
+    // SAFETY: set when the backend connected, and never changed.
+    shared()?.slot_of(unsafe { pg_sys::MyDatabaseId })
+}
+
+/// Asks the launcher to look for the extension in this backend's database.
+#[allow(unsafe_code)]
+pub fn hint_here() {
+    if let Some(shared) = shared() {
+        // SAFETY: as above.
+        shared.hint(unsafe { pg_sys::MyDatabaseId });
+    }
+}
+
 impl Shared {
     pub fn slot_of(&self, database: pg_sys::Oid) -> Option<&Slot> {
         self.slots.iter().find(|slot| slot.database() == Some(database))
@@ -110,8 +132,7 @@ impl Shared {
         self.launcher_latch.store(my_latch(), Ordering::Release);
     }
 
-    /// Asks the launcher to look for the extension in a database that has no slot.
-    pub fn hint(&self, database: pg_sys::Oid) {
+    fn hint(&self, database: pg_sys::Oid) {
         let oid = database.to_u32();
         for hint in &self.hints {
             let was = hint.compare_exchange(0, oid, Ordering::AcqRel, Ordering::Acquire);
@@ -135,6 +156,9 @@ impl Slot {
 
     pub fn assign(&self, database: pg_sys::Oid) {
         self.set_state(State::Starting);
+        self.parked.store(false, Ordering::Release);
+        self.pending.store(0, Ordering::Relaxed);
+        self.dropped.store(0, Ordering::Relaxed);
         self.database.store(database.to_u32(), Ordering::Release);
     }
 
@@ -152,9 +176,9 @@ impl Slot {
 
     /// The calling process is the dispatcher from here on.
     pub fn enter(&self, pid: i32, now_micros: i64) {
-        self.pid.store(pid, Ordering::Release);
         self.since.store(now_micros, Ordering::Release);
-        self.latch.store(my_latch(), Ordering::Release);
+        self.latch.store(my_latch(), Ordering::SeqCst);
+        self.pid.store(pid, Ordering::SeqCst);
     }
 
     /// The dispatcher is gone.
@@ -167,7 +191,23 @@ impl Slot {
 
     /// Whether no dispatcher runs in it, not yet or no more.
     pub fn is_vacant(&self) -> bool {
-        self.pid.load(Ordering::Acquire) == 0
+        self.pid.load(Ordering::SeqCst) == 0
+    }
+
+    /// Has the dispatcher end, and none start. Sequentially consistent with `enter`: either a dispatcher that starts sees this,
+    /// or whoever waits for it to be gone sees that one.
+    pub fn park(&self) {
+        self.parked.store(true, Ordering::SeqCst);
+        set_latch(self.latch.load(Ordering::SeqCst));
+    }
+
+    /// Whether it was parked until now.
+    pub fn unpark(&self) -> bool {
+        self.parked.swap(false, Ordering::SeqCst)
+    }
+
+    pub fn is_parked(&self) -> bool {
+        self.parked.load(Ordering::SeqCst)
     }
 
     /// Wakes the dispatcher, unless somebody did since it last looked.

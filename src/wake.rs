@@ -10,7 +10,7 @@ use std::ffi::c_void;
 
 use pgrx::prelude::*;
 
-use crate::slots::{self, Slot};
+use crate::slots;
 
 thread_local! {
     static REGISTERED: Cell<bool> = const { Cell::new(false) };
@@ -40,16 +40,12 @@ unsafe extern "C-unwind" fn on_transaction_end(event: pg_sys::XactEvent::Type, _
     }
 }
 
-#[allow(unsafe_code)]
 fn wake() {
-    // SAFETY: set when the backend connected, and never changed.
-    let database = unsafe { pg_sys::MyDatabaseId };
-    let Some(shared) = slots::shared() else { return };
-    let slot = shared.slot_of(database);
+    let slot = slots::here();
     if let Some(slot) = slot {
         slot.wake();
     }
-    if slot.is_none_or(Slot::is_vacant) {
-        shared.hint(database);
+    if slot.is_none_or(|slot| slot.is_vacant() && !slot.is_parked()) {
+        slots::hint_here();
     }
 }

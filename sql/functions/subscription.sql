@@ -1,13 +1,5 @@
 -- Managing subscriptions. Definer functions: the gate is the grant on each, and nobody writes the tables by hand.
 
-CREATE FUNCTION hydra._names_event_type(wanted text, event_type text) RETURNS boolean
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE WHEN wanted = '*' THEN NOT event_type ^@ 'webhook.'
-                WHEN wanted LIKE '%.*' THEN event_type ^@ left(wanted, -1)
-                ELSE event_type = wanted END;
-COMMENT ON FUNCTION hydra._names_event_type(text, text) IS
-    'Whether an entry of a subscription''s event types names this one: by its name, by ticket.*, or by *, which leaves out our own';
-
 -- What an emit does in memory, for the few events of our own.
 CREATE FUNCTION hydra._wanted_by(event_type text, tenant_id text, entity jsonb, other_than bigint) RETURNS bigint[]
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp

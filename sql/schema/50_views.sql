@@ -218,7 +218,7 @@ COMMENT ON COLUMN hydra.webhook_watches.problem IS
     'Why statements that would emit fail, such as a column that was renamed; null: nothing is known to be wrong';
 
 CREATE VIEW hydra.webhook_worker_status WITH (security_barrier) AS
-SELECT status.state, status.detail, status.pid, status.since, status.in_flight, status.queued
+SELECT status.state, status.detail, status.pid, status.since, status.in_flight, status.queued, status.dropped
 FROM hydra._worker_status() AS status;
 COMMENT ON VIEW hydra.webhook_worker_status IS 'Whether events of this database are being sent, and if not, why';
 COMMENT ON COLUMN hydra.webhook_worker_status.state IS
@@ -228,3 +228,5 @@ COMMENT ON COLUMN hydra.webhook_worker_status.pid IS 'Process of the dispatcher'
 COMMENT ON COLUMN hydra.webhook_worker_status.since IS 'When the dispatcher started';
 COMMENT ON COLUMN hydra.webhook_worker_status.in_flight IS 'Requests under way';
 COMMENT ON COLUMN hydra.webhook_worker_status.queued IS 'Deliveries that the dispatcher holds in memory';
+COMMENT ON COLUMN hydra.webhook_worker_status.dropped IS
+    'Events that were left out since the server started because more than hydra_webhooks.max_pending waited';

@@ -1,6 +1,6 @@
 -- What the functions in Rust do.
 COMMENT ON FUNCTION hydra.webhook_emit(text, jsonb, text) IS
-    'Emits an event in the current transaction; its id, or null when no active subscription wants it';
+    'Emits an event in the current transaction; its id, or null when no active subscription wants it or too many wait';
 COMMENT ON FUNCTION hydra.webhook_emit_row() IS
     'For AFTER triggers FOR EACH ROW: emits the row as the event type that the trigger names; a DELETE, the old row';
 COMMENT ON FUNCTION hydra.webhook_emit_statement() IS
@@ -9,7 +9,12 @@ COMMENT ON FUNCTION hydra.webhook_send_test(bigint) IS
     'Makes one signed request of type webhook.test now and returns its answer; leaves no history';
 COMMENT ON FUNCTION hydra.webhook_verify(text, text, text, interval) IS
     'Whether a request with this body and X-Hydra-Signature header was signed with this secret, within the tolerance of now';
+COMMENT ON FUNCTION hydra.webhook_park() IS
+    'Ends the dispatcher of this database, at once and until hydra.webhook_unpark() or a restart of the server, so that the database can be renamed, copied or dropped';
+COMMENT ON FUNCTION hydra.webhook_unpark() IS 'Starts the dispatcher again, also one that failed too often';
 COMMENT ON FUNCTION hydra._check_url(text) IS 'Refuses a URL that no request may go to';
+COMMENT ON FUNCTION hydra._names_event_type(text, text) IS
+    'Whether an entry of a subscription''s event types names this one: by its name, by ticket.*, or by *, which leaves out our own';
 COMMENT ON FUNCTION hydra._check_headers(jsonb) IS 'Refuses headers that a subscription cannot have of its own';
 COMMENT ON FUNCTION hydra._new_secret() IS 'A new signing secret';
 COMMENT ON FUNCTION hydra._delivery_id(uuid, bigint, bigint) IS 'Id of the delivery of an event to a subscription';
@@ -64,6 +69,7 @@ GRANT EXECUTE ON FUNCTION
     hydra.webhook_delete(bigint), hydra.webhook_pause(bigint), hydra.webhook_resume(bigint),
     hydra.webhook_rotate_secret(bigint, interval), hydra.webhook_send_test(bigint),
     hydra.webhook_retry(uuid), hydra.webhook_cancel(uuid), hydra.webhook_replay(bigint, timestamptz, timestamptz), hydra.webhook_adopt(boolean),
+    hydra.webhook_park(), hydra.webhook_unpark(),
     hydra.webhook_register_event_type(text, text, text, text),
     hydra.webhook_verify(text, text, text, interval)
     TO hydra_admin;

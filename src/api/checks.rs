@@ -7,6 +7,7 @@ use pgrx::prelude::*;
 use pgrx::{JsonB, Uuid};
 
 use crate::delivery::DeliveryId;
+use crate::event;
 use crate::headers;
 use crate::refuse::refuse;
 use crate::sender::address::check_url;
@@ -24,6 +25,12 @@ fn _check_url(url: &str) {
             error.hint.unwrap_or("A URL is like https://example.com/webhooks."),
         );
     }
+}
+
+/// Whether an entry of a subscription's event types names this one.
+#[pg_extern(immutable, strict, parallel_safe)]
+fn _names_event_type(wanted: &str, event_type: &str) -> bool {
+    event::names(wanted, event_type)
 }
 
 /// Refuses headers that a subscription cannot have of its own.

@@ -1,6 +1,7 @@
 //! SQL functions that are not SQL themselves. Those that only read and write our tables are in `sql/functions`.
 
 mod checks;
+mod park;
 mod status;
 mod tell;
 mod test_request;

@@ -10,7 +10,6 @@ use crate::slots::{self, Slot, State};
 use crate::store;
 
 #[pg_extern(volatile)]
-#[allow(unsafe_code)]
 #[allow(clippy::type_complexity)] // pgrx reads the columns off the type
 fn _worker_status() -> TableIterator<
     'static,
@@ -21,17 +20,19 @@ fn _worker_status() -> TableIterator<
         name!(since, Option<TimestampWithTimeZone>),
         name!(in_flight, i32),
         name!(queued, i32),
+        name!(dropped, i64),
     ),
 > {
-    // SAFETY: set when the backend connected, and never changed.
-    let database = unsafe { pg_sys::MyDatabaseId };
-    let slot = slots::shared().and_then(|shared| shared.slot_of(database));
+    let slot = slots::here();
     let (state, detail) = match (slots::shared(), slot) {
         (None, _) => (
             "not preloaded",
             "events are kept, nothing is sent: add hydra_webhooks to shared_preload_libraries and restart",
         ),
         (Some(_), None) => ("starting", "the launcher has not come to this database yet"),
+        (Some(_), Some(slot)) if slot.is_parked() => {
+            ("parked", "by hydra.webhook_park(): hydra.webhook_unpark() goes on, and so does a restart of the server")
+        }
         (Some(_), Some(slot)) => describe(slot.state()),
     };
     let running = slot.filter(|slot| slot.pid.load(Ordering::Acquire) != 0);
@@ -43,6 +44,7 @@ fn _worker_status() -> TableIterator<
         running.map(since),
         number(|slot| slot.in_flight.load(Ordering::Relaxed)),
         number(|slot| slot.queued.load(Ordering::Relaxed)),
+        slot.map_or(0, |slot| slot.dropped.load(Ordering::Relaxed)),
     ))
 }
 
@@ -62,6 +64,8 @@ fn describe(state: State) -> (&'static str, &'static str) {
         State::Absent => ("stopped", "the extension was dropped or is being created"),
         State::Ended => ("stopped", "the dispatcher was told to end and will be started again"),
         State::Failed => ("stopped", "the dispatcher failed and will be started again"),
-        State::Parked => ("parked", "the dispatcher failed several times: see the server log; it is tried again later"),
+        State::Resting => {
+            ("parked", "the dispatcher failed several times: see the server log; it is tried again later")
+        }
     }
 }

@@ -128,7 +128,7 @@ fn send(request: Request) -> Attempt {
     sender.hand_over([request]);
     loop {
         // An error of a cancelled statement drops the sender, which cuts the request off.
-        process::wait_as_backend(bell.fd(), Duration::from_secs(1));
+        process::wait_as_backend(Some(bell.fd()), Duration::from_secs(1));
         bell.silence();
         if let Ok(attempt) = outcomes.try_recv() {
             return attempt;

@@ -6,7 +6,7 @@ use pgrx::prelude::*;
 
 use super::{Dispatcher, news};
 use crate::process;
-use crate::slots::{State, shared};
+use crate::slots::{Slot, State, shared};
 
 /// How much free memory the process keeps, and how large a piece of it may be, in bytes.
 const KEPT: i32 = 16 << 20;
@@ -19,17 +19,24 @@ pub extern "C-unwind" fn hydra_webhooks_dispatcher_main(arg: pg_sys::Datum) {
     process::attach_signals();
     keep_memory();
     let slot = &shared().expect("only the launcher starts dispatchers").slots[arg.value()];
-    connect();
     // SAFETY: the callback is guarded; the argument is the slot's number again.
     unsafe { pg_sys::before_shmem_exit(Some(on_exit), arg) };
+    // Before it connects: who parks it waits until nobody is there.
     slot.enter(std::process::id() as i32, now_micros());
+    if !slot.is_parked() {
+        serve(slot);
+    }
+    // SAFETY: the regular way for a worker to end.
+    unsafe { pg_sys::proc_exit(0) }
+}
+
+fn serve(slot: &'static Slot) {
+    connect();
     match news::extension() {
         Ok(Some(extension)) => Dispatcher::new(slot, extension).run(),
         Ok(None) => slot.set_state(State::Absent),
         Err(error) => warning!("hydra_webhooks dispatcher: {error}"),
     }
-    // SAFETY: the regular way for a worker to end.
-    unsafe { pg_sys::proc_exit(0) }
 }
 
 /// Every page that is read takes and frees some hundred kilobytes. By default these go back to the system each time, and
@@ -71,7 +78,7 @@ unsafe extern "C-unwind" fn on_exit(_code: i32, arg: pg_sys::Datum) {
     let Some(slot) = shared().map(|shared| &shared.slots[arg.value()]) else { return };
     slot.leave();
     if !matches!(slot.state(), State::Absent | State::Ended) {
-        slot.set_state(if process::was_told_to_stop() { State::Ended } else { State::Failed });
+        slot.set_state(if process::was_told_to_stop() || slot.is_parked() { State::Ended } else { State::Failed });
     }
 }
 

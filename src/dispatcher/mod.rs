@@ -5,6 +5,7 @@
 //! something due, and nowhere else. What it decides is decided by [`Dispatch`]; what it reads and writes is in
 //! [`Store`]. An error aborts a transaction and nothing more: what was to be written is kept and tried again.
 
+mod chores;
 mod entry;
 mod news;
 mod reader;
@@ -23,6 +24,7 @@ use crate::slots::{Slot, State};
 use crate::store::Store;
 use crate::writes::Verdicts;
 use crate::{descriptors, process, settings};
+use chores::Chores;
 use reader::{Found, LOG_WAIT, Reader};
 
 /// At most this long after a lost wake, the dispatcher looks by itself. Also bounds how late it learns of a pause.
@@ -34,10 +36,6 @@ const BATCH_WAIT: Duration = Duration::from_millis(10);
 
 /// Counts are written this often.
 const COUNTS_EVERY: Duration = Duration::from_secs(60);
-
-/// How often what is too old to be kept is looked for, and how soon again after some of it was removed.
-const FORGET_EVERY: Duration = Duration::from_secs(60);
-const FORGET_MORE: Duration = Duration::from_millis(500);
 
 /// After an error nothing is read or written for this long.
 const BACK_OFF: Duration = Duration::from_secs(1);
@@ -61,7 +59,7 @@ struct Dispatcher {
     at_home: bool,
     next_poll: Instant,
     next_counts: Instant,
-    next_forgetting: Instant,
+    chores: Chores,
     /// Whether there may be events that were not read.
     unread: bool,
     /// Events that were read and not taken in yet.
@@ -97,7 +95,7 @@ impl Dispatcher {
             at_home: false,
             next_poll: now,
             next_counts: now + COUNTS_EVERY,
-            next_forgetting: now,
+            chores: Chores::new(now),
             unread: true,
             found: None,
             unwritten_since: None,
@@ -109,7 +107,7 @@ impl Dispatcher {
 
     fn run(mut self) {
         self.take_over();
-        while !process::stop_requested() && !self.is_over() {
+        while !process::stop_requested() && !self.slot.is_parked() && !self.is_over() {
             if process::reload_requested() {
                 self.apply_settings();
             }
@@ -125,7 +123,9 @@ impl Dispatcher {
             process::wait(Some(self.bell.fd()), self.time_to_wait());
         }
         if !self.is_over() {
+            let slot = self.slot;
             self.end();
+            slot.set_state(State::Ended);
         }
     }
 
@@ -136,7 +136,7 @@ impl Dispatcher {
 
     /// Makes the queue ours: claims of dispatchers before this one are void.
     fn take_over(&mut self) {
-        while !process::stop_requested() && !self.is_over() {
+        while !process::stop_requested() && !self.slot.is_parked() && !self.is_over() {
             let taken = process::transaction(|| {
                 news::find_subscriptions();
                 self.store.clean_up();
@@ -196,21 +196,7 @@ impl Dispatcher {
         if self.writing_is_due() {
             self.write()?;
         }
-        self.forget_old()
-    }
-
-    fn forget_old(&mut self) -> Result<(), String> {
-        if Instant::now() < self.next_forgetting {
-            return Ok(());
-        }
-        // First, so that nothing else waits for it again and again should it fail.
-        self.next_forgetting = Instant::now() + FORGET_EVERY;
-        let before = SystemTime::now().checked_sub(settings::retention()).unwrap_or(SystemTime::UNIX_EPOCH);
-        // The history of a copy that nobody has adopted is not ours to remove.
-        if self.at_home && process::transaction(|| self.store.forget(before))? {
-            self.next_forgetting = Instant::now() + FORGET_MORE;
-        }
-        Ok(())
+        self.do_chores()
     }
 
     fn look_for_changes(&mut self) -> Result<(), String> {
@@ -397,7 +383,7 @@ impl Dispatcher {
         let due = self.dispatch.next_due_after(wall).and_then(|at| at.duration_since(wall).ok());
         let moments = [
             Some(self.next_poll),
-            Some(self.next_forgetting),
+            Some(self.chores.next()),
             self.unwritten_since.map(|since| since + BATCH_WAIT),
             self.dispatch.next_change(),
             due.map(|wait| now + wait),
@@ -412,7 +398,7 @@ impl Dispatcher {
         self.sender.set_roots(load_roots());
         news::spread();
         self.next_poll = Instant::now();
-        self.next_forgetting = self.next_poll;
+        self.chores = Chores::new(self.next_poll);
     }
 
     /// Lets requests under way finish for a moment and writes what they came to. What is left is sent again.

@@ -6,21 +6,29 @@
 //! older one: otherwise an event of a long transaction could miss a subscription that was there before it.
 
 use std::cell::{Cell, RefCell};
-use std::ffi::CString;
+use std::ffi::CStr;
 use std::rc::Rc;
 
 use foldhash::HashMap;
 use pgrx::prelude::*;
 
 use super::filter::{Filter, Subject};
-use crate::process;
+use crate::event::{is_pattern, names};
 use crate::refuse::refuse;
 use crate::store::{Row, Rows};
 
 /// The place of `id` in `hydra.event`.
 const ID_COLUMN: pg_sys::AttrNumber = 2;
 
-const LOAD: &str = include_str!("../../sql/queries/load_event_types.sql");
+const LOAD_TYPES: &CStr = c_str(concat!(include_str!("../../sql/queries/load_event_types.sql"), "\0"));
+const LOAD_CHOICES: &CStr = c_str(concat!(include_str!("../../sql/queries/load_choices.sql"), "\0"));
+
+const fn c_str(text: &str) -> &CStr {
+    match CStr::from_bytes_with_nul(text.as_bytes()) {
+        Ok(text) => text,
+        Err(_) => panic!("a statement has no NUL"),
+    }
+}
 
 pub struct Known {
     pub tables: Tables,
@@ -63,6 +71,18 @@ thread_local! {
     static REGISTERED: Cell<bool> = const { Cell::new(false) };
 }
 
+impl Targets {
+    fn add(&mut self, tenant: Option<&str>, target: Target) {
+        match tenant {
+            None => self.all.push(target),
+            Some(tenant) => match self.of_tenant.get_mut(tenant) {
+                Some(targets) => targets.push(target),
+                None => drop(self.of_tenant.insert(tenant.to_owned(), vec![target])),
+            },
+        }
+    }
+}
+
 impl EventType {
     /// Subscriptions of the tenant, and those of no tenant, as far as they want this entity; its text, where there is one.
     pub fn targets_for(&self, tenant: Option<&str>, entity: Option<&str>) -> Vec<i64> {
@@ -72,6 +92,8 @@ impl EventType {
         let wanting = wanting.filter(|target| target.filter.as_ref().is_none_or(|filter| filter.lets_pass(&subject)));
         let mut targets: Vec<i64> = wanting.map(|target| target.subscription).collect();
         targets.sort_unstable();
+        // One that names the event type in two ways.
+        targets.dedup();
         targets
     }
 
@@ -190,45 +212,51 @@ fn find_tables() -> Tables {
 }
 
 fn load(tables: Tables) -> Known {
-    // The planner takes it for a query so large that it would be compiled, and given workers. Both take longer than it does.
-    let alone = || process::with(c"max_parallel_workers_per_gather", c"0", read_types);
-    let read = || process::with(c"jit", c"off", alone);
-    let types = as_role(tables.owner, || Spi::connect(|_client| read()));
-    Known { tables, types: types.into_iter().map(|known| (known.name.clone(), Rc::new(known))).collect() }
+    let types = as_role(tables.owner, || Spi::connect(|_client| load_types()));
+    let shared = types.into_iter().map(|(name, event_type)| (name, Rc::new(event_type)));
+    Known { tables, types: shared.collect() }
 }
 
-/// Runs inside SPI. Under the latest snapshot, which SPI takes over for a statement that only reads.
+/// Runs inside SPI. Under the latest snapshot, which SPI takes over for statements that only read.
 #[allow(unsafe_code)]
-fn read_types() -> Vec<EventType> {
-    let sql = CString::new(LOAD).expect("a statement without NUL");
-    // SAFETY: the snapshot is popped again, and SPI keeps its result until it is disconnected.
+fn load_types() -> HashMap<String, EventType> {
+    // SAFETY: the snapshot is popped again, and SPI keeps its results until it is disconnected.
     unsafe {
         pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot());
-        let status = pg_sys::SPI_execute(sql.as_ptr(), true, 0);
+        let mut types = read(LOAD_TYPES).map(|row| (row.value(1), event_type(&row))).collect();
+        read(LOAD_CHOICES).for_each(|row| take_in(&mut types, &row));
         pg_sys::PopActiveSnapshot();
+        types
+    }
+}
+
+/// # Safety
+/// SPI must stay connected for as long as these rows are in use.
+#[allow(unsafe_code)]
+unsafe fn read<'conn>(sql: &CStr) -> Rows<'conn> {
+    // SAFETY: a C string; inside SPI.
+    unsafe {
+        let status = pg_sys::SPI_execute(sql.as_ptr(), true, 0);
         assert_eq!(status, pg_sys::SPI_OK_SELECT as i32, "SPI reads");
-        Rows::of_last_statement().map(|row| event_type(&row)).collect()
+        Rows::of_last_statement()
     }
 }
 
 fn event_type(row: &Row<'_>) -> EventType {
-    let ids: Vec<i64> = row.maybe(4).unwrap_or_default();
-    let tenants: Vec<Option<String>> = row.maybe(5).unwrap_or_default();
-    let filters: Vec<Option<String>> = row.maybe(6).unwrap_or_default();
-    let mut targets = Targets::default();
-    let mut latest = None;
-    for ((subscription, tenant), filter) in ids.into_iter().zip(tenants).zip(filters) {
-        // In order of the ids, so that those that come twice follow each other.
-        if latest.replace(subscription) == Some(subscription) {
-            continue;
-        }
-        let target = Target { subscription, filter: filter.as_deref().map(Filter::parse) };
-        match tenant {
-            None => targets.all.push(target),
-            Some(tenant) => targets.of_tenant.entry(tenant).or_default().push(target),
+    EventType { name: row.value(1), entity_type: row.value(2), id_key: row.value(3), targets: Targets::default() }
+}
+
+fn take_in(types: &mut HashMap<String, EventType>, row: &Row<'_>) {
+    let (subscription, tenant, filter) = (row.value(1), row.maybe_text(2), row.maybe_text(3));
+    let target = || Target { subscription, filter: filter.map(Filter::parse) };
+    for wanted in row.text(4).split(' ') {
+        if is_pattern(wanted) {
+            let named = types.values_mut().filter(|event_type| names(wanted, &event_type.name));
+            named.for_each(|event_type| event_type.targets.add(tenant, target()));
+        } else if let Some(event_type) = types.get_mut(wanted) {
+            event_type.targets.add(tenant, target());
         }
     }
-    EventType { name: row.value(1), entity_type: row.value(2), id_key: row.value(3), targets }
 }
 
 /// Runs `body` as `role`. An error needs no care: aborting the (sub)transaction brings the caller's identity back.

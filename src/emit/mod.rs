@@ -6,6 +6,7 @@
 //! | `filter` | which entities a subscription wants |
 //! | `entity` | an entity as JSON text, capped while it is made |
 //! | `row` | the row of a trigger as an entity |
+//! | `limit` | how much may wait |
 //! | `insert` | the event's row in its table |
 //! | `definition`, `expression` | what a trigger says of its events, and the SQL expressions in it |
 //! | `planned`, `plan`, `table`, `search_path` | running these as their author meant them, as the user whose transaction it is |
@@ -24,6 +25,7 @@ mod expression;
 mod filter;
 mod insert;
 mod known;
+mod limit;
 mod plan;
 mod planned;
 mod row;
@@ -123,13 +125,19 @@ fn emit(known: &Known, event_type: &EventType, tenant_id: Option<String>, outcom
     id
 }
 
-/// `None` if nobody wants it.
+/// `None` if nobody wants it, or too many wait.
 fn wanted_event(event_type: &EventType, tenant_id: Option<String>, outcome: Outcome) -> Option<NewEvent<'_>> {
     let (mut rendered, problem) = thin_or_refused(outcome, event_type);
     let tenant_id = tenant_id.or(rendered.tenant_id.take());
     let entity = problem.is_none().then_some(rendered.text.as_str());
     let targets = event_type.targets_for(tenant_id.as_deref(), entity);
-    (!targets.is_empty()).then_some(NewEvent { event_type, rendered, tenant_id, problem, targets })
+    (!targets.is_empty() && limit::has_room(&event_type.name)).then_some(NewEvent {
+        event_type,
+        rendered,
+        tenant_id,
+        problem,
+        targets,
+    })
 }
 
 /// What is sent of an entity, and why it is not all.

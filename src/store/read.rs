@@ -20,6 +20,9 @@ use crate::signature::{Scheme, SigningSecret};
 use crate::subscription::{Failing, Subscription};
 use crate::work::Work;
 
+/// How much of a table is looked at to tell how many rows it has; some milliseconds' worth.
+const SAMPLE_BYTES: f64 = (8 << 20) as f64;
+
 pub struct Reads {
     identity: Statement,
     subscriptions: Statement,
@@ -28,6 +31,7 @@ pub struct Reads {
     new_events: Statement,
     claim: Statement,
     next_due: Statement,
+    count_pending: Statement,
     names: Names,
 }
 
@@ -41,6 +45,7 @@ impl Default for Reads {
             new_events: Statement::new(include_str!("../../sql/queries/fetch_new_events.sql")),
             claim: Statement::new(include_str!("../../sql/queries/claim_deliveries.sql")),
             next_due: Statement::new(include_str!("../../sql/queries/next_due.sql")),
+            count_pending: Statement::new(include_str!("../../sql/queries/count_pending.sql")),
             names: Names::default(),
         }
     }
@@ -167,6 +172,14 @@ impl Store {
         Spi::connect(|client: &SpiClient<'_>| {
             let rows = self.reads.next_due.read(client, &[subscriptions.to_vec().into()]);
             rows.map(|row| (row.value(1), time(&row, 2))).collect()
+        })
+    }
+
+    /// About how many events and deliveries wait.
+    pub fn count_pending(&self) -> i64 {
+        Spi::connect(|client: &SpiClient<'_>| {
+            let mut rows = self.reads.count_pending.read(client, &[SAMPLE_BYTES.into()]);
+            rows.next().expect("one row").value(1)
         })
     }
 }

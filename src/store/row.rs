@@ -73,7 +73,12 @@ impl<'conn> Row<'conn> {
 
     /// A text that is never null, where it lies.
     pub fn text(&self, column: usize) -> &'conn str {
-        self.read(column).expect("a column that is not null")
+        self.maybe_text(column).expect("a column that is not null")
+    }
+
+    /// A text that may be null, where it lies.
+    pub fn maybe_text(&self, column: usize) -> Option<&'conn str> {
+        self.read(column)
     }
 
     #[allow(unsafe_code)]

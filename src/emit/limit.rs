@@ -1,0 +1,61 @@
+//! How much may wait, `hydra_webhooks.max_pending`, and what becomes of an event above it.
+//!
+//! The dispatcher says about once a second how much waits; nobody who emits counts. So the limit is kept to within what is
+//! emitted in such a time, and to within the error of a sample.
+
+use std::cell::Cell;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+use crate::refuse::refuse;
+use crate::settings::{self, OnFull};
+use crate::slots::{self, Slot};
+
+/// A session that drops events says so no more often.
+const WARN_EVERY: Duration = Duration::from_secs(60);
+
+thread_local! {
+    static WARNED: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// Whether one more event may wait.
+pub fn has_room(event: &str) -> bool {
+    let Some(limit) = settings::max_pending() else { return true };
+    let Some(slot) = slots::here() else { return true };
+    let waiting = slot.pending.load(Ordering::Relaxed);
+    if waiting < limit {
+        return true;
+    }
+    match settings::on_full() {
+        OnFull::Drop => drop_event(slot, event),
+        OnFull::Error => refuse(
+            PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+            format!("no room for event \"{event}\""),
+            &detail(waiting, limit),
+            "hydra.webhook_worker_status tells whether events are sent, hydra.webhook_stats where they wait.",
+        ),
+    }
+    false
+}
+
+fn drop_event(slot: &Slot, event: &str) {
+    slot.dropped.fetch_add(1, Ordering::Relaxed);
+    if WARNED.get().is_some_and(|at| at.elapsed() < WARN_EVERY) {
+        return;
+    }
+    WARNED.set(Some(Instant::now()));
+    let code = PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED;
+    let waiting = slot.pending.load(Ordering::Relaxed);
+    let detail = detail(waiting, settings::max_pending().unwrap_or_default());
+    ErrorReport::new(code, format!("event \"{event}\" is dropped"), "hydra_webhooks")
+        .set_detail(detail)
+        .set_hint("hydra.webhook_worker_status counts what was dropped. This session warns once a minute.")
+        .report(PgLogLevel::WARNING);
+}
+
+fn detail(waiting: i64, limit: i64) -> String {
+    format!("About {waiting} events and deliveries wait; hydra_webhooks.max_pending is {limit}.")
+}
