@@ -120,7 +120,8 @@ impl Bed {
         let start = Instant::now();
         let all = receiver.arrived() + deliveries;
         self.send();
-        assert_arrived(receiver, all, &self.cluster);
+        let there = receiver.wait_for(all, PATIENCE);
+        assert!(there, "{} of {all} requests arrived\n{}", receiver.arrived(), self.cluster.log());
         let took = start.elapsed();
         self.wait_for_empty_queue();
         self.hold_back();
@@ -135,13 +136,6 @@ impl Bed {
         self.cluster.new_dispatcher_pid(DATABASE, Some(former));
         self.run("TRUNCATE hydra.event, hydra.delivery");
         self.settle();
-    }
-
-    /// Waits until the receiver has counted so many and the queue is empty. The server is not asked before, for asking
-    /// costs it time.
-    pub fn wait_for_arrivals(&mut self, total: usize, receiver: &Receiver) {
-        assert_arrived(receiver, total, &self.cluster);
-        self.wait_for_empty_queue();
     }
 
     pub fn wait_for_empty_queue(&mut self) {
@@ -200,9 +194,4 @@ impl Bed {
         let dispatcher = self.dispatcher();
         Usage::now(dispatcher, &mut self.sql)
     }
-}
-
-fn assert_arrived(receiver: &Receiver, total: usize, cluster: &Cluster) {
-    let there = receiver.wait_for(total, PATIENCE);
-    assert!(there, "{} of {total} requests arrived\n{}", receiver.arrived(), cluster.log());
 }

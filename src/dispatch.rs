@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use foldhash::{HashMap, HashSet};
+use smallvec::SmallVec;
 
 use crate::delivery::{Attempt, DeliveryId, ErrorClass, Outcome, Request};
 use crate::event::{Event, EventRow};
@@ -33,13 +34,19 @@ mod tests;
 /// How long an event may be unfinished before it moves: what bounds the deliveries that a crash repeats.
 pub const STRAGGLER: Duration = Duration::from_secs(2);
 
+/// Deliveries of one event. Most events have one, which then takes no memory of its own.
+type Deliveries = SmallVec<[Arc<Work>; 1]>;
+
+/// Bodies of one event, each with the preset that it was made for.
+type Bodies = SmallVec<[(Preset, Arc<str>); 1]>;
+
 /// An event whose home is its row in `hydra.event`.
 #[derive(Debug)]
 struct OpenEvent {
     row: EventRow,
     deliveries: usize,
     /// Deliveries without a success.
-    remaining: Vec<Arc<Work>>,
+    remaining: Deliveries,
 }
 
 /// A delivery that was handed out.
@@ -188,8 +195,8 @@ impl Dispatch {
 
     /// Takes in an event that was read from `hydra.event`.
     pub fn accept_event(&mut self, event: &Event, now: Instant) {
-        let mut bodies: Vec<(Preset, Arc<str>)> = Vec::new();
-        let mut remaining = Vec::with_capacity(event.targets.len());
+        let mut bodies = Bodies::new();
+        let mut remaining = Deliveries::with_capacity(event.targets.len());
         for &id in &event.targets {
             // A subscription that was deleted since gets nothing.
             let Some(lane) = self.lanes.get(id) else {
@@ -469,7 +476,7 @@ impl Dispatch {
     }
 }
 
-fn body_for(preset: Preset, event: &Event, bodies: &mut Vec<(Preset, Arc<str>)>) -> Arc<str> {
+fn body_for(preset: Preset, event: &Event, bodies: &mut Bodies) -> Arc<str> {
     if let Some((_, body)) = bodies.iter().find(|(known, _)| *known == preset) {
         return Arc::clone(body);
     }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use smallvec::SmallVec;
+
 /// Which row of `hydra.event` it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EventRow {
@@ -28,7 +30,7 @@ pub struct Event {
     pub entity_error: Option<String>,
     pub emitted_at: SystemTime,
     /// The subscriptions that wanted it when it was emitted.
-    pub targets: Vec<i64>,
+    pub targets: SmallVec<[i64; 1]>,
 }
 
 impl Event {
@@ -56,6 +58,8 @@ pub fn names(wanted: &str, event_type: &str) -> bool {
 pub mod tests {
     use std::time::Duration;
 
+    use smallvec::smallvec;
+
     use super::*;
 
     pub fn event() -> Event {
@@ -70,7 +74,7 @@ pub mod tests {
             entity: Some(r#"{"id": 7}"#.into()),
             entity_error: None,
             emitted_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_777_487_580),
-            targets: vec![1],
+            targets: smallvec![1],
         }
     }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use pgrx::Uuid;
 use pgrx::prelude::*;
+use smallvec::SmallVec;
 
 use crate::delivery::{Attempt, DeliveryId, Endpoint, Outcome, Request};
 use crate::event::Event;
@@ -107,7 +108,7 @@ fn test_event(tenant_id: Option<String>) -> Event {
         entity: Some(r#"{"message": "This is a test."}"#.into()),
         entity_error: None,
         emitted_at: SystemTime::now(),
-        targets: Vec::new(),
+        targets: SmallVec::new(),
     }
 }
 

@@ -76,7 +76,7 @@ fn time(after: u64) -> SystemTime {
 }
 
 fn wanted_by(targets: &[i64], id: i64) -> Event {
-    Event { id, xid: xid_of(id), targets: targets.to_vec(), ..event() }
+    Event { id, xid: xid_of(id), targets: targets.into(), ..event() }
 }
 
 fn xid_of(event: i64) -> u64 {
@@ -777,7 +777,7 @@ fn an_event_that_somebody_received_is_not_left_for_the_next_dispatcher_to_send_a
 
 #[test]
 fn a_subscription_that_is_gone_is_asked_after_once() {
-    let event = Event { targets: vec![1, 2], ..event() };
+    let event = Event { targets: [1, 2].as_slice().into(), ..event() };
     let mut dispatch = dispatch([subscription(1)]);
     assert!(dispatch.has_strangers(std::slice::from_ref(&event)));
     dispatch.accept_event(&event, Instant::now());

@@ -154,7 +154,7 @@ impl Store {
             entity: row.maybe(7),
             entity_error: row.maybe(8),
             emitted_at: to_system_time(row.value(9)),
-            targets: row.value(10),
+            targets: row.numbers(10),
         }
     }
 

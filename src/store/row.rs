@@ -6,7 +6,8 @@
 use std::marker::PhantomData;
 
 use pgrx::prelude::*;
-use pgrx::{FromDatum, IntoDatum};
+use pgrx::{Array, FromDatum, IntoDatum};
+use smallvec::SmallVec;
 
 /// More columns than any of our statements has.
 const MAX_COLUMNS: usize = 20;
@@ -79,6 +80,12 @@ impl<'conn> Row<'conn> {
     /// A text that may be null, where it lies.
     pub fn maybe_text(&self, column: usize) -> Option<&'conn str> {
         self.read(column)
+    }
+
+    /// An array of numbers that has no nulls and is never null itself.
+    pub fn numbers(&self, column: usize) -> SmallVec<[i64; 1]> {
+        let array: Array<'_, i64> = self.read(column).expect("a column that is not null");
+        array.as_slice().expect("an array without nulls").into()
     }
 
     #[allow(unsafe_code)]
