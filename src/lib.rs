@@ -28,7 +28,8 @@
 //! | [`launcher`] | a dispatcher in each database that has the extension |
 //! | [`dispatcher`] | the loop that delivers |
 //! | [`store`] | rows to structs and back |
-//! | [`wake`], [`slots`], [`process`], [`descriptors`], [`refuse`] | commit callback, shared memory, living as a background worker, errors |
+//! | [`wake`], [`slots`], [`process`], [`descriptors`] | commit callback, shared memory, living as a background worker |
+//! | [`key_file`], [`refuse`] | where secrets are sealed with keys of; errors |
 //!
 //! The pure side, which never names Postgres and is tested without one:
 //!
@@ -38,6 +39,7 @@
 //! | [`lanes`], [`work`], [`writes`], [`tally`] | its parts: fairness, deliveries in memory, decisions not written yet, counts |
 //! | [`event`], [`subscription`], [`delivery`] | the words as types |
 //! | [`preset`], [`headers`], [`signature`], [`retry`] | bodies, headers, signatures, schedules |
+//! | [`sealing`] | signing secrets at rest |
 //! | [`sender`] | threads that make requests, and where these may go |
 //!
 //! SQL is in `sql/`: `schema/` and `functions/` make up the extension, `queries/` is what runs inside it.
@@ -52,12 +54,14 @@ mod dispatcher;
 mod emit;
 mod event;
 mod headers;
+mod key_file;
 mod lanes;
 mod launcher;
 mod preset;
 mod process;
 mod refuse;
 mod retry;
+mod sealing;
 mod sender;
 mod settings;
 mod signature;

@@ -18,6 +18,7 @@ static ENABLED: GucSetting<bool> = GucSetting::<bool>::new(true);
 static ALLOW_HTTP: GucSetting<bool> = GucSetting::<bool>::new(false);
 static ALLOW_NETWORKS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static CA_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+static KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static SENDER_THREADS: GucSetting<i32> = GucSetting::<i32>::new(256);
 static MAX_IN_FLIGHT: GucSetting<i32> = GucSetting::<i32>::new(64);
 static RETENTION: GucSetting<i32> = GucSetting::<i32>::new(30 * 24 * 60);
@@ -87,6 +88,14 @@ pub fn init() {
         &CA_FILE,
         GucContext::Sighup,
         GucFlags::default(),
+    );
+    GucRegistry::define_string_guc(
+        c"hydra_webhooks.key_file",
+        c"File of keys that signing secrets are sealed with at rest.",
+        c"A key in each line, 64 hexadecimal digits; the first seals, all open. Empty: secrets are stored as they are.",
+        &KEY_FILE,
+        GucContext::Sighup,
+        GucFlags::SUPERUSER_ONLY,
     );
     GucRegistry::define_int_guc(
         c"hydra_webhooks.sender_threads",
@@ -197,6 +206,10 @@ pub fn destination_policy() -> DestinationPolicy {
 
 pub fn ca_file() -> Option<PathBuf> {
     Some(text(&CA_FILE)).filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
+pub fn key_file() -> Option<PathBuf> {
+    Some(text(&KEY_FILE)).filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
 pub fn sender_threads() -> usize {

@@ -32,6 +32,8 @@ pub struct Slot {
     pub since: AtomicI64,
     pub in_flight: AtomicU32,
     pub queued: AtomicU32,
+    /// Subscriptions that nothing is sent to because their secrets cannot be read.
+    pub unreadable: AtomicU32,
     /// Whether somebody wants no dispatcher in it.
     parked: AtomicBool,
     /// About how many events and deliveries wait, when last counted.
@@ -187,6 +189,7 @@ impl Slot {
         self.pid.store(0, Ordering::Release);
         self.in_flight.store(0, Ordering::Relaxed);
         self.queued.store(0, Ordering::Relaxed);
+        self.unreadable.store(0, Ordering::Relaxed);
     }
 
     /// Whether no dispatcher runs in it, not yet or no more.

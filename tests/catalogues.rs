@@ -33,8 +33,11 @@ fn read(request: &Arc<Request>) -> Received {
     assert_eq!(request.signature, Signature::Verified);
     let body: Value = serde_json::from_slice(&request.body).expect("the body is JSON");
     let text = |value: &Value| value.as_str().expect("a string").to_owned();
-    let received =
-        Received { event: text(&body["event"]), tenant: text(&body["tenant_id"]), entity_id: text(&body["data"]["entity_id"]) };
+    let received = Received {
+        event: text(&body["event"]),
+        tenant: text(&body["tenant_id"]),
+        entity_id: text(&body["data"]["entity_id"]),
+    };
     assert_eq!(request.header("X-Hydra-Event"), Some(received.event.as_str()));
     if !received.event.starts_with("webhook.") {
         assert_eq!(body["data"]["entity"]["id"].to_string(), received.entity_id);
@@ -68,7 +71,8 @@ fn all_27_event_types_arrive_at_one_receiver_when_their_descriptions_say_verifie
     let (own, caused): (Vec<_>, Vec<_>) = received.into_iter().partition(|one| one.event.starts_with("webhook."));
     // Events of the tenants that are there to be told apart.
     let (elsewhere, caused): (Vec<_>, Vec<_>) = caused.into_iter().partition(|one| one.tenant == "9002");
-    let lines: Vec<String> = caused.iter().map(|one| format!("{} {} {}", one.tenant, one.event, one.entity_id)).collect();
+    let lines: Vec<String> =
+        caused.iter().map(|one| format!("{} {} {}", one.tenant, one.event, one.entity_id)).collect();
     let expected: Vec<String> = EXAMPLES
         .iter()
         .flat_map(|(name, tenant)| {
@@ -81,7 +85,8 @@ fn all_27_event_types_arrive_at_one_receiver_when_their_descriptions_say_verifie
 
     let told: BTreeSet<&str> = own.iter().map(|one| one.event.as_str()).collect();
     assert_eq!(told, BTreeSet::from(["webhook.delivery_failed", "webhook.subscription_disabled"]));
-    let status: String = ask(&mut client, &format!("SELECT status FROM hydra.webhook_subscriptions WHERE id = {failing}"));
+    let status: String =
+        ask(&mut client, &format!("SELECT status FROM hydra.webhook_subscriptions WHERE id = {failing}"));
     assert_eq!(status, "disabled");
 
     let all: BTreeSet<String> = client

@@ -33,6 +33,7 @@ const GRANTED: &[(&str, &[&str])] = &[
     ("webhook_resume", ADMIN),
     ("webhook_retry", ADMIN),
     ("webhook_rotate_secret", ADMIN),
+    ("webhook_seal_secrets", ADMIN),
     ("webhook_send_test", ADMIN),
     ("webhook_unpark", ADMIN),
     ("webhook_update", ADMIN),

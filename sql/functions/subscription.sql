@@ -16,8 +16,8 @@ COMMENT ON FUNCTION hydra._wanted_by(text, text, jsonb, bigint) IS
     'Active subscriptions that want an event of our own, but for the one that it is about; null: none';
 
 CREATE FUNCTION hydra._check_subscription(
-    name text, event_types text[], preset text, signatures text[], headers jsonb, timeout interval, retry_schedule interval[],
-    filter jsonpath, max_in_flight integer, rate_limit integer, disable_after integer)
+    name text, event_types text[], tenant_id text, preset text, signatures text[], headers jsonb, timeout interval,
+    retry_schedule interval[], filter jsonpath, max_in_flight integer, rate_limit integer, disable_after integer)
     RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -35,6 +35,11 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                   DETAIL = 'A subscription names one event type or more, in a one-dimensional array without nulls.',
                   HINT = 'SELECT name FROM hydra.webhook_event_types lists what can be named.';
+    ELSIF tenant_id = '' THEN
+        RAISE EXCEPTION 'tenant_id must not be empty'
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = 'A subscription of the tenant "" would receive next to nothing.',
+                  HINT = 'Leave it out for a subscription of no tenant, which receives the events of all.';
     ELSIF cardinality(signatures) = 0 OR array_ndims(signatures) > 1
           OR NOT signatures <@ '{hydra,x_webhook,standard,github}'
           OR cardinality(signatures) > (SELECT count(DISTINCT scheme) FROM unnest(signatures) AS scheme) THEN
@@ -109,7 +114,7 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION hydra._check_subscription(text, text[], text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer) IS
+COMMENT ON FUNCTION hydra._check_subscription(text, text[], text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer) IS
     'Refuses settings that a subscription cannot have; null means not given';
 
 CREATE FUNCTION hydra._locked_subscription(id bigint)
@@ -131,6 +136,38 @@ END
 $$;
 COMMENT ON FUNCTION hydra._locked_subscription(bigint) IS 'The subscription, locked for a change; an error if there is none';
 
+CREATE FUNCTION hydra._keep_secret(subscription_id bigint, secret text)
+    RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    -- Apart from the statement that stores them, whose parameters may be logged.
+    stored text := hydra._seal_secret(secret, subscription_id);
+    prefix text := left(secret, 12);
+BEGIN
+    INSERT INTO hydra.signing_secret (subscription_id, secret, prefix) VALUES (_keep_secret.subscription_id, stored, prefix);
+END
+$$;
+COMMENT ON FUNCTION hydra._keep_secret(bigint, text) IS 'Stores a new secret of a subscription, sealed where there is a key';
+
+CREATE FUNCTION hydra.webhook_seal_secrets()
+    RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    kept hydra.signing_secret;
+    again text;
+    done bigint := 0;
+BEGIN
+    FOR kept IN SELECT * FROM hydra.signing_secret ORDER BY id FOR UPDATE LOOP
+        again := hydra._reseal_secret(kept.secret, kept.subscription_id);
+        UPDATE hydra.signing_secret AS k SET secret = again WHERE k.id = kept.id;
+        done := done + 1;
+    END LOOP;
+    RETURN done;
+END
+$$;
+COMMENT ON FUNCTION hydra.webhook_seal_secrets() IS
+    'Seals all signing secrets with the first key of hydra_webhooks.key_file, after it was set or changed; how many those are';
+
 CREATE FUNCTION hydra.webhook_create(
     url text, event_types text[], name text DEFAULT NULL, tenant_id text DEFAULT NULL, preset text DEFAULT NULL,
     signatures text[] DEFAULT NULL, headers jsonb DEFAULT NULL, timeout interval DEFAULT NULL,
@@ -148,7 +185,7 @@ BEGIN
                   HINT = 'SELECT * FROM hydra.webhook_create(''https://…'', ''{ticket.created}'');';
     END IF;
     PERFORM hydra._check_url(url);
-    PERFORM hydra._check_subscription(name, event_types, preset, signatures, headers, timeout, retry_schedule, filter,
+    PERFORM hydra._check_subscription(name, event_types, tenant_id, preset, signatures, headers, timeout, retry_schedule, filter,
                                       max_in_flight, rate_limit, disable_after);
 
     INSERT INTO hydra.subscription AS made (url, event_types, name, tenant_id, preset, signatures, headers, timeout,
@@ -159,7 +196,7 @@ BEGIN
             coalesce(log_successes, false))
     RETURNING made.id INTO id;
     secret := hydra._new_secret();
-    INSERT INTO hydra.signing_secret (subscription_id, secret) VALUES (id, secret);
+    PERFORM hydra._keep_secret(id, secret);
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_create(
@@ -181,7 +218,7 @@ BEGIN
     IF url IS NOT NULL THEN
         PERFORM hydra._check_url(url);
     END IF;
-    PERFORM hydra._check_subscription(name, event_types, coalesce(preset, was.preset), signatures, headers, timeout,
+    PERFORM hydra._check_subscription(name, event_types, tenant_id, coalesce(preset, was.preset), signatures, headers, timeout,
                                       retry_schedule, filter, max_in_flight, rate_limit, disable_after);
     UPDATE hydra.subscription AS changed
     SET url = coalesce(webhook_update.url, was.url),
@@ -276,7 +313,7 @@ BEGIN
         SET valid_until = greatest(now(), old.valid_from) + overlap
         WHERE old.subscription_id = was.id AND old.valid_until IS NULL;
     END IF;
-    INSERT INTO hydra.signing_secret (subscription_id, secret) VALUES (was.id, fresh);
+    PERFORM hydra._keep_secret(was.id, fresh);
     RETURN fresh;
 END
 $$;

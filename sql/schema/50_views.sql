@@ -10,7 +10,7 @@ SELECT s.id, s.name, s.url, s.status, s.disabled_reason, s.status_since, s.event
        coalesce(s.max_in_flight, pg_catalog.current_setting('hydra_webhooks.max_in_flight', true)::integer) AS max_in_flight,
        s.rate_limit, coalesce(s.disable_after, p.disable_after) AS disable_after, p.stale_after,
        s.log_successes, s.created_at,
-       (SELECT pg_catalog.left(k.secret, 12) FROM hydra.signing_secret AS k
+       (SELECT k.prefix FROM hydra.signing_secret AS k
         WHERE k.subscription_id = s.id AND k.valid_until IS NULL) AS secret_prefix,
        coalesce(h.consecutive_failures, 0) AS consecutive_failures, h.failing_since,
        (SELECT coalesce(pg_catalog.sum(c.delivered), 0)::bigint FROM hydra.delivery_count AS c

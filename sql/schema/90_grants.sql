@@ -17,6 +17,8 @@ COMMENT ON FUNCTION hydra._names_event_type(text, text) IS
     'Whether an entry of a subscription''s event types names this one: by its name, by ticket.*, or by *, which leaves out our own';
 COMMENT ON FUNCTION hydra._check_headers(jsonb) IS 'Refuses headers that a subscription cannot have of its own';
 COMMENT ON FUNCTION hydra._new_secret() IS 'A new signing secret';
+COMMENT ON FUNCTION hydra._seal_secret(text, bigint) IS 'What is to be stored of a secret: sealed where there is a key';
+COMMENT ON FUNCTION hydra._reseal_secret(text, bigint) IS 'The same of a secret that is stored already';
 COMMENT ON FUNCTION hydra._delivery_id(uuid, bigint, bigint) IS 'Id of the delivery of an event to a subscription';
 COMMENT ON FUNCTION hydra._subscriptions_changed() IS 'Makes whoever keeps subscriptions in memory read them again';
 COMMENT ON FUNCTION hydra._check_event_type(text) IS 'Refuses an event type that cannot be emitted';
@@ -69,7 +71,7 @@ GRANT EXECUTE ON FUNCTION
     hydra.webhook_delete(bigint), hydra.webhook_pause(bigint), hydra.webhook_resume(bigint),
     hydra.webhook_rotate_secret(bigint, interval), hydra.webhook_send_test(bigint),
     hydra.webhook_retry(uuid), hydra.webhook_cancel(uuid), hydra.webhook_replay(bigint, timestamptz, timestamptz), hydra.webhook_adopt(boolean),
-    hydra.webhook_park(), hydra.webhook_unpark(),
+    hydra.webhook_park(), hydra.webhook_unpark(), hydra.webhook_seal_secrets(),
     hydra.webhook_register_event_type(text, text, text, text),
     hydra.webhook_verify(text, text, text, interval)
     TO hydra_admin;

@@ -9,7 +9,8 @@ use pgrx::{JsonB, Uuid};
 use crate::delivery::DeliveryId;
 use crate::event;
 use crate::headers;
-use crate::refuse::refuse;
+use crate::key_file;
+use crate::refuse::{refuse, refuse_unreadable};
 use crate::sender::address::check_url;
 use crate::settings;
 use crate::signature::{self, SigningSecret};
@@ -50,6 +51,20 @@ fn _check_headers(headers: JsonB) {
 #[pg_extern]
 fn _new_secret() -> String {
     SigningSecret::random(&mut rand::rng()).expose().to_owned()
+}
+
+/// What is to be stored of a secret, sealed or as it is.
+#[pg_extern(strict)]
+fn _seal_secret(secret: &str, subscription_id: i64) -> String {
+    key_file::keys().seal(secret, subscription_id, &mut rand::rng())
+}
+
+/// The same of one that is stored already, sealed with this key, that key or none.
+#[pg_extern(strict)]
+fn _reseal_secret(stored: &str, subscription_id: i64) -> String {
+    let keys = key_file::keys();
+    let secret = keys.open(stored, subscription_id).unwrap_or_else(|why| refuse_unreadable(subscription_id, &why));
+    keys.seal(&secret, subscription_id, &mut rand::rng())
 }
 
 /// The id of the delivery of an event to a subscription.

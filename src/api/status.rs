@@ -33,6 +33,10 @@ fn _worker_status() -> TableIterator<
         (Some(_), Some(slot)) if slot.is_parked() => {
             ("parked", "by hydra.webhook_park(): hydra.webhook_unpark() goes on, and so does a restart of the server")
         }
+        (Some(_), Some(slot)) if slot.unreadable.load(Ordering::Relaxed) > 0 && slot.state() == State::Running => (
+            "running",
+            "not to all: secrets of some subscriptions cannot be read, see hydra_webhooks.key_file and the server log",
+        ),
         (Some(_), Some(slot)) => describe(slot.state()),
     };
     let running = slot.filter(|slot| slot.pid.load(Ordering::Acquire) != 0);

@@ -15,11 +15,12 @@ use crate::delivery::{Attempt, DeliveryId, Endpoint, Outcome, Request};
 use crate::event::Event;
 use crate::headers;
 use crate::preset::Preset;
-use crate::refuse::refuse;
+use crate::refuse::{refuse, refuse_unreadable};
+use crate::sealing::Keys;
 use crate::sender::{Bell, Limits, Roots, Sender};
 use crate::signature::{Scheme, SigningSecret};
 use crate::store::Statement;
-use crate::{emit, process, settings};
+use crate::{emit, key_file, process, settings};
 
 /// A subscription has no event or delivery of this type; it is only ever sent from here.
 const EVENT_TYPE: &str = "webhook.test";
@@ -74,13 +75,14 @@ fn load(id: Option<i64>) -> Option<Request> {
         let row = statement.read(client, &[id.into()]).next()?;
         let schemes: Vec<String> = row.value(2);
         let secrets: Vec<String> = row.value(6);
+        let (keys, id) = (key_file::keys(), id?);
         let endpoint = Endpoint {
-            subscription: id?,
+            subscription: id,
             url: row.value(1),
             schemes: schemes.iter().filter_map(|name| Scheme::parse(name)).collect(),
             headers: headers::stored(row.text(7)),
             timeout: Duration::from_millis(row.value::<i64>(3) as u64),
-            secrets: secrets.into_iter().map(SigningSecret::from).collect(),
+            secrets: secrets.iter().map(|stored| open(&keys, stored, id)).collect(),
             gate: Arc::default(),
         };
         let preset = Preset::parse(row.text(4))?;
@@ -94,6 +96,10 @@ fn load(id: Option<i64>) -> Option<Request> {
             next: None,
         })
     })
+}
+
+fn open(keys: &Keys, stored: &str, subscription: i64) -> SigningSecret {
+    keys.open(stored, subscription).unwrap_or_else(|why| refuse_unreadable(subscription, &why)).into()
 }
 
 fn test_event(tenant_id: Option<String>) -> Event {

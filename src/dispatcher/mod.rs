@@ -19,11 +19,12 @@ use pgrx::prelude::*;
 
 use crate::delivery::Attempt;
 use crate::dispatch::Dispatch;
+use crate::sealing::Keys;
 use crate::sender::{Bell, Limits, Roots, Sender};
 use crate::slots::{Slot, State};
 use crate::store::Store;
 use crate::writes::Verdicts;
-use crate::{descriptors, process, settings};
+use crate::{descriptors, key_file, process, settings};
 use chores::Chores;
 use reader::{Found, LOG_WAIT, Reader};
 
@@ -226,19 +227,32 @@ impl Dispatcher {
                 return Ok(());
             }
         }
-        let (namespace, subscriptions) =
-            process::transaction(|| (self.store.identity(), self.store.subscriptions(settings::max_in_flight())))?;
+        let keys = load_keys();
+        let (namespace, subscriptions) = process::transaction(|| {
+            (self.store.identity(), self.store.subscriptions(settings::max_in_flight(), &keys))
+        })?;
         if let Some(namespace) = namespace {
             self.dispatch.set_namespace(namespace);
         }
         self.at_home = namespace.is_some();
         self.enter_state(self.state());
+        self.note_unreadable(subscriptions.unreadable);
         self.secrets_stale_at = subscriptions.stale_at;
         self.dispatch.set_subscriptions(subscriptions.list);
         // What is decided about them must be in the table before we say that nothing waits there.
         self.write()?;
         let ids = self.dispatch.subscription_ids();
         self.look_for_due(&ids)
+    }
+
+    /// The time in which a secret could not be read counts against no delivery.
+    fn note_unreadable(&mut self, count: u32) {
+        let before = self.slot.unreadable.swap(count, Ordering::Relaxed);
+        if count < before {
+            self.dispatch.begin_sending(SystemTime::now());
+        } else if count > before {
+            warning!("hydra_webhooks: secrets of {count} subscriptions cannot be read, so nothing is sent to those");
+        }
     }
 
     fn enter_state(&mut self, state: State) {
@@ -421,6 +435,14 @@ impl Dispatcher {
             warning!("hydra_webhooks dispatcher: {error}");
         }
     }
+}
+
+/// Without a usable file, none: what they have sealed cannot be read then.
+fn load_keys() -> Keys {
+    key_file::read().unwrap_or_else(|why| {
+        warning!("hydra_webhooks.key_file: {why}");
+        Keys::default()
+    })
 }
 
 /// Certificates to trust; without a readable `ca_file`, those of the system.

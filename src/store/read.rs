@@ -16,6 +16,7 @@ use crate::delivery::{DeliveryId, Endpoint};
 use crate::event::Event;
 use crate::headers;
 use crate::preset::Preset;
+use crate::sealing::Keys;
 use crate::signature::{Scheme, SigningSecret};
 use crate::subscription::{Failing, Subscription};
 use crate::work::Work;
@@ -56,6 +57,8 @@ pub struct Subscriptions {
     pub list: Vec<Subscription>,
     /// When the first overlap of two secrets ends.
     pub stale_at: Option<SystemTime>,
+    /// How many have a secret that cannot be read. Nothing is sent to them.
+    pub unreadable: u32,
 }
 
 /// Where reading events stands: everything that `done` sees was read, and what `target` sees besides was read up to
@@ -91,13 +94,15 @@ impl Store {
     }
 
     /// `max_in_flight` is for those that do not say themselves.
-    pub fn subscriptions(&self, max_in_flight: usize) -> Subscriptions {
+    pub fn subscriptions(&self, max_in_flight: usize, keys: &Keys) -> Subscriptions {
         Spi::connect(|client| {
-            let mut subscriptions = Subscriptions { list: Vec::new(), stale_at: None };
+            let mut subscriptions = Subscriptions { list: Vec::new(), stale_at: None, unreadable: 0 };
             for row in self.reads.subscriptions.read(client, &[]) {
                 let stale_at = time(&row, 14);
                 subscriptions.stale_at = subscriptions.stale_at.into_iter().chain(stale_at).min();
-                subscriptions.list.extend(subscription(&row, max_in_flight));
+                let secrets = secrets(&row, keys);
+                subscriptions.unreadable += u32::from(secrets.is_none());
+                subscriptions.list.extend(subscription(&row, max_in_flight, secrets));
             }
             subscriptions
         })
@@ -184,15 +189,23 @@ impl Store {
     }
 }
 
+/// Its live secrets, unless one cannot be read.
+fn secrets(row: &Row<'_>, keys: &Keys) -> Option<Vec<SigningSecret>> {
+    let (subscription, stored): (i64, Vec<String>) = (row.value(1), row.value(13));
+    let opened = stored.iter().map(|stored| keys.open(stored, subscription).map(SigningSecret::from));
+    opened.collect::<Result<_, _>>().ok()
+}
+
 /// `None` for one of a preset or signature that this version does not know.
-fn subscription(row: &Row<'_>, max_in_flight: usize) -> Option<Subscription> {
+fn subscription(row: &Row<'_>, max_in_flight: usize, secrets: Option<Vec<SigningSecret>>) -> Option<Subscription> {
     let id = row.value(1);
     let schemes: Vec<String> = row.value(6);
-    let secrets: Vec<String> = row.value(13);
+    // What it is to be sent waits, as while it is paused.
+    let active = row.value::<bool>(2) && secrets.is_some();
     let endpoint = Endpoint {
         subscription: id,
         url: row.value(5),
-        secrets: secrets.into_iter().map(SigningSecret::from).collect(),
+        secrets: secrets.unwrap_or_default(),
         schemes: schemes.iter().map(|name| Scheme::parse(name)).collect::<Option<_>>()?,
         headers: headers::stored(row.text(15)),
         timeout: millis(row.value(7)),
@@ -200,7 +213,7 @@ fn subscription(row: &Row<'_>, max_in_flight: usize) -> Option<Subscription> {
     };
     Some(Subscription {
         id,
-        active: row.value(2),
+        active,
         status_since: to_system_time(row.value(3)),
         preset: Preset::parse(row.text(4))?,
         endpoint: Arc::new(endpoint),

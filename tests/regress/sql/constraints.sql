@@ -14,7 +14,7 @@ END
 $$;
 SELECT wrong, pg_temp.refused(format('INSERT INTO hydra.subscription (url, event_types) VALUES (''https://e.com/'', ''{a.b}'');
                                       UPDATE hydra.subscription SET %s', wrong)) AS refused_by
-FROM unnest(ARRAY['url = ''ftp://e.com''', 'url = NULL', 'name = ''''', 'event_types = ''{}''', 'event_types = ''{NULL}''',
+FROM unnest(ARRAY['url = ''ftp://e.com''', 'url = NULL', 'name = ''''', 'tenant_id = ''''', 'event_types = ''{}''', 'event_types = ''{NULL}''',
                   'preset = ''other''', 'signatures = ''{}''', 'signatures = ''{md5}''', 'headers = ''[]''', 'timeout = ''1 h''',
                   'retry_schedule = ''{8 days}''', 'retry_schedule = ''{NULL}''', 'max_in_flight = 0', 'rate_limit = 0',
                   'disable_after = 0', 'status = ''gone''', 'status = ''disabled''', 'disabled_reason = ''gone''']) AS wrong;
