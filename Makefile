@@ -1,6 +1,6 @@
 # What can be done here. The work itself is in scripts/; this file only names it.
 
-.PHONY: help prepare build demo demo-stop test lint torture-pgbench bench install clean
+.PHONY: help prepare build demo demo-stop test lint torture torture-pgbench bench install clean
 .DEFAULT_GOAL := help
 
 help: ## shows this
@@ -23,6 +23,9 @@ test: build ## runs all tests, against the private Postgres
 
 lint: prepare ## checks formatting, Clippy's findings and the border of the pure side
 	@scripts/lint
+
+torture: build ## the long runs: 100,000 simulated ones of the dispatcher's logic, then pgbench while processes are killed
+	@scripts/torture
 
 torture-pgbench: build ## pgbench with the dispatcher being killed; compares what arrived with what committed
 	@tests/torture/pgbench.sh plain terminate kill9

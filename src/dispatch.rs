@@ -300,6 +300,7 @@ impl Dispatch {
             self.tally.answered(work.subscription, now, attempt.took);
         }
         match &attempt.outcome {
+            Outcome::NotStarted if self.lanes.get(work.subscription).is_none() => self.finish(&work),
             Outcome::NotStarted if self.lanes.is_open(work.subscription) => self.lanes.take_back(work),
             Outcome::NotStarted => {
                 self.move_event(work.event);

@@ -5,6 +5,8 @@ use crate::delivery::{Answer, Endpoint, Failure};
 use crate::event::tests::event;
 use crate::signature::SigningSecret;
 
+mod simulation;
+
 const NAMESPACE: [u8; 16] = [7; 16];
 
 /// How many deliveries a lane holds, how many crowd it and for how long that may keep others waiting, and from how many
@@ -414,6 +416,20 @@ fn a_deleted_subscription_is_waited_for_by_nobody() {
     assert!(dispatch.writes.attempts.iter().map(|attempt| attempt.next_at).eq([None]));
     assert_eq!(dispatch.row(1, 1), None);
     assert_eq!(dispatch.in_flight(), 0);
+}
+
+#[test]
+fn what_was_handed_out_for_a_deleted_subscription_and_not_sent_gets_no_row() {
+    let mut dispatch = dispatch([subscription(1), subscription(2)]);
+    dispatch.accept(&[1, 2], [1]);
+    dispatch.accept_row(claimed(2, 1, 1), time(0));
+    dispatch.send(9);
+    dispatch.set_subscriptions(vec![subscription(2)]);
+    dispatch.conclude(1, 1, Outcome::NotStarted);
+    dispatch.conclude(2, 1, Outcome::NotStarted);
+    assert_eq!((dispatch.row(1, 1), dispatch.row(2, 1)), (None, Some(Row::Delete)));
+    dispatch.conclude(1, 2, status(200));
+    assert_eq!(dispatch.finished(), [1]);
 }
 
 #[test]

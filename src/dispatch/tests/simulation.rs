@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::thread;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -19,6 +20,7 @@ const CHAOS: usize = 250;
 const CALM: usize = 20_000;
 
 /// A row of `hydra.subscription`, and how its receiver is disposed.
+#[derive(Debug)]
 struct Endpoint {
     subscription: Subscription,
     /// How likely a request succeeds.
@@ -42,6 +44,7 @@ struct Row {
 /// What is true of a delivery, whatever the dispatcher thinks.
 #[derive(Debug, Default)]
 struct Fate {
+    #[allow(dead_code)] // for people to read
     event: i64,
     subscription: i64,
     /// The run of the dispatcher in which it last succeeded.
@@ -114,6 +117,8 @@ impl World {
 
     /// Receivers are well and nobody interferes: what is left is delivered.
     fn calm(&mut self) {
+        // What was decided before, and only now is written.
+        self.write();
         for endpoint in self.endpoints.values_mut() {
             endpoint.health = 1.0;
             endpoint.resume(self.clock);
@@ -133,7 +138,13 @@ impl World {
             }
             self.pass(Duration::from_secs(1));
         }
-        panic!("still waiting: events {:?}, rows {:?}", self.events, self.rows);
+        let waiting = self.rows.iter().find(|(_, row)| row.due.is_some());
+        let endpoint = waiting.map(|(_, row)| &self.endpoints[&row.subscription]);
+        panic!(
+            "at {:?}, {} events wait, and deliveries such as {waiting:?} for {endpoint:?}",
+            self.clock,
+            self.events.len()
+        );
     }
 
     fn check_the_end(&self) {
@@ -262,7 +273,10 @@ impl World {
         for request in &self.chains {
             let endpoint = &self.endpoints[&request.endpoint.subscription];
             let stopped = endpoint.deleted || !endpoint.subscription.active;
-            assert!(!stopped || request.endpoint.gate.is_closed(), "a request of a stopped subscription may still start");
+            assert!(
+                !stopped || request.endpoint.gate.is_closed(),
+                "a request of a stopped subscription may still start"
+            );
         }
         self.write();
         self.look_for_due(&self.dispatch.subscription_ids());
@@ -305,7 +319,8 @@ impl World {
 
     fn due_rows(&self, subscription: i64, count: usize) -> Vec<DeliveryId> {
         let waiting = self.rows.iter().filter(|(_, row)| row.subscription == subscription && !row.claimed);
-        let due = waiting.filter_map(|(id, row)| row.due.filter(|due| *due <= self.clock).map(|due| (due, row.event, *id)));
+        let due =
+            waiting.filter_map(|(id, row)| row.due.filter(|due| *due <= self.clock).map(|due| (due, row.event, *id)));
         due.collect::<BTreeSet<_>>().into_iter().take(count).map(|(_, _, id)| id).collect()
     }
 
@@ -505,6 +520,15 @@ impl Row {
     }
 }
 
+fn play_all(seeds: impl Iterator<Item = u64>) {
+    for seed in seeds {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| play(seed))) {
+            eprintln!("HYDRA_SEED={seed} plays it again");
+            resume_unwind(panic);
+        }
+    }
+}
+
 fn play(seed: u64) {
     let mut world = World::new(seed);
     for _ in 0..CHAOS {
@@ -524,10 +548,11 @@ fn whatever_happens_nothing_is_lost_or_sent_twice_or_waits_for_ever() {
         Some(seed) => seed..seed + 1,
         None => 0..number("HYDRA_SEEDS").unwrap_or(2_000),
     };
-    for seed in seeds {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| play(seed))) {
-            eprintln!("HYDRA_SEED={seed} plays it again");
-            resume_unwind(panic);
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        for first in 0..threads {
+            let seeds = seeds.clone().skip(first).step_by(threads);
+            scope.spawn(|| play_all(seeds));
         }
-    }
+    });
 }
