@@ -3,6 +3,8 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
 use std::sync::OnceLock;
 use std::thread;
 
@@ -357,6 +359,24 @@ fn functions_that_run_as_their_owner_fix_their_search_path() {
             "SELECT count(*) FROM pg_proc WHERE pronamespace = 'hydra'::regnamespace AND prosecdef"
         ) > 5
     );
+}
+
+/// A function of the caller's, on purpose: conditions mean what they mean to whoever watches, and all else in it is
+/// written out in full.
+const LOOKS_WHERE_ITS_CALLER_DOES: &str = "hydra.webhook_watch(source regclass,event text,operation text,condition text,entity text,columns text[],tenant text,level text)";
+
+#[test]
+fn pgspot_finds_no_way_into_the_script_of_the_extension() {
+    let mut client = cluster().connect("postgres");
+    let share: String = ask(&mut client, "SELECT setting FROM pg_config WHERE name = 'SHAREDIR'");
+    let script = format!("{share}/extension/hydra_webhooks--{}.sql", env!("CARGO_PKG_VERSION"));
+    let python = std::env::var("HYDRA_PYTHON").expect("`make test` names the Python that has the verifiers' packages");
+    let pgspot = Path::new(&python).with_file_name("pgspot");
+    let found =
+        Command::new(&pgspot).args(["--proc-without-search-path", LOOKS_WHERE_ITS_CALLER_DOES, &script]).output();
+    let found = found.unwrap_or_else(|error| panic!("{}: {error}", pgspot.display()));
+    let said = String::from_utf8_lossy(&found.stdout);
+    assert!(said.contains("Errors: 0 Warnings: 0 Unknown: 0"), "{said}{}", String::from_utf8_lossy(&found.stderr));
 }
 
 // ---- creating the extension

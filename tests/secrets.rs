@@ -100,6 +100,84 @@ fn with_a_key_file_secrets_are_sealed_in_the_table_and_in_a_dump_and_requests_ve
     assert!(dump.contains("sealed:") && !dump.contains(&secret) && !dump.contains(&fresh));
 }
 
+/// Everything that somebody could read: each view and table as each role, and all that a dump holds.
+fn all_that_can_be_read(cluster: &Cluster, database: &str) -> String {
+    let mut read = String::new();
+    let mut client = cluster.connect(database);
+    let relations = "SELECT format('%I.%I', n.nspname, c.relname)
+                     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+                     WHERE (n.nspname = 'hydra' AND c.relkind IN ('r', 'v')) OR c.relname = 'pg_stat_statements'";
+    let relations: Vec<String> =
+        client.query(relations, &[]).expect("the catalogue").iter().map(|row| row.get(0)).collect();
+    for role in ["hydra_admin", "hydra_member", "hydra_analyst", "hydra_emitter", "hydra_worker", "postgres"] {
+        for relation in &relations {
+            run(&mut client, &format!("RESET ROLE; SET ROLE {role}"));
+            // Those that are not for the role are refused, and those of the secrets are for the owner and the worker.
+            if relation == "hydra.signing_secret" && matches!(role, "postgres" | "hydra_worker") {
+                continue;
+            }
+            if let Ok(rows) = client.simple_query(&format!("SELECT t::text FROM {relation} AS t")) {
+                read.push_str(&format!("{rows:?}\n"));
+            }
+        }
+    }
+    let dump = cluster.program("pg_dump").args([database, "--column-inserts"]).output().expect("pg_dump runs");
+    read.push_str(&String::from_utf8_lossy(&dump.stdout));
+    read
+}
+
+#[test]
+fn fifty_secrets_are_each_returned_once_and_found_nowhere_else() {
+    let noisy = [
+        ("shared_preload_libraries", "hydra_webhooks,pg_stat_statements,auto_explain"),
+        ("pg_stat_statements.track", "all"),
+        ("auto_explain.log_min_duration", "0"),
+        ("auto_explain.log_nested_statements", "on"),
+        ("log_min_messages", "debug5"),
+        ("log_statement", "all"),
+        ("log_min_duration_statement", "0"),
+        ("wal_level", "logical"),
+        // webhook_verify is given a secret by whoever calls it.
+        ("log_parameter_max_length", "0"),
+    ];
+    let cluster = Cluster::start(&noisy);
+    let file = cluster.directory().join("keys");
+    let vault = Vault { cluster, file };
+    vault.write(&[key('7')], 0o600);
+    vault.cluster.set(&[("hydra_webhooks.key_file", vault.file.to_str().expect("a path in UTF-8"))]);
+    let mut client = vault.create_database("canaries");
+    run(&mut client, "CREATE EXTENSION pg_stat_statements");
+    run(&mut client, "SELECT pg_create_logical_replication_slot('canaries', 'test_decoding')");
+    let receiver = Receiver::start();
+    receiver.answer_first(PATH, 5, Answer::status(500));
+    let mut secrets = Vec::new();
+    for _ in 0..25 {
+        let (id, secret) =
+            subscribe(&mut client, &receiver.url(PATH), "ticket.created", &["retry_schedule => '{0 s}'"]);
+        let verified = client.query_one("SELECT hydra.webhook_verify('{}', 't=1,v1=00', $1)", &[&secret]);
+        assert!(!verified.expect("it can be called").get::<_, bool>(0));
+        let fresh: String = ask(&mut client, &format!("SELECT hydra.webhook_rotate_secret({id}, '1 hour')"));
+        run(&mut client, &format!("SELECT * FROM hydra.webhook_send_test({id})"));
+        secrets.extend([secret, fresh]);
+    }
+    emit(&mut client, 2);
+    wait_for_empty_queue(&mut client);
+    run(&mut client, "SELECT hydra.webhook_seal_secrets()");
+    let stream = client.query("SELECT data FROM pg_logical_slot_get_changes('canaries', NULL, NULL)", &[]);
+    let stream: Vec<String> = stream.expect("the slot").iter().map(|row| row.get(0)).collect();
+    assert!(stream.iter().any(|change| change.contains("hydra.signing_secret")), "the stream has the table");
+
+    let (log, read) = (vault.cluster.log(), all_that_can_be_read(&vault.cluster, "canaries"));
+    assert!(log.contains("webhook_rotate_secret") && read.contains("sealed:") && read.contains("webhook_create"));
+    let everything = [log, read, stream.join("\n")].concat();
+    for secret in &secrets {
+        assert!(!everything.contains(secret.as_str()), "a secret was found where it should not be");
+        // Its head is shown, to tell it from others; no more of it.
+        assert!(!everything.contains(&secret[..16]), "more than its head was found");
+    }
+    assert_eq!(secrets.iter().collect::<std::collections::BTreeSet<_>>().len(), 50);
+}
+
 #[test]
 fn while_its_key_is_missing_a_subscription_waits_loses_nothing_and_the_status_says_so() {
     let vault = Vault::new(&[key('1')]);

@@ -1,3 +1,4 @@
+SET LOCAL search_path = pg_catalog, pg_temp;
 CREATE FUNCTION hydra._locked_delivery(delivery_id uuid)
     RETURNS hydra.delivery LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -115,3 +116,4 @@ END
 $$;
 COMMENT ON FUNCTION hydra.webhook_adopt(boolean) IS
     'Makes a restored or copied database an installation of its own, which may send; drops the copied queue unless told to keep it';
+SET LOCAL search_path = hydra, pg_temp;

@@ -1,3 +1,4 @@
+SET LOCAL search_path = pg_catalog, pg_temp;
 CREATE FUNCTION hydra.webhook_register_event_type(
     name text, description text DEFAULT NULL, entity_type text DEFAULT NULL, id_key text DEFAULT NULL)
     RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -41,3 +42,4 @@ END
 $$;
 COMMENT ON FUNCTION hydra.webhook_register_event_type(text, text, text, text) IS
     'Registers an event type, or changes one: its description, entity type (default: first part of the name) and id key (default: id)';
+SET LOCAL search_path = hydra, pg_temp;

@@ -1,3 +1,4 @@
+SET LOCAL search_path = pg_catalog, pg_temp;
 -- Managing subscriptions. Definer functions: the gate is the grant on each, and nobody writes the tables by hand.
 
 -- What an emit does in memory, for the few events of our own.
@@ -358,3 +359,4 @@ END
 $$;
 COMMENT ON FUNCTION hydra._choice(bigint, text) IS
     'What a subscription asks of an event: whether it names the event type, and its tenant and filter';
+SET LOCAL search_path = hydra, pg_temp;

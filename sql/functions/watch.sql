@@ -1,3 +1,4 @@
+SET LOCAL search_path = pg_catalog, pg_temp;
 -- Watching tables. A watch is a trigger and nothing besides: all that it does stands in its definition, so that dumps,
 -- copies and ALTER TABLE treat it as they treat every trigger. These functions write and drop triggers as the caller,
 -- who may do no more by them than by hand.
@@ -311,3 +312,4 @@ END
 $$;
 COMMENT ON FUNCTION hydra.webhook_unwatch(regclass, text) IS
     'Drops the triggers by which a table emits an event, however they came to be; an error if there are none';
+SET LOCAL search_path = hydra, pg_temp;

@@ -1,5 +1,6 @@
--- Names in this script find our own schema first, so nobody else may have put anything there. An empty one is what DROP
--- EXTENSION leaves behind, and what a dump makes before it makes the extension.
+-- Names in this script find our own schema first, because functions in Rust are written down without it; our files look in
+-- pg_catalog alone, each from its first line to its last. All the same nobody else may have put anything into the schema. An
+-- empty one is what DROP EXTENSION leaves behind, and what a dump makes before it makes the extension.
 DO $$
 DECLARE
     trusted boolean;
@@ -29,7 +30,7 @@ DECLARE
     wanted record;
     existing record;
 BEGIN
-    IF pg_catalog.getdatabaseencoding() <> 'UTF8' THEN
+    IF pg_catalog.getdatabaseencoding() OPERATOR(pg_catalog.<>) 'UTF8' THEN
         RAISE EXCEPTION 'hydra_webhooks needs a database in UTF8'
             USING ERRCODE = 'feature_not_supported',
                   DETAIL = pg_catalog.format('This database is in %s; webhook bodies are UTF-8, byte for byte.',

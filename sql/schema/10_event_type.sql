@@ -1,3 +1,4 @@
+SET LOCAL search_path = pg_catalog, pg_temp;
 CREATE TABLE hydra.event_type (
     name text PRIMARY KEY
         CONSTRAINT name_is_dotted CHECK (name ~ '^[a-z0-9_]+(\.[a-z0-9_]+)+$' AND pg_catalog.length(name) <= 100),
@@ -63,3 +64,4 @@ FROM (VALUES
 INSERT INTO hydra.event_type (name, description, entity_type, origin)
 VALUES ('webhook.subscription_disabled', 'The extension disabled a subscription', 'webhook', 'extension'),
        ('webhook.delivery_failed', 'A delivery was given up after its last attempt', 'webhook', 'extension');
+SET LOCAL search_path = hydra, pg_temp;

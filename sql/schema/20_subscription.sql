@@ -1,3 +1,4 @@
+SET LOCAL search_path = pg_catalog, pg_temp;
 CREATE TABLE hydra.preset (
     name text PRIMARY KEY,
     timeout interval NOT NULL,
@@ -113,3 +114,4 @@ ALTER TABLE hydra.event_type ENABLE ALWAYS TRIGGER tell_backends;
 ALTER TABLE hydra.preset ENABLE ALWAYS TRIGGER tell_backends;
 ALTER TABLE hydra.subscription ENABLE ALWAYS TRIGGER tell_backends;
 ALTER TABLE hydra.signing_secret ENABLE ALWAYS TRIGGER tell_backends;
+SET LOCAL search_path = hydra, pg_temp;

@@ -1,3 +1,4 @@
+SET LOCAL search_path = pg_catalog, pg_temp;
 -- event and delivery are two homes for unfinished work: an event lives in exactly one of them. Presence is truth: a row
 -- that exists is unfinished (or failed and kept to be read).
 CREATE TABLE hydra.event (
@@ -147,3 +148,4 @@ CREATE TRIGGER keep_to_its_cluster BEFORE INSERT ON hydra.attempt
 ALTER TABLE hydra.event ENABLE REPLICA TRIGGER keep_to_its_cluster;
 ALTER TABLE hydra.delivery ENABLE REPLICA TRIGGER keep_to_its_cluster;
 ALTER TABLE hydra.attempt ENABLE REPLICA TRIGGER keep_to_its_cluster;
+SET LOCAL search_path = hydra, pg_temp;

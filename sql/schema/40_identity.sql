@@ -1,3 +1,4 @@
+SET LOCAL search_path = pg_catalog, pg_temp;
 -- Which installation this is. The row travels with a dump and with a copy of the database; the dispatcher compares it
 -- with where it finds itself, and sends nothing from a copy that nobody has adopted.
 CREATE TABLE hydra.identity (
@@ -23,3 +24,4 @@ SELECT pg_catalog.pg_extension_config_dump('hydra.subscription', '');
 SELECT pg_catalog.pg_extension_config_dump('hydra.subscription_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('hydra.signing_secret', '');
 SELECT pg_catalog.pg_extension_config_dump('hydra.signing_secret_id_seq', '');
+SET LOCAL search_path = hydra, pg_temp;

@@ -1,3 +1,4 @@
+SET LOCAL search_path = pg_catalog, pg_temp;
 -- What people read. Barriers, because a reader's own function in a WHERE must not see rows that the view leaves out.
 
 CREATE VIEW hydra.webhook_subscriptions WITH (security_barrier) AS
@@ -230,3 +231,4 @@ COMMENT ON COLUMN hydra.webhook_worker_status.in_flight IS 'Requests under way';
 COMMENT ON COLUMN hydra.webhook_worker_status.queued IS 'Deliveries that the dispatcher holds in memory';
 COMMENT ON COLUMN hydra.webhook_worker_status.dropped IS
     'Events that were left out since the server started because more than hydra_webhooks.max_pending waited';
+SET LOCAL search_path = hydra, pg_temp;

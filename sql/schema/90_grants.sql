@@ -1,3 +1,4 @@
+SET LOCAL search_path = pg_catalog, pg_temp;
 -- What the functions in Rust do.
 COMMENT ON FUNCTION hydra.webhook_emit(text, jsonb, text) IS
     'Emits an event in the current transaction; its id, or null when no active subscription wants it or too many wait';
