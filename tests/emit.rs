@@ -590,13 +590,14 @@ fn replicated_changes_do_not_emit_and_never_break() {
     bench.watch("id text");
     bench.run("SET session_replication_role = replica");
     bench.run("INSERT INTO ticket VALUES ('quiet')");
-    // A trigger that fires nevertheless must not stop the replication of the application's tables.
+    // A trigger that fires nevertheless must not stop the replication of the application's tables, and where they come from
+    // has sent the event already.
     bench.run("ALTER TABLE ticket ENABLE ALWAYS TRIGGER emit");
     bench.run("INSERT INTO ticket VALUES ('always')");
     bench.run("RESET session_replication_role");
     bench.run("INSERT INTO ticket VALUES ('loud')");
     let received = bench.settle_set();
-    assert!(received.contains("loud") && !received.contains("quiet"), "{received:?}");
+    assert!(received.iter().eq(["loud"]), "{received:?}");
     assert_eq!(ask::<i64>(&mut bench.client, "SELECT count(*) FROM ticket"), 3);
 }
 

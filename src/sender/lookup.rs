@@ -24,7 +24,7 @@ const FAILURE_REMEMBERED: Duration = Duration::from_secs(1);
 const IDLE_LIFE: Duration = Duration::from_secs(5);
 
 type Addresses = Arc<[IpAddr]>;
-type Lookup = Box<dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync>;
+pub(super) type Lookup = Box<dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LookupError {
@@ -70,7 +70,7 @@ impl Directory {
         Self::new(Box::new(|name| Ok((name, 0).to_socket_addrs()?.map(|found| found.ip()).collect())))
     }
 
-    fn new(lookup: Lookup) -> Self {
+    pub(super) fn new(lookup: Lookup) -> Self {
         Self(Arc::new(Shared { lookup, state: Mutex::default(), answered: Condvar::new(), asked: Condvar::new() }))
     }
 

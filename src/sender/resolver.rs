@@ -84,3 +84,48 @@ impl fmt::Display for NoAddress {
 }
 
 impl std::error::Error for NoAddress {}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use ureq::{Agent, Timeout};
+
+    use super::*;
+
+    /// Its name server answers with a public address and with our own by turns.
+    #[test]
+    fn a_name_that_changes_its_address_never_leads_to_ours() {
+        let asked = AtomicU32::new(0);
+        let public = IpAddr::from([93, 184, 215, 14]);
+        let own = IpAddr::from([127, 0, 0, 1]);
+        let directory = Directory::new(Box::new(move |_| {
+            let turn = asked.fetch_add(1, Ordering::Relaxed);
+            Ok(match turn % 3 {
+                0 => vec![public],
+                1 => vec![own],
+                _ => vec![public, own],
+            })
+        }));
+        let resolver = VettingResolver { directory, policy: Arc::default() };
+        let config = Agent::new_with_defaults().config().clone();
+        let (mut reached, mut refused) = (0, 0);
+        for turn in 0..1000 {
+            let uri = format!("https://name-{turn}.example/").parse().expect("a URI");
+            let timeout = NextTimeout {
+                after: Duration::from_secs(10).into(),
+                reason: Timeout::Global,
+                per_read: None,
+                per_write: None,
+            };
+            match resolver.resolve(&uri, &config, timeout) {
+                Ok(found) => {
+                    assert!(found.iter().all(|address| address.ip() == public), "{found:?}");
+                    reached += 1;
+                }
+                Err(_) => refused += 1,
+            }
+        }
+        assert_eq!((reached, refused), (334, 666));
+    }
+}
