@@ -10,6 +10,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use postgres::Client;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 
 use support::cluster::{Cluster, StopMode, wait_until};
 use support::receiver::{Answer, Receiver, Request};
@@ -432,6 +434,93 @@ fn a_wake_that_is_lost_costs_a_second_and_no_event() {
         bench.wait_for_requests(2);
     });
     bench.settle();
+}
+
+// ---- everything ends ------------------------------------------------------------------------------------------------
+
+/// What can end, and how.
+#[derive(Clone, Copy, Debug)]
+enum Kill {
+    TerminateDispatcher,
+    TerminateLauncher,
+    Kill9Dispatcher,
+    Kill9Launcher,
+    ImmediateStop,
+    Kill9Everything,
+}
+
+const KILLS: [Kill; 6] = [
+    Kill::TerminateDispatcher,
+    Kill::TerminateLauncher,
+    Kill::Kill9Dispatcher,
+    Kill::Kill9Launcher,
+    Kill::ImmediateStop,
+    Kill::Kill9Everything,
+];
+
+impl Kill {
+    fn strike(self, bench: &Bench<'_>) {
+        let cluster = bench.cluster;
+        let dispatcher = || cluster.dispatcher_pid(bench.database);
+        let the_launcher = || {
+            let mut found = None;
+            wait_until("there is a launcher", PATIENCE, || {
+                found =
+                    cluster.try_connect_as("postgres", "postgres").ok().and_then(|mut client| launcher(&mut client));
+                found.is_some()
+            });
+            found.expect("it was found")
+        };
+        match self {
+            Kill::TerminateDispatcher => cluster.signal("TERM", dispatcher()),
+            Kill::TerminateLauncher => cluster.signal("TERM", the_launcher()),
+            Kill::Kill9Dispatcher => cluster.kill9(dispatcher()),
+            Kill::Kill9Launcher => cluster.kill9(the_launcher()),
+            Kill::ImmediateStop => {
+                cluster.stop(StopMode::Immediate);
+                cluster.start_again();
+            }
+            Kill::Kill9Everything => {
+                cluster.kill9_everything();
+                cluster.start_again();
+            }
+        }
+    }
+}
+
+/// A short run; `HYDRA_KILLS=60` makes it a long one, `HYDRA_SEED` one that was before.
+#[test]
+fn whatever_is_killed_under_load_nothing_is_lost_or_invented_and_deliveries_go_on_at_once() {
+    let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+    let kills = number("HYDRA_KILLS").unwrap_or(KILLS.len() as u64) as usize;
+    let seed = number("HYDRA_SEED").unwrap_or_else(rand::random);
+    println!("HYDRA_SEED={seed}");
+    let mut chance = StdRng::seed_from_u64(seed);
+    let cluster = Cluster::start(&[]);
+    let bench = Bench::new(&cluster, "everything", &["retry_schedule => '{0.2 s,0.2 s,0.2 s,0.2 s,0.2 s}'"]);
+    let mut slowest = Duration::ZERO;
+    // Half of the sessions do not wait for the disk.
+    let settings =
+        "SELECT set_config('synchronous_commit', CASE pg_backend_pid() % 2 WHEN 0 THEN 'off' ELSE 'on' END, false)";
+    bench.under_load(settings, || {
+        for round in 0..kills {
+            bench.receiver.answer_first(PATH, 20, Answer::status(500));
+            bench.wait_for_requests(bench.receiver.received(PATH) + chance.random_range(100..500));
+            let kill = KILLS[round % KILLS.len()];
+            kill.strike(&bench);
+            wait_until("the server accepts connections", PATIENCE, || {
+                cluster.try_connect_as(bench.database, "postgres").is_ok()
+            });
+            let (accepting, before) = (Instant::now(), bench.receiver.received(PATH));
+            wait_until("a request arrives", seconds(15), || bench.receiver.received(PATH) > before);
+            slowest = slowest.max(accepting.elapsed());
+        }
+    });
+    // Twenty failures in each round; what is more was under way, or finished and not written yet.
+    let again = bench.settle();
+    let most = kills * (20 + IN_FLIGHT + 1000);
+    assert!(again <= most, "{again} requests were repeated");
+    println!("{kills} kills, {} requests, {again} of them again, slowest {slowest:?}", bench.receiver.received(PATH));
 }
 
 // ---- tables -----------------------------------------------------------------------------------------------------------
