@@ -223,7 +223,7 @@ SELECT status.state, status.detail, status.pid, status.since, status.in_flight, 
 FROM hydra._worker_status() AS status;
 COMMENT ON VIEW hydra.webhook_worker_status IS 'Whether events of this database are being sent, and if not, why';
 COMMENT ON COLUMN hydra.webhook_worker_status.state IS
-    'running; starting; off; parked; stopped; not preloaded';
+    'running; starting; off; parked; standby; stopped; not preloaded';
 COMMENT ON COLUMN hydra.webhook_worker_status.detail IS 'What that means, and what to do about it';
 COMMENT ON COLUMN hydra.webhook_worker_status.pid IS 'Process of the dispatcher';
 COMMENT ON COLUMN hydra.webhook_worker_status.since IS 'When the dispatcher started';

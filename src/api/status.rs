@@ -29,6 +29,7 @@ fn _worker_status() -> TableIterator<
             "not preloaded",
             "events are kept, nothing is sent: add hydra_webhooks to shared_preload_libraries and restart",
         ),
+        (Some(_), _) if is_standby() => ("standby", "nothing is sent from a standby; once promoted, it sends"),
         (Some(_), None) => ("starting", "the launcher has not come to this database yet"),
         (Some(_), Some(slot)) if slot.is_parked() => {
             ("parked", "by hydra.webhook_park(): hydra.webhook_unpark() goes on, and so does a restart of the server")
@@ -50,6 +51,12 @@ fn _worker_status() -> TableIterator<
         number(|slot| slot.queued.load(Ordering::Relaxed)),
         slot.map_or(0, |slot| slot.dropped.load(Ordering::Relaxed)),
     ))
+}
+
+#[allow(unsafe_code)]
+fn is_standby() -> bool {
+    // SAFETY: looks at a flag in shared memory.
+    unsafe { pg_sys::RecoveryInProgress() }
 }
 
 fn since(slot: &Slot) -> TimestampWithTimeZone {

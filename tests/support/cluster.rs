@@ -106,6 +106,27 @@ impl Cluster {
         cluster
     }
 
+    /// Starts a standby of this cluster, as it is now, which follows it.
+    pub fn start_standby(&self) -> Cluster {
+        let (programs, owner) = (self.programs.clone(), self.owner);
+        let directory = new_directory(owner);
+        let keeper = keeper(&programs, &directory, owner);
+        let standby = Cluster { programs, directory, owner, server: Mutex::new(None), keeper };
+        let mut copy = self.program("pg_basebackup");
+        self.must(
+            copy.args(["--checkpoint=fast", "--write-recovery-conf", "--no-sync", "--pgdata"]).arg(standby.data()),
+        );
+        let socket_directory = standby.directory.to_str().expect("a temporary directory with a UTF-8 name");
+        standby.write_settings(&[("unix_socket_directories", socket_directory)]);
+        standby.start_again();
+        standby
+    }
+
+    /// Makes a standby a server of its own, and returns when it is one.
+    pub fn promote(&self) {
+        self.must(self.program("pg_ctl").args(["promote", "--silent", "--pgdata"]).arg(self.data()));
+    }
+
     /// Starts the stopped server again, on the same data.
     pub fn start_again(&self) {
         let mut server = self.server();
