@@ -140,7 +140,7 @@ impl Launcher {
                 slot.set_state(State::Ended);
                 false
             }
-            State::Ended => now >= run.started + RESTART_DELAY,
+            State::Ended | State::NoWorker => now >= run.started + RESTART_DELAY,
             State::Resting => now >= run.started + REST,
             State::Starting | State::Running | State::Off | State::Foreign | State::Failed => {
                 slot.set_state(run.state_after_failure(now));
@@ -183,6 +183,7 @@ impl Launcher {
 
     fn start(&mut self, index: usize, database: pg_sys::Oid, worker_role: pg_sys::Oid) {
         let slot = &self.shared.slots[index];
+        let had_no_worker = slot.state() == State::NoWorker;
         slot.set_state(State::Starting);
         let worker = BackgroundWorkerBuilder::new("hydra_webhooks dispatcher")
             .set_type("hydra_webhooks dispatcher")
@@ -194,9 +195,14 @@ impl Launcher {
             .set_notify_pid(std::process::id() as i32)
             .load_dynamic();
         if worker.is_err() {
-            // Tried again with the next look, and no fault of a dispatcher.
-            slot.set_state(State::Ended);
-            warning!("hydra_webhooks: no background worker slot is free for a dispatcher: raise max_worker_processes");
+            // Tried again each second, and no fault of a dispatcher.
+            slot.set_state(State::NoWorker);
+            if !had_no_worker {
+                let database = database.to_u32();
+                warning!(
+                    "hydra_webhooks: no background worker slot is free for database {database}: raise max_worker_processes"
+                );
+            }
         }
         let run = self.runs.entry(index).or_insert_with(|| Run {
             worker: None,

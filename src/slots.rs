@@ -58,11 +58,13 @@ pub enum State {
     Ended,
     /// The dispatcher ended by itself.
     Failed,
+    /// There is no free background worker slot for the dispatcher.
+    NoWorker,
     /// It failed again and again: the launcher leaves it alone for a while.
     Resting,
 }
 
-const STATES: [State; 8] = [
+const STATES: [State; 9] = [
     State::Starting,
     State::Running,
     State::Off,
@@ -70,6 +72,7 @@ const STATES: [State; 8] = [
     State::Absent,
     State::Ended,
     State::Failed,
+    State::NoWorker,
     State::Resting,
 ];
 

@@ -748,6 +748,28 @@ fn a_launcher_that_is_terminated_comes_back_and_knows_its_dispatchers() {
 }
 
 #[test]
+fn without_a_free_worker_a_database_waits_says_so_and_begins_when_there_is_one() {
+    // Postgres has a worker of its own besides our launcher.
+    let cluster = Cluster::start(&[("max_worker_processes", "3")]);
+    let first = Bench::new(&cluster, "first", &[]);
+    first.wait_for_state("running");
+    let second = Bench::new(&cluster, "second", &[]);
+    second.wait_for_state("stopped");
+    let detail: String = ask(&mut second.connect(), "SELECT detail FROM hydra.webhook_worker_status");
+    assert!(detail.contains("max_worker_processes"), "{detail}");
+    run(&mut second.connect(), &insert(1, 3));
+    // It is tried again each second, and told once.
+    thread::sleep(seconds(3));
+    let database: u32 = ask(&mut second.connect(), "SELECT oid FROM pg_database WHERE datname = 'second'");
+    let told = format!("no background worker slot is free for database {database}:");
+    assert_eq!(cluster.log().matches(&told).count(), 1);
+    assert_eq!(second.receiver.received(PATH), 0);
+
+    run(&mut first.connect(), "DROP EXTENSION hydra_webhooks CASCADE");
+    assert_eq!(second.settle(), 0);
+}
+
+#[test]
 fn enabled_stops_all_sending_and_starts_it_again() {
     let cluster = Cluster::start(&[]);
     let bench = Bench::new(&cluster, "switched", &["retry_schedule => '{1 s,1 s,1 s}'"]);

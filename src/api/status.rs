@@ -75,6 +75,9 @@ fn describe(state: State) -> (&'static str, &'static str) {
         State::Absent => ("stopped", "the extension was dropped or is being created"),
         State::Ended => ("stopped", "the dispatcher was told to end and will be started again"),
         State::Failed => ("stopped", "the dispatcher failed and will be started again"),
+        State::NoWorker => {
+            ("stopped", "no background worker slot is free: raise max_worker_processes; it is tried again")
+        }
         State::Resting => {
             ("parked", "the dispatcher failed several times: see the server log; it is tried again later")
         }
