@@ -95,13 +95,13 @@ impl Launcher {
         if hints.is_empty() && restart.is_empty() && now < self.next_look {
             return Ok(());
         }
-        let Some(Catalog { worker_role, databases }) = process::transaction(read_catalog)? else {
+        let Some(Catalog { worker_role, databases, existing }) = process::transaction(read_catalog)? else {
             return Ok(());
         };
         for index in restart {
             self.restart(index, &databases, worker_role);
         }
-        self.forget_dropped(&databases);
+        self.forget_dropped(&existing);
         self.absent.retain(|oid| databases.contains(oid));
         for database in databases {
             if self.shared.slot_of(database).is_none() && !self.absent.contains(&database) {
@@ -161,10 +161,11 @@ impl Launcher {
     }
 
     /// Of those that are parked, which nobody would try to start again and find gone.
-    fn forget_dropped(&mut self, databases: &[pg_sys::Oid]) {
+    fn forget_dropped(&mut self, existing: &[pg_sys::Oid]) {
         for (index, slot) in self.shared.slots.iter().enumerate() {
-            let exists = slot.database().is_none_or(|database| databases.contains(&database));
-            if slot.is_parked() && slot.is_vacant() && !exists {
+            let exists = slot.database().is_none_or(|database| existing.contains(&database));
+            let worker = self.runs.get(&index).and_then(|run| run.worker.as_ref());
+            if slot.is_parked() && !exists && !is_alive(slot, worker) {
                 self.runs.remove(&index);
                 slot.free();
             }
@@ -266,12 +267,14 @@ struct Catalog {
     worker_role: pg_sys::Oid,
     /// Those that can be connected to and are no templates.
     databases: Vec<pg_sys::Oid>,
+    /// All that there are.
+    existing: Vec<pg_sys::Oid>,
 }
 
 /// `None` when the worker's role does not exist.
 #[allow(unsafe_code)]
 fn read_catalog() -> Option<Catalog> {
-    let mut databases = Vec::new();
+    let (mut databases, mut existing) = (Vec::new(), Vec::new());
     // SAFETY: a sequential scan of a shared catalog, in a transaction, closed before it ends. SPI is out of reach
     // without a database.
     unsafe {
@@ -289,13 +292,16 @@ fn read_catalog() -> Option<Catalog> {
             }
             let row = &*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_database>();
             // A database that was being dropped when the server went down can be seen and not used.
-            let usable = row.datallowconn && !row.datistemplate && row.datconnlimit != DROPPED;
-            if usable && may_connect(row.oid, worker_role) {
+            if row.datconnlimit == DROPPED {
+                continue;
+            }
+            existing.push(row.oid);
+            if row.datallowconn && !row.datistemplate && may_connect(row.oid, worker_role) {
                 databases.push(row.oid);
             }
         }
         pg_sys::systable_endscan(scan);
         pg_sys::table_close(relation, pg_sys::AccessShareLock as i32);
-        Some(Catalog { worker_role, databases })
+        Some(Catalog { worker_role, databases, existing })
     }
 }

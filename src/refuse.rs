@@ -22,6 +22,6 @@ pub fn refuse_unreadable(subscription: i64, why: &Unreadable) -> ! {
         PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
         format!("the signing secret of subscription {subscription} cannot be read"),
         &detail,
-        "Bring the key back, or give the subscription another secret: hydra.webhook_rotate_secret.",
+        "Bring the key back, or give the subscription another secret, without an overlap: hydra.webhook_rotate_secret.",
     )
 }

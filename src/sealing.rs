@@ -45,6 +45,10 @@ pub struct NoKey {
 }
 
 impl Keys {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Reads the text of a key file. Empty lines, and those that begin with `#`, are left out.
     pub fn parse(text: &str) -> Result<Self, NoKey> {
         let lines = text.lines().map(str::trim).enumerate();

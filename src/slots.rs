@@ -1,7 +1,7 @@
 //! Shared memory: one slot per database that sends, and how to reach the launcher.
 //!
 //! A slot belongs to the launcher while nobody runs in it, and to its dispatcher from before that one's first read of
-//! the queue until it exits. Backends only set wake flags and latches. Everything is atomic and nothing points into a
+//! the queue until it exits. Backends set wake flags and latches, count what they drop, and park it. Everything is atomic and nothing points into a
 //! process: a latch lives in Postgres's own shared memory, at the same address in every process, and setting the latch
 //! of a process that is gone wakes somebody for nothing.
 
@@ -207,9 +207,8 @@ impl Slot {
         set_latch(self.latch.load(Ordering::SeqCst));
     }
 
-    /// Whether it was parked until now.
-    pub fn unpark(&self) -> bool {
-        self.parked.swap(false, Ordering::SeqCst)
+    pub fn unpark(&self) {
+        self.parked.store(false, Ordering::SeqCst);
     }
 
     pub fn is_parked(&self) -> bool {

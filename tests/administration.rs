@@ -56,6 +56,11 @@ fn a_parked_database_can_be_renamed_copied_and_dropped() {
         quickly(&mut admin, "CREATE DATABASE branch TEMPLATE store");
         quickly(&mut admin, "DROP DATABASE branch");
         quickly(&mut admin, "ALTER DATABASE store RENAME TO shop");
+        // Not one that the launcher would look at, and parked all the same.
+        quickly(&mut admin, "ALTER DATABASE shop ALLOW_CONNECTIONS false");
+        run(&mut cluster.create_database("another"), "SELECT hydra.webhook_park()");
+        quickly(&mut admin, "DROP DATABASE another");
+        quickly(&mut admin, "ALTER DATABASE shop ALLOW_CONNECTIONS true");
         client = cluster.connect("shop");
         let parked: (String, Option<i32>) =
             (status(&mut client, "state"), ask(&mut client, "SELECT pid FROM hydra.webhook_worker_status"));

@@ -158,7 +158,8 @@ DECLARE
     again text;
     done bigint := 0;
 BEGIN
-    FOR kept IN SELECT * FROM hydra.signing_secret ORDER BY id FOR UPDATE LOOP
+    -- Not those that are out of use: the key of one may be gone for good.
+    FOR kept IN SELECT * FROM hydra.signing_secret AS k WHERE k.valid_until IS NULL OR k.valid_until > now() ORDER BY k.id FOR UPDATE LOOP
         again := hydra._reseal_secret(kept.secret, kept.subscription_id);
         UPDATE hydra.signing_secret AS k SET secret = again WHERE k.id = kept.id;
         done := done + 1;

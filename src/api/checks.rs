@@ -59,10 +59,18 @@ fn _seal_secret(secret: &str, subscription_id: i64) -> String {
     key_file::keys().seal(secret, subscription_id, &mut rand::rng())
 }
 
-/// The same of one that is stored already, sealed with this key, that key or none.
+/// The same of one that is stored already, sealed with whatever key or none.
 #[pg_extern(strict)]
 fn _reseal_secret(stored: &str, subscription_id: i64) -> String {
     let keys = key_file::keys();
+    if keys.is_empty() {
+        refuse(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "there is no key to seal secrets with",
+            "hydra_webhooks.key_file is not set.",
+            "Name a file of keys in postgresql.conf, and reload.",
+        );
+    }
     let secret = keys.open(stored, subscription_id).unwrap_or_else(|why| refuse_unreadable(subscription_id, &why));
     keys.seal(&secret, subscription_id, &mut rand::rng())
 }

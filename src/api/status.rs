@@ -54,7 +54,7 @@ fn _worker_status() -> TableIterator<
 }
 
 #[allow(unsafe_code)]
-fn is_standby() -> bool {
+pub fn is_standby() -> bool {
     // SAFETY: looks at a flag in shared memory.
     unsafe { pg_sys::RecoveryInProgress() }
 }

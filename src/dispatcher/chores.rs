@@ -36,13 +36,16 @@ impl Dispatcher {
     /// Each first says when it is due again, so that nothing else waits for it again and again should it fail.
     pub(super) fn do_chores(&mut self) -> Result<(), String> {
         let now = Instant::now();
-        if now >= self.chores.next_forgetting {
-            self.chores.next_forgetting = now + FORGET_EVERY;
-            self.forget_old()?;
+        if self.is_over() {
+            return Ok(());
         }
         if settings::max_pending().is_some() && now >= self.chores.next_counting {
             self.chores.next_counting = now + COUNT_EVERY;
             self.count_pending()?;
+        }
+        if now >= self.chores.next_forgetting {
+            self.chores.next_forgetting = now + FORGET_EVERY;
+            self.forget_old()?;
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ mod entry;
 mod news;
 mod reader;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, channel};
@@ -71,6 +72,8 @@ struct Dispatcher {
     no_verdicts_before: Instant,
     /// When secrets have to be read again because an overlap ends.
     secrets_stale_at: Option<SystemTime>,
+    /// Subscriptions whose secrets cannot be read.
+    unreadable: BTreeSet<i64>,
 }
 
 impl Dispatcher {
@@ -103,6 +106,7 @@ impl Dispatcher {
             not_before: now,
             no_verdicts_before: now,
             secrets_stale_at: None,
+            unreadable: BTreeSet::new(),
         }
     }
 
@@ -113,11 +117,12 @@ impl Dispatcher {
                 self.apply_settings();
             }
             self.take_outcomes();
-            if Instant::now() >= self.not_before
-                && let Err(error) = self.turn()
-            {
-                warning!("hydra_webhooks dispatcher: {error}");
-                self.not_before = Instant::now() + BACK_OFF;
+            if Instant::now() >= self.not_before {
+                let (turned, done) = (self.turn(), self.do_chores());
+                for error in [turned, done].into_iter().filter_map(Result::err) {
+                    warning!("hydra_webhooks dispatcher: {error}");
+                    self.not_before = Instant::now() + BACK_OFF;
+                }
             }
             self.slot.in_flight.store(self.dispatch.in_flight() as u32, Ordering::Relaxed);
             self.slot.queued.store(self.dispatch.queued() as u32, Ordering::Relaxed);
@@ -197,7 +202,7 @@ impl Dispatcher {
         if self.writing_is_due() {
             self.write()?;
         }
-        self.do_chores()
+        Ok(())
     }
 
     fn look_for_changes(&mut self) -> Result<(), String> {
@@ -246,13 +251,17 @@ impl Dispatcher {
     }
 
     /// The time in which a secret could not be read counts against no delivery.
-    fn note_unreadable(&mut self, count: u32) {
-        let before = self.slot.unreadable.swap(count, Ordering::Relaxed);
-        if count < before {
+    fn note_unreadable(&mut self, unreadable: BTreeSet<i64>) {
+        if !self.unreadable.is_subset(&unreadable) {
             self.dispatch.begin_sending(SystemTime::now());
-        } else if count > before {
-            warning!("hydra_webhooks: secrets of {count} subscriptions cannot be read, so nothing is sent to those");
         }
+        if !unreadable.is_subset(&self.unreadable) {
+            let ids: Vec<_> = unreadable.iter().map(i64::to_string).collect();
+            let ids = ids.join(", ");
+            warning!("hydra_webhooks: nothing is sent to subscriptions {ids}, whose secrets cannot be read");
+        }
+        self.slot.unreadable.store(unreadable.len() as u32, Ordering::Relaxed);
+        self.unreadable = unreadable;
     }
 
     fn enter_state(&mut self, state: State) {
@@ -413,6 +422,8 @@ impl Dispatcher {
         news::spread();
         self.next_poll = Instant::now();
         self.chores = Chores::new(self.next_poll);
+        // A count that nobody keeps up must not count later.
+        self.slot.pending.store(0, Ordering::Relaxed);
     }
 
     /// Lets requests under way finish for a moment and writes what they came to. What is left is sent again.

@@ -1,7 +1,7 @@
 //! How much may wait, `hydra_webhooks.max_pending`, and what becomes of an event above it.
 //!
 //! The dispatcher says about once a second how much waits; nobody who emits counts. So the limit is kept to within what is
-//! emitted in such a time, and to within the error of a sample.
+//! emitted in such a time, to within the error of a sample, and to within what transactions emit that have not committed.
 
 use std::cell::Cell;
 use std::sync::atomic::Ordering;

@@ -1,5 +1,6 @@
 //! What the dispatcher reads.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -57,8 +58,8 @@ pub struct Subscriptions {
     pub list: Vec<Subscription>,
     /// When the first overlap of two secrets ends.
     pub stale_at: Option<SystemTime>,
-    /// How many have a secret that cannot be read. Nothing is sent to them.
-    pub unreadable: u32,
+    /// Those with a secret that cannot be read. Nothing is sent to them.
+    pub unreadable: BTreeSet<i64>,
 }
 
 /// Where reading events stands: everything that `done` sees was read, and what `target` sees besides was read up to
@@ -96,12 +97,14 @@ impl Store {
     /// `max_in_flight` is for those that do not say themselves.
     pub fn subscriptions(&self, max_in_flight: usize, keys: &Keys) -> Subscriptions {
         Spi::connect(|client| {
-            let mut subscriptions = Subscriptions { list: Vec::new(), stale_at: None, unreadable: 0 };
+            let mut subscriptions = Subscriptions { list: Vec::new(), stale_at: None, unreadable: BTreeSet::new() };
             for row in self.reads.subscriptions.read(client, &[]) {
                 let stale_at = time(&row, 14);
                 subscriptions.stale_at = subscriptions.stale_at.into_iter().chain(stale_at).min();
                 let secrets = secrets(&row, keys);
-                subscriptions.unreadable += u32::from(secrets.is_none());
+                if secrets.is_none() {
+                    subscriptions.unreadable.insert(row.value(1));
+                }
                 subscriptions.list.extend(subscription(&row, max_in_flight, secrets));
             }
             subscriptions

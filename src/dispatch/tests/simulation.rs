@@ -136,7 +136,7 @@ impl World {
             if self.events.is_empty() && self.rows.values().all(|row| row.due.is_none()) {
                 return;
             }
-            self.pass(Duration::from_secs(1));
+            self.pass(Duration::from_secs(5));
         }
         let waiting = self.rows.iter().find(|(_, row)| row.due.is_some());
         let endpoint = waiting.map(|(_, row)| &self.endpoints[&row.subscription]);
