@@ -440,7 +440,7 @@ fn a_wake_that_is_lost_costs_a_second_and_no_event() {
 
 /// What can end, and how.
 #[derive(Clone, Copy, Debug)]
-enum Kill {
+enum Fault {
     TerminateDispatcher,
     TerminateLauncher,
     Kill9Dispatcher,
@@ -449,16 +449,16 @@ enum Kill {
     Kill9Everything,
 }
 
-const KILLS: [Kill; 6] = [
-    Kill::TerminateDispatcher,
-    Kill::TerminateLauncher,
-    Kill::Kill9Dispatcher,
-    Kill::Kill9Launcher,
-    Kill::ImmediateStop,
-    Kill::Kill9Everything,
+const FAULTS: [Fault; 6] = [
+    Fault::TerminateDispatcher,
+    Fault::TerminateLauncher,
+    Fault::Kill9Dispatcher,
+    Fault::Kill9Launcher,
+    Fault::ImmediateStop,
+    Fault::Kill9Everything,
 ];
 
-impl Kill {
+impl Fault {
     fn strike(self, bench: &Bench<'_>) {
         let cluster = bench.cluster;
         let dispatcher = || cluster.dispatcher_pid(bench.database);
@@ -472,15 +472,15 @@ impl Kill {
             found.expect("it was found")
         };
         match self {
-            Kill::TerminateDispatcher => cluster.signal("TERM", dispatcher()),
-            Kill::TerminateLauncher => cluster.signal("TERM", the_launcher()),
-            Kill::Kill9Dispatcher => cluster.kill9(dispatcher()),
-            Kill::Kill9Launcher => cluster.kill9(the_launcher()),
-            Kill::ImmediateStop => {
+            Fault::TerminateDispatcher => cluster.signal("TERM", dispatcher()),
+            Fault::TerminateLauncher => cluster.signal("TERM", the_launcher()),
+            Fault::Kill9Dispatcher => cluster.kill9(dispatcher()),
+            Fault::Kill9Launcher => cluster.kill9(the_launcher()),
+            Fault::ImmediateStop => {
                 cluster.stop(StopMode::Immediate);
                 cluster.start_again();
             }
-            Kill::Kill9Everything => {
+            Fault::Kill9Everything => {
                 cluster.kill9_everything();
                 cluster.start_again();
             }
@@ -492,7 +492,7 @@ impl Kill {
 #[test]
 fn whatever_is_killed_under_load_nothing_is_lost_or_invented_and_deliveries_go_on_at_once() {
     let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
-    let kills = number("HYDRA_KILLS").unwrap_or(KILLS.len() as u64) as usize;
+    let kills = number("HYDRA_KILLS").unwrap_or(FAULTS.len() as u64) as usize;
     let seed = number("HYDRA_SEED").unwrap_or_else(rand::random);
     println!("HYDRA_SEED={seed}");
     let mut chance = StdRng::seed_from_u64(seed);
@@ -506,8 +506,8 @@ fn whatever_is_killed_under_load_nothing_is_lost_or_invented_and_deliveries_go_o
         for round in 0..kills {
             bench.receiver.answer_first(PATH, 20, Answer::status(500));
             bench.wait_for_requests(bench.receiver.received(PATH) + chance.random_range(100..500));
-            let kill = KILLS[round % KILLS.len()];
-            kill.strike(&bench);
+            let fault = FAULTS[round % FAULTS.len()];
+            fault.strike(&bench);
             wait_until("the server accepts connections", PATIENCE, || {
                 cluster.try_connect_as(bench.database, "postgres").is_ok()
             });
