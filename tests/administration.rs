@@ -25,11 +25,12 @@ fn wait_for_state(client: &mut Client, state: &str) {
     wait_until(format!("state {state}"), PATIENCE, || status(client, "state") == state);
 }
 
+/// Postgres itself gives up after five seconds of waiting for somebody who is connected; what is slower is the disk.
 #[track_caller]
 fn quickly(admin: &mut Client, statement: &str) {
     let begun = Instant::now();
     run(admin, statement);
-    assert!(begun.elapsed() < Duration::from_secs(2), "{statement}: {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(10), "{statement}: {:?}", begun.elapsed());
 }
 
 /// Opens a database, parks it and leaves it.
