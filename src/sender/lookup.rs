@@ -24,7 +24,7 @@ const FAILURE_REMEMBERED: Duration = Duration::from_secs(1);
 const IDLE_LIFE: Duration = Duration::from_secs(5);
 
 type Addresses = Arc<[IpAddr]>;
-pub(super) type Lookup = Box<dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync>;
+type Lookup = Box<dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LookupError {
