@@ -1,0 +1,173 @@
+//! Attacks: what people with fewer rights than a superuser try in order to get more. Whatever code of theirs is run by
+//! somebody else writes into `loot` as whom it ran, and the dispatcher delivers through it all.
+
+mod support;
+
+use std::fs;
+use std::sync::OnceLock;
+
+use postgres::Client;
+
+use support::cluster::{Cluster, wait_until};
+use support::receiver::{Answer, Receiver};
+use support::{PATIENCE, ask, refusal, run, start_shared_cluster, subscribe, wait_for_empty_queue};
+
+const PATH: &str = "/";
+
+/// Each has a session of their own, may create objects in the schema `public`, and is what the name says.
+const PEOPLE: [&str; 6] = ["stranger", "emitter", "member", "analyst", "admin", "landlord"];
+
+const LOOT: &str = "
+    CREATE TABLE public.loot (what text, who text, process text);
+    GRANT INSERT ON public.loot TO PUBLIC;
+    CREATE FUNCTION public.loot(what text) RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+    BEGIN
+        INSERT INTO public.loot
+        SELECT what, current_user, backend_type FROM pg_stat_activity WHERE pid = pg_backend_pid();
+        RETURN true;
+    END $$";
+
+fn cluster() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    CLUSTER.get_or_init(|| {
+        let cluster = start_shared_cluster(&[]);
+        let mut superuser = cluster.connect("postgres");
+        run(&mut superuser, "CREATE ROLE stranger LOGIN; CREATE ROLE landlord LOGIN");
+        for role in ["emitter", "member", "analyst", "admin"] {
+            run(&mut superuser, &format!("CREATE ROLE {role} LOGIN IN ROLE hydra_{role}"));
+        }
+        cluster
+    })
+}
+
+/// A database that belongs to the landlord, without the extension.
+fn empty_database(name: &str) -> Client {
+    run(&mut cluster().connect("postgres"), &format!("CREATE DATABASE {name} OWNER landlord"));
+    let mut superuser = cluster().connect(name);
+    run(&mut superuser, LOOT);
+    for role in PEOPLE {
+        run(&mut superuser, &format!("GRANT CREATE ON SCHEMA public TO {role}"));
+    }
+    superuser
+}
+
+/// The same with the extension, and somebody who receives what is emitted.
+fn database(name: &str) -> (Client, Receiver) {
+    let mut superuser = empty_database(name);
+    run(&mut superuser, "CREATE EXTENSION hydra_webhooks");
+    let receiver = Receiver::start();
+    let (_, secret) = subscribe(&mut superuser, &receiver.url(PATH), "ticket.created", &["retry_schedule => '{0.1 s}'"]);
+    receiver.secret(PATH, &secret);
+    (superuser, receiver)
+}
+
+/// Whatever is planted: an event arrives, at its second attempt, so that the dispatcher uses all its tables.
+#[track_caller]
+fn assert_delivers(client: &mut Client, receiver: &Receiver) {
+    receiver.clear();
+    receiver.answer_first(PATH, 1, Answer::status(500));
+    run(client, "SELECT hydra.webhook_emit('ticket.created', '{}')");
+    receiver.wait_for(PATH, 2, PATIENCE);
+    wait_for_empty_queue(client);
+}
+
+/// As whom planted code ran.
+fn loot(superuser: &mut Client) -> Vec<String> {
+    let rows = superuser.query(
+        "SELECT DISTINCT pg_catalog.concat_ws(' ', what, 'as', who, 'in', process) FROM public.loot ORDER BY 1",
+        &[],
+    );
+    rows.expect("loot can be read").iter().map(|row| row.get(0)).collect()
+}
+
+// ---- what is refused ----------------------------------------------------------------------------------------------------
+
+/// What only a superuser can do.
+const SUPERUSERS_ONLY: &[(&str, &str)] = &[
+    // Code that would run as whoever uses our tables, the worker first of all.
+    ("a trigger", "CREATE TRIGGER spy AFTER INSERT ON hydra.attempt FOR EACH ROW EXECUTE FUNCTION public.spy()"),
+    ("a rule", "CREATE RULE spy AS ON INSERT TO hydra.attempt DO ALSO SELECT public.loot('rule')"),
+    ("a policy", "CREATE POLICY spy ON hydra.event USING (public.loot('policy'))"),
+    ("row security", "ALTER TABLE hydra.event ENABLE ROW LEVEL SECURITY"),
+    ("a default", "ALTER TABLE hydra.attempt ALTER error SET DEFAULT public.leak('default')"),
+    ("a check", "ALTER TABLE hydra.delivery ADD CHECK (public.loot(body))"),
+    ("an index over an expression", "CREATE INDEX ON hydra.delivery (public.leak(body))"),
+    ("statistics", "CREATE STATISTICS public.spy ON secret, prefix FROM hydra.signing_secret"),
+    ("a child table", "CREATE TABLE public.child () INHERITS (hydra.event)"),
+    ("a foreign key", "CREATE TABLE public.oracle (id bigint REFERENCES hydra.subscription)"),
+    ("a publication", "CREATE PUBLICATION spy FOR TABLE hydra.signing_secret"),
+    ("a publication of the schema", "CREATE PUBLICATION spy FOR TABLES IN SCHEMA hydra"),
+    ("numbers anew", "SELECT setval('hydra.event_id_seq', 1)"),
+    ("an event trigger", "CREATE EVENT TRIGGER spy ON ddl_command_end EXECUTE FUNCTION public.spy_on_ddl()"),
+    ("a cast between our types", "CREATE CAST (jsonpath AS text) WITH FUNCTION public.leak(jsonpath)"),
+    ("an operator class", "CREATE OPERATOR CLASS public.spy FOR TYPE int8 USING hash AS OPERATOR 1 ="),
+    ("a watch", "SELECT hydra.webhook_watch('private.salary', 'ticket.created', 'insert')"),
+    // Our objects changed, taken or doubled.
+    ("a table taken over", "ALTER TABLE hydra.event OWNER TO CURRENT_USER"),
+    ("a table moved away", "ALTER TABLE hydra.event SET SCHEMA public"),
+    ("a view without its barrier", "ALTER VIEW hydra.webhook_failed RESET (security_barrier)"),
+    ("a view in our schema", "CREATE VIEW hydra.mine AS SELECT 1"),
+    ("a function replaced", "CREATE OR REPLACE FUNCTION hydra._keep_to_its_cluster() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'"),
+    ("a function overloaded", "CREATE FUNCTION hydra.webhook_retry(text) RETURNS void LANGUAGE sql AS ''"),
+    ("a function moved in", "CREATE FUNCTION public.mine() RETURNS void LANGUAGE sql AS ''; ALTER FUNCTION public.mine() SET SCHEMA hydra"),
+    ("another search_path", "ALTER FUNCTION hydra.webhook_retry(uuid) SET search_path = public"),
+    ("a definer function", "ALTER FUNCTION hydra.webhook_watch SECURITY DEFINER"),
+    ("a member of the extension", "CREATE TABLE public.mine (); ALTER EXTENSION hydra_webhooks ADD TABLE public.mine"),
+    ("a table let go", "ALTER EXTENSION hydra_webhooks DROP TABLE hydra.signing_secret"),
+    ("our code under another name", "CREATE FUNCTION public.mine() RETURNS text AS '$libdir/hydra_webhooks', '_new_secret_wrapper' LANGUAGE c"),
+    // Another role.
+    ("the worker's role", "SET ROLE hydra_worker"),
+    ("the worker's session", "SET SESSION AUTHORIZATION hydra_worker"),
+    ("the owner's session", "SET SESSION AUTHORIZATION postgres"),
+    ("a worker of one's own", "GRANT hydra_worker TO CURRENT_USER"),
+    ("an admin of one's own", "GRANT hydra_admin TO stranger"),
+    ("a password of the worker", "ALTER ROLE hydra_worker PASSWORD 'known'"),
+    ("a setting of the worker", "ALTER ROLE hydra_worker SET search_path = public"),
+    ("a setting of the worker here", "ALTER ROLE hydra_worker IN DATABASE refused SET search_path = public"),
+    ("what the worker owns", "REASSIGN OWNED BY hydra_worker TO CURRENT_USER"),
+    ("what the worker may", "DROP OWNED BY hydra_worker"),
+    ("new objects for all", "ALTER DEFAULT PRIVILEGES FOR ROLE postgres GRANT ALL ON TABLES TO PUBLIC"),
+    ("secrets for all", "GRANT SELECT ON hydra.signing_secret TO PUBLIC"),
+    // Settings.
+    ("triggers off", "SET session_replication_role = replica"),
+    ("a setting of a function", "CREATE FUNCTION public.mine() RETURNS void LANGUAGE sql SET hydra_webhooks.on_entity_error = error AS ''"),
+    ("a setting of one's own", "ALTER ROLE CURRENT_USER SET hydra_webhooks.max_entity_size = '16MB'"),
+    ("a setting of the database", "ALTER DATABASE refused SET hydra_webhooks.on_entity_error = error"),
+    ("a library for all sessions", "ALTER DATABASE refused SET session_preload_libraries = 'hydra_webhooks'"),
+    ("where keys are", "SHOW hydra_webhooks.key_file"),
+    // Secrets by side doors.
+    ("a table as XML", "SELECT table_to_xml('hydra.signing_secret', true, true, '')"),
+    ("words of a table", "SELECT ts_stat('SELECT to_tsvector(secret) FROM hydra.signing_secret')"),
+    ("a view over secrets", "CREATE VIEW public.mine AS SELECT secret FROM hydra.signing_secret; TABLE public.mine"),
+    ("the place of a row", "SELECT currtid2('hydra.signing_secret', '(0,1)')"),
+    ("a number of the queue", "SELECT nextval('hydra.event_id_seq')"),
+    ("a file of the server", "SELECT pg_read_file('postgresql.conf')"),
+    ("the dispatcher's statement", "SELECT pg_cancel_backend(pid) FROM public.dispatcher"),
+];
+
+#[test]
+fn what_is_a_superusers_is_refused_to_everybody_else() {
+    let (mut superuser, receiver) = database("refused");
+    run(
+        &mut superuser,
+        "CREATE FUNCTION spy() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM public.loot('trigger'); RETURN NEW; END $$;
+         CREATE FUNCTION spy_on_ddl() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM public.loot('ddl'); END $$;
+         CREATE FUNCTION leak(text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT $1';
+         CREATE FUNCTION leak(jsonpath) RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT 'path' $$;
+         CREATE SCHEMA private; CREATE TABLE private.salary (id int); GRANT USAGE ON SCHEMA private TO PUBLIC",
+    );
+    let dispatcher = cluster().dispatcher_pid("refused");
+    run(&mut superuser, &format!("CREATE VIEW dispatcher AS SELECT {dispatcher} AS pid; GRANT SELECT ON dispatcher TO PUBLIC"));
+    let mut people = PEOPLE.map(|role| (role, cluster().connect_as("refused", role)));
+    for (what, attack) in SUPERUSERS_ONLY {
+        // Whoever may do all can do this too: it is for nothing else that the others are refused.
+        run(&mut superuser, &format!("BEGIN; {attack}; ROLLBACK"));
+        for (role, session) in &mut people {
+            let refusal = refusal(session, attack);
+            assert_eq!(refusal.code, "42501", "{role} and {what}: {refusal:?}");
+        }
+    }
+    assert_delivers(&mut superuser, &receiver);
+    assert!(loot(&mut superuser).is_empty());
+    println!("{} attacks by each of {} people", SUPERUSERS_ONLY.len(), PEOPLE.len());
+}
