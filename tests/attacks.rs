@@ -10,7 +10,7 @@ use postgres::Client;
 
 use support::cluster::{Cluster, wait_until};
 use support::receiver::{Answer, Receiver};
-use support::{PATIENCE, ask, refusal, run, start_shared_cluster, subscribe, wait_for_empty_queue};
+use support::{PATIENCE, ask, refusal, refused, run, start_shared_cluster, subscribe, wait_for_empty_queue};
 
 const PATH: &str = "/";
 
@@ -280,4 +280,129 @@ fn nothing_of_ours_ever_calls_a_double_of_something_in_postgres() {
     assert_eq!(receiver.received(PATH), 2 * (1 + 3 + 2), "each time a test, three events and two retries");
     assert_eq!(loot(&mut superuser), [""; 0]);
     println!("{planted} doubles");
+}
+
+#[test]
+fn a_schema_prepared_by_somebody_else_is_refused() {
+    let mut superuser = empty_database("squatted");
+    let mut landlord = cluster().connect_as("squatted", "landlord");
+    run(&mut landlord, "CREATE SCHEMA hydra");
+    refused(&mut superuser, "CREATE EXTENSION hydra_webhooks", "42P06");
+    run(&mut superuser, "ALTER SCHEMA hydra OWNER TO postgres; GRANT ALL ON SCHEMA hydra TO landlord");
+    for object in [
+        "FUNCTION hydra._new_secret() RETURNS text LANGUAGE sql AS $$ SELECT 'known' $$",
+        "VIEW hydra.webhook_pending AS SELECT 1",
+        "DOMAIN hydra.text AS text CHECK (public.loot(VALUE))",
+        "OPERATOR hydra.= (FUNCTION = texteq, LEFTARG = text, RIGHTARG = text)",
+    ] {
+        run(&mut landlord, &format!("CREATE {object}"));
+        refused(&mut superuser, "CREATE EXTENSION hydra_webhooks", "42P06");
+        run(&mut superuser, "DROP SCHEMA hydra CASCADE; CREATE SCHEMA hydra; GRANT ALL ON SCHEMA hydra TO landlord");
+    }
+    // An empty one becomes ours alone.
+    run(&mut superuser, "CREATE EXTENSION hydra_webhooks");
+    assert_eq!(refusal(&mut landlord, "CREATE VIEW hydra.mine AS SELECT 1").code, "42501");
+    assert_eq!(loot(&mut superuser), [""; 0]);
+}
+
+// ---- the dispatcher ------------------------------------------------------------------------------------------------------
+
+/// What the worker may not do, for code that got into it.
+const BEYOND_THE_WORKER: &[&str] = &[
+    "SET LOCAL ROLE postgres",
+    "SET LOCAL ROLE hydra_admin",
+    "SET LOCAL SESSION AUTHORIZATION postgres",
+    "SET LOCAL session_replication_role = replica",
+    "ALTER ROLE stranger SUPERUSER",
+    "ALTER ROLE hydra_worker SUPERUSER",
+    "GRANT hydra_admin TO stranger",
+    "CREATE ROLE spy",
+    "CREATE SCHEMA spy",
+    "CREATE TABLE public.spy ()",
+    "CREATE FUNCTION public.spy() RETURNS text AS '$libdir/hydra_webhooks', '_new_secret_wrapper' LANGUAGE c",
+    "COPY (SELECT) TO PROGRAM 'true'",
+    "COPY (SELECT) TO '/dev/null'",
+    "SELECT pg_read_file('postgresql.conf')",
+    "SELECT lo_import('/dev/null')",
+    "TABLE private.salary",
+    "GRANT SELECT ON private.salary TO stranger",
+    "UPDATE hydra.subscription SET url = url",
+    "UPDATE hydra.signing_secret SET secret = secret",
+    "DELETE FROM hydra.identity",
+    "DELETE FROM hydra.event_type",
+    "TRUNCATE hydra.delivery",
+    "ALTER TABLE hydra.event DISABLE TRIGGER ALL",
+    "SELECT hydra.webhook_emit('ticket.created', '{}')",
+    "SELECT hydra.webhook_pause(1)",
+    "DROP EXTENSION hydra_webhooks",
+];
+
+#[test]
+fn code_that_gets_into_the_dispatcher_finds_no_superuser_there() {
+    let (mut superuser, receiver) = database("infected");
+    run(&mut superuser, "CREATE SCHEMA private; CREATE TABLE private.salary (id int)");
+    for deed in BEYOND_THE_WORKER {
+        run(&mut superuser, &format!("BEGIN; {deed}; ROLLBACK"));
+    }
+    // Only by a mistake of a superuser's.
+    run(&mut superuser, "GRANT USAGE ON SCHEMA hydra TO stranger; GRANT TRIGGER ON hydra.attempt TO stranger");
+    let mut stranger = cluster().connect_as("infected", "stranger");
+    let deeds: Vec<String> = BEYOND_THE_WORKER.iter().map(|deed| format!("$deed${deed}$deed$")).collect();
+    run(
+        &mut stranger,
+        &format!(
+            "CREATE FUNCTION infect() RETURNS trigger LANGUAGE plpgsql AS $$
+             DECLARE
+                 deed text;
+             BEGIN
+                 RESET ROLE;
+                 RESET SESSION AUTHORIZATION;
+                 PERFORM public.loot('trigger');
+                 FOREACH deed IN ARRAY ARRAY[{}] LOOP
+                     BEGIN
+                         EXECUTE deed;
+                         PERFORM public.loot(deed);
+                     EXCEPTION WHEN insufficient_privilege THEN NULL;
+                     END;
+                 END LOOP;
+                 RETURN NEW;
+             END $$;
+             CREATE TRIGGER infect BEFORE INSERT ON hydra.attempt FOR EACH ROW EXECUTE FUNCTION infect()",
+            deeds.join(", ")
+        ),
+    );
+    assert_delivers(&mut superuser, &receiver);
+    assert_eq!(loot(&mut superuser), ["trigger as hydra_worker in hydra_webhooks dispatcher"]);
+}
+
+#[test]
+fn the_owner_of_a_database_cannot_make_its_dispatcher_somebody_else() {
+    // Of its own, as roles are everybody's.
+    let cluster = Cluster::start(&[]);
+    let mut superuser = cluster.connect("postgres");
+    run(&mut superuser, "CREATE ROLE landlord LOGIN; CREATE ROLE tenant ADMIN landlord");
+    run(&mut superuser, "CREATE DATABASE owned OWNER landlord");
+    let mut superuser = cluster.connect("owned");
+    run(&mut superuser, "CREATE EXTENSION hydra_webhooks");
+    let receiver = Receiver::start();
+    subscribe(&mut superuser, &receiver.url(PATH), "ticket.created", &["retry_schedule => '{0.1 s}'"]);
+    let mut landlord = cluster.connect_as("owned", "landlord");
+    run(&mut landlord, "GRANT tenant TO hydra_worker");
+    for setting in [
+        "role = tenant",
+        "standard_conforming_strings = off",
+        "transform_null_equals = on",
+        "array_nulls = off",
+        "client_encoding = LATIN1",
+        "default_transaction_deferrable = on",
+        "quote_all_identifiers = on",
+        "extra_float_digits = -15",
+        "enable_indexscan = off",
+    ] {
+        run(&mut landlord, &format!("ALTER DATABASE owned SET {setting}"));
+    }
+    let former = cluster.dispatcher_pid("owned");
+    run(&mut superuser, &format!("SELECT pg_terminate_backend({former}, 10000)"));
+    cluster.new_dispatcher_pid("owned", Some(former));
+    assert_delivers(&mut superuser, &receiver);
 }
