@@ -6,7 +6,7 @@ mod support;
 use std::fs;
 use std::sync::OnceLock;
 
-use postgres::Client;
+use postgres::{Client, NoTls};
 
 use support::cluster::{Cluster, wait_until};
 use support::receiver::{Answer, Receiver};
@@ -197,7 +197,6 @@ const DOUBLES: &str = r#"
     DECLARE
         original record;
         planted bigint := 0;
-        statement text;
     BEGIN
         FOR original IN
             SELECT proname AS name, pg_get_function_identity_arguments(oid) AS arguments,
@@ -266,12 +265,13 @@ fn calls(url: &str, id: i64) -> [String; 16] {
 #[test]
 fn nothing_of_ours_ever_calls_a_double_of_something_in_postgres() {
     let mut superuser = empty_database("doubled");
-    run(&mut superuser, "GRANT hydra_emitter, hydra_admin, hydra_analyst TO landlord");
-    let mut landlord = cluster().connect_as("doubled", "landlord");
-    run(&mut landlord, DOUBLES);
-    let planted: i64 = ask(&mut landlord, "SELECT evil.plant()");
+    run(&mut superuser, "CREATE ROLE impostor LOGIN; ALTER DATABASE doubled OWNER TO impostor");
+    run(&mut superuser, "GRANT hydra_emitter, hydra_admin, hydra_analyst TO impostor");
+    let mut impostor = cluster().connect_as("doubled", "impostor");
+    run(&mut impostor, DOUBLES);
+    let planted: i64 = ask(&mut impostor, "SELECT evil.plant()");
     assert!(planted > 3000, "{planted} doubles");
-    run(&mut landlord, "ALTER DATABASE doubled SET search_path = evil, pg_temp, public, pg_catalog");
+    run(&mut impostor, "ALTER DATABASE doubled SET search_path = evil, pg_temp, public, pg_catalog");
     let mut victim = cluster().connect("doubled");
     run(&mut superuser, "GRANT USAGE ON SCHEMA evil TO PUBLIC");
     run(&mut victim, "SELECT now()");
@@ -284,13 +284,13 @@ fn nothing_of_ours_ever_calls_a_double_of_something_in_postgres() {
 
     run(&mut victim, "CREATE EXTENSION hydra_webhooks");
     let receiver = Receiver::start();
-    let mut landlord = cluster().connect_as("doubled", "landlord");
+    let mut impostor = cluster().connect_as("doubled", "impostor");
     // Searched first, even where it is not named.
     run(
-        &mut landlord,
+        &mut impostor,
         "CREATE TEMPORARY TABLE subscription (); CREATE TEMPORARY TABLE event (); CREATE TEMPORARY TABLE pg_class ()",
     );
-    for (caller, id) in [(&mut landlord, 1), (&mut victim, 2)] {
+    for (caller, id) in [(&mut impostor, 1), (&mut victim, 2)] {
         receiver.answer_first(PATH, 3, Answer::status(500));
         calls(&receiver.url(PATH), id).iter().for_each(|call| run(caller, call));
         wait_for_empty_queue(&mut superuser);
@@ -641,8 +641,9 @@ fn nobody_logs_in_as_the_worker() {
     fs::write(rules, "local all postgres trust\nlocal all all scram-sha-256\n").expect("rules can be written");
     cluster.set(&[]);
     for password in ["", "known", "hydra_worker"] {
-        let login = cluster.config().user("hydra_worker").password(password).connect(postgres::NoTls);
-        assert!(login.is_err(), "with {password:?}");
+        wait_until(format!("{password:?} is no password of its"), PATIENCE, || {
+            cluster.config().user("hydra_worker").password(password).connect(NoTls).is_err()
+        });
     }
     // Which it does not need itself.
     cluster.dispatcher_pid("postgres");

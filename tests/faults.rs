@@ -234,8 +234,8 @@ fn a_fast_stop_does_not_wait_for_requests_that_hang() {
         assert_quick("the fast stop", seconds(10), || cluster.stop(StopMode::Fast));
         assert_no_crash(&cluster);
 
-        // An attempt that we interrupted ourselves is nobody's failure.
-        bench.receiver.answer(PATH, Answer::ok());
+        // An attempt that we interrupted ourselves is nobody's failure. Not so quick that a thread would take several.
+        bench.receiver.answer(PATH, Answer::ok().after(Duration::from_millis(50)));
         cluster.start_again();
         assert_eq!(bench.settle(), 16 * round + 16);
         let failures = "SELECT count(*) FROM hydra.webhook_history WHERE error IS NOT NULL";
@@ -728,6 +728,32 @@ fn a_database_can_be_dropped_with_its_dispatcher_and_beside_others() {
     run(&mut again.connect(), &insert(1, 3));
     assert_eq!(again.settle(), 0);
     assert_no_crash(cluster);
+}
+
+/// Whoever drops a database waits for all processes of the server to have closed its files.
+#[test]
+fn a_statement_cancelled_at_that_very_moment_does_not_keep_another_database_from_being_dropped() {
+    let cluster = Cluster::start(&[]);
+    let bench = Bench::new(&cluster, "busy", &[]);
+    let mut admin = cluster.connect("postgres");
+    run(&mut admin, "CREATE DATABASE unrelated");
+    let pid = cluster.dispatcher_pid(bench.database);
+    let mut locking = bench.connect();
+    run(&mut locking, "BEGIN; LOCK TABLE hydra.event IN ACCESS EXCLUSIVE MODE");
+    let waits = format!("SELECT count(*) > 0 FROM pg_locks WHERE pid = {pid} AND NOT granted");
+    wait_until("it is stopped while it waits for the lock", PATIENCE, || {
+        cluster.signal("CONT", pid);
+        wait_until("it waits for the lock", PATIENCE, || ask(&mut locking, &waits));
+        cluster.signal("STOP", pid);
+        ask(&mut locking, &waits)
+    });
+    run(&mut locking, &format!("SELECT pg_cancel_backend({pid})"));
+    let drop = thread::spawn(move || run(&mut admin, "DROP DATABASE unrelated"));
+    let dropping = "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'ProcSignalBarrier'";
+    wait_until("the database is being dropped", PATIENCE, || ask(&mut locking, dropping));
+    cluster.signal("CONT", pid);
+    wait_until("the database is dropped", seconds(5), || drop.is_finished());
+    run(&mut locking, "COMMIT");
 }
 
 // ---- the launcher and settings ------------------------------------------------------------------------------------------
