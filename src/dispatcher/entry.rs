@@ -60,6 +60,8 @@ fn connect() {
     let extra = pgrx::bgworkers::BackgroundWorker::get_extra();
     let mut oids = extra.split(' ').map(|oid| pg_sys::Oid::from(oid.parse::<u32>().unwrap_or(0)));
     pgrx::bgworkers::BackgroundWorker::connect_worker_to_spi_by_oid(oids.next(), oids.next());
+    // Whoever owns the database can name another one, where the worker was made a member of that.
+    process::pin(c"role", c"none");
     process::pin(c"default_transaction_isolation", c"read committed");
     process::pin(c"default_transaction_read_only", c"off");
     process::pin(c"search_path", c"pg_catalog, pg_temp");
