@@ -211,14 +211,15 @@ fn forge(chance: &mut StdRng, sent: &Message, other: &Message) -> Message {
 
 fn change(chance: &mut StdRng, message: &mut Message, other: &Message) {
     let Message { id, time, header, body, secret, now, .. } = message;
-    let (text, another) = match chance.random_range(0..16) {
+    let (text, another) = match chance.random_range(0..17) {
         0 => return *now = now.wrapping_add_signed(chance.random_range(-2..=2) * 150 + chance.random_range(-1..=1)),
         1 => return move_boundary(time, body),
-        2 => return *secret = pick(chance, &[format!("{secret}\0"), secret.replace(PREFIX, "")]),
-        3 => (id, &other.id),
-        4 => (time, &other.time),
-        5..8 => (body, &other.body),
-        8 | 9 => (secret, &other.secret),
+        2 => return secret.push('\0'),
+        3 => return *secret = secret.replace(PREFIX, ""),
+        4 => (id, &other.id),
+        5 => (time, &other.time),
+        6..9 => (body, &other.body),
+        9 | 10 => (secret, &other.secret),
         _ => (header, &other.header),
     };
     *text = changed(chance, text, another);
