@@ -32,7 +32,7 @@ const PATH: &str = "/";
 
 /// `hydra_webhooks.max_entity_size` as it is by default.
 const MAX_ENTITY: usize = 256 * 1024;
-/// What no emit takes, however busy the machine is.
+/// What no statement that emits takes, however busy the machine is.
 const SLOW: Duration = Duration::from_secs(5);
 
 fn cluster() -> &'static Cluster {
@@ -81,16 +81,15 @@ impl Application {
 
     /// Says how long the statement took that emits.
     fn write(&mut self, number: i32, document: &Document) -> Duration {
-        let Document { way, value } = document;
-        let fails = |error| -> ! { panic!("document {number}, {way:?} {}: {error:?}", excerpt(value)) };
-        let sql = match way {
+        let fails = |error| -> ! { panic!("document {number}, {document:?}: {error:?}") };
+        let sql = match document.way {
             Way::Json => "INSERT INTO as_json (document) VALUES ($1::text::json)",
             Way::Jsonb => "INSERT INTO as_jsonb (document) VALUES ($1::text::jsonb)",
             Way::Text => "INSERT INTO as_text (document) VALUES ($1)",
-            Way::Row => &format!("INSERT INTO as_row {value}"),
+            Way::Row => &format!("INSERT INTO as_row {}", document.value),
             Way::Call => "SELECT hydra.webhook_emit('ticket.created', $1::text::jsonb)",
         };
-        let parameters: &[&(dyn ToSql + Sync)] = if *way == Way::Row { &[] } else { &[value] };
+        let parameters: &[&(dyn ToSql + Sync)] = if document.way == Way::Row { &[] } else { &[&document.value] };
         let mut transaction = self.client.transaction().expect("a transaction");
         transaction.execute("INSERT INTO own VALUES ($1)", &[&number]).expect("a row of the application's own");
         let statement = transaction.prepare(sql).unwrap_or_else(|error| fails(error));
@@ -101,36 +100,62 @@ impl Application {
         took
     }
 
-    /// What Postgres itself makes of the latest document, and of its id; no text where it can make none.
-    fn expected(&mut self, document: &Document) -> (Option<String>, Value) {
-        let table = match document.way {
-            Way::Json => "as_json",
-            Way::Jsonb => "as_jsonb",
-            Way::Text => "as_text",
-            Way::Row => "as_row",
-            Way::Call => {
-                const SQL: &str = "SELECT d::text, CASE WHEN jsonb_typeof(d -> 'id') NOT IN ('object', 'array')
-                                                        AND octet_length(d ->> 'id') <= 1024 THEN d ->> 'id' END
-                                   FROM CAST($1::text AS jsonb) AS d";
-                let row = self.client.query_one(SQL, &[&document.value]).expect("what the call took");
-                return (row.get(0), row.get::<_, Option<String>>(1).into());
-            }
-        };
-        let newest = format!("{table} AS newest WHERE id = (SELECT max(id) FROM {table})");
-        let text = self.client.query_one(&format!("SELECT row_to_json(newest)::text FROM {newest}"), &[]);
-        (
-            text.ok().map(|row| row.get(0)),
-            ask::<String>(&mut self.client, &format!("SELECT id::text FROM {newest}")).into(),
-        )
+    /// What Postgres itself makes of the latest document.
+    fn expected(&mut self, document: &Document) -> Expected {
+        match document.way {
+            Way::Json => self.latest_row("as_json"),
+            Way::Jsonb => self.latest_row("as_jsonb"),
+            Way::Text => self.latest_row("as_text"),
+            Way::Row => self.latest_row("as_row"),
+            Way::Call => self.argument(&document.value),
+        }
+    }
+
+    fn latest_row(&mut self, table: &str) -> Expected {
+        let latest = format!("{table} AS latest WHERE id = (SELECT max(id) FROM {table})");
+        let text = self.client.query_one(&format!("SELECT row_to_json(latest)::text FROM {latest}"), &[]);
+        let id = ask(&mut self.client, &format!("SELECT id::text FROM {latest}"));
+        Expected { text: text.ok().map(|row| row.get(0)), id: Some(id) }
+    }
+
+    fn argument(&mut self, value: &str) -> Expected {
+        const SQL: &str = "SELECT d::text, CASE WHEN jsonb_typeof(d -> 'id') NOT IN ('object', 'array')
+                                                AND octet_length(d ->> 'id') <= 1024 THEN d ->> 'id' END
+                           FROM CAST($1::text AS jsonb) AS d";
+        let row = self.client.query_one(SQL, &[&value]).expect("what the call took");
+        Expected { text: row.get(0), id: row.get(1) }
     }
 }
 
-fn excerpt(text: &str) -> String {
-    text.chars().take(120).collect()
+struct Expected {
+    /// None where Postgres can make no text of it.
+    text: Option<String>,
+    id: Option<String>,
+}
+
+impl Expected {
+    /// Fails unless this is what came; says whether it came thin, as it should.
+    fn check(&self, document: &Document, request: &Request) -> bool {
+        match (entity_of(request, self.id.as_deref()), &self.text) {
+            (Ok(entity), Some(text)) if text.len() <= MAX_ENTITY => {
+                assert!(entity == *text, "{document:?} came as {entity:.300}, not {text:.300}");
+                false
+            }
+            (Err(why), Some(text)) if text.len() > MAX_ENTITY => {
+                assert_eq!(why, "the entity is larger than 256 kB", "{document:?}");
+                true
+            }
+            (Err(why), None) => {
+                assert_eq!(why, "the entity cannot be rendered (SQLSTATE 22012)", "{document:?}");
+                true
+            }
+            (got, _) => panic!("{document:?} came as {got:.300?}"),
+        }
+    }
 }
 
 /// An entity as it came, or why it did not.
-fn entity_of(request: &Request, id: &Value) -> Result<String, String> {
+fn entity_of(request: &Request, id: Option<&str>) -> Result<String, String> {
     let body = request.text();
     let (before, after) = body.split_once(",\"entity\":").expect("the entity's place");
     let (entity, after) = after.rsplit_once("},\"timestamp\":").expect("the end of the data");
@@ -139,7 +164,7 @@ fn entity_of(request: &Request, id: &Value) -> Result<String, String> {
         None => (entity, None),
     };
     let rest: Value = serde_json::from_str(&format!("{before},\"entity\":null}},\"timestamp\":{after}")).expect("JSON");
-    assert_eq!((&rest["event"], &rest["data"]["entity_id"]), (&"ticket.created".into(), id));
+    assert_eq!((rest["event"].as_str(), rest["data"]["entity_id"].as_str()), (Some("ticket.created"), id));
     match why {
         Some(why) => Err(serde_json::from_str(why).expect("a JSON string")),
         None => Ok(entity.to_owned()),
@@ -171,24 +196,10 @@ fn whatever_an_application_writes_it_commits_and_the_receiver_gets_it_as_postgre
     let requests = receiver.requests(PATH);
     assert_eq!(requests.len(), DOCUMENTS, "one request for each");
     let mut thin = 0;
-    for ((document, (expected, id)), request) in documents.iter().zip(&expected).zip(&requests) {
-        let what = format!("{:?} {}", document.way, excerpt(&document.value));
-        assert_eq!(request.signature, Signature::Verified, "{what}");
+    for ((document, expected), request) in documents.iter().zip(&expected).zip(&requests) {
+        assert_eq!(request.signature, Signature::Verified, "{document:?}");
         client.query_one("SELECT $1::text::json IS NULL", &[&request.text()]).expect("the body is JSON");
-        match (entity_of(request, id), expected) {
-            (Ok(entity), Some(expected)) if expected.len() <= MAX_ENTITY => {
-                assert!(entity == *expected, "{what}: {entity}")
-            }
-            (Err(why), Some(expected)) if expected.len() > MAX_ENTITY => {
-                assert_eq!(why, "the entity is larger than 256 kB", "{what}");
-                thin += 1;
-            }
-            (Err(why), None) => {
-                assert_eq!(why, "the entity cannot be rendered (SQLSTATE 22012)", "{what}");
-                thin += 1;
-            }
-            (got, _) => panic!("{what}: {got:?}"),
-        }
+        thin += usize::from(expected.check(document, request));
     }
     report(&documents, times, thin);
 }
@@ -196,13 +207,10 @@ fn whatever_an_application_writes_it_commits_and_the_receiver_gets_it_as_postgre
 fn report(documents: &[Document], mut times: Vec<(Duration, i32)>, thin: usize) {
     times.sort_unstable();
     let middle = times[times.len() / 2].0;
-    println!(
-        "{} documents, {thin} of them sent thin; an emit took {middle:?} in the middle; the slowest:",
-        times.len()
-    );
+    println!("{} documents, {thin} of them sent thin", times.len());
+    println!("a statement that emits took {middle:?} in the middle; the slowest:");
     for (took, number) in times.iter().rev().take(5) {
-        let Document { way, value } = &documents[*number as usize - 1];
-        println!("  {took:?}  {way:?} of {} bytes: {:?}", value.len(), value.chars().take(60).collect::<String>());
+        println!("  {took:?}  {:?}", documents[*number as usize - 1]);
     }
     let slowest = times.last().expect("some").0;
     assert!(slowest < SLOW, "an emit took {slowest:?}");
@@ -267,14 +275,12 @@ fn whatever_a_receiver_answers_its_attempt_is_recorded_and_the_dispatcher_goes_o
 
 /// Whatever came, the row says either a status or why there is none.
 fn told(attempt: &Attempt) -> Told {
-    let excerpt = attempt.excerpt.as_ref();
-    match (attempt.status, attempt.class.as_deref(), excerpt) {
-        (Some(status @ 200..300), None, Some(excerpt)) if excerpt.len() <= 1024 => Told::Status(status),
-        (Some(status), Some("status"), Some(excerpt)) if !(200..300).contains(&status) && excerpt.len() <= 1024 => {
-            Told::Status(status)
-        }
-        (None, Some("protocol"), None) => Told::Failure("protocol"),
-        (None, Some("connection"), None) => Told::Failure("connection"),
+    let answered = attempt.excerpt.as_ref().is_some_and(|excerpt| excerpt.len() <= 1024 && !excerpt.contains('\0'));
+    match (attempt.status, attempt.class.as_deref()) {
+        (Some(status @ 200..300), None) if answered => Told::Status(status),
+        (Some(status), Some("status")) if answered && !(200..300).contains(&status) => Told::Status(status),
+        (None, Some("protocol")) if attempt.excerpt.is_none() => Told::Failure("protocol"),
+        (None, Some("connection")) if attempt.excerpt.is_none() => Told::Failure("connection"),
         _ => panic!("{attempt:?}"),
     }
 }

@@ -1,5 +1,7 @@
 //! Documents that applications could write: hand-picked ones that are hard to render or to carry, and then any.
 
+use std::fmt;
+
 use rand::RngExt;
 use rand::rngs::StdRng;
 
@@ -16,11 +18,17 @@ pub enum Way {
     Call,
 }
 
-#[derive(Debug)]
 pub struct Document {
     pub way: Way,
     /// The text of the value; of a row, its columns and values in SQL.
     pub value: String,
+}
+
+impl fmt::Debug for Document {
+    /// The head is enough to know it by.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} of {} bytes: {:.80}", self.way, self.value.len(), self.value.escape_debug().to_string())
+    }
 }
 
 /// What the columns of the table of many types are called, are of, and may hold.
