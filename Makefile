@@ -1,6 +1,6 @@
 # What can be done here. The work itself is in scripts/; this file only names it.
 
-.PHONY: help prepare build demo demo-stop test lint torture torture-pgbench bench install clean
+.PHONY: help prepare build demo demo-stop test lint torture torture-pgbench fuzz bench install clean
 .DEFAULT_GOAL := help
 
 help: ## shows this
@@ -29,6 +29,9 @@ torture: build ## the long runs: 100,000 simulated ones, kills of every kind, ra
 
 torture-pgbench: build ## pgbench with the dispatcher being killed; compares what arrived with what committed
 	@tests/torture/pgbench.sh plain terminate kill9
+
+fuzz: prepare ## feeds what strangers may send to the code that reads it, two minutes each (SECONDS_EACH)
+	@scripts/fuzz
 
 bench: build ## measures all workloads (ROWS="1 5": those); twenty minutes, on a machine that does nothing else
 	@scripts/bench $(ROWS)

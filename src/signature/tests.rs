@@ -1,5 +1,8 @@
 use super::*;
 
+#[path = "tests/forgeries.rs"]
+mod forgeries;
+
 // The example of the Standard Webhooks libraries' own tests.
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const AT: u64 = 1_614_265_330;

@@ -77,11 +77,16 @@ fn check_authority(authority: &Authority) -> Result<Option<u16>, UrlError> {
             ..malformed("It holds a user name or a password.")
         });
     }
-    let Some(port) = authority.as_str()[authority.host().len()..].strip_prefix(':') else {
-        return Ok(None);
-    };
-    let number = port.parse().ok().filter(|number: &u16| *number > 0 && !port.starts_with('+'));
-    number.map(Some).ok_or_else(|| malformed("Its port is not a number between 1 and 65535."))
+    match &authority.as_str()[authority.host().len()..] {
+        "" => Ok(None),
+        rest => port_of(rest).map(Some).ok_or_else(|| malformed("Its port is not a number between 1 and 65535.")),
+    }
+}
+
+/// What follows a host: the parser lets more than a port stand there after an address in brackets.
+fn port_of(rest: &str) -> Option<u16> {
+    let digits = rest.strip_prefix(':').filter(|digits| !digits.starts_with('+'))?;
+    digits.parse().ok().filter(|number| *number > 0)
 }
 
 fn check_host(host: &str, port: u16, policy: &DestinationPolicy) -> Result<(), UrlError> {

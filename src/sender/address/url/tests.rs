@@ -59,6 +59,8 @@ fn malformed_urls_are_refused() {
         "https://example.com:99999/",
         "https://example.com:/",
         "https://example.com:+443/",
+        "https://[2606:4700::1111]9/",
+        "https://[2606:4700::1111]9:8443/",
         "https://-a.example/",
         "https://a-.example/",
         "https://a..example/",

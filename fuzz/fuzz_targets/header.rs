@@ -1,0 +1,49 @@
+//! Headers of a subscription's own: what is accepted fits into a request and changes nothing else of it.
+//!
+//! Input: JSON; where it is none, lines of names and values with `: ` between them.
+#![no_main]
+
+use std::collections::HashSet;
+
+use hydra_webhooks_fuzz::headers::{parse, stored};
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+use ureq::http::Request;
+
+fuzz_target!(|input: &str| {
+    let lines = || input.split('\n').filter_map(|line| line.split_once(": "));
+    let headers = serde_json::from_str::<Value>(input)
+        .unwrap_or_else(|_| lines().map(|(name, value)| (name.to_owned(), Value::from(value))).collect());
+    let parsed = parse(&headers);
+    assert_eq!(stored(&headers.to_string()), parsed.as_deref().unwrap_or_default(), "stored ones are read alike");
+    let Ok(parsed) = parsed else { return };
+
+    assert!(parsed.len() <= 20 && parsed.len() == headers.as_object().expect("an object").len());
+    let mut request = Request::post("https://receiver.example/");
+    let mut names = HashSet::new();
+    for (name, value) in &parsed {
+        assert_eq!(headers[name], **value, "{name} comes as it was written");
+        assert!(names.insert(name.to_lowercase()), "{name} is there twice");
+        assert!(!is_reserved(&name.to_lowercase()), "{name} is ours");
+        assert!((1..=100).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':'));
+        assert!((1..=2048).contains(&value.len()) && value.trim() == value);
+        assert!(value.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{name} has a control character");
+        request = request.header(name, value);
+    }
+    request.body(()).expect("a request can carry them");
+});
+
+fn is_reserved(name: &str) -> bool {
+    const NAMES: [&str; 8] = [
+        "host",
+        "content-length",
+        "content-type",
+        "transfer-encoding",
+        "connection",
+        "user-agent",
+        "expect",
+        "x-hub-signature-256",
+    ];
+    let begins = ["x-hydra-", "x-webhook-", "webhook-", "proxy-"];
+    NAMES.contains(&name) || begins.iter().any(|begin| name.starts_with(begin))
+}

@@ -1,0 +1,47 @@
+//! What is kept of an answer, and when it says to come back.
+//!
+//! Input: a line of `Retry-After`, then the body.
+#![no_main]
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use hydra_webhooks_fuzz::answer::read;
+use hydra_webhooks_fuzz::delivery::EXCERPT_BYTES;
+use hydra_webhooks_fuzz::retry::{delay, is_expired};
+use libfuzzer_sys::fuzz_target;
+use ureq::Body;
+use ureq::http::{HeaderValue, Response, header};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+fuzz_target!(|input: &[u8]| {
+    let end = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
+    let (line, body) = (&input[..end], input.get(end + 1..).unwrap_or_default());
+    let Ok(line) = HeaderValue::from_bytes(line) else { return };
+    let response = Response::builder().status(503).header(header::RETRY_AFTER, line);
+    let now = UNIX_EPOCH + Duration::from_secs(1_777_487_580);
+    let answer = read(response.body(Body::builder().data(body.to_vec())).expect("an answer"), now);
+
+    assert_eq!(answer.status, 503);
+    assert!(answer.excerpt.len() <= EXCERPT_BYTES && !answer.excerpt.contains('\0'));
+    let head = &body[..body.len().min(EXCERPT_BYTES)];
+    if let Ok(text) = str::from_utf8(head) {
+        assert_eq!(answer.excerpt, text.replace('\0', ""), "valid text is kept as it is");
+    }
+    schedule(answer.retry_after, body, now);
+});
+
+/// A schedule and a failure of it, as its bytes say.
+fn schedule(retry_after: Option<Duration>, bytes: &[u8], now: SystemTime) {
+    let schedule: Vec<_> = bytes.iter().take(50).map(|byte| 7 * DAY / 255 * u32::from(*byte)).collect();
+    let longest = schedule.iter().max().copied().unwrap_or_default();
+    for (failures, planned) in (1..).zip(&schedule) {
+        let pause = delay(&schedule, failures, retry_after, 0.0).expect("one more attempt");
+        assert!(pause >= *planned && pause <= longest, "{pause:?} of {schedule:?} after {failures} failures");
+        assert!(pause >= retry_after.unwrap_or_default().min(longest));
+    }
+    assert_eq!(delay(&schedule, schedule.len() + 1, retry_after, 1.0), None);
+    assert!(!is_expired(&schedule, Duration::from_secs(60), now, now + longest));
+    // Every pause can be added to a time.
+    let _ = now + retry_after.unwrap_or_default();
+}

@@ -1,0 +1,103 @@
+//! Where requests may go: what is accepted is read again by other means, and each address is judged twice.
+//!
+//! Input: lines of `allow_networks`, an address, a URL.
+#![no_main]
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use hydra_webhooks_fuzz::sender::DestinationPolicy;
+use hydra_webhooks_fuzz::sender::address::{AllowedNetwork, check_url};
+use libfuzzer_sys::fuzz_target;
+use ureq::http::Uri;
+
+fuzz_target!(|input: &str| {
+    let mut lines = input.splitn(3, '\n');
+    let (networks, address, url) = (lines.next(), lines.next(), lines.next().unwrap_or_default());
+    let allow_networks = AllowedNetwork::parse_list(networks.unwrap_or_default()).unwrap_or_default();
+    for policy in [
+        DestinationPolicy::default(),
+        DestinationPolicy { allow_networks: allow_networks.clone(), allow_http: false },
+        DestinationPolicy { allow_networks, allow_http: true },
+    ] {
+        if let Some(address) = address.and_then(|address| address.parse().ok()) {
+            judge(address, &policy);
+        }
+        if check_url(url, &policy).is_ok() {
+            read_again(url, &policy);
+        }
+    }
+});
+
+/// By a splitting of text alone, which shares nothing with the parser.
+fn read_again(url: &str, policy: &DestinationPolicy) {
+    let (scheme, rest) = url.split_once("://").expect("a scheme");
+    let default_port = match scheme.to_ascii_lowercase().as_str() {
+        "https" => 443,
+        "http" if policy.allow_http => 80,
+        other => panic!("the scheme {other} was accepted"),
+    };
+    assert!(url.len() <= 2048 && url.bytes().all(|byte| (0x21..0x7f).contains(&byte)) && !url.contains('#'));
+    let authority = rest.split(['/', '?']).next().expect("something");
+    assert!(!authority.contains(['@', '\\', '%']), "{authority} was accepted");
+
+    let (host, port) = match authority.rsplit_once(':').filter(|(_, port)| !port.contains(']')) {
+        Some((host, port)) => (host, port.parse::<u16>().expect("a port")),
+        None => (authority, default_port),
+    };
+    assert_ne!(port, 0);
+    let uri: Uri = url.parse().expect("what is accepted is what is sent");
+    assert_eq!((uri.host(), uri.port_u16().unwrap_or(default_port)), (Some(host), port), "two readings of {url}");
+
+    match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(v6) => assert!(policy.allows(v6.parse().map(IpAddr::V6).expect("an IPv6 address"), port)),
+        None => match host.parse::<Ipv4Addr>() {
+            Ok(v4) => assert!(policy.allows(v4.into(), port)),
+            Err(_) => assert_is_name(host),
+        },
+    }
+}
+
+/// And nothing that a resolver would read as a number.
+fn assert_is_name(host: &str) {
+    let label = |label: &str| {
+        (1..64).contains(&label.len())
+            && label.chars().all(|char| char.is_ascii_alphanumeric() || char == '-' || char == '_')
+    };
+    assert!(host.len() <= 253 && host.split('.').all(label), "{host} was accepted");
+    let last = host.rsplit('.').next().expect("a label").to_ascii_lowercase();
+    let number = last.chars().all(|char| char.is_ascii_digit())
+        || last.strip_prefix("0x").is_some_and(|digits| digits.chars().all(|char| char.is_ascii_hexdigit()));
+    assert!(!number, "{host} was accepted");
+}
+
+/// Against what the standard library calls these addresses.
+fn judge(address: IpAddr, policy: &DestinationPolicy) {
+    let open = policy.allow_networks.iter().any(|network| network.contains(address.to_canonical(), 443));
+    let allowed = policy.allows(address, 443);
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            let closed = v4.is_private()
+                || v4.is_loopback()
+                || v4.is_link_local()
+                || v4.is_multicast()
+                || v4.is_broadcast()
+                || v4.is_documentation()
+                || v4.is_unspecified()
+                || v4.octets()[0] >= 240;
+            assert!(!(allowed && closed && !open), "{v4} is allowed");
+            assert!(!(allowed && v4 == Ipv4Addr::new(169, 254, 169, 254)));
+            assert!(allowed || !matches!(v4.octets(), [1, 1, 1, _] | [8, 8, 8, _]), "{v4} is not allowed");
+        }
+        IpAddr::V6(v6) => {
+            let closed = v6.is_loopback()
+                || v6.is_unspecified()
+                || v6.is_multicast()
+                || v6.is_unique_local()
+                || v6.is_unicast_link_local()
+                || v6.to_ipv4().is_some();
+            assert!(!(allowed && closed && !open), "{v6} is allowed");
+            let cloudflare = Ipv6Addr::new(0x2606, 0x4700, 0, 0, 0, 0, 0, 0x1111);
+            assert!(allowed || v6 != cloudflare, "{v6} is not allowed");
+        }
+    }
+}
