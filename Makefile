@@ -24,7 +24,7 @@ test: build ## runs all tests, against the private Postgres
 lint: prepare ## checks formatting, Clippy's findings and the border of the pure side
 	@scripts/lint
 
-torture: build ## the long runs: 100,000 simulated ones, kills of every kind, random transactions, pgbench
+torture: build ## the long runs of docs/reliability.md: simulation, kills, hostile receivers, load, fuzzing
 	@scripts/torture
 
 torture-pgbench: build ## pgbench with the dispatcher being killed; compares what arrived with what committed

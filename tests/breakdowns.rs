@@ -12,7 +12,7 @@ use postgres::Client;
 
 use support::cluster::{Cluster, wait_until};
 use support::receiver::{Answer, Receiver};
-use support::{PATIENCE, ask, refusal, run, start_shared_cluster, subscribe, wait_for_empty_queue};
+use support::{PATIENCE, ask, refusal, rounds, run, start_shared_cluster, subscribe, wait_for_empty_queue};
 
 /// Where the dispatcher, its threads and the launcher can be made to panic.
 const POINTS: [&str; 16] = [
@@ -88,8 +88,7 @@ fn worker(client: &mut Client) -> (String, String) {
 
 #[test]
 fn a_panic_anywhere_costs_one_restart_at_most_and_loses_nothing() {
-    let rounds = std::env::var("HYDRA_ROUNDS").map_or(1, |text| text.parse().expect("a number"));
-    for (round, point) in (0..rounds).flat_map(|round| POINTS.map(|point| (round, point))) {
+    for (round, point) in (0..rounds(1)).flat_map(|round| POINTS.map(|point| (round, point))) {
         // Not the shared one: whoever comes to the point first panics, in whichever database.
         static ALONE: OnceLock<Cluster> = OnceLock::new();
         let cluster = ALONE.get_or_init(|| start_shared_cluster(&[LOOPBACK]));

@@ -48,12 +48,12 @@ impl<'a> Bench<'a> {
         self.cluster.connect(self.database)
     }
 
-    /// Sessions that write tickets, one per transaction, until `meanwhile` is over. They come back when the server does.
+    /// Sessions that write about two hundred tickets a second, one per transaction, until `meanwhile` is over. They come
+    /// back when the server does.
     fn under_load(&self, settings: &str, meanwhile: impl FnOnce()) {
-        const SESSIONS: u64 = 3;
         let (stop, next) = (AtomicBool::new(false), &AtomicU64::new(self.highest_ticket() + 1));
         thread::scope(|scope| {
-            for _ in 0..SESSIONS {
+            for _ in 0..3 {
                 scope.spawn(|| {
                     while !stop.load(Ordering::Relaxed) {
                         // An error is the server's going away; whether its last commit came through shows later.
@@ -73,7 +73,7 @@ impl<'a> Bench<'a> {
         while !stop.load(Ordering::Relaxed) {
             let id = next.fetch_add(1, Ordering::Relaxed);
             client.batch_execute(&format!("INSERT INTO ticket VALUES ({id})"))?;
-            thread::sleep(Duration::from_millis(1));
+            thread::sleep(Duration::from_millis(14));
         }
         Ok(())
     }

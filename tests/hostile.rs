@@ -20,7 +20,7 @@ use socket2::SockRef;
 
 use support::cluster::{Cluster, wait_until};
 use support::receiver::{Receiver, Request};
-use support::{ask, run, subscribe};
+use support::{ask, rounds, run, subscribe};
 
 /// The time limit of each attempt, and by how much a busy machine may miss it.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -403,7 +403,7 @@ fn told(client: &mut Client) -> BTreeMap<i64, (BTreeSet<String>, i64, Duration)>
 /// `HYDRA_ROUNDS=25` makes it a long one.
 #[test]
 fn receivers_that_misbehave_cost_one_attempt_each_and_nobody_else_anything() {
-    let rounds: i64 = std::env::var("HYDRA_ROUNDS").map_or(2, |text| text.parse().expect("a number"));
+    let rounds = rounds(2) as i64;
     let cluster = Cluster::start(&[]);
     let authorities = Authorities::new();
     let authority = cluster.directory().join("authority.pem");

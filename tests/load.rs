@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use support::cluster::{Cluster, wait_until};
 use support::receiver::{Options, Receiver, Recording, Seen};
-use support::{ask, run, subscribe};
+use support::{ask, number, run, subscribe};
 
 const DATABASE: &str = "load";
 const SESSIONS: u32 = 4;
@@ -67,10 +67,6 @@ fn ninety_ninth(mut times: Vec<Duration>) -> Duration {
     times[times.len() * 99 / 100]
 }
 
-fn seconds(name: &str, default: u64) -> Duration {
-    Duration::from_secs(std::env::var(name).map_or(default, |text| text.parse().expect("a number")))
-}
-
 /// How much memory the dispatcher had at most so far, in kB.
 fn memory(cluster: &Cluster) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", cluster.dispatcher_pid(DATABASE))).expect("it lives");
@@ -81,7 +77,7 @@ fn memory(cluster: &Cluster) -> u64 {
 /// A short run; `HYDRA_SECONDS=600` makes it a long one.
 #[test]
 fn at_two_hundred_events_a_second_requests_are_prompt_whatever_else_goes_on() {
-    let steady_for = seconds("HYDRA_SECONDS", 6);
+    let steady_for = Duration::from_secs(number("HYDRA_SECONDS").unwrap_or(6));
     // In the proportions of ten minutes, five, and fifteen.
     let (held_for, away_for) = (steady_for / 2, steady_for * 3 / 2);
     let many = steady_for.as_secs() as i64 * 200_000 / 600;

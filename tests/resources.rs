@@ -15,7 +15,7 @@ use postgres::error::SqlState;
 
 use support::cluster::{Cluster, wait_until};
 use support::receiver::{Answer, Receiver};
-use support::{PATIENCE, ask, run, subscribe, wait_for_empty_queue};
+use support::{PATIENCE, ask, number, run, subscribe, wait_for_empty_queue};
 
 const PATH: &str = "/";
 
@@ -168,8 +168,7 @@ fn a_name_server_that_is_silent_holds_up_nobody_else_and_deliveries_go_on_when_i
     let Ok(socket) = UdpSocket::bind(NAME_SERVER) else {
         return eprintln!("skipped: the port of name servers is not ours to take");
     };
-    let silence = std::env::var("HYDRA_SECONDS").map_or(5, |text| text.parse().expect("a number"));
-    let silence = Duration::from_secs(silence);
+    let silence = Duration::from_secs(number("HYDRA_SECONDS").unwrap_or(5));
     let script = "echo 'nameserver 127.77.53.53' > names; mount --bind names /etc/resolv.conf; exec \"$@\"";
     let cluster = Cluster::start_within(Some(script), &[]);
     let mut client = cluster.create_database("names");
