@@ -45,6 +45,8 @@ mod delivery;
 #[allow(dead_code)]
 #[path = "../src/event.rs"]
 mod event;
+#[path = "../src/fault.rs"]
+mod fault;
 #[allow(dead_code)]
 #[path = "../src/preset.rs"]
 mod preset;

@@ -4,6 +4,7 @@
 #   PG_CONFIG         the pg_config of the Postgres to build for (Debian's PostgreSQL 15 by default)
 #   CARGO_TARGET_DIR  where cargo builds (target/ by default)
 #   TMPDIR            where the private Postgres is staged (/tmp by default)
+#   HYDRA_FAULTS      if set, builds, stages and tests what breaks down on request: see src/fault.rs
 # shellcheck shell=bash
 set -euo pipefail
 
@@ -56,7 +57,7 @@ stage_directory() {
     fi
     printf '%s/hydra-webhooks.%s.%s' "${base%/}" "$(id -un)" "$key"
 }
-stage=$(stage_directory)
+stage=$(stage_directory)${HYDRA_FAULTS:+.faults}
 
 # The Python with the verifiers' packages (tests/verifiers), and the folder of those from npm.
 export HYDRA_PYTHON=$stage/venv/bin/python
@@ -87,7 +88,7 @@ find_postgres() {
     pg_stage=$stage/pg$pg_major
     export HYDRA_PG_BIN=$pg_stage${bin#"$pg_prefix"}
     # shellcheck disable=SC2034 # used by those who source this
-    cargo_features=(--no-default-features --features "pg$pg_major")
+    cargo_features=(--no-default-features --features "pg$pg_major${HYDRA_FAULTS:+,faults}")
 }
 
 # Our own cargo-pgrx goes first, as another project on this machine may have another version in the path.

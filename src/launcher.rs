@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use pgrx::bgworkers::{BackgroundWorkerBuilder, BackgroundWorkerStatus, BgWorkerStartTime, DynamicBackgroundWorker};
 use pgrx::prelude::*;
 
+use crate::fault;
 use crate::process;
 use crate::slots::{MAX_DATABASES, Shared, Slot, State, shared};
 
@@ -87,6 +88,7 @@ impl Launcher {
     }
 
     fn look(&mut self) -> Result<(), String> {
+        fault::point("launcher");
         let now = Instant::now();
         let restart = self.settle_slots(now);
         // After slots were freed: a wake that still went to a slot was seen there.

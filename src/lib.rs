@@ -29,6 +29,7 @@
 //! | [`dispatcher`] | the loop that delivers |
 //! | [`store`] | rows to structs and back |
 //! | [`wake`], [`slots`], [`process`], [`descriptors`] | commit callback, shared memory, living as a background worker |
+//! | [`first_steps`] | dispatchers that crash again and again |
 //! | [`key_file`], [`refuse`] | where secrets are sealed with keys of; errors |
 //!
 //! The pure side, which never names Postgres and is tested without one:
@@ -41,6 +42,7 @@
 //! | [`preset`], [`headers`], [`signature`], [`retry`] | bodies, headers, signatures, schedules |
 //! | [`sealing`] | signing secrets at rest |
 //! | [`sender`] | threads that make requests, and where these may go |
+//! | [`fault`] | where a test build breaks down on request |
 //!
 //! SQL is in `sql/`: `schema/` and `functions/` make up the extension, `queries/` is what runs inside it.
 
@@ -53,6 +55,8 @@ mod dispatch;
 mod dispatcher;
 mod emit;
 mod event;
+mod fault;
+mod first_steps;
 mod headers;
 mod key_file;
 mod lanes;

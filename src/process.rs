@@ -160,8 +160,13 @@ pub fn transaction<R>(body: impl FnOnce() -> R) -> Result<R, String> {
     });
     PgTryBuilder::new(attempt)
         .catch_others(|error| {
-            // SAFETY: what was begun above is ended here.
-            unsafe { pg_sys::AbortCurrentTransaction() };
+            // SAFETY: what was begun above is ended here; a flag of this process.
+            unsafe {
+                pg_sys::AbortCurrentTransaction();
+                // To cancel a statement, Postgres leaves what else it had to serve at that moment, and takes the flag for
+                // it down: whoever drops a database would wait for ever until this process has closed its files.
+                (&raw mut pg_sys::InterruptPending).write_volatile(1);
+            }
             Err(message(&error))
         })
         .execute()

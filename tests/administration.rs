@@ -8,7 +8,7 @@ use postgres::Client;
 
 use support::cluster::{Cluster, wait_until};
 use support::receiver::{Answer, Receiver};
-use support::{PATIENCE, ask, refused, run, start_shared_cluster, subscribe, wait_for_empty_queue};
+use support::{PATIENCE, ask, refused, rounds, run, start_shared_cluster, subscribe, wait_for_empty_queue};
 
 const EMIT: &str = "SELECT hydra.webhook_emit('ticket.created', '{\"id\": 1}')";
 
@@ -30,7 +30,9 @@ fn wait_for_state(client: &mut Client, state: &str) {
 fn quickly(admin: &mut Client, statement: &str) {
     let begun = Instant::now();
     run(admin, statement);
-    assert!(begun.elapsed() < Duration::from_secs(10), "{statement}: {:?}", begun.elapsed());
+    let took = begun.elapsed();
+    println!("{statement}: {took:?}");
+    assert!(took < Duration::from_secs(10), "{statement} took {took:?}");
 }
 
 /// Opens a database, parks it and leaves it.
@@ -47,7 +49,7 @@ fn a_parked_database_can_be_renamed_copied_and_dropped() {
     let mut admin = cluster.connect("postgres");
     let mut client = cluster.create_database("shop");
     subscribe(&mut client, &receiver.url("/hanging"), "ticket.created", &["timeout => '60 s'"]);
-    for round in 1..=5 {
+    for round in 1..=rounds(5) {
         let before = receiver.received("/hanging");
         emit(&mut client, 1);
         receiver.wait_for("/hanging", before + 1, PATIENCE);

@@ -15,7 +15,7 @@ use rand::{RngExt, SeedableRng};
 
 use support::cluster::{Cluster, StopMode, wait_until};
 use support::receiver::{Answer, Receiver, Request};
-use support::{PATIENCE, ask, run, start_shared_cluster, subscribe, wait_for_empty_queue};
+use support::{PATIENCE, ask, number, rounds, run, start_shared_cluster, subscribe, wait_for_empty_queue};
 
 const PATH: &str = "/tickets";
 
@@ -173,7 +173,9 @@ fn assert_no_crash(cluster: &Cluster) {
 fn assert_quick(what: &str, limit: Duration, action: impl FnOnce()) {
     let start = Instant::now();
     action();
-    assert!(start.elapsed() < limit, "{what} took {:?}", start.elapsed());
+    let took = start.elapsed();
+    println!("{what}: {took:?}");
+    assert!(took < limit, "{what} took {took:?}");
 }
 
 fn seconds(seconds: u64) -> Duration {
@@ -225,18 +227,20 @@ fn a_dispatcher_that_is_killed_takes_the_server_along_and_still_loses_nothing() 
 fn a_fast_stop_does_not_wait_for_requests_that_hang() {
     let cluster = Cluster::start(&[]);
     let bench = Bench::new(&cluster, "fast_stop", &["timeout => '60 s'"]);
-    bench.receiver.answer(PATH, Answer::hang());
-    run(&mut bench.connect(), &insert(1, 16));
-    bench.wait_for_requests(16);
-    assert_quick("the stop", seconds(10), || cluster.stop(StopMode::Fast));
-    assert_no_crash(&cluster);
+    for round in 0..rounds(1) as usize {
+        bench.receiver.answer(PATH, Answer::hang());
+        run(&mut bench.connect(), &insert(16 * round + 1, 16 * round + 16));
+        bench.wait_for_requests(32 * round + 16);
+        assert_quick("the fast stop", seconds(10), || cluster.stop(StopMode::Fast));
+        assert_no_crash(&cluster);
 
-    // An attempt that we interrupted ourselves is nobody's failure.
-    bench.receiver.answer(PATH, Answer::ok());
-    cluster.start_again();
-    assert_eq!(bench.settle(), 16);
-    let failures: i64 = ask(&mut bench.connect(), "SELECT count(*) FROM hydra.webhook_history WHERE error IS NOT NULL");
-    assert_eq!(failures, 0);
+        // An attempt that we interrupted ourselves is nobody's failure. Not so quick that a thread would take several.
+        bench.receiver.answer(PATH, Answer::ok().after(Duration::from_millis(50)));
+        cluster.start_again();
+        assert_eq!(bench.settle(), 16 * round + 16);
+        let failures = "SELECT count(*) FROM hydra.webhook_history WHERE error IS NOT NULL";
+        assert_eq!(ask::<i64>(&mut bench.connect(), failures), 0);
+    }
 }
 
 #[test]
@@ -491,7 +495,6 @@ impl Fault {
 /// A short run; `HYDRA_KILLS=60` makes it a long one, `HYDRA_SEED` one that was before.
 #[test]
 fn whatever_is_killed_under_load_nothing_is_lost_or_invented_and_deliveries_go_on_at_once() {
-    let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
     let kills = number("HYDRA_KILLS").unwrap_or(FAULTS.len() as u64) as usize;
     let seed = number("HYDRA_SEED").unwrap_or_else(rand::random);
     println!("HYDRA_SEED={seed}");
@@ -530,42 +533,49 @@ fn what_is_truncated_away_is_not_sent_and_what_comes_later_is() {
     let cluster = shared_cluster();
     let bench = Bench::new(cluster, "truncated", &["retry_schedule => '{1 s}'"]);
     let mut client = bench.connect();
-    bench.receiver.answer(PATH, Answer::status(500));
-    run(&mut client, &insert(1, 5));
-    bench.wait_for_requests(5);
-    wait_until("all wait for their retry", PATIENCE, || {
-        ask(&mut client, "SELECT count(*) = 5 FROM hydra.webhook_history")
-    });
-    run(&mut client, "TRUNCATE hydra.delivery, ticket");
-    bench.receiver.answer(PATH, Answer::ok());
-    thread::sleep(Duration::from_millis(1500));
-    assert_eq!(bench.receiver.received(PATH), 5, "there is nothing to retry");
+    for _ in 0..rounds(1) {
+        bench.receiver.clear();
+        bench.receiver.answer(PATH, Answer::status(500));
+        run(&mut client, &insert(1, 5));
+        bench.wait_for_requests(5);
+        wait_until("all wait for their retry", PATIENCE, || {
+            ask(&mut client, "SELECT count(*) = 5 FROM hydra.webhook_history")
+        });
+        assert_quick("TRUNCATE", seconds(5), || {
+            run(&mut client, "TRUNCATE hydra.event, hydra.delivery, hydra.attempt, ticket");
+        });
+        bench.receiver.answer(PATH, Answer::ok());
+        thread::sleep(Duration::from_millis(1500));
+        assert_eq!(bench.receiver.received(PATH), 5, "there is nothing to retry");
 
-    bench.receiver.clear();
-    run(&mut client, &insert(6, 10));
-    assert_eq!(bench.settle(), 0);
+        bench.receiver.clear();
+        run(&mut client, &insert(6, 10));
+        assert_eq!(bench.settle(), 0);
+        run(&mut client, "TRUNCATE ticket");
+    }
     assert_no_crash(cluster);
 }
 
 #[test]
 fn rewriting_the_tables_under_load_loses_nothing() {
     let cluster = shared_cluster();
+    let rounds = rounds(3) as usize;
     let bench = Bench::new(cluster, "rewritten", &["retry_schedule => '{0.5 s,0.5 s,0.5 s,0.5 s,0.5 s}'"]);
     let mut client = bench.connect();
     bench.under_load("", || {
-        for round in 1..=3 {
+        for round in 1..=rounds {
             bench.receiver.answer_first(PATH, 20, Answer::status(500));
             bench.wait_for_requests(round * 200);
-            run(&mut client, "VACUUM FULL hydra.event");
-            run(&mut client, "VACUUM FULL hydra.delivery");
-            run(&mut client, "VACUUM FULL hydra.attempt");
-            run(&mut client, "VACUUM FULL hydra.subscription");
+            for table in ["event", "delivery", "attempt", "subscription"] {
+                let rewrite = format!("VACUUM FULL hydra.{table}");
+                assert_quick(&rewrite, seconds(5), || run(&mut client, &rewrite));
+            }
             run(&mut client, "REINDEX SCHEMA hydra");
         }
     });
-    assert_eq!(bench.settle(), 60, "each failure, and nothing else, is tried again");
-    let sql = "SELECT count(*) FROM hydra.webhook_history WHERE status_code = 500";
-    assert_eq!(ask::<i64>(&mut client, sql), 60);
+    assert_eq!(bench.settle(), 20 * rounds, "each failure, and nothing else, is tried again");
+    let failures: i64 = ask(&mut client, "SELECT count(*) FROM hydra.webhook_history WHERE status_code = 500");
+    assert_eq!(failures as usize, 20 * rounds);
 }
 
 #[test]
@@ -601,22 +611,26 @@ fn the_extension_can_be_dropped_while_it_delivers_and_created_again() {
     let cluster = shared_cluster();
     let bench = Bench::new(cluster, "dropped", &["max_in_flight => 4"]);
     let mut client = bench.connect();
-    bench.receiver.answer(PATH, Answer::ok().after(Duration::from_millis(20)));
-    let pid = cluster.dispatcher_pid(bench.database);
-    run(&mut client, &insert(1, 2000));
-    bench.wait_for_requests(20);
-    assert_quick("DROP EXTENSION", seconds(5), || {
-        run(&mut client, "DROP EXTENSION hydra_webhooks CASCADE; DROP TABLE ticket")
-    });
-    wait_until("its dispatcher has ended", seconds(5), || cluster.find_dispatcher(bench.database) != Some(pid));
-    assert!(bench.receiver.received(PATH) < 1000, "it went on for long");
-    wait_until("nothing is in flight", PATIENCE, || bench.receiver.in_flight(PATH) == 0);
-    bench.receiver.clear();
+    for _ in 0..rounds(1) {
+        bench.receiver.answer(PATH, Answer::ok().after(Duration::from_millis(20)));
+        let pid = cluster.dispatcher_pid(bench.database);
+        run(&mut client, &insert(1, 2000));
+        bench.wait_for_requests(20);
+        assert_quick("DROP EXTENSION", seconds(5), || {
+            run(&mut client, "DROP EXTENSION hydra_webhooks CASCADE; DROP TABLE ticket")
+        });
+        wait_until("its dispatcher has ended", seconds(5), || cluster.find_dispatcher(bench.database) != Some(pid));
+        assert!(bench.receiver.received(PATH) < 1000, "it went on for long");
+        wait_until("nothing is in flight", PATIENCE, || bench.receiver.in_flight(PATH) == 0);
+        bench.receiver.clear();
 
-    run(&mut client, "CREATE EXTENSION hydra_webhooks");
-    prepare(&mut client, &bench.receiver, &[]);
-    run(&mut client, &insert(1, 20));
-    assert_eq!(bench.settle(), 0);
+        run(&mut client, "CREATE EXTENSION hydra_webhooks");
+        prepare(&mut client, &bench.receiver, &["max_in_flight => 4"]);
+        run(&mut client, &insert(2001, 2020));
+        assert_eq!(bench.settle(), 0);
+        run(&mut client, "TRUNCATE ticket");
+        bench.receiver.clear();
+    }
     assert_no_crash(cluster);
 }
 
@@ -698,20 +712,48 @@ fn a_copy_made_from_a_template_is_parked_until_it_is_adopted() {
 #[test]
 fn a_database_can_be_dropped_with_its_dispatcher_and_beside_others() {
     let cluster = shared_cluster();
-    let bench = Bench::new(cluster, "doomed", &["timeout => '60 s'"]);
     let mut admin = cluster.connect("postgres");
-    run(&mut admin, "CREATE DATABASE unrelated");
-    bench.receiver.answer(PATH, Answer::hang());
-    run(&mut bench.connect(), &insert(1, 16));
-    bench.wait_for_requests(16);
-    assert_quick("DROP DATABASE of another", seconds(3), || run(&mut admin, "DROP DATABASE unrelated"));
-    assert_quick("DROP DATABASE", seconds(8), || run(&mut admin, "DROP DATABASE doomed WITH (FORCE)"));
+    for _ in 0..rounds(1) {
+        let bench = Bench::new(cluster, "doomed", &["timeout => '60 s'"]);
+        run(&mut admin, "CREATE DATABASE unrelated");
+        bench.receiver.answer(PATH, Answer::hang());
+        run(&mut bench.connect(), &insert(1, 16));
+        bench.wait_for_requests(16);
+        assert_quick("DROP DATABASE of another", seconds(3), || run(&mut admin, "DROP DATABASE unrelated"));
+        assert_quick("DROP DATABASE", seconds(8), || run(&mut admin, "DROP DATABASE doomed WITH (FORCE)"));
+    }
 
     // Its place can be taken at once.
     let again = Bench::new(cluster, "doomed", &[]);
     run(&mut again.connect(), &insert(1, 3));
     assert_eq!(again.settle(), 0);
     assert_no_crash(cluster);
+}
+
+/// Whoever drops a database waits for all processes of the server to have closed its files.
+#[test]
+fn a_statement_cancelled_at_that_very_moment_does_not_keep_another_database_from_being_dropped() {
+    let cluster = Cluster::start(&[]);
+    let bench = Bench::new(&cluster, "busy", &[]);
+    let mut admin = cluster.connect("postgres");
+    run(&mut admin, "CREATE DATABASE unrelated");
+    let pid = cluster.dispatcher_pid(bench.database);
+    let mut locking = bench.connect();
+    run(&mut locking, "BEGIN; LOCK TABLE hydra.event IN ACCESS EXCLUSIVE MODE");
+    let waits = format!("SELECT count(*) > 0 FROM pg_locks WHERE pid = {pid} AND NOT granted");
+    wait_until("it is stopped while it waits for the lock", PATIENCE, || {
+        cluster.signal("CONT", pid);
+        wait_until("it waits for the lock", PATIENCE, || ask(&mut locking, &waits));
+        cluster.signal("STOP", pid);
+        ask(&mut locking, &waits)
+    });
+    run(&mut locking, &format!("SELECT pg_cancel_backend({pid})"));
+    let drop = thread::spawn(move || run(&mut admin, "DROP DATABASE unrelated"));
+    let dropping = "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'ProcSignalBarrier'";
+    wait_until("the database is being dropped", PATIENCE, || ask(&mut locking, dropping));
+    cluster.signal("CONT", pid);
+    wait_until("the database is dropped", seconds(5), || drop.is_finished());
+    run(&mut locking, "COMMIT");
 }
 
 // ---- the launcher and settings ------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use support::cluster::{Cluster, wait_until};
 use support::receiver::{Answer, Receiver, Request, Signature};
-use support::{PATIENCE, ask, refusal, refused, run, start_shared_cluster, subscribe, wait_for_empty_queue};
+use support::{PATIENCE, ask, refusal, refused, rounds, run, start_shared_cluster, subscribe, wait_for_empty_queue};
 
 /// A delivery that failed stays in the retry queue for as long as a test runs.
 const RETRY_LATER: &str = "retry_schedule => '{1 h}'";
@@ -928,26 +928,46 @@ fn a_changed_event_type_of_the_catalogue_survives_a_dump() {
     assert_eq!(ask::<String>(&mut copy, types), "order.paid id,ticket.created number");
 }
 
+fn copy_by_template(from: &str, to: &str) -> Client {
+    let park = |verb: &str| run(&mut cluster().connect(from), &format!("SELECT hydra.webhook_{verb}()"));
+    park("park");
+    run(&mut cluster().connect("postgres"), &format!("CREATE DATABASE {to} TEMPLATE {from}"));
+    park("unpark");
+    cluster().connect(to)
+}
+
+/// A copy, a copy of that and so on: each sends nothing and says why, and once adopted sends what waited.
+#[track_caller]
+fn assert_copies_wait_to_be_adopted(original: &str, copy: fn(&str, &str) -> Client) {
+    let (mut client, receiver) = bench(original);
+    subscribe(&mut client, &receiver.url("/"), "ticket.created", &[]);
+    drop(client);
+    let mut from = original.to_owned();
+    for round in 1..=rounds(5) {
+        receiver.clear();
+        let to = format!("{original}_{round}");
+        let mut copied = copy(&from, &to);
+        wait_for_state(&mut copied, "parked");
+        let detail: String = ask(&mut copied, "SELECT detail FROM hydra.webhook_worker_status");
+        assert!(detail.contains("copy") && detail.contains("hydra.webhook_adopt()"), "{detail}");
+        emit(&mut copied, "of the copy");
+        emit(&mut cluster().connect(&from), "of what it is a copy of");
+        receiver.wait_for("/", 1, PATIENCE);
+        run(&mut copied, "SELECT hydra.webhook_adopt(keep_queue => true)");
+        let requests = receiver.wait_for("/", 2, PATIENCE);
+        assert_eq!(entity_ids(&requests), ["of what it is a copy of", "of the copy"], "round {round}");
+        assert_ne!(requests[0].delivery_id(), requests[1].delivery_id());
+        wait_for_state(&mut copied, "running");
+        from = to;
+    }
+}
+
+#[test]
+fn each_of_five_restored_dumps_waits_to_be_adopted() {
+    assert_copies_wait_to_be_adopted("dump_source", copy_by_dump);
+}
+
 #[test]
 fn a_template_copy_waits_to_be_adopted_too() {
-    let (mut client, receiver) = bench("template_source");
-    let (_, secret) = subscribe(&mut client, &receiver.url("/"), "ticket.created", &[]);
-    receiver.secret("/", &secret);
-    // The dispatcher is in the way of a template copy for as long as it runs.
-    let pid = cluster().dispatcher_pid("template_source");
-    drop(client);
-    let mut postgres = cluster().connect("postgres");
-    wait_until("the copy is made", PATIENCE, || {
-        let _ = postgres.execute(
-            "SELECT pg_terminate_backend($1)",
-            &[&cluster().find_dispatcher("template_source").unwrap_or(pid)],
-        );
-        postgres.batch_execute("CREATE DATABASE template_copy TEMPLATE template_source").is_ok()
-    });
-    let mut copy = cluster().connect("template_copy");
-    emit(&mut copy, "kept");
-    wait_for_state(&mut copy, "parked");
-    assert_eq!(receiver.received("/"), 0);
-    run(&mut copy, "SELECT hydra.webhook_adopt(true)");
-    receiver.wait_for("/", 1, PATIENCE);
+    assert_copies_wait_to_be_adopted("template_source", copy_by_template);
 }

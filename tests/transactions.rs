@@ -11,7 +11,7 @@ use rand::{RngExt, SeedableRng};
 
 use support::cluster::Cluster;
 use support::receiver::Receiver;
-use support::{ask, run, subscribe, wait_for_empty_queue};
+use support::{ask, number, run, subscribe, wait_for_empty_queue};
 
 const PATH: &str = "/";
 
@@ -75,7 +75,6 @@ fn numbers(client: &mut Client, sql: &str) -> BTreeSet<String> {
 /// A short run; `HYDRA_TRANSACTIONS=5000` makes it a long one, `HYDRA_SEED` one that was before.
 #[test]
 fn of_any_transactions_what_is_received_is_what_was_committed() {
-    let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
     let transactions = number("HYDRA_TRANSACTIONS").unwrap_or(500);
     let seed = number("HYDRA_SEED").unwrap_or_else(rand::random);
     println!("HYDRA_SEED={seed}");

@@ -47,7 +47,7 @@ BEGIN
                      ('hydra_worker', true, 'hydra_webhooks: the background workers connect as this role; grant it to nobody')
              ) AS role (name, login, comment)
     LOOP
-        SELECT * INTO existing FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) wanted.name;
+        SELECT * INTO existing FROM pg_catalog.pg_authid WHERE rolname OPERATOR(pg_catalog.=) wanted.name;
         IF NOT FOUND THEN
             BEGIN
                 EXECUTE pg_catalog.format('CREATE ROLE %I %s', wanted.name,
@@ -58,12 +58,13 @@ BEGIN
             END;
         ELSIF existing.rolsuper OR existing.rolcreaterole OR existing.rolcreatedb OR existing.rolreplication
               OR existing.rolbypassrls OR existing.rolcanlogin <> wanted.login
+              OR wanted.login AND existing.rolpassword IS NOT NULL
               OR EXISTS (SELECT FROM pg_catalog.pg_auth_members AS m
                          WHERE m.member OPERATOR(pg_catalog.=) existing.oid
                             OR wanted.login AND m.roleid OPERATOR(pg_catalog.=) existing.oid) THEN
             RAISE EXCEPTION 'role "%" exists with attributes that hydra_webhooks does not accept', wanted.name
                 USING ERRCODE = 'object_not_in_prerequisite_state',
-                      DETAIL = 'It must have no special attribute and be a member of no role; hydra_worker alone has LOGIN, and no members.',
+                      DETAIL = 'It must have no special attribute and be a member of no role; hydra_worker alone has LOGIN, and neither password nor members.',
                       HINT = pg_catalog.format('ALTER ROLE %I, or rename it, then try again.', wanted.name);
         END IF;
     END LOOP;

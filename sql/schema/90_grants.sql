@@ -38,6 +38,29 @@ REVOKE ALL ON SCHEMA hydra FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA hydra FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA hydra FROM PUBLIC;
 REVOKE ALL ON ALL ROUTINES IN SCHEMA hydra FROM PUBLIC;
+
+-- Nor to anybody who is given whatever a superuser creates (ALTER DEFAULT PRIVILEGES), or had a right on the empty schema.
+DO $$
+DECLARE
+    given record;
+BEGIN
+    FOR given IN
+        SELECT DISTINCT a.grantee::regrole AS role
+        FROM (SELECT n.nspacl, n.nspowner FROM pg_namespace AS n WHERE n.nspname = 'hydra'
+              UNION ALL
+              SELECT c.relacl, c.relowner FROM pg_class AS c WHERE c.relnamespace = 'hydra'::regnamespace
+              UNION ALL
+              SELECT p.proacl, p.proowner FROM pg_proc AS p WHERE p.pronamespace = 'hydra'::regnamespace) AS object (acl, owner),
+             aclexplode(object.acl) AS a
+        WHERE a.grantee <> object.owner AND a.grantee <> 0
+    LOOP
+        EXECUTE format('REVOKE ALL ON SCHEMA hydra FROM %s CASCADE', given.role);
+        EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA hydra FROM %s CASCADE', given.role);
+        EXECUTE format('REVOKE ALL ON ALL SEQUENCES IN SCHEMA hydra FROM %s CASCADE', given.role);
+        EXECUTE format('REVOKE ALL ON ALL ROUTINES IN SCHEMA hydra FROM %s CASCADE', given.role);
+    END LOOP;
+END
+$$;
 GRANT USAGE ON SCHEMA hydra TO hydra_admin, hydra_member, hydra_analyst, hydra_emitter, hydra_worker;
 
 GRANT SELECT ON hydra.webhook_subscriptions, hydra.webhook_event_types, hydra.webhook_watches, hydra.webhook_worker_status

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::Dispatcher;
-use crate::{process, settings};
+use crate::{fault, process, settings};
 
 /// How often what is too old to be kept is looked for, and how soon again after some of it was removed.
 const FORGET_EVERY: Duration = Duration::from_secs(60);
@@ -35,6 +35,7 @@ impl Chores {
 impl Dispatcher {
     /// Each first says when it is due again, so that nothing else waits for it again and again should it fail.
     pub(super) fn do_chores(&mut self) -> Result<(), String> {
+        fault::point("chores");
         let now = Instant::now();
         if self.is_over() {
             return Ok(());

@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use pgrx::prelude::*;
 
 use super::{Dispatcher, news};
+use crate::first_steps;
 use crate::process;
 use crate::slots::{Slot, State, shared};
 
@@ -31,6 +32,10 @@ pub extern "C-unwind" fn hydra_webhooks_dispatcher_main(arg: pg_sys::Datum) {
 }
 
 fn serve(slot: &'static Slot) {
+    if !first_steps::may_begin(slot) {
+        warning!("hydra_webhooks: a dispatcher crashed again and again, and rests for some minutes");
+        return slot.set_state(State::Resting);
+    }
     connect();
     match news::extension() {
         Ok(Some(extension)) => Dispatcher::new(slot, extension).run(),
@@ -55,6 +60,8 @@ fn connect() {
     let extra = pgrx::bgworkers::BackgroundWorker::get_extra();
     let mut oids = extra.split(' ').map(|oid| pg_sys::Oid::from(oid.parse::<u32>().unwrap_or(0)));
     pgrx::bgworkers::BackgroundWorker::connect_worker_to_spi_by_oid(oids.next(), oids.next());
+    // Whoever owns the database can name another one, where the worker was made a member of that.
+    process::pin(c"role", c"none");
     process::pin(c"default_transaction_isolation", c"read committed");
     process::pin(c"default_transaction_read_only", c"off");
     process::pin(c"search_path", c"pg_catalog, pg_temp");
@@ -76,8 +83,9 @@ fn connect() {
 #[allow(unsafe_code)]
 unsafe extern "C-unwind" fn on_exit(_code: i32, arg: pg_sys::Datum) {
     let Some(slot) = shared().map(|shared| &shared.slots[arg.value()]) else { return };
+    first_steps::are_done(slot);
     slot.leave();
-    if !matches!(slot.state(), State::Absent | State::Ended) {
+    if !matches!(slot.state(), State::Absent | State::Ended | State::Resting) {
         slot.set_state(if process::was_told_to_stop() || slot.is_parked() { State::Ended } else { State::Failed });
     }
 }

@@ -25,7 +25,7 @@ use crate::sender::{Bell, Limits, Roots, Sender};
 use crate::slots::{Slot, State};
 use crate::store::Store;
 use crate::writes::Verdicts;
-use crate::{descriptors, key_file, process, settings};
+use crate::{descriptors, fault, first_steps, key_file, process, settings};
 use chores::Chores;
 use reader::{Found, LOG_WAIT, Reader};
 
@@ -59,6 +59,8 @@ struct Dispatcher {
     bell: Arc<Bell>,
     /// Whether this database is ours to send for.
     at_home: bool,
+    /// Whether it has written nothing yet.
+    in_first_steps: bool,
     next_poll: Instant,
     next_counts: Instant,
     chores: Chores,
@@ -97,6 +99,7 @@ impl Dispatcher {
             outcomes,
             bell,
             at_home: false,
+            in_first_steps: true,
             next_poll: now,
             next_counts: now + COUNTS_EVERY,
             chores: Chores::new(now),
@@ -111,6 +114,7 @@ impl Dispatcher {
     }
 
     fn run(mut self) {
+        fault::point("start");
         self.take_over();
         while !process::stop_requested() && !self.slot.is_parked() && !self.is_over() {
             if process::reload_requested() {
@@ -146,6 +150,7 @@ impl Dispatcher {
             let taken = process::transaction(|| {
                 news::find_subscriptions();
                 self.store.clean_up();
+                fault::point("take_over");
             });
             match taken {
                 Ok(()) => return,
@@ -160,6 +165,7 @@ impl Dispatcher {
         self.bell.silence();
         let now = SystemTime::now();
         while let Ok(attempt) = self.outcomes.try_recv() {
+            fault::point("settle");
             self.dispatch.settle(attempt, now, rand::random_range(-1.0..=1.0));
         }
         self.dispatch.move_stragglers(Instant::now());
@@ -241,6 +247,7 @@ impl Dispatcher {
         }
         self.at_home = namespace.is_some();
         self.enter_state(self.state());
+        fault::point("load");
         self.note_unreadable(subscriptions.unreadable);
         self.secrets_stale_at = subscriptions.stale_at;
         self.dispatch.set_subscriptions(subscriptions.list);
@@ -295,7 +302,11 @@ impl Dispatcher {
         if !self.dispatch.writes.is_empty() {
             let apply = || process::transaction(|| self.store.apply(&self.dispatch.writes, self.run));
             apply().or_else(|error| if self.store.has_lost_places() { apply() } else { Err(error) })?;
+            fault::point("written");
             self.dispatch.written(SystemTime::now());
+            if std::mem::take(&mut self.in_first_steps) {
+                first_steps::are_done(self.slot);
+            }
         }
         self.unwritten_since = None;
         if self.verdicts_are_due() {
@@ -354,6 +365,7 @@ impl Dispatcher {
         }
         let now = Instant::now();
         if let Some(found) = self.found.take() {
+            fault::point("accept");
             found.events.iter().for_each(|event| self.dispatch.accept_event(event, now));
             self.unread = found.behind || self.reader.has_more();
         }
@@ -373,6 +385,7 @@ impl Dispatcher {
             process::pin_local(c"synchronous_commit", c"local");
             self.store.claim(&room, self.run)
         })?;
+        fault::point("claimed");
         for work in claimed {
             self.dispatch.accept_claimed(work, SystemTime::now(), Instant::now());
         }
@@ -392,6 +405,7 @@ impl Dispatcher {
     fn hand_out(&mut self) {
         let requests = self.dispatch.hand_out(self.threads, Instant::now());
         if !requests.is_empty() {
+            fault::point("hand_out");
             self.sender.hand_over(requests);
         }
     }

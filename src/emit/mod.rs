@@ -37,6 +37,7 @@ pub mod watch;
 
 use pgrx::prelude::*;
 
+use crate::fault;
 use crate::refuse::refuse;
 use crate::settings::{self, OnEntityError};
 use crate::wake;
@@ -117,6 +118,7 @@ fn webhook_emit_statement<'a>(
 }
 
 fn emit(known: &Known, event_type: &EventType, tenant_id: Option<String>, outcome: Outcome) -> Option<i64> {
+    fault::point("emit");
     let event = wanted_event(event_type, tenant_id, outcome)?;
     let table = EventTable::open(known);
     let id = table.insert(&event);

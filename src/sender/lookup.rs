@@ -13,6 +13,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::signals::spawn_quiet;
+use crate::fault;
 
 const MAX_THREADS: usize = 32;
 const MAX_NAMES: usize = 1024;
@@ -196,7 +197,10 @@ impl Shared {
     }
 
     fn ask(&self, name: &str) -> Result<Addresses, LookupError> {
-        match catch_unwind(AssertUnwindSafe(|| (self.lookup)(name))) {
+        match catch_unwind(AssertUnwindSafe(|| {
+            fault::point("lookup");
+            (self.lookup)(name)
+        })) {
             Ok(Ok(found)) if !found.is_empty() => Ok(found.into()),
             _ => Err(LookupError::Unknown),
         }

@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::delivery::{Attempt, ErrorClass, Outcome, Request};
+use crate::fault;
 
 pub mod address;
 mod answer;
@@ -226,7 +227,12 @@ impl Desk {
 
     /// A fault in one request must cost neither the thread nor the others.
     fn attempt(&mut self, request: &Request, now: SystemTime) -> Outcome {
-        let attempt = catch_unwind(AssertUnwindSafe(|| self.client(request.endpoint.timeout).attempt(request, now)));
+        let attempt = catch_unwind(AssertUnwindSafe(|| {
+            fault::point("request");
+            let outcome = self.client(request.endpoint.timeout).attempt(request, now);
+            fault::point("answer");
+            outcome
+        }));
         attempt.unwrap_or_else(|_panic| {
             // Who knows what state it was left in.
             self.client = None;

@@ -15,6 +15,7 @@ use super::types::to_system_time;
 use super::{Snapshot, Store, Tid, Xid8};
 use crate::delivery::{DeliveryId, Endpoint};
 use crate::event::Event;
+use crate::fault;
 use crate::headers;
 use crate::preset::Preset;
 use crate::sealing::Keys;
@@ -128,6 +129,7 @@ impl Store {
             if events.len() < page.rows {
                 events.extend(self.new_events(client, page, page.rows - events.len()));
             }
+            fault::point("read");
             events
         })
     }
@@ -171,6 +173,7 @@ impl Store {
         let (ids, counts): (Vec<i64>, Vec<i32>) = room.iter().copied().unzip();
         Spi::connect_mut(|client| {
             let rows = self.reads.claim.write(client, &[ids.into(), counts.into(), run.into()]);
+            fault::point("claim");
             rows.map(|row| claimed(&row)).collect()
         })
     }

@@ -12,6 +12,7 @@ use super::types::to_timestamp;
 use super::{Store, Tid, Xid8};
 use crate::delivery::DeliveryId;
 use crate::event::EventRow;
+use crate::fault;
 use crate::process;
 use crate::tally::{TIMES, Tally};
 use crate::work::Work;
@@ -87,6 +88,7 @@ impl Store {
             self.delete_events(client, &writes.finished_events);
             self.insert_attempts(client, &writes.attempts);
             self.tell_of_failed(client, writes);
+            fault::point("write");
         });
     }
 

@@ -55,6 +55,8 @@ pub struct Cluster {
     /// Holds everything that this cluster has: data, socket, log.
     directory: PathBuf,
     owner: Option<Owner>,
+    /// A shell script that prepares the surroundings of the server and ends with `exec "$@"`.
+    surroundings: Option<&'static str>,
     /// Our own child, so that its end is seen at once: process 1 may take seconds to collect somebody's remains, and
     /// until then Postgres takes the server to be running.
     server: Mutex<Option<Child>>,
@@ -72,11 +74,17 @@ impl Cluster {
     /// Starts a new cluster with the extension preloaded, plain HTTP to loopback allowed, and then `settings`, which
     /// overrule all others. A value is written as it would follow `name = ` inside quotes.
     pub fn start(settings: &[(&str, &str)]) -> Cluster {
+        Cluster::start_within(None, settings)
+    }
+
+    /// The same, with a server that is started by a shell script in the directory of the cluster, which ends with
+    /// `exec "$@"`. Under root, the script still runs as root, with mounts of its own that vanish with the server.
+    pub fn start_within(surroundings: Option<&'static str>, settings: &[(&str, &str)]) -> Cluster {
         let programs = programs();
         let owner = owner();
         let directory = new_directory(owner);
         let keeper = keeper(&programs, &directory, owner);
-        let cluster = Cluster { programs, directory, owner, server: Mutex::new(None), keeper };
+        let cluster = Cluster { programs, directory, owner, surroundings, server: Mutex::new(None), keeper };
 
         cluster.must(
             cluster
@@ -111,7 +119,7 @@ impl Cluster {
         let (programs, owner) = (self.programs.clone(), self.owner);
         let directory = new_directory(owner);
         let keeper = keeper(&programs, &directory, owner);
-        let standby = Cluster { programs, directory, owner, server: Mutex::new(None), keeper };
+        let standby = Cluster { programs, directory, owner, surroundings: None, server: Mutex::new(None), keeper };
         let mut copy = self.program("pg_basebackup");
         self.must(
             copy.args(["--checkpoint=fast", "--write-recovery-conf", "--no-sync", "--pgdata"]).arg(standby.data()),
@@ -131,7 +139,7 @@ impl Cluster {
     pub fn start_again(&self) {
         let mut server = self.server();
         assert!(server.is_none(), "the server of {} runs already", self.directory.display());
-        let mut command = self.program("postgres");
+        let mut command = self.server_command();
         // A group of its own: Ctrl-C at the tests is not for the server, which its keeper ends.
         command.arg("-D").arg(self.data()).process_group(0);
         let log = fs::OpenOptions::new().create(true).append(true).open(self.log_file());
@@ -148,6 +156,20 @@ impl Cluster {
             panic!("the server ended with {status}");
         }
         *server = Some(child);
+    }
+
+    fn server_command(&self) -> Command {
+        let Some(script) = self.surroundings else { return self.program("postgres") };
+        let mut command = Command::new(if self.owner.is_some() { "unshare" } else { "/bin/sh" });
+        if self.owner.is_some() {
+            command.args(["--mount", "/bin/sh"]);
+        }
+        command.args(["-ec", script, "sh"]).current_dir(&self.directory).envs(self.environment()).stdin(Stdio::null());
+        if let Some(Owner { user, group }) = self.owner {
+            command.args(["setpriv", "--clear-groups", &format!("--reuid={user}"), &format!("--regid={group}")]);
+        }
+        command.arg(self.programs.join("postgres"));
+        command
     }
 
     /// Stops the server, and returns when it has ended.

@@ -14,6 +14,16 @@ use cluster::{Cluster, wait_until};
 /// How long anything may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A number that the environment may ask for, such as of rounds in the long form of a test.
+pub fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|error| panic!("{name}={text}: {error}")))
+}
+
+/// How often a test does what it is about.
+pub fn rounds(by_default: u64) -> u64 {
+    number("HYDRA_ROUNDS").unwrap_or(by_default)
+}
+
 /// A cluster that many tests share, each with a database of its own.
 pub fn start_shared_cluster(settings: &[(&str, &str)]) -> Cluster {
     // Each database has a dispatcher, which takes a worker process.

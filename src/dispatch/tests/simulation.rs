@@ -59,7 +59,7 @@ struct World {
     instant: Instant,
     // The database.
     endpoints: BTreeMap<i64, Endpoint>,
-    events: BTreeMap<i64, Vec<i64>>,
+    events: BTreeMap<i64, Vec<(i64, DeliveryId)>>,
     rows: BTreeMap<DeliveryId, Row>,
     // The dispatcher.
     dispatch: Dispatch,
@@ -160,15 +160,15 @@ impl World {
         let active = self.endpoints.iter().filter(|(_, endpoint)| endpoint.subscription.active && !endpoint.deleted);
         let candidates: Vec<i64> = active.map(|(id, _)| *id).collect();
         for _ in 0..self.chance.random_range(1..20) {
-            let targets: Vec<i64> = candidates.iter().copied().filter(|_| self.chance.random_bool(0.4)).collect();
+            let event = self.next_event;
+            let wanted = candidates.iter().copied().filter(|_| self.chance.random_bool(0.4));
+            let targets: Vec<_> = wanted.map(|subscription| (subscription, id_of(event, subscription))).collect();
             if targets.is_empty() {
                 continue;
             }
-            let event = self.next_event;
             self.next_event += 1;
-            for subscription in &targets {
-                let fate = Fate { event, subscription: *subscription, ..Fate::default() };
-                self.fates.insert(id_of(event, *subscription), fate);
+            for (subscription, id) in &targets {
+                self.fates.insert(*id, Fate { event, subscription: *subscription, ..Fate::default() });
             }
             self.events.insert(event, targets);
         }
@@ -288,7 +288,8 @@ impl World {
         }
         let page = self.chance.random_range(1..30);
         let unread = self.events.range(self.read_up_to + 1..).take(page);
-        let events: Vec<Event> = unread.map(|(id, targets)| wanted_by(targets, *id)).collect();
+        let subscriptions = |targets: &[(i64, DeliveryId)]| targets.iter().map(|(id, _)| *id).collect::<Vec<_>>();
+        let events: Vec<Event> = unread.map(|(id, targets)| wanted_by(&subscriptions(targets), *id)).collect();
         if self.dispatch.has_strangers(&events) {
             self.news = true;
             self.look_for_changes();
@@ -425,8 +426,7 @@ impl World {
             }
         }
         for event in &writes.finished_events {
-            for subscription in self.events.remove(&event.id).unwrap_or_default() {
-                let id = id_of(event.id, subscription);
+            for (subscription, id) in self.events.remove(&event.id).unwrap_or_default() {
                 let fate = self.fates.get_mut(&id).expect("every event has them");
                 if !self.rows.contains_key(&id) {
                     let deleted = self.endpoints[&subscription].deleted;
