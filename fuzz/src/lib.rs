@@ -7,6 +7,9 @@ pub mod delivery;
 #[path = "../../src/event.rs"]
 pub mod event;
 
+#[path = "../../src/fault.rs"]
+pub mod fault;
+
 #[path = "../../src/headers.rs"]
 pub mod headers;
 
