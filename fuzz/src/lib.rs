@@ -25,6 +25,7 @@ pub mod sender;
 #[path = "../../src/signature.rs"]
 pub mod signature;
 
-// The sender keeps it to itself.
+// Once more, since the sender keeps it to itself.
+#[allow(clippy::duplicate_mod)]
 #[path = "../../src/sender/answer.rs"]
 pub mod answer;
