@@ -24,7 +24,7 @@ use payloads::{COLUMNS, Document, TYPES, Way};
 use replies::{Reply, Told};
 use support::cluster::{Cluster, wait_until};
 use support::receiver::{Answer, Receiver, Request, Signature};
-use support::{PATIENCE, ask, run, start_shared_cluster, subscribe, wait_for_empty_queue};
+use support::{PATIENCE, ask, number, run, start_shared_cluster, subscribe, wait_for_empty_queue};
 
 const DOCUMENTS: usize = 300;
 const REPLIES: usize = 200;
@@ -41,8 +41,7 @@ fn cluster() -> &'static Cluster {
 }
 
 fn chance() -> StdRng {
-    let given = std::env::var("HYDRA_SEED").map(|text| text.parse().expect("a number"));
-    let seed = given.unwrap_or_else(|_| rand::random());
+    let seed = number("HYDRA_SEED").unwrap_or_else(rand::random);
     println!("HYDRA_SEED={seed}");
     StdRng::seed_from_u64(seed)
 }
