@@ -160,20 +160,21 @@ impl Office {
         let _ = self.outcomes.send(attempt);
     }
 
-    /// For requests that no thread will ever make.
+    /// For requests that no thread will ever make. In their order: so they are taken up again.
     fn give_back(&self, requests: Vec<Request>, outcome: &Outcome) {
-        for mut request in requests {
-            if let Some(next) = request.next.take() {
-                self.give_back(vec![*next], outcome);
+        for request in requests {
+            let mut left = Some(request);
+            while let Some(mut request) = left {
+                left = request.next.take().map(|next| *next);
+                self.file(Attempt {
+                    delivery: request.delivery,
+                    subscription: request.endpoint.subscription,
+                    outcome: outcome.clone(),
+                    at: SystemTime::now(),
+                    took: Duration::ZERO,
+                });
+                self.bell.ring();
             }
-            self.file(Attempt {
-                delivery: request.delivery,
-                subscription: request.endpoint.subscription,
-                outcome: outcome.clone(),
-                at: SystemTime::now(),
-                took: Duration::ZERO,
-            });
-            self.bell.ring();
         }
     }
 

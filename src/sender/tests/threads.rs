@@ -1,3 +1,4 @@
+use std::io::Write;
 use std::sync::mpsc::channel;
 use std::time::Instant;
 
@@ -39,6 +40,27 @@ fn a_gate_that_closes_while_a_request_waits_for_a_thread_stops_it() {
     assert!(matches!(owner.next().outcome, Outcome::Failed(_)));
     assert_eq!(owner.next().outcome, Outcome::NotStarted);
     assert!(kept.lock().unwrap().is_empty());
+}
+
+#[test]
+fn requests_that_hang_on_one_that_takes_long_come_back_in_their_order() {
+    let slow = Receiver::serving(|_, mut stream| {
+        read_request(&mut stream);
+        std::thread::sleep(2 * QUICK);
+        stream.write_all(OK.as_bytes()).unwrap();
+    });
+    let endpoint = Arc::new(endpoint(slow.url()));
+    let chain = (1..=4).rev().fold(None, |next: Option<Box<Request>>, number| {
+        let delivery = DeliveryId([number; 16]);
+        Some(Box::new(Request { delivery, endpoint: endpoint.clone(), next, ..request(hurried("")) }))
+    });
+    let owner = Owner::open();
+    owner.sender.hand_over(chain.map(|first| *first));
+    let attempts: Vec<_> = (1..=4).map(|_| owner.next()).collect();
+    assert!(attempts[0].outcome.is_success());
+    assert!(attempts[1..].iter().all(|attempt| attempt.outcome == Outcome::NotStarted), "{attempts:?}");
+    // A subscription whose events are to arrive in order takes them up again as they come.
+    assert!(attempts.iter().map(|attempt| attempt.delivery.0[0]).eq(1..=4), "{attempts:?}");
 }
 
 #[test]
