@@ -1,5 +1,6 @@
 //! Panics and aborts in the midst of the work, in a build that breaks down on request (`src/fault.rs`). `scripts/test`
 //! makes that build; `HYDRA_ROUNDS` repeats each panic.
+#![cfg(feature = "faults")]
 
 mod support;
 
