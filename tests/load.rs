@@ -76,7 +76,7 @@ fn memory(cluster: &Cluster) -> u64 {
 
 /// A short run; `HYDRA_SECONDS=600` makes it a long one.
 #[test]
-fn at_two_hundred_events_a_second_requests_are_prompt_whatever_else_goes_on() {
+fn at_two_hundred_events_a_second_nothing_is_lost_or_late_but_behind_a_flood() {
     let steady_for = Duration::from_secs(number("HYDRA_SECONDS").unwrap_or(6));
     // In the proportions of ten minutes, five, and fifteen.
     let (held_for, away_for) = (steady_for / 2, steady_for * 3 / 2);
@@ -128,8 +128,10 @@ fn at_two_hundred_events_a_second_requests_are_prompt_whatever_else_goes_on() {
             "{name}: {} rows, p99 of the commit {commit:?}, of the request {first:?}; of the other's {second:?}",
             of_phase().count()
         );
-        assert!(commit < PROMPT && first < PROMPT, "{name}: {commit:?}, {first:?}");
-        assert!(second < PROMPT || name == AWAY, "{name}: {second:?}");
+        assert!(commit < PROMPT, "{name}: {commit:?}");
+        // What comes behind a flood waits until that was read: see docs/reliability.md.
+        assert!(first < PROMPT || name == FLOOD, "{name}: {first:?}");
+        assert!(second < PROMPT || name == FLOOD || name == AWAY, "{name}: {second:?}");
     }
     assert!(reliable.values().all(|(_, times)| *times == 1), "nothing was received twice");
     let memory = memory(&cluster);
@@ -138,6 +140,7 @@ fn at_two_hundred_events_a_second_requests_are_prompt_whatever_else_goes_on() {
     assert_eq!(cluster.find_dispatcher(DATABASE), Some(dispatcher));
 }
 
+const FLOOD: &str = "one transaction emits many";
 const AWAY: &str = "a receiver is away";
 
 /// What goes on while rows are written, and from when to when.
@@ -164,7 +167,7 @@ fn phases(
         thread::sleep(held_for);
         run(&mut client, "COMMIT");
     });
-    phase("one transaction emits many", &mut || {
+    phase(FLOOD, &mut || {
         let emit = "hydra.webhook_emit('ticket.resolved', jsonb_build_object('id', n))";
         let start = Instant::now();
         run(&mut client, &format!("SELECT count({emit}) FROM generate_series(1, {many}) n"));
@@ -174,6 +177,8 @@ fn phases(
         });
         println!("{many} in one transaction: {committed:?} to commit, delivered after {:?}", start.elapsed());
     });
+    // What was written last is not to fall into the time when nobody is there.
+    thread::sleep(PROMPT);
     let address: SocketAddr = receiver.address();
     let mut receiver = Some(receiver);
     phase(AWAY, &mut || {
