@@ -1,9 +1,9 @@
 //! Shared memory: one slot per database that sends, and how to reach the launcher.
 //!
 //! A slot belongs to the launcher while nobody runs in it, and to its dispatcher from before that one's first read of
-//! the queue until it exits. Backends set wake flags and latches, count what they drop, and park it. Everything is atomic and nothing points into a
-//! process: a latch lives in Postgres's own shared memory, at the same address in every process, and setting the latch
-//! of a process that is gone wakes somebody for nothing.
+//! the queue until it exits. Backends set wake flags and latches, count what they drop, and park it. Everything is atomic
+//! and nothing points into a process: a latch lives in Postgres's own shared memory, at the same address in every
+//! process, and setting the latch of a process that is gone wakes somebody for nothing.
 
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU32, AtomicUsize, Ordering};
 

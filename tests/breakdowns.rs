@@ -126,7 +126,7 @@ fn a_panic_anywhere_costs_one_restart_at_most_and_loses_nothing() {
 
 #[test]
 fn a_dispatcher_that_panics_again_and_again_is_parked_until_somebody_lets_it_go_on() {
-    let cluster = Cluster::start(&[]);
+    let cluster = Cluster::start(&[LOOPBACK]);
     let receiver = Receiver::start();
     let mut client = prepare(&cluster, &receiver, "panics");
     cluster.dispatcher_pid("panics");
@@ -147,7 +147,7 @@ fn a_dispatcher_that_panics_again_and_again_is_parked_until_somebody_lets_it_go_
 
 #[test]
 fn a_dispatcher_that_aborts_again_and_again_is_parked_and_lets_clients_in() {
-    let cluster = Cluster::start(&[]);
+    let cluster = Cluster::start(&[LOOPBACK]);
     let receiver = Receiver::start();
     let mut client = prepare(&cluster, &receiver, "aborts");
     cluster.dispatcher_pid("aborts");

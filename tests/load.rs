@@ -76,7 +76,7 @@ fn memory(cluster: &Cluster) -> u64 {
 
 /// A short run; `HYDRA_SECONDS=600` makes it a long one.
 #[test]
-fn at_two_hundred_events_a_second_nothing_is_lost_or_late_but_behind_a_flood() {
+fn at_two_hundred_events_a_second_requests_are_prompt_whatever_else_goes_on() {
     let steady_for = Duration::from_secs(number("HYDRA_SECONDS").unwrap_or(6));
     // In the proportions of ten minutes, five, and fifteen.
     let (held_for, away_for) = (steady_for / 2, steady_for * 3 / 2);
@@ -117,30 +117,30 @@ fn at_two_hundred_events_a_second_nothing_is_lost_or_late_but_behind_a_flood() {
     }
     let (reliable, away) = (reliable.lock().expect("nobody panics"), away.lock().expect("nobody panics"));
     println!("{rows} rows at {}/s, {many} in one transaction", 1000 / EVERY.as_millis() * u128::from(SESSIONS));
+    let mut late = Vec::new();
     for (name, from, to) in phases {
         let of_phase = || written.iter().filter(|row| (from..to).contains(&row.began));
-        let late = |arrivals: &HashMap<i64, (Instant, usize)>| {
+        let request = |arrivals: &HashMap<i64, (Instant, usize)>| {
             ninety_ninth(of_phase().map(|row| arrivals[&row.id].0.saturating_duration_since(row.began)).collect())
         };
         let (commit, first, second) =
-            (ninety_ninth(of_phase().map(|row| row.took).collect()), late(&reliable), late(&away));
+            (ninety_ninth(of_phase().map(|row| row.took).collect()), request(&reliable), request(&away));
         println!(
             "{name}: {} rows, p99 of the commit {commit:?}, of the request {first:?}; of the other's {second:?}",
             of_phase().count()
         );
-        assert!(commit < PROMPT, "{name}: {commit:?}");
-        // What comes behind a flood waits until that was read: see docs/reliability.md.
-        assert!(first < PROMPT || name == FLOOD, "{name}: {first:?}");
-        assert!(second < PROMPT || name == FLOOD || name == AWAY, "{name}: {second:?}");
+        if commit >= PROMPT || first >= PROMPT || second >= PROMPT && name != AWAY {
+            late.push(name);
+        }
     }
     assert!(reliable.values().all(|(_, times)| *times == 1), "nothing was received twice");
     let memory = memory(&cluster);
     println!("the dispatcher had {memory} kB at most");
     assert!(memory < MEMORY, "{memory} kB");
     assert_eq!(cluster.find_dispatcher(DATABASE), Some(dispatcher));
+    assert!(late.is_empty(), "not prompt while {late:?}");
 }
 
-const FLOOD: &str = "one transaction emits many";
 const AWAY: &str = "a receiver is away";
 
 /// What goes on while rows are written, and from when to when.
@@ -167,7 +167,7 @@ fn phases(
         thread::sleep(held_for);
         run(&mut client, "COMMIT");
     });
-    phase(FLOOD, &mut || {
+    phase("one transaction emits many", &mut || {
         let emit = "hydra.webhook_emit('ticket.resolved', jsonb_build_object('id', n))";
         let start = Instant::now();
         run(&mut client, &format!("SELECT count({emit}) FROM generate_series(1, {many}) n"));
