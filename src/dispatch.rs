@@ -123,6 +123,16 @@ impl Dispatch {
         self.lanes.have_room(now)
     }
 
+    /// Whether more would fit into memory, however crowded a lane may be.
+    pub fn has_memory(&self) -> bool {
+        self.lanes.have_memory()
+    }
+
+    /// Subscriptions that get their events in order: one request at a time.
+    pub fn in_order(&self) -> HashSet<i64> {
+        self.lanes.in_order()
+    }
+
     pub fn subscription_ids(&self) -> Vec<i64> {
         self.lanes.ids()
     }

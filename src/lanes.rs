@@ -10,7 +10,8 @@
 //! A lane that has plenty queued keeps everybody from reading more, for a moment: most often it is about to drain, and
 //! what is not read yet waits in the table for nothing. If it is still so crowded after that moment and has hardly moved,
 //! its endpoint is slow; then it overflows, and the others go on. One that moves on is waited for: to move what is meant
-//! for it out of the others' way would take longer than to deliver it.
+//! for it out of the others' way would take longer than to deliver it. Meanwhile events for others are read past it, see
+//! [`progress`](crate::progress).
 //!
 //! A lane with a rate limit *pauses* after each request until the next may start.
 
@@ -205,7 +206,11 @@ impl Lanes {
             }
             moves_on
         });
-        self.crowded.is_empty() && self.queued < QUEUED_ENOUGH && self.bytes < BYTES_ENOUGH
+        self.crowded.is_empty() && self.have_memory()
+    }
+
+    pub fn have_memory(&self) -> bool {
+        self.queued < QUEUED_ENOUGH && self.bytes < BYTES_ENOUGH
     }
 
     /// When the first crowded lane begins to overflow.
@@ -215,6 +220,15 @@ impl Lanes {
 
     pub fn ids(&self) -> Vec<i64> {
         self.lanes.keys().copied().collect()
+    }
+
+    pub fn in_order(&self) -> HashSet<i64> {
+        self.lanes
+            .values()
+            .map(|lane| &lane.subscription)
+            .filter(|its| its.max_in_flight == 1)
+            .map(|its| its.id)
+            .collect()
     }
 
     pub fn get(&self, id: i64) -> Option<&Lane> {

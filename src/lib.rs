@@ -37,7 +37,8 @@
 //! | module | what it is about |
 //! |---|---|
 //! | [`dispatch`] | what to send next, and what to write about what was sent |
-//! | [`lanes`], [`work`], [`writes`], [`tally`] | its parts: fairness, deliveries in memory, decisions not written yet, counts |
+//! | [`progress`], [`snapshot`] | which events to read next |
+//! | [`lanes`], [`work`], [`writes`], [`tally`] | parts of `dispatch`: fairness, deliveries in memory, decisions not written yet, counts |
 //! | [`event`], [`subscription`], [`delivery`] | the words as types |
 //! | [`preset`], [`headers`], [`signature`], [`retry`] | bodies, headers, signatures, schedules |
 //! | [`sealing`] | signing secrets at rest |
@@ -63,6 +64,7 @@ mod lanes;
 mod launcher;
 mod preset;
 mod process;
+mod progress;
 mod refuse;
 mod retry;
 mod sealing;
@@ -70,6 +72,7 @@ mod sender;
 mod settings;
 mod signature;
 mod slots;
+mod snapshot;
 mod store;
 mod subscription;
 mod tally;

@@ -20,6 +20,7 @@ use pgrx::prelude::*;
 
 use crate::delivery::Attempt;
 use crate::dispatch::Dispatch;
+use crate::progress::Which;
 use crate::sealing::Keys;
 use crate::sender::{Bell, Limits, Roots, Sender};
 use crate::slots::{Slot, State};
@@ -198,9 +199,7 @@ impl Dispatcher {
         }
         if self.slot.state() == State::Running {
             self.claim()?;
-            if self.unread {
-                self.read()?;
-            }
+            self.read()?;
             self.hand_out();
             self.note_unwritten();
         }
@@ -341,13 +340,10 @@ impl Dispatcher {
 
     /// Takes in one page, so that requests are handed out between two of them.
     fn read(&mut self) -> Result<(), String> {
-        if !self.dispatch.has_room(Instant::now()) {
-            return Ok(());
-        }
         if self.found.is_none() {
-            self.found = Some(self.reader.read(&self.store)?);
+            self.found = self.find()?;
         }
-        let found = self.found.as_ref().expect("it was just read, or is still there");
+        let Some(found) = &self.found else { return Ok(()) };
         if !found.commits.is_on_disk() {
             // As long as there is something else to do.
             if self.dispatch.in_flight() > 0 && Instant::now() < found.flush_at {
@@ -367,9 +363,29 @@ impl Dispatcher {
         if let Some(found) = self.found.take() {
             fault::point("accept");
             found.events.iter().for_each(|event| self.dispatch.accept_event(event, now));
-            self.unread = found.behind || self.reader.has_more();
         }
         Ok(())
+    }
+
+    fn find(&mut self) -> Result<Option<Found>, String> {
+        let now = Instant::now();
+        self.reader.progress.set_aside(now, || self.dispatch.in_order());
+        let Some(which) = self.next_page(now) else { return Ok(None) };
+        let had_begun = self.reader.progress.has_begun();
+        let found = self.reader.read(&self.store, which)?;
+        if which == Which::Newest {
+            // What had begun ends at an older snapshot, and says nothing about what was committed since.
+            self.unread = had_begun || self.reader.progress.has_begun();
+        }
+        Ok(Some(found))
+    }
+
+    /// Which page there is room for.
+    fn next_page(&mut self, now: Instant) -> Option<Which> {
+        let room = self.dispatch.has_room(now);
+        // What overtakes a flood does not wait for the lane of the flood to drain.
+        let room_beside = room || self.reader.progress.overtakes() && self.dispatch.has_memory();
+        self.reader.progress.choose(self.unread && room_beside, room)
     }
 
     /// Claims what is due in the retry queue.
@@ -412,9 +428,14 @@ impl Dispatcher {
 
     fn time_to_wait(&mut self) -> Duration {
         let now = Instant::now();
-        let room = self.dispatch.has_room(now);
-        if room && self.unread && self.slot.state() == State::Running && now >= self.not_before {
-            return if self.found.is_none() { Duration::ZERO } else { LOG_WAIT };
+        let running = self.slot.state() == State::Running;
+        if running && now >= self.not_before {
+            if self.found.is_some() {
+                return LOG_WAIT;
+            }
+            if self.next_page(now).is_some() {
+                return Duration::ZERO;
+            }
         }
         let wall = SystemTime::now();
         let due = self.dispatch.next_due_after(wall).and_then(|at| at.duration_since(wall).ok());
@@ -423,6 +444,7 @@ impl Dispatcher {
             Some(self.chores.next()),
             self.unwritten_since.map(|since| since + BATCH_WAIT),
             self.dispatch.next_change(),
+            self.reader.progress.long_at().filter(|_| running),
             due.map(|wait| now + wait),
         ];
         let next = moments.into_iter().flatten().min().unwrap_or(now).max(self.not_before);

@@ -1,10 +1,4 @@
-//! Finds each new event exactly once, whatever the order in which transactions commit.
-//!
-//! Ids and clocks run ahead of commits, so "everything after the last one" loses events. What is new is instead the
-//! difference of two snapshots: events of transactions that the newer one sees and the older one did not. They began
-//! after the older snapshot, or were in progress in it; both are ranges of the primary key, so dead rows of events
-//! long finished are never stepped over. The difference is read in pages; when a page comes short, the newer snapshot
-//! becomes the older one. A new dispatcher starts from a snapshot that saw nothing.
+//! Reads pages of new events. Which ones come next is for [`Progress`] to say.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +6,9 @@ use pgrx::prelude::*;
 
 use crate::event::Event;
 use crate::process;
-use crate::store::{Page, Snapshot, Store, Xid8};
+use crate::progress::{Progress, Which};
+use crate::snapshot::Xid8;
+use crate::store::{Page, Store};
 
 /// A page has so many rows at most, and fewer where events are large or go to many: about so many bytes, or deliveries.
 const PAGE_ROWS: usize = 500;
@@ -32,53 +28,35 @@ pub struct Found {
     /// Up to where the log has to be on disk before anything is sent for them, and when to see to it ourselves.
     pub commits: LogPosition,
     pub flush_at: Instant,
-    /// Whether they are of an older snapshot, and so say nothing about what was committed since.
-    pub behind: bool,
 }
 
 pub struct Reader {
-    /// What this snapshot sees has been read.
-    done: Snapshot,
-    /// What this one sees is being read, up to the cursor.
-    target: Option<Snapshot>,
-    cursor: (Xid8, i64),
+    pub progress: Progress,
     /// Rows of the next page.
     rows: usize,
 }
 
 impl Reader {
     pub fn new() -> Self {
-        Self { done: Snapshot::empty(), target: None, cursor: Default::default(), rows: PAGE_ROWS }
+        Self { progress: Progress::new(), rows: PAGE_ROWS }
     }
 
-    /// Whether the last page was full, so that there is more to read without a wake.
-    pub fn has_more(&self) -> bool {
-        self.target.is_some()
-    }
-
-    /// The next events.
-    pub fn read(&mut self, store: &Store) -> Result<Found, String> {
-        let behind = self.has_more();
+    /// The next events of a stretch.
+    pub fn read(&mut self, store: &Store, which: Which) -> Result<Found, String> {
+        let stretch = self.progress.stretch(which);
+        let latest = self.progress.latest_snapshot().xmax;
         let (events, target, commits) = process::transaction(|| {
-            let target = self.target.clone().unwrap_or_else(|| store.snapshot());
-            let page = Page { done: &self.done, target: &target, cursor: self.cursor, rows: self.rows };
-            let events = if target == self.done { Vec::new() } else { store.events(&page) };
-            let commits = commits_of(&events, target.xmax);
+            let target = stretch.target.clone().unwrap_or_else(|| store.snapshot());
+            let page = Page { done: &stretch.done, target: &target, cursor: stretch.cursor, rows: self.rows };
+            let events = if target == stretch.done { Vec::new() } else { store.events(&page) };
+            let commits = commits_of(&events, latest.max(target.xmax));
             (events, target, commits)
         })?;
-        match events.last() {
-            Some(last) if events.len() == self.rows => {
-                self.cursor = (Xid8(last.xid), last.id);
-                self.target = Some(target);
-            }
-            _ => {
-                self.cursor = Default::default();
-                self.done = target;
-                self.target = None;
-            }
-        }
+        let is_full = events.len() == self.rows;
         self.size_next_page(&events);
-        Ok(Found { events, commits, flush_at: Instant::now() + LOG_WAIT, behind })
+        let now = Instant::now();
+        let events = self.progress.advance(which, target, events, is_full, now);
+        Ok(Found { events, commits, flush_at: now + LOG_WAIT })
     }
 
     fn size_next_page(&mut self, events: &[Event]) {
@@ -95,10 +73,10 @@ impl Reader {
 /// it would be one for a transaction that a crash undoes. Postgres knows where in the log it is, to the nearest of some
 /// neighbours, one of which may be a deletion of our own that nobody waits for.
 #[allow(unsafe_code)]
-fn commits_of(events: &[Event], xmax: Xid8) -> LogPosition {
+fn commits_of(events: &[Event], latest: Xid8) -> LogPosition {
     let mut last = 0;
     let mut end = 0;
-    for xid in events.iter().map(|event| event.xid).filter(|xid| xid + RECENT > xmax.0) {
+    for xid in events.iter().map(|event| event.xid).filter(|xid| xid + RECENT > latest.0) {
         if xid != last {
             last = xid;
             // SAFETY: a normal transaction id, too young to be forgotten.

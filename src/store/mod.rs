@@ -12,7 +12,7 @@ mod write;
 pub use read::Page;
 pub use row::{Row, Rows};
 pub use statement::Statement;
-pub use types::{Snapshot, Xid8, to_timestamp};
+pub use types::to_timestamp;
 
 use types::Tid;
 

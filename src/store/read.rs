@@ -12,7 +12,7 @@ use super::names::Names;
 use super::row::Row;
 use super::statement::Statement;
 use super::types::to_system_time;
-use super::{Snapshot, Store, Tid, Xid8};
+use super::{Store, Tid};
 use crate::delivery::{DeliveryId, Endpoint};
 use crate::event::Event;
 use crate::fault;
@@ -20,6 +20,7 @@ use crate::headers;
 use crate::preset::Preset;
 use crate::sealing::Keys;
 use crate::signature::{Scheme, SigningSecret};
+use crate::snapshot::{Snapshot, Xid8};
 use crate::subscription::{Failing, Subscription};
 use crate::work::Work;
 
@@ -63,8 +64,7 @@ pub struct Subscriptions {
     pub unreadable: BTreeSet<i64>,
 }
 
-/// Where reading events stands: everything that `done` sees was read, and what `target` sees besides was read up to
-/// `cursor`.
+/// The next rows of a stretch, see `progress`.
 #[derive(Debug)]
 pub struct Page<'a> {
     pub done: &'a Snapshot,
@@ -76,7 +76,7 @@ pub struct Page<'a> {
 impl Page<'_> {
     /// Transactions that `done` saw in progress and `target` sees finished, as far as they are still to be read.
     fn late(&self) -> Vec<Xid8> {
-        let finished = |xid: &&Xid8| **xid < self.target.xmax && !self.target.in_progress.contains(xid);
+        let finished = |xid: &&Xid8| self.target.sees(**xid);
         let unread = |xid: &&Xid8| **xid >= self.cursor.0;
         self.done.in_progress.iter().filter(finished).filter(unread).copied().collect()
     }

@@ -6,12 +6,10 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 use pgrx::{FromDatum, IntoDatum};
 
+use crate::snapshot::Xid8;
+
 /// Microseconds from 1970, where Rust begins, to 2000, where Postgres does.
 const EPOCHS_APART: i64 = 946_684_800_000_000;
-
-/// A transaction id that never wraps: `xid8`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Xid8(pub u64);
 
 impl IntoDatum for Xid8 {
     fn into_datum(self) -> Option<pg_sys::Datum> {
@@ -55,29 +53,6 @@ impl FromDatum for Tid {
         // SAFETY: a tid that is not null is a pointer to one.
         let place = unsafe { (!is_null).then(|| *datum.cast_mut_ptr::<pg_sys::ItemPointerData>()) };
         place.map(pgrx::itemptr::item_pointer_get_both).map(|(block, line)| Tid(block, line))
-    }
-}
-
-/// Which transactions a reader sees: those before `xmax` that were not in progress.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Snapshot {
-    pub xmax: Xid8,
-    pub in_progress: Vec<Xid8>,
-}
-
-impl Snapshot {
-    /// Sees nothing: what a reader starts from.
-    pub fn empty() -> Self {
-        Self { xmax: Xid8(1), in_progress: Vec::new() }
-    }
-
-    /// Reads the text form, `xmin:xmax:xip,xip,…`.
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.splitn(3, ':').skip(1);
-        let xmax = parts.next()?.parse().ok().map(Xid8)?;
-        let list = parts.next()?;
-        let in_progress = list.split(',').filter(|xid| !xid.is_empty()).map(|xid| xid.parse().ok().map(Xid8));
-        Some(Self { xmax, in_progress: in_progress.collect::<Option<_>>()? })
     }
 }
 

@@ -9,11 +9,12 @@ use pgrx::{Spi, Uuid, error};
 
 use super::statement::Statement;
 use super::types::to_timestamp;
-use super::{Store, Tid, Xid8};
+use super::{Store, Tid};
 use crate::delivery::DeliveryId;
 use crate::event::EventRow;
 use crate::fault;
 use crate::process;
+use crate::snapshot::Xid8;
 use crate::tally::{TIMES, Tally};
 use crate::work::Work;
 use crate::writes::{AttemptRecord, RowState, RowWrite, Verdicts, Writes};

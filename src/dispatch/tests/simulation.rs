@@ -70,7 +70,9 @@ struct World {
     /// What each thread has left to do.
     chains: Vec<Request>,
     // The truth.
-    fates: BTreeMap<DeliveryId, Fate>,
+    fates: HashMap<DeliveryId, Fate>,
+    /// What is the same in every delivery.
+    work: Work,
 }
 
 impl World {
@@ -90,7 +92,8 @@ impl World {
             next_event: 1,
             news: true,
             chains: Vec::new(),
-            fates: BTreeMap::new(),
+            fates: HashMap::default(),
+            work: claimed(0, 0, 0),
         };
         world.start();
         world
@@ -310,7 +313,7 @@ impl World {
             for id in self.due_rows(*subscription, *count as usize) {
                 let row = self.rows.get_mut(&id).expect("it was just found");
                 row.claimed = true;
-                let work = row.work();
+                let work = row.work(id, &self.work);
                 self.dispatch.accept_claimed(work, self.clock, self.instant);
             }
         }
@@ -336,7 +339,7 @@ impl World {
     fn hand_out(&mut self) {
         let requests = self.dispatch.hand_out(THREADS, self.instant);
         self.chains.extend(requests);
-        let mut under_way = BTreeSet::new();
+        let mut under_way = HashSet::default();
         let mut threads: BTreeMap<i64, usize> = BTreeMap::new();
         for chain in &self.chains {
             *threads.entry(chain.endpoint.subscription).or_default() += 1;
@@ -514,9 +517,19 @@ impl Row {
         }
     }
 
-    fn work(&self) -> Work {
-        let (attempts, earlier_attempts, scheduled_at) = (self.attempts, self.earlier, self.scheduled_at);
-        Work { attempts, earlier_attempts, scheduled_at, ..claimed(self.event, self.subscription, 0) }
+    fn work(&self, delivery: DeliveryId, common: &Work) -> Work {
+        Work {
+            delivery,
+            subscription: self.subscription,
+            event: self.event,
+            attempts: self.attempts,
+            earlier_attempts: self.earlier,
+            scheduled_at: self.scheduled_at,
+            event_type: Arc::clone(&common.event_type),
+            tenant_id: common.tenant_id.clone(),
+            body: Arc::clone(&common.body),
+            ..*common
+        }
     }
 }
 
