@@ -628,6 +628,28 @@ fn with_one_request_in_flight_the_events_of_a_session_arrive_in_order() {
 }
 
 #[test]
+fn behind_a_flood_other_endpoints_do_not_wait_and_one_with_one_request_in_flight_keeps_its_order() {
+    const FLOOD: usize = 60_000;
+    let mut bench = Bench::new("flood");
+    bench.subscribe("/in_order", &["max_in_flight => 1"]);
+    for (path, event_type) in [("/flooded", "ticket.resolved"), ("/other", "ticket.assigned")] {
+        subscribe(&mut bench.client, &bench.receiver.url(path), event_type, &[]);
+    }
+    bench.run("BEGIN");
+    bench.run(&format!("SELECT count(hydra.webhook_emit('ticket.resolved', '{{}}')) FROM generate_series(1, {FLOOD})"));
+    bench.emit(1);
+    bench.run("COMMIT");
+    bench.wait_for("/flooded", FLOOD / 20);
+    bench.run("SELECT hydra.webhook_emit('ticket.assigned', '{}')");
+    bench.wait_for("/other", 1);
+    assert!(bench.receiver.received("/flooded") < FLOOD, "the other endpoint waited for all of the flood");
+    bench.emit(2);
+    bench.settle();
+    assert_eq!(entities(&bench.receiver.requests("/in_order")), [1, 2]);
+    assert_eq!(bench.receiver.received("/flooded"), FLOOD);
+}
+
+#[test]
 fn no_more_requests_are_in_flight_than_the_subscription_allows_and_no_fewer() {
     let mut bench = Bench::new("three_at_a_time");
     bench.subscribe("/", &["max_in_flight => 3"]);
