@@ -123,9 +123,9 @@ impl Dispatch {
         self.lanes.have_room(now)
     }
 
-    /// Whether more would fit into memory, however crowded a lane may be.
-    pub fn has_memory(&self) -> bool {
-        self.lanes.have_memory()
+    /// Whether more should be read, however crowded these lanes are.
+    pub fn has_room_beside(&self, lanes: &HashSet<i64>) -> bool {
+        self.lanes.have_room_beside(lanes)
     }
 
     /// Subscriptions that get their events in order: one request at a time.

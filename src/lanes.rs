@@ -209,7 +209,12 @@ impl Lanes {
         self.crowded.is_empty() && self.have_memory()
     }
 
-    pub fn have_memory(&self) -> bool {
+    /// Whether more should be read, however crowded these lanes are.
+    pub fn have_room_beside(&self, lanes: &HashSet<i64>) -> bool {
+        self.crowded.keys().all(|id| lanes.contains(id)) && self.have_memory()
+    }
+
+    fn have_memory(&self) -> bool {
         self.queued < QUEUED_ENOUGH && self.bytes < BYTES_ENOUGH
     }
 

@@ -29,7 +29,7 @@ mod tests;
 /// How long all may wait for one stretch.
 const LONG: Duration = Duration::from_millis(100);
 
-/// How many stretches are set aside at most. Where each is long, the database has more to send than it can.
+/// More stretches are not set aside: a database that has so many has more to send than it can.
 const MOST_ASIDE: usize = 16;
 
 /// What of a stretch is read.
@@ -87,9 +87,11 @@ pub struct Progress {
     newest: Stretch,
     /// When the newest is to be set aside, if a page of it was not all.
     long_at: Option<Instant>,
-    /// Whom its latest page was for.
+    /// Whom the latest page of it was for that was full.
     targets: HashSet<i64>,
     aside: VecDeque<Stretch>,
+    /// Whom the latest page of the first of these was for.
+    flooding: HashSet<i64>,
     /// As long as something is set aside, or held.
     held: Option<Held>,
     latest: Which,
@@ -102,6 +104,7 @@ impl Progress {
             long_at: None,
             targets: HashSet::default(),
             aside: VecDeque::new(),
+            flooding: HashSet::default(),
             held: None,
             latest: Which::Newest,
         }
@@ -112,9 +115,9 @@ impl Progress {
         self.newest.target.is_some()
     }
 
-    /// Whether what is read of the newest stretch overtakes what was set aside.
-    pub fn overtakes(&self) -> bool {
-        self.held.is_some()
+    /// Whom the flood is for that the newest stretch overtakes, if it does.
+    pub fn overtaken(&self) -> Option<&HashSet<i64>> {
+        self.held.as_ref().map(|_| &self.flooding)
     }
 
     /// When there is something to set aside.
@@ -159,8 +162,10 @@ impl Progress {
             Some(last) => {
                 let cursor = (Xid8(last.xid), last.id);
                 self.go_on(which, target, cursor, now);
-                if part == Part::Everything && which == Which::Newest {
-                    self.targets = page.iter().flat_map(|event| event.targets.iter().copied()).collect();
+                let targets = page.iter().flat_map(|event| event.targets.iter().copied()).collect();
+                match which {
+                    Which::Newest => self.targets = targets,
+                    Which::Aside => self.flooding = targets,
                 }
             }
             None => self.finish(which, target),
@@ -223,7 +228,10 @@ impl Progress {
             // What is held does not change while something is: each event is either passed over and read later, or not.
             Some(held) if self.aside.len() >= MOST_ASIDE || !in_order.is_subset(&held.in_order) => return,
             Some(_) => {}
-            None => self.held = Some(Held { from: target.clone(), in_order, flooded: mem::take(&mut self.targets) }),
+            None => {
+                self.flooding = mem::take(&mut self.targets);
+                self.held = Some(Held { from: target.clone(), in_order, flooded: self.flooding.clone() });
+            }
         }
         let next = Stretch::after(target, Part::AllButHeld);
         self.aside.push_back(mem::replace(&mut self.newest, next));

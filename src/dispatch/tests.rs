@@ -328,6 +328,17 @@ fn a_crowded_lane_that_drains_in_time_does_not_overflow() {
 }
 
 #[test]
+fn beside_a_lane_that_a_flood_crowds_there_is_room_for_others_until_one_of_them_is_crowded() {
+    let mut dispatch = dispatch([subscription(1), subscription(2)]);
+    let start = Instant::now();
+    let flooded = HashSet::from_iter([1]);
+    (1..=CROWD).for_each(|id| dispatch.accept_event(&wanted_by(&[1], id), start));
+    assert!(!dispatch.has_room(start) && dispatch.has_room_beside(&flooded));
+    (CROWD + 1..=2 * CROWD).for_each(|id| dispatch.accept_event(&wanted_by(&[2], id), start));
+    assert!(!dispatch.has_room_beside(&flooded));
+}
+
+#[test]
 fn no_more_is_read_than_memory_is_meant_to_hold() {
     let everybody: Vec<i64> = (1..=20).collect();
     let mut many = dispatch(everybody.iter().copied().map(subscription));

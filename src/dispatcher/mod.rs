@@ -383,8 +383,9 @@ impl Dispatcher {
     /// Which page there is room for.
     fn next_page(&mut self, now: Instant) -> Option<Which> {
         let room = self.dispatch.has_room(now);
-        // What overtakes a flood does not wait for the lane of the flood to drain.
-        let room_beside = room || self.reader.progress.overtakes() && self.dispatch.has_memory();
+        // What overtakes a flood does not wait until its lanes have drained.
+        let overtaken = self.reader.progress.overtaken();
+        let room_beside = room || overtaken.is_some_and(|lanes| self.dispatch.has_room_beside(lanes));
         self.reader.progress.choose(self.unread && room_beside, room)
     }
 

@@ -106,7 +106,7 @@ impl World {
             let before = self.read.len();
             self.now += Duration::from_millis(millis);
             self.read(true, true);
-            let at_rest = !self.progress.has_begun() && !self.progress.overtakes();
+            let at_rest = !self.progress.has_begun() && self.progress.overtaken().is_none();
             if at_rest && self.read.len() == before {
                 return;
             }
@@ -150,7 +150,7 @@ fn run_of_chance(seed: u64) -> bool {
             5 if chance.random_bool(0.2) => world.roll_back(session),
             _ => {
                 world.read(chance.random_bool(0.7), chance.random_bool(0.7));
-                overtook |= world.progress.overtakes();
+                overtook |= world.progress.overtaken().is_some();
             }
         }
         world.now += Duration::from_millis(chance.random_range(0..40));
@@ -177,7 +177,7 @@ fn behind_a_flood_others_are_read_at_once_and_its_own_subscriptions_and_those_in
     let [flood, other, shared, own, in_order] = [1, 1001, 1002, 1003, 1004];
     world.emit_and_commit(1, 1000, &[3]);
     world.read_for(100);
-    assert!(!world.progress.overtakes(), "no stretch was long until now");
+    assert!(world.progress.overtaken().is_none(), "no stretch was long until now");
     world.emit_and_commit(2, 1, &[4]);
     world.emit_and_commit(2, 1, &[3, 4]);
     world.emit_and_commit(2, 1, &[3]);
