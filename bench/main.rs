@@ -9,8 +9,9 @@
 //! |---|---|
 //! | `workloads/` | what is measured |
 //! | `bed`, `cost` | a server to measure on, and what it used |
-//! | `receiver`, `raw_client`, `wire`, `http`, `certificates` | where requests go, and how much that can take |
+//! | `receiver`, `raw_client`, `wire`, `http` | where requests go, and how much that can take |
 //! | `bare_sender`, `plain_ureq` | what the sender is compared with |
+//! | `pulse` | how fast the machine is meanwhile |
 //! | `pairs`, `report`, `chart`, `svg`, `machine` | what becomes of the figures |
 
 use std::path::{Path, PathBuf};
@@ -22,13 +23,13 @@ use workloads::Workload;
 
 mod bare_sender;
 mod bed;
-mod certificates;
 mod chart;
 mod cost;
 mod http;
 mod machine;
 mod pairs;
 mod plain_ureq;
+mod pulse;
 mod raw_client;
 mod receiver;
 mod report;
@@ -37,6 +38,9 @@ mod wire;
 mod workloads;
 
 // Not all of what these offer is wanted here.
+#[allow(dead_code)]
+#[path = "../tests/support/authority.rs"]
+mod authority;
 #[path = "../tests/support/cluster.rs"]
 mod cluster;
 #[allow(dead_code)]
@@ -72,6 +76,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    pulse::start();
     let mut report = Report::default();
     for workload in workloads::ALL.iter().filter(|workload| order.wants(workload)) {
         eprintln!("==> {}", workload.name);

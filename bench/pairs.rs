@@ -1,12 +1,23 @@
 //! Two sides measured in turn, A B A B …: what the machine does besides then weighs on both.
 //!
-//! The ratio of a workload is the median of the ratios of its pairs, not the ratio of two medians. All samples are kept.
+//! The ratio of a workload is the median of the ratios of its pairs, not the ratio of two medians.
+//!
+//! Where the sides do the same kind of work and the ratio is close to its target, a pair is *even* only if the machine
+//! was equally fast on both sides. Then more pairs are measured until there are enough even ones, or three times as
+//! many as are wanted; those count in which it was most nearly so. The figures themselves have no say in it.
+
+use crate::pulse::Measured;
 
 /// As few as can have a median worth the name.
 pub const PAIRS: usize = 5;
 
+/// How far apart the pulse of the two sides of an even pair may be.
+const EVEN: f64 = 0.03;
+
 pub struct Pairs {
     pub samples: Vec<(f64, f64)>,
+    /// How many more were measured, in which the machine was not equally fast.
+    pub left_out: usize,
 }
 
 impl Pairs {
@@ -14,27 +25,48 @@ impl Pairs {
     pub fn measure<Bed: ?Sized>(
         name: &str,
         bed: &mut Bed,
-        one: impl FnMut(&mut Bed) -> f64,
-        other: impl FnMut(&mut Bed) -> f64,
+        mut one: impl FnMut(&mut Bed) -> f64,
+        mut other: impl FnMut(&mut Bed) -> f64,
     ) -> Self {
-        Self::measure_more(PAIRS, name, bed, one, other)
+        let mut samples = Vec::new();
+        for round in 1..=PAIRS {
+            let pair = (one(bed), other(bed));
+            eprintln!("{name}, pair {round} of {PAIRS}: {:.1} / {:.1} = {:.3}", pair.0, pair.1, pair.0 / pair.1);
+            samples.push(pair);
+        }
+        samples.into()
     }
 
-    /// The same with more pairs, for a figure that is small beside what the machine does besides.
-    pub fn measure_more<Bed: ?Sized>(
-        rounds: usize,
+    /// Measures so many even pairs, if it can.
+    pub fn measure_evenly<Bed: ?Sized>(
+        wanted: usize,
         name: &str,
         bed: &mut Bed,
         mut one: impl FnMut(&mut Bed) -> f64,
         mut other: impl FnMut(&mut Bed) -> f64,
     ) -> Self {
-        let mut samples = Vec::new();
-        for round in 1..=rounds {
-            let pair = (one(bed), other(bed));
-            eprintln!("{name}, pair {round} of {rounds}: {:.1} / {:.1} = {:.3}", pair.0, pair.1, pair.0 / pair.1);
-            samples.push(pair);
+        Self::even(wanted, name, || (Measured::by(|| one(bed)), Measured::by(|| other(bed))))
+    }
+
+    /// The same for what measures both sides by itself.
+    pub fn even(wanted: usize, name: &str, mut measure: impl FnMut() -> (Measured, Measured)) -> Self {
+        let mut pairs = Vec::new();
+        while pairs.iter().filter(|(apart, _)| *apart <= EVEN).count() < wanted && pairs.len() < 3 * wanted {
+            let (one, other) = measure();
+            let (apart, pair) = (one.apart(&other), (one.figure, other.figure));
+            pairs.push((apart, pair));
+            let ratio = pair.0 / pair.1;
+            eprintln!(
+                "{name}, pair {}: {:.1} / {:.1} = {ratio:.3}, {:.1} % apart",
+                pairs.len(),
+                pair.0,
+                pair.1,
+                100.0 * apart
+            );
         }
-        Self { samples }
+        pairs.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+        let left_out = pairs.len() - wanted;
+        Self { samples: pairs.into_iter().take(wanted).map(|(_, pair)| pair).collect(), left_out }
     }
 
     pub fn ratio(&self) -> f64 {
@@ -47,6 +79,12 @@ impl Pairs {
 
     pub fn other(&self) -> f64 {
         median(self.samples.iter().map(|pair| pair.1))
+    }
+}
+
+impl From<Vec<(f64, f64)>> for Pairs {
+    fn from(samples: Vec<(f64, f64)>) -> Self {
+        Self { samples, left_out: 0 }
     }
 }
 

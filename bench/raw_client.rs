@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 use mio::{Events, Poll, Token};
-use rustls::ClientConfig;
+use rustls::crypto::ring;
+use rustls::{ClientConfig, RootCertStore};
 
 use crate::http::ANSWER;
 use crate::receiver::Receiver;
@@ -27,9 +28,11 @@ pub fn capacity(receiver: &Receiver) -> f64 {
     best_rate(receiver, None)
 }
 
-/// The same under TLS.
-pub fn capacity_with_tls(receiver: &Receiver, tls: &Arc<ClientConfig>) -> f64 {
-    best_rate(receiver, Some(tls))
+/// The same under TLS, trusting whom these are.
+pub fn capacity_with_tls(receiver: &Receiver, roots: RootCertStore) -> f64 {
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions().expect("versions");
+    best_rate(receiver, Some(&Arc::new(builder.with_root_certificates(roots).with_no_client_auth())))
 }
 
 fn best_rate(receiver: &Receiver, tls: Option<&Arc<ClientConfig>>) -> f64 {

@@ -103,7 +103,11 @@ impl Row {
     /// Figure, divisor, ratio and samples, from pairs that have one unit.
     pub fn pairs(self, divided_by: impl Into<String>, pairs: &Pairs, unit: &'static str) -> Self {
         let row = self.figure(pairs.one(), unit).divided_by(divided_by, pairs.other(), unit);
-        Self { ratio: Some(pairs.ratio()), samples: pairs.samples.clone(), ..row }
+        let row = Self { ratio: Some(pairs.ratio()), samples: pairs.samples.clone(), ..row };
+        match pairs.left_out {
+            0 => row,
+            some => row.note(format!("{some} pairs left out: the machine was not equally fast on both sides")),
+        }
     }
 
     pub fn at_least(self, target: f64) -> Self {

@@ -11,10 +11,9 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use postgres::Client;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
+use support::authority::Authority;
 use support::cluster::{Cluster, wait_until};
 use support::receiver::{Answer, Receiver, Request, Signature};
 use support::{PATIENCE, ask, run, start_shared_cluster, subscribe, wait_for_empty_queue};
@@ -852,21 +851,8 @@ fn a_delivery_unfinished_at_twice_the_sum_of_its_schedule_is_failed_as_expired()
 
 /// Receives requests over TLS, with a certificate of an authority of its own, and hands on what it read.
 fn start_tls_receiver() -> (SocketAddr, String, Inbox<String>) {
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let key = KeyPair::generate().expect("a key");
-    let authority = params.self_signed(&key).expect("a certificate").pem();
-    let issuer = Issuer::new(params, key);
-
-    let key = KeyPair::generate().expect("a key");
-    let names = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("a name");
-    let chain: Vec<CertificateDer> = vec![names.signed_by(&key, &issuer).expect("a certificate").der().clone()];
-    let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
-    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key));
-    let config = Arc::new(config.expect("key and certificate fit"));
-
+    let authority = Authority::new();
+    let config = authority.server();
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
     let address = listener.local_addr().expect("it is bound");
     let (send, inbox) = mpsc::channel();
@@ -877,7 +863,7 @@ fn start_tls_receiver() -> (SocketAddr, String, Inbox<String>) {
             thread::spawn(move || serve_tls(stream, config).map(|request| send.send(request)));
         }
     });
-    (address, authority, inbox)
+    (address, authority.pem(), inbox)
 }
 
 /// Reads one request, as far as it comes in one piece, and accepts it.

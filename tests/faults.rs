@@ -15,7 +15,9 @@ use rand::{RngExt, SeedableRng};
 
 use support::cluster::{Cluster, StopMode, wait_until};
 use support::receiver::{Answer, Receiver, Request};
-use support::{PATIENCE, ask, number, rounds, run, start_shared_cluster, subscribe, wait_for_empty_queue};
+use support::{
+    PATIENCE, StopWhenDropped, ask, number, rounds, run, start_shared_cluster, subscribe, wait_for_empty_queue,
+};
 
 const PATH: &str = "/tickets";
 
@@ -119,15 +121,6 @@ impl<'a> Bench<'a> {
     #[track_caller]
     fn wait_for_state(&self, state: &str) {
         wait_until(format!("the worker is {state}"), PATIENCE, || self.state() == state);
-    }
-}
-
-/// Ends the load also where the test fails, which would otherwise wait for it for ever.
-struct StopWhenDropped<'a>(&'a AtomicBool);
-
-impl Drop for StopWhenDropped<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
     }
 }
 

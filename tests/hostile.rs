@@ -12,12 +12,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use postgres::Client;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+use rcgen::{CertificateParams, date_time_ymd};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use socket2::SockRef;
 
+use support::authority::Authority;
 use support::cluster::{Cluster, wait_until};
 use support::receiver::{Receiver, Request};
 use support::{ask, rounds, run, subscribe};
@@ -240,54 +239,20 @@ fn plain_behaviours() -> Vec<Behaviour> {
 
 /// Two authorities: one that is trusted, and one that is not.
 struct Authorities {
-    trusted: Issuer<'static, KeyPair>,
-    /// The trusted one's certificate.
-    certificate: rcgen::Certificate,
-    other: Issuer<'static, KeyPair>,
+    trusted: Authority,
+    other: Authority,
 }
 
 impl Authorities {
     fn new() -> Authorities {
-        let authority = || {
-            let mut params = CertificateParams::default();
-            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-            let key = KeyPair::generate().expect("a key");
-            (params.self_signed(&key).expect("a certificate"), Issuer::new(params, key))
-        };
-        let (certificate, trusted) = authority();
-        let (_, other) = authority();
-        Authorities { trusted, certificate, other }
+        Authorities { trusted: Authority::new(), other: Authority::new() }
     }
 
     /// How a receiver with a certificate for this name and these years begins.
-    fn certify(&self, issuer: &Issuer<'_, KeyPair>, name: &str, years: (i32, i32)) -> Arc<ServerConfig> {
-        self.configure(issuer, name, years, false)
-    }
-
-    fn configure(
-        &self,
-        issuer: &Issuer<'_, KeyPair>,
-        name: &str,
-        years: (i32, i32),
-        wants_client: bool,
-    ) -> Arc<ServerConfig> {
-        let key = KeyPair::generate().expect("a key");
+    fn certify(&self, name: &str, years: (i32, i32)) -> Arc<ServerConfig> {
         let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
         (params.not_before, params.not_after) = (date_time_ymd(years.0, 1, 1), date_time_ymd(years.1, 1, 1));
-        let chain: Vec<CertificateDer> = vec![params.signed_by(&key, issuer).expect("a certificate").der().clone()];
-        let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ServerConfig::builder_with_provider(provider.clone());
-        let builder = builder.with_safe_default_protocol_versions().expect("versions");
-        let builder = if wants_client {
-            let mut roots = RootCertStore::empty();
-            roots.add(self.certificate.der().clone()).expect("a certificate");
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
-            builder.with_client_cert_verifier(verifier.expect("a verifier"))
-        } else {
-            builder.with_no_client_auth()
-        };
-        Arc::new(builder.with_single_cert(chain, key).expect("key and certificate fit"))
+        self.trusted.server_of(params)
     }
 
     fn behaviours(&self) -> Vec<Behaviour> {
@@ -297,14 +262,14 @@ impl Authorities {
         let serving = |name, told, config: Arc<ServerConfig>| {
             over_tls(name, told, move |stream| tls(config.clone(), stream, ok, false))
         };
-        let (good, mute) = (self.certify(&self.trusted, HERE, NOW), self.configure(&self.trusted, HERE, NOW, false));
+        let (good, mute) = (self.trusted.server(), self.trusted.server());
         vec![
             serving("is as it should be", "200", good),
-            serving("has an expired certificate", "tls", self.certify(&self.trusted, HERE, (2001, 2002))),
-            serving("has a certificate of the future", "tls", self.certify(&self.trusted, HERE, (2098, 2099))),
-            serving("has somebody else's certificate", "tls", self.certify(&self.trusted, "receiver.example", NOW)),
-            serving("has a certificate of its own making", "tls", self.certify(&self.other, HERE, NOW)),
-            serving("wants to know who we are", "tls", self.configure(&self.trusted, HERE, NOW, true)),
+            serving("has an expired certificate", "tls", self.certify(HERE, (2001, 2002))),
+            serving("has a certificate of the future", "tls", self.certify(HERE, (2098, 2099))),
+            serving("has somebody else's certificate", "tls", self.certify("receiver.example", NOW)),
+            serving("has a certificate of its own making", "tls", self.other.server()),
+            serving("wants to know who we are", "tls", self.trusted.server_that_asks()),
             over_tls("speaks no TLS", "tls", |mut stream| {
                 stream.write_all(ok)?;
                 hold(&mut stream)
@@ -407,7 +372,7 @@ fn receivers_that_misbehave_cost_one_attempt_each_and_nobody_else_anything() {
     let cluster = Cluster::start(&[]);
     let authorities = Authorities::new();
     let authority = cluster.directory().join("authority.pem");
-    fs::write(&authority, authorities.certificate.pem()).expect("the cluster's directory is ours");
+    fs::write(&authority, authorities.trusted.pem()).expect("the cluster's directory is ours");
     cluster.set(&[("hydra_webhooks.ca_file", authority.to_str().expect("a UTF-8 name"))]);
     let mut client = cluster.create_database("hostile");
     let healthy = Receiver::start();

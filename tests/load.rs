@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use support::cluster::{Cluster, wait_until};
 use support::receiver::{Options, Receiver, Recording, Seen};
-use support::{ask, number, run, subscribe};
+use support::{StopWhenDropped, ask, number, run, subscribe};
 
 const DATABASE: &str = "load";
 const SESSIONS: u32 = 4;
@@ -194,13 +194,4 @@ fn phases(
     });
     phase("it is back", &mut || thread::sleep(steady_for / 10));
     (phases, receiver.expect("it is back"))
-}
-
-/// Ends the load also where the test fails, which would otherwise wait for it for ever.
-struct StopWhenDropped<'a>(&'a AtomicBool);
-
-impl Drop for StopWhenDropped<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }

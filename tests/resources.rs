@@ -15,7 +15,7 @@ use postgres::error::SqlState;
 
 use support::cluster::{Cluster, wait_until};
 use support::receiver::{Answer, Receiver};
-use support::{PATIENCE, ask, number, run, subscribe, wait_for_empty_queue};
+use support::{PATIENCE, StopWhenDropped, ask, number, run, subscribe, wait_for_empty_queue};
 
 const PATH: &str = "/";
 
@@ -210,13 +210,4 @@ fn a_name_server_that_is_silent_holds_up_nobody_else_and_deliveries_go_on_when_i
     });
     assert_eq!(deliveries(&receiver).len(), 5 * NAMES);
     assert_eq!(cluster.find_dispatcher("names"), Some(dispatcher));
-}
-
-/// Ends the name server also where the test fails, which would otherwise wait for it for ever.
-struct StopWhenDropped<'a>(&'a AtomicBool);
-
-impl Drop for StopWhenDropped<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }

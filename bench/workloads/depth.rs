@@ -5,7 +5,7 @@
 
 use super::Workload;
 use crate::bed::{Bed, Length};
-use crate::pairs::{Pairs, median};
+use crate::pairs::{PAIRS, Pairs, median};
 use crate::report::{Report, Row};
 
 pub const WORKLOAD: Workload =
@@ -38,7 +38,8 @@ struct Queue {
 
 fn run(report: &mut Report) {
     let mut queues = (Queue::of(DEEP), Queue::of(SHALLOW));
-    let pairs = Pairs::measure(
+    let pairs = Pairs::measure_evenly(
+        PAIRS,
         "fetch beside 10 million / 10,000",
         &mut queues,
         |(deep, _)| deep.micros_to_fetch(),

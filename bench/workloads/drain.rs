@@ -8,7 +8,7 @@ use super::Workload;
 use crate::bare_sender::BareSender;
 use crate::bed::Bed;
 use crate::cost::{Usage, own_cpu_without};
-use crate::pairs::{Pairs, median};
+use crate::pairs::{PAIRS, Pairs, median};
 use crate::raw_client;
 use crate::receiver::{self, Manner, Mark, Receiver, distinct};
 use crate::report::{Report, Row, number};
@@ -32,7 +32,8 @@ fn run(report: &mut Report) {
     let mut bed = Bed::start(&[("hydra_webhooks.sender_threads", "86")]);
     bed.subscribe(&receiver.url("drain"), "ticket.created", &[&format!("max_in_flight => {THREADS}")]);
     let (mut usage, mut bare_cpu, mut twice) = (Vec::new(), Vec::new(), 0);
-    let pairs = Pairs::measure(
+    let pairs = Pairs::measure_evenly(
+        PAIRS,
         "drain / bare sender",
         &mut bed,
         |bed| {

@@ -71,5 +71,5 @@ fn prepare() -> Bed {
 }
 
 fn over_bare(bed: &mut Bed, table: &str, name: &str) -> Pairs {
-    Pairs::measure_more(PAIRS, name, bed, |bed| tickets::tps(bed, table), |bed| tickets::tps(bed, BARE))
+    Pairs::measure_evenly(PAIRS, name, bed, |bed| tickets::tps(bed, table), |bed| tickets::tps(bed, BARE))
 }

@@ -9,7 +9,7 @@ use postgres::Client;
 use super::Workload;
 use super::load;
 use crate::bed::Bed;
-use crate::pairs::Pairs;
+use crate::pairs::{PAIRS, Pairs};
 use crate::raw_client;
 use crate::receiver::Receiver;
 use crate::report::{Report, Row};
@@ -35,7 +35,8 @@ fn run(report: &mut Report) {
     let mut holder = beds.held.session();
     hold(&mut holder);
     drain(&mut beds.held, BEFORE, &beds.receiver);
-    let pairs = Pairs::measure(
+    let pairs = Pairs::measure_evenly(
+        PAIRS,
         "drain, held / not held",
         &mut beds,
         |beds| drain(&mut beds.held, EVENTS, &beds.receiver),

@@ -85,7 +85,7 @@ fn row(workload: &str, pairs: &Pairs, capacity: f64) -> Row {
 /// This percentile of ours, and the median of the other side.
 fn pairs(rounds: &[Round], share: f64) -> Pairs {
     let pair = |round: &Round| (percentile(round.since_commit(), share), median(round.bare.to_arrival.iter().copied()));
-    Pairs { samples: rounds.iter().map(pair).collect() }
+    rounds.iter().map(pair).collect::<Vec<_>>().into()
 }
 
 /// Events and bare requests in turn. Even numbers are events.

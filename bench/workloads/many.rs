@@ -7,7 +7,7 @@ use super::Workload;
 use super::{load, tickets};
 use crate::bed::Bed;
 use crate::cost::cpu_of;
-use crate::pairs::Pairs;
+use crate::pairs::{PAIRS, Pairs};
 use crate::raw_client;
 use crate::receiver::Receiver;
 use crate::report::{Report, Row, number};
@@ -29,7 +29,8 @@ fn run(report: &mut Report) {
     let receiver = Receiver::start();
     let capacity = raw_client::capacity(&receiver);
     let mut beds = Beds { many: bed(OTHERS, &receiver), one: bed(0, &receiver), receiver, drains: Vec::new() };
-    let cpu = Pairs::measure(
+    let cpu = Pairs::measure_evenly(
+        PAIRS,
         "CPU, 10,000 subscriptions / 1",
         &mut beds,
         |beds| micros_per_delivery(&mut beds.many, &beds.receiver, &mut beds.drains),
@@ -46,7 +47,8 @@ fn run(report: &mut Report) {
     );
     beds.many.freeze_dispatcher();
     beds.one.freeze_dispatcher();
-    let tps = Pairs::measure(
+    let tps = Pairs::measure_evenly(
+        PAIRS,
         "emit, 10,000 subscriptions / 1",
         &mut beds,
         |beds| tickets::tps(&mut beds.many, TABLE),

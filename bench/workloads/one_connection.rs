@@ -8,6 +8,7 @@ use super::Workload;
 use super::tickets;
 use crate::bed::Bed;
 use crate::pairs::{PAIRS, Pairs};
+use crate::pulse::Measured;
 use crate::report::{Report, Row};
 
 pub const WORKLOAD: Workload =
@@ -23,24 +24,21 @@ fn run(report: &mut Report) {
     tickets::create(&mut bed, TABLE, Some("hydra.webhook_emit_row('ticket.created')"));
     tickets::wait_for_disk(&mut bed, false);
     bed.freeze_dispatcher();
-    let mut samples = Vec::new();
-    for round in 1..=PAIRS {
+    let pairs = Pairs::even(PAIRS, &format!("last / first tenth of {COMMITS} commits"), || {
         bed.run(&format!("TRUNCATE hydra.event, {TABLE}"));
-        let (last, first) = last_and_first(&bed);
-        eprintln!("last / first tenth of {COMMITS} commits, {round} of {PAIRS}: {last:.0} / {first:.0}");
-        samples.push((last, first));
-    }
+        last_and_first(&bed)
+    });
     bed.thaw_dispatcher();
     report.add(
         Row::new("8", "emit in one connection, last 10 % of 100,000 commits")
-            .pairs("the first 10 % of them", &Pairs { samples }, "tps")
+            .pairs("the first 10 % of them", &pairs, "tps")
             .at_least(0.95)
             .note("commits do not wait for the disk"),
     );
 }
 
 /// Transactions per second of a new connection, in the last and in the first tenth of its commits.
-fn last_and_first(bed: &Bed) -> (f64, f64) {
+fn last_and_first(bed: &Bed) -> (Measured, Measured) {
     let mut session = bed.session();
     let insert = session.prepare(&tickets::insert(TABLE)).expect("a table of ours");
     let mut tps = |commits: usize| {
@@ -50,7 +48,7 @@ fn last_and_first(bed: &Bed) -> (f64, f64) {
         }
         commits as f64 / start.elapsed().as_secs_f64()
     };
-    let first = tps(TENTH);
+    let first = Measured::by(|| tps(TENTH));
     tps(COMMITS - 2 * TENTH);
-    (tps(TENTH), first)
+    (Measured::by(|| tps(TENTH)), first)
 }

@@ -46,7 +46,7 @@ fn run(report: &mut Report) {
         own_memory = f64::max(own_memory, own_memory_of(dispatcher));
         ((receiver.answered() - answered) as f64 / seconds, (LOTS_PER_WINDOW as usize * LOT) as f64 / seconds)
     };
-    let pairs = Pairs { samples: (0..PAIRS).map(window).collect() };
+    let pairs = Pairs::from((0..PAIRS).map(window).collect::<Vec<_>>());
     bed.wait_for_empty_queue();
 
     report.add(

@@ -5,8 +5,8 @@
 use std::fs;
 
 use super::Workload;
+use crate::authority::Authority;
 use crate::bed::Bed;
-use crate::certificates::Authority;
 use crate::pairs::Pairs;
 use crate::raw_client;
 use crate::receiver::{Manner, Receiver};
@@ -23,7 +23,7 @@ fn run(report: &mut Report) {
     let plain = Receiver::start();
     let secure = Receiver::with(Manner { tls: Some(authority.server()), ..Manner::default() });
     let capacity = raw_client::capacity(&plain);
-    let secure_capacity = raw_client::capacity_with_tls(&secure, &authority.client());
+    let secure_capacity = raw_client::capacity_with_tls(&secure, authority.roots());
 
     let mut bed = Bed::start(&[]);
     trust(&bed, &authority);

@@ -1,9 +1,11 @@
 //! What test files share: clusters, receivers, and how to ask a session.
 #![allow(dead_code)] // every test file uses its own part of this
 
+pub mod authority;
 pub mod cluster;
 pub mod receiver;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use postgres::Client;
@@ -22,6 +24,15 @@ pub fn number(name: &str) -> Option<u64> {
 /// How often a test does what it is about.
 pub fn rounds(by_default: u64) -> u64 {
     number("HYDRA_ROUNDS").unwrap_or(by_default)
+}
+
+/// Says that it is over also where a test fails, which would otherwise wait for ever for those who go on until then.
+pub struct StopWhenDropped<'a>(pub &'a AtomicBool);
+
+impl Drop for StopWhenDropped<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// A cluster that many tests share, each with a database of its own.

@@ -1,0 +1,62 @@
+//! How fast the machine is from moment to moment.
+//!
+//! A virtual machine is not always as fast: what its host does besides makes the same system call take a third longer,
+//! for seconds or for minutes, and everything that commits or sends slows down with it. So a thread takes the *pulse*:
+//! fifty times a second, the time of some system calls. Figures can be compared that had the same pulse.
+
+use std::hint::black_box;
+use std::os::unix::process::parent_id;
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+const EVERY: Duration = Duration::from_millis(20);
+const CALLS: usize = 300;
+
+static BEATS: Mutex<Vec<Duration>> = Mutex::new(Vec::new());
+
+/// Takes it from now on, to the end of the program.
+pub fn start() {
+    thread::spawn(|| {
+        loop {
+            thread::sleep(EVERY);
+            let beat = beat();
+            BEATS.lock().expect("nobody panics").push(beat);
+        }
+    });
+}
+
+fn beat() -> Duration {
+    let start = Instant::now();
+    for _ in 0..CALLS {
+        black_box(parent_id());
+    }
+    start.elapsed()
+}
+
+/// A figure, and the pulse while it was taken.
+pub struct Measured {
+    pub figure: f64,
+    pulse: f64,
+}
+
+impl Measured {
+    pub fn by(action: impl FnOnce() -> f64) -> Self {
+        let before = BEATS.lock().expect("nobody panics").len();
+        let figure = action();
+        Self { figure, pulse: mean(BEATS.lock().expect("nobody panics")[before..].to_vec()) }
+    }
+
+    /// By how much the pulse of two figures differs: 0.1 for ten per cent.
+    pub fn apart(&self, other: &Self) -> f64 {
+        (self.pulse / other.pulse).ln().abs()
+    }
+}
+
+/// Without the slowest tenth, when something else ran in the midst of a beat.
+fn mean(mut beats: Vec<Duration>) -> f64 {
+    beats.sort();
+    beats.truncate(beats.len() - beats.len() / 10);
+    let sum: Duration = beats.iter().sum();
+    sum.as_secs_f64() / beats.len() as f64
+}
