@@ -124,13 +124,17 @@ impl Dispatch {
     }
 
     /// Whether more should be read, however crowded these lanes are.
-    pub fn has_room_beside(&self, lanes: &HashSet<i64>) -> bool {
-        self.lanes.have_room_beside(lanes)
+    pub fn has_room_beside(&self, is_one: impl Fn(i64) -> bool) -> bool {
+        self.lanes.have_room_beside(is_one)
     }
 
-    /// Subscriptions that get their events in order: one request at a time.
+    /// Subscriptions that were promised an order.
     pub fn in_order(&self) -> HashSet<i64> {
-        self.lanes.in_order()
+        self.lanes.subscriptions().filter(|one| one.is_in_order()).map(|one| one.id).collect()
+    }
+
+    pub fn active_others(&self) -> HashSet<i64> {
+        self.lanes.subscriptions().filter(|one| one.active && !one.is_in_order()).map(|one| one.id).collect()
     }
 
     pub fn subscription_ids(&self) -> Vec<i64> {

@@ -10,8 +10,8 @@
 //! A lane that has plenty queued keeps everybody from reading more, for a moment: most often it is about to drain, and
 //! what is not read yet waits in the table for nothing. If it is still so crowded after that moment and has hardly moved,
 //! its endpoint is slow; then it overflows, and the others go on. One that moves on is waited for: to move what is meant
-//! for it out of the others' way would take longer than to deliver it. Meanwhile events for others are read past it, see
-//! [`progress`](crate::progress).
+//! for it out of the others' way would take longer than to deliver it. If that lasts, events for others are read past it,
+//! see [`progress`](crate::progress).
 //!
 //! A lane with a rate limit *pauses* after each request until the next may start.
 
@@ -209,9 +209,10 @@ impl Lanes {
         self.crowded.is_empty() && self.have_memory()
     }
 
-    /// Whether more should be read, however crowded these lanes are.
-    pub fn have_room_beside(&self, lanes: &HashSet<i64>) -> bool {
-        self.crowded.keys().all(|id| lanes.contains(id)) && self.have_memory()
+    /// Whether more should be read, however crowded these lanes are. What comes next may be for them too.
+    pub fn have_room_beside(&self, is_one: impl Fn(i64) -> bool) -> bool {
+        let has_room = |id| self.lanes.get(id).is_some_and(|lane| lane.queue.len() + CROWD / 2 <= QUEUE_LIMIT);
+        self.crowded.keys().all(|id| is_one(*id) && has_room(id)) && self.have_memory()
     }
 
     fn have_memory(&self) -> bool {
@@ -227,13 +228,8 @@ impl Lanes {
         self.lanes.keys().copied().collect()
     }
 
-    pub fn in_order(&self) -> HashSet<i64> {
-        self.lanes
-            .values()
-            .map(|lane| &lane.subscription)
-            .filter(|its| its.max_in_flight == 1)
-            .map(|its| its.id)
-            .collect()
+    pub fn subscriptions(&self) -> impl Iterator<Item = &Subscription> {
+        self.lanes.values().map(|lane| &lane.subscription)
     }
 
     pub fn get(&self, id: i64) -> Option<&Lane> {

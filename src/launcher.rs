@@ -6,6 +6,7 @@
 //! new. Template databases are left alone: a connection to one would be in the way of CREATE DATABASE.
 
 use std::collections::{HashMap, HashSet};
+use std::mem;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use pgrx::bgworkers::{BackgroundWorkerBuilder, BackgroundWorkerStatus, BgWorkerS
 use pgrx::prelude::*;
 
 use crate::fault;
+use crate::first_steps::FirstSteps;
 use crate::process;
 use crate::slots::{MAX_DATABASES, Shared, Slot, State, shared};
 
@@ -54,17 +56,35 @@ pub extern "C-unwind" fn hydra_webhooks_launcher_main(_arg: pg_sys::Datum) {
     unsafe { pg_sys::BackgroundWorkerInitializeConnection(std::ptr::null(), std::ptr::null(), 0) };
     let Some(shared) = shared() else { return };
     shared.enter_launcher();
+    let first_steps = FirstSteps::of_launcher();
+    if !first_steps.may_begin() {
+        warning!("hydra_webhooks: the launcher crashed again and again, and rests for some minutes or until a reload");
+        rest();
+    }
     let mut launcher = Launcher::new(shared);
+    let mut in_first_steps = true;
     while !process::stop_requested() {
         process::reload_requested();
         if let Err(error) = launcher.look() {
             warning!("hydra_webhooks launcher: {error}");
+        }
+        if mem::take(&mut in_first_steps) {
+            first_steps.are_done();
         }
         process::wait(None, TICK);
     }
     // Exit code 0 would mean never to be started again.
     // SAFETY: the regular way for a worker to end.
     unsafe { pg_sys::proc_exit(1) }
+}
+
+fn rest() {
+    // What was asked for before it began.
+    process::reload_requested();
+    let end = Instant::now() + REST;
+    while !process::stop_requested() && !process::reload_requested() && Instant::now() < end {
+        process::wait(None, TICK);
+    }
 }
 
 struct Launcher {

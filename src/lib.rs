@@ -29,7 +29,7 @@
 //! | [`dispatcher`] | the loop that delivers |
 //! | [`store`] | rows to structs and back |
 //! | [`wake`], [`slots`], [`process`], [`descriptors`] | commit callback, shared memory, living as a background worker |
-//! | [`first_steps`] | dispatchers that crash again and again |
+//! | [`first_steps`] | processes that crash again and again |
 //! | [`key_file`], [`refuse`] | where secrets are sealed with keys of; errors |
 //!
 //! The pure side, which never names Postgres and is tested without one:

@@ -3,16 +3,17 @@
 //! Ids and clocks run ahead of commits, so "everything after the last one" loses events. What is new is instead a
 //! *stretch*, the difference of two snapshots: events of transactions that the newer one sees and the older one did
 //! not. They began after the older snapshot, or were in progress in it; both are ranges of the primary key, so dead rows
-//! of events long finished are never stepped over. A stretch is read in pages; when a page comes short, its newer
+//! of events long finished are not stepped over. A stretch is read in pages; when a page comes short, its newer
 //! snapshot becomes the older one of the next stretch. The first begins at a snapshot that saw nothing.
 //!
 //! A transaction that emitted a great many makes a stretch so long that all who commit after it would wait. So what is
-//! not read through after [`LONG`] is *set aside*: the next stretch begins where it ends, and the two are read in turns,
-//! a page each.
+//! not read through after [`LONG`] is *set aside*, if there is anybody who gains by it: the next stretch begins where it
+//! ends, and all are read in turns, a page each.
 //!
 //! Not everything may be read out of turn. Subscriptions with one request at a time were promised an order, and for an
 //! event that is only for those whom the flood is for, nothing is gained. Such events are *held*: passed over until
-//! all that was set aside has been read, and then read from where the first stretch that was set aside ended.
+//! all that was set aside has been read, and then read from where the first stretch that was set aside ended. Who is
+//! held is settled at the beginning: an event is either passed over and read later, or neither.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -32,6 +33,15 @@ const LONG: Duration = Duration::from_millis(100);
 /// More stretches are not set aside: a database that has so many has more to send than it can.
 const MOST_ASIDE: usize = 16;
 
+/// Nothing more is set aside while anything is held for so long.
+const HELD_FOR: Duration = Duration::from_secs(10);
+
+/// A page has so many rows at most, and fewer where events are large or go to many: about so many bytes, or deliveries.
+const PAGE_ROWS: usize = 500;
+const PAGE_BYTES: usize = 8 << 20;
+const PAGE_DELIVERIES: usize = 500;
+const FEWEST_ROWS: usize = 10;
+
 /// What of a stretch is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
@@ -47,24 +57,38 @@ pub struct Stretch {
     /// What is visible when its first page is read, unless that is known.
     pub target: Option<Snapshot>,
     pub cursor: (Xid8, i64),
+    /// Whether all of its commits are known to be on disk.
+    pub is_on_disk: bool,
+    /// How many its next page has at most.
+    pub rows: usize,
     part: Part,
+    /// Whom its latest page was for.
+    targets: HashSet<i64>,
 }
 
 impl Stretch {
-    fn after(done: Snapshot, part: Part) -> Self {
-        Self { done, target: None, cursor: Default::default(), part }
+    fn after(done: Snapshot, part: Part, rows: usize) -> Self {
+        let targets = HashSet::default();
+        Self { done, target: None, cursor: Default::default(), is_on_disk: false, rows, part, targets }
+    }
+
+    fn has_begun(&self) -> bool {
+        self.cursor != Default::default()
     }
 }
 
 /// What is not read out of turn.
 #[derive(Debug)]
 struct Held {
-    /// What this saw, or what was read together with it, is not held any more.
+    since: Instant,
+    /// Nothing that this saw is held any more.
     from: Snapshot,
     /// Subscriptions that were promised an order.
     in_order: HashSet<i64>,
     /// Those whom the flood is for.
     flooded: HashSet<i64>,
+    /// Others were promised an order since. No stretch is begun out of turn any more.
+    is_closed: bool,
 }
 
 impl Held {
@@ -87,40 +111,41 @@ pub struct Progress {
     newest: Stretch,
     /// When the newest is to be set aside, if a page of it was not all.
     long_at: Option<Instant>,
-    /// Whom the latest page of it was for that was full.
-    targets: HashSet<i64>,
     aside: VecDeque<Stretch>,
-    /// Whom the latest page of the first of these was for.
-    flooding: HashSet<i64>,
     /// As long as something is set aside, or held.
     held: Option<Held>,
     latest: Which,
+    in_order: HashSet<i64>,
+    others: HashSet<i64>,
 }
 
 impl Progress {
     pub fn new() -> Self {
         Self {
-            newest: Stretch::after(Snapshot::empty(), Part::Everything),
+            newest: Stretch::after(Snapshot::empty(), Part::Everything, PAGE_ROWS),
             long_at: None,
-            targets: HashSet::default(),
             aside: VecDeque::new(),
-            flooding: HashSet::default(),
             held: None,
             latest: Which::Newest,
+            in_order: HashSet::default(),
+            others: HashSet::default(),
         }
+    }
+
+    /// Subscriptions are these from now on: those that were promised an order, and those of the others that are active.
+    pub fn set_subscriptions(&mut self, in_order: HashSet<i64>, others: HashSet<i64>) {
+        if let Some(held) = &mut self.held {
+            held.is_closed |= !in_order.is_subset(&held.in_order);
+        }
+        (self.in_order, self.others) = (in_order, others);
     }
 
     /// Whether a part of the newest stretch was read, so that there is more without a wake.
     pub fn has_begun(&self) -> bool {
-        self.newest.target.is_some()
+        self.newest.has_begun()
     }
 
-    /// Whom the flood is for that the newest stretch overtakes, if it does.
-    pub fn overtaken(&self) -> Option<&HashSet<i64>> {
-        self.held.as_ref().map(|_| &self.flooding)
-    }
-
-    /// When there is something to set aside.
+    /// When there may be something to set aside.
     pub fn long_at(&self) -> Option<Instant> {
         self.long_at
     }
@@ -130,14 +155,33 @@ impl Progress {
         self.newest.target.as_ref().unwrap_or(&self.newest.done)
     }
 
+    /// Whether the newest stretch overtakes what was set aside.
+    pub fn overtakes(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// Whether something is set aside for this subscription.
+    pub fn is_flooded(&self, id: i64) -> bool {
+        self.aside.iter().any(|stretch| stretch.targets.contains(&id))
+    }
+
     /// Of which stretch to read a page, given that the newest has more and may be read, and that others may.
     pub fn choose(&self, newest: bool, aside: bool) -> Option<Which> {
-        match (newest, aside && !self.aside.is_empty()) {
-            (true, true) if self.latest == Which::Newest => Some(Which::Aside),
+        let newest = newest && self.may_take_in(Which::Newest);
+        match (newest, self.aside.front().filter(|_| aside)) {
+            // What is held ends at the beginning of the newest stretch. While that moves on, it would never be the end.
+            (true, Some(next)) if next.part == Part::Held && !next.has_begun() => Some(Which::Aside),
+            (true, Some(_)) if self.latest == Which::Newest => Some(Which::Aside),
             (true, _) => Some(Which::Newest),
-            (false, true) => Some(Which::Aside),
-            (false, false) => None,
+            (false, Some(_)) => Some(Which::Aside),
+            (false, None) => None,
         }
+    }
+
+    /// Whether a page of this stretch may be taken in, as far as is known now.
+    pub fn may_take_in(&self, which: Which) -> bool {
+        let is_closed = self.held.as_ref().is_some_and(|held| held.is_closed);
+        which == Which::Aside || !is_closed || self.has_begun()
     }
 
     pub fn stretch(&self, which: Which) -> &Stretch {
@@ -147,9 +191,21 @@ impl Progress {
         }
     }
 
+    fn stretch_mut(&mut self, which: Which) -> &mut Stretch {
+        match which {
+            Which::Newest => &mut self.newest,
+            Which::Aside => &mut self.aside[0],
+        }
+    }
+
+    /// All commits of this stretch are on disk.
+    pub fn note_on_disk(&mut self, which: Which) {
+        self.stretch_mut(which).is_on_disk = true;
+    }
+
     /// Takes in a page of a stretch, which was read up to this target; `is_full` if there may be more. Gives back the
     /// events whose turn it is.
-    pub fn advance(
+    pub fn take_in(
         &mut self,
         which: Which,
         target: Snapshot,
@@ -157,16 +213,15 @@ impl Progress {
         is_full: bool,
         now: Instant,
     ) -> Vec<Event> {
-        let part = self.stretch(which).part;
+        let stretch = self.stretch_mut(which);
+        let part = stretch.part;
+        stretch.rows = rows_after(&page).unwrap_or(stretch.rows);
         match page.last().filter(|_| is_full) {
             Some(last) => {
-                let cursor = (Xid8(last.xid), last.id);
-                self.go_on(which, target, cursor, now);
-                let targets = page.iter().flat_map(|event| event.targets.iter().copied()).collect();
-                match which {
-                    Which::Newest => self.targets = targets,
-                    Which::Aside => self.flooding = targets,
-                }
+                stretch.cursor = (Xid8(last.xid), last.id);
+                stretch.target = Some(target);
+                stretch.targets = page.iter().flat_map(|event| event.targets.iter().copied()).collect();
+                self.go_on(which, now);
             }
             None => self.finish(which, target),
         }
@@ -178,22 +233,20 @@ impl Progress {
         page
     }
 
-    fn go_on(&mut self, which: Which, target: Snapshot, cursor: (Xid8, i64), now: Instant) {
-        let stretch = match which {
+    fn go_on(&mut self, which: Which, now: Instant) {
+        match which {
             Which::Newest => {
                 self.long_at.get_or_insert(now + LONG);
-                &mut self.newest
             }
-            Which::Aside => &mut self.aside[0],
-        };
-        stretch.target = Some(target);
-        stretch.cursor = cursor;
+            // In turns. Those with an order have their events in one of them at most.
+            Which::Aside => self.aside.rotate_left(1),
+        }
     }
 
     fn finish(&mut self, which: Which, target: Snapshot) {
         match which {
             Which::Newest => {
-                self.newest = Stretch::after(target, self.newest.part);
+                self.newest = Stretch::after(target, self.newest.part, self.newest.rows);
                 self.long_at = None;
             }
             Which::Aside => {
@@ -208,33 +261,50 @@ impl Progress {
         if held.from != self.newest.done {
             let target = self.newest.done.clone();
             let done = mem::replace(&mut held.from, target.clone());
-            self.aside.push_back(Stretch { target: Some(target), ..Stretch::after(done, Part::Held) });
+            let stretch = Stretch::after(done, Part::Held, self.newest.rows);
+            self.aside.push_back(Stretch { target: Some(target), ..stretch });
         } else if !self.has_begun() {
             self.held = None;
             self.newest.part = Part::Everything;
         }
     }
 
-    /// Sets the newest stretch aside if it is long. `in_order` are the subscriptions that were promised an order.
-    pub fn set_aside(&mut self, now: Instant, in_order: impl FnOnce() -> HashSet<i64>) {
+    /// Sets the newest stretch aside if it is long.
+    pub fn set_aside(&mut self, now: Instant) {
         if self.long_at.is_none_or(|at| now < at) {
             return;
         }
         // If it stays, that is looked at again then.
         self.long_at = Some(now + LONG);
-        let Some(target) = self.newest.target.clone() else { return };
-        let in_order = in_order();
-        match &self.held {
-            // What is held does not change while something is: each event is either passed over and read later, or not.
-            Some(held) if self.aside.len() >= MOST_ASIDE || !in_order.is_subset(&held.in_order) => return,
-            Some(_) => {}
-            None => {
-                self.flooding = mem::take(&mut self.targets);
-                self.held = Some(Held { from: target.clone(), in_order, flooded: self.flooding.clone() });
-            }
-        }
-        let next = Stretch::after(target, Part::AllButHeld);
+        let Some(target) = self.newest.target.clone().filter(|_| self.may_set_aside(now)) else { return };
+        self.held.get_or_insert_with(|| Held {
+            since: now,
+            from: target.clone(),
+            in_order: self.in_order.clone(),
+            flooded: self.newest.targets.clone(),
+            is_closed: false,
+        });
+        let next = Stretch::after(target, Part::AllButHeld, self.newest.rows);
         self.aside.push_back(mem::replace(&mut self.newest, next));
         self.long_at = None;
     }
+
+    fn may_set_aside(&self, now: Instant) -> bool {
+        match &self.held {
+            Some(held) => {
+                let is_old = now.duration_since(held.since) >= HELD_FOR;
+                !is_old && !held.is_closed && self.aside.len() < MOST_ASIDE
+            }
+            None => !self.others.is_subset(&self.newest.targets),
+        }
+    }
+}
+
+/// How many rows the page after this one should have, if that can be told.
+fn rows_after(page: &[Event]) -> Option<usize> {
+    let bytes: usize = page.iter().filter_map(|event| event.entity.as_ref()).map(String::len).sum();
+    let deliveries: usize = page.iter().map(|event| event.targets.len()).sum();
+    let rows = |limit: usize, sum: usize| limit * page.len() / sum.max(1);
+    let fitting = rows(PAGE_BYTES, bytes).min(rows(PAGE_DELIVERIES, deliveries)).clamp(FEWEST_ROWS, PAGE_ROWS);
+    (!page.is_empty()).then_some(fitting)
 }

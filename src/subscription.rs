@@ -30,6 +30,13 @@ pub struct Subscription {
     pub failing: Failing,
 }
 
+impl Subscription {
+    /// Whether it was promised that events of one session arrive in the order in which they were emitted.
+    pub fn is_in_order(&self) -> bool {
+        self.max_in_flight == 1
+    }
+}
+
 /// How a subscription fails: its attempts since the last success, in order of completion.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Failing {

@@ -175,6 +175,32 @@ fn a_dispatcher_that_aborts_again_and_again_is_parked_and_lets_clients_in() {
 }
 
 #[test]
+fn a_launcher_that_aborts_again_and_again_rests_and_lets_clients_in() {
+    let cluster = Cluster::start(&[LOOPBACK]);
+    let receiver = Receiver::start();
+    let mut client = prepare(&cluster, &receiver, "launcher_aborts");
+    cluster.dispatcher_pid("launcher_aborts");
+    let crashes = || cluster.log().matches("was terminated by signal 6").count();
+    break_down(&cluster, "abort launcher always");
+    wait_until("the launcher rests", PATIENCE, || cluster.log().contains("the launcher crashed again and again"));
+    wait_until("a client gets in", PATIENCE, || match cluster.try_connect_as("launcher_aborts", "postgres") {
+        Ok(connected) => {
+            client = connected;
+            true
+        }
+        Err(_) => false,
+    });
+    emit(&mut client, 1);
+    // Long enough for another crash, if one were to come.
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(crashes(), 3);
+    mend(&cluster);
+    run(&mut client, "SELECT pg_reload_conf()");
+    wait_for_empty_queue(&mut client);
+    assert_eq!((receiver.received(PATH), crashes()), (1, 3));
+}
+
+#[test]
 fn a_panic_while_emitting_fails_the_statement_and_leaves_the_session_sound() {
     let receiver = Receiver::start();
     let mut client = prepare(cluster(), &receiver, "emitting");

@@ -276,6 +276,28 @@ fn a_commit_that_is_not_on_disk_yet_is_never_delivered_before_it_is() {
 }
 
 #[test]
+fn a_commit_of_a_transaction_that_began_long_ago_is_not_delivered_before_it_is_on_disk() {
+    // As above; nor does the WAL writer wake up because there is much to write.
+    let settings = [("wal_writer_delay", "10s"), ("wal_writer_flush_after", "1GB"), ("checkpoint_timeout", "1h")];
+    let cluster = Cluster::start(&settings);
+    let bench = Bench::new(&cluster, "late_commits", &[]);
+    for ticket in 1..=3 {
+        let mut client = bench.connect();
+        run(&mut client, "BEGIN; SET LOCAL synchronous_commit = off");
+        run(&mut client, &insert(ticket, ticket));
+        run(
+            &mut bench.connect(),
+            "DO $$ BEGIN FOR n IN 1..60000 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$",
+        );
+        run(&mut client, "COMMIT");
+        bench.wait_for_requests(ticket);
+        cluster.kill9_everything();
+        cluster.start_again();
+        bench.settle();
+    }
+}
+
+#[test]
 fn a_dispatcher_that_cannot_write_keeps_what_it_knows_and_recovers() {
     let cluster = shared_cluster();
     let bench = Bench::new(cluster, "no_writes", &["retry_schedule => '{2 s,2 s}'"]);

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use pgrx::prelude::*;
 
 use super::{Dispatcher, news};
-use crate::first_steps;
+use crate::first_steps::FirstSteps;
 use crate::process;
 use crate::slots::{Slot, State, shared};
 
@@ -32,7 +32,7 @@ pub extern "C-unwind" fn hydra_webhooks_dispatcher_main(arg: pg_sys::Datum) {
 }
 
 fn serve(slot: &'static Slot) {
-    if !first_steps::may_begin(slot) {
+    if !FirstSteps::of_dispatcher(slot).may_begin() {
         warning!("hydra_webhooks: a dispatcher crashed again and again, and rests for some minutes");
         return slot.set_state(State::Resting);
     }
@@ -83,7 +83,7 @@ fn connect() {
 #[allow(unsafe_code)]
 unsafe extern "C-unwind" fn on_exit(_code: i32, arg: pg_sys::Datum) {
     let Some(slot) = shared().map(|shared| &shared.slots[arg.value()]) else { return };
-    first_steps::are_done(slot);
+    FirstSteps::of_dispatcher(slot).are_done();
     slot.leave();
     if !matches!(slot.state(), State::Absent | State::Ended | State::Resting) {
         slot.set_state(if process::was_told_to_stop() || slot.is_parked() { State::Ended } else { State::Failed });

@@ -20,13 +20,14 @@ use pgrx::prelude::*;
 
 use crate::delivery::Attempt;
 use crate::dispatch::Dispatch;
+use crate::first_steps::FirstSteps;
 use crate::progress::Which;
 use crate::sealing::Keys;
 use crate::sender::{Bell, Limits, Roots, Sender};
 use crate::slots::{Slot, State};
 use crate::store::Store;
 use crate::writes::Verdicts;
-use crate::{descriptors, fault, first_steps, key_file, process, settings};
+use crate::{descriptors, fault, key_file, process, settings};
 use chores::Chores;
 use reader::{Found, LOG_WAIT, Reader};
 
@@ -250,6 +251,7 @@ impl Dispatcher {
         self.note_unreadable(subscriptions.unreadable);
         self.secrets_stale_at = subscriptions.stale_at;
         self.dispatch.set_subscriptions(subscriptions.list);
+        self.reader.progress.set_subscriptions(self.dispatch.in_order(), self.dispatch.active_others());
         // What is decided about them must be in the table before we say that nothing waits there.
         self.write()?;
         let ids = self.dispatch.subscription_ids();
@@ -304,7 +306,7 @@ impl Dispatcher {
             fault::point("written");
             self.dispatch.written(SystemTime::now());
             if std::mem::take(&mut self.in_first_steps) {
-                first_steps::are_done(self.slot);
+                FirstSteps::of_dispatcher(self.slot).are_done();
             }
         }
         self.unwritten_since = None;
@@ -344,7 +346,7 @@ impl Dispatcher {
             self.found = self.find()?;
         }
         let Some(found) = &self.found else { return Ok(()) };
-        if !found.commits.is_on_disk() {
+        if !found.commits.are_on_disk() {
             // As long as there is something else to do.
             if self.dispatch.in_flight() > 0 && Instant::now() < found.flush_at {
                 return Ok(());
@@ -359,34 +361,46 @@ impl Dispatcher {
                 return Ok(());
             }
         }
-        let now = Instant::now();
         if let Some(found) = self.found.take() {
             fault::point("accept");
-            found.events.iter().for_each(|event| self.dispatch.accept_event(event, now));
+            self.take_in(found, Instant::now());
         }
         Ok(())
     }
 
     fn find(&mut self) -> Result<Option<Found>, String> {
         let now = Instant::now();
-        self.reader.progress.set_aside(now, || self.dispatch.in_order());
+        self.reader.progress.set_aside(now);
         let Some(which) = self.next_page(now) else { return Ok(None) };
-        let had_begun = self.reader.progress.has_begun();
         let found = self.reader.read(&self.store, which)?;
         if which == Which::Newest {
-            // What had begun ends at an older snapshot, and says nothing about what was committed since.
-            self.unread = had_begun || self.reader.progress.has_begun();
+            // A stretch that had begun ends at an older snapshot, and says nothing about what was committed since.
+            self.unread = self.reader.progress.has_begun();
         }
         Ok(Some(found))
     }
 
+    fn take_in(&mut self, found: Found, now: Instant) {
+        let which = found.which;
+        // After news that came with it, it may have to be read later.
+        let may_be_taken = self.reader.progress.may_take_in(which);
+        if may_be_taken {
+            let events = self.reader.take_in(found, now);
+            events.iter().for_each(|event| self.dispatch.accept_event(event, now));
+        }
+        if which == Which::Newest {
+            self.unread |= !may_be_taken || self.reader.progress.has_begun();
+        }
+    }
+
     /// Which page there is room for.
     fn next_page(&mut self, now: Instant) -> Option<Which> {
+        let progress = &self.reader.progress;
         let room = self.dispatch.has_room(now);
         // What overtakes a flood does not wait until its lanes have drained.
-        let overtaken = self.reader.progress.overtaken();
-        let room_beside = room || overtaken.is_some_and(|lanes| self.dispatch.has_room_beside(lanes));
-        self.reader.progress.choose(self.unread && room_beside, room)
+        let room_beside =
+            room || progress.overtakes() && self.dispatch.has_room_beside(|lane| progress.is_flooded(lane));
+        progress.choose(self.unread && room_beside, room)
     }
 
     /// Claims what is due in the retry queue.

@@ -7,65 +7,58 @@ use pgrx::prelude::*;
 use crate::event::Event;
 use crate::process;
 use crate::progress::{Progress, Which};
-use crate::snapshot::Xid8;
+use crate::snapshot::{Snapshot, Xid8};
 use crate::store::{Page, Store};
 
-/// A page has so many rows at most, and fewer where events are large or go to many: about so many bytes, or deliveries.
-const PAGE_ROWS: usize = 500;
-const PAGE_BYTES: usize = 8 << 20;
-const PAGE_DELIVERIES: usize = 500;
-
-/// How far back a transaction may lie and its commit still not be on disk: unflushed commits are less than a second
-/// old. Of much older ones Postgres has forgotten where they are in the log.
+/// How far back a transaction may have begun for Postgres to surely know where in the log its commit is. Of older ones
+/// it may have forgotten.
 const RECENT: u64 = 50_000;
 
 /// For so long others, who commit and write the log all the time, are left to do it for us.
 pub const LOG_WAIT: Duration = Duration::from_millis(2);
 
-/// A page of events.
+/// A page of events, not taken in yet.
 pub struct Found {
+    pub which: Which,
+    target: Snapshot,
     pub events: Vec<Event>,
-    /// Up to where the log has to be on disk before anything is sent for them, and when to see to it ourselves.
-    pub commits: LogPosition,
+    is_full: bool,
+    /// What has to be on disk before anything is sent for them, and when to see to it ourselves.
+    pub commits: Commits,
     pub flush_at: Instant,
 }
 
 pub struct Reader {
     pub progress: Progress,
-    /// Rows of the next page.
-    rows: usize,
 }
 
 impl Reader {
     pub fn new() -> Self {
-        Self { progress: Progress::new(), rows: PAGE_ROWS }
+        Self { progress: Progress::new() }
     }
 
-    /// The next events of a stretch.
-    pub fn read(&mut self, store: &Store, which: Which) -> Result<Found, String> {
+    /// Finds the next events of a stretch.
+    pub fn read(&self, store: &Store, which: Which) -> Result<Found, String> {
         let stretch = self.progress.stretch(which);
         let latest = self.progress.latest_snapshot().xmax;
         let (events, target, commits) = process::transaction(|| {
             let target = stretch.target.clone().unwrap_or_else(|| store.snapshot());
-            let page = Page { done: &stretch.done, target: &target, cursor: stretch.cursor, rows: self.rows };
+            let page = Page { done: &stretch.done, target: &target, cursor: stretch.cursor, rows: stretch.rows };
             let events = if target == stretch.done { Vec::new() } else { store.events(&page) };
-            let commits = commits_of(&events, latest.max(target.xmax));
+            let unsure = if stretch.is_on_disk { &[] } else { &events[..] };
+            let commits = commits_of(unsure, latest.max(target.xmax));
             (events, target, commits)
         })?;
-        let is_full = events.len() == self.rows;
-        self.size_next_page(&events);
-        let now = Instant::now();
-        let events = self.progress.advance(which, target, events, is_full, now);
-        Ok(Found { events, commits, flush_at: now + LOG_WAIT })
+        let is_full = events.len() == stretch.rows;
+        Ok(Found { which, target, events, is_full, commits, flush_at: Instant::now() + LOG_WAIT })
     }
 
-    fn size_next_page(&mut self, events: &[Event]) {
-        let bytes: usize = events.iter().filter_map(|event| event.entity.as_ref()).map(String::len).sum();
-        let deliveries: usize = events.iter().map(|event| event.targets.len()).sum();
-        if !events.is_empty() {
-            let rows = |limit: usize, sum: usize| limit * events.len() / sum.max(1);
-            self.rows = rows(PAGE_BYTES, bytes).min(rows(PAGE_DELIVERIES, deliveries)).clamp(10, PAGE_ROWS);
+    /// The events among them whose turn it is.
+    pub fn take_in(&mut self, found: Found, now: Instant) -> Vec<Event> {
+        if found.commits == Commits::Somewhere {
+            self.progress.note_on_disk(found.which);
         }
+        self.progress.take_in(found.which, found.target, found.events, found.is_full, now)
     }
 }
 
@@ -73,34 +66,52 @@ impl Reader {
 /// it would be one for a transaction that a crash undoes. Postgres knows where in the log it is, to the nearest of some
 /// neighbours, one of which may be a deletion of our own that nobody waits for.
 #[allow(unsafe_code)]
-fn commits_of(events: &[Event], latest: Xid8) -> LogPosition {
+fn commits_of(events: &[Event], latest: Xid8) -> Commits {
     let mut last = 0;
     let mut end = 0;
-    for xid in events.iter().map(|event| event.xid).filter(|xid| xid + RECENT > latest.0) {
+    for xid in events.iter().map(|event| event.xid) {
+        if xid + RECENT <= latest.0 {
+            return Commits::Somewhere;
+        }
         if xid != last {
             last = xid;
             // SAFETY: a normal transaction id, too young to be forgotten.
             end = end.max(unsafe { pg_sys::TransactionIdGetCommitLSN((xid as u32).into()) });
         }
     }
-    LogPosition(end)
+    Commits::UpTo(end)
 }
 
-/// A position in the write-ahead log; zero: its beginning.
-#[derive(Clone, Copy)]
-pub struct LogPosition(pg_sys::XLogRecPtr);
+/// Where in the write-ahead log the commits of some events are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Commits {
+    /// Before this position; zero: its beginning.
+    UpTo(pg_sys::XLogRecPtr),
+    /// A transaction that began long ago may have ended just now.
+    Somewhere,
+}
 
-impl LogPosition {
+impl Commits {
     #[allow(unsafe_code)]
-    pub fn is_on_disk(self) -> bool {
-        // SAFETY: looks at how far the log was written.
-        self.0 == 0 || !unsafe { pg_sys::XLogNeedsFlush(self.0) }
+    pub fn are_on_disk(self) -> bool {
+        match self {
+            // SAFETY: looks at how far the log was written.
+            Self::UpTo(position) => position == 0 || !unsafe { pg_sys::XLogNeedsFlush(position) },
+            Self::Somewhere => false,
+        }
     }
 
-    /// Writes the log up to here.
+    /// Writes the log up to there.
     #[allow(unsafe_code)]
     pub fn flush(self) -> Result<(), String> {
-        // SAFETY: a position that was written to the log; returns at once if it is on disk.
-        process::transaction(|| unsafe { pg_sys::XLogFlush(self.0) })
+        process::transaction(|| match self {
+            // SAFETY: a position that was written to the log; returns at once if it is on disk.
+            Self::UpTo(position) => unsafe { pg_sys::XLogFlush(position) },
+            // SAFETY: inside a transaction. Its commit comes after all that are visible, and waits for the disk.
+            Self::Somewhere => unsafe {
+                pg_sys::GetCurrentTransactionId();
+                pg_sys::ForceSyncCommit();
+            },
+        })
     }
 }

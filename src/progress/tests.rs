@@ -1,7 +1,7 @@
 //! A model of transactions around reading: whatever commits when, each event is read once, and in order where that was
 //! promised. Runs of chance follow from their seeds, and a failure names its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -11,8 +11,10 @@ use crate::event;
 
 const PAGE: usize = 10;
 
-/// Subscriptions that get their events in order.
+/// Subscriptions that were promised an order, and one to which it is promised later.
 const IN_ORDER: [i64; 2] = [1, 2];
+const LATER: i64 = 3;
+const OTHERS: [i64; 4] = [LATER, 4, 5, 6];
 
 struct World {
     progress: Progress,
@@ -27,11 +29,15 @@ struct World {
     emitters: BTreeMap<i64, u64>,
     /// Events in the order in which they were read.
     read: Vec<Event>,
+    /// Events from this one on are in order for [`LATER`] too.
+    in_order_from: Option<i64>,
+    /// Whether reading knows of that.
+    known: bool,
 }
 
 impl World {
     fn new() -> Self {
-        Self {
+        let mut world = Self {
             progress: Progress::new(),
             now: Instant::now(),
             next_xid: 3,
@@ -40,6 +46,20 @@ impl World {
             committed: BTreeMap::new(),
             emitters: BTreeMap::new(),
             read: Vec::new(),
+            in_order_from: None,
+            known: false,
+        };
+        world.progress.set_subscriptions(HashSet::from_iter(IN_ORDER), HashSet::from_iter(OTHERS));
+        world
+    }
+
+    /// Reading learns of what was changed, which it does before it takes in anything that was committed since.
+    fn spread_news(&mut self) {
+        if self.in_order_from.is_some() && !self.known {
+            self.known = true;
+            let in_order = HashSet::from_iter(IN_ORDER.into_iter().chain([LATER]));
+            let others = HashSet::from_iter(OTHERS.into_iter().filter(|id| *id != LATER));
+            self.progress.set_subscriptions(in_order, others);
         }
     }
 
@@ -78,7 +98,7 @@ impl World {
 
     /// Reads a page of what may be read, if there is any.
     fn read(&mut self, newest: bool, aside: bool) -> Option<Which> {
-        self.progress.set_aside(self.now, || IN_ORDER.into_iter().collect());
+        self.progress.set_aside(self.now);
         let which = self.progress.choose(newest, aside)?;
         let stretch = self.progress.stretch(which);
         let target = stretch.target.clone().unwrap_or_else(|| self.snapshot());
@@ -88,7 +108,10 @@ impl World {
         };
         let page: Vec<Event> = self.committed.values().filter(is_next).take(PAGE).cloned().collect();
         let is_full = page.len() == PAGE;
-        self.read.extend(self.progress.advance(which, target, page, is_full, self.now));
+        self.spread_news();
+        if self.progress.may_take_in(which) {
+            self.read.extend(self.progress.take_in(which, target, page, is_full, self.now));
+        }
         Some(which)
     }
 
@@ -105,9 +128,8 @@ impl World {
         loop {
             let before = self.read.len();
             self.now += Duration::from_millis(millis);
-            self.read(true, true);
-            let at_rest = !self.progress.has_begun() && self.progress.overtaken().is_none();
-            if at_rest && self.read.len() == before {
+            let newest = self.read(true, true) == Some(Which::Newest);
+            if newest && self.read.len() == before && !self.progress.has_begun() && !self.progress.overtakes() {
                 return;
             }
         }
@@ -118,14 +140,14 @@ impl World {
     }
 
     fn check(&self) {
-        let mut ids: Vec<i64> = self.read.iter().map(|event| event.id).collect();
-        ids.sort_unstable();
-        let mut committed: Vec<i64> = self.committed.keys().map(|(_, id)| *id).collect();
-        committed.sort_unstable();
-        assert_eq!(ids, committed, "each event is read once");
-        for subscription in IN_ORDER {
+        let mut unread: BTreeSet<i64> = self.committed.keys().map(|(_, id)| *id).collect();
+        let again: Vec<i64> = self.read.iter().map(|event| event.id).filter(|id| !unread.remove(id)).collect();
+        assert!(again.is_empty() && unread.is_empty(), "read again: {again:?}, never: {unread:?}");
+        let promised = IN_ORDER.into_iter().map(|id| (id, 0)).chain(self.in_order_from.map(|from| (LATER, from)));
+        for (subscription, from) in promised {
             let mut latest: BTreeMap<u64, i64> = BTreeMap::new();
-            for event in self.read.iter().filter(|event| event.targets.contains(&subscription)) {
+            let of_it = |event: &&Event| event.id >= from && event.targets.contains(&subscription);
+            for event in self.read.iter().filter(of_it) {
                 let before = latest.insert(self.emitters[&event.id], event.id);
                 assert!(before < Some(event.id), "{} came after {before:?}, to {subscription}", event.id);
             }
@@ -137,7 +159,11 @@ fn run_of_chance(seed: u64) -> bool {
     let mut chance = StdRng::seed_from_u64(seed);
     let mut world = World::new();
     let mut overtook = false;
-    for _ in 0..400 {
+    let change = chance.random_range(0..800);
+    for step in 0..400 {
+        if step == change {
+            world.in_order_from = Some(world.next_id);
+        }
         let session = chance.random_range(0..6);
         match chance.random_range(0..10) {
             0..3 => {
@@ -150,7 +176,7 @@ fn run_of_chance(seed: u64) -> bool {
             5 if chance.random_bool(0.2) => world.roll_back(session),
             _ => {
                 world.read(chance.random_bool(0.7), chance.random_bool(0.7));
-                overtook |= world.progress.overtaken().is_some();
+                overtook |= world.progress.overtakes();
             }
         }
         world.now += Duration::from_millis(chance.random_range(0..40));
@@ -177,7 +203,7 @@ fn behind_a_flood_others_are_read_at_once_and_its_own_subscriptions_and_those_in
     let [flood, other, shared, own, in_order] = [1, 1001, 1002, 1003, 1004];
     world.emit_and_commit(1, 1000, &[3]);
     world.read_for(100);
-    assert!(world.progress.overtaken().is_none(), "no stretch was long until now");
+    assert!(!world.progress.overtakes(), "no stretch was long until now");
     world.emit_and_commit(2, 1, &[4]);
     world.emit_and_commit(2, 1, &[3, 4]);
     world.emit_and_commit(2, 1, &[3]);
@@ -213,4 +239,30 @@ fn a_long_stretch_alone_is_read_in_order() {
     world.read_all(30);
     world.check();
     assert!(world.read.is_sorted_by_key(|event| event.id));
+}
+
+#[test]
+fn where_a_flood_is_for_everybody_nothing_is_set_aside() {
+    let mut world = World::new();
+    world.progress.set_subscriptions(HashSet::from_iter([1]), HashSet::from_iter([4, 5]));
+    world.emit_and_commit(1, 1000, &[4, 5]);
+    world.emit_and_commit(2, 1, &[4]);
+    world.read_for(1000);
+    assert!(!world.progress.overtakes());
+}
+
+#[test]
+fn what_is_held_is_read_although_there_is_more_to_read_than_can_be() {
+    let mut world = World::new();
+    world.emit_and_commit(1, 1000, &[4]);
+    world.read_for(200);
+    let held = world.next_id;
+    world.emit_and_commit(2, 1, &[1]);
+    let start = world.now;
+    while world.read.iter().all(|event| event.id != held) {
+        world.emit_and_commit(3, PAGE + 1, &[5]);
+        world.read_for(20);
+        assert!(world.now < start + 6 * HELD_FOR, "it is still held");
+    }
+    assert!(world.now > start + HELD_FOR, "it was never held");
 }
