@@ -123,9 +123,9 @@ impl Dispatch {
         self.lanes.have_room(now)
     }
 
-    /// Whether more should be read, however crowded these lanes are.
-    pub fn has_room_beside(&self, is_one: impl Fn(i64) -> bool) -> bool {
-        self.lanes.have_room_beside(is_one)
+    /// Whether more should be read, however crowded the lanes are that a flood is for.
+    pub fn has_room_beside(&self, is_flooded: impl Fn(i64) -> bool) -> bool {
+        self.lanes.have_room_beside(is_flooded)
     }
 
     /// Subscriptions that were promised an order.
@@ -133,6 +133,7 @@ impl Dispatch {
         self.lanes.subscriptions().filter(|one| one.is_in_order()).map(|one| one.id).collect()
     }
 
+    /// Active subscriptions that were promised none.
     pub fn active_others(&self) -> HashSet<i64> {
         self.lanes.subscriptions().filter(|one| one.active && !one.is_in_order()).map(|one| one.id).collect()
     }

@@ -209,10 +209,10 @@ impl Lanes {
         self.crowded.is_empty() && self.have_memory()
     }
 
-    /// Whether more should be read, however crowded these lanes are. What comes next may be for them too.
-    pub fn have_room_beside(&self, is_one: impl Fn(i64) -> bool) -> bool {
+    /// Whether more should be read, however crowded the lanes are that a flood is for. The next page may be for them too.
+    pub fn have_room_beside(&self, is_flooded: impl Fn(i64) -> bool) -> bool {
         let has_room = |id| self.lanes.get(id).is_some_and(|lane| lane.queue.len() + CROWD / 2 <= QUEUE_LIMIT);
-        self.crowded.keys().all(|id| is_one(*id) && has_room(id)) && self.have_memory()
+        self.crowded.keys().all(|id| is_flooded(*id) && has_room(id)) && self.have_memory()
     }
 
     fn have_memory(&self) -> bool {
