@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use postgres::Client;
 use postgres::error::SqlState;
 
-use support::cluster::{Cluster, wait_until};
+use support::cluster::{Cluster, Surroundings, wait_until};
 use support::receiver::{Answer, Receiver};
 use support::{PATIENCE, StopWhenDropped, ask, number, run, subscribe, wait_for_empty_queue};
 
@@ -52,7 +52,7 @@ fn a_full_disk_holds_up_what_has_to_be_written_and_nothing_is_lost_or_sent_again
     }
     const EVENTS: usize = 300;
     let small_disk = "mkdir -p small; mount -t tmpfs -o size=40m tmpfs small; chown --reference=. small; exec \"$@\"";
-    let cluster = Cluster::start_within(Some(small_disk), &[]);
+    let cluster = Cluster::start_within(Some(Surroundings { script: small_disk, mounts: true }), &[]);
     let small = cluster.directory().join("small");
     run(&mut cluster.connect("postgres"), &format!("CREATE TABLESPACE small LOCATION '{}'", small.display()));
     run(&mut cluster.connect("postgres"), "CREATE DATABASE full_disk TABLESPACE small");
@@ -96,7 +96,7 @@ fn a_full_disk_holds_up_what_has_to_be_written_and_nothing_is_lost_or_sent_again
 fn with_sixty_four_descriptors_everything_is_delivered() {
     const RECEIVERS: usize = 40;
     const EVENTS: usize = 50;
-    let cluster = Cluster::start_within(Some("ulimit -n 64; exec \"$@\""), &[]);
+    let cluster = Cluster::start_within(Some(Surroundings { script: "ulimit -n 64; exec \"$@\"", mounts: false }), &[]);
     let mut client = cluster.create_database("descriptors");
     let receivers: Vec<Receiver> = (0..RECEIVERS).map(|_| Receiver::start()).collect();
     for receiver in &receivers {
@@ -170,7 +170,7 @@ fn a_name_server_that_is_silent_holds_up_nobody_else_and_deliveries_go_on_when_i
     };
     let silence = Duration::from_secs(number("HYDRA_SECONDS").unwrap_or(5));
     let script = "echo 'nameserver 127.77.53.53' > names; mount --bind names /etc/resolv.conf; exec \"$@\"";
-    let cluster = Cluster::start_within(Some(script), &[]);
+    let cluster = Cluster::start_within(Some(Surroundings { script, mounts: true }), &[]);
     let mut client = cluster.create_database("names");
     let (receiver, healthy) = (Receiver::start(), Receiver::start());
     subscribe(&mut client, &healthy.url(PATH), "ticket.resolved", &[]);

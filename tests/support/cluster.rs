@@ -55,8 +55,7 @@ pub struct Cluster {
     /// Holds everything that this cluster has: data, socket, log.
     directory: PathBuf,
     owner: Option<Owner>,
-    /// A shell script that prepares the surroundings of the server and ends with `exec "$@"`.
-    surroundings: Option<&'static str>,
+    surroundings: Option<Surroundings>,
     /// Our own child, so that its end is seen at once: process 1 may take seconds to collect somebody's remains, and
     /// until then Postgres takes the server to be running.
     server: Mutex<Option<Child>>,
@@ -70,6 +69,15 @@ struct Owner {
     group: u32,
 }
 
+/// What a server is started by: a shell script in the directory of the cluster, which ends with `exec "$@"`. Under root,
+/// it still runs as root.
+#[derive(Clone, Copy)]
+pub struct Surroundings {
+    pub script: &'static str,
+    /// Whether it mounts something, which takes root and is undone when the server ends.
+    pub mounts: bool,
+}
+
 impl Cluster {
     /// Starts a new cluster with the extension preloaded, plain HTTP to loopback allowed, and then `settings`, which
     /// overrule all others. A value is written as it would follow `name = ` inside quotes.
@@ -77,9 +85,8 @@ impl Cluster {
         Cluster::start_within(None, settings)
     }
 
-    /// The same, with a server that is started by a shell script in the directory of the cluster, which ends with
-    /// `exec "$@"`. Under root, the script still runs as root, with mounts of its own that vanish with the server.
-    pub fn start_within(surroundings: Option<&'static str>, settings: &[(&str, &str)]) -> Cluster {
+    /// The same, with a server that is started in these surroundings.
+    pub fn start_within(surroundings: Option<Surroundings>, settings: &[(&str, &str)]) -> Cluster {
         let programs = programs();
         let owner = owner();
         let directory = new_directory(owner);
@@ -159,9 +166,9 @@ impl Cluster {
     }
 
     fn server_command(&self) -> Command {
-        let Some(script) = self.surroundings else { return self.program("postgres") };
-        let mut command = Command::new(if self.owner.is_some() { "unshare" } else { "/bin/sh" });
-        if self.owner.is_some() {
+        let Some(Surroundings { script, mounts }) = self.surroundings else { return self.program("postgres") };
+        let mut command = Command::new(if mounts { "unshare" } else { "/bin/sh" });
+        if mounts {
             command.args(["--mount", "/bin/sh"]);
         }
         command.args(["-ec", script, "sh"]).current_dir(&self.directory).envs(self.environment()).stdin(Stdio::null());
