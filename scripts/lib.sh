@@ -4,7 +4,7 @@
 #   PG_CONFIG         the pg_config of the Postgres to build for (Debian's PostgreSQL 15 by default)
 #   CARGO_TARGET_DIR  where cargo builds (target/ by default)
 #   TMPDIR            where the private Postgres is staged (/tmp by default)
-#   HYDRA_FAULTS      if set, builds, stages and tests what breaks down on request: see src/fault.rs
+#   HYDRA_FAULTS      if set, builds, stages and tests what breaks down on request: see crates/fault
 # shellcheck shell=bash
 set -euo pipefail
 

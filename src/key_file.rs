@@ -5,9 +5,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use pgrx::prelude::*;
+use wire::secret::Keys;
 
 use crate::refuse::refuse;
-use crate::sealing::Keys;
 use crate::settings;
 
 /// Bits of others than its owner. The group may read it, as with a private key of the server's that root owns.

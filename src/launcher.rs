@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 use pgrx::bgworkers::{BackgroundWorkerBuilder, BackgroundWorkerStatus, BgWorkerStartTime, DynamicBackgroundWorker};
 use pgrx::prelude::*;
 
-use crate::fault;
 use crate::first_steps::FirstSteps;
 use crate::process;
 use crate::slots::{MAX_DATABASES, Shared, Slot, State, shared};

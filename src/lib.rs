@@ -50,35 +50,18 @@
 use pgrx::prelude::*;
 
 mod api;
-mod delivery;
 mod descriptors;
-mod dispatch;
 mod dispatcher;
 mod emit;
-mod event;
-mod fault;
 mod first_steps;
-mod headers;
 mod key_file;
-mod lanes;
 mod launcher;
-mod preset;
 mod process;
-mod progress;
 mod refuse;
-mod retry;
-mod sealing;
-mod sender;
 mod settings;
-mod signature;
 mod slots;
-mod snapshot;
 mod store;
-mod subscription;
-mod tally;
 mod wake;
-mod work;
-mod writes;
 
 pg_module_magic!(name, version);
 

@@ -2,8 +2,8 @@
 
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-
-use crate::sealing::Unreadable;
+use wire::ids::SubscriptionId;
+use wire::secret::Unreadable;
 
 /// Fails the statement.
 pub fn refuse(code: PgSqlErrorCode, message: impl Into<String>, detail: &str, hint: &str) -> ! {
@@ -13,7 +13,7 @@ pub fn refuse(code: PgSqlErrorCode, message: impl Into<String>, detail: &str, hi
 }
 
 /// Fails the statement: a secret of this subscription cannot be read.
-pub fn refuse_unreadable(subscription: i64, why: &Unreadable) -> ! {
+pub fn refuse_unreadable(subscription: SubscriptionId, why: &Unreadable) -> ! {
     let detail = match why {
         Unreadable::KeyMissing(id) => format!("It is sealed with key {id}, which is not in hydra_webhooks.key_file."),
         Unreadable::Damaged => "It was changed, or belongs to another subscription.".into(),

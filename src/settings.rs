@@ -10,9 +10,8 @@ use std::time::Duration;
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
 use pgrx::pg_sys::AsPgCStr;
 use pgrx::prelude::*;
-
-use crate::sender::DestinationPolicy;
-use crate::sender::address::AllowedNetwork;
+use sender::DestinationPolicy;
+use sender::destination::AllowedNetwork;
 
 static ENABLED: GucSetting<bool> = GucSetting::<bool>::new(true);
 static ALLOW_HTTP: GucSetting<bool> = GucSetting::<bool>::new(false);

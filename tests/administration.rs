@@ -1,14 +1,11 @@
 //! What a DBA does to a database that sends: parks it to rename, copy or drop it, and bounds how much may wait in it.
 
-mod support;
-
 use std::time::{Duration, Instant};
 
 use postgres::Client;
-
-use support::cluster::{Cluster, wait_until};
-use support::receiver::{Answer, Receiver};
-use support::{PATIENCE, ask, refused, rounds, run, start_shared_cluster, subscribe, wait_for_empty_queue};
+use testkit::cluster::{Cluster, wait_until};
+use testkit::receiver::{Answer, Receiver};
+use testkit::{PATIENCE, ask, refused, rounds, run, start_shared_cluster, subscribe, wait_for_empty_queue};
 
 const EMIT: &str = "SELECT hydra.webhook_emit('ticket.created', '{\"id\": 1}')";
 

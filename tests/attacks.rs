@@ -1,16 +1,13 @@
 //! Attacks: what people with fewer rights than a superuser try in order to get more. Whatever code of theirs is run by
 //! somebody else writes into `loot` as whom it ran, and the dispatcher delivers through it all.
 
-mod support;
-
 use std::fs;
 use std::sync::OnceLock;
 
 use postgres::{Client, NoTls};
-
-use support::cluster::{Cluster, wait_until};
-use support::receiver::{Answer, Receiver};
-use support::{PATIENCE, ask, refusal, refused, run, start_shared_cluster, subscribe, wait_for_empty_queue};
+use testkit::cluster::{Cluster, wait_until};
+use testkit::receiver::{Answer, Receiver};
+use testkit::{PATIENCE, ask, refusal, refused, run, start_shared_cluster, subscribe, wait_for_empty_queue};
 
 const PATH: &str = "/";
 

@@ -1,8 +1,6 @@
-//! Panics and aborts in the midst of the work, in a build that breaks down on request (`src/fault.rs`). `scripts/test`
+//! Panics and aborts in the midst of the work, in a build that breaks down on request (`crates/fault`). `scripts/test`
 //! makes that build; `HYDRA_ROUNDS` repeats each panic.
 #![cfg(feature = "faults")]
-
-mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,10 +8,9 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use postgres::Client;
-
-use support::cluster::{Cluster, wait_until};
-use support::receiver::{Answer, Receiver};
-use support::{PATIENCE, ask, refusal, rounds, run, start_shared_cluster, subscribe, wait_for_empty_queue};
+use testkit::cluster::{Cluster, wait_until};
+use testkit::receiver::{Answer, Receiver};
+use testkit::{PATIENCE, ask, refusal, rounds, run, start_shared_cluster, subscribe, wait_for_empty_queue};
 
 /// Where the dispatcher, its threads and the launcher can be made to panic.
 const POINTS: [&str; 16] = [

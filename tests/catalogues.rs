@@ -1,17 +1,14 @@
 //! Both example applications in one database, and one receiver of every event type there is: each event arrives exactly
 //! when its description says, verified, in the order of the SQL that caused it.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
 
 use serde_json::Value;
-
-use support::cluster::Cluster;
-use support::receiver::{Answer, Receiver, Request, Signature};
-use support::{ask, run, subscribe, wait_for_empty_queue};
+use testkit::cluster::Cluster;
+use testkit::receiver::{Answer, Receiver, Request, Signature};
+use testkit::{ask, run, subscribe, wait_for_empty_queue};
 
 const PATH: &str = "/all";
 

@@ -1,14 +1,11 @@
 //! Which events a subscription receives: wildcards, tenants and filters; and `webhook_would_match`, which tries them.
 
-mod support;
-
 use std::sync::OnceLock;
 
 use postgres::Client;
-
-use support::cluster::{Cluster, wait_until};
-use support::receiver::{Answer, Receiver};
-use support::{PATIENCE, ask, refused, run, start_shared_cluster, subscribe, wait_for_empty_queue};
+use testkit::cluster::{Cluster, wait_until};
+use testkit::receiver::{Answer, Receiver};
+use testkit::{PATIENCE, ask, refused, run, start_shared_cluster, subscribe, wait_for_empty_queue};
 
 fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
@@ -148,7 +145,7 @@ fn a_filter_that_is_no_path_or_looks_at_variables_is_refused_and_a_dollar_takes_
     let create = |filter: &str| {
         format!("SELECT id FROM hydra.webhook_create('{url}', '{{ticket.created}}', filter => '{filter}')")
     };
-    assert_eq!(support::refusal(&mut client, &create("$.a ==")).code, "42601");
+    assert_eq!(testkit::refusal(&mut client, &create("$.a ==")).code, "42601");
     refused(&mut client, &create("$.a == $b"), "22023");
     let id: i64 = ask(&mut client, &create(r#"$.currency == "US$" || $.name == "$\"x\"""#));
     run(&mut client, &format!("SELECT hydra.webhook_update({id}, filter => '$')"));

@@ -1,7 +1,5 @@
 //! Deliveries: what an endpoint receives, when, and what is told about it afterwards.
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -12,11 +10,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use postgres::Client;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-
-use support::authority::Authority;
-use support::cluster::{Cluster, wait_until};
-use support::receiver::{Answer, Receiver, Request, Signature};
-use support::{PATIENCE, ask, run, start_shared_cluster, subscribe, wait_for_empty_queue};
+use testkit::authority::Authority;
+use testkit::cluster::{Cluster, wait_until};
+use testkit::receiver::{Answer, Receiver, Request, Signature};
+use testkit::{PATIENCE, ask, run, start_shared_cluster, subscribe, wait_for_empty_queue};
 
 /// By how much a request may be late on a busy machine. It is never early.
 const LATE: Duration = Duration::from_millis(700);

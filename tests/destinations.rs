@@ -1,8 +1,6 @@
 //! Where requests may go: to public addresses, and nowhere else, however an address is written, and whoever wrote it into
 //! the table. Canaries listen on every address of this machine, and nobody comes.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::Command;
@@ -11,9 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use postgres::Client;
-
-use support::cluster::{Cluster, wait_until};
-use support::{PATIENCE, ask, refusal, run};
+use testkit::cluster::{Cluster, wait_until};
+use testkit::{PATIENCE, ask, refusal, run};
 
 /// One of each range of IPv4 that is not public, and some at their ends.
 const NOT_PUBLIC: [&str; 24] = [

@@ -3,8 +3,6 @@
 //!
 //! Both tests print their seed; `HYDRA_SEED=…` plays one again.
 
-mod support;
-
 #[path = "documents/payloads.rs"]
 mod payloads;
 #[path = "documents/replies.rs"]
@@ -19,12 +17,12 @@ use postgres::{Client, Row};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde_json::Value;
+use testkit::cluster::{Cluster, wait_until};
+use testkit::receiver::{Answer, Receiver, Request, Signature};
+use testkit::{PATIENCE, ask, number, run, start_shared_cluster, subscribe, wait_for_empty_queue};
 
 use payloads::{COLUMNS, Document, TYPES, Way};
 use replies::{Reply, Told};
-use support::cluster::{Cluster, wait_until};
-use support::receiver::{Answer, Receiver, Request, Signature};
-use support::{PATIENCE, ask, number, run, start_shared_cluster, subscribe, wait_for_empty_queue};
 
 const DOCUMENTS: usize = 300;
 const REPLIES: usize = 200;

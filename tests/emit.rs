@@ -1,17 +1,14 @@
 //! Emitting: what becomes of an event in the application's own transaction, and what a receiver then gets.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use postgres::Client;
 use serde_json::Value;
-
-use support::cluster::{Cluster, StopMode, wait_until};
-use support::receiver::{Receiver, Request, Signature};
-use support::{PATIENCE, ask, refusal, refused, run, start_shared_cluster, subscribe, wait_for_empty_queue};
+use testkit::cluster::{Cluster, StopMode, wait_until};
+use testkit::receiver::{Receiver, Request, Signature};
+use testkit::{PATIENCE, ask, refusal, refused, run, start_shared_cluster, subscribe, wait_for_empty_queue};
 
 /// Where the subscription of every bench goes.
 const PATH: &str = "/all";

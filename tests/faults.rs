@@ -1,8 +1,6 @@
 //! Faults: processes that end, servers that crash, databases that come and go. What was committed is delivered all the
 //! same, and nothing else is.
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -12,10 +10,9 @@ use std::time::{Duration, Instant};
 use postgres::Client;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-
-use support::cluster::{Cluster, StopMode, wait_until};
-use support::receiver::{Answer, Receiver, Request};
-use support::{
+use testkit::cluster::{Cluster, StopMode, wait_until};
+use testkit::receiver::{Answer, Receiver, Request};
+use testkit::{
     PATIENCE, StopWhenDropped, ask, number, rounds, run, start_shared_cluster, subscribe, wait_for_empty_queue,
 };
 

@@ -1,7 +1,5 @@
 //! Receivers that misbehave, each in a way of its own, all at the same time, beside one that does not.
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Read, Write};
@@ -15,11 +13,10 @@ use postgres::Client;
 use rcgen::{CertificateParams, date_time_ymd};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use socket2::SockRef;
-
-use support::authority::Authority;
-use support::cluster::{Cluster, wait_until};
-use support::receiver::{Receiver, Request};
-use support::{ask, rounds, run, subscribe};
+use testkit::authority::Authority;
+use testkit::cluster::{Cluster, wait_until};
+use testkit::receiver::{Receiver, Request};
+use testkit::{ask, rounds, run, subscribe};
 
 /// The time limit of each attempt, and by how much a busy machine may miss it.
 const LIMIT: Duration = Duration::from_secs(2);

@@ -1,7 +1,5 @@
 //! Two hundred events a second, while a snapshot is held, one transaction emits a great many, and a receiver is away.
 
-mod support;
-
 use std::collections::HashMap;
 use std::fs;
 use std::net::SocketAddr;
@@ -10,9 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::cluster::{Cluster, wait_until};
-use support::receiver::{Options, Receiver, Recording, Seen};
-use support::{StopWhenDropped, ask, number, run, subscribe};
+use testkit::cluster::{Cluster, wait_until};
+use testkit::receiver::{Options, Receiver, Recording, Seen};
+use testkit::{StopWhenDropped, ask, number, run, subscribe};
 
 const DATABASE: &str = "load";
 const SESSIONS: u32 = 4;

@@ -1,16 +1,13 @@
 //! What people are told besides the deliveries themselves: statistics, and events of the extension's own.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use postgres::Client;
 use serde_json::Value;
-
-use support::cluster::{Cluster, wait_until};
-use support::receiver::{Answer, Receiver, Request, Signature};
-use support::{PATIENCE, ask, refused, run, start_shared_cluster, subscribe, wait_for_empty_queue};
+use testkit::cluster::{Cluster, wait_until};
+use testkit::receiver::{Answer, Receiver, Request, Signature};
+use testkit::{PATIENCE, ask, refused, run, start_shared_cluster, subscribe, wait_for_empty_queue};
 
 fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();

@@ -1,15 +1,12 @@
 //! What a preset makes of a subscription: body, headers, timeout, schedule and when it is disabled.
 
-mod support;
-
 use std::sync::OnceLock;
 use std::time::Instant;
 
 use postgres::Client;
-
-use support::cluster::{Cluster, wait_until};
-use support::receiver::{Answer, Receiver, Signature};
-use support::{PATIENCE, ask, refused, run, start_shared_cluster, subscribe};
+use testkit::cluster::{Cluster, wait_until};
+use testkit::receiver::{Answer, Receiver, Signature};
+use testkit::{PATIENCE, ask, refused, run, start_shared_cluster, subscribe};
 
 const ENTITY: &str = r#"{"id": 7, "tenant_id": "acme", "subject": "Größe: 5 €"}"#;
 

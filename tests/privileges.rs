@@ -1,7 +1,5 @@
 //! Who may do what: the catalogue and the deeds.
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
@@ -9,10 +7,9 @@ use std::sync::OnceLock;
 use std::thread;
 
 use postgres::Client;
-
-use support::cluster::{Cluster, wait_until};
-use support::receiver::{Answer, Receiver};
-use support::{PATIENCE, ask, refusal, refused, run, start_shared_cluster, subscribe};
+use testkit::cluster::{Cluster, wait_until};
+use testkit::receiver::{Answer, Receiver};
+use testkit::{PATIENCE, ask, refusal, refused, run, start_shared_cluster, subscribe};
 
 const PEOPLE: [&str; 4] = ["hydra_admin", "hydra_member", "hydra_analyst", "hydra_emitter"];
 

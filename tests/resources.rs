@@ -1,7 +1,5 @@
 //! Servers that run short: of disk space, of file descriptors, of answers from the name server.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::UdpSocket;
@@ -12,10 +10,9 @@ use std::time::{Duration, Instant};
 
 use postgres::Client;
 use postgres::error::SqlState;
-
-use support::cluster::{Cluster, Surroundings, wait_until};
-use support::receiver::{Answer, Receiver};
-use support::{PATIENCE, StopWhenDropped, ask, number, run, subscribe, wait_for_empty_queue};
+use testkit::cluster::{Cluster, Surroundings, wait_until};
+use testkit::receiver::{Answer, Receiver};
+use testkit::{PATIENCE, StopWhenDropped, ask, number, run, subscribe, wait_for_empty_queue};
 
 const PATH: &str = "/";
 

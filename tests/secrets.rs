@@ -1,17 +1,14 @@
 //! Signing secrets at rest: sealed with a key from a file, readable without a trace where it is there, and waited for where
 //! it is not.
 
-mod support;
-
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::PathBuf;
 
 use postgres::Client;
-
-use support::cluster::{Cluster, StopMode, wait_until};
-use support::receiver::{Answer, Receiver, Signature};
-use support::{PATIENCE, ask, refused, run, subscribe, wait_for_empty_queue};
+use testkit::cluster::{Cluster, StopMode, wait_until};
+use testkit::receiver::{Answer, Receiver, Signature};
+use testkit::{PATIENCE, ask, refused, run, subscribe, wait_for_empty_queue};
 
 const PATH: &str = "/";
 const SEALED: &str = "SELECT bool_and(secret ^@ 'sealed:') FROM hydra.signing_secret";

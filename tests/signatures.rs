@@ -1,8 +1,6 @@
 //! Signatures, as those see them who verify: with the libraries that others have published for Stripe, for Standard
 //! Webhooks, for Svix and for GitHub, and with the snippets of the product pages.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -11,10 +9,9 @@ use std::{env, thread};
 
 use postgres::Client;
 use serde_json::json;
-
-use support::cluster::{Cluster, wait_until};
-use support::receiver::{Answer, Receiver, Request, Signature};
-use support::{PATIENCE, ask, run, start_shared_cluster, subscribe};
+use testkit::cluster::{Cluster, wait_until};
+use testkit::receiver::{Answer, Receiver, Request, Signature};
+use testkit::{PATIENCE, ask, run, start_shared_cluster, subscribe};
 
 const PATH: &str = "/in";
 

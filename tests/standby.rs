@@ -1,13 +1,11 @@
 //! A standby sends nothing and says why; promoted, it goes on where the former primary was.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use support::cluster::{Cluster, StopMode, wait_until};
-use support::receiver::{Answer, Receiver};
-use support::{PATIENCE, ask, run, subscribe, wait_for_empty_queue};
+use testkit::cluster::{Cluster, StopMode, wait_until};
+use testkit::receiver::{Answer, Receiver};
+use testkit::{PATIENCE, ask, run, subscribe, wait_for_empty_queue};
 
 const DATABASE: &str = "replicated";
 const PATH: &str = "/";

@@ -1,16 +1,13 @@
 //! Managing subscriptions: what each function does, and how it refuses what it cannot do.
 
-mod support;
-
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use postgres::Client;
 use serde_json::Value;
-
-use support::cluster::{Cluster, wait_until};
-use support::receiver::{Answer, Receiver, Request, Signature};
-use support::{PATIENCE, ask, refusal, refused, rounds, run, start_shared_cluster, subscribe, wait_for_empty_queue};
+use testkit::cluster::{Cluster, wait_until};
+use testkit::receiver::{Answer, Receiver, Request, Signature};
+use testkit::{PATIENCE, ask, refusal, refused, rounds, run, start_shared_cluster, subscribe, wait_for_empty_queue};
 
 /// A delivery that failed stays in the retry queue for as long as a test runs.
 const RETRY_LATER: &str = "retry_schedule => '{1 h}'";

@@ -1,17 +1,14 @@
 //! Transactions as chance would have them: savepoints within savepoints, exceptions, two-phase commits. What is received is
 //! what was committed, once each.
 
-mod support;
-
 use std::collections::BTreeSet;
 
 use postgres::Client;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-
-use support::cluster::Cluster;
-use support::receiver::Receiver;
-use support::{ask, number, run, subscribe, wait_for_empty_queue};
+use testkit::cluster::Cluster;
+use testkit::receiver::Receiver;
+use testkit::{ask, number, run, subscribe, wait_for_empty_queue};
 
 const PATH: &str = "/";
 

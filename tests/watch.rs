@@ -3,17 +3,14 @@
 //! Most tests look at the events that were written, on a cluster that sends nothing. What becomes of an event then is
 //! the subject of other files.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::process::Stdio;
 use std::sync::OnceLock;
 
 use postgres::Client;
-
-use support::cluster::Cluster;
-use support::receiver::{Receiver, Signature};
-use support::{ask, refusal, refused, run, start_shared_cluster, subscribe, wait_for_empty_queue};
+use testkit::cluster::Cluster;
+use testkit::receiver::{Receiver, Signature};
+use testkit::{ask, refusal, refused, run, start_shared_cluster, subscribe, wait_for_empty_queue};
 
 fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();

@@ -5,15 +5,17 @@ use std::time::{Duration, SystemTime};
 use pgrx::datum::Interval;
 use pgrx::prelude::*;
 use pgrx::{JsonB, Uuid};
+use sender::destination::check_url;
+use wire::event_type::names;
+use wire::headers;
+use wire::ids::DeliveryId;
+use wire::ids::{EventId, SubscriptionId};
+use wire::secret::SigningSecret;
+use wire::signature;
 
-use crate::delivery::DeliveryId;
-use crate::event;
-use crate::headers;
 use crate::key_file;
 use crate::refuse::{refuse, refuse_unreadable};
-use crate::sender::address::check_url;
 use crate::settings;
-use crate::signature::{self, SigningSecret};
 
 /// Refuses a URL that no request may go to.
 #[pg_extern]
@@ -23,7 +25,7 @@ fn _check_url(url: &str) {
             PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
             error.message,
             error.detail.as_deref().unwrap_or("No request can go there."),
-            error.hint.unwrap_or("A URL is like https://example.com/webhooks."),
+            error.hint.as_deref().unwrap_or("A URL is like https://example.com/webhooks."),
         );
     }
 }
@@ -31,7 +33,7 @@ fn _check_url(url: &str) {
 /// Whether an entry of a subscription's event types names this one.
 #[pg_extern(immutable, strict, parallel_safe)]
 fn _names_event_type(wanted: &str, event_type: &str) -> bool {
-    event::names(wanted, event_type)
+    names(wanted, event_type)
 }
 
 /// Refuses headers that a subscription cannot have of its own.
@@ -41,7 +43,7 @@ fn _check_headers(headers: JsonB) {
         refuse(
             PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
             refusal.message,
-            &refusal.detail,
+            refusal.detail.as_deref().unwrap_or_default(),
             r#"For example '{"Authorization": "Bearer …"}'."#,
         );
     }
@@ -56,12 +58,13 @@ fn _new_secret() -> String {
 /// What is to be stored of a secret, sealed or as it is.
 #[pg_extern(strict)]
 fn _seal_secret(secret: &str, subscription_id: i64) -> String {
-    key_file::keys().seal(secret, subscription_id, &mut rand::rng())
+    key_file::keys().seal(secret, SubscriptionId(subscription_id), &mut rand::rng())
 }
 
 /// The same of one that is stored already, sealed with whatever key or none.
 #[pg_extern(strict)]
 fn _reseal_secret(stored: &str, subscription_id: i64) -> String {
+    let id = SubscriptionId(subscription_id);
     let keys = key_file::keys();
     if keys.is_empty() {
         refuse(
@@ -71,14 +74,14 @@ fn _reseal_secret(stored: &str, subscription_id: i64) -> String {
             "Name a file of keys in postgresql.conf, and reload.",
         );
     }
-    let secret = keys.open(stored, subscription_id).unwrap_or_else(|why| refuse_unreadable(subscription_id, &why));
-    keys.seal(&secret, subscription_id, &mut rand::rng())
+    let secret = keys.open(stored, id).unwrap_or_else(|why| refuse_unreadable(id, &why));
+    keys.seal(&secret, id, &mut rand::rng())
 }
 
 /// The id of the delivery of an event to a subscription.
 #[pg_extern(immutable, strict, parallel_safe)]
 fn _delivery_id(namespace: Uuid, event_id: i64, subscription_id: i64) -> Uuid {
-    Uuid::from_bytes(DeliveryId::derive(*namespace.as_bytes(), event_id, subscription_id).0)
+    Uuid::from_bytes(DeliveryId::derive(*namespace.as_bytes(), EventId(event_id), SubscriptionId(subscription_id)).0)
 }
 
 /// Whether a request with this body and `X-Hydra-Signature` header was signed with this secret, and not too long ago.

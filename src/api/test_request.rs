@@ -9,16 +9,19 @@ use std::time::{Duration, SystemTime};
 
 use pgrx::Uuid;
 use pgrx::prelude::*;
-use smallvec::SmallVec;
+use sender::{Bell, Limits, Roots, Sender};
+use wire::attempt::{Attempt, Outcome};
+use wire::event::Event;
+use wire::headers;
+use wire::ids::DeliveryId;
+use wire::ids::SubscriptionId;
+use wire::preset::Preset;
+use wire::request::{Endpoint, Request};
+use wire::secret::Keys;
+use wire::secret::SigningSecret;
+use wire::signature::Scheme;
 
-use crate::delivery::{Attempt, DeliveryId, Endpoint, Outcome, Request};
-use crate::event::Event;
-use crate::headers;
-use crate::preset::Preset;
 use crate::refuse::{refuse, refuse_unreadable};
-use crate::sealing::Keys;
-use crate::sender::{Bell, Limits, Roots, Sender};
-use crate::signature::{Scheme, SigningSecret};
 use crate::store::Statement;
 use crate::{emit, key_file, process, settings};
 
@@ -75,7 +78,7 @@ fn load(id: Option<i64>) -> Option<Request> {
         let row = statement.read(client, &[id.into()]).next()?;
         let schemes: Vec<String> = row.value(2);
         let secrets: Vec<String> = row.value(6);
-        let (keys, id) = (key_file::keys(), id?);
+        let (keys, id) = (key_file::keys(), SubscriptionId(id?));
         let endpoint = Endpoint {
             subscription: id,
             url: row.value(1),
@@ -98,15 +101,12 @@ fn load(id: Option<i64>) -> Option<Request> {
     })
 }
 
-fn open(keys: &Keys, stored: &str, subscription: i64) -> SigningSecret {
+fn open(keys: &Keys, stored: &str, subscription: SubscriptionId) -> SigningSecret {
     keys.open(stored, subscription).unwrap_or_else(|why| refuse_unreadable(subscription, &why)).into()
 }
 
 fn test_event(tenant_id: Option<String>) -> Event {
     Event {
-        xid: 0,
-        id: 0,
-        place: (0, 0),
         event_type: EVENT_TYPE.into(),
         entity_type: "webhook".into(),
         entity_id: None,
@@ -114,7 +114,6 @@ fn test_event(tenant_id: Option<String>) -> Event {
         entity: Some(r#"{"message": "This is a test."}"#.into()),
         entity_error: None,
         emitted_at: SystemTime::now(),
-        targets: SmallVec::new(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::Dispatcher;
-use crate::{fault, process, settings};
+use crate::{process, settings};
 
 /// How often what is too old to be kept is looked for, and how soon again after some of it was removed.
 const FORGET_EVERY: Duration = Duration::from_secs(60);

@@ -16,18 +16,19 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant, SystemTime};
 
+use delivery::dispatch::Dispatch;
+use delivery::reading::Which;
+use delivery::writes::Verdicts;
 use pgrx::prelude::*;
+use sender::{Bell, Limits, Roots, Sender};
+use wire::attempt::Attempt;
+use wire::ids::SubscriptionId;
+use wire::secret::Keys;
 
-use crate::delivery::Attempt;
-use crate::dispatch::Dispatch;
 use crate::first_steps::FirstSteps;
-use crate::progress::Which;
-use crate::sealing::Keys;
-use crate::sender::{Bell, Limits, Roots, Sender};
 use crate::slots::{Slot, State};
 use crate::store::Store;
-use crate::writes::Verdicts;
-use crate::{descriptors, fault, key_file, process, settings};
+use crate::{descriptors, key_file, process, settings};
 use chores::Chores;
 use reader::{Found, LOG_WAIT, Reader};
 
@@ -77,7 +78,7 @@ struct Dispatcher {
     /// When secrets have to be read again because an overlap ends.
     secrets_stale_at: Option<SystemTime>,
     /// Subscriptions whose secrets cannot be read.
-    unreadable: BTreeSet<i64>,
+    unreadable: BTreeSet<SubscriptionId>,
 }
 
 impl Dispatcher {
@@ -259,12 +260,12 @@ impl Dispatcher {
     }
 
     /// The time in which a secret could not be read counts against no delivery.
-    fn note_unreadable(&mut self, unreadable: BTreeSet<i64>) {
+    fn note_unreadable(&mut self, unreadable: BTreeSet<SubscriptionId>) {
         if !self.unreadable.is_subset(&unreadable) {
             self.dispatch.begin_sending(SystemTime::now());
         }
         if !unreadable.is_subset(&self.unreadable) {
-            let ids: Vec<_> = unreadable.iter().map(i64::to_string).collect();
+            let ids: Vec<_> = unreadable.iter().map(ToString::to_string).collect();
             let ids = ids.join(", ");
             warning!("hydra_webhooks: nothing is sent to subscriptions {ids}, whose secrets cannot be read");
         }
@@ -420,11 +421,11 @@ impl Dispatcher {
         for work in claimed {
             self.dispatch.accept_claimed(work, SystemTime::now(), Instant::now());
         }
-        let ids: Vec<i64> = room.iter().map(|(id, _)| *id).collect();
+        let ids: Vec<SubscriptionId> = room.iter().map(|(id, _)| *id).collect();
         self.look_for_due(&ids)
     }
 
-    fn look_for_due(&mut self, ids: &[i64]) -> Result<(), String> {
+    fn look_for_due(&mut self, ids: &[SubscriptionId]) -> Result<(), String> {
         let due = process::transaction(|| self.store.next_due(ids))?;
         let now = SystemTime::now();
         for (id, at) in due {

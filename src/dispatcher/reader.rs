@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use delivery::reading::{Progress, Snapshot, Which};
+use delivery::stored_event::StoredEvent;
+use delivery::xid::Xid8;
 use pgrx::prelude::*;
 
-use crate::event::Event;
 use crate::process;
-use crate::progress::{Progress, Which};
-use crate::snapshot::{Snapshot, Xid8};
 use crate::store::{Page, Store};
 
 /// How far back a transaction may have begun for Postgres to surely know where in the log its commit is. Of older ones
@@ -21,7 +21,7 @@ pub const LOG_WAIT: Duration = Duration::from_millis(2);
 pub struct Found {
     pub which: Which,
     target: Snapshot,
-    pub events: Vec<Event>,
+    pub events: Vec<StoredEvent>,
     is_full: bool,
     /// What has to be on disk before anything is sent for them, and when to see to it ourselves.
     pub commits: Commits,
@@ -54,7 +54,7 @@ impl Reader {
     }
 
     /// The events among them whose turn it is.
-    pub fn take_in(&mut self, found: Found, now: Instant) -> Vec<Event> {
+    pub fn take_in(&mut self, found: Found, now: Instant) -> Vec<StoredEvent> {
         if found.commits == Commits::Somewhere {
             self.progress.note_on_disk(found.which);
         }
@@ -66,10 +66,10 @@ impl Reader {
 /// it would be one for a transaction that a crash undoes. Postgres knows where in the log it is, to the nearest of some
 /// neighbours, one of which may be a deletion of our own that nobody waits for.
 #[allow(unsafe_code)]
-fn commits_of(events: &[Event], latest: Xid8) -> Commits {
+fn commits_of(events: &[StoredEvent], latest: Xid8) -> Commits {
     let mut last = 0;
     let mut end = 0;
-    for xid in events.iter().map(|event| event.xid) {
+    for xid in events.iter().map(|event| event.row.xid.0) {
         if xid + RECENT <= latest.0 {
             return Commits::Somewhere;
         }

@@ -11,9 +11,9 @@ use std::rc::Rc;
 
 use foldhash::HashMap;
 use pgrx::prelude::*;
+use wire::event_type::{is_pattern, names};
 
 use super::filter::{Filter, Subject};
-use crate::event::{is_pattern, names};
 use crate::refuse::refuse;
 use crate::store::{Row, Rows};
 

@@ -37,7 +37,6 @@ pub mod watch;
 
 use pgrx::prelude::*;
 
-use crate::fault;
 use crate::refuse::refuse;
 use crate::settings::{self, OnEntityError};
 use crate::wake;

@@ -14,7 +14,7 @@ pub use row::{Row, Rows};
 pub use statement::Statement;
 pub use types::to_timestamp;
 
-use types::Tid;
+use types::{Tid, Xid};
 
 /// The statements of one dispatcher, planned once.
 #[derive(Default)]

@@ -4,25 +4,28 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use delivery::reading::{Key, Snapshot};
+use delivery::stored_event::{EventRow, StoredEvent};
+use delivery::subscription::{Failing, Subscription};
+use delivery::work::Work;
+use delivery::xid::Xid8;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::spi::SpiClient;
 use pgrx::{Spi, Uuid};
+use wire::event::Event;
+use wire::headers;
+use wire::ids::{DeliveryId, EventId, SubscriptionId};
+use wire::preset::Preset;
+use wire::request::Endpoint;
+use wire::secret::Keys;
+use wire::secret::SigningSecret;
+use wire::signature::Scheme;
 
 use super::names::Names;
 use super::row::Row;
 use super::statement::Statement;
 use super::types::to_system_time;
-use super::{Store, Tid};
-use crate::delivery::{DeliveryId, Endpoint};
-use crate::event::Event;
-use crate::fault;
-use crate::headers;
-use crate::preset::Preset;
-use crate::sealing::Keys;
-use crate::signature::{Scheme, SigningSecret};
-use crate::snapshot::{Snapshot, Xid8};
-use crate::subscription::{Failing, Subscription};
-use crate::work::Work;
+use super::{Store, Tid, Xid};
 
 /// How much of a table is looked at to tell how many rows it has; some milliseconds' worth.
 const SAMPLE_BYTES: f64 = (8 << 20) as f64;
@@ -61,7 +64,7 @@ pub struct Subscriptions {
     /// When the first overlap of two secrets ends.
     pub stale_at: Option<SystemTime>,
     /// Those with a secret that cannot be read. Nothing is sent to them.
-    pub unreadable: BTreeSet<i64>,
+    pub unreadable: BTreeSet<SubscriptionId>,
 }
 
 /// The next rows of a stretch, see `progress`.
@@ -69,16 +72,16 @@ pub struct Subscriptions {
 pub struct Page<'a> {
     pub done: &'a Snapshot,
     pub target: &'a Snapshot,
-    pub cursor: (Xid8, i64),
+    pub cursor: Key,
     pub rows: usize,
 }
 
 impl Page<'_> {
     /// Transactions that `done` saw in progress and `target` sees finished, as far as they are still to be read.
-    fn late(&self) -> Vec<Xid8> {
+    fn late(&self) -> Vec<Xid> {
         let finished = |xid: &&Xid8| self.target.sees(**xid);
         let unread = |xid: &&Xid8| **xid >= self.cursor.0;
-        self.done.in_progress.iter().filter(finished).filter(unread).copied().collect()
+        self.done.in_progress.iter().filter(finished).filter(unread).copied().map(Xid).collect()
     }
 }
 
@@ -104,7 +107,7 @@ impl Store {
                 subscriptions.stale_at = subscriptions.stale_at.into_iter().chain(stale_at).min();
                 let secrets = secrets(&row, keys);
                 if secrets.is_none() {
-                    subscriptions.unreadable.insert(row.value(1));
+                    subscriptions.unreadable.insert(SubscriptionId(row.value(1)));
                 }
                 subscriptions.list.extend(subscription(&row, max_in_flight, secrets));
             }
@@ -122,7 +125,7 @@ impl Store {
     }
 
     /// In order of transaction and id; fewer than asked for means that there are no more.
-    pub fn events(&self, page: &Page<'_>) -> Vec<Event> {
+    pub fn events(&self, page: &Page<'_>) -> Vec<StoredEvent> {
         Spi::connect(|client| {
             // Late transactions come before all new ones.
             let mut events = self.late_events(client, page);
@@ -134,43 +137,50 @@ impl Store {
         })
     }
 
-    fn late_events(&self, client: &SpiClient<'_>, page: &Page<'_>) -> Vec<Event> {
+    fn late_events(&self, client: &SpiClient<'_>, page: &Page<'_>) -> Vec<StoredEvent> {
         let late = page.late();
         if late.is_empty() {
             return Vec::new();
         }
-        let args = [late.into(), page.cursor.0.into(), page.cursor.1.into(), (page.rows as i64).into()];
+        let (xid, id) = page.cursor;
+        let args = [late.into(), Xid(xid).into(), id.0.into(), (page.rows as i64).into()];
         self.reads.late_events.read(client, &args).map(|row| self.event(&row)).collect()
     }
 
-    fn new_events(&self, client: &SpiClient<'_>, page: &Page<'_>, rows: usize) -> Vec<Event> {
+    fn new_events(&self, client: &SpiClient<'_>, page: &Page<'_>, rows: usize) -> Vec<StoredEvent> {
         // One lower bound, not two: the index is entered at the first it finds, and one transaction can be long.
-        let after = page.cursor.max((page.done.xmax, 0));
-        let in_progress = page.target.in_progress.clone();
-        let args = [after.0.into(), after.1.into(), page.target.xmax.into(), in_progress.into(), (rows as i64).into()];
+        let after = page.cursor.max((page.done.xmax, EventId(0)));
+        let in_progress: Vec<Xid> = page.target.in_progress.iter().copied().map(Xid).collect();
+        let args = [
+            Xid(after.0).into(),
+            after.1.0.into(),
+            Xid(page.target.xmax).into(),
+            in_progress.into(),
+            (rows as i64).into(),
+        ];
         self.reads.new_events.read(client, &args).map(|row| self.event(&row)).collect()
     }
 
-    fn event(&self, row: &Row<'_>) -> Event {
+    fn event(&self, row: &Row<'_>) -> StoredEvent {
         let Tid(block, line) = row.value(11);
-        Event {
-            place: (block, line),
-            xid: row.value::<Xid8>(1).0,
-            id: row.value(2),
-            event_type: self.reads.names.get(row.text(3)),
-            entity_type: self.reads.names.get(row.text(4)),
-            entity_id: row.maybe(5),
-            tenant_id: row.maybe(6),
-            entity: row.maybe(7),
-            entity_error: row.maybe(8),
-            emitted_at: to_system_time(row.value(9)),
-            targets: row.numbers(10),
+        StoredEvent {
+            row: EventRow { xid: row.value::<Xid>(1).0, id: EventId(row.value(2)), place: (block, line) },
+            targets: row.numbers(10).iter().copied().map(SubscriptionId).collect(),
+            event: Event {
+                event_type: self.reads.names.get(row.text(3)),
+                entity_type: self.reads.names.get(row.text(4)),
+                entity_id: row.maybe(5),
+                tenant_id: row.maybe(6),
+                entity: row.maybe(7),
+                entity_error: row.maybe(8),
+                emitted_at: to_system_time(row.value(9)),
+            },
         }
     }
 
     /// Claims deliveries that are due, for this run of the dispatcher; `room` is how many for which subscription.
-    pub fn claim(&self, room: &[(i64, i32)], run: i64) -> Vec<Work> {
-        let (ids, counts): (Vec<i64>, Vec<i32>) = room.iter().copied().unzip();
+    pub fn claim(&self, room: &[(SubscriptionId, i32)], run: i64) -> Vec<Work> {
+        let (ids, counts): (Vec<i64>, Vec<i32>) = room.iter().map(|(id, count)| (id.0, *count)).unzip();
         Spi::connect_mut(|client| {
             let rows = self.reads.claim.write(client, &[ids.into(), counts.into(), run.into()]);
             fault::point("claim");
@@ -179,10 +189,11 @@ impl Store {
     }
 
     /// When the earliest waiting delivery of each subscription is due.
-    pub fn next_due(&self, subscriptions: &[i64]) -> Vec<(i64, Option<SystemTime>)> {
+    pub fn next_due(&self, subscriptions: &[SubscriptionId]) -> Vec<(SubscriptionId, Option<SystemTime>)> {
         Spi::connect(|client: &SpiClient<'_>| {
-            let rows = self.reads.next_due.read(client, &[subscriptions.to_vec().into()]);
-            rows.map(|row| (row.value(1), time(&row, 2))).collect()
+            let rows =
+                self.reads.next_due.read(client, &[subscriptions.iter().map(|id| id.0).collect::<Vec<_>>().into()]);
+            rows.map(|row| (SubscriptionId(row.value(1)), time(&row, 2))).collect()
         })
     }
 
@@ -197,14 +208,14 @@ impl Store {
 
 /// Its live secrets, unless one cannot be read.
 fn secrets(row: &Row<'_>, keys: &Keys) -> Option<Vec<SigningSecret>> {
-    let (subscription, stored): (i64, Vec<String>) = (row.value(1), row.value(13));
+    let (subscription, stored): (_, Vec<String>) = (SubscriptionId(row.value(1)), row.value(13));
     let opened = stored.iter().map(|stored| keys.open(stored, subscription).map(SigningSecret::from));
     opened.collect::<Result<_, _>>().ok()
 }
 
 /// `None` for one of a preset or signature that this version does not know.
 fn subscription(row: &Row<'_>, max_in_flight: usize, secrets: Option<Vec<SigningSecret>>) -> Option<Subscription> {
-    let id = row.value(1);
+    let id = SubscriptionId(row.value(1));
     let schemes: Vec<String> = row.value(6);
     // What it is to be sent waits, as while it is paused.
     let active = row.value::<bool>(2) && secrets.is_some();
@@ -244,8 +255,8 @@ fn time(row: &Row<'_>, column: usize) -> Option<SystemTime> {
 fn claimed(row: &Row<'_>) -> Work {
     Work {
         delivery: DeliveryId(*row.value::<Uuid>(1).as_bytes()),
-        subscription: row.value(2),
-        event: row.value(3),
+        subscription: SubscriptionId(row.value(2)),
+        event: EventId(row.value(3)),
         event_type: row.text(4).into(),
         tenant_id: row.maybe(5),
         emitted_at: to_system_time(row.value(6)),

@@ -2,18 +2,21 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use delivery::xid::Xid8;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 use pgrx::{FromDatum, IntoDatum};
 
-use crate::snapshot::Xid8;
-
 /// Microseconds from 1970, where Rust begins, to 2000, where Postgres does.
 const EPOCHS_APART: i64 = 946_684_800_000_000;
 
-impl IntoDatum for Xid8 {
+/// [`Xid8`] as a value of Postgres.
+#[derive(Clone, Copy)]
+pub struct Xid(pub Xid8);
+
+impl IntoDatum for Xid {
     fn into_datum(self) -> Option<pg_sys::Datum> {
-        Some(pg_sys::Datum::from(self.0))
+        Some(pg_sys::Datum::from(self.0.0))
     }
 
     fn type_oid() -> pg_sys::Oid {
@@ -21,10 +24,10 @@ impl IntoDatum for Xid8 {
     }
 }
 
-impl FromDatum for Xid8 {
+impl FromDatum for Xid {
     #[allow(unsafe_code)]
     unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _type: pg_sys::Oid) -> Option<Self> {
-        (!is_null).then(|| Xid8(datum.value() as u64))
+        (!is_null).then(|| Self(Xid8(datum.value() as u64)))
     }
 }
 

@@ -3,21 +3,19 @@
 use std::cell::Cell;
 use std::time::SystemTime;
 
+use delivery::stored_event::EventRow;
+use delivery::tally::{TIMES, Tally};
+use delivery::work::Work;
+use delivery::writes::{AttemptRecord, RowState, RowWrite, Verdicts, Writes};
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::spi::SpiClient;
 use pgrx::{Spi, Uuid, error};
+use wire::ids::{DeliveryId, EventId};
 
 use super::statement::Statement;
 use super::types::to_timestamp;
-use super::{Store, Tid};
-use crate::delivery::DeliveryId;
-use crate::event::EventRow;
-use crate::fault;
+use super::{Store, Tid, Xid};
 use crate::process;
-use crate::snapshot::Xid8;
-use crate::tally::{TIMES, Tally};
-use crate::work::Work;
-use crate::writes::{AttemptRecord, RowState, RowWrite, Verdicts, Writes};
 
 /// An array cannot have more than a gigabyte, so bodies are written in parts of about so much.
 const STATEMENT_BYTES: usize = 16 << 20;
@@ -84,7 +82,9 @@ impl Store {
         Spi::connect_mut(|client| {
             self.apply_rows(client, writes, run);
             if !writes.deleted.is_empty() {
-                self.writes.delete_pending.write(client, &[writes.deleted.clone().into()]);
+                self.writes
+                    .delete_pending
+                    .write(client, &[writes.deleted.iter().map(|id| id.0).collect::<Vec<_>>().into()]);
             }
             self.delete_events(client, &writes.finished_events);
             self.insert_attempts(client, &writes.attempts);
@@ -97,11 +97,11 @@ impl Store {
     pub fn apply_verdicts(&self, verdicts: &Verdicts) {
         let failing = || verdicts.failing.iter();
         let health = [
-            failing().map(|(id, _)| *id).collect::<Vec<_>>().into(),
+            failing().map(|(id, _)| id.0).collect::<Vec<_>>().into(),
             failing().map(|(_, failing)| failing.attempts as i32).collect::<Vec<_>>().into(),
             failing().map(|(_, failing)| failing.since.map(to_timestamp)).collect::<Vec<_>>().into(),
         ];
-        let (ids, reasons) = unzip(verdicts.disabled.iter().map(|(id, reason)| (*id, reason.as_str().to_owned())));
+        let (ids, reasons) = unzip(verdicts.disabled.iter().map(|(id, reason)| (id.0, reason.as_str().to_owned())));
         plan_anew();
         Spi::connect_mut(|client| {
             self.writes.record_failures.write(client, &health);
@@ -121,7 +121,7 @@ impl Store {
         }
         if self.writes.places_lost.take() {
             plan_anew();
-            let (xids, ids) = unzip(finished.iter().map(|row| (Xid8(row.xid), row.id)));
+            let (xids, ids) = unzip(finished.iter().map(|row| (Xid(row.xid), row.id.0)));
             self.writes.delete_events.write(client, &[xids.into(), ids.into()]);
             return;
         }
@@ -129,7 +129,7 @@ impl Store {
         rows.sort_unstable_by_key(|row| row.place);
         let places: Vec<Tid> = rows.iter().map(|row| Tid(row.place.0, row.place.1)).collect();
         let deleted = self.writes.delete_events_in_place.write(client, &[places.into()]);
-        let deleted = deleted.map(|row| (row.value::<Xid8>(1).0, row.value(2)));
+        let deleted = deleted.map(|row| (row.value::<Xid>(1).0, EventId(row.value(2))));
         if !deleted.eq(rows.iter().map(|row| (row.xid, row.id))) {
             self.writes.places_lost.set(true);
             error!("rows of hydra.event are not where they were");
@@ -167,8 +167,8 @@ impl Store {
         let states = || column.clone().map(|(_, state)| RowColumns::of(*state));
         let args = [
             works().map(|work| uuid(work.delivery)).collect::<Vec<_>>().into(),
-            works().map(|work| work.subscription).collect::<Vec<_>>().into(),
-            works().map(|work| work.event).collect::<Vec<_>>().into(),
+            works().map(|work| work.subscription.0).collect::<Vec<_>>().into(),
+            works().map(|work| work.event.0).collect::<Vec<_>>().into(),
             works().map(|work| work.event_type.to_string()).collect::<Vec<_>>().into(),
             works().map(|work| work.tenant_id.clone()).collect::<Vec<_>>().into(),
             works().map(|work| to_timestamp(work.emitted_at)).collect::<Vec<_>>().into(),
@@ -205,8 +205,8 @@ impl Store {
         let message = |record: &AttemptRecord| record.error.as_ref().map(|(_, message)| message.clone());
         let args = [
             records().map(|record| uuid(record.work.delivery)).collect::<Vec<_>>().into(),
-            records().map(|record| record.work.subscription).collect::<Vec<_>>().into(),
-            records().map(|record| record.work.event).collect::<Vec<_>>().into(),
+            records().map(|record| record.work.subscription.0).collect::<Vec<_>>().into(),
+            records().map(|record| record.work.event.0).collect::<Vec<_>>().into(),
             records().map(|record| record.work.event_type.to_string()).collect::<Vec<_>>().into(),
             records().map(|record| record.attempt as i32).collect::<Vec<_>>().into(),
             records().map(|record| record.status.map(i32::from)).collect::<Vec<_>>().into(),
@@ -235,7 +235,7 @@ impl Store {
     pub fn add_counts(&self, tally: &Tally) {
         let counts = || tally.iter();
         let args = [
-            counts().map(|(id, _, _)| id).collect::<Vec<_>>().into(),
+            counts().map(|(id, _, _)| id.0).collect::<Vec<_>>().into(),
             counts().map(|(_, hour, _)| hour as i64).collect::<Vec<_>>().into(),
             counts().map(|(_, _, count)| count.delivered).collect::<Vec<_>>().into(),
             counts().map(|(_, _, count)| count.failed_attempts).collect::<Vec<_>>().into(),
