@@ -50,18 +50,15 @@
 use pgrx::prelude::*;
 
 mod api;
-mod descriptors;
+mod backend;
 mod dispatcher;
 mod emit;
-mod first_steps;
 mod key_file;
 mod launcher;
-mod process;
 mod refuse;
 mod settings;
 mod slots;
 mod store;
-mod wake;
 
 pg_module_magic!(name, version);
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use pgrx::prelude::*;
 
 use super::status::is_standby;
-use crate::process;
+use crate::backend::signals;
 use crate::refuse::refuse;
 use crate::slots::{self, Slot, State};
 
@@ -54,7 +54,7 @@ fn wait_for<T>(deadline: Instant, condition: impl Fn() -> Option<T>) -> Option<T
         if found.is_some() || Instant::now() >= deadline {
             return found;
         }
-        process::wait_as_backend(None, LOOK_EVERY);
+        signals::wait_as_backend(None, LOOK_EVERY);
     }
 }
 

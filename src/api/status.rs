@@ -1,8 +1,5 @@
 //! Whether events of this database are being sent, and if not, why.
 
-use std::sync::atomic::Ordering;
-use std::time::{Duration, UNIX_EPOCH};
-
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
@@ -34,22 +31,22 @@ fn _worker_status() -> TableIterator<
         (Some(_), Some(slot)) if slot.is_parked() => {
             ("parked", "by hydra.webhook_park(): hydra.webhook_unpark() goes on, and so does a restart of the server")
         }
-        (Some(_), Some(slot)) if slot.unreadable.load(Ordering::Relaxed) > 0 && slot.state() == State::Running => (
+        (Some(_), Some(slot)) if slot.unreadable() > 0 && slot.state() == State::Running => (
             "running",
             "not to all: secrets of some subscriptions cannot be read, see hydra_webhooks.key_file and the server log",
         ),
         (Some(_), Some(slot)) => describe(slot.state()),
     };
-    let running = slot.filter(|slot| slot.pid.load(Ordering::Acquire) != 0);
+    let running = slot.filter(|slot| !slot.is_vacant());
     let number = |get: fn(&Slot) -> u32| running.map_or(0, |slot| get(slot) as i32);
     TableIterator::once((
         state.to_owned(),
         detail.to_owned(),
-        running.map(|slot| slot.pid.load(Ordering::Acquire)),
-        running.map(since),
-        number(|slot| slot.in_flight.load(Ordering::Relaxed)),
-        number(|slot| slot.queued.load(Ordering::Relaxed)),
-        slot.map_or(0, |slot| slot.dropped.load(Ordering::Relaxed)),
+        running.and_then(Slot::pid),
+        running.map(|slot| store::to_timestamp(slot.since())),
+        number(Slot::in_flight),
+        number(Slot::queued),
+        slot.map_or(0, Slot::dropped),
     ))
 }
 
@@ -57,10 +54,6 @@ fn _worker_status() -> TableIterator<
 pub fn is_standby() -> bool {
     // SAFETY: looks at a flag in shared memory.
     unsafe { pg_sys::RecoveryInProgress() }
-}
-
-fn since(slot: &Slot) -> TimestampWithTimeZone {
-    store::to_timestamp(UNIX_EPOCH + Duration::from_micros(slot.since.load(Ordering::Acquire) as u64))
 }
 
 fn describe(state: State) -> (&'static str, &'static str) {

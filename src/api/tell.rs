@@ -2,7 +2,7 @@
 
 use pgrx::prelude::*;
 
-use crate::wake;
+use crate::slots::wake;
 
 /// Trigger function: makes whoever keeps subscriptions in memory read them again, once this transaction has committed
 /// (and at once in this one).

@@ -21,9 +21,10 @@ use wire::secret::Keys;
 use wire::secret::SigningSecret;
 use wire::signature::Scheme;
 
+use crate::backend::signals;
 use crate::refuse::{refuse, refuse_unreadable};
 use crate::store::Statement;
-use crate::{emit, key_file, process, settings};
+use crate::{emit, key_file, settings};
 
 /// A subscription has no event or delivery of this type; it is only ever sent from here.
 const EVENT_TYPE: &str = "webhook.test";
@@ -134,7 +135,7 @@ fn send(request: Request) -> Attempt {
     sender.hand_over([request]);
     loop {
         // An error of a cancelled statement drops the sender, which cuts the request off.
-        process::wait_as_backend(Some(bell.fd()), Duration::from_secs(1));
+        signals::wait_as_backend(Some(bell.fd()), Duration::from_secs(1));
         bell.silence();
         if let Ok(attempt) = outcomes.try_recv() {
             return attempt;

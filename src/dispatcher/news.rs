@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use pgrx::prelude::*;
 
-use crate::process;
+use crate::backend::{Failure, transaction};
 
 /// Whether there is news. There is at first: nothing was read yet.
 static NEWS: AtomicBool = AtomicBool::new(true);
@@ -28,7 +28,6 @@ pub fn spread() {
 }
 
 /// Begins to listen.
-#[allow(unsafe_code)]
 pub fn listen() {
     // SAFETY: the callback is guarded, and stays loaded for as long as the process lives.
     unsafe { pg_sys::CacheRegisterRelcacheCallback(Some(on_relation_change), pg_sys::Datum::null()) };
@@ -41,7 +40,6 @@ pub fn find_subscriptions() {
 }
 
 #[pg_guard]
-#[allow(unsafe_code)]
 unsafe extern "C-unwind" fn on_relation_change(_arg: pg_sys::Datum, relation: pg_sys::Oid) {
     if relation == pg_sys::InvalidOid || SUBSCRIPTIONS.get() == Some(&relation) {
         spread();
@@ -49,11 +47,10 @@ unsafe extern "C-unwind" fn on_relation_change(_arg: pg_sys::Datum, relation: pg
 }
 
 /// The extension in this database, or that there is none.
-pub fn extension() -> Result<Option<pg_sys::Oid>, String> {
-    process::transaction(current_extension)
+pub fn extension() -> Result<Option<pg_sys::Oid>, Failure> {
+    transaction(c"look for the extension", current_extension)
 }
 
-#[allow(unsafe_code)]
 fn current_extension() -> Option<pg_sys::Oid> {
     // SAFETY: looks a name up in a catalog, in a transaction.
     let oid = unsafe { pg_sys::get_extension_oid(c"hydra_webhooks".as_ptr(), true) };

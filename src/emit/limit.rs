@@ -4,7 +4,6 @@
 //! emitted in such a time, to within the error of a sample, and to within what transactions emit that have not committed.
 
 use std::cell::Cell;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use pgrx::pg_sys::panic::ErrorReport;
@@ -25,7 +24,7 @@ thread_local! {
 pub fn has_room(event: &str) -> bool {
     let Some(limit) = settings::max_pending() else { return true };
     let Some(slot) = slots::here() else { return true };
-    let waiting = slot.pending.load(Ordering::Relaxed);
+    let waiting = slot.pending();
     if waiting < limit {
         return true;
     }
@@ -42,13 +41,13 @@ pub fn has_room(event: &str) -> bool {
 }
 
 fn drop_event(slot: &Slot, event: &str) {
-    slot.dropped.fetch_add(1, Ordering::Relaxed);
+    slot.count_dropped();
     if WARNED.get().is_some_and(|at| at.elapsed() < WARN_EVERY) {
         return;
     }
     WARNED.set(Some(Instant::now()));
     let code = PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED;
-    let waiting = slot.pending.load(Ordering::Relaxed);
+    let waiting = slot.pending();
     let detail = detail(waiting, settings::max_pending().unwrap_or_default());
     ErrorReport::new(code, format!("event \"{event}\" is dropped"), "hydra_webhooks")
         .set_detail(detail)

@@ -39,7 +39,7 @@ use pgrx::prelude::*;
 
 use crate::refuse::refuse;
 use crate::settings::{self, OnEntityError};
-use crate::wake;
+use crate::slots::wake;
 use entity::RawJsonb;
 use entity::Rendered;
 use insert::{EventTable, NewEvent};

@@ -20,7 +20,7 @@ use super::row::{Change, Row, arguments_of};
 use super::table::Table;
 use super::wanted_event;
 use crate::refuse::refuse;
-use crate::wake;
+use crate::slots::wake;
 
 /// A chunk ends after so many rows, or so many bytes of them: enough to make the cost of a query small, and little
 /// enough to hold in memory with what is rendered from it.

@@ -15,7 +15,7 @@ use wire::ids::{DeliveryId, EventId};
 use super::statement::Statement;
 use super::types::to_timestamp;
 use super::{Store, Tid, Xid};
-use crate::process;
+use crate::backend::setting;
 
 /// An array cannot have more than a gigabyte, so bodies are written in parts of about so much.
 const STATEMENT_BYTES: usize = 16 << 20;
@@ -266,7 +266,7 @@ impl Store {
 /// Statements of this transaction that join what is given to a table are planned for the sizes that both have now: a
 /// plan that was made while the table was empty would go through all of it for each row that is given.
 fn plan_anew() {
-    process::pin_local(c"plan_cache_mode", c"force_custom_plan");
+    setting::pin_local(c"plan_cache_mode", c"force_custom_plan");
 }
 
 /// A state as the statements take it.

@@ -1,9 +1,9 @@
 //! Waking the dispatcher when a transaction commits.
 //!
-//! One callback, registered once per backend: a registration per transaction would make a long session slower with
-//! every emit. All that the callback does is to set a flag and a latch, because an error after the commit would take
-//! the whole cluster down. A wake is a hint and may be lost (COMMIT PREPARED runs in another backend); the dispatcher
-//! looks by itself every half second.
+//! There is one callback, registered once per backend: a registration per transaction would make a long session slower
+//! with every emit. The callback only sets a flag and a latch, because an error after the commit would bring down the
+//! whole cluster. A wake may be lost (COMMIT PREPARED runs in another backend); the dispatcher looks at the queue every
+//! half second without one.
 
 use std::cell::Cell;
 use std::ffi::c_void;
@@ -18,7 +18,6 @@ thread_local! {
 }
 
 /// Wakes this database's dispatcher when the current transaction commits.
-#[allow(unsafe_code)]
 pub fn at_commit() {
     if slots::shared().is_none() {
         return;
@@ -31,7 +30,6 @@ pub fn at_commit() {
 }
 
 #[pg_guard]
-#[allow(unsafe_code)]
 unsafe extern "C-unwind" fn on_transaction_end(event: pg_sys::XactEvent::Type, _arg: *mut c_void) {
     match event {
         pg_sys::XactEvent::XACT_EVENT_COMMIT if WANTED.replace(false) => wake(),

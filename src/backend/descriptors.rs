@@ -1,7 +1,7 @@
-//! File descriptors: each request under way takes one, and each sender thread keeps a few connections open.
+//! File descriptors: each request under way takes one, and each sender thread keeps a few idle connections open.
 //!
-//! A process that runs out of them cannot open a table's file either, so the limit is raised as far as it goes, and
-//! the number of threads follows from what there is.
+//! A process that runs out of descriptors cannot open a table's file either. So the limit is raised to the maximum, and
+//! the number of threads is bounded by it.
 
 /// What the rest of the process needs: tables, the log, libraries.
 const RESERVED: usize = 512;
@@ -9,14 +9,13 @@ const RESERVED: usize = 512;
 /// Connections that one thread can have open at a time: one in use, and those that the sender keeps idle.
 const PER_THREAD: usize = 4;
 
-/// As many threads as wanted, or as there are descriptors for.
+/// The number of threads: as wanted, but at most as many as there are descriptors for.
 pub fn threads_for(wanted: usize) -> usize {
     let available = raise_limit().saturating_sub(RESERVED) / PER_THREAD;
     wanted.min(available.max(1))
 }
 
-/// Raises the soft limit to the hard one; says what it is.
-#[allow(unsafe_code)]
+/// Raises the soft limit to the hard limit and returns it.
 fn raise_limit() -> usize {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the kernel reads and writes `limit`, which outlives the calls.
