@@ -23,6 +23,23 @@ $$;
 COMMENT ON FUNCTION hydra._locked_delivery(uuid) IS
     'The delivery, locked for a change; an error if it is not in the retry queue or is being sent';
 
+CREATE FUNCTION hydra._send_again(delivery_ids uuid[])
+    RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    changed bigint;
+BEGIN
+    UPDATE hydra.delivery AS again
+    SET state = 'pending', failed_at = NULL, due_at = now(), scheduled_at = NULL, earlier_attempts = again.attempts
+    WHERE again.id = ANY (delivery_ids);
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    PERFORM hydra._tell_dispatcher();
+    RETURN changed;
+END
+$$;
+COMMENT ON FUNCTION hydra._send_again(uuid[]) IS
+    'Makes deliveries due now and starts their retry schedule again; returns how many. The caller has locked them';
+
 CREATE FUNCTION hydra.webhook_retry(delivery_id uuid)
     RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -35,10 +52,7 @@ BEGIN
                   DETAIL = 'The subscription was deleted, so there is nowhere to send to.',
                   HINT = 'The body is in hydra.webhook_failed.';
     END IF;
-    UPDATE hydra.delivery AS again
-    SET state = 'pending', failed_at = NULL, due_at = now(), scheduled_at = NULL, earlier_attempts = again.attempts
-    WHERE again.id = was.id;
-    PERFORM hydra._tell_dispatcher();
+    PERFORM hydra._send_again(ARRAY[was.id]);
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_retry(uuid) IS
@@ -49,7 +63,6 @@ CREATE FUNCTION hydra.webhook_replay(subscription_id bigint, since timestamptz, 
 AS $$
 DECLARE
     target hydra.subscription := hydra._locked_subscription(subscription_id);
-    replayed bigint;
 BEGIN
     IF since IS NULL OR until IS NULL OR since >= until THEN
         RAISE EXCEPTION 'invalid window: from % to %', coalesce(since::text, 'null'), coalesce(until::text, 'null')
@@ -57,13 +70,11 @@ BEGIN
                   DETAIL = 'It is the time in which the events were emitted, the second end not included.',
                   HINT = 'For example now() - interval ''1 day'' and now(); -infinity and infinity leave an end open.';
     END IF;
-    UPDATE hydra.delivery AS again
-    SET state = 'pending', failed_at = NULL, due_at = now(), scheduled_at = NULL, earlier_attempts = again.attempts
-    WHERE again.subscription_id = target.id AND again.state = 'failed'
-          AND again.emitted_at >= since AND again.emitted_at < until;
-    GET DIAGNOSTICS replayed = ROW_COUNT;
-    PERFORM hydra._tell_dispatcher();
-    RETURN replayed;
+    RETURN hydra._send_again(ARRAY(
+        SELECT failed.id FROM hydra.delivery AS failed
+        WHERE failed.subscription_id = target.id AND failed.state = 'failed'
+              AND failed.emitted_at >= since AND failed.emitted_at < until
+        FOR NO KEY UPDATE));
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_replay(bigint, timestamptz, timestamptz) IS
@@ -80,15 +91,6 @@ END
 $$;
 COMMENT ON FUNCTION hydra.webhook_cancel(uuid) IS
     'Takes a waiting or failed delivery off the retry queue for good; its history stays';
-
-CREATE FUNCTION hydra._at_home() RETURNS boolean
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT coalesce(bool_and(i.system_identifier = control.system_identifier AND i.database_oid = here.oid), false)
-    FROM hydra.identity AS i, pg_control_system() AS control, pg_database AS here
-    WHERE here.datname = current_database()
-$$;
-COMMENT ON FUNCTION hydra._at_home() IS 'Whether this database is the installation that it says it is, and no copy';
 
 CREATE FUNCTION hydra.webhook_adopt(keep_queue boolean DEFAULT false)
     RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -108,9 +110,7 @@ BEGIN
     END IF;
     DELETE FROM hydra.identity;
     INSERT INTO hydra.identity (system_identifier, database_oid)
-    SELECT control.system_identifier, here.oid
-    FROM pg_control_system() AS control, pg_database AS here
-    WHERE here.datname = current_database();
+    SELECT here.system_identifier, here.database_oid FROM hydra._here() AS here;
     PERFORM hydra._tell_dispatcher();
 END
 $$;

@@ -5,7 +5,7 @@ CREATE FUNCTION hydra.webhook_register_event_type(
 AS $$
 #variable_conflict use_variable
 BEGIN
-    IF name IS NULL OR name !~ '^[a-z0-9_]+(\.[a-z0-9_]+)+$' OR length(name) > 100 THEN
+    IF name IS NULL OR NOT hydra._is_event_type_name(name) THEN
         RAISE EXCEPTION 'invalid event type name: %', coalesce(quote_literal(left(name, 120)), 'null')
             USING ERRCODE = 'invalid_parameter_value',
                   DETAIL = 'A name has two or more parts of a-z, 0-9 and _, joined by dots; at most 100 characters.',

@@ -301,7 +301,8 @@ BEGIN
                   DETAIL = 'Both secrets can sign for a time between 0 and 30 days.',
                   HINT = 'Leave it out to replace the secret at once.';
     END IF;
-    IF overlap > '0 s' AND coalesce(was.signatures, ARRAY[was.preset]) && '{x_webhook,github}' THEN
+    IF overlap > '0 s' AND '{x_webhook,github}' && (SELECT known.signatures FROM hydra.effective_subscription AS known
+                                                    WHERE known.id = was.id) THEN
         RAISE EXCEPTION 'subscription % cannot sign with two secrets at a time', was.id
             USING ERRCODE = 'feature_not_supported',
                   DETAIL = 'It signs with x_webhook or github, whose header has room for one value.',

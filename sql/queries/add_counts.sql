@@ -1,15 +1,16 @@
--- What was counted in the last minute; $2 is hours since 1970. $6: the response times of each row, $7 of them, one row after
--- the other.
+-- Adds what was counted since the last call to the hour's row of each subscription. $1 to $5, one entry per row: subscription,
+-- hour (whole hours since 1970), deliveries, failed attempts, deliveries given up. $6: the response times of all rows, $7
+-- buckets for each row, one row after the other.
 INSERT INTO hydra.delivery_count AS c (subscription_id, hour, delivered, failed_attempts, failed, response_times)
-SELECT n.id, pg_catalog.to_timestamp(n.hour * 3600.0), n.delivered, n.failed_attempts, n.failed,
+SELECT n.subscription_id, pg_catalog.to_timestamp(n.hour * 3600.0), n.delivered, n.failed_attempts, n.failed,
        $6[(n.place - 1) * $7 + 1 : n.place * $7]
 FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),
                 pg_catalog.unnest($5)) WITH ORDINALITY
-     AS n (id, hour, delivered, failed_attempts, failed, place)
+     AS n (subscription_id, hour, delivered, failed_attempts, failed, place)
 ON CONFLICT (subscription_id, hour) DO UPDATE
 SET delivered = c.delivered + excluded.delivered, failed_attempts = c.failed_attempts + excluded.failed_attempts,
     failed = c.failed + excluded.failed,
-    response_times = ARRAY(SELECT t.was + t.more
+    response_times = ARRAY(SELECT t.old + t.added
                            FROM ROWS FROM (pg_catalog.unnest(c.response_times), pg_catalog.unnest(excluded.response_times))
-                                WITH ORDINALITY AS t (was, more, place)
+                                WITH ORDINALITY AS t (old, added, place)
                            ORDER BY t.place)

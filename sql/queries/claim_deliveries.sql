@@ -1,5 +1,6 @@
--- Deliveries that are due, at most $2 for each subscription of $1, oldest first. $3: this run of the dispatcher. By an
--- array, not by a join: the plan is kept, and one made while the table was empty would join from the wrong side.
+-- Claims deliveries that are due, and returns them in order of due time and event: at most $2 for each subscription of $1,
+-- the longest due first. $3: number of this run of the dispatcher. The rows are found by an array, not by a join: the plan
+-- is kept, and a plan made while the table was empty would join in the wrong direction.
 WITH due AS MATERIALIZED (
     SELECT q.id
     FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS room (subscription_id, deliveries),
@@ -12,7 +13,16 @@ WITH due AS MATERIALIZED (
 ), claimed AS (
     UPDATE hydra.delivery AS d SET claimed_by = $3 WHERE d.id = ANY (ARRAY(SELECT due.id FROM due)) RETURNING d.*
 )
-SELECT c.id, c.subscription_id, c.event_id, c.event_type, c.tenant_id, c.emitted_at, c.preset, c.body, c.attempts,
-       c.earlier_attempts, c.scheduled_at
+SELECT c.id AS delivery_id,
+       c.subscription_id,
+       c.event_id,
+       c.event_type,
+       c.tenant_id,
+       c.emitted_at,
+       c.preset,
+       c.body,
+       c.attempts,
+       c.earlier_attempts,
+       c.scheduled_at
 FROM claimed AS c
 ORDER BY c.due_at, c.event_id

@@ -1,18 +1,19 @@
--- By us, so never over the head of a person who paused or resumed meanwhile. Who asked to be told is told.
+-- Disables the subscriptions $1 for the reasons $2, and emits webhook.subscription_disabled to the other subscriptions that
+-- want it. Only active ones: a person may have paused one, or resumed it, in the meantime.
 WITH disabled AS (
     UPDATE hydra.subscription AS s
     SET status = 'disabled', disabled_reason = n.reason, status_since = pg_catalog.now()
-    FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS n (id, reason)
-    WHERE s.id = n.id AND s.status = 'active'
+    FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS n (subscription_id, reason)
+    WHERE s.id = n.subscription_id AND s.status = 'active'
     RETURNING s.id, s.name, s.url, s.tenant_id, s.disabled_reason, s.status_since
 )
 INSERT INTO hydra.event (event_type, entity_type, entity_id, tenant_id, entity, targets)
-SELECT 'webhook.subscription_disabled', 'webhook', d.id::text, d.tenant_id, told.entity::text, wanted.targets
+SELECT 'webhook.subscription_disabled', 'webhook', d.id::text, d.tenant_id, notice.entity::text, wanted.targets
 FROM disabled AS d
 CROSS JOIN LATERAL (
     SELECT pg_catalog.jsonb_build_object(
         'subscription_id', d.id, 'name', d.name, 'url', d.url, 'reason', d.disabled_reason, 'since', d.status_since
-    ) AS entity) AS told
+    ) AS entity) AS notice
 CROSS JOIN LATERAL (
-    SELECT hydra._wanted_by('webhook.subscription_disabled', d.tenant_id, told.entity, d.id) AS targets) AS wanted
+    SELECT hydra._wanted_by('webhook.subscription_disabled', d.tenant_id, notice.entity, d.id) AS targets) AS wanted
 WHERE wanted.targets IS NOT NULL

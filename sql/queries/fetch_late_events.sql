@@ -1,7 +1,16 @@
--- The next events of transactions $1, which were in progress in the former snapshot and are not in the newer one, in
--- order of transaction and id; of transaction $2, only those after id $3. $4: rows.
-SELECT e.xid, e.id, e.event_type, e.entity_type, e.entity_id, e.tenant_id, e.entity, e.entity_error, e.emitted_at,
-       e.targets, e.ctid
+-- Returns the next events of the transactions $1, which were in progress in the former snapshot and are finished in the newer
+-- one, in order of transaction and id. Of transaction $2, only events with an id after $3. At most $4 rows.
+SELECT e.xid,
+       e.id AS event_id,
+       e.event_type,
+       e.entity_type,
+       e.entity_id,
+       e.tenant_id,
+       e.entity,
+       e.entity_error,
+       e.emitted_at,
+       e.targets,
+       e.ctid AS place
 FROM pg_catalog.unnest($1) AS late (xid),
      LATERAL (SELECT of_it.ctid, of_it.* FROM hydra.event AS of_it
               WHERE of_it.xid = late.xid AND of_it.id > CASE WHEN late.xid = $2 THEN $3 ELSE 0 END

@@ -1,7 +1,10 @@
--- History.
+-- Adds attempts to the history, one array per column.
 INSERT INTO hydra.attempt (delivery_id, subscription_id, event_id, event_type, attempt, status_code, error_class, error,
                            response_excerpt, response_ms, attempted_at, next_attempt_at)
-SELECT *
+SELECT n.delivery_id, n.subscription_id, n.event_id, n.event_type, n.attempt, n.status_code, n.error_class, n.error,
+       n.response_excerpt, n.response_ms, n.attempted_at, n.next_attempt_at
 FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),
                 pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($8),
                 pg_catalog.unnest($9), pg_catalog.unnest($10), pg_catalog.unnest($11), pg_catalog.unnest($12))
+     AS n (delivery_id, subscription_id, event_id, event_type, attempt, status_code, error_class, error,
+           response_excerpt, response_ms, attempted_at, next_attempt_at)

@@ -1,3 +1,3 @@
--- The installation that deliveries belong to, and whether it is this one.
-SELECT (pg_catalog.array_agg(i.namespace::text ORDER BY i.adopted_at DESC))[1], hydra._at_home()
-FROM hydra.identity AS i
+-- Returns the namespace that delivery ids are derived from, and whether this database is the installation that it says it is.
+-- One row always; the namespace is null if there is none.
+SELECT (SELECT i.namespace::text FROM hydra.current_identity AS i) AS namespace, hydra._at_home() AS at_home

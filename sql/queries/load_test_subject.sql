@@ -1,10 +1,13 @@
--- What a test request needs, whatever the subscription's status.
-SELECT s.url, coalesce(s.signatures, '{}') AS signatures, (extract(epoch FROM coalesce(s.timeout, p.timeout)) * 1000)::bigint AS timeout, s.preset,
+-- Returns what a test request to subscription $1 needs, whatever the status of the subscription: its secrets in use, the newest
+-- first, and its settings as load_subscriptions.sql gives them.
+SELECT s.url,
+       coalesce(s.own_signatures, '{}') AS signatures,
+       (extract(epoch FROM s.timeout) * 1000)::bigint AS timeout_ms,
+       s.preset,
        s.tenant_id,
        ARRAY(SELECT k.secret FROM hydra.signing_secret AS k
              WHERE k.subscription_id = s.id AND (k.valid_until IS NULL OR k.valid_until > pg_catalog.now())
              ORDER BY k.id DESC) AS secrets,
        s.headers::text AS headers
-FROM hydra.subscription AS s
-JOIN hydra.preset AS p ON p.name = s.preset
+FROM hydra.effective_subscription AS s
 WHERE s.id = $1

@@ -1,7 +1,8 @@
--- How subscriptions fail, where they still exist.
+-- Records the health of the subscriptions $1 that still exist: consecutive failed attempts ($2), and when the first of them
+-- failed ($3, null if there are none).
 INSERT INTO hydra.subscription_health AS h (subscription_id, consecutive_failures, failing_since)
-SELECT n.id, n.failures, n.since
-FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3)) AS n (id, failures, since)
-JOIN hydra.subscription AS s ON s.id = n.id
+SELECT n.subscription_id, n.failures, n.since
+FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3)) AS n (subscription_id, failures, since)
+JOIN hydra.subscription AS s ON s.id = n.subscription_id
 ON CONFLICT (subscription_id) DO UPDATE
 SET consecutive_failures = excluded.consecutive_failures, failing_since = excluded.failing_since

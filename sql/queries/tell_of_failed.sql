@@ -1,7 +1,7 @@
--- Deliveries that were just given up, for who asked to be told. Not of deliveries that tell: they would tell of each
--- other for ever.
+-- Emits webhook.delivery_failed for those deliveries of $1 that have failed, to the other subscriptions that want it. Not for
+-- deliveries of webhook.* events themselves: these would report each other without end.
 INSERT INTO hydra.event (event_type, entity_type, entity_id, tenant_id, entity, targets)
-SELECT 'webhook.delivery_failed', 'webhook', d.id::text, d.tenant_id, told.entity::text, wanted.targets
+SELECT 'webhook.delivery_failed', 'webhook', d.id::text, d.tenant_id, notice.entity::text, wanted.targets
 FROM hydra.delivery AS d
 LEFT JOIN LATERAL (
     SELECT a.status_code, a.error_class, a.error
@@ -13,7 +13,7 @@ CROSS JOIN LATERAL (
         'delivery_id', d.id, 'subscription_id', d.subscription_id, 'event', d.event_type, 'event_id', d.event_id,
         'attempts', d.attempts, 'failed_at', d.failed_at, 'status_code', latest.status_code,
         'error_class', latest.error_class, 'error', latest.error
-    ) AS entity) AS told
+    ) AS entity) AS notice
 CROSS JOIN LATERAL (
-    SELECT hydra._wanted_by('webhook.delivery_failed', d.tenant_id, told.entity, d.subscription_id) AS targets) AS wanted
+    SELECT hydra._wanted_by('webhook.delivery_failed', d.tenant_id, notice.entity, d.subscription_id) AS targets) AS wanted
 WHERE d.id = ANY ($1) AND d.state = 'failed' AND NOT d.event_type ^@ 'webhook.' AND wanted.targets IS NOT NULL

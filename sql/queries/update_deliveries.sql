@@ -1,4 +1,5 @@
--- What became of claimed deliveries: released as they were (no attempts given), due again, or failed (no due time).
+-- Records the result of the deliveries $1, as far as this run of the dispatcher ($5) has claimed them, and releases them:
+-- unchanged (attempts $2 null), due again ($4), or failed ($4 null). $3: when the first attempt of the schedule was made.
 UPDATE hydra.delivery AS d
 SET claimed_by = NULL,
     attempts = coalesce(u.attempts, d.attempts),

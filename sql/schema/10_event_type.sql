@@ -1,7 +1,14 @@
 SET LOCAL search_path = pg_catalog, pg_temp;
+CREATE FUNCTION hydra._is_event_type_name(name text)
+    RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT name ~ '^[a-z0-9_]+(\.[a-z0-9_]+)+$' AND length(name) <= 100
+$$;
+COMMENT ON FUNCTION hydra._is_event_type_name(text) IS
+    'Whether this can name an event type: two or more parts of a-z, 0-9 and _, joined by dots; at most 100 characters';
+
 CREATE TABLE hydra.event_type (
-    name text PRIMARY KEY
-        CONSTRAINT name_is_dotted CHECK (name ~ '^[a-z0-9_]+(\.[a-z0-9_]+)+$' AND pg_catalog.length(name) <= 100),
+    name text PRIMARY KEY CONSTRAINT name_is_dotted CHECK (hydra._is_event_type_name(name)),
     description text NOT NULL,
     entity_type text NOT NULL CONSTRAINT entity_type_is_named CHECK (entity_type <> ''),
     id_key text NOT NULL DEFAULT 'id' CONSTRAINT id_key_is_named CHECK (id_key <> ''),

@@ -88,6 +88,43 @@ COMMENT ON COLUMN hydra.signing_secret.prefix IS 'First 12 characters of the sec
 COMMENT ON COLUMN hydra.signing_secret.valid_from IS 'When it began to sign';
 COMMENT ON COLUMN hydra.signing_secret.valid_until IS 'When it ceases to sign after a rotation with an overlap; null: in use';
 
+CREATE VIEW hydra.effective_subscription AS
+SELECT s.id, s.name, s.url, s.event_types, s.tenant_id, s.preset, s.signatures AS own_signatures,
+       coalesce(s.signatures, ARRAY[s.preset]) AS signatures, s.headers, coalesce(s.timeout, p.timeout) AS timeout,
+       coalesce(s.retry_schedule, p.retry_schedule) AS retry_schedule, s.filter, s.max_in_flight, s.rate_limit,
+       coalesce(s.disable_after, p.disable_after) AS disable_after, p.stale_after, s.log_successes, s.status,
+       s.disabled_reason, s.status_since, s.created_at
+FROM hydra.subscription AS s
+JOIN hydra.preset AS p ON p.name = s.preset;
+COMMENT ON VIEW hydra.effective_subscription IS
+    'Subscriptions, with the defaults of the preset for the settings that a subscription leaves out';
+COMMENT ON COLUMN hydra.effective_subscription.id IS 'Number of the subscription';
+COMMENT ON COLUMN hydra.effective_subscription.name IS 'For people';
+COMMENT ON COLUMN hydra.effective_subscription.url IS 'Where requests go';
+COMMENT ON COLUMN hydra.effective_subscription.event_types IS 'Event types that it receives';
+COMMENT ON COLUMN hydra.effective_subscription.tenant_id IS 'Receives events of this tenant only; null: of all';
+COMMENT ON COLUMN hydra.effective_subscription.preset IS 'Wire contract of its deliveries';
+COMMENT ON COLUMN hydra.effective_subscription.own_signatures IS
+    'Signatures that were chosen for it; null: each delivery is signed as the preset of its body does';
+COMMENT ON COLUMN hydra.effective_subscription.signatures IS 'Signatures that each new delivery carries';
+COMMENT ON COLUMN hydra.effective_subscription.headers IS 'Its own headers, names and values';
+COMMENT ON COLUMN hydra.effective_subscription.timeout IS 'Limit for one whole request';
+COMMENT ON COLUMN hydra.effective_subscription.retry_schedule IS 'Delay before each retry';
+COMMENT ON COLUMN hydra.effective_subscription.filter IS 'Which entities it receives; null: all';
+COMMENT ON COLUMN hydra.effective_subscription.max_in_flight IS
+    'Requests in progress at a time; null: as many as hydra_webhooks.max_in_flight says';
+COMMENT ON COLUMN hydra.effective_subscription.rate_limit IS 'Requests that may start in a second; null: no limit';
+COMMENT ON COLUMN hydra.effective_subscription.disable_after IS
+    'Consecutive failed attempts after which it is disabled; null: never';
+COMMENT ON COLUMN hydra.effective_subscription.stale_after IS
+    'It is disabled when no attempt has succeeded for this time; null: never';
+COMMENT ON COLUMN hydra.effective_subscription.log_successes IS
+    'Whether a first attempt that succeeds leaves a history row too';
+COMMENT ON COLUMN hydra.effective_subscription.status IS 'active; paused by a person; disabled by the extension';
+COMMENT ON COLUMN hydra.effective_subscription.disabled_reason IS 'gone, failures or stale; null unless disabled';
+COMMENT ON COLUMN hydra.effective_subscription.status_since IS 'When the status last changed';
+COMMENT ON COLUMN hydra.effective_subscription.created_at IS 'When it was created';
+
 -- Apart from subscription, so that the worker's counting does not throw away the caches of every backend.
 CREATE TABLE hydra.subscription_health (
     subscription_id bigint PRIMARY KEY REFERENCES hydra.subscription ON DELETE CASCADE,

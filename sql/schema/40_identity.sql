@@ -13,10 +13,30 @@ COMMENT ON COLUMN hydra.identity.system_identifier IS 'The cluster, as pg_contro
 COMMENT ON COLUMN hydra.identity.database_oid IS 'The database';
 COMMENT ON COLUMN hydra.identity.adopted_at IS 'When deliveries began to belong to it';
 
+CREATE VIEW hydra.current_identity AS
+SELECT i.namespace FROM hydra.identity AS i ORDER BY i.adopted_at DESC LIMIT 1;
+COMMENT ON VIEW hydra.current_identity IS 'The installation that deliveries belong to now';
+COMMENT ON COLUMN hydra.current_identity.namespace IS 'Random; delivery ids are derived from it';
+
+CREATE FUNCTION hydra._here(OUT system_identifier bigint, OUT database_oid oid)
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT control.system_identifier, database.oid
+    FROM pg_control_system() AS control, pg_database AS database
+    WHERE database.datname = current_database()
+$$;
+COMMENT ON FUNCTION hydra._here() IS 'This cluster and this database, as hydra.identity records them';
+
+CREATE FUNCTION hydra._at_home() RETURNS boolean
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT coalesce(bool_and(i.system_identifier = here.system_identifier AND i.database_oid = here.database_oid), false)
+    FROM hydra.identity AS i, hydra._here() AS here
+$$;
+COMMENT ON FUNCTION hydra._at_home() IS 'Whether this database is the installation that it says it is, and not a copy';
+
 INSERT INTO hydra.identity (system_identifier, database_oid)
-SELECT control.system_identifier, here.oid
-FROM pg_catalog.pg_control_system() AS control, pg_catalog.pg_database AS here
-WHERE here.datname = pg_catalog.current_database();
+SELECT here.system_identifier, here.database_oid FROM hydra._here() AS here;
 
 SELECT pg_catalog.pg_extension_config_dump('hydra.identity', '');
 SELECT pg_catalog.pg_extension_config_dump('hydra.event_type', $$WHERE origin = 'application'$$);

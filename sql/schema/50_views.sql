@@ -3,14 +3,10 @@ SET LOCAL search_path = pg_catalog, pg_temp;
 
 CREATE VIEW hydra.webhook_subscriptions WITH (security_barrier) AS
 SELECT s.id, s.name, s.url, s.status, s.disabled_reason, s.status_since, s.event_types, s.tenant_id, s.preset,
-       coalesce(s.signatures, ARRAY[s.preset]) AS signatures,
-       ARRAY(SELECT pg_catalog.jsonb_object_keys(s.headers)) AS header_names,
-       coalesce(s.timeout, p.timeout) AS timeout,
-       coalesce(s.retry_schedule, p.retry_schedule) AS retry_schedule,
+       s.signatures, ARRAY(SELECT pg_catalog.jsonb_object_keys(s.headers)) AS header_names, s.timeout, s.retry_schedule,
        s.filter,
        coalesce(s.max_in_flight, pg_catalog.current_setting('hydra_webhooks.max_in_flight', true)::integer) AS max_in_flight,
-       s.rate_limit, coalesce(s.disable_after, p.disable_after) AS disable_after, p.stale_after,
-       s.log_successes, s.created_at,
+       s.rate_limit, s.disable_after, s.stale_after, s.log_successes, s.created_at,
        (SELECT k.prefix FROM hydra.signing_secret AS k
         WHERE k.subscription_id = s.id AND k.valid_until IS NULL) AS secret_prefix,
        coalesce(h.consecutive_failures, 0) AS consecutive_failures, h.failing_since,
@@ -21,8 +17,7 @@ SELECT s.id, s.name, s.url, s.status, s.disabled_reason, s.status_since, s.event
        (SELECT pg_catalog.count(*) FROM hydra.delivery AS d
         WHERE d.subscription_id = s.id AND d.state = 'failed') AS failed,
        latest.error AS last_error, latest.attempted_at AS last_error_at
-FROM hydra.subscription AS s
-JOIN hydra.preset AS p ON p.name = s.preset
+FROM hydra.effective_subscription AS s
 LEFT JOIN hydra.subscription_health AS h ON h.subscription_id = s.id
 LEFT JOIN LATERAL (
     SELECT a.error, a.attempted_at FROM hydra.attempt AS a
@@ -74,7 +69,7 @@ SELECT hydra._delivery_id(i.namespace, e.id, s.id) AS delivery_id, s.id AS subsc
 FROM hydra.event AS e
 CROSS JOIN LATERAL pg_catalog.unnest(e.targets) AS target (subscription_id)
 JOIN hydra.subscription AS s ON s.id = target.subscription_id
-CROSS JOIN (SELECT namespace FROM hydra.identity ORDER BY adopted_at DESC LIMIT 1) AS i
+CROSS JOIN hydra.current_identity AS i
 UNION ALL
 SELECT d.id, d.subscription_id, d.event_id, d.event_type, d.tenant_id, d.emitted_at, d.attempts, d.due_at,
        d.claimed_by IS NOT NULL

@@ -100,9 +100,9 @@ GRANT EXECUTE ON FUNCTION
     hydra.webhook_verify(text, text, text, interval)
     TO hydra_admin;
 
-GRANT EXECUTE ON FUNCTION hydra._at_home(), hydra._names_event_type(text, text), hydra._wanted_by(text, text, jsonb, bigint)
+GRANT EXECUTE ON FUNCTION hydra._at_home(), hydra._here(), hydra._names_event_type(text, text), hydra._wanted_by(text, text, jsonb, bigint)
     TO hydra_worker;
-GRANT SELECT ON hydra.preset, hydra.signing_secret, hydra.identity TO hydra_worker;
+GRANT SELECT ON hydra.effective_subscription, hydra.signing_secret, hydra.identity, hydra.current_identity TO hydra_worker;
 GRANT SELECT, UPDATE (status, disabled_reason, status_since) ON hydra.subscription TO hydra_worker;
 GRANT SELECT, INSERT, DELETE ON hydra.event TO hydra_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON hydra.delivery TO hydra_worker;
