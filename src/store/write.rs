@@ -1,4 +1,4 @@
-//! What the dispatcher writes. Writing is total: what is gone meanwhile is skipped.
+//! What the dispatcher writes. Rows that were deleted in the meantime are skipped.
 
 use std::cell::Cell;
 use std::time::SystemTime;
@@ -12,21 +12,24 @@ use pgrx::spi::SpiClient;
 use pgrx::{Spi, Uuid, error};
 use wire::ids::{DeliveryId, EventId};
 
+use super::Store;
+use super::row::{Row, columns};
 use super::statement::Statement;
-use super::types::to_timestamp;
-use super::{Store, Tid, Xid};
+use super::types::{Tid, Xid, to_timestamp};
 use crate::backend::setting;
 
-/// An array cannot have more than a gigabyte, so bodies are written in parts of about so much.
+/// An array cannot be larger than a gigabyte, so bodies are written in parts of about this size.
 const STATEMENT_BYTES: usize = 16 << 20;
 
-/// How many rows of a table are removed in one transaction because they are old.
+/// The maximum number of old rows of a table that are removed in one transaction.
 const FORGOTTEN_AT_ONCE: i64 = 5000;
+
+columns!(DeletedColumns { xid, event_id });
 
 pub struct WriteStatements {
     delete_events: Statement,
     delete_events_in_place: Statement,
-    /// Whether the rows of the next batch have to be looked for by key.
+    /// Whether the rows of the next batch have to be found by key.
     places_lost: Cell<bool>,
     insert_deliveries: Statement,
     update_deliveries: Statement,
@@ -63,7 +66,7 @@ impl Default for WriteStatements {
 }
 
 impl Store {
-    /// Gives back what earlier dispatchers had claimed, and drops what has no subscription any more.
+    /// Releases the claims of earlier dispatchers, and deletes deliveries whose subscription was deleted.
     pub fn clean_up(&self) {
         Spi::run(include_str!("../../sql/queries/release_claims.sql")).expect("SPI writes");
         Spi::run(include_str!("../../sql/queries/delete_orphans.sql")).expect("SPI writes");
@@ -93,7 +96,7 @@ impl Store {
         });
     }
 
-    /// Writes how subscriptions do. Apart from the rest, since it waits for whoever is changing a subscription.
+    /// Writes the health of subscriptions. Not with the rest, since it waits for clients that change a subscription.
     pub fn apply_verdicts(&self, verdicts: &Verdicts) {
         let failing = || verdicts.failing.iter();
         let health = [
@@ -105,16 +108,16 @@ impl Store {
         plan_anew();
         Spi::connect_mut(|client| {
             self.writes.record_failures.write(client, &health);
-            // Even where it changes nothing, it would tell everybody to read the subscriptions again.
+            // Even if it changed nothing, it would make all sessions read the subscriptions again.
             if !ids.is_empty() {
                 self.writes.disable.write(client, &[ids.into(), reasons.into()]);
             }
         });
     }
 
-    /// By place, which costs a third of what it costs by key. But a place may be another row's by now: after VACUUM
-    /// FULL, or where somebody else deleted what was there. Then nothing of this batch is written, and it is written
-    /// anew by key.
+    /// By place, which costs a third of what it costs by key. But another row may be in that place by now: after VACUUM
+    /// FULL, or when a client deleted the row. Then nothing of this batch is written, and the batch is written again, by
+    /// key.
     fn delete_events(&self, client: &mut SpiClient<'_>, finished: &[EventRow]) {
         if finished.is_empty() {
             return;
@@ -129,8 +132,9 @@ impl Store {
         rows.sort_unstable_by_key(|row| row.place);
         let places: Vec<Tid> = rows.iter().map(|row| Tid(row.place.0, row.place.1)).collect();
         let deleted = self.writes.delete_events_in_place.write(client, &[places.into()]);
-        let deleted = deleted.map(|row| (row.value::<Xid>(1).0, EventId(row.value(2))));
-        if !deleted.eq(rows.iter().map(|row| (row.xid, row.id))) {
+        let columns = DeletedColumns::of(&deleted);
+        let key = |row: Row<'_>| (row.value::<Xid>(columns.xid).0, EventId(row.value(columns.event_id)));
+        if !deleted.map(key).eq(rows.iter().map(|row| (row.xid, row.id))) {
             self.writes.places_lost.set(true);
             error!("rows of hydra.event are not where they were");
         }
@@ -147,7 +151,7 @@ impl Store {
                 RowWrite::Delete => deletes.push(uuid(*id)),
             }
         }
-        // In order of the events, so that what waits together is sent in order.
+        // In order of the events, so that deliveries that wait together are sent in order.
         inserts.sort_by_key(|(work, _)| work.event);
         let largest = inserts.iter().map(|(work, _)| work.body.len()).max().unwrap_or(0).max(1);
         for part in inserts.chunks((STATEMENT_BYTES / largest).max(1)) {
@@ -250,26 +254,26 @@ impl Store {
 }
 
 impl Store {
-    /// Removes history and failed deliveries from before a time, some rows of each; whether there were any.
+    /// Removes some history and some failed deliveries that are older than `before`; returns whether there were any.
     pub fn forget(&self, before: SystemTime) -> bool {
         plan_anew();
         Spi::connect_mut(|client| {
             let mut forget = |statement: &Statement| {
                 statement.write(client, &[to_timestamp(before).into(), FORGOTTEN_AT_ONCE.into()]).count() > 0
             };
-            // Both, whatever comes of the first.
+            // Both, even if the first removed something.
             forget(&self.writes.forget_attempts) | forget(&self.writes.forget_failed)
         })
     }
 }
 
-/// Statements of this transaction that join what is given to a table are planned for the sizes that both have now: a
-/// plan that was made while the table was empty would go through all of it for each row that is given.
+/// Makes Postgres plan the statements of this transaction again, for the sizes that their arguments and tables have now.
+/// A plan that was made while a table was empty would read the whole table for each row of the arguments.
 fn plan_anew() {
     setting::pin_local(c"plan_cache_mode", c"force_custom_plan");
 }
 
-/// A state as the statements take it.
+/// A state, as the statements take it.
 #[derive(Default)]
 struct RowColumns {
     attempts: Option<i32>,
