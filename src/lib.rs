@@ -50,6 +50,8 @@
 use pgrx::prelude::*;
 
 mod api;
+mod backend;
+mod changes;
 mod delivery;
 mod descriptors;
 mod dispatch;
@@ -59,13 +61,12 @@ mod event;
 mod fault;
 mod first_steps;
 mod headers;
-mod key_file;
+mod keys;
 mod lanes;
 mod launcher;
 mod preset;
 mod process;
 mod progress;
-mod refuse;
 mod retry;
 mod sealing;
 mod sender;
@@ -88,7 +89,7 @@ extension_sql_file!("../sql/schema/10_event_type.sql", name = "event_type", requ
 extension_sql_file!(
     "../sql/schema/20_subscription.sql",
     name = "subscription",
-    requires = ["event_type", api::tell::_subscriptions_changed]
+    requires = ["event_type", changes::_subscriptions_changed]
 );
 extension_sql_file!("../sql/schema/30_queue.sql", name = "queue", requires = ["subscription"]);
 extension_sql_file!("../sql/schema/40_identity.sql", name = "identity", requires = ["queue"]);
@@ -102,8 +103,8 @@ extension_sql_file!(
         api::status::_worker_status,
         emit::webhook_emit_row,
         emit::webhook_emit_statement,
-        emit::watch::_trigger_arguments,
-        emit::watch::_watch_details
+        emit::watch::functions::_trigger_arguments,
+        emit::watch::functions::_watch_details
     ]
 );
 extension_sql_file!("../sql/functions/event_type.sql", name = "event_type_functions", requires = ["views"]);
@@ -114,7 +115,6 @@ extension_sql_file!("../sql/schema/90_grants.sql", name = "grants", finalize);
 
 /// Never fails: where the extension is not preloaded, emitting still writes its row.
 #[pg_guard]
-#[allow(unsafe_code)]
 pub extern "C-unwind" fn _PG_init() {
     settings::init();
     // SAFETY: flags that Postgres sets before it loads a library.

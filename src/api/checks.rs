@@ -6,11 +6,11 @@ use pgrx::datum::Interval;
 use pgrx::prelude::*;
 use pgrx::{JsonB, Uuid};
 
+use crate::backend::refuse::{refuse, refuse_unreadable};
 use crate::delivery::DeliveryId;
 use crate::event;
 use crate::headers;
-use crate::key_file;
-use crate::refuse::{refuse, refuse_unreadable};
+use crate::keys;
 use crate::sender::address::check_url;
 use crate::settings;
 use crate::signature::{self, SigningSecret};
@@ -56,13 +56,13 @@ fn _new_secret() -> String {
 /// What is to be stored of a secret, sealed or as it is.
 #[pg_extern(strict)]
 fn _seal_secret(secret: &str, subscription_id: i64) -> String {
-    key_file::keys().seal(secret, subscription_id, &mut rand::rng())
+    keys::keys().seal(secret, subscription_id, &mut rand::rng())
 }
 
 /// The same of one that is stored already, sealed with whatever key or none.
 #[pg_extern(strict)]
 fn _reseal_secret(stored: &str, subscription_id: i64) -> String {
-    let keys = key_file::keys();
+    let keys = keys::keys();
     if keys.is_empty() {
         refuse(
             PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,

@@ -3,5 +3,4 @@
 mod checks;
 mod park;
 mod status;
-mod tell;
 mod test_request;

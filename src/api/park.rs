@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use pgrx::prelude::*;
 
 use super::status::is_standby;
+use crate::backend::refuse::refuse;
 use crate::process;
-use crate::refuse::refuse;
 use crate::slots::{self, Slot, State};
 
 /// A dispatcher lets its requests finish for a moment and writes what they came to.

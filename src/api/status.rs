@@ -53,7 +53,6 @@ fn _worker_status() -> TableIterator<
     ))
 }
 
-#[allow(unsafe_code)]
 pub fn is_standby() -> bool {
     // SAFETY: looks at a flag in shared memory.
     unsafe { pg_sys::RecoveryInProgress() }

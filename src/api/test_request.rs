@@ -11,16 +11,16 @@ use pgrx::Uuid;
 use pgrx::prelude::*;
 use smallvec::SmallVec;
 
+use crate::backend::refuse::{refuse, refuse_unreadable};
 use crate::delivery::{Attempt, DeliveryId, Endpoint, Outcome, Request};
 use crate::event::Event;
 use crate::headers;
 use crate::preset::Preset;
-use crate::refuse::{refuse, refuse_unreadable};
 use crate::sealing::Keys;
 use crate::sender::{Bell, Limits, Roots, Sender};
 use crate::signature::{Scheme, SigningSecret};
 use crate::store::Statement;
-use crate::{emit, key_file, process, settings};
+use crate::{emit, keys, process, settings};
 
 /// A subscription has no event or delivery of this type; it is only ever sent from here.
 const EVENT_TYPE: &str = "webhook.test";
@@ -75,7 +75,7 @@ fn load(id: Option<i64>) -> Option<Request> {
         let row = statement.read(client, &[id.into()]).next()?;
         let schemes: Vec<String> = row.value(2);
         let secrets: Vec<String> = row.value(6);
-        let (keys, id) = (key_file::keys(), id?);
+        let (keys, id) = (keys::keys(), id?);
         let endpoint = Endpoint {
             subscription: id,
             url: row.value(1),

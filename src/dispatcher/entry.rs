@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use pgrx::prelude::*;
 
-use super::{Dispatcher, news};
+use super::{Dispatcher, extension};
 use crate::first_steps::FirstSteps;
 use crate::process;
 use crate::slots::{Slot, State, shared};
@@ -37,7 +37,7 @@ fn serve(slot: &'static Slot) {
         return slot.set_state(State::Resting);
     }
     connect();
-    match news::extension() {
+    match extension::extension() {
         Ok(Some(extension)) => Dispatcher::new(slot, extension).run(),
         Ok(None) => slot.set_state(State::Absent),
         Err(error) => warning!("hydra_webhooks dispatcher: {error}"),

@@ -13,7 +13,7 @@ use pgrx::FromDatum;
 use pgrx::prelude::*;
 
 use super::entity::RawJsonb;
-use super::subtransaction::in_subtransaction;
+use crate::backend::subtransaction::in_subtransaction;
 
 /// A `jsonpath`, aligned as Postgres wants it.
 pub struct Filter(Vec<u64>);
@@ -31,7 +31,6 @@ impl<'a> Subject<'a> {
     }
 
     /// It fails for text that JSON allows and `jsonb` does not, such as `\u0000`.
-    #[allow(unsafe_code)]
     fn value(&self) -> Option<pg_sys::Datum> {
         *self.value.get_or_init(|| {
             let text = CString::new(self.text?).ok()?;
@@ -45,7 +44,6 @@ impl<'a> Subject<'a> {
 
 impl Filter {
     /// From the text of a path that was stored as one.
-    #[allow(unsafe_code)]
     pub fn parse(path: &str) -> Self {
         let path = CString::new(path).expect("text has no NUL");
         // SAFETY: the function takes a C string; its result is copied as long as it says that it is.
@@ -64,7 +62,6 @@ impl Filter {
         subject.value().is_none_or(|entity| in_subtransaction(|| self.finds(entity)).unwrap_or(true))
     }
 
-    #[allow(unsafe_code)]
     fn finds(&self, entity: pg_sys::Datum) -> bool {
         // SAFETY: the function takes a jsonb, a jsonpath, a jsonb with variables, and whether to keep quiet about what
         // the path does not fit; its result is a jsonb.

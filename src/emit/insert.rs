@@ -12,8 +12,8 @@ use std::ops::Range;
 use pgrx::IntoDatum;
 use pgrx::prelude::*;
 
+use super::cache::{EventType, Known};
 use super::entity::Rendered;
-use super::known::{EventType, Known};
 
 /// An event as its row will have it.
 pub struct NewEvent<'a> {
@@ -38,7 +38,6 @@ pub struct EventTable<'a> {
     indexes: pg_sys::CatalogIndexState,
 }
 
-#[allow(unsafe_code)]
 impl<'a> EventTable<'a> {
     /// The table is locked already.
     pub fn open(known: &'a Known) -> Self {
@@ -80,7 +79,6 @@ impl<'a> EventTable<'a> {
 }
 
 impl NewEvent<'_> {
-    #[allow(unsafe_code)]
     fn values(&self, id: i64) -> [Option<pg_sys::Datum>; COLUMNS] {
         // SAFETY: both only look at the state of this backend, which is in a transaction.
         let (xid, now) = unsafe { (pg_sys::GetTopFullTransactionId().value, pg_sys::GetCurrentTimestamp()) };
@@ -123,7 +121,6 @@ fn next_id(known: &Known) -> i64 {
     })
 }
 
-#[allow(unsafe_code)]
 fn take_step(known: &Known) -> i64 {
     // The owner alone may take a number of the sequence.
     known.as_owner(|| {
@@ -133,7 +130,6 @@ fn take_step(known: &Known) -> i64 {
     })
 }
 
-#[allow(unsafe_code)]
 fn array_of(numbers: &[i64]) -> pg_sys::Datum {
     let mut elements: Vec<pg_sys::Datum> = numbers.iter().map(|number| (*number).into()).collect();
     let count = elements.len() as i32;

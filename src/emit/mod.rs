@@ -19,37 +19,27 @@
 //!
 //! A payload never breaks the caller's transaction: an entity that cannot be sent is left out, and the event says why.
 
-mod definition;
+mod cache;
 mod entity;
-mod expression;
 mod filter;
 mod insert;
-mod known;
-mod limit;
-mod plan;
-mod planned;
-mod row;
-mod search_path;
-mod statement;
-mod subtransaction;
-mod table;
+mod max_pending;
+mod trigger;
 pub mod watch;
 
 use pgrx::prelude::*;
 
+use crate::backend::refuse::refuse;
 use crate::fault;
-use crate::refuse::refuse;
 use crate::settings::{self, OnEntityError};
 use crate::wake;
-use entity::RawJsonb;
-use entity::Rendered;
+pub use cache::as_owner;
+use cache::{EventType, Known};
+use entity::{Change, RawJsonb, Rendered};
 use insert::{EventTable, NewEvent};
-pub use known::as_owner;
-use known::{EventType, Known};
-use planned::{Outcome, Planned, Wish};
-use row::Change;
-use statement::Fired;
-use table::Table;
+use trigger::statement::Fired;
+use watch::evaluation::{Outcome, Planned, Wish};
+use watch::table::Table;
 
 /// Writes an event for every active subscription that wants it; its id, or null when nobody does.
 #[pg_extern]
@@ -59,10 +49,10 @@ fn webhook_emit(
     tenant_id: default!(Option<&str>, "NULL"),
 ) -> Option<i64> {
     refuse_read_only();
-    if event.is_some_and(known::nobody_wants) {
+    if event.is_some_and(cache::nobody_wants) {
         return None;
     }
-    let known = known::current();
+    let known = cache::current();
     let event_type = known.event_type(event);
     // Who wants it may depend on the tenant, which may have to be found in the entity.
     if !event_type.is_wanted() {
@@ -81,14 +71,14 @@ fn webhook_emit_row<'a>(
     trigger: &'a PgTrigger<'a>,
 ) -> Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, PgTriggerError> {
     refuse_read_only();
-    let event = row::event_of(trigger);
-    if known::nobody_wants(event) {
+    let event = entity::event_of(trigger);
+    if cache::nobody_wants(event) {
         return Ok(None);
     }
-    let known = known::current();
+    let known = cache::current();
     let event_type = known.event_type(Some(event));
     if event_type.is_wanted() {
-        let definition = row::definition_of(trigger);
+        let definition = entity::definition_of(trigger);
         let change = Change::of(trigger);
         let wish = Wish { id_key: &event_type.id_key, limit: settings::max_entity_size() };
         let outcome = if definition.expressions.is_empty() {
@@ -109,7 +99,7 @@ fn webhook_emit_statement<'a>(
 ) -> Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, PgTriggerError> {
     refuse_read_only();
     let fired = Fired::new(trigger);
-    let known = known::current();
+    let known = cache::current();
     let event_type = known.event_type(Some(&fired.definition.event));
     if event_type.is_wanted() && fired.concerns_columns() {
         fired.emit(&known, &event_type, settings::max_entity_size());
@@ -133,7 +123,7 @@ fn wanted_event(event_type: &EventType, tenant_id: Option<String>, outcome: Outc
     let tenant_id = tenant_id.or(rendered.tenant_id.take());
     let entity = problem.is_none().then_some(rendered.text.as_str());
     let targets = event_type.targets_for(tenant_id.as_deref(), entity);
-    (!targets.is_empty() && limit::has_room(&event_type.name)).then_some(NewEvent {
+    (!targets.is_empty() && max_pending::has_room(&event_type.name)).then_some(NewEvent {
         event_type,
         rendered,
         tenant_id,
@@ -153,7 +143,6 @@ fn thin_or_refused(outcome: Outcome, event_type: &EventType) -> (Rendered, Optio
     }
 }
 
-#[allow(unsafe_code)]
 fn refuse_read_only() {
     // SAFETY: a flag of this backend; then raises an error.
     unsafe {

@@ -8,7 +8,6 @@ use std::ffi::{CStr, CString};
 use pgrx::prelude::*;
 
 /// An error needs no care: aborting the (sub)transaction brings the former setting back.
-#[allow(unsafe_code)]
 pub fn with_search_path<R>(path: Option<&str>, body: impl FnOnce() -> R) -> R {
     let Some(path) = path.and_then(|path| CString::new(path).ok()) else { return body() };
     // SAFETY: a setting that always exists, changed as Postgres does around a function with a SET clause.

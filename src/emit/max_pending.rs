@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use crate::refuse::refuse;
+use crate::backend::refuse::refuse;
 use crate::settings::{self, OnFull};
 use crate::slots::{self, Slot};
 

@@ -12,14 +12,14 @@
 use pgrx::memcxt::PgMemoryContexts;
 use pgrx::prelude::*;
 
-use super::definition::Definition;
-use super::insert::{EventTable, NewEvent};
-use super::known::{EventType, Known};
-use super::planned::{Planned, Wish};
-use super::row::{Change, Row, arguments_of};
-use super::table::Table;
-use super::wanted_event;
-use crate::refuse::refuse;
+use super::super::cache::{EventType, Known};
+use super::super::entity::{Change, Row, arguments_of};
+use super::super::insert::{EventTable, NewEvent};
+use super::super::wanted_event;
+use super::super::watch::definition::Definition;
+use super::super::watch::evaluation::{Planned, Wish};
+use super::super::watch::table::Table;
+use crate::backend::refuse::refuse;
 use crate::wake;
 
 /// A chunk ends after so many rows, or so many bytes of them: enough to make the cost of a query small, and little
@@ -53,7 +53,6 @@ impl<'a> Fired<'a> {
     }
 
     /// Whether the statement sets one of the columns that matter. By its SET list, as with UPDATE OF.
-    #[allow(unsafe_code)]
     pub fn concerns_columns(&self) -> bool {
         self.definition.columns.is_empty()
             || self.definition.columns.iter().any(|column| {
@@ -65,7 +64,6 @@ impl<'a> Fired<'a> {
             })
     }
 
-    #[allow(unsafe_code)]
     fn column_number(&self, column: &str) -> i32 {
         let name = std::ffi::CString::new(column).expect("an argument of a trigger has no NUL");
         // SAFETY: the relation is open for as long as the trigger runs.
@@ -84,7 +82,6 @@ impl<'a> Fired<'a> {
         number
     }
 
-    #[allow(unsafe_code)]
     fn table(&self) -> Table {
         Table {
             // SAFETY: the relation is open for as long as the trigger runs.
@@ -95,7 +92,6 @@ impl<'a> Fired<'a> {
     }
 
     /// Emits the events of all rows.
-    #[allow(unsafe_code)]
     pub fn emit(&self, known: &Known, event_type: &EventType, limit: usize) {
         let wish = Wish { id_key: &event_type.id_key, limit };
         // SAFETY: the trigger that was called.
@@ -151,7 +147,6 @@ struct TransitionTable {
     pointer: i32,
 }
 
-#[allow(unsafe_code)]
 impl Rows {
     fn new(fired: &Fired<'_>) -> Self {
         let [old, new] = [fired.data.tg_oldtable, fired.data.tg_newtable].map(TransitionTable::open);
@@ -198,7 +193,6 @@ impl Rows {
     }
 }
 
-#[allow(unsafe_code)]
 impl TransitionTable {
     fn open(store: *mut pg_sys::Tuplestorestate) -> Option<Self> {
         // SAFETY: a transition table that Postgres keeps while the trigger runs, or none.

@@ -5,17 +5,17 @@
 
 use pgrx::prelude::*;
 
+use super::super::cache;
 use super::definition::Definition;
+use super::evaluation::Planned;
 use super::expression;
-use super::known;
-use super::planned::Planned;
 use super::table::Table;
-use crate::refuse::refuse;
+use crate::backend::refuse::refuse;
 
 /// Refuses an event type that cannot be emitted.
 #[pg_extern]
 fn _check_event_type(event: Option<&str>) {
-    known::current().event_type(event);
+    cache::current().event_type(event);
 }
 
 /// Refuses a text that is anything but one expression.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use pgrx::prelude::*;
 
-use crate::refuse::refuse;
+use crate::backend::refuse::refuse;
 use crate::sealing::Keys;
 use crate::settings;
 

@@ -16,15 +16,14 @@ use std::rc::Rc;
 
 use pgrx::prelude::*;
 
+use super::super::entity::{Change, MAX_ID_BYTES, RawJsonb, Rendered, Row, Unsendable};
 use super::definition::Definition;
-use super::entity::{MAX_ID_BYTES, RawJsonb, Rendered, Unsendable};
 use super::expression;
-use super::plan::{Answer, Plan, inside_spi};
-use super::row::{Change, Row};
-use super::search_path::with_search_path;
-use super::subtransaction::{Failure, in_subtransaction, must_end, report};
+use super::query::{Answer, Plan, inside_spi};
 use super::table::Table;
-use crate::refuse::refuse;
+use crate::backend::refuse::refuse;
+use crate::backend::search_path::with_search_path;
+use crate::backend::subtransaction::{Failure, in_subtransaction, must_end, report};
 
 /// More than one session has a use for; when there are more, it begins anew.
 const KEPT: usize = 256;

@@ -9,7 +9,6 @@ pub struct Failure {
 }
 
 /// Runs it in a subtransaction, which is rolled back if it fails. What means to end the statement still does.
-#[allow(unsafe_code)]
 pub fn in_subtransaction<T>(body: impl Fn() -> T) -> Result<T, Failure> {
     // SAFETY: the subtransaction is ended either way, and context and resource owner are put back, as PL/pgSQL does
     // around a block with an EXCEPTION clause.

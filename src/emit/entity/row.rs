@@ -9,10 +9,10 @@ use std::ffi::CStr;
 use pgrx::FromDatum;
 use pgrx::prelude::*;
 
-use super::definition::Definition;
-use super::entity::{MAX_ID_BYTES, RawJsonb, Rendered, Unsendable, too_large};
-use super::subtransaction::in_subtransaction;
-use crate::refuse::refuse;
+use super::super::watch::definition::Definition;
+use super::jsonb::{MAX_ID_BYTES, RawJsonb, Rendered, Unsendable, too_large};
+use crate::backend::refuse::refuse;
+use crate::backend::subtransaction::in_subtransaction;
 
 /// A row whose stored size is so many times the limit is over it in whatever form: nothing shrinks that much, save
 /// numbers in `jsonb` arrays, which take 12 bytes where text takes 2.
@@ -71,7 +71,6 @@ fn refuse_trigger() -> ! {
 }
 
 /// What the trigger was created with.
-#[allow(unsafe_code)]
 pub fn arguments_of<'a>(trigger: &'a PgTrigger<'_>) -> impl Iterator<Item = &'a str> {
     let trigger = trigger.trigger();
     // SAFETY: Postgres keeps so many C strings with the trigger, in the encoding of the database, which is UTF8.
@@ -92,7 +91,6 @@ pub struct Row {
 
 impl Change {
     /// What a trigger FOR EACH ROW was called for. Good for as long as the trigger runs.
-    #[allow(unsafe_code)]
     pub fn of(trigger: &PgTrigger<'_>) -> Self {
         let data = trigger.trigger_data();
         // SAFETY: Postgres keeps the tuples and the relation for as long as the trigger runs.
@@ -110,7 +108,6 @@ impl Change {
     }
 }
 
-#[allow(unsafe_code)]
 impl Row {
     /// # Safety
     /// Postgres must keep the tuple and its descriptor, that of a table, for as long as this is used.

@@ -19,7 +19,6 @@ pub struct Answer {
 }
 
 /// After an error SPI is left to the end of the (sub)transaction, which knows what the statement still held.
-#[allow(unsafe_code)]
 pub fn inside_spi<T>(body: impl FnOnce() -> T) -> T {
     // SAFETY: connected and disconnected in the same (sub)transaction; nothing of SPI's memory leaves `body`.
     unsafe {
@@ -30,7 +29,6 @@ pub fn inside_spi<T>(body: impl FnOnce() -> T) -> T {
     }
 }
 
-#[allow(unsafe_code)]
 impl Plan {
     /// Inside SPI. Both arguments are of the same type.
     pub fn prepare(sql: &str, argument: pg_sys::Oid) -> Self {
@@ -65,7 +63,6 @@ impl Plan {
 }
 
 impl Drop for Plan {
-    #[allow(unsafe_code)]
     fn drop(&mut self) {
         // SAFETY: nobody else has it; one that is still running is freed when it ends.
         unsafe { pg_sys::SPI_freeplan(self.0) };
@@ -73,7 +70,6 @@ impl Drop for Plan {
 }
 
 impl Answer {
-    #[allow(unsafe_code)]
     pub fn get<T: FromDatum>(&self, column: i32) -> Option<T> {
         let mut is_null = false;
         // SAFETY: a column of this row, of the type that the statement gives it.

@@ -62,7 +62,6 @@ impl RawJsonb {
     }
 
     /// The value of a key of the entity, if it is a scalar and short enough to be an id.
-    #[allow(unsafe_code)]
     fn scalar(&self, key: &str) -> Option<String> {
         let length = key.len().try_into().ok()?;
         let mut value = pg_sys::JsonbValue::default();
@@ -81,7 +80,6 @@ impl RawJsonb {
     }
 
     /// `None` if it is longer than `limit` bytes.
-    #[allow(unsafe_code)]
     fn text(&self, limit: usize) -> Option<String> {
         let mut renderer = Renderer::default();
         // SAFETY: the value was detoasted, and the iterator walks it to its end.
@@ -115,7 +113,6 @@ struct Renderer {
 impl Renderer {
     /// # Safety
     /// The iterator has just returned this step with this value.
-    #[allow(unsafe_code)]
     unsafe fn step(&mut self, step: token::Type, value: &pg_sys::JsonbValue) {
         match step {
             // SAFETY: the iterator says what the value is.
@@ -163,7 +160,6 @@ impl Renderer {
 
     /// # Safety
     /// The value must be one that Postgres has filled in, and no container.
-    #[allow(unsafe_code)]
     unsafe fn push_scalar(&mut self, value: &pg_sys::JsonbValue) {
         // SAFETY: a scalar, as the caller says.
         match unsafe { scalar_text(value) } {
@@ -182,7 +178,6 @@ impl Renderer {
 ///
 /// # Safety
 /// The value must be one that Postgres has filled in.
-#[allow(unsafe_code)]
 unsafe fn scalar_text(value: &pg_sys::JsonbValue) -> Option<String> {
     // SAFETY: the type says which part of the value is there.
     unsafe {
@@ -197,7 +192,6 @@ unsafe fn scalar_text(value: &pg_sys::JsonbValue) -> Option<String> {
 
 /// # Safety
 /// The value must be a string.
-#[allow(unsafe_code)]
 unsafe fn text_of(value: &pg_sys::JsonbValue) -> String {
     // SAFETY: as the caller promises; the database is in UTF8.
     unsafe {
@@ -209,7 +203,6 @@ unsafe fn text_of(value: &pg_sys::JsonbValue) -> String {
 
 /// # Safety
 /// The value must be a number.
-#[allow(unsafe_code)]
 unsafe fn number_of(value: &pg_sys::JsonbValue) -> String {
     // SAFETY: as the caller promises; the result is a C string of our own memory context.
     unsafe {
@@ -223,7 +216,6 @@ unsafe fn number_of(value: &pg_sys::JsonbValue) -> String {
 }
 
 impl FromDatum for RawJsonb {
-    #[allow(unsafe_code)]
     unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _type: pg_sys::Oid) -> Option<Self> {
         // SAFETY: a jsonb that is not null.
         (!is_null).then(|| RawJsonb(unsafe { pg_sys::pg_detoast_datum(datum.cast_mut_ptr()).cast() }))
@@ -231,7 +223,6 @@ impl FromDatum for RawJsonb {
 }
 
 // SAFETY: takes the argument through FromDatum, as the types of pgrx do.
-#[allow(unsafe_code)]
 unsafe impl<'fcx> ArgAbi<'fcx> for RawJsonb {
     unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
         // SAFETY: the caller says that the argument is of this type.
@@ -245,7 +236,6 @@ unsafe impl<'fcx> ArgAbi<'fcx> for RawJsonb {
 }
 
 // SAFETY: it is jsonb, and never returned.
-#[allow(unsafe_code)]
 unsafe impl SqlTranslatable for RawJsonb {
     const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(RawJsonb);
     const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;

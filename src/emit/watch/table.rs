@@ -12,7 +12,6 @@ pub struct Table {
     pub has_new: bool,
 }
 
-#[allow(unsafe_code)]
 impl Table {
     pub fn row_type(self) -> pg_sys::Oid {
         // SAFETY: looks it up in the catalog.

@@ -13,8 +13,8 @@ use foldhash::HashMap;
 use pgrx::prelude::*;
 
 use super::filter::{Filter, Subject};
+use crate::backend::refuse::refuse;
 use crate::event::{is_pattern, names};
-use crate::refuse::refuse;
 use crate::store::{Row, Rows};
 
 /// The place of `id` in `hydra.event`.
@@ -140,7 +140,6 @@ fn refuse_event_type(name: &str) -> ! {
 
 /// Whether nobody wants this event, which most emits of most event types need to know and no more: no table is touched
 /// then, so none is locked.
-#[allow(unsafe_code)]
 pub fn nobody_wants(event: &str) -> bool {
     // SAFETY: takes in what other backends have changed.
     unsafe { pg_sys::AcceptInvalidationMessages() };
@@ -149,7 +148,6 @@ pub fn nobody_wants(event: &str) -> bool {
 }
 
 /// What is known now.
-#[allow(unsafe_code)]
 pub fn current() -> Rc<Known> {
     if !REGISTERED.replace(true) {
         // SAFETY: the callback is guarded, and stays loaded for as long as the backend lives.
@@ -181,7 +179,6 @@ pub fn as_owner<R>(body: impl FnOnce() -> R) -> R {
 }
 
 #[pg_guard]
-#[allow(unsafe_code)]
 unsafe extern "C-unwind" fn on_relation_change(_arg: pg_sys::Datum, relation: pg_sys::Oid) {
     let concerned = |known: &Rc<Known>| relation == known.tables.subscription || relation == known.tables.event;
     // While it is being read nothing is cached yet: then every change may concern it.
@@ -190,7 +187,6 @@ unsafe extern "C-unwind" fn on_relation_change(_arg: pg_sys::Datum, relation: pg
     }
 }
 
-#[allow(unsafe_code)]
 fn find_tables() -> Tables {
     // SAFETY: looks names up in the catalog; the relation is closed again.
     unsafe {
@@ -218,7 +214,6 @@ fn load(tables: Tables) -> Known {
 }
 
 /// Runs inside SPI. Under the latest snapshot, which SPI takes over for statements that only read.
-#[allow(unsafe_code)]
 fn load_types() -> HashMap<String, EventType> {
     // SAFETY: the snapshot is popped again, and SPI keeps its results until it is disconnected.
     unsafe {
@@ -232,7 +227,6 @@ fn load_types() -> HashMap<String, EventType> {
 
 /// # Safety
 /// SPI must stay connected for as long as these rows are in use.
-#[allow(unsafe_code)]
 unsafe fn read<'conn>(sql: &CStr) -> Rows<'conn> {
     // SAFETY: a C string; inside SPI.
     unsafe {
@@ -260,7 +254,6 @@ fn take_in(types: &mut HashMap<String, EventType>, row: &Row<'_>) {
 }
 
 /// Runs `body` as `role`. An error needs no care: aborting the (sub)transaction brings the caller's identity back.
-#[allow(unsafe_code)]
 fn as_role<R>(role: pg_sys::Oid, body: impl FnOnce() -> R) -> R {
     let mut user = pg_sys::InvalidOid;
     let mut context = 0;

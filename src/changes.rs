@@ -16,7 +16,6 @@ fn _subscriptions_changed<'a>(
 
 /// The same, for statements that change what the dispatcher keeps in memory besides.
 #[pg_extern]
-#[allow(unsafe_code)]
 fn _tell_dispatcher() {
     // SAFETY: looks names up and queues a message for the end of the transaction.
     unsafe {
