@@ -38,7 +38,7 @@ BEGIN
     UPDATE hydra.delivery AS again
     SET state = 'pending', failed_at = NULL, due_at = now(), scheduled_at = NULL, earlier_attempts = again.attempts
     WHERE again.id = was.id;
-    PERFORM hydra._tell_dispatcher();
+    PERFORM hydra._announce_changes();
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_retry(uuid) IS
@@ -62,7 +62,7 @@ BEGIN
     WHERE again.subscription_id = target.id AND again.state = 'failed'
           AND again.emitted_at >= since AND again.emitted_at < until;
     GET DIAGNOSTICS replayed = ROW_COUNT;
-    PERFORM hydra._tell_dispatcher();
+    PERFORM hydra._announce_changes();
     RETURN replayed;
 END
 $$;
@@ -111,7 +111,7 @@ BEGIN
     SELECT control.system_identifier, here.oid
     FROM pg_control_system() AS control, pg_database AS here
     WHERE here.datname = current_database();
-    PERFORM hydra._tell_dispatcher();
+    PERFORM hydra._announce_changes();
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_adopt(boolean) IS

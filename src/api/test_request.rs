@@ -1,7 +1,7 @@
-//! `webhook_send_test`: one signed request, now, with its answer.
+//! `webhook_send_test`: makes one signed request now and returns its answer.
 //!
-//! Made by the same sender as every other request, on a thread of this backend; the backend waits on its latch, so the
-//! statement can be cancelled. Nothing is written, so a rollback does not undo it and nothing counts.
+//! The request is made by the same sender as every other, on a thread of this backend. The backend waits on its latch, so
+//! the statement can be cancelled. Nothing is written, so a rollback does not undo the request and it counts for nothing.
 
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -11,7 +11,7 @@ use pgrx::Uuid;
 use pgrx::prelude::*;
 use smallvec::SmallVec;
 
-use crate::backend::refuse::{refuse, refuse_unreadable};
+use crate::backend::refuse::refuse;
 use crate::delivery::{Attempt, DeliveryId, Endpoint, Outcome, Request};
 use crate::event::Event;
 use crate::headers;
@@ -20,9 +20,9 @@ use crate::sealing::Keys;
 use crate::sender::{Bell, Limits, Roots, Sender};
 use crate::signature::{Scheme, SigningSecret};
 use crate::store::Statement;
-use crate::{emit, keys, process, settings};
+use crate::{keys, process, settings, tables};
 
-/// A subscription has no event or delivery of this type; it is only ever sent from here.
+/// There are no events or deliveries of this type; only test requests have it.
 const EVENT_TYPE: &str = "webhook.test";
 
 #[pg_extern]
@@ -43,11 +43,11 @@ fn webhook_send_test(
         refuse(
             PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             "nothing is sent while hydra_webhooks.enabled is off",
-            "It stops all requests of this cluster, tests among them.",
+            "It stops all requests of this cluster, including tests.",
             "Set it to on in postgresql.conf, and reload.",
         );
     }
-    let request = emit::as_owner(|| load(id)).unwrap_or_else(|| {
+    let request = tables::as_owner(|| load(id)).unwrap_or_else(|| {
         let id = id.map_or("null".to_owned(), |id| id.to_string());
         refuse(
             PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
@@ -75,7 +75,7 @@ fn load(id: Option<i64>) -> Option<Request> {
         let row = statement.read(client, &[id.into()]).next()?;
         let schemes: Vec<String> = row.value(2);
         let secrets: Vec<String> = row.value(6);
-        let (keys, id) = (keys::keys(), id?);
+        let (keys, id) = (keys::read_or_refuse(), id?);
         let endpoint = Endpoint {
             subscription: id,
             url: row.value(1),
@@ -99,7 +99,7 @@ fn load(id: Option<i64>) -> Option<Request> {
 }
 
 fn open(keys: &Keys, stored: &str, subscription: i64) -> SigningSecret {
-    keys.open(stored, subscription).unwrap_or_else(|why| refuse_unreadable(subscription, &why)).into()
+    keys.open(stored, subscription).unwrap_or_else(|why| keys::refuse_unreadable(subscription, &why)).into()
 }
 
 fn test_event(tenant_id: Option<String>) -> Event {
@@ -125,7 +125,7 @@ fn send(request: Request) -> Attempt {
             PgSqlErrorCode::ERRCODE_CONFIG_FILE_ERROR,
             "hydra_webhooks.ca_file cannot be used",
             &error.to_string(),
-            "Name a readable file of certificates in PEM form, or none.",
+            "Set it to a readable file of certificates in PEM form, or leave it empty.",
         )
     });
     let bell = Arc::new(Bell::new().expect("a file descriptor for the bell"));
@@ -134,7 +134,7 @@ fn send(request: Request) -> Attempt {
     let sender = Sender::start(Limits { max_threads: 1 }, policy, roots, send, Arc::clone(&bell));
     sender.hand_over([request]);
     loop {
-        // An error of a cancelled statement drops the sender, which cuts the request off.
+        // If the statement is cancelled, the error drops the sender, which aborts the request.
         process::wait_as_backend(Some(bell.fd()), Duration::from_secs(1));
         bell.silence();
         if let Ok(attempt) = outcomes.try_recv() {

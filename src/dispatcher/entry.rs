@@ -37,7 +37,7 @@ fn serve(slot: &'static Slot) {
         return slot.set_state(State::Resting);
     }
     connect();
-    match extension::extension() {
+    match extension::find() {
         Ok(Some(extension)) => Dispatcher::new(slot, extension).run(),
         Ok(None) => slot.set_state(State::Absent),
         Err(error) => warning!("hydra_webhooks dispatcher: {error}"),

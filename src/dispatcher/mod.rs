@@ -27,7 +27,7 @@ use crate::sender::{Bell, Limits, Roots, Sender};
 use crate::slots::{Slot, State};
 use crate::store::Store;
 use crate::writes::Verdicts;
-use crate::{descriptors, fault, keys, process, settings};
+use crate::{changes, descriptors, fault, keys, process, settings};
 use chores::Chores;
 use reader::{Found, LOG_WAIT, Reader};
 
@@ -87,7 +87,7 @@ impl Dispatcher {
         let (send, outcomes) = channel();
         let policy = Arc::new(settings::destination_policy());
         let sender = Sender::start(Limits { max_threads: threads }, policy, load_roots(), send, Arc::clone(&bell));
-        extension::listen();
+        changes::listen();
         let now = Instant::now();
         Self {
             slot,
@@ -150,13 +150,13 @@ impl Dispatcher {
     fn take_over(&mut self) {
         while !process::stop_requested() && !self.slot.is_parked() && !self.is_over() {
             let taken = process::transaction(|| {
-                extension::find_subscriptions();
+                changes::listen_to_subscriptions();
                 self.store.clean_up();
                 fault::point("take_over");
             });
             match taken {
                 Ok(()) => return,
-                Err(_) if extension::extension() != Ok(Some(self.extension)) => self.slot.set_state(State::Ended),
+                Err(_) if extension::find() != Ok(Some(self.extension)) => self.slot.set_state(State::Ended),
                 Err(error) => warning!("hydra_webhooks dispatcher: {error}"),
             }
             process::wait(None, BACK_OFF);
@@ -213,12 +213,12 @@ impl Dispatcher {
 
     fn look_for_changes(&mut self) -> Result<(), String> {
         if self.secrets_stale_at.is_some_and(|at| at <= SystemTime::now()) {
-            extension::spread();
+            changes::note();
         }
-        if extension::take()
+        if changes::take()
             && let Err(error) = self.load()
         {
-            extension::spread();
+            changes::note();
             return Err(error);
         }
         Ok(())
@@ -226,7 +226,7 @@ impl Dispatcher {
 
     /// Reads again who we are and whom we send to.
     fn load(&mut self) -> Result<(), String> {
-        match extension::extension()? {
+        match extension::find()? {
             Some(extension) if extension == self.extension => {}
             // Dropped and created again: everything that we know belongs to the former one.
             Some(_) => {
@@ -354,8 +354,8 @@ impl Dispatcher {
             found.commits.flush()?;
         }
         // News that came with the page, and were there before its last event: a new secret, a new subscription.
-        if extension::is_there() || self.dispatch.has_strangers(&found.events) {
-            extension::spread();
+        if changes::are_noted() || self.dispatch.has_strangers(&found.events) {
+            changes::note();
             self.look_for_changes()?;
             if self.is_over() {
                 return Ok(());
@@ -470,7 +470,7 @@ impl Dispatcher {
     fn apply_settings(&mut self) {
         self.sender.set_policy(Arc::new(settings::destination_policy()));
         self.sender.set_roots(load_roots());
-        extension::spread();
+        changes::note();
         self.next_poll = Instant::now();
         self.chores = Chores::new(self.next_poll);
         // A count that nobody keeps up must not count later.

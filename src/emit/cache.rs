@@ -1,26 +1,23 @@
-//! What a backend knows of event types and of the subscriptions that want them.
+//! What a session keeps in memory of event types and of the subscriptions that want their events.
 //!
-//! Read once and kept until somebody changes something. Every change invalidates the cached relation `subscription`,
-//! in the way that Postgres tells backends of DDL: transactional, in order with commits, and undone by a rollback. An
-//! emit takes such messages in before it looks, and reads what the latest snapshot sees, never its own transaction's
-//! older one: otherwise an event of a long transaction could miss a subscription that was there before it.
+//! It is read once and kept until there are changes, see [`changes`]. An emit receives pending invalidation messages
+//! before it looks. It reads what the latest snapshot sees, never the older one of its own transaction: otherwise an
+//! event of a long transaction could miss a subscription that was created before it was emitted.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::ffi::CStr;
 use std::rc::Rc;
 
 use foldhash::HashMap;
 use pgrx::prelude::*;
 
-use super::filter::{Filter, Subject};
+use super::wanted::{EventType, StoredChoice};
 use crate::backend::refuse::refuse;
-use crate::event::{is_pattern, names};
+use crate::changes;
 use crate::store::{Row, Rows};
+use crate::tables::Tables;
 
-/// The place of `id` in `hydra.event`.
-const ID_COLUMN: pg_sys::AttrNumber = 2;
-
-const LOAD_TYPES: &CStr = c_str(concat!(include_str!("../../sql/queries/load_event_types.sql"), "\0"));
+const LOAD_EVENT_TYPES: &CStr = c_str(concat!(include_str!("../../sql/queries/load_event_types.sql"), "\0"));
 const LOAD_CHOICES: &CStr = c_str(concat!(include_str!("../../sql/queries/load_choices.sql"), "\0"));
 
 const fn c_str(text: &str) -> &CStr {
@@ -30,80 +27,19 @@ const fn c_str(text: &str) -> &CStr {
     }
 }
 
-pub struct Known {
+/// The event types that can be emitted, and where events are stored.
+pub struct EventTypes {
     pub tables: Tables,
-    types: HashMap<String, Rc<EventType>>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Tables {
-    pub event: pg_sys::Oid,
-    /// The sequence of its ids.
-    pub event_ids: pg_sys::Oid,
-    subscription: pg_sys::Oid,
-    owner: pg_sys::Oid,
-}
-
-pub struct EventType {
-    pub name: String,
-    pub entity_type: String,
-    pub id_key: String,
-    /// Active subscriptions that want it.
-    targets: Targets,
-}
-
-#[derive(Default)]
-struct Targets {
-    /// For any tenant.
-    all: Vec<Target>,
-    /// For one tenant each.
-    of_tenant: HashMap<String, Vec<Target>>,
-}
-
-struct Target {
-    subscription: i64,
-    filter: Option<Filter>,
+    by_name: HashMap<String, Rc<EventType>>,
 }
 
 thread_local! {
-    static CACHE: RefCell<Option<Rc<Known>>> = const { RefCell::new(None) };
-    static FRESH: Cell<bool> = const { Cell::new(false) };
-    static REGISTERED: Cell<bool> = const { Cell::new(false) };
+    static CACHE: RefCell<Option<Rc<EventTypes>>> = const { RefCell::new(None) };
 }
 
-impl Targets {
-    fn add(&mut self, tenant: Option<&str>, target: Target) {
-        match tenant {
-            None => self.all.push(target),
-            Some(tenant) => match self.of_tenant.get_mut(tenant) {
-                Some(targets) => targets.push(target),
-                None => drop(self.of_tenant.insert(tenant.to_owned(), vec![target])),
-            },
-        }
-    }
-}
-
-impl EventType {
-    /// Subscriptions of the tenant, and those of no tenant, as far as they want this entity; its text, where there is one.
-    pub fn targets_for(&self, tenant: Option<&str>, entity: Option<&str>) -> Vec<i64> {
-        let own = tenant.and_then(|tenant| self.targets.of_tenant.get(tenant));
-        let subject = Subject::new(entity);
-        let wanting = self.targets.all.iter().chain(own.into_iter().flatten());
-        let wanting = wanting.filter(|target| target.filter.as_ref().is_none_or(|filter| filter.lets_pass(&subject)));
-        let mut targets: Vec<i64> = wanting.map(|target| target.subscription).collect();
-        targets.sort_unstable();
-        // One that names the event type in two ways.
-        targets.dedup();
-        targets
-    }
-
-    pub fn is_wanted(&self) -> bool {
-        !self.targets.all.is_empty() || !self.targets.of_tenant.is_empty()
-    }
-}
-
-impl Known {
-    pub fn event_type(&self, name: Option<&str>) -> Rc<EventType> {
+impl EventTypes {
+    /// Refuses a name that cannot be emitted.
+    pub fn get(&self, name: Option<&str>) -> Rc<EventType> {
         let Some(name) = name else {
             refuse(
                 PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED,
@@ -112,12 +48,7 @@ impl Known {
                 "SELECT name FROM hydra.webhook_event_types lists them.",
             );
         };
-        self.types.get(name).cloned().unwrap_or_else(|| refuse_event_type(name))
-    }
-
-    /// Runs our own statement as the owner of our tables.
-    pub fn as_owner<R>(&self, statement: impl FnOnce() -> R) -> R {
-        as_role(self.tables.owner, statement)
+        self.by_name.get(name).cloned().unwrap_or_else(|| refuse_event_type(name))
     }
 }
 
@@ -138,90 +69,56 @@ fn refuse_event_type(name: &str) -> ! {
     )
 }
 
-/// Whether nobody wants this event, which most emits of most event types need to know and no more: no table is touched
-/// then, so none is locked.
+/// Whether nobody wants this event. Most emits of most event types need to know nothing else: then no table is touched,
+/// so none is locked.
 pub fn nobody_wants(event: &str) -> bool {
-    // SAFETY: takes in what other backends have changed.
+    // SAFETY: receives what other sessions have changed.
     unsafe { pg_sys::AcceptInvalidationMessages() };
-    let unwanted = |known: &Rc<Known>| known.types.get(event).is_some_and(|event_type| !event_type.is_wanted());
-    FRESH.get() && CACHE.with_borrow(|known| known.as_ref().is_some_and(unwanted))
+    let unwanted = |cached: &Rc<EventTypes>| cached.by_name.get(event).is_some_and(|known| !known.is_wanted());
+    !changes::are_noted() && CACHE.with_borrow(|cached| cached.as_ref().is_some_and(unwanted))
 }
 
-/// What is known now.
-pub fn current() -> Rc<Known> {
-    if !REGISTERED.replace(true) {
-        // SAFETY: the callback is guarded, and stays loaded for as long as the backend lives.
-        unsafe { pg_sys::CacheRegisterRelcacheCallback(Some(on_relation_change), pg_sys::Datum::null()) };
-    }
+/// The event types as they are now. Locks `hydra.event` as an insert does.
+pub fn event_types() -> Rc<EventTypes> {
+    changes::listen();
     loop {
-        let known = CACHE.with_borrow(Clone::clone);
-        let event = known.as_ref().map_or_else(|| find_tables().event, |known| known.tables.event);
-        // SAFETY: takes the lock that the insert will need; then takes in what other backends have changed.
+        let cached = CACHE.with_borrow(Clone::clone);
+        let event = cached.as_ref().map_or_else(|| Tables::find().event, |cached| cached.tables.event);
+        // SAFETY: takes the lock that the insert will need; then receives what other sessions have changed.
         unsafe {
             pg_sys::LockRelationOid(event, pg_sys::RowExclusiveLock as i32);
             pg_sys::AcceptInvalidationMessages();
         }
-        if let Some(known) = known
-            && FRESH.get()
+        if let Some(cached) = cached
+            && !changes::are_noted()
         {
-            return known;
+            return cached;
         }
-        FRESH.set(true);
+        changes::take();
         CACHE.set(None);
-        let loaded = Rc::new(load(find_tables()));
-        CACHE.set(Some(loaded));
+        // Until it is known which tables are read, any relation may be one of them.
+        changes::listen_to(&[]);
+        let loaded = load(Tables::find());
+        changes::listen_to(&[loaded.tables.subscription, loaded.tables.event]);
+        CACHE.set(Some(Rc::new(loaded)));
     }
 }
 
-/// Runs `body` as the owner of our tables.
-pub fn as_owner<R>(body: impl FnOnce() -> R) -> R {
-    as_role(find_tables().owner, body)
+fn load(tables: Tables) -> EventTypes {
+    let event_types = tables.as_owner(|| Spi::connect(|_client| read_event_types()));
+    let shared = event_types.into_iter().map(|(name, event_type)| (name, Rc::new(event_type)));
+    EventTypes { tables, by_name: shared.collect() }
 }
 
-#[pg_guard]
-unsafe extern "C-unwind" fn on_relation_change(_arg: pg_sys::Datum, relation: pg_sys::Oid) {
-    let concerned = |known: &Rc<Known>| relation == known.tables.subscription || relation == known.tables.event;
-    // While it is being read nothing is cached yet: then every change may concern it.
-    if relation == pg_sys::InvalidOid || CACHE.with_borrow(|known| known.as_ref().is_none_or(concerned)) {
-        FRESH.set(false);
-    }
-}
-
-fn find_tables() -> Tables {
-    // SAFETY: looks names up in the catalog; the relation is closed again.
-    unsafe {
-        let schema = pg_sys::get_namespace_oid(c"hydra".as_ptr(), false);
-        let event = pg_sys::get_relname_relid(c"event".as_ptr(), schema);
-        let relation = pg_sys::RelationIdGetRelation(event);
-        if relation.is_null() {
-            error!("table hydra.event does not exist");
-        }
-        let owner = (*(*relation).rd_rel).relowner;
-        #[cfg(any(feature = "pg15", feature = "pg16"))]
-        let event_ids = pg_sys::getIdentitySequence(event, ID_COLUMN, false);
-        #[cfg(any(feature = "pg17", feature = "pg18"))]
-        let event_ids = pg_sys::getIdentitySequence(relation, ID_COLUMN, false);
-        pg_sys::RelationClose(relation);
-        let subscription = pg_sys::get_relname_relid(c"subscription".as_ptr(), schema);
-        Tables { event, event_ids, subscription, owner }
-    }
-}
-
-fn load(tables: Tables) -> Known {
-    let types = as_role(tables.owner, || Spi::connect(|_client| load_types()));
-    let shared = types.into_iter().map(|(name, event_type)| (name, Rc::new(event_type)));
-    Known { tables, types: shared.collect() }
-}
-
-/// Runs inside SPI. Under the latest snapshot, which SPI takes over for statements that only read.
-fn load_types() -> HashMap<String, EventType> {
+/// Inside SPI. Under the latest snapshot, which SPI takes over for statements that only read.
+fn read_event_types() -> HashMap<String, EventType> {
     // SAFETY: the snapshot is popped again, and SPI keeps its results until it is disconnected.
     unsafe {
         pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot());
-        let mut types = read(LOAD_TYPES).map(|row| (row.value(1), event_type(&row))).collect();
-        read(LOAD_CHOICES).for_each(|row| take_in(&mut types, &row));
+        let mut event_types = read(LOAD_EVENT_TYPES).map(|row| (row.value(1), event_type(&row))).collect();
+        read(LOAD_CHOICES).for_each(|row| choice(&row).add_to(&mut event_types));
         pg_sys::PopActiveSnapshot();
-        types
+        event_types
     }
 }
 
@@ -237,32 +134,14 @@ unsafe fn read<'conn>(sql: &CStr) -> Rows<'conn> {
 }
 
 fn event_type(row: &Row<'_>) -> EventType {
-    EventType { name: row.value(1), entity_type: row.value(2), id_key: row.value(3), targets: Targets::default() }
+    EventType::new(row.value(1), row.value(2), row.value(3))
 }
 
-fn take_in(types: &mut HashMap<String, EventType>, row: &Row<'_>) {
-    let (subscription, tenant, filter) = (row.value(1), row.maybe_text(2), row.maybe_text(3));
-    let target = || Target { subscription, filter: filter.map(Filter::parse) };
-    for wanted in row.text(4).split(' ') {
-        if is_pattern(wanted) {
-            let named = types.values_mut().filter(|event_type| names(wanted, &event_type.name));
-            named.for_each(|event_type| event_type.targets.add(tenant, target()));
-        } else if let Some(event_type) = types.get_mut(wanted) {
-            event_type.targets.add(tenant, target());
-        }
-    }
-}
-
-/// Runs `body` as `role`. An error needs no care: aborting the (sub)transaction brings the caller's identity back.
-fn as_role<R>(role: pg_sys::Oid, body: impl FnOnce() -> R) -> R {
-    let mut user = pg_sys::InvalidOid;
-    let mut context = 0;
-    // SAFETY: the identity of this backend, put back as it was.
-    unsafe {
-        pg_sys::GetUserIdAndSecContext(&raw mut user, &raw mut context);
-        pg_sys::SetUserIdAndSecContext(role, context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32);
-        let result = body();
-        pg_sys::SetUserIdAndSecContext(user, context);
-        result
+fn choice<'row>(row: &Row<'row>) -> StoredChoice<'row> {
+    StoredChoice {
+        subscription: row.value(1),
+        tenant: row.maybe_text(2),
+        filter: row.maybe_text(3),
+        event_types: row.text(4),
     }
 }

@@ -1,14 +1,11 @@
-//! The expressions of a watch, planned for one table.
+//! Evaluating the expressions of a watch.
 //!
-//! They run as the user whose transaction it is, like the body of a trigger function: nothing here changes who that is.
-//! Names mean what they meant to the author, by the path that the trigger carries.
+//! They run as the user whose transaction it is, like the body of a trigger function: nothing here changes the user. Names
+//! in them mean what they meant to the author, by the `search_path` that the trigger carries.
 //!
-//! An expression that does not fit its table any more is an error, and names its watch: a definition is no payload, and
-//! without it nobody knows what to send to whom. One that fits and fails for a row is what a payload can do to itself:
-//! that event goes out thin, to its tenant still, if only the entity failed.
-//!
-//! Each expression is one value per row. Postgres sees to that: it allows neither aggregates nor window functions in
-//! VALUES, and no set in COALESCE.
+//! An expression that is no longer valid for its table is an error that names the watch: a definition is not a payload,
+//! and without it nobody knows what to send to whom. An expression that is valid but fails for a row is the fault of the
+//! payload: that event is sent without its entity, and still to its tenant if only the entity failed.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
@@ -16,66 +13,71 @@ use std::rc::Rc;
 
 use pgrx::prelude::*;
 
-use super::super::entity::{Change, MAX_ID_BYTES, RawJsonb, Rendered, Row, Unsendable};
-use super::definition::Definition;
+use super::super::entity::{Change, MAX_ID_BYTES, RawJsonb, RenderOptions, RenderResult, Rendered, Row, Unsendable};
+use super::definition::{Definition, Expressions};
 use super::expression;
 use super::query::{Answer, Plan, inside_spi};
+use super::sql;
 use super::table::Table;
 use crate::backend::refuse::refuse;
 use crate::backend::search_path::with_search_path;
 use crate::backend::subtransaction::{Failure, in_subtransaction, must_end, report};
 
-/// More than one session has a use for; when there are more, it begins anew.
-const KEPT: usize = 256;
+/// More watches than one session uses. When it is reached, all are forgotten.
+const MAX_KEPT: usize = 256;
 
-/// What became of a row: the event that it has, if it has one.
-pub type Outcome = Result<Rendered, Unsendable>;
-
-pub struct Planned {
-    definition: Definition,
+/// Evaluates the expressions of one trigger for one table.
+pub struct Evaluator {
+    definition: Definition<'static>,
     table: Table,
-    /// Of the table.
+    /// Of the table, when the plans were made.
     version: u64,
-    /// Tenant and entity of one row, the tenant alone, the condition alone.
+    /// Tenant and entity of one row, its tenant alone, its condition alone.
     values: OnceCell<Plan>,
     tenant: OnceCell<Plan>,
     condition: OnceCell<Plan>,
-    /// Tenants and entities of those of many rows that meet the condition.
+    /// Tenant and entity of each row, of many, that meets the condition.
     many: OnceCell<Plan>,
 }
 
-/// How a caller wants an entity.
-#[derive(Clone, Copy)]
-pub struct Wish<'a> {
-    pub id_key: &'a str,
-    pub limit: usize,
+/// What the expressions give for one row.
+struct Values {
+    tenant: Option<String>,
+    entity: Option<RenderResult>,
+}
+
+/// Why an expression cannot be planned.
+struct Invalid {
+    code: PgSqlErrorCode,
+    message: String,
 }
 
 thread_local! {
-    static PLANNED: RefCell<HashMap<(pg_sys::Oid, Table), Rc<Planned>>> = RefCell::new(HashMap::new());
+    static KEPT: RefCell<HashMap<(pg_sys::Oid, Table), Rc<Evaluator>>> = RefCell::new(HashMap::new());
 }
 
-impl Planned {
-    /// From the memory of this backend, if trigger and table are still what they were.
-    pub fn of(trigger: pg_sys::Oid, definition: &Definition, table: Table) -> Rc<Self> {
-        let version = table.version();
-        let known = PLANNED.with_borrow(|planned| planned.get(&(trigger, table)).cloned());
-        if let Some(known) = known.filter(|known| known.version == version && known.definition == *definition) {
-            return known;
+impl Evaluator {
+    /// The evaluator that this session keeps for the trigger, or a new one if the trigger or the table has changed.
+    pub fn of_trigger(trigger: pg_sys::Oid, definition: &Definition<'_>, table: Table) -> Rc<Self> {
+        let kept = KEPT.with_borrow(|kept| kept.get(&(trigger, table)).cloned());
+        let is_current = |kept: &Rc<Self>| kept.version == table.version() && kept.definition == *definition;
+        if let Some(kept) = kept.filter(is_current) {
+            return kept;
         }
-        let fresh = Rc::new(Self::new(definition.clone(), table));
-        fresh.check();
-        let former = PLANNED.with_borrow_mut(|planned| {
-            let full = if planned.len() >= KEPT { std::mem::take(planned) } else { HashMap::new() };
-            (full, planned.insert((trigger, table), fresh.clone()))
+        let new = Rc::new(Self::new(definition.clone(), table));
+        new.check();
+        // What is removed is dropped after the borrow: freeing a plan calls Postgres.
+        let removed = KEPT.with_borrow_mut(|kept| {
+            let all = if kept.len() >= MAX_KEPT { std::mem::take(kept) } else { HashMap::new() };
+            (all, kept.insert((trigger, table), Rc::clone(&new)))
         });
-        drop(former);
-        fresh
+        drop(removed);
+        new
     }
 
-    pub fn new(definition: Definition, table: Table) -> Self {
+    pub fn new(definition: Definition<'_>, table: Table) -> Self {
         Self {
-            definition,
+            definition: definition.into_owned(),
             table,
             version: table.version(),
             values: OnceCell::new(),
@@ -85,239 +87,184 @@ impl Planned {
         }
     }
 
-    /// Refuses expressions that do not fit the table.
-    pub fn check(&self) {
-        for (part, text) in self.definition.expressions.each() {
-            if let Some(detail) = expression::problem(text) {
-                self.refuse(PgSqlErrorCode::ERRCODE_SYNTAX_ERROR, part, text, detail.trim_end_matches('.'));
-            }
-            let sql = match part {
-                "condition" => self.for_one(Some(text), None, None),
-                "tenant" => self.for_one(None, Some(text), None),
-                _ => self.for_one(None, None, Some(text)),
-            };
-            if let Err((code, problem)) = self.try_to_prepare(&sql) {
-                self.refuse(code, part, text, &problem);
-            }
+    /// The entities of rows, without those that do not meet the condition.
+    pub fn entities(&self, changes: &[Change], options: RenderOptions<'_>) -> Vec<RenderResult> {
+        if let [change] = changes
+            && self.definition.expressions.condition.is_none()
+        {
+            return vec![self.entity_of(change, options)];
         }
-    }
-
-    /// The caller must end the statement if it fails.
-    fn try_to_prepare(&self, sql: &str) -> Result<(), (PgSqlErrorCode, String)> {
-        let prepare = std::panic::AssertUnwindSafe(|| {
-            self.prepare(sql, self.table.row_type());
-            Ok(())
-        });
-        PgTryBuilder::new(prepare)
-            .catch_others(|error| {
-                if must_end(&error) {
-                    error.rethrow();
-                }
-                Err((report(&error).sql_error_code(), report(&error).message().to_owned()))
-            })
-            .execute()
-    }
-
-    fn refuse(&self, code: PgSqlErrorCode, part: &str, text: &str, problem: &str) -> ! {
-        let event = &self.definition.event;
-        refuse(
-            code,
-            format!("the {part} expression of the watch of {event} on {} does not fit: {problem}", self.table.name()),
-            &format!("The expression: {text}"),
-            "Correct it and call hydra.webhook_watch again, or end the watch with hydra.webhook_unwatch.",
-        )
-    }
-
-    /// The event of a row that meets the condition.
-    pub fn outcome(&self, change: &Change, wish: Wish<'_>) -> Outcome {
-        let values = in_subtransaction(|| {
-            let expressions = &self.definition.expressions;
-            let sql = || self.for_one(None, expressions.tenant.as_deref(), expressions.entity.as_deref());
-            self.run_one(&self.values, sql, change, |row| Values::read(row, wish))
-        });
-        match values {
-            Ok(values) => self.settle(change, values.expect("a row without a condition"), wish),
-            Err(failure) => Err(self.thin(change, &failure, wish)),
-        }
-    }
-
-    /// Whether the row has an event. Fails as the WHEN clause of a trigger does.
-    pub fn meets_condition(&self, change: &Change) -> bool {
-        let Some(condition) = &self.definition.expressions.condition else { return true };
-        let sql = || self.for_one(Some(condition), None, None);
-        self.run_one(&self.condition, sql, change, |_| ()).is_some()
-    }
-
-    /// The outcomes of many rows at a time; none for those that do not meet the condition.
-    pub fn outcomes(&self, changes: &[Change], wish: Wish<'_>) -> Vec<Option<Outcome>> {
-        match in_subtransaction(|| self.run_many(changes, wish)) {
-            Ok(mut values) => {
-                let settle = |(change, values)| Some(self.settle(change, Option::take(values)?, wish));
-                changes.iter().zip(&mut values).map(settle).collect()
+        match in_subtransaction(|| self.values_of_all(changes, options)) {
+            Ok(values) => {
+                let meet_condition = changes.iter().zip(values).filter_map(|(change, values)| Some((change, values?)));
+                meet_condition.map(|(change, values)| self.complete(change, values, options)).collect()
             }
-            // One of them did it. Each on its own, so that the others are as they should be.
+            // It failed for one of the rows. Each is evaluated alone, so that the others are not affected.
             Err(failure) => {
                 self.check_if_doubtful(&failure);
-                let outcome = |change| self.meets_condition(change).then(|| self.outcome(change, wish));
-                changes.iter().map(outcome).collect()
+                let meet_condition = changes.iter().filter(|change| self.meets_condition(change));
+                meet_condition.map(|change| self.entity_of(change, options)).collect()
             }
         }
     }
 
-    /// What the expressions do not say is taken from the row; save for the tenant, which an expression decides alone.
-    fn settle(&self, change: &Change, values: Values, wish: Wish<'_>) -> Outcome {
+    /// The entity of a row that meets the condition.
+    fn entity_of(&self, change: &Change, options: RenderOptions<'_>) -> RenderResult {
+        let values = in_subtransaction(|| {
+            let expressions = || self.definition.expressions.without_condition();
+            self.evaluate(&self.values, expressions, change, |answer| Values::read(answer, options))
+        });
+        match values {
+            Ok(values) => self.complete(change, values.expect("an answer without a condition"), options),
+            Err(failure) => Err(self.without_entity(change, failure, options)),
+        }
+    }
+
+    /// Fails as the WHEN clause of a trigger does.
+    fn meets_condition(&self, change: &Change) -> bool {
+        let Some(condition) = &self.definition.expressions.condition else { return true };
+        let expressions = || Expressions::only("condition", condition);
+        self.evaluate(&self.condition, expressions, change, |_| ()).is_some()
+    }
+
+    /// What has no expression is taken from the row. If the tenant has an expression, that alone decides.
+    fn complete(&self, change: &Change, values: Values, options: RenderOptions<'_>) -> RenderResult {
         let row = change.sent();
-        let mut outcome = match values.entity {
+        let expressions = &self.definition.expressions;
+        let mut entity = match values.entity {
             Some(entity) => entity,
-            None if self.definition.expressions.entity.is_some() => {
-                Ok(Rendered { text: "null".into(), ..row_ids(row, wish) })
-            }
-            None => row.render(wish.id_key, wish.limit),
+            None if expressions.entity.is_some() => Ok(Rendered { text: "null".into(), ..row.without_text(options) }),
+            None => row.render(options),
         };
-        let rendered = match &mut outcome {
+        let rendered = match &mut entity {
             Ok(rendered) => rendered,
             Err(unsendable) => &mut unsendable.rest,
         };
-        if self.definition.expressions.entity.is_some() {
-            let ids = row_ids(row, wish);
+        if expressions.entity.is_some() {
+            let ids = row.without_text(options);
             rendered.entity_id = rendered.entity_id.take().or(ids.entity_id);
             rendered.tenant_id = rendered.tenant_id.take().or(ids.tenant_id);
         }
-        if self.definition.expressions.tenant.is_some() {
+        if expressions.tenant.is_some() {
             rendered.tenant_id = values.tenant;
         }
-        outcome
+        entity
     }
 
-    /// What is left of an event whose expressions failed.
-    fn thin(&self, change: &Change, failure: &Failure, wish: Wish<'_>) -> Unsendable {
-        self.check_if_doubtful(failure);
-        let mut rest = row_ids(change.sent(), wish);
+    /// What remains of an event whose expressions failed.
+    fn without_entity(&self, change: &Change, failure: Failure, options: RenderOptions<'_>) -> Unsendable {
+        self.check_if_doubtful(&failure);
+        let mut rest = change.sent().without_text(options);
         if let Some(tenant) = &self.definition.expressions.tenant {
-            let sql = || self.for_one(None, Some(tenant), None);
-            let tell = || self.run_one(&self.tenant, sql, change, |row| Values::read(row, wish).tenant);
-            rest.tenant_id = in_subtransaction(tell).ok().flatten().flatten();
+            let expressions = || Expressions::only("tenant", tenant);
+            let evaluate =
+                || self.evaluate(&self.tenant, expressions, change, |answer| Values::read(answer, options).tenant);
+            rest.tenant_id = in_subtransaction(evaluate).ok().flatten().flatten();
         }
-        Unsendable { problem: failure.problem(), rest }
+        Unsendable::not_rendered(failure, rest)
+    }
+}
+
+// ---- checking
+
+impl Evaluator {
+    /// Refuses expressions that are not valid for the table.
+    pub fn check(&self) {
+        for (name, text) in self.definition.expressions.each() {
+            if let Some(problem) = expression::problem(text) {
+                let message = problem.trim_end_matches('.').to_owned();
+                self.refuse(name, text, Invalid { code: PgSqlErrorCode::ERRCODE_SYNTAX_ERROR, message });
+            }
+            let sql = sql::for_one_row(self.table, &Expressions::only(name, text));
+            if let Err(invalid) = self.try_to_plan(&sql) {
+                self.refuse(name, text, invalid);
+            }
+        }
     }
 
-    /// Something that an expression names may be gone since it was planned.
+    /// Something that an expression names may have been dropped since it was planned.
     fn check_if_doubtful(&self, failure: &Failure) {
         if failure.is_of_syntax_or_access() {
             self.check();
         }
     }
-}
 
-fn row_ids(row: &Row, wish: Wish<'_>) -> Rendered {
-    row.without_text(wish.id_key)
-}
+    /// The caller must end the statement if it fails.
+    fn try_to_plan(&self, sql: &str) -> Result<(), Invalid> {
+        let plan = std::panic::AssertUnwindSafe(|| {
+            self.under_search_path(|| drop(Plan::prepare(sql, self.table.row_type())));
+            Ok(())
+        });
+        PgTryBuilder::new(plan)
+            .catch_others(|error| {
+                if must_end(&error) {
+                    error.rethrow();
+                }
+                let report = report(&error);
+                Err(Invalid { code: report.sql_error_code(), message: report.message().to_owned() })
+            })
+            .execute()
+    }
 
-/// What the expressions say of one row.
-struct Values {
-    tenant: Option<String>,
-    entity: Option<Outcome>,
-}
-
-impl Values {
-    fn read(row: &Answer, wish: Wish<'_>) -> Self {
-        let tenant = row.get::<String>(TENANT).filter(|tenant| tenant.len() <= MAX_ID_BYTES);
-        let entity = row.get::<RawJsonb>(ENTITY).map(|entity| entity.render(wish.id_key, wish.limit));
-        Self { tenant, entity }
+    fn refuse(&self, name: &str, text: &str, invalid: Invalid) -> ! {
+        let (event, table) = (&self.definition.event, self.table.name());
+        refuse(
+            invalid.code,
+            format!("the {name} expression of the watch of {event} on {table} is not valid: {}", invalid.message),
+            &format!("The expression: {text}"),
+            "Correct it and call hydra.webhook_watch again, or end the watch with hydra.webhook_unwatch.",
+        )
     }
 }
 
-// ---- statements
+// ---- running queries
 
-/// Columns of each answer.
-const PLACE: i32 = 1;
-const TENANT: i32 = 2;
-const ENTITY: i32 = 3;
-
-impl Planned {
-    /// `$1` and `$2`: the new row and the old one.
-    fn for_one(&self, condition: Option<&str>, tenant: Option<&str>, entity: Option<&str>) -> String {
-        let new = self.table.has_new.then_some("(SELECT ($1).*) AS new");
-        let old = self.table.has_old.then_some("(SELECT ($2).*) AS old");
-        statement("1", &[new, old], condition, tenant, entity)
-    }
-
-    /// `$1` and `$2`: arrays of them, of the same length. Sets in a select list advance side by side.
-    fn for_many(&self) -> String {
-        let rows = format!(
-            "(SELECT pg_catalog.unnest($1) AS hydra_new, pg_catalog.unnest($2) AS hydra_old, \
-             pg_catalog.generate_series(1, pg_catalog.cardinality({})) AS hydra_place) AS hydra_rows",
-            if self.table.has_new { "$1" } else { "$2" }
-        );
-        let new = self.table.has_new.then_some("LATERAL (SELECT (hydra_rows.hydra_new).*) AS new");
-        let old = self.table.has_old.then_some("LATERAL (SELECT (hydra_rows.hydra_old).*) AS old");
-        let expressions = &self.definition.expressions;
-        let [condition, tenant, entity] =
-            [&expressions.condition, &expressions.tenant, &expressions.entity].map(Option::as_deref);
-        statement("hydra_rows.hydra_place", &[Some(&rows), new, old], condition, tenant, entity)
-    }
-}
-
-/// Texts end with a line, since they may end with a comment.
-fn statement(
-    place: &str,
-    sources: &[Option<&str>],
-    condition: Option<&str>,
-    tenant: Option<&str>,
-    entity: Option<&str>,
-) -> String {
-    let sources: String = sources.iter().flatten().map(|source| format!("{source}, ")).collect();
-    let tenant = tenant.unwrap_or("NULL");
-    let entity = entity.unwrap_or("NULL");
-    let condition = condition.map(|condition| format!(" WHERE ({condition}\n)")).unwrap_or_default();
-    format!(
-        "SELECT {place}, hydra_values.hydra_tenant, hydra_values.hydra_entity FROM {sources}LATERAL (VALUES (\
-         COALESCE(({tenant}\n)::pg_catalog.text), COALESCE(({entity}\n)::pg_catalog.jsonb)\
-         )) AS hydra_values (hydra_tenant, hydra_entity){condition}"
-    )
-}
-
-// ---- running them
-
-impl Planned {
-    fn run_one<T>(
+impl Evaluator {
+    fn evaluate<'a, T>(
         &self,
         plan: &OnceCell<Plan>,
-        sql: impl FnOnce() -> String,
+        expressions: impl FnOnce() -> Expressions<'a>,
         change: &Change,
         read: impl Fn(&Answer) -> T,
     ) -> Option<T> {
-        with_search_path(self.definition.search_path.as_deref(), || {
-            inside_spi(|| {
-                let plan = plan.get_or_init(|| Plan::kept(&sql(), self.table.row_type()));
-                let row = |row: &Option<Row>| row.as_ref().map(Row::datum);
-                plan.run([row(&change.new), row(&change.old)]).first().map(read)
-            })
+        self.under_search_path(|| {
+            let sql = || sql::for_one_row(self.table, &expressions());
+            let plan = plan.get_or_init(|| Plan::kept(&sql(), self.table.row_type()));
+            let row = |row: &Option<Row>| row.as_ref().map(Row::datum);
+            plan.run([row(&change.new), row(&change.old)]).first().map(read)
         })
     }
 
-    fn run_many(&self, changes: &[Change], wish: Wish<'_>) -> Vec<Option<Values>> {
-        with_search_path(self.definition.search_path.as_deref(), || {
-            inside_spi(|| {
-                let plan = self.many.get_or_init(|| Plan::kept(&self.for_many(), self.table.array_type()));
-                let array = |row: fn(&Change) -> &Option<Row>| {
-                    let rows: Option<Vec<pg_sys::Datum>> =
-                        changes.iter().map(|change| row(change).as_ref().map(Row::datum)).collect();
-                    rows.map(|rows| self.table.array_of(rows))
-                };
-                let answers = plan.run([array(|change| &change.new), array(|change| &change.old)]);
-                let mut values: Vec<Option<Values>> = changes.iter().map(|_| None).collect();
-                for answer in answers {
-                    let place = answer.get::<i32>(PLACE).expect("a place is not null");
-                    values[place as usize - 1] = Some(Values::read(&answer, wish));
-                }
-                values
-            })
+    /// `None` for rows that do not meet the condition.
+    fn values_of_all(&self, changes: &[Change], options: RenderOptions<'_>) -> Vec<Option<Values>> {
+        self.under_search_path(|| {
+            let sql = || sql::for_many_rows(self.table, &self.definition.expressions);
+            let plan = self.many.get_or_init(|| Plan::kept(&sql(), self.table.array_type()));
+            let array = |row: fn(&Change) -> &Option<Row>| {
+                let rows: Option<Vec<pg_sys::Datum>> =
+                    changes.iter().map(|change| row(change).as_ref().map(Row::datum)).collect();
+                rows.map(|rows| self.table.array_of(rows))
+            };
+            let answers = plan.run([array(|change| &change.new), array(|change| &change.old)]);
+            let mut values: Vec<Option<Values>> = changes.iter().map(|_| None).collect();
+            for answer in answers {
+                let number = answer.get::<i32>(sql::NUMBER).expect("a number is not null");
+                values[number as usize - 1] = Some(Values::read(&answer, options));
+            }
+            values
         })
     }
 
-    /// Names are looked up as when it will run.
-    fn prepare(&self, sql: &str, argument: pg_sys::Oid) {
-        with_search_path(self.definition.search_path.as_deref(), || inside_spi(|| drop(Plan::prepare(sql, argument))));
+    /// Inside SPI, with names as the author of the expressions meant them.
+    fn under_search_path<T>(&self, body: impl FnOnce() -> T) -> T {
+        with_search_path(self.definition.search_path.as_deref(), || inside_spi(body))
+    }
+}
+
+impl Values {
+    fn read(answer: &Answer, options: RenderOptions<'_>) -> Self {
+        let tenant = answer.get::<String>(sql::TENANT).filter(|tenant| tenant.len() <= MAX_ID_BYTES);
+        let entity = answer.get::<RawJsonb>(sql::ENTITY).map(|entity| entity.render(options));
+        Self { tenant, entity }
     }
 }
