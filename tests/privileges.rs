@@ -56,13 +56,13 @@ const GRANTED: &[(&str, &[&str])] = &[
     ("_delivery_id", ANALYSTS),
     ("_percentile", ANALYSTS),
     ("_trigger_arguments", &["hydra_admin", "hydra_member", "hydra_analyst", "hydra_emitter"]),
+    ("_trigger_type", &["hydra_admin", "hydra_member", "hydra_analyst", "hydra_emitter"]),
     ("_watch_details", READERS),
     // Watching is done as the caller, step by step.
     ("_define_watch", EMITTER),
     ("_create_watch", EMITTER),
     ("_watches", EMITTER),
     ("_new_watch_name", EMITTER),
-    ("_trigger_operations", EMITTER),
     ("_watch_operations", EMITTER),
     ("_watch_arguments", EMITTER),
     ("_check_watched", EMITTER),
@@ -71,6 +71,7 @@ const GRANTED: &[(&str, &[&str])] = &[
     // Trying out a choice is done as the caller, too.
     ("_check_event_type", &["hydra_admin", "hydra_emitter"]),
     ("_choice", ADMIN),
+    ("_filter_passes", ADMIN),
 ];
 
 /// Every object of the schema with its kind and its access list, the owner's own rights left out. A function without
@@ -242,7 +243,7 @@ fn each_role_can_do_its_work_and_nothing_else() {
         ("SELECT hydra.webhook_watch('hydra.event', 'ticket.created', 'insert')".into(), &[]),
         ("SELECT hydra._new_secret()".into(), &[]),
         ("SELECT hydra._check_url('https://example.com/')".into(), &[]),
-        ("SELECT hydra._tell_dispatcher()".into(), &[]),
+        ("SELECT hydra._announce_changes()".into(), &[]),
         (format!("SELECT hydra._locked_subscription({id})"), &[]),
         (format!("SELECT hydra._locked_delivery('{delivery}')"), &[]),
         ("CREATE TABLE hydra.mine (id int)".into(), &[]),

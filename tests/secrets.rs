@@ -279,8 +279,8 @@ fn a_key_file_that_others_can_read_or_that_has_no_key_is_refused() {
     for (lines, mode, why) in [
         (vec![key('1')], 0o644, "0600 is right"),
         (vec![key('1')], 0o620, "0600 is right"),
-        (vec![key('1'), "no key".into()], 0o600, "line 2 is no key"),
-        (vec![], 0o600, "line 1 is no key"),
+        (vec![key('1'), "no key".into()], 0o600, "line 2 is not a key"),
+        (vec![], 0o600, "line 1 is not a key"),
     ] {
         vault.write(&lines, mode);
         let refusal = refused(&mut client, create, "F0000");

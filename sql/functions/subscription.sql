@@ -1,7 +1,8 @@
 SET LOCAL search_path = pg_catalog, pg_temp;
--- Managing subscriptions. Definer functions: the gate is the grant on each, and nobody writes the tables by hand.
+-- Managing subscriptions. These are SECURITY DEFINER functions: privileges are granted on them, and nobody writes the
+-- tables by hand.
 
--- What an emit does in memory, for the few events of our own.
+-- What an emit does in memory, for the few events that the extension itself emits.
 CREATE FUNCTION hydra._wanted_by(event_type text, tenant_id text, entity jsonb, other_than bigint) RETURNS bigint[]
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -10,11 +11,10 @@ AS $$
     WHERE s.status = 'active' AND s.id <> other_than
           AND EXISTS (SELECT FROM unnest(s.event_types) AS wanted WHERE hydra._names_event_type(wanted, event_type))
           AND (s.tenant_id IS NULL OR s.tenant_id = _wanted_by.tenant_id)
-          AND (s.filter IS NULL
-               OR coalesce(jsonb_path_query_first_tz(entity, s.filter, '{}', true) NOT IN ('false', 'null'), false))
+          AND hydra._filter_passes(s.filter::text, entity)
 $$;
 COMMENT ON FUNCTION hydra._wanted_by(text, text, jsonb, bigint) IS
-    'Active subscriptions that want an event of our own, but for the one that it is about; null: none';
+    'Active subscriptions that want an event of the extension, except the one that it is about; null: none';
 
 CREATE FUNCTION hydra._check_subscription(
     name text, event_types text[], tenant_id text, preset text, signatures text[], headers jsonb, timeout interval,
@@ -323,7 +323,7 @@ $$;
 COMMENT ON FUNCTION hydra.webhook_rotate_secret(bigint, interval) IS
     'Gives a subscription a new signing secret and returns it, this once; during the overlap the old one signs too';
 
--- The path looks at the entity as the caller, so what is secret to them stays so.
+-- The path is evaluated as the caller, so it can read no more than the caller.
 CREATE FUNCTION hydra.webhook_would_match(subscription_id bigint, event text, entity jsonb, tenant_id text DEFAULT NULL)
     RETURNS boolean LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -336,9 +336,7 @@ BEGIN
     PERFORM hydra._check_event_type(event);
     SELECT * INTO choice FROM hydra._choice(subscription_id, event);
     RETURN choice.named AND coalesce(choice.tenant_id = tenant, choice.tenant_id IS NULL)
-           AND (choice.filter IS NULL
-                OR coalesce(jsonb_path_query_first_tz(coalesce(entity, 'null'), choice.filter, '{}', true)
-                            NOT IN ('false', 'null'), false));
+           AND hydra._filter_passes(choice.filter::text, entity);
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_would_match(bigint, text, jsonb, text) IS

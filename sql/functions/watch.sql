@@ -1,31 +1,22 @@
 SET LOCAL search_path = pg_catalog, pg_temp;
--- Watching tables. A watch is a trigger and nothing besides: all that it does stands in its definition, so that dumps,
--- copies and ALTER TABLE treat it as they treat every trigger. These functions write and drop triggers as the caller,
--- who may do no more by them than by hand.
+-- Watching tables. A watch is a trigger and nothing else: all that it does is in its definition, so dumps, copies and ALTER
+-- TABLE treat it like any other trigger. These functions create and drop triggers as the caller, who can do no more with
+-- them than by hand.
 
 CREATE FUNCTION hydra._watches(source regclass)
-    RETURNS TABLE (trigger_name text, event text, operations integer, rowwise boolean, inherited boolean, replaceable boolean)
+    RETURNS TABLE (trigger_name text, event text, operations text[], level text, inherited boolean, replaceable boolean)
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT t.tgname, (hydra._trigger_arguments(t.tgargs))[1], t.tgtype & (4 | 8 | 16), t.tgtype & 1 <> 0,
+    SELECT t.tgname, (hydra._trigger_arguments(t.tgargs))[1], type.operations, type.level,
            t.tgparentid <> 0, t.tgparentid = 0 AND t.tgconstraint = 0
-    FROM pg_trigger AS t
+    FROM pg_trigger AS t CROSS JOIN LATERAL hydra._trigger_type(t.tgtype) AS type
     WHERE t.tgrelid = source
           AND t.tgfoid IN ('hydra.webhook_emit_row()'::regprocedure, 'hydra.webhook_emit_statement()'::regprocedure)
 $$;
 COMMENT ON FUNCTION hydra._watches(regclass) IS
-    'Triggers of a table that emit, whoever wrote them; inherited: from the table that it is a partition of';
+    'Triggers of a table that emit, also those written by hand; inherited: from the table that it is a partition of';
 
-CREATE FUNCTION hydra._trigger_operations(operations integer)
-    RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT concat_ws(' or ', CASE WHEN operations & 4 <> 0 THEN 'insert' END,
-                             CASE WHEN operations & 16 <> 0 THEN 'update' END,
-                             CASE WHEN operations & 8 <> 0 THEN 'delete' END)
-$$;
-COMMENT ON FUNCTION hydra._trigger_operations(integer) IS 'The operations of a trigger, from its tgtype, as webhook_watch takes them';
-
-CREATE FUNCTION hydra._check_watched(source regclass, columns text[], level text, operations integer)
+CREATE FUNCTION hydra._check_watched(source regclass, columns text[], level text, operations text[])
     RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -38,18 +29,18 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION 'table % does not exist', source::oid
             USING ERRCODE = 'undefined_table',
-                  DETAIL = 'No relation has this number.',
+                  DETAIL = 'No relation has this OID.',
                   HINT = 'Name the table, such as ''public.tickets''.';
     ELSIF watched.relkind NOT IN ('r', 'p', 'f') THEN
         RAISE EXCEPTION '% cannot be watched', source
             USING ERRCODE = 'wrong_object_type',
-                  DETAIL = 'It is no table. Rows of a view are changed in the tables beneath it.',
+                  DETAIL = 'It is not a table. Changes of a view''s rows are changes of the tables that it selects from.',
                   HINT = 'Watch these tables.';
     ELSIF watched.nspname = 'hydra' THEN
         RAISE EXCEPTION '% cannot be watched', source
             USING ERRCODE = 'wrong_object_type',
-                  DETAIL = 'It is the extension''s own: emitting would emit.',
-                  HINT = 'hydra.webhook_history and the other views tell what becomes of events.';
+                  DETAIL = 'It belongs to the extension: emitting an event would emit another.',
+                  HINT = 'hydra.webhook_history and the other views show what happens to events.';
     ELSIF watched.relkind = 'f' AND level = 'statement' THEN
         RAISE EXCEPTION 'foreign table % cannot be watched by statement', source
             USING ERRCODE = 'feature_not_supported',
@@ -59,17 +50,16 @@ BEGIN
 
     IF columns IS NULL THEN
         RETURN;
-    ELSIF operations & 16 = 0 THEN
+    ELSIF NOT 'update' = ANY (operations) THEN
         RAISE EXCEPTION 'columns are for updates'
             USING ERRCODE = 'invalid_parameter_value',
-                  DETAIL = format('The operation is %s: no column is set by it that was not set before.',
-                                  hydra._trigger_operations(operations)),
+                  DETAIL = format('The operation is %s, which does not update columns.', array_to_string(operations, ' or ')),
                   HINT = 'Leave columns out, or watch updates.';
     ELSIF cardinality(columns) = 0 OR array_ndims(columns) > 1 OR array_position(columns, NULL) IS NOT NULL
           OR cardinality(columns) > (SELECT count(DISTINCT name) FROM unnest(columns) AS name) THEN
         RAISE EXCEPTION 'invalid columns'
             USING ERRCODE = 'invalid_parameter_value',
-                  DETAIL = 'Columns are a one-dimensional array of one name or more, each once, none of them null.',
+                  DETAIL = 'It is a one-dimensional array of one or more different names, without nulls.',
                   HINT = 'Leave it out for updates of any column.';
     END IF;
     SELECT name INTO missing
@@ -80,19 +70,22 @@ BEGIN
     IF FOUND THEN
         RAISE EXCEPTION 'column % of % does not exist', quote_ident(missing), source
             USING ERRCODE = 'undefined_column',
-                  DETAIL = 'A watch can only be for columns of its table; capitals count.',
+                  DETAIL = 'The columns of a watch are those of its table; upper and lower case are different.',
                   HINT = 'See the table''s definition.';
     END IF;
 END
 $$;
-COMMENT ON FUNCTION hydra._check_watched(regclass, text[], text, integer) IS 'Refuses tables and columns that cannot be watched';
+COMMENT ON FUNCTION hydra._check_watched(regclass, text[], text, text[]) IS 'Refuses tables and columns that cannot be watched';
 
 CREATE FUNCTION hydra._watch_operations(operation text, level text)
-    RETURNS integer LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
+    RETURNS text[] LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     named text[] := regexp_split_to_array(lower(btrim(operation)), '\s+or\s+');
-    operations integer;
+    operations text[] := ARRAY(SELECT known.name
+                               FROM unnest('{insert,update,delete}'::text[]) WITH ORDINALITY AS known (name, n)
+                               WHERE known.name = ANY (named)
+                               ORDER BY known.n);
 BEGIN
     IF NOT named <@ '{insert,update,delete}' THEN
         RAISE EXCEPTION 'invalid operation: %', quote_literal(left(operation, 120))
@@ -105,26 +98,23 @@ BEGIN
                   DETAIL = 'A watch emits row by row, or all rows of a statement at a time.',
                   HINT = 'Use ''statement'' for changes of many rows; leave it out for row.';
     END IF;
-    SELECT sum(bit.value) INTO operations
-    FROM (VALUES ('insert', 4), ('update', 16), ('delete', 8)) AS bit (name, value)
-    WHERE bit.name = ANY (named);
-    IF level = 'statement' AND operations NOT IN (4, 8, 16) THEN
+    IF level = 'statement' AND cardinality(operations) > 1 THEN
         RAISE EXCEPTION 'a watch by statement has one operation'
             USING ERRCODE = 'feature_not_supported',
-                  DETAIL = 'A trigger with transition tables cannot be for several.',
-                  HINT = 'Call hydra.webhook_watch once for each.';
+                  DETAIL = 'A trigger with transition tables cannot be for several operations.',
+                  HINT = 'Call hydra.webhook_watch once for each operation.';
     END IF;
     RETURN operations;
 END
 $$;
-COMMENT ON FUNCTION hydra._watch_operations(text, text) IS 'Operations of a watch, as bits of tgtype; refuses what is none';
+COMMENT ON FUNCTION hydra._watch_operations(text, text) IS 'Operations of a watch, as in _trigger_type; refuses an invalid operation or level';
 
 CREATE FUNCTION hydra._watch_arguments(
     event text, condition text, entity text, columns text[], tenant text, by_statement boolean, schemas name[])
     RETURNS text[] LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
-    -- Expressions are read where the author's names were found. Schemas of temporary tables are the session's own, and
-    -- come last: they are searched first where they are not named.
+    -- Names in expressions are looked up under the author's path. The schema for temporary tables differs by session. It
+    -- comes last; a path that does not name it would search it first.
     SELECT ARRAY[event]
            || CASE WHEN by_statement AND condition IS NOT NULL THEN ARRAY['condition', condition] END
            || CASE WHEN by_statement THEN (SELECT array_agg(part ORDER BY n, part = name)
@@ -140,25 +130,25 @@ AS $$
                                         'pg_temp')] END
 $$;
 COMMENT ON FUNCTION hydra._watch_arguments(text, text, text, text[], text, boolean, name[]) IS
-    'Arguments of the trigger that a watch is';
+    'Arguments of a watch''s trigger';
 
 CREATE FUNCTION hydra._create_watch(
-    trigger_name text, table_name text, operations integer, columns text[], condition text, has_expressions boolean,
+    trigger_name text, table_name text, operations text[], columns text[], condition text, has_expressions boolean,
     arguments text[], by_statement boolean, replaces boolean)
     RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT concat_ws(' ', 'CREATE', CASE WHEN replaces THEN 'OR REPLACE' END, format('TRIGGER %I AFTER', trigger_name),
-        concat_ws(' OR ',
-            CASE WHEN operations & 4 <> 0 THEN 'INSERT' END,
-            CASE WHEN operations & 16 <> 0 THEN
-                concat_ws(' OF ', 'UPDATE', CASE WHEN NOT by_statement THEN
-                    (SELECT string_agg(quote_ident(name), ', ') FROM unnest(columns) AS name) END) END,
-            CASE WHEN operations & 8 <> 0 THEN 'DELETE' END),
+        (SELECT string_agg(
+            concat_ws(' OF ', upper(o.name), CASE WHEN o.name = 'update' AND NOT by_statement THEN
+                (SELECT string_agg(quote_ident(c.name), ', ') FROM unnest(columns) AS c (name)) END),
+            ' OR ' ORDER BY o.n)
+         FROM unnest(operations) WITH ORDINALITY AS o (name, n)),
         'ON ' || table_name,
         CASE WHEN by_statement THEN 'REFERENCING' END,
-        -- Without expressions nobody reads the old rows of an UPDATE.
-        CASE WHEN by_statement AND (operations = 8 OR operations = 16 AND has_expressions) THEN 'OLD TABLE AS hydra_old' END,
-        CASE WHEN by_statement AND operations <> 8 THEN 'NEW TABLE AS hydra_new' END,
+        -- Without expressions nothing reads the old rows of an UPDATE.
+        CASE WHEN by_statement AND (operations = '{delete}' OR operations = '{update}' AND has_expressions)
+             THEN 'OLD TABLE AS hydra_old' END,
+        CASE WHEN by_statement AND operations <> '{delete}' THEN 'NEW TABLE AS hydra_new' END,
         CASE WHEN by_statement THEN 'FOR EACH STATEMENT' ELSE 'FOR EACH ROW' END,
         CASE WHEN NOT by_statement THEN E'WHEN (' || condition || E'\n)' END,
         format('EXECUTE FUNCTION hydra.%I(%s)',
@@ -166,10 +156,10 @@ AS $$
             (SELECT string_agg(quote_literal(a.value), ', ' ORDER BY a.n)
              FROM unnest(arguments) WITH ORDINALITY AS a (value, n))))
 $$;
-COMMENT ON FUNCTION hydra._create_watch(text, text, integer, text[], text, boolean, text[], boolean, boolean) IS
-    'The CREATE TRIGGER that a watch is';
+COMMENT ON FUNCTION hydra._create_watch(text, text, text[], text[], text, boolean, text[], boolean, boolean) IS
+    'The CREATE TRIGGER of a watch';
 
--- Everything but the execution, which has to be under the caller's own search_path: the condition is the caller's text.
+-- Everything but the execution. That has to be under the caller's search_path, because the condition is the caller's text.
 CREATE FUNCTION hydra._define_watch(
     source regclass, event text, operation text, condition text, entity text, columns text[], tenant text, level text,
     schemas name[], OUT trigger_name text, OUT drop_former text, OUT create_trigger text)
@@ -177,7 +167,7 @@ CREATE FUNCTION hydra._define_watch(
 AS $$
 #variable_conflict use_variable
 DECLARE
-    operations integer;
+    operations text[];
     by_statement boolean := level = 'statement';
     has_old boolean;
     has_new boolean;
@@ -200,9 +190,9 @@ BEGIN
     IF entity IS NOT NULL THEN PERFORM hydra._check_expression('entity', entity); END IF;
     IF tenant IS NOT NULL THEN PERFORM hydra._check_expression('tenant', tenant); END IF;
 
-    -- Rows that each of the operations has, as in a trigger's WHEN.
-    has_old := operations & 4 = 0;
-    has_new := operations & 8 = 0;
+    -- Expressions can use the rows that all of the operations have, as in a trigger's WHEN.
+    has_old := NOT 'insert' = ANY (operations);
+    has_new := NOT 'delete' = ANY (operations);
     arguments := hydra._watch_arguments(event, condition, entity, columns, tenant, by_statement, schemas);
     PERFORM hydra._check_watch(source, arguments, has_old, has_new);
 
@@ -213,13 +203,13 @@ BEGIN
     LIMIT 1;
     SELECT w.* INTO other
     FROM hydra._watches(source) AS w
-    WHERE w.event = event AND w.operations & operations <> 0 AND w.trigger_name IS DISTINCT FROM former.trigger_name
+    WHERE w.event = event AND w.operations && operations AND w.trigger_name IS DISTINCT FROM former.trigger_name
     LIMIT 1;
     IF FOUND THEN
-        RAISE EXCEPTION '% is watched for % already', source, event
+        RAISE EXCEPTION '% is already watched for %', source, event
             USING ERRCODE = 'duplicate_object',
-                  DETAIL = format('Trigger %I fires on %s; the same change would be two events.',
-                                  other.trigger_name, hydra._trigger_operations(other.operations)),
+                  DETAIL = format('Trigger %I fires on %s, so one change would emit two events.',
+                                  other.trigger_name, array_to_string(other.operations, ' or ')),
                   HINT = CASE WHEN other.inherited THEN 'It comes from the table that this is a partition of.'
                               ELSE format('End it with SELECT hydra.webhook_unwatch(%L, %L);', source, event) END;
     END IF;
@@ -228,36 +218,37 @@ BEGIN
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE c.oid = source;
     trigger_name := coalesce(former.trigger_name, hydra._new_watch_name(source, event, operations));
-    -- CREATE OR REPLACE would leave the triggers of partitions as they are.
-    IF former.rowwise = by_statement THEN
+    -- CREATE OR REPLACE would not change the triggers of partitions.
+    IF former.level <> level THEN
         drop_former := format('DROP TRIGGER %I ON %s', trigger_name, table_name);
     END IF;
     create_trigger := hydra._create_watch(
         trigger_name, table_name, operations, columns, condition, num_nonnulls(condition, entity, tenant) > 0,
-        arguments, by_statement, former.rowwise <> by_statement);
+        arguments, by_statement, former.level = level);
 
     IF by_statement AND EXISTS (SELECT FROM pg_class AS c WHERE c.oid = source AND c.relkind = 'p') THEN
         RAISE NOTICE 'statements that name a partition of % will not emit %', source, event
-            USING DETAIL = 'A trigger for statements fires for those that name its own table.',
+            USING DETAIL = 'A trigger FOR EACH STATEMENT fires only for statements that name its table.',
                   HINT = 'With level => ''row'' they would emit too.';
     END IF;
 END
 $$;
 COMMENT ON FUNCTION hydra._define_watch(regclass, text, text, text, text, text[], text, text, name[]) IS
-    'What webhook_watch has to execute; refuses what cannot be watched';
+    'The statements that webhook_watch executes; refuses what cannot be watched';
 
--- Triggers of a table fire in the order of their names, and so, by a number in it, in the order in which they were asked for.
-CREATE FUNCTION hydra._new_watch_name(source regclass, event text, operations integer)
+-- Triggers of a table fire in the order of their names. The number in the name makes that the order in which they were
+-- created.
+CREATE FUNCTION hydra._new_watch_name(source regclass, event text, operations text[])
     RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT concat_ws('_', 'webhook', lpad(number::text, greatest(3, length(number::text)), '0'),
-                     left(replace(event, '.', '_'), 30), replace(hydra._trigger_operations(operations), ' or ', '_'))
+                     left(replace(event, '.', '_'), 30), array_to_string(operations, '_'))
     FROM (SELECT 1 + coalesce(max(substring(t.tgname from '^webhook_([0-9]{3,6})_')::integer), 0) AS number
           FROM pg_trigger AS t
           WHERE t.tgrelid = source OR t.tgrelid IN (SELECT tree.relid FROM pg_partition_tree(source) AS tree)) AS next
 $$;
-COMMENT ON FUNCTION hydra._new_watch_name(regclass, text, integer) IS
-    'A name for a trigger that is to fire after those that are there, on the table and its partitions';
+COMMENT ON FUNCTION hydra._new_watch_name(regclass, text, text[]) IS
+    'A name for a trigger that fires after the existing ones, on the table and its partitions';
 
 CREATE FUNCTION hydra.webhook_watch(
     source regclass, event text, operation text, condition text DEFAULT NULL, entity text DEFAULT NULL,
@@ -276,7 +267,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_watch(regclass, text, text, text, text, text[], text, text) IS
-    'Emits an event for each row of a table that an operation changes, by a trigger, whose name it returns; called again for the same table, event and operation, it replaces that trigger';
+    'Creates a trigger that emits an event for each row of the table that the operation changes, and returns its name; another call for the same table, event and operation replaces the trigger';
 
 CREATE FUNCTION hydra.webhook_unwatch(source regclass, event text)
     RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -311,5 +302,5 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_unwatch(regclass, text) IS
-    'Drops the triggers by which a table emits an event, however they came to be; an error if there are none';
+    'Drops the triggers by which a table emits an event, also those written by hand; an error if there are none';
 SET LOCAL search_path = hydra, pg_temp;

@@ -173,21 +173,21 @@ COMMENT ON COLUMN hydra.webhook_stats.oldest_due IS 'When the earliest of those 
 
 CREATE VIEW hydra.webhook_watches WITH (security_barrier) AS
 SELECT t.tgrelid::regclass AS source, a.arguments[1] AS event,
-       pg_catalog.concat_ws(' or ', CASE WHEN t.tgtype & 4 <> 0 THEN 'insert' END,
-                                    CASE WHEN t.tgtype & 16 <> 0 THEN 'update' END,
-                                    CASE WHEN t.tgtype & 8 <> 0 THEN 'delete' END) AS operation,
-       CASE WHEN t.tgtype & 1 <> 0 THEN 'row' ELSE 'statement' END AS level,
+       pg_catalog.array_to_string(type.operations, ' or ') AS operation, type.level,
        d.condition, d.columns, d.entity, d.tenant, t.tgname::text AS trigger_name, t.tgenabled IN ('O', 'A') AS enabled,
-       coalesce(CASE WHEN t.tgtype & (2 | 32 | 64) <> 0 THEN 'it is no AFTER trigger for insert, update or delete'
-                     WHEN t.tgtype & 1 = 0 AND t.tgfoid = 'hydra.webhook_emit_row()'::regprocedure
+       coalesce(CASE WHEN NOT type.may_emit THEN 'it is not an AFTER trigger for insert, update or delete'
+                     WHEN t.tgfoid = 'hydra.webhook_emit_row()'::regprocedure AND type.level <> 'row'
                      THEN 'hydra.webhook_emit_row() is for triggers FOR EACH ROW'
+                     WHEN t.tgfoid = 'hydra.webhook_emit_statement()'::regprocedure AND type.level <> 'statement'
+                     THEN 'hydra.webhook_emit_statement() is for triggers FOR EACH STATEMENT'
                      WHEN t.tgfoid = 'hydra.webhook_emit_statement()'::regprocedure
-                          AND CASE WHEN t.tgtype & 8 <> 0 THEN t.tgoldtable ELSE t.tgnewtable END IS NULL
+                          AND CASE WHEN 'delete' = ANY (type.operations) THEN t.tgoldtable ELSE t.tgnewtable END IS NULL
                      THEN 'hydra.webhook_emit_statement() needs a transition table with the rows that it sends' END,
                 d.problem,
                 CASE WHEN known.name IS NULL THEN pg_catalog.format('event type "%s" is not registered', a.arguments[1]) END
        ) AS problem
 FROM pg_catalog.pg_trigger AS t
+CROSS JOIN LATERAL hydra._trigger_type(t.tgtype) AS type
 CROSS JOIN LATERAL (SELECT hydra._trigger_arguments(t.tgargs) AS arguments) AS a
 CROSS JOIN LATERAL (
     SELECT ARRAY(SELECT c.attname::text FROM pg_catalog.pg_attribute AS c
@@ -200,18 +200,18 @@ LEFT JOIN hydra.event_type AS known ON known.name = a.arguments[1]
 WHERE t.tgparentid = 0
       AND t.tgfoid IN ('hydra.webhook_emit_row()'::regprocedure, 'hydra.webhook_emit_statement()'::regprocedure);
 COMMENT ON VIEW hydra.webhook_watches IS 'Triggers that emit, written by hydra.webhook_watch or by hand';
-COMMENT ON COLUMN hydra.webhook_watches.source IS 'The table that is watched';
-COMMENT ON COLUMN hydra.webhook_watches.event IS 'Event type that is emitted';
-COMMENT ON COLUMN hydra.webhook_watches.operation IS 'Operations that it is emitted for';
-COMMENT ON COLUMN hydra.webhook_watches.level IS 'row: row by row; statement: all rows of a statement at a time';
+COMMENT ON COLUMN hydra.webhook_watches.source IS 'The watched table';
+COMMENT ON COLUMN hydra.webhook_watches.event IS 'Event type that it emits';
+COMMENT ON COLUMN hydra.webhook_watches.operation IS 'Operations that it emits for';
+COMMENT ON COLUMN hydra.webhook_watches.level IS 'row: emits row by row; statement: emits all rows of a statement at a time';
 COMMENT ON COLUMN hydra.webhook_watches.condition IS 'Which rows have the event; null: all';
-COMMENT ON COLUMN hydra.webhook_watches.columns IS 'Updates of which columns count; null: of any';
+COMMENT ON COLUMN hydra.webhook_watches.columns IS 'Columns whose updates it emits for; null: any column';
 COMMENT ON COLUMN hydra.webhook_watches.entity IS 'Expression that gives the entity; null: the row';
 COMMENT ON COLUMN hydra.webhook_watches.tenant IS 'Expression that gives the tenant; null: tenant_id of the entity or of the row';
-COMMENT ON COLUMN hydra.webhook_watches.trigger_name IS 'Name of the trigger; those of a table fire in the order of their names';
+COMMENT ON COLUMN hydra.webhook_watches.trigger_name IS 'Name of the trigger; the triggers of a table fire in the order of their names';
 COMMENT ON COLUMN hydra.webhook_watches.enabled IS 'Whether it fires in ordinary sessions';
 COMMENT ON COLUMN hydra.webhook_watches.problem IS
-    'Why statements that would emit fail, such as a column that was renamed; null: nothing is known to be wrong';
+    'Why it fails the statements that fire it, such as a column that was renamed; null: no problem is known';
 
 CREATE VIEW hydra.webhook_worker_status WITH (security_barrier) AS
 SELECT status.state, status.detail, status.pid, status.since, status.in_flight, status.queued, status.dropped

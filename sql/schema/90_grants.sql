@@ -1,9 +1,9 @@
 SET LOCAL search_path = pg_catalog, pg_temp;
--- What the functions in Rust do.
+-- Comments on the functions that are written in Rust.
 COMMENT ON FUNCTION hydra.webhook_emit(text, jsonb, text) IS
     'Emits an event in the current transaction; its id, or null when no active subscription wants it or too many wait';
 COMMENT ON FUNCTION hydra.webhook_emit_row() IS
-    'For AFTER triggers FOR EACH ROW: emits the row as the event type that the trigger names; a DELETE, the old row';
+    'For AFTER triggers FOR EACH ROW: emits the row, for DELETE the old row, as the event type that the trigger names';
 COMMENT ON FUNCTION hydra.webhook_emit_statement() IS
     'For AFTER triggers FOR EACH STATEMENT with transition tables, as hydra.webhook_watch writes them: emits all rows';
 COMMENT ON FUNCTION hydra.webhook_send_test(bigint) IS
@@ -12,24 +12,26 @@ COMMENT ON FUNCTION hydra.webhook_verify(text, text, text, interval) IS
     'Whether a request with this body and X-Hydra-Signature header was signed with this secret, within the tolerance of now';
 COMMENT ON FUNCTION hydra.webhook_park() IS
     'Ends the dispatcher of this database, at once and until hydra.webhook_unpark() or a restart of the server, so that the database can be renamed, copied or dropped';
-COMMENT ON FUNCTION hydra.webhook_unpark() IS 'Starts the dispatcher again, also one that failed too often';
+COMMENT ON FUNCTION hydra.webhook_unpark() IS 'Starts the dispatcher of this database again, also if it had failed too often';
 COMMENT ON FUNCTION hydra._check_url(text) IS 'Refuses a URL that no request may go to';
 COMMENT ON FUNCTION hydra._names_event_type(text, text) IS
-    'Whether an entry of a subscription''s event types names this one: by its name, by ticket.*, or by *, which leaves out our own';
-COMMENT ON FUNCTION hydra._check_headers(jsonb) IS 'Refuses headers that a subscription cannot have of its own';
+    'Whether an entry of a subscription''s event types names this event type: by its name, by ticket.*, or by *, which excludes those of the extension';
+COMMENT ON FUNCTION hydra._check_headers(jsonb) IS 'Refuses headers that a subscription cannot have';
 COMMENT ON FUNCTION hydra._new_secret() IS 'A new signing secret';
-COMMENT ON FUNCTION hydra._seal_secret(text, bigint) IS 'What is to be stored of a secret: sealed where there is a key';
-COMMENT ON FUNCTION hydra._reseal_secret(text, bigint) IS 'The same of a secret that is stored already';
+COMMENT ON FUNCTION hydra._seal_secret(text, bigint) IS 'The form in which a secret is stored: sealed if there is a key';
+COMMENT ON FUNCTION hydra._reseal_secret(text, bigint) IS 'A stored secret, sealed with the first key';
 COMMENT ON FUNCTION hydra._delivery_id(uuid, bigint, bigint) IS 'Id of the delivery of an event to a subscription';
-COMMENT ON FUNCTION hydra._subscriptions_changed() IS 'Makes whoever keeps subscriptions in memory read them again';
+COMMENT ON FUNCTION hydra._subscriptions_changed() IS 'Announces a change of subscriptions, secrets or event types, as _announce_changes does';
+COMMENT ON FUNCTION hydra._filter_passes(text, jsonb) IS
+    'Whether an entity passes the filter of a subscription: the path finds something other than false or null; a null filter: always';
 COMMENT ON FUNCTION hydra._check_event_type(text) IS 'Refuses an event type that cannot be emitted';
-COMMENT ON FUNCTION hydra._check_expression(text, text) IS 'Refuses a text that is anything but one SQL expression';
+COMMENT ON FUNCTION hydra._check_expression(text, text) IS 'Refuses a text that is not one SQL expression';
 COMMENT ON FUNCTION hydra._check_watch(oid, text[], boolean, boolean) IS
-    'Refuses expressions of a watch that do not fit its table; the last two: whether it has old and new rows';
+    'Refuses expressions of a watch that are not valid for its table; the last two arguments: whether expressions can use old and new rows';
 COMMENT ON FUNCTION hydra._trigger_arguments(bytea) IS 'Arguments of a trigger, from its tgargs';
 COMMENT ON FUNCTION hydra._watch_details(text[], text, text[], text[]) IS
-    'What a watch is, from its trigger''s arguments, definition and columns, and the columns of its table';
-COMMENT ON FUNCTION hydra._tell_dispatcher() IS 'Makes the dispatcher look again at what it keeps in memory';
+    'What a watch says, from the arguments, the definition and the columns of its trigger, and the columns of its table';
+COMMENT ON FUNCTION hydra._announce_changes() IS 'Makes the dispatcher and other sessions read again what they keep in memory, once this transaction has committed';
 COMMENT ON FUNCTION hydra._worker_status() IS 'The dispatcher of this database, for webhook_worker_status';
 
 -- Nothing to PUBLIC; roles by what they are for; the worker what its statements need.
@@ -69,20 +71,20 @@ GRANT SELECT ON hydra.webhook_pending, hydra.webhook_failed, hydra.webhook_histo
 -- A view's functions run as its reader.
 GRANT EXECUTE ON FUNCTION hydra._worker_status(), hydra._watch_details(text[], text, text[], text[])
     TO hydra_admin, hydra_member, hydra_analyst;
-GRANT EXECUTE ON FUNCTION hydra._trigger_arguments(bytea) TO hydra_admin, hydra_member, hydra_analyst, hydra_emitter;
+GRANT EXECUTE ON FUNCTION hydra._trigger_arguments(bytea), hydra._trigger_type(smallint) TO hydra_admin, hydra_member, hydra_analyst, hydra_emitter;
 GRANT EXECUTE ON FUNCTION hydra._delivery_id(uuid, bigint, bigint), hydra._percentile(bigint[], double precision) TO hydra_admin, hydra_analyst;
 
 GRANT EXECUTE ON FUNCTION
     hydra.webhook_emit(text, jsonb, text), hydra.webhook_emit_row(), hydra.webhook_emit_statement(),
     hydra.webhook_watch(regclass, text, text, text, text, text[], text, text), hydra.webhook_unwatch(regclass, text)
     TO hydra_emitter;
--- Watching is done as the caller, step by step. None of these tells or does what the caller could not by hand.
+-- Watching is done as the caller, step by step. None of these functions shows or does what the caller could not by hand.
 GRANT EXECUTE ON FUNCTION
     hydra._define_watch(regclass, text, text, text, text, text[], text, text, name[]), hydra._watches(regclass),
-    hydra._new_watch_name(regclass, text, integer), hydra._trigger_operations(integer),
+    hydra._new_watch_name(regclass, text, text[]),
     hydra._watch_operations(text, text), hydra._watch_arguments(text, text, text, text[], text, boolean, name[]),
-    hydra._create_watch(text, text, integer, text[], text, boolean, text[], boolean, boolean),
-    hydra._check_watched(regclass, text[], text, integer), hydra._check_watch(oid, text[], boolean, boolean),
+    hydra._create_watch(text, text, text[], text[], text, boolean, text[], boolean, boolean),
+    hydra._check_watched(regclass, text[], text, text[]), hydra._check_watch(oid, text[], boolean, boolean),
     hydra._check_expression(text, text), hydra._check_event_type(text)
     TO hydra_emitter;
 
@@ -92,6 +94,7 @@ GRANT EXECUTE ON FUNCTION
     hydra.webhook_update(
         bigint, text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean),
     hydra.webhook_would_match(bigint, text, jsonb, text), hydra._choice(bigint, text), hydra._check_event_type(text),
+    hydra._filter_passes(text, jsonb),
     hydra.webhook_delete(bigint), hydra.webhook_pause(bigint), hydra.webhook_resume(bigint),
     hydra.webhook_rotate_secret(bigint, interval), hydra.webhook_send_test(bigint),
     hydra.webhook_retry(uuid), hydra.webhook_cancel(uuid), hydra.webhook_replay(bigint, timestamptz, timestamptz), hydra.webhook_adopt(boolean),
@@ -100,7 +103,8 @@ GRANT EXECUTE ON FUNCTION
     hydra.webhook_verify(text, text, text, interval)
     TO hydra_admin;
 
-GRANT EXECUTE ON FUNCTION hydra._at_home(), hydra._here(), hydra._names_event_type(text, text), hydra._wanted_by(text, text, jsonb, bigint)
+GRANT EXECUTE ON FUNCTION hydra._at_home(), hydra._here(), hydra._names_event_type(text, text),
+    hydra._filter_passes(text, jsonb), hydra._wanted_by(text, text, jsonb, bigint)
     TO hydra_worker;
 GRANT SELECT ON hydra.effective_subscription, hydra.signing_secret, hydra.identity, hydra.current_identity TO hydra_worker;
 GRANT SELECT, UPDATE (status, disabled_reason, status_since) ON hydra.subscription TO hydra_worker;
@@ -109,8 +113,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON hydra.delivery TO hydra_worker;
 GRANT SELECT, INSERT, UPDATE ON hydra.subscription_health, hydra.delivery_count TO hydra_worker;
 GRANT SELECT, INSERT, DELETE ON hydra.attempt TO hydra_worker;
 
--- The launcher looks for a new extension when it is told to.
-SELECT hydra._tell_dispatcher();
+-- Has the launcher look for the new extension.
+SELECT hydra._announce_changes();
 
 DO $$
 BEGIN

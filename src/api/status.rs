@@ -27,13 +27,13 @@ fn _worker_status() -> TableIterator<
             "events are kept, nothing is sent: add hydra_webhooks to shared_preload_libraries and restart",
         ),
         (Some(_), _) if is_standby() => ("standby", "nothing is sent from a standby; once promoted, it sends"),
-        (Some(_), None) => ("starting", "the launcher has not come to this database yet"),
+        (Some(_), None) => ("starting", "the launcher has not reached this database yet"),
         (Some(_), Some(slot)) if slot.is_parked() => {
-            ("parked", "by hydra.webhook_park(): hydra.webhook_unpark() goes on, and so does a restart of the server")
+            ("parked", "by hydra.webhook_park(), until hydra.webhook_unpark() or a restart of the server")
         }
         (Some(_), Some(slot)) if slot.unreadable() > 0 && slot.state() == State::Running => (
             "running",
-            "not to all: secrets of some subscriptions cannot be read, see hydra_webhooks.key_file and the server log",
+            "some subscriptions get nothing: their secrets cannot be read; see hydra_webhooks.key_file and the server log",
         ),
         (Some(_), Some(slot)) => describe(slot.state()),
     };
@@ -50,9 +50,8 @@ fn _worker_status() -> TableIterator<
     ))
 }
 
-#[allow(unsafe_code)]
 pub fn is_standby() -> bool {
-    // SAFETY: looks at a flag in shared memory.
+    // SAFETY: reads a flag in shared memory.
     unsafe { pg_sys::RecoveryInProgress() }
 }
 
@@ -63,16 +62,16 @@ fn describe(state: State) -> (&'static str, &'static str) {
         State::Off => ("off", "events are kept, nothing is sent: hydra_webhooks.enabled is off"),
         State::Foreign => (
             "parked",
-            "this database is a copy of another installation: SELECT hydra.webhook_adopt() makes it one of its own",
+            "this database is a copy of another installation: SELECT hydra.webhook_adopt() makes it a separate one",
         ),
         State::Absent => ("stopped", "the extension was dropped or is being created"),
-        State::Ended => ("stopped", "the dispatcher was told to end and will be started again"),
+        State::Ended => ("stopped", "the dispatcher was asked to end and will be started again"),
         State::Failed => ("stopped", "the dispatcher failed and will be started again"),
         State::NoWorker => {
-            ("stopped", "no background worker slot is free: raise max_worker_processes; it is tried again")
+            ("stopped", "no background worker slot is free: raise max_worker_processes; the launcher tries again")
         }
         State::Resting => {
-            ("parked", "the dispatcher failed several times: see the server log; it is tried again later")
+            ("parked", "the dispatcher failed several times: see the server log; it will be started again later")
         }
     }
 }

@@ -13,11 +13,11 @@ use wire::secret::Keys;
 
 use super::NAME;
 use super::timetable::Timetable;
-use super::{Reader, news};
+use super::{Reader, extension};
 use crate::backend::{Failure, transaction};
 use crate::slots::{Slot, State};
 use crate::store::Store;
-use crate::{key_file, settings};
+use crate::{keys, settings};
 
 pub struct Configuration {
     slot: &'static Slot,
@@ -46,7 +46,7 @@ impl Configuration {
 
     /// Whether the extension that this dispatcher works for still exists. If not, the slot says so.
     pub fn extension_exists(&self) -> Result<bool, Failure> {
-        match news::extension()? {
+        match extension::find()? {
             Some(extension) if extension == self.extension => return Ok(true),
             // Dropped and created again: everything in memory belongs to the former extension.
             Some(_) => self.slot.set_state(State::Ended),
@@ -150,7 +150,7 @@ impl Configuration {
 
 /// Without a usable file there are no keys, and sealed secrets cannot be read.
 fn load_keys() -> Keys {
-    key_file::read().unwrap_or_else(|error| {
+    keys::read().unwrap_or_else(|error| {
         warning!("{NAME}: hydra_webhooks.key_file: {error}");
         Keys::default()
     })

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use pgrx::prelude::*;
 
-use super::{Dispatcher, NAME, news};
+use super::{Dispatcher, NAME, extension};
 use crate::backend::crash_loop::{self, CrashLoop};
 use crate::backend::{Failure, activity, setting, signals, transaction};
 use crate::launcher::REST;
@@ -94,7 +94,7 @@ unsafe extern "C-unwind" fn on_exit(_code: i32, arg: pg_sys::Datum) {
 
 /// The extension in this database, if it is there, and the name of the database.
 fn look_around() -> Result<(Option<pg_sys::Oid>, String), Failure> {
-    let extension = news::extension()?;
+    let extension = extension::find()?;
     let database = transaction(c"read the name of the database", || {
         // SAFETY: looks up a name in a catalog, in a transaction; the result is a C string or null.
         unsafe {

@@ -7,7 +7,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `entry` | the process around the loop: its start, connection and end |
-//! | `configuration` | whether to send, and to which subscriptions |
+//! | `configuration`, `extension` | whether to send, and to which subscriptions; whether the extension is still there |
 //! | `reader`, `durable` | which events were read, and whether their commits are on disk |
 //! | `writer` | what was decided and is not written yet |
 //! | `requests` | the sender, and outcomes that come back from it |
@@ -21,7 +21,7 @@ mod chores;
 mod configuration;
 mod durable;
 mod entry;
-mod news;
+mod extension;
 mod reader;
 mod requests;
 mod timetable;
@@ -34,6 +34,7 @@ use pgrx::prelude::*;
 use wire::ids::SubscriptionId;
 
 use crate::backend::{Failure, setting, signals, transaction};
+use crate::changes;
 use crate::slots::{Slot, State};
 use crate::store::Store;
 use configuration::Configuration;
@@ -63,7 +64,7 @@ struct Dispatcher {
 
 impl Dispatcher {
     fn new(slot: &'static Slot, extension: pg_sys::Oid, database: String) -> Self {
-        news::listen();
+        changes::listen();
         let now = Instant::now();
         let mut timetable = Timetable::new(now);
         timetable.set(Deadline::Poll, now);
@@ -116,7 +117,7 @@ impl Dispatcher {
     fn take_over(&mut self) {
         while self.goes_on() {
             let taken = transaction(c"take over the queue", || {
-                news::find_subscriptions();
+                changes::listen_to_subscriptions();
                 self.store.clean_up();
                 fault::point("take_over");
             });
@@ -174,12 +175,12 @@ impl Dispatcher {
 
     fn look_for_changes(&mut self) -> Result<(), Failure> {
         if self.timetable.overlap_has_ended(SystemTime::now()) {
-            news::spread();
+            changes::note();
         }
-        if !news::take() {
+        if !changes::take() {
             return Ok(());
         }
-        self.load().inspect_err(|_| news::spread())
+        self.load().inspect_err(|_| changes::note())
     }
 
     fn load(&mut self) -> Result<(), Failure> {
@@ -204,8 +205,8 @@ impl Dispatcher {
             return Ok(());
         }
         // Changes that were committed before the last event of the page: a new secret, a new subscription.
-        if news::is_there() || self.reader.has_strangers(&self.dispatch) {
-            news::spread();
+        if changes::are_noted() || self.reader.has_strangers(&self.dispatch) {
+            changes::note();
             self.look_for_changes()?;
             if self.is_over() {
                 return Ok(());
@@ -271,7 +272,7 @@ impl Dispatcher {
     fn apply_settings(&mut self) {
         self.configuration.log_changed_settings();
         self.requests.apply_settings();
-        news::spread();
+        changes::note();
         self.timetable.set(Deadline::Poll, Instant::now());
         chores::schedule(&mut self.timetable);
         // A count that is not kept up must not be compared with a limit that is set later.

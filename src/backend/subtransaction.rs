@@ -1,36 +1,35 @@
-//! Running what may fail so that its failure costs the caller nothing.
+//! Running code that may fail, without failing the caller's transaction.
 
 use pgrx::pg_sys::panic::{CaughtError, ErrorReportWithLevel};
 use pgrx::prelude::*;
 
-/// How it failed. The code alone goes out: a message can hold whatever the failing code chose to put in it.
+/// How it failed. Only the code may be sent: the message can contain anything that the failing code puts into it.
 pub struct Failure {
     pub code: PgSqlErrorCode,
 }
 
-/// Runs it in a subtransaction, which is rolled back if it fails. What means to end the statement still does.
-#[allow(unsafe_code)]
+/// Runs `body` in a subtransaction, which is rolled back if it fails. An error that must end the statement is raised again.
 pub fn in_subtransaction<T>(body: impl Fn() -> T) -> Result<T, Failure> {
-    // SAFETY: the subtransaction is ended either way, and context and resource owner are put back, as PL/pgSQL does
-    // around a block with an EXCEPTION clause.
+    // SAFETY: the subtransaction is ended in both cases, and memory context and resource owner are restored, as PL/pgSQL
+    // does around a block with an EXCEPTION clause.
     unsafe {
         let context = pg_sys::CurrentMemoryContext;
         let owner = pg_sys::CurrentResourceOwner;
         pg_sys::BeginInternalSubTransaction(std::ptr::null());
         pg_sys::MemoryContextSwitchTo(context);
-        let back = move || {
+        let restore = move || {
             pg_sys::MemoryContextSwitchTo(context);
             pg_sys::CurrentResourceOwner = owner;
         };
         PgTryBuilder::new(std::panic::AssertUnwindSafe(|| {
             let result = body();
             pg_sys::ReleaseCurrentSubTransaction();
-            back();
+            restore();
             Ok(result)
         }))
         .catch_others(move |error| {
             pg_sys::RollbackAndReleaseCurrentSubTransaction();
-            back();
+            restore();
             if must_end(&error) {
                 error.rethrow();
             }
@@ -40,6 +39,7 @@ pub fn in_subtransaction<T>(body: impl Fn() -> T) -> Result<T, Failure> {
     }
 }
 
+/// Whether the statement must end: it was cancelled, or the session is being ended.
 pub fn must_end(error: &CaughtError) -> bool {
     use PgSqlErrorCode::*;
     match error {
@@ -63,17 +63,12 @@ pub fn report(error: &CaughtError) -> &ErrorReportWithLevel {
 }
 
 impl Failure {
-    /// For the receiver.
-    pub fn problem(&self) -> String {
-        format!("the entity cannot be rendered (SQLSTATE {})", self.sqlstate())
-    }
-
-    /// Whether it may be the fault of what was run, not of the data.
+    /// Whether the code that was run may be wrong, not the data.
     pub fn is_of_syntax_or_access(&self) -> bool {
         self.sqlstate().starts_with("42")
     }
 
-    fn sqlstate(&self) -> String {
+    pub fn sqlstate(&self) -> String {
         let code = self.code as i32;
         // Five characters of six bits each, as Postgres packs them.
         (0..5).map(|place| char::from(((code >> (6 * place)) & 0x3f) as u8 + b'0')).collect()

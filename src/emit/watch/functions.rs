@@ -1,24 +1,21 @@
-//! What `hydra.webhook_watch` and `hydra.webhook_watches` ask of Rust: whether a watch can work, and what a trigger says.
+//! What `hydra.webhook_watch` and the view `hydra.webhook_watches` need from Rust: whether a watch can work, and what a
+//! trigger says.
 //!
-//! A view may be read by somebody mightier than the author of a watch. So what it shows of a watch, its faults as well,
-//! comes from texts alone: nothing is looked up for it, and nothing of the author's is analysed, let alone run.
+//! The reader of the view may have more privileges than the author of a watch. So what the view shows of a watch,
+//! including its problems, is taken from texts alone: nothing is looked up for it, and no expression of the author is
+//! analysed or run.
+
+use std::borrow::Cow;
 
 use pgrx::prelude::*;
 
 use super::definition::Definition;
+use super::evaluation::Evaluator;
 use super::expression;
-use super::known;
-use super::planned::Planned;
 use super::table::Table;
-use crate::refuse::refuse;
+use crate::backend::refuse::refuse;
 
-/// Refuses an event type that cannot be emitted.
-#[pg_extern]
-fn _check_event_type(event: Option<&str>) {
-    known::current().event_type(event);
-}
-
-/// Refuses a text that is anything but one expression.
+/// Refuses a text that is not one expression.
 #[pg_extern]
 fn _check_expression(part: &str, expression: &str) {
     if let Some(problem) = expression::problem(expression) {
@@ -31,29 +28,29 @@ fn _check_expression(part: &str, expression: &str) {
     }
 }
 
-/// Refuses arguments of a trigger on `source`, with expressions that do not fit it. Postgres itself has a look at the
-/// condition of a trigger for each row.
+/// Refuses trigger arguments with expressions that are not valid for the table `source`. Postgres itself checks the WHEN
+/// clause of a trigger FOR EACH ROW.
 #[pg_extern]
 fn _check_watch(source: pg_sys::Oid, arguments: Vec<String>, has_old: bool, has_new: bool) {
     let definition = parse(&arguments).expect("arguments that webhook_watch has written");
-    Planned::new(definition, Table { oid: source, has_old, has_new }).check();
+    Evaluator::new(definition, Table { oid: source, has_old, has_new }).check();
 }
 
-fn parse(arguments: &[String]) -> Option<Definition> {
+fn parse(arguments: &[String]) -> Option<Definition<'_>> {
     Definition::parse(arguments.iter().map(String::as_str))
 }
 
-/// The arguments of a trigger: `tgargs`, taken apart.
+/// The arguments of a trigger, from its `tgargs`.
 #[pg_extern(immutable, strict, parallel_safe)]
 fn _trigger_arguments(arguments: &[u8]) -> Vec<String> {
     let mut parts: Vec<_> = arguments.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect();
     // Each ends with a NUL.
     parts.pop();
-    parts.into_iter().map(std::borrow::Cow::into_owned).collect()
+    parts.into_iter().map(Cow::into_owned).collect()
 }
 
-/// What a watch is, from what the catalog says of its trigger. `definition`: the whole CREATE TRIGGER; `update_of`: its
-/// columns there; `existing`: the columns of the table.
+/// What a watch says, from the catalog's entry for its trigger. `definition` is the whole CREATE TRIGGER, `update_of` its
+/// UPDATE OF columns, and `existing` are the columns of the table.
 #[pg_extern(immutable, parallel_safe)]
 #[allow(clippy::type_complexity)] // pgrx reads the columns off the type
 fn _watch_details(
@@ -72,36 +69,37 @@ fn _watch_details(
     ),
 > {
     let when = when_clause(definition, &arguments);
-    let Some(said) = parse(&arguments) else {
-        let problem = "the arguments of the trigger are not what its function takes";
+    let Some(parsed) = parse(&arguments) else {
+        let problem = "the trigger has arguments that its function does not accept";
         return TableIterator::once((when, None, None, None, Some(problem.to_owned())));
     };
-    let problem = problem(&said, &existing);
-    let columns = [update_of, said.columns].concat();
-    let expressions = said.expressions;
+    let problem = problem(&parsed, &existing);
+    let Definition { expressions, columns, .. } = parsed;
+    let columns: Vec<String> = update_of.into_iter().chain(columns.into_iter().map(Cow::into_owned)).collect();
+    let text = |expression: Option<Cow<'_, str>>| expression.map(Cow::into_owned);
     TableIterator::once((
-        expressions.condition.or(when),
+        text(expressions.condition).or(when),
         (!columns.is_empty()).then_some(columns),
-        expressions.entity,
-        expressions.tenant,
+        text(expressions.entity),
+        text(expressions.tenant),
         problem,
     ))
 }
 
-/// The first thing that is wrong with it.
-fn problem(said: &Definition, existing: &[String]) -> Option<String> {
-    let is_gone = |column: &String| !existing.contains(column);
-    if let Some(column) = said.columns.iter().find(|column| is_gone(column)) {
-        return Some(format!("it is for changes of column \"{column}\", which is not there"));
+/// The first problem of the watch.
+fn problem(definition: &Definition<'_>, existing: &[String]) -> Option<String> {
+    let is_missing = |column: &str| existing.iter().all(|existing| existing != column);
+    if let Some(column) = definition.columns.iter().find(|column| is_missing(column)) {
+        return Some(format!("it is for changes of column \"{column}\", which does not exist"));
     }
-    said.expressions.each().find_map(|(part, text)| {
-        let gone = expression::columns(text).into_iter().find(is_gone)?;
-        Some(format!("its {part} expression names column \"{gone}\", which is not there"))
+    definition.expressions.each().find_map(|(name, text)| {
+        let missing = expression::columns(text).into_iter().find(|column| is_missing(column))?;
+        Some(format!("its {name} expression names column \"{missing}\", which does not exist"))
     })
 }
 
-/// The condition of a CREATE TRIGGER as Postgres writes it. Names and arguments may hold anything, so it is taken from
-/// between what is known.
+/// The condition of a CREATE TRIGGER as Postgres writes it. Names and arguments may contain anything, so it is found by the
+/// known texts before and after it.
 fn when_clause(definition: &str, arguments: &[String]) -> Option<String> {
     const BEGINNING: &str = " WHEN (";
     let outside = definition.char_indices().scan(false, |quoted, (place, c)| {
@@ -144,14 +142,13 @@ mod tests {
     }
 
     #[test]
-    fn columns_that_are_gone_are_told() {
-        let said = |more: &[&str]| parse(&arguments(&[&["a.b"], more].concat())).expect("a definition");
-        let existing = arguments(&["id", "Ü"]);
-        assert_eq!(problem(&said(&["entity", "to_jsonb(new.id) || old.\"Ü\"", "column", "id"]), &existing), None);
-        assert!(problem(&said(&["column", "x"]), &existing).is_some_and(|text| text.contains("\"x\"")));
-        assert!(
-            problem(&said(&["tenant", "old.y"]), &existing)
-                .is_some_and(|text| text.contains("tenant") && text.contains("\"y\""))
-        );
+    fn columns_that_do_not_exist_are_a_problem() {
+        let problem = |more: &[&str]| {
+            let arguments = arguments(&[&["a.b"], more].concat());
+            problem(&parse(&arguments).expect("a definition"), &["id".to_owned(), "Ü".to_owned()])
+        };
+        assert_eq!(problem(&["entity", "to_jsonb(new.id) || old.\"Ü\"", "column", "id"]), None);
+        assert!(problem(&["column", "x"]).is_some_and(|text| text.contains("\"x\"")));
+        assert!(problem(&["tenant", "old.y"]).is_some_and(|text| text.contains("tenant") && text.contains("\"y\"")));
     }
 }

@@ -1,7 +1,6 @@
-//! An entity as JSON text, exactly as it will be sent.
+//! A `jsonb` as JSON text, in the form in which Postgres writes it.
 //!
-//! Rendering is capped as it goes: 16 kB of `jsonb` can hold numbers that take 131 MB to write out. It follows the
-//! form that Postgres gives `jsonb`.
+//! The size is checked while the text is written: 16 kB of `jsonb` can hold numbers whose text takes 131 MB.
 
 use std::ffi::CStr;
 
@@ -14,44 +13,26 @@ use pgrx::pgrx_sql_entity_graph::metadata::{
 };
 use pgrx::prelude::*;
 
-/// A `jsonb` as Postgres stores it.
+use super::{MAX_ID_BYTES, RenderOptions, RenderResult, Rendered, Unsendable};
+
+/// A `jsonb` as Postgres stores it, detoasted.
 pub struct RawJsonb(*mut pg_sys::Jsonb);
 
-/// Longer values of an id or tenant are none: they would be sent with every event, however small its entity is kept.
-pub const MAX_ID_BYTES: usize = 1024;
-
-/// An entity that can be sent.
-#[derive(Default)]
-pub struct Rendered {
-    pub text: String,
-    pub entity_id: Option<String>,
-    pub tenant_id: Option<String>,
-}
-
-/// An entity that cannot be sent.
-pub struct Unsendable {
-    /// For the receiver: why.
-    pub problem: String,
-    /// What is known of it besides.
-    pub rest: Rendered,
-}
-
-pub fn too_large(limit: usize, rest: Rendered) -> Unsendable {
-    Unsendable { problem: format!("the entity is larger than {} kB", limit / 1024), rest }
-}
-
 impl RawJsonb {
-    /// The entity, whose text has at most `limit` bytes; its id is the value of `id_key`.
-    pub fn render(&self, id_key: &str, limit: usize) -> Result<Rendered, Unsendable> {
-        let rendered =
-            Rendered { text: String::new(), entity_id: self.scalar(id_key), tenant_id: self.scalar("tenant_id") };
-        match self.text(limit) {
+    pub fn render(&self, options: RenderOptions<'_>) -> RenderResult {
+        let (entity_id, tenant_id) = (self.scalar(options.id_key), self.scalar("tenant_id"));
+        let rendered = Rendered { text: String::new(), entity_id, tenant_id };
+        match self.text(options.limit) {
             Some(text) => Ok(Rendered { text, ..rendered }),
-            None => Err(too_large(limit, rendered)),
+            None => Err(Unsendable::too_large(options.limit, rendered)),
         }
     }
 
-    /// Its text, if that is no longer than a number or a word.
+    pub fn datum(&self) -> pg_sys::Datum {
+        self.0.into()
+    }
+
+    /// Its text, if that has at most 16 bytes.
     pub fn short_text(&self) -> Option<String> {
         self.text(16)
     }
@@ -62,7 +43,6 @@ impl RawJsonb {
     }
 
     /// The value of a key of the entity, if it is a scalar and short enough to be an id.
-    #[allow(unsafe_code)]
     fn scalar(&self, key: &str) -> Option<String> {
         let length = key.len().try_into().ok()?;
         let mut value = pg_sys::JsonbValue::default();
@@ -80,8 +60,7 @@ impl RawJsonb {
         }
     }
 
-    /// `None` if it is longer than `limit` bytes.
-    #[allow(unsafe_code)]
+    /// `None` if it would have more than `limit` bytes.
     fn text(&self, limit: usize) -> Option<String> {
         let mut renderer = Renderer::default();
         // SAFETY: the value was detoasted, and the iterator walks it to its end.
@@ -106,23 +85,22 @@ impl RawJsonb {
 struct Renderer {
     text: String,
     depth: usize,
-    /// Whether the next element follows another one.
+    /// Whether the next element needs a comma before it.
     follows: bool,
-    /// A lone value comes wrapped in an array that is not part of it.
-    lone: bool,
+    /// Postgres wraps a single scalar in an array that is not part of the value.
+    single_scalar: bool,
 }
 
 impl Renderer {
     /// # Safety
     /// The iterator has just returned this step with this value.
-    #[allow(unsafe_code)]
     unsafe fn step(&mut self, step: token::Type, value: &pg_sys::JsonbValue) {
         match step {
             // SAFETY: the iterator says what the value is.
-            token::WJB_BEGIN_ARRAY if unsafe { value.val.array.rawScalar } => self.lone = true,
+            token::WJB_BEGIN_ARRAY if unsafe { value.val.array.rawScalar } => self.single_scalar = true,
             token::WJB_BEGIN_ARRAY => self.open('['),
             token::WJB_BEGIN_OBJECT => self.open('{'),
-            token::WJB_END_ARRAY if self.lone && self.depth == 0 => {}
+            token::WJB_END_ARRAY if self.single_scalar && self.depth == 0 => {}
             token::WJB_END_ARRAY => self.close(']'),
             token::WJB_END_OBJECT => self.close('}'),
             token::WJB_KEY => {
@@ -134,7 +112,7 @@ impl Renderer {
             }
             token::WJB_VALUE | token::WJB_ELEM => {
                 self.separate();
-                // SAFETY: an element or value that is a container comes as its beginning instead.
+                // SAFETY: a scalar; for a container the iterator returns its beginning instead.
                 unsafe { self.push_scalar(value) };
                 self.follows = true;
             }
@@ -162,10 +140,9 @@ impl Renderer {
     }
 
     /// # Safety
-    /// The value must be one that Postgres has filled in, and no container.
-    #[allow(unsafe_code)]
+    /// Postgres must have filled in the value, and it must not be a container.
     unsafe fn push_scalar(&mut self, value: &pg_sys::JsonbValue) {
-        // SAFETY: a scalar, as the caller says.
+        // SAFETY: as the caller promises.
         match unsafe { scalar_text(value) } {
             Some(text) if value.type_ == kind::jbvString => self.push_string(&text),
             Some(text) => self.text.push_str(&text),
@@ -181,10 +158,9 @@ impl Renderer {
 /// `None` for null, and for a container.
 ///
 /// # Safety
-/// The value must be one that Postgres has filled in.
-#[allow(unsafe_code)]
+/// Postgres must have filled in the value.
 unsafe fn scalar_text(value: &pg_sys::JsonbValue) -> Option<String> {
-    // SAFETY: the type says which part of the value is there.
+    // SAFETY: the type says which member of the union is valid.
     unsafe {
         match value.type_ {
             kind::jbvString => Some(text_of(value)),
@@ -197,7 +173,6 @@ unsafe fn scalar_text(value: &pg_sys::JsonbValue) -> Option<String> {
 
 /// # Safety
 /// The value must be a string.
-#[allow(unsafe_code)]
 unsafe fn text_of(value: &pg_sys::JsonbValue) -> String {
     // SAFETY: as the caller promises; the database is in UTF8.
     unsafe {
@@ -209,9 +184,8 @@ unsafe fn text_of(value: &pg_sys::JsonbValue) -> String {
 
 /// # Safety
 /// The value must be a number.
-#[allow(unsafe_code)]
 unsafe fn number_of(value: &pg_sys::JsonbValue) -> String {
-    // SAFETY: as the caller promises; the result is a C string of our own memory context.
+    // SAFETY: as the caller promises; the result is a C string in the current memory context.
     unsafe {
         let number = pg_sys::Datum::from(value.val.numeric);
         let digits: &CStr =
@@ -223,7 +197,6 @@ unsafe fn number_of(value: &pg_sys::JsonbValue) -> String {
 }
 
 impl FromDatum for RawJsonb {
-    #[allow(unsafe_code)]
     unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _type: pg_sys::Oid) -> Option<Self> {
         // SAFETY: a jsonb that is not null.
         (!is_null).then(|| RawJsonb(unsafe { pg_sys::pg_detoast_datum(datum.cast_mut_ptr()).cast() }))
@@ -231,7 +204,6 @@ impl FromDatum for RawJsonb {
 }
 
 // SAFETY: takes the argument through FromDatum, as the types of pgrx do.
-#[allow(unsafe_code)]
 unsafe impl<'fcx> ArgAbi<'fcx> for RawJsonb {
     unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
         // SAFETY: the caller says that the argument is of this type.
@@ -244,8 +216,7 @@ unsafe impl<'fcx> ArgAbi<'fcx> for RawJsonb {
     }
 }
 
-// SAFETY: it is jsonb, and never returned.
-#[allow(unsafe_code)]
+// SAFETY: its SQL type is jsonb, and no function returns it.
 unsafe impl SqlTranslatable for RawJsonb {
     const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(RawJsonb);
     const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;

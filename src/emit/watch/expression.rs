@@ -1,17 +1,17 @@
-//! The text of one SQL expression, as a person gave it.
+//! The text of one SQL expression, as a user wrote it.
 //!
-//! It is put between parentheses in a statement of ours. What stays inside them, by the rules by which Postgres splits
-//! SQL into tokens, can only be an expression: so it must close what it opens, and open nothing else. Whether it means
-//! anything is for Postgres to say, save for one question: which columns of `old` and `new` it names. That is asked
-//! without Postgres, because to analyse somebody's expression can run code of theirs.
+//! It is put between parentheses in a query of ours. If it stays inside them, by the rules by which Postgres splits SQL
+//! into tokens, it can only be an expression: so it must close every parenthesis that it opens, and no other. Whether it
+//! means anything, Postgres decides. There is one exception: which columns of `old` and `new` it names. That is found out
+//! without Postgres, because analysing a user's expression can run code of that user.
 
 use std::iter::Peekable;
 use std::str::CharIndices;
 
-/// A piece of SQL; blanks and comments are none.
+/// A token of SQL; white space and comments are skipped.
 #[derive(Debug, PartialEq, Eq)]
 enum Token {
-    /// A name as Postgres has it: in lower case, unless it was quoted.
+    /// A name as Postgres reads it: in lower case, unless it was quoted.
     Name(String),
     Symbol(char),
     /// A string, a number.
@@ -22,7 +22,7 @@ enum Token {
     Unfinished,
 }
 
-/// Why the text cannot stand between parentheses, if it cannot.
+/// Why the text is not one expression; `None` if it is one.
 pub fn problem(text: &str) -> Option<&'static str> {
     let mut open = Vec::new();
     let mut empty = true;
@@ -57,7 +57,7 @@ pub fn columns(text: &str) -> Vec<String> {
     let mut columns = Vec::new();
     for (place, window) in tokens.windows(3).enumerate() {
         let [Token::Name(row), Token::Symbol('.'), Token::Name(column)] = window else { continue };
-        // Neither `schema.new.column`, nor a function of a schema `new`.
+        // Not `schema.new.column`, nor a function in a schema `new`.
         let qualified = place > 0 && tokens[place - 1] == Token::Symbol('.');
         let called = tokens.get(place + 3) == Some(&Token::Symbol('('));
         if matches!(row.as_str(), "old" | "new") && !qualified && !called {
@@ -120,7 +120,7 @@ impl Scanner<'_> {
         while self.rest.next_if(|(_, c)| condition(*c)).is_some() {}
     }
 
-    /// After its first character. Comments nest. Whether it has an end.
+    /// After its first character; whether it has an end. Comments nest.
     fn skip_comment(&mut self) -> bool {
         let mut depth = 0;
         let mut former = '/';
@@ -141,7 +141,7 @@ impl Scanner<'_> {
         false
     }
 
-    /// After its first quote. A doubled quote is one, and no end.
+    /// After its first quote. A doubled quote is one quote and not the end.
     fn string(&mut self, backslash_escapes: bool) -> Token {
         while let Some((_, c)) = self.rest.next() {
             if c == '\\' && backslash_escapes {
@@ -192,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn expressions_may_stand_between_parentheses() {
+    fn expressions_can_be_put_between_parentheses() {
         for fine in [
             "new.a",
             "coalesce(new.a, old.b)",
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_leave_the_parentheses_may_not() {
+    fn text_that_would_leave_the_parentheses_is_refused() {
         for wrong in [
             "",
             "  -- nothing",

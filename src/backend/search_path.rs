@@ -1,17 +1,16 @@
-//! Looking names up where the author of an expression did, whoever runs it.
+//! Running an expression under the `search_path` of its author, not of the session.
 //!
-//! As with a function that has a `SET search_path` clause: it holds for what the expression calls, too. Otherwise a
-//! session could put functions and tables of its own in the place of those that were meant.
+//! As with a function that has a `SET search_path` clause, the path also holds for what the expression calls. Otherwise a
+//! session could replace the functions and tables that the author meant by its own.
 
 use std::ffi::{CStr, CString};
 
 use pgrx::prelude::*;
 
-/// An error needs no care: aborting the (sub)transaction brings the former setting back.
-#[allow(unsafe_code)]
+/// An error needs no cleanup: aborting the (sub)transaction restores the former setting.
 pub fn with_search_path<R>(path: Option<&str>, body: impl FnOnce() -> R) -> R {
     let Some(path) = path.and_then(|path| CString::new(path).ok()) else { return body() };
-    // SAFETY: a setting that always exists, changed as Postgres does around a function with a SET clause.
+    // SAFETY: a parameter that always exists, changed as Postgres does around a function with a SET clause.
     unsafe {
         if CStr::from_ptr(pg_sys::namespace_search_path) == path.as_c_str() {
             return body();

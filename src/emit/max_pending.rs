@@ -1,7 +1,8 @@
-//! How much may wait, `hydra_webhooks.max_pending`, and what becomes of an event above it.
+//! How many events and deliveries may wait, `hydra_webhooks.max_pending`, and what happens to an event above that.
 //!
-//! The dispatcher says about once a second how much waits; nobody who emits counts. So the limit is kept to within what is
-//! emitted in such a time, to within the error of a sample, and to within what transactions emit that have not committed.
+//! The dispatcher publishes about once a second how many wait; sessions that emit do not count. So the limit may be
+//! exceeded by what is emitted in a second, by the error of a sample, and by what transactions have emitted that have not
+//! committed.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -9,18 +10,18 @@ use std::time::{Duration, Instant};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use crate::refuse::refuse;
+use crate::backend::refuse::refuse;
 use crate::settings::{self, OnFull};
 use crate::slots::{self, Slot};
 
-/// A session that drops events says so no more often.
+/// A session that drops events warns no more often than this.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
 thread_local! {
     static WARNED: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// Whether one more event may wait.
+/// Whether one more event may wait; if not, drops it or fails the statement, as `hydra_webhooks.on_full` says.
 pub fn has_room(event: &str) -> bool {
     let Some(limit) = settings::max_pending() else { return true };
     let Some(slot) = slots::here() else { return true };
@@ -34,7 +35,7 @@ pub fn has_room(event: &str) -> bool {
             PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
             format!("no room for event \"{event}\""),
             &detail(waiting, limit),
-            "hydra.webhook_worker_status tells whether events are sent, hydra.webhook_stats where they wait.",
+            "hydra.webhook_worker_status shows whether events are sent, hydra.webhook_stats for which subscriptions they wait.",
         ),
     }
     false
@@ -51,7 +52,7 @@ fn drop_event(slot: &Slot, event: &str) {
     let detail = detail(waiting, settings::max_pending().unwrap_or_default());
     ErrorReport::new(code, format!("event \"{event}\" is dropped"), "hydra_webhooks")
         .set_detail(detail)
-        .set_hint("hydra.webhook_worker_status counts what was dropped. This session warns once a minute.")
+        .set_hint("hydra.webhook_worker_status counts the dropped events. This session warns once a minute.")
         .report(PgLogLevel::WARNING);
 }
 
