@@ -31,6 +31,7 @@ mod transport;
 mod tests;
 
 pub use destination::DestinationPolicy;
+pub use exchange::read_answer;
 pub use threads::Bell;
 pub use transport::Roots;
 

@@ -7,8 +7,8 @@
 use std::io::Read;
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, Response, header};
-use ureq::Body;
+use http::response::Parts;
+use http::{HeaderMap, header};
 use wire::attempt::{Answer, EXCERPT_BYTES};
 
 /// How much of a body is read at most.
@@ -16,11 +16,11 @@ const MAX_READ_BYTES: usize = 16 * 1024;
 /// A receiver may ask for any pause; this one is already longer than any schedule, and still safe to add to a time.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(366 * 24 * 3600);
 
-pub fn read(response: Response<Body>, now: SystemTime) -> Answer {
-    let (head, mut body) = response.into_parts();
+/// Reads what is kept of an answer. `now` is what a date in `Retry-After` is compared with.
+pub fn read_answer(head: &Parts, body: impl Read, now: SystemTime) -> Answer {
     Answer {
         status: head.status.as_u16(),
-        excerpt: excerpt(&read_head(body.as_reader())),
+        excerpt: excerpt(&read_head(body)),
         retry_after: retry_after(&head.headers, now),
     }
 }

@@ -24,6 +24,8 @@ use crate::transport::{OpenSockets, TcpConnector, TlsConnector, Trace};
 mod answer;
 pub mod failure;
 
+pub use answer::read_answer;
+
 const USER_AGENT: &str = "Hydra-Webhooks/1.0";
 
 /// A connection that rested longer is not used again. The common receivers (Node and many behind it) close theirs
@@ -67,7 +69,10 @@ impl Client {
     pub fn attempt(&mut self, request: &Request, now: SystemTime) -> Outcome {
         let response = self.uri(&request.endpoint).and_then(|uri| self.send(request, &uri, now));
         match response {
-            Ok(response) => Outcome::Answered(answer::read(response, now)),
+            Ok(response) => {
+                let (head, mut body) = response.into_parts();
+                Outcome::Answered(read_answer(&head, body.as_reader(), now))
+            }
             Err(failure) => Outcome::Failed(failure),
         }
     }
