@@ -52,6 +52,12 @@ pub struct Failure {
     pub message: String,
 }
 
+impl Failure {
+    pub fn new(class: ErrorClass, message: impl Into<String>) -> Self {
+        Self { class, message: message.into() }
+    }
+}
+
 /// The kind of failure, as `hydra.attempt.error_class` stores it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorClass {
