@@ -39,5 +39,5 @@ fn read_from(path: &Path) -> Result<Keys, String> {
         return Err(format!("its mode {:o} lets others read or change it; 0600 is right", about.mode() & 0o7777));
     }
     let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
-    Keys::parse(&text).map_err(|error| format!("line {} is no key", error.line))
+    Keys::parse(&text).map_err(|refusal| refusal.message)
 }
