@@ -6,6 +6,7 @@ use std::{fmt, fs, io};
 
 use pgrx::prelude::*;
 use wire::ids::SubscriptionId;
+use wire::refusal::Refusal;
 use wire::secret::{Keys, Unreadable};
 
 use crate::backend::refuse::refuse;
@@ -26,7 +27,7 @@ pub struct KeyFileError {
 enum Problem {
     CannotRead(io::Error),
     TooOpen { mode: u32 },
-    NotAKey { line: usize },
+    NotAKey(Refusal),
 }
 
 /// The keys; none if no file is named.
@@ -69,7 +70,7 @@ fn read_from(path: &Path) -> Result<Keys, Problem> {
         return Err(Problem::TooOpen { mode });
     }
     let text = fs::read_to_string(path).map_err(Problem::CannotRead)?;
-    Keys::parse(&text).map_err(|error| Problem::NotAKey { line: error.line })
+    Keys::parse(&text).map_err(|refusal| Problem::NotAKey(refusal))
 }
 
 impl fmt::Display for KeyFileError {
@@ -85,7 +86,7 @@ impl fmt::Display for Problem {
             Self::TooOpen { mode } => {
                 write!(f, "its mode {:o} lets others read or change it; 0600 is right", mode & 0o7777)
             }
-            Self::NotAKey { line } => write!(f, "line {line} is not a key"),
+            Self::NotAKey(refusal) => refusal.fmt(f),
         }
     }
 }

@@ -181,7 +181,7 @@ unsafe extern "C-unwind" fn check_allow_networks(
     match AllowedNetwork::parse_list(&value.map(CStr::to_string_lossy).unwrap_or_default()) {
         Ok(_) => true,
         Err(error) => {
-            let detail = format!("\"{}\": {}.", error.entry, error.reason);
+            let detail = error.detail.unwrap_or_default();
             // SAFETY: Postgres frees what GUC_check_errdetail_string points to with its memory context.
             unsafe {
                 pg_sys::GUC_check_errdetail_string = detail.as_pg_cstr();

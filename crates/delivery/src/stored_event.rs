@@ -23,3 +23,27 @@ pub struct StoredEvent {
     pub targets: SmallVec<[SubscriptionId; 1]>,
     pub event: Event,
 }
+
+#[cfg(test)]
+pub mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+
+    /// An event as if it had been read from its table.
+    pub fn stored(xid: u64, id: i64, targets: &[i64]) -> StoredEvent {
+        StoredEvent {
+            row: EventRow { xid: Xid8(xid), id: EventId(id), place: (0, 1) },
+            targets: targets.iter().copied().map(SubscriptionId).collect(),
+            event: Event {
+                event_type: "ticket.created".into(),
+                entity_type: "ticket".into(),
+                entity_id: Some("7".into()),
+                tenant_id: Some("t1".into()),
+                entity: Some(r#"{"id": 7}"#.into()),
+                entity_error: None,
+                emitted_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_777_487_580),
+            },
+        }
+    }
+}

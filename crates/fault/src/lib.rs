@@ -1,10 +1,10 @@
-//! Places at which a test build breaks down when it is asked to, to show that nothing is lost by it.
+//! Places where a test build fails on request, to show that nothing is lost by it.
 //!
-//! With the feature `faults`, a file `hydra_fault` in the data directory says what is to happen: `panic read` has the
-//! process panic the next time that it comes to `point("read")`, `abort read` has it abort, and `always` as a third
-//! word has it do so each time. In any other build a point is nothing at all.
+//! With the feature `faults`, a file `hydra_fault` in the data directory says what is to happen. With `panic read` the
+//! process panics the next time that it comes to `point("read")`. With `abort read` it aborts. With `always` as a third
+//! word it does so each time. In any other build a point does nothing.
 
-/// A place where something may break down.
+/// A place that may fail.
 #[cfg(not(feature = "faults"))]
 pub fn point(_name: &str) {}
 
@@ -15,12 +15,12 @@ pub fn point(name: &str) {
     let Ok(wish) = std::fs::read_to_string(FILE) else { return };
     let mut words = wish.split_whitespace();
     let (kind, place, always) = (words.next(), words.next(), words.next() == Some("always"));
-    // Of several threads that come here at a time, one takes it away.
+    // If several threads come here at a time, the one that removes the file fails.
     if place != Some(name) || !(always || std::fs::remove_file(FILE).is_ok()) {
         return;
     }
     match kind {
         Some("abort") => std::process::abort(),
-        _ => panic!("fault at {name}, as a test wants it"),
+        _ => panic!("fault at {name}, requested by a test"),
     }
 }

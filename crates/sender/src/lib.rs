@@ -1,77 +1,67 @@
-//! The sender: takes requests, makes them over HTTP, answers with attempts. Knows no database.
+//! The sender: makes requests over HTTP and returns what became of them as attempts. It knows nothing of Postgres.
 //!
-//! One thread of Postgres hands requests over and never waits here; a pool of threads makes them; outcomes go back
-//! through a channel, and a bell says that there are some. Nothing in this folder calls Postgres, reads a setting or
-//! logs: all of that is for the one thread that may.
+//! One thread of a Postgres process hands requests over, and never waits here. Other threads make them. Their attempts
+//! come back through a channel, and a [`Bell`] wakes the thread that waits for them. Nothing in this crate calls
+//! Postgres, reads a setting or writes to the log: only the one thread that Postgres knows may do that.
 //!
-//! | file | idea |
+//! From the outside in:
+//!
+//! | module | idea |
 //! |---|---|
-//! | `pool` | who makes the next request |
-//! | `http`, `answer`, `failure` | one attempt: the request, its answer, what can go wrong |
-//! | `connection`, `tls`, `limit`, `trace`, `open_sockets` | bytes over the network |
-//! | `address`, `resolver`, `lookup` | where a request may go |
-//! | `bell`, `signals` | living inside a Postgres process |
+//! | [`Sender`], here | hand over, change the rules, stop |
+//! | `worker` | what a thread does with each request |
+//! | `shared` | what all threads share |
+//! | `exchange` | one HTTP request and its answer, and what can go wrong |
+//! | `rules` | the rules that requests are made under |
+//! | [`destination`] | where requests may go: policy, URL, addresses behind a host name |
+//! | `transport` | bytes over the network: TCP, TLS, deadlines |
+//! | `threads` | starting threads in a Postgres process, giving them requests, waking the one that waits |
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 use std::sync::mpsc;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
-use wire::attempt::{Attempt, ErrorClass, Outcome};
+use wire::attempt::{Attempt, ErrorClass, Failure, Outcome};
 use wire::request::Request;
 
 pub mod destination;
 mod exchange;
 mod rules;
+mod shared;
 mod threads;
 mod transport;
+mod worker;
 
 #[cfg(test)]
 mod tests;
 
 pub use destination::DestinationPolicy;
+pub use exchange::read_answer;
 pub use threads::Bell;
 pub use transport::Roots;
 
-use destination::Directory;
-use exchange::{Client, failure};
-use rules::Rules;
-use threads::{Courier, Pool};
-use transport::OpenSockets;
+use shared::Shared;
+use threads::Pool;
+use worker::Worker;
 
-/// Of requests that hang together, the next is made by the same thread only if the answer came so soon.
-const QUICK: Duration = Duration::from_millis(50);
-
-/// A stop that had to cut connections waits this much longer for their threads to notice.
+/// How much longer a stop that had to cut connections waits for their threads to notice. They notice at once; this
+/// bounds the wait for one that does not.
 const GRACE: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// How many requests can be on their way at a time.
+    /// How many requests can be under way at a time.
     pub max_threads: usize,
 }
 
+/// Dropped without [`stop`](Sender::stop), it cuts off all requests and waits for nothing.
 pub struct Sender {
-    pool: Pool<Desk>,
-    office: Arc<Office>,
-}
-
-/// What all threads share.
-struct Office {
-    rules: Mutex<Arc<Rules>>,
-    directory: Directory,
-    sockets: Arc<OpenSockets>,
-    outcomes: mpsc::Sender<Attempt>,
-    bell: Arc<Bell>,
-    /// No request is to start any more.
-    closing: AtomicBool,
-    /// Outcomes are of no interest any more.
-    abandoned: AtomicBool,
+    pool: Pool<Worker>,
+    shared: Arc<Shared>,
 }
 
 impl Sender {
-    /// Starts no thread: the first ones come with the first requests.
+    /// Starts no thread: the first threads are started for the first requests.
     pub fn start(
         limits: Limits,
         policy: Arc<DestinationPolicy>,
@@ -79,158 +69,49 @@ impl Sender {
         outcomes: mpsc::Sender<Attempt>,
         bell: Arc<Bell>,
     ) -> Self {
-        let office = Arc::new(Office {
-            rules: Mutex::new(Arc::new(Rules { policy, roots })),
-            directory: Directory::system(),
-            sockets: Arc::default(),
-            outcomes,
-            bell,
-            closing: AtomicBool::new(false),
-            abandoned: AtomicBool::new(false),
-        });
-        let hired = office.clone();
-        let hire = move || Desk { office: hired.clone(), client: None };
-        Self { pool: Pool::new(limits.max_threads, Box::new(hire)), office }
+        let shared = Arc::new(Shared::new(policy, roots, outcomes, bell));
+        let for_workers = Arc::clone(&shared);
+        let new_worker = move || Worker::new(Arc::clone(&for_workers));
+        Self { pool: Pool::new(limits.max_threads, Box::new(new_worker)), shared }
     }
 
-    /// Never waits. Of each request an attempt comes back, unless a stop is in the way. More than `max_threads` at a
-    /// time are queued.
+    /// Never waits. Each request gives an attempt, unless a stop cuts it off. Requests above `max_threads` at a time
+    /// are queued.
     pub fn hand_over(&self, requests: impl IntoIterator<Item = Request>) {
-        let failure = failure::failure(ErrorClass::Internal, "no thread could be started");
-        self.office.give_back(self.pool.hand_over(requests), &Outcome::Failed(failure));
+        let failure = Failure::new(ErrorClass::Internal, "no thread could be started");
+        self.shared.give_back(self.pool.hand_over(requests), &Outcome::Failed(failure));
     }
 
     /// Applies to every request that starts from now on.
     pub fn set_policy(&self, policy: Arc<DestinationPolicy>) {
-        let mut rules = self.office.lock_rules();
-        *rules = Arc::new(Rules { policy, roots: rules.roots.clone() });
+        self.shared.set_policy(policy);
     }
 
     /// Applies to every request that starts from now on.
     pub fn set_roots(&self, roots: Roots) {
-        let mut rules = self.office.lock_rules();
-        *rules = Arc::new(Rules { policy: rules.policy.clone(), roots });
+        self.shared.set_roots(roots);
     }
 
-    /// Lets no request start any more and waits for those on their way, for `limit` and hardly longer. What was not
-    /// started comes back as such. What is not done by then is cut off and tells nothing: an attempt that we
-    /// interrupted ourselves is nobody's failure. Says how many threads could not even be cut off.
+    /// Lets no request start any more, and waits for those under way, for `limit` and hardly longer. Requests that were
+    /// not started are reported as not started. Requests that are not finished by then are cut off and not reported: an
+    /// attempt that we interrupted ourselves must not count as a failure of its receiver. Returns the number of threads
+    /// that could not even be cut off.
     pub fn stop(self, limit: Duration) -> usize {
-        self.office.closing.store(true, Ordering::Release);
-        self.office.give_back(self.pool.close(), &Outcome::NotStarted);
+        self.shared.close();
+        self.shared.give_back(self.pool.close(), &Outcome::NotStarted);
         match self.pool.wait_for_end(limit) {
             0 => 0,
             _ => {
-                self.office.abandon();
+                self.shared.abandon();
                 self.pool.wait_for_end(GRACE)
             }
         }
     }
 }
 
-/// Without a stop nobody waits for anything.
 impl Drop for Sender {
     fn drop(&mut self) {
         self.pool.close();
-        self.office.abandon();
-    }
-}
-
-impl Office {
-    fn file(&self, attempt: Attempt) {
-        if self.abandoned.load(Ordering::Acquire) {
-            return;
-        }
-        // Nobody listens any more: then there is nobody to tell that, either.
-        let _ = self.outcomes.send(attempt);
-    }
-
-    /// For requests that no thread will ever make. In their order: so they are taken up again.
-    fn give_back(&self, requests: Vec<Request>, outcome: &Outcome) {
-        for request in requests {
-            let mut left = Some(request);
-            while let Some(mut request) = left {
-                left = request.next.take().map(|next| *next);
-                self.file(Attempt {
-                    delivery: request.delivery,
-                    subscription: request.endpoint.subscription,
-                    outcome: outcome.clone(),
-                    at: SystemTime::now(),
-                    took: Duration::ZERO,
-                });
-                self.bell.ring();
-            }
-        }
-    }
-
-    fn abandon(&self) {
-        self.abandoned.store(true, Ordering::Release);
-        self.directory.close();
-        self.sockets.cut();
-    }
-
-    fn lock_rules(&self) -> MutexGuard<'_, Arc<Rules>> {
-        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A thread's place, with its own connections.
-struct Desk {
-    office: Arc<Office>,
-    client: Option<Client>,
-}
-
-impl Courier for Desk {
-    fn deliver(&mut self, mut request: Request) {
-        loop {
-            let next = request.next.take();
-            let took = self.make(&request);
-            match next {
-                Some(next) if took <= QUICK && !self.office.closing.load(Ordering::Acquire) => request = *next,
-                next => {
-                    return self.office.give_back(next.map(|next| *next).into_iter().collect(), &Outcome::NotStarted);
-                }
-            }
-        }
-    }
-
-    fn announce(&self) {
-        self.office.bell.ring();
-    }
-}
-
-impl Desk {
-    /// Makes a request and files what became of it. Says how long it took.
-    fn make(&mut self, request: &Request) -> Duration {
-        let at = SystemTime::now();
-        let started = Instant::now();
-        let outcome = if request.endpoint.gate.is_closed() { Outcome::NotStarted } else { self.attempt(request, at) };
-        let took = started.elapsed();
-        let (delivery, subscription) = (request.delivery, request.endpoint.subscription);
-        self.office.file(Attempt { delivery, subscription, outcome, at, took });
-        took
-    }
-
-    /// A fault in one request must cost neither the thread nor the others.
-    fn attempt(&mut self, request: &Request, now: SystemTime) -> Outcome {
-        let attempt = catch_unwind(AssertUnwindSafe(|| {
-            fault::point("request");
-            let outcome = self.client(request.endpoint.timeout).attempt(request, now);
-            fault::point("answer");
-            outcome
-        }));
-        attempt.unwrap_or_else(|_panic| {
-            // Who knows what state it was left in.
-            self.client = None;
-            Outcome::Failed(failure::failure(ErrorClass::Internal, "fault of the sender"))
-        })
-    }
-
-    fn client(&mut self, limit: Duration) -> &mut Client {
-        let rules = self.office.lock_rules().clone();
-        let kept = self.client.take().filter(|client| client.keeps_to(&rules));
-        let office = &self.office;
-        self.client
-            .insert(kept.unwrap_or_else(|| Client::new(rules, office.directory.clone(), office.sockets.clone(), limit)))
+        self.shared.abandon();
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::destination::DestinationPolicy;
 use crate::transport::Roots;
 
-/// What a connection was opened under: it serves no request that other rules apply to.
+/// A connection is used only for requests under the rules that it was opened under.
 #[derive(Debug)]
 pub struct Rules {
     pub policy: Arc<DestinationPolicy>,

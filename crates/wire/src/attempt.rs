@@ -12,7 +12,7 @@ pub struct Attempt {
     pub outcome: Outcome,
     /// When the request started.
     pub at: SystemTime,
-    /// How long it took, until the answer was read or given up.
+    /// How long it took until the answer was read or given up.
     pub took: Duration,
 }
 
@@ -36,9 +36,9 @@ impl Outcome {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     pub status: u16,
-    /// The head of the body: valid UTF-8 without NUL, at most [`EXCERPT_BYTES`] bytes.
+    /// The beginning of the body: valid UTF-8 without NUL, at most [`EXCERPT_BYTES`] bytes.
     pub excerpt: String,
-    /// What `Retry-After` asked for, where it was there and readable.
+    /// What `Retry-After` asked for, if it is there and can be read.
     pub retry_after: Option<Duration>,
 }
 
@@ -48,14 +48,20 @@ pub const EXCERPT_BYTES: usize = 1024;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     pub class: ErrorClass,
-    /// For people: what went wrong. Never holds a secret, a URL's query, or bytes from the network as they came.
+    /// For people: what went wrong. Never contains a secret, the query of a URL, or bytes from the network.
     pub message: String,
+}
+
+impl Failure {
+    pub fn new(class: ErrorClass, message: impl Into<String>) -> Self {
+        Self { class, message: message.into() }
+    }
 }
 
 /// The kind of failure, as `hydra.attempt.error_class` stores it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorClass {
-    /// The URL or every address behind it is refused by the destination rules.
+    /// The destination policy refuses the URL or an address of its host.
     Destination,
     /// The name could not be resolved.
     Dns,
@@ -71,7 +77,7 @@ pub enum ErrorClass {
     Status,
     /// Unfinished at twice the sum of its schedule.
     Expired,
-    /// A fault of this extension.
+    /// An internal error of this extension.
     Internal,
 }
 

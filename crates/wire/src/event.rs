@@ -1,4 +1,4 @@
-//! What an event says, as its receivers are to see it.
+//! An event, as its receivers see it.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -9,7 +9,7 @@ pub struct Event {
     pub entity_type: Arc<str>,
     pub entity_id: Option<String>,
     pub tenant_id: Option<String>,
-    /// JSON text, to be sent as it stands; `None` when it cannot be sent.
+    /// JSON text, which is sent unchanged. `None` if it cannot be sent.
     pub entity: Option<String>,
     /// Why the entity is missing.
     pub entity_error: Option<String>,

@@ -1,8 +1,8 @@
-//! Headers of a subscription's own: what may be one.
+//! The headers that a subscription may add to its requests.
 //!
-//! Some receivers want an API key or a routing hint with each request. What says how the request is to be read, where it
-//! goes or what it is signed with is not a subscription's to set: two values of one header are read differently by
-//! different receivers, and a line break in a value would begin another header.
+//! Some receivers need an API key or a routing hint with each request. A subscription may not set headers that say how the
+//! request is to be read, where it goes or how it is signed: receivers differ in which of two values of one header they
+//! read. A line break in a value would begin another header, so it is refused.
 
 use std::collections::HashSet;
 
@@ -13,12 +13,12 @@ use crate::preset::Preset;
 use crate::refusal::Refusal;
 use crate::signature::Scheme;
 
-/// How many there may be, and the bytes of one value.
+/// Far more than receivers need; bounds the size of a request.
 const MOST: usize = 20;
 const LONGEST_VALUE: usize = 2048;
 const LONGEST_NAME: usize = 100;
 
-/// Set by us, or the connection's.
+/// Set for each request, or part of the connection.
 const RESERVED: [&str; 15] = [
     "accept",
     "accept-encoding",
@@ -37,30 +37,33 @@ const RESERVED: [&str; 15] = [
     "via",
 ];
 
-/// Names that begin so are ours, those to come among them, or a proxy's.
+/// Names with these prefixes are set by us now or in the future, or belong to proxies.
 const RESERVED_PREFIXES: [&str; 4] = ["x-hydra-", "x-webhook-", "webhook-", "proxy-"];
 
-/// The headers that a JSON object says, in its order.
+/// The headers in a JSON object, in its order.
 pub fn parse(headers: &Value) -> Result<Vec<(String, String)>, Refusal> {
     let Some(headers) = headers.as_object() else {
         return refuse("invalid headers", "Headers are a JSON object of names and values.");
     };
     if headers.len() > MOST {
-        return refuse("too many headers", format!("A subscription has at most {MOST} headers of its own."));
+        return refuse("too many headers", format!("A subscription can add at most {MOST} headers."));
     }
     let mut names = HashSet::new();
     let mut parsed = Vec::new();
     for (name, value) in headers {
         check_name(name)?;
         if !names.insert(name.to_ascii_lowercase()) {
-            return refuse(format!("header \"{name}\" is given twice"), "Upper and lower case make no difference.");
+            return refuse(
+                format!("header \"{name}\" is given twice"),
+                "Names that differ only in upper and lower case are the same.",
+            );
         }
         parsed.push((name.clone(), check_value(name, value)?));
     }
     Ok(parsed)
 }
 
-/// Those of a subscription, as they are stored. They were checked when they were given.
+/// The headers of a subscription, as they are stored. They were checked when they were set.
 pub fn stored(text: &str) -> Vec<(String, String)> {
     serde_json::from_str(text).ok().and_then(|headers| parse(&headers).ok()).unwrap_or_default()
 }
@@ -118,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_values_come_as_they_were_written() {
+    fn names_and_values_are_kept_as_they_were_written() {
         let headers = parse(&json!({"Authorization": "Bearer abc.def", "X-Route": "eu west"})).expect("headers");
         let expected = [("Authorization", "Bearer abc.def"), ("X-Route", "eu west")];
         assert_eq!(headers, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
@@ -136,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_we_set_ourselves_is_reserved_in_any_case() {
+    fn headers_that_are_set_for_each_request_are_reserved_in_any_case() {
         for name in [
             "Content-Type",
             "HOST",

@@ -1,4 +1,4 @@
-//! Which event, which subscription, which delivery: three numbers that must not be taken for each other.
+//! The ids of events, subscriptions and deliveries. Each is a type, so that one is never taken for another.
 
 use std::fmt;
 
@@ -29,8 +29,8 @@ impl fmt::Display for SubscriptionId {
 pub struct DeliveryId(pub [u8; 16]);
 
 impl DeliveryId {
-    /// The id of the delivery of `event` to `subscription`: the head of a SHA-256 over the installation's namespace and
-    /// both numbers, in the layout of a version 8 UUID (RFC 9562).
+    /// The id of the delivery of `event` to `subscription`: the first bytes of a SHA-256 over the namespace of the
+    /// installation and both numbers, as a version 8 UUID (RFC 9562).
     pub fn derive(namespace: [u8; 16], event: EventId, subscription: SubscriptionId) -> Self {
         let digest = Sha256::new()
             .chain_update(namespace)

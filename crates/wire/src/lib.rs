@@ -1,14 +1,14 @@
 //! What both ends of a webhook agree on: ids, events, bodies, headers, signatures and secrets.
 //!
-//! Pure: there is no clock and no input or output here. Times and randomness are passed in.
+//! Pure: it has no clock and no input or output. Times and random numbers are passed in.
 //!
 //! | module | idea |
 //! |---|---|
 //! | [`ids`] | which event, subscription, delivery |
 //! | [`event`], [`event_type`] | what happened, and by which names subscriptions ask for it |
-//! | [`preset`] | the wire contract that a subscription speaks: body and headers |
+//! | [`preset`] | the format of a subscription's requests: body and headers |
 //! | [`headers`] | the headers that a subscription may add |
-//! | [`signature`] | how a request proves where it comes from, and how that is verified |
+//! | [`signature`] | how a request proves where it comes from, and how a receiver verifies it |
 //! | [`secret`] | signing secrets, and how they are stored |
 //! | [`request`], [`attempt`] | what to send, and what became of it |
 //! | [`refusal`] | why a value that a user gave is refused |

@@ -1,8 +1,8 @@
-//! The wire contracts that a subscription can speak: what the body of a request looks like, and what its headers say.
+//! The formats that a subscription can choose from: the body and the headers of its requests.
 //!
-//! The defaults that a preset sets (timeout, schedule, when to disable) are rows of `hydra.preset`, where SQL and the
-//! dispatcher both read them. A delivery keeps the preset that its body was made for, whatever its subscription speaks
-//! by then. The body is built as text around the entity's own text, so that what was emitted is sent byte for byte.
+//! The defaults of a preset (timeout, schedule, when to disable) are rows of `hydra.preset`, where both SQL and the
+//! dispatcher read them. A delivery keeps the preset that its body was made for, even if its subscription changes to another
+//! one. The body is built as text around the text of the entity, so that the entity is sent byte for byte as it was emitted.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub enum Preset {
     Standard,
 }
 
-/// What a header of a preset says, besides signatures.
+/// What a header of a preset contains. The headers of signatures are separate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Field {
     EventType,
@@ -43,7 +43,7 @@ impl Preset {
         Self::ALL.into_iter().find(|preset| preset.as_str() == name)
     }
 
-    /// The headers that each request carries whatever its signatures.
+    /// The headers of each request, whatever its signatures.
     pub fn headers(self) -> &'static [(&'static str, Field)] {
         match self {
             Preset::Hydra => &[("X-Hydra-Event", Field::EventType), ("X-Hydra-Delivery", Field::DeliveryId)],
@@ -56,7 +56,7 @@ impl Preset {
         }
     }
 
-    /// The signature that requests carry unless their subscription names others.
+    /// The signature of each request, unless the subscription names others.
     pub fn scheme(self) -> Scheme {
         match self {
             Preset::Hydra => Scheme::Hydra,
@@ -75,7 +75,7 @@ impl Preset {
     }
 }
 
-/// The entity stands alone under `data`; where it is not there, an object that says why is in its place.
+/// `data` is the entity alone. If the entity is missing, an object with the reason is in its place.
 fn flat_body(type_key: &str, event: &Event) -> Arc<str> {
     let mut body = String::with_capacity(event.entity.as_ref().map_or(0, String::len) + 128);
     body.push_str("{\"");
@@ -132,7 +132,7 @@ fn push_text(body: &mut String, text: Option<&str>) {
     }
 }
 
-/// Stands for itself in a JSON string.
+/// Needs no escape in a JSON string.
 fn is_plain(byte: u8) -> bool {
     byte >= b' ' && !matches!(byte, b'"' | b'\\')
 }
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hydra_body_has_the_keys_of_the_page_in_its_order() {
+    fn a_hydra_body_has_its_keys_in_the_documented_order() {
         assert_eq!(
             &*Preset::Hydra.body(&event()),
             r#"{"event":"ticket.created","tenant_id":"t1","data":{"entity_type":"ticket","entity_id":"7","entity":{"id": 7}},"timestamp":"2026-04-29T18:33:00Z"}"#
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thin_body_says_why_the_entity_is_not_there() {
+    fn a_body_without_an_entity_says_why() {
         let thin = Event {
             entity: None,
             entity_error: Some("over \"256 kB\"".into()),
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn the_other_bodies_have_the_entity_under_data() {
+    fn the_other_presets_have_the_entity_under_data() {
         assert_eq!(
             &*Preset::XWebhook.body(&event()),
             r#"{"event":"ticket.created","timestamp":"2026-04-29T18:33:00Z","data":{"id": 7}}"#
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn in_the_other_bodies_the_reason_is_in_the_entitys_place() {
+    fn in_the_other_presets_the_reason_replaces_a_missing_entity() {
         let thin = Event { entity: None, entity_error: Some("over 256 kB".into()), ..event() };
         assert_eq!(
             &*Preset::XWebhook.body(&thin),
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn presets_go_by_their_names() {
+    fn presets_are_found_by_their_names() {
         assert!(Preset::ALL.into_iter().all(|preset| Preset::parse(preset.as_str()) == Some(preset)));
         assert_eq!(Preset::parse("other"), None);
     }

@@ -1,9 +1,8 @@
 //! A request to make: one attempt of one delivery.
 //!
 //! A *delivery* is one event on its way to one subscription. Each *attempt* to make it is one HTTP request. The
-//! dispatcher describes it as a [`Request`]; a sender thread makes it and returns an
-//! [`Attempt`](crate::attempt::Attempt). A request holds the exact bytes to send, so that every attempt sends the same
-//! ones.
+//! dispatcher describes it as a [`Request`]. A sender thread makes it and returns an
+//! [`Attempt`](crate::attempt::Attempt). A request has the exact bytes of the body, so that every attempt sends the same.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,25 +13,25 @@ use crate::preset::Preset;
 use crate::secret::SigningSecret;
 use crate::signature::Scheme;
 
-/// A subscription as a sender thread sees it. A change of the subscription makes a new one; requests that were handed
+/// A subscription as a sender thread sees it. A change of the subscription makes a new endpoint. Requests that were handed
 /// over before keep the old one.
 #[derive(Debug)]
 pub struct Endpoint {
     pub subscription: SubscriptionId,
     pub url: String,
-    /// Live secrets, the newest first. Never empty.
+    /// The secrets that are valid now, the newest first. Never empty.
     pub secrets: Vec<SigningSecret>,
-    /// The signatures that each request carries; none: that of its preset.
+    /// The signatures of each request. If empty, that of its preset.
     pub schemes: Vec<Scheme>,
-    /// Headers of its own, names and values.
+    /// The headers that the subscription adds: names and values.
     pub headers: Vec<(String, String)>,
-    /// Limit for the whole exchange, from name resolution to the end of the answer.
+    /// Time limit for the whole exchange, from name resolution to the end of the answer.
     pub timeout: Duration,
-    /// Closed when the subscription stops being active: no request starts after that.
+    /// Closed when the subscription is not active any more: no request starts after that.
     pub gate: Arc<Gate>,
 }
 
-/// Says whether requests may still start. Shared by the thread that closes it and those that send.
+/// Whether requests may still start. Shared by the thread that closes it and those that send.
 #[derive(Debug, Default)]
 pub struct Gate(AtomicBool);
 
@@ -55,7 +54,7 @@ pub struct Request {
     pub preset: Preset,
     pub event_type: Arc<str>,
     pub body: Arc<str>,
-    /// Another one to the same endpoint, for the same thread to make after this, if the answer comes quickly. Where
-    /// many wait for a quick endpoint, a thread that had to be woken for each would spend its time being woken.
+    /// Another request to the same endpoint, which the same thread makes after this one if the answer comes quickly. If many
+    /// deliveries wait for an endpoint that answers quickly, to wake a thread for each would take longer than to make it.
     pub next: Option<Box<Request>>,
 }

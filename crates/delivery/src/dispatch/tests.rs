@@ -1,11 +1,13 @@
 use std::collections::HashMap;
 
 use wire::attempt::{Answer, Failure};
+use wire::event::Event;
 use wire::request::Endpoint;
 use wire::secret::SigningSecret;
 
 use super::*;
-use crate::event::tests::event;
+use crate::stored_event::tests::stored;
+use crate::xid::Xid8;
 
 mod simulation;
 
@@ -28,7 +30,7 @@ enum Row {
 
 fn subscription(id: i64) -> Subscription {
     let endpoint = Endpoint {
-        subscription: id,
+        subscription: SubscriptionId(id),
         url: format!("https://receiver.example/{id}"),
         secrets: vec![SigningSecret::from("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned())],
         schemes: Vec::new(),
@@ -37,7 +39,7 @@ fn subscription(id: i64) -> Subscription {
         gate: Arc::default(),
     };
     Subscription {
-        id,
+        id: SubscriptionId(id),
         active: true,
         status_since: time(0),
         preset: Preset::Hydra,
@@ -79,8 +81,8 @@ fn time(after: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + seconds(1_000_000_000 + after)
 }
 
-fn wanted_by(targets: &[i64], id: i64) -> Event {
-    Event { id, xid: xid_of(id), targets: targets.into(), ..event() }
+fn wanted_by(targets: &[i64], id: i64) -> StoredEvent {
+    stored(xid_of(id), id, targets)
 }
 
 fn xid_of(event: i64) -> u64 {
@@ -88,7 +90,11 @@ fn xid_of(event: i64) -> u64 {
 }
 
 fn id_of(event: i64, subscription: i64) -> DeliveryId {
-    DeliveryId::derive(NAMESPACE, event, subscription)
+    DeliveryId::derive(NAMESPACE, EventId(event), SubscriptionId(subscription))
+}
+
+fn disabled(id: i64, reason: DisabledReason) -> HashMap<SubscriptionId, DisabledReason> {
+    HashMap::from([(SubscriptionId(id), reason)])
 }
 
 /// A delivery as it is claimed from the retry queue.
@@ -110,6 +116,11 @@ fn due(attempts: u32, after: u64) -> RowState {
     RowState::Due { attempts, scheduled_at: time(0), due_at: time(after) }
 }
 
+fn attempt(event: i64, subscription: i64, outcome: Outcome, at: SystemTime, took: Duration) -> Attempt {
+    let delivery = id_of(event, subscription);
+    Attempt { delivery, subscription: SubscriptionId(subscription), outcome, at, took }
+}
+
 impl Dispatch {
     fn accept(&mut self, targets: &[i64], events: impl IntoIterator<Item = i64>) {
         let now = Instant::now();
@@ -126,21 +137,19 @@ impl Dispatch {
     }
 
     fn conclude_at(&mut self, at: SystemTime, event: i64, subscription: i64, outcome: Outcome) {
-        let delivery = id_of(event, subscription);
-        self.settle(Attempt { delivery, subscription, outcome, at, took: seconds(1) }, at, 0.0);
+        self.settle(attempt(event, subscription, outcome, at, seconds(1)), at, 0.0);
     }
 
     fn conclude_quickly(&mut self, event: i64, subscription: i64, outcome: Outcome) {
-        let (delivery, at) = (id_of(event, subscription), time(event as u64));
-        let took = Duration::from_micros(200);
-        self.settle(Attempt { delivery, subscription, outcome, at, took }, at, 0.0);
+        let at = time(event as u64);
+        self.settle(attempt(event, subscription, outcome, at, Duration::from_micros(200)), at, 0.0);
     }
 
     fn row(&self, event: i64, subscription: i64) -> Option<Row> {
         self.writes.rows.get(&id_of(event, subscription)).map(|write| match write {
             RowWrite::Insert(_, state) => Row::Insert(*state),
             RowWrite::Update(id, state) => {
-                assert_eq!(*id, subscription);
+                assert_eq!(*id, SubscriptionId(subscription));
                 Row::Update(*state)
             }
             RowWrite::Delete => Row::Delete,
@@ -151,8 +160,8 @@ impl Dispatch {
         let finished = self.writes.finished_events.iter();
         finished
             .map(|row| {
-                assert_eq!(row.xid, xid_of(row.id));
-                row.id
+                assert_eq!(row.xid, Xid8(xid_of(row.id.0)));
+                row.id.0
             })
             .collect()
     }
@@ -163,7 +172,7 @@ impl Dispatch {
         requests
             .iter()
             .map(|request| {
-                let subscription = request.endpoint.subscription;
+                let subscription = request.endpoint.subscription.0;
                 let event = (1..10_000).find(|event| id_of(*event, subscription) == request.delivery);
                 (event.expect("a delivery of one of our events"), subscription)
             })
@@ -287,11 +296,11 @@ fn what_does_not_fit_into_memory_waits_in_the_table_and_what_comes_later_goes_be
 
     // Until the table is drained.
     dispatch.written(time(0));
-    dispatch.set_next_due(1, Some(time(0)), time(1));
+    dispatch.set_next_due(SubscriptionId(1), Some(time(0)), time(1));
     dispatch.accept(&[1], [LANE + 3]);
     assert_eq!(dispatch.row(LANE + 3, 1), Some(Row::Insert(RowState::Released)));
     dispatch.written(time(0));
-    dispatch.set_next_due(1, None, time(1));
+    dispatch.set_next_due(SubscriptionId(1), None, time(1));
     dispatch.conclude(1, 1, status(200));
     assert_eq!(dispatch.send(2), [(LANE + 1, 2), (2, 1)]);
     dispatch.written(time(0));
@@ -334,9 +343,9 @@ fn beside_a_lane_that_a_flood_crowds_there_is_room_for_others_until_one_of_them_
     let mut dispatch = dispatch([subscription(1), subscription(2)]);
     let start = Instant::now();
     (1..=CROWD).for_each(|id| dispatch.accept_event(&wanted_by(&[1], id), start));
-    assert!(!dispatch.has_room(start) && dispatch.has_room_beside(|id| id == 1));
+    assert!(!dispatch.has_room(start) && dispatch.has_room_beside(|id| id == SubscriptionId(1)));
     (CROWD + 1..=2 * CROWD).for_each(|id| dispatch.accept_event(&wanted_by(&[2], id), start));
-    assert!(!dispatch.has_room_beside(|id| id == 1));
+    assert!(!dispatch.has_room_beside(|id| id == SubscriptionId(1)));
 }
 
 #[test]
@@ -344,7 +353,7 @@ fn beside_a_flood_nothing_is_read_that_could_make_its_lane_overflow() {
     let mut dispatch = dispatch([subscription(1), subscription(2)]);
     let start = Instant::now();
     let mut ids = 1..;
-    while dispatch.has_room_beside(|id| id == 1) {
+    while dispatch.has_room_beside(|id| id == SubscriptionId(1)) {
         // A page of what is for both.
         ids.by_ref().take(CROWD as usize / 4).for_each(|id| dispatch.accept_event(&wanted_by(&[1, 2], id), start));
         dispatch.send(99);
@@ -363,9 +372,13 @@ fn no_more_is_read_than_memory_is_meant_to_hold() {
 
     let mut large = dispatch([subscription(1)]);
     let entity = Some(format!("\"{}\"", "x".repeat(16 << 20)));
-    large.accept_event(&Event { entity: entity.clone(), ..wanted_by(&[1], 1) }, Instant::now());
+    let with_entity = |id| {
+        let event = wanted_by(&[1], id);
+        StoredEvent { event: Event { entity: entity.clone(), ..event.event }, ..event }
+    };
+    large.accept_event(&with_entity(1), Instant::now());
     assert!(large.has_room(Instant::now()));
-    large.accept_event(&Event { entity, ..wanted_by(&[1], 2) }, Instant::now());
+    large.accept_event(&with_entity(2), Instant::now());
     assert!(!large.has_room(Instant::now()));
     large.send(1);
     assert!(large.has_room(Instant::now()));
@@ -380,9 +393,14 @@ fn a_pause_gives_what_is_queued_back_to_the_table_and_closes_the_gate() {
     assert_eq!(requests.len(), 3);
     dispatch.set_subscriptions(vec![paused(1), subscription(2)]);
 
-    let under_way = requests.iter().filter(|request| request.endpoint.subscription == 1);
+    let under_way = requests.iter().filter(|request| request.endpoint.subscription == SubscriptionId(1));
     assert!(under_way.map(|request| request.endpoint.gate.is_closed()).eq([true]));
-    assert!(requests.iter().filter(|request| request.endpoint.subscription == 2).all(|r| !r.endpoint.gate.is_closed()));
+    assert!(
+        requests
+            .iter()
+            .filter(|request| request.endpoint.subscription == SubscriptionId(2))
+            .all(|r| !r.endpoint.gate.is_closed())
+    );
     assert_eq!(dispatch.row(2, 1), Some(Row::Insert(RowState::Released)));
     assert_eq!(dispatch.row(2, 2), Some(Row::Insert(RowState::Claimed)), "in flight");
     assert_eq!(dispatch.row(3, 1), Some(Row::Update(RowState::Released)));
@@ -431,7 +449,7 @@ fn a_deleted_subscription_is_waited_for_by_nobody() {
     assert!(dispatch.finished().is_empty());
     dispatch.set_subscriptions(vec![subscription(2)]);
     assert_eq!(dispatch.finished(), [2], "nobody else wanted it");
-    assert_eq!(dispatch.writes.deleted, [1]);
+    assert_eq!(dispatch.writes.deleted, [SubscriptionId(1)]);
     assert_eq!(dispatch.row(3, 1), Some(Row::Delete));
     assert_eq!(dispatch.queued(), 0);
 
@@ -575,7 +593,7 @@ fn gone_disables_a_subscription() {
     dispatch.accept(&[1], [1, 2]);
     let requests = dispatch.hand_out(9, Instant::now());
     dispatch.conclude(1, 1, status(410));
-    assert_eq!(dispatch.verdicts.disabled, HashMap::from([(1, DisabledReason::Gone)]));
+    assert_eq!(dispatch.verdicts.disabled, disabled(1, DisabledReason::Gone));
     assert!(requests[0].endpoint.gate.is_closed());
     assert_eq!(dispatch.row(1, 1), Some(Row::Insert(due(1, 10))), "it can go on after a resume");
     assert_eq!(dispatch.row(2, 1), Some(Row::Insert(RowState::Released)));
@@ -590,16 +608,16 @@ fn enough_failures_in_a_row_disable_a_subscription_and_a_success_starts_the_coun
     for event in [1, 2] {
         dispatch.conclude(event, 1, timeout());
     }
-    assert_eq!(dispatch.verdicts.failing[&1].attempts, 2);
+    assert_eq!(dispatch.verdicts.failing[&SubscriptionId(1)].attempts, 2);
     dispatch.conclude(3, 1, status(200));
-    assert_eq!(dispatch.verdicts.failing[&1].attempts, 0);
+    assert_eq!(dispatch.verdicts.failing[&SubscriptionId(1)].attempts, 0);
     for event in [4, 5] {
         dispatch.conclude(event, 1, status(404));
     }
     assert!(dispatch.verdicts.disabled.is_empty());
     dispatch.conclude(6, 1, timeout());
-    assert_eq!(dispatch.verdicts.disabled, HashMap::from([(1, DisabledReason::Failures)]));
-    assert_eq!(dispatch.verdicts.failing[&1].attempts, 3);
+    assert_eq!(dispatch.verdicts.disabled, disabled(1, DisabledReason::Failures));
+    assert_eq!(dispatch.verdicts.failing[&SubscriptionId(1)].attempts, 3);
 }
 
 #[test]
@@ -615,7 +633,7 @@ fn days_without_a_success_disable_a_subscription_and_a_success_starts_them_again
     conclude(2, status(200), 90);
     assert!(conclude(3, timeout(), 150).is_empty());
     assert!(conclude(4, timeout(), 249).is_empty());
-    assert_eq!(conclude(5, timeout(), 250), HashMap::from([(1, DisabledReason::Stale)]));
+    assert_eq!(conclude(5, timeout(), 250), disabled(1, DisabledReason::Stale));
 }
 
 #[test]
@@ -629,7 +647,7 @@ fn no_more_requests_start_in_a_second_than_the_rate_limit_says() {
         dispatch.end_pauses(now);
         for request in dispatch.hand_out(99, now) {
             let (delivery, subscription) = (request.delivery, request.endpoint.subscription);
-            if subscription == 1 {
+            if subscription == SubscriptionId(1) {
                 started.push(millis);
             }
             let (outcome, at, took) = (status(200), time(0), seconds(0));
@@ -648,7 +666,7 @@ fn a_subscription_is_disabled_once() {
     dispatch.send(9);
     dispatch.conclude(1, 1, timeout());
     dispatch.conclude(2, 1, status(410));
-    assert_eq!(dispatch.verdicts.disabled, HashMap::from([(1, DisabledReason::Failures)]));
+    assert_eq!(dispatch.verdicts.disabled, disabled(1, DisabledReason::Failures));
 }
 
 #[test]
@@ -702,27 +720,31 @@ fn what_waits_in_the_table_is_claimed_when_it_is_due_and_not_before() {
     dispatch.written(time(0));
     assert!(dispatch.to_claim(time(9)).is_empty());
     assert_eq!(dispatch.next_due_after(time(9)), Some(time(10)));
-    assert_eq!(dispatch.to_claim(time(10)), [(1, 20), (2, 16)], "twice what may be in flight, and no less than 16");
+    assert_eq!(
+        dispatch.to_claim(time(10)),
+        [(SubscriptionId(1), 20), (SubscriptionId(2), 16)],
+        "twice what may be in flight, and no less than 16"
+    );
     assert_eq!(dispatch.next_due_after(time(10)), None);
 
     // What is in memory takes up room.
     dispatch.accept_row(claimed(1, 2, 1), time(10));
-    assert_eq!(dispatch.to_claim(time(10)), [(1, 20), (2, 15)]);
-    dispatch.set_next_due(1, None, time(10));
-    assert_eq!(dispatch.to_claim(time(10)), [(2, 15)]);
+    assert_eq!(dispatch.to_claim(time(10)), [(SubscriptionId(1), 20), (SubscriptionId(2), 15)]);
+    dispatch.set_next_due(SubscriptionId(1), None, time(10));
+    assert_eq!(dispatch.to_claim(time(10)), [(SubscriptionId(2), 15)]);
 }
 
 #[test]
 fn for_an_endpoint_that_keeps_failing_one_row_is_claimed_at_a_time() {
     let mut dispatch = dispatch([Subscription { failing: failing(5), ..subscription(1) }]);
-    dispatch.set_next_due(1, Some(time(0)), time(0));
-    assert_eq!(dispatch.to_claim(time(0)), [(1, 1)]);
+    dispatch.set_next_due(SubscriptionId(1), Some(time(0)), time(0));
+    assert_eq!(dispatch.to_claim(time(0)), [(SubscriptionId(1), 1)]);
     dispatch.accept_row(claimed(1, 1, 1), time(0));
     assert!(dispatch.to_claim(time(0)).is_empty());
     dispatch.send(9);
     assert!(dispatch.to_claim(time(0)).is_empty());
     dispatch.conclude(1, 1, status(500));
-    assert_eq!(dispatch.to_claim(time(0)), [(1, 1)]);
+    assert_eq!(dispatch.to_claim(time(0)), [(SubscriptionId(1), 1)]);
 }
 
 #[test]
@@ -777,7 +799,7 @@ fn every_delivery_is_counted() {
     }
     let hour = time(0).duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() / 3600;
     let counted: Vec<_> = dispatch.tally.iter().collect();
-    let [(1, at, count)] = counted[..] else { panic!("{counted:?}") };
+    let [(SubscriptionId(1), at, count)] = counted[..] else { panic!("{counted:?}") };
     assert_eq!((at, count.delivered, count.failed_attempts, count.failed), (hour, 2, 1, 0));
     assert_eq!(count.times.iter().sum::<i64>(), 3, "a failure that is an answer took its time, too");
 }
@@ -791,7 +813,10 @@ fn all_deliveries_of_an_event_share_one_body_and_differ_in_their_ids() {
     assert_ne!(requests[0].delivery, requests[1].delivery);
     dispatch.set_namespace([8; 16]);
     dispatch.accept(&[1], [2]);
-    assert_eq!(dispatch.hand_out(9, Instant::now())[0].delivery, DeliveryId::derive([8; 16], 2, 1));
+    assert_eq!(
+        dispatch.hand_out(9, Instant::now())[0].delivery,
+        DeliveryId::derive([8; 16], EventId(2), SubscriptionId(1))
+    );
 }
 
 #[test]
@@ -818,7 +843,7 @@ fn an_event_that_somebody_received_is_not_left_for_the_next_dispatcher_to_send_a
 
 #[test]
 fn a_subscription_that_is_gone_is_asked_after_once() {
-    let event = Event { targets: [1, 2].as_slice().into(), ..event() };
+    let event = wanted_by(&[1, 2], 1);
     let mut dispatch = dispatch([subscription(1)]);
     assert!(dispatch.has_strangers(std::slice::from_ref(&event)));
     dispatch.accept_event(&event, Instant::now());

@@ -7,7 +7,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::*;
-use crate::event;
+use crate::stored_event::EventRow;
+use crate::stored_event::tests::stored;
 
 const PAGE: usize = 10;
 
@@ -16,19 +17,27 @@ const IN_ORDER: [i64; 2] = [1, 2];
 const LATER: i64 = 3;
 const OTHERS: [i64; 4] = [LATER, 4, 5, 6];
 
+fn ids(ids: impl IntoIterator<Item = i64>) -> HashSet<SubscriptionId> {
+    ids.into_iter().map(SubscriptionId).collect()
+}
+
+fn id(event: &StoredEvent) -> i64 {
+    event.row.id.0
+}
+
 struct World {
     progress: Progress,
     now: Instant,
     next_xid: u64,
     next_id: i64,
     /// Transactions in progress by session, with what they emitted.
-    sessions: BTreeMap<u64, (u64, Vec<Event>)>,
+    sessions: BTreeMap<u64, (u64, Vec<StoredEvent>)>,
     /// What has committed, in order of transaction and id.
-    committed: BTreeMap<(u64, i64), Event>,
+    committed: BTreeMap<(u64, i64), StoredEvent>,
     /// Who emitted which event.
     emitters: BTreeMap<i64, u64>,
     /// Events in the order in which they were read.
-    read: Vec<Event>,
+    read: Vec<StoredEvent>,
     /// Events from this one on are in order for [`LATER`] too.
     in_order_from: Option<i64>,
     /// Whether reading knows of that.
@@ -49,7 +58,7 @@ impl World {
             in_order_from: None,
             known: false,
         };
-        world.progress.set_subscriptions(HashSet::from_iter(IN_ORDER), HashSet::from_iter(OTHERS));
+        world.progress.set_subscriptions(ids(IN_ORDER), ids(OTHERS));
         world
     }
 
@@ -57,8 +66,8 @@ impl World {
     fn spread_news(&mut self) {
         if self.in_order_from.is_some() && !self.known {
             self.known = true;
-            let in_order = HashSet::from_iter(IN_ORDER.into_iter().chain([LATER]));
-            let others = HashSet::from_iter(OTHERS.into_iter().filter(|id| *id != LATER));
+            let in_order = ids(IN_ORDER.into_iter().chain([LATER]));
+            let others = ids(OTHERS.into_iter().filter(|id| *id != LATER));
             self.progress.set_subscriptions(in_order, others);
         }
     }
@@ -70,7 +79,7 @@ impl World {
             (self.next_xid - 1, Vec::new())
         });
         for id in self.next_id..self.next_id + count as i64 {
-            events.push(Event { xid: *xid, id, targets: targets.into(), ..event::tests::event() });
+            events.push(stored(*xid, id, targets));
             self.emitters.insert(id, session);
         }
         self.next_id += count as i64;
@@ -78,7 +87,7 @@ impl World {
 
     fn commit(&mut self, session: u64) {
         if let Some((xid, events)) = self.sessions.remove(&session) {
-            self.committed.extend(events.into_iter().map(|event| ((xid, event.id), event)));
+            self.committed.extend(events.into_iter().map(|event| ((xid, id(&event)), event)));
         }
     }
 
@@ -102,11 +111,11 @@ impl World {
         let which = self.progress.choose(newest, aside)?;
         let stretch = self.progress.stretch(which);
         let target = stretch.target.clone().unwrap_or_else(|| self.snapshot());
-        let is_next = |event: &&Event| {
-            let xid = Xid8(event.xid);
-            target.sees(xid) && !stretch.done.sees(xid) && (xid, event.id) > stretch.cursor
+        let is_next = |event: &&StoredEvent| {
+            let EventRow { xid, id, .. } = event.row;
+            target.sees(xid) && !stretch.done.sees(xid) && (xid, id) > stretch.cursor
         };
-        let page: Vec<Event> = self.committed.values().filter(is_next).take(PAGE).cloned().collect();
+        let page: Vec<StoredEvent> = self.committed.values().filter(is_next).take(PAGE).cloned().collect();
         let is_full = page.len() == PAGE;
         self.spread_news();
         if self.progress.may_take_in(which) {
@@ -136,20 +145,21 @@ impl World {
     }
 
     fn place_of(&self, id: i64) -> usize {
-        self.read.iter().position(|event| event.id == id).expect("it was read")
+        self.read.iter().position(|event| event.row.id == EventId(id)).expect("it was read")
     }
 
     fn check(&self) {
         let mut unread: BTreeSet<i64> = self.committed.keys().map(|(_, id)| *id).collect();
-        let again: Vec<i64> = self.read.iter().map(|event| event.id).filter(|id| !unread.remove(id)).collect();
+        let again: Vec<i64> = self.read.iter().map(id).filter(|id| !unread.remove(id)).collect();
         assert!(again.is_empty() && unread.is_empty(), "read again: {again:?}, never: {unread:?}");
         let promised = IN_ORDER.into_iter().map(|id| (id, 0)).chain(self.in_order_from.map(|from| (LATER, from)));
         for (subscription, from) in promised {
             let mut latest: BTreeMap<u64, i64> = BTreeMap::new();
-            let of_it = |event: &&Event| event.id >= from && event.targets.contains(&subscription);
+            let of_it =
+                |event: &&StoredEvent| id(event) >= from && event.targets.contains(&SubscriptionId(subscription));
             for event in self.read.iter().filter(of_it) {
-                let before = latest.insert(self.emitters[&event.id], event.id);
-                assert!(before < Some(event.id), "{} came after {before:?}, to {subscription}", event.id);
+                let before = latest.insert(self.emitters[&id(event)], id(event));
+                assert!(before < Some(id(event)), "{} came after {before:?}, to {subscription}", event.row.id);
             }
         }
     }
@@ -238,13 +248,13 @@ fn a_long_stretch_alone_is_read_in_order() {
     }
     world.read_all(30);
     world.check();
-    assert!(world.read.is_sorted_by_key(|event| event.id));
+    assert!(world.read.is_sorted_by_key(id));
 }
 
 #[test]
 fn where_a_flood_is_for_everybody_nothing_is_set_aside() {
     let mut world = World::new();
-    world.progress.set_subscriptions(HashSet::from_iter([1]), HashSet::from_iter([4, 5]));
+    world.progress.set_subscriptions(ids([1]), ids([4, 5]));
     world.emit_and_commit(1, 1000, &[4, 5]);
     world.emit_and_commit(2, 1, &[4]);
     world.read_for(1000);
@@ -259,7 +269,7 @@ fn what_is_held_is_read_although_there_is_more_to_read_than_can_be() {
     let held = world.next_id;
     world.emit_and_commit(2, 1, &[1]);
     let start = world.now;
-    while world.read.iter().all(|event| event.id != held) {
+    while world.read.iter().all(|event| id(event) != held) {
         world.emit_and_commit(3, PAGE + 1, &[5]);
         world.read_for(20);
         assert!(world.now < start + 6 * HELD_FOR, "it is still held");

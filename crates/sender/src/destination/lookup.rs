@@ -1,8 +1,8 @@
-//! Host names to addresses: looked up by a few threads, remembered for a while, shared by all who ask.
+//! The addresses of host names: looked up by a few threads, kept for a while, shared by all requests.
 //!
 //! The system's lookup cannot be interrupted and may take half a minute when no name server answers. So it runs on
-//! threads of its own, at most [`MAX_THREADS`] of them, and whoever asks waits no longer than its own time limit. A
-//! name is looked up once for all who ask at the same time, so one dead name holds one thread.
+//! separate threads, at most [`MAX_THREADS`] of them, and a request waits for it no longer than its own time limit. A name
+//! is looked up once for all requests that need it at the same time, so a name that nobody answers for holds one thread.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -14,13 +14,16 @@ use std::time::{Duration, Instant};
 
 use crate::threads::spawn_quiet;
 
+/// Bounds the memory and threads that names which nobody answers for can hold.
 const MAX_THREADS: usize = 32;
+/// Bounds the memory of what is kept.
 const MAX_NAMES: usize = 1024;
 
-/// Receivers move between addresses rarely, and a name server takes milliseconds: short is cheap enough.
+/// Receivers change their addresses rarely, and a lookup takes milliseconds, so a short time is cheap enough.
 const REMEMBERED: Duration = Duration::from_secs(10);
-/// A failure is remembered just long enough that a burst of requests does not ask for each.
+/// Just long enough that a burst of requests does not look up the name for each of them.
 const FAILURE_REMEMBERED: Duration = Duration::from_secs(1);
+/// A thread with nothing to look up for this long ends.
 const IDLE_LIFE: Duration = Duration::from_secs(5);
 
 type Addresses = Arc<[IpAddr]>;
@@ -30,23 +33,23 @@ type Lookup = Box<dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync>;
 pub enum LookupError {
     /// There is no such name, or its name server does not answer.
     Unknown,
-    /// The one who asked could wait no longer.
+    /// The time limit of the request ran out.
     TimedOut,
-    /// There is no thread that could ask for it.
+    /// No thread could be started.
     NoThread,
 }
 
-/// Cheap to clone; clones share everything.
+/// Cheap to clone. Clones share everything.
 #[derive(Clone)]
-pub struct Directory(Arc<Shared>);
+pub struct Directory(Arc<Inner>);
 
-struct Shared {
+struct Inner {
     lookup: Lookup,
     state: Mutex<State>,
-    /// Told when an answer is there.
+    /// Notified when a name has been looked up.
     answered: Condvar,
-    /// Told when a name is asked for.
-    asked: Condvar,
+    /// Notified when a name is queued.
+    queued: Condvar,
 }
 
 #[derive(Default)]
@@ -59,19 +62,19 @@ struct State {
 }
 
 enum Entry {
-    /// With the number of those who wait for it.
+    /// With the number of requests that wait for it.
     Awaited(usize),
     Known(Result<Addresses, LookupError>, Instant),
 }
 
 impl Directory {
-    /// Asks the system.
+    /// With the lookup of the system.
     pub fn system() -> Self {
         Self::new(Box::new(|name| Ok((name, 0).to_socket_addrs()?.map(|found| found.ip()).collect())))
     }
 
     pub(super) fn new(lookup: Lookup) -> Self {
-        Self(Arc::new(Shared { lookup, state: Mutex::default(), answered: Condvar::new(), asked: Condvar::new() }))
+        Self(Arc::new(Inner { lookup, state: Mutex::default(), answered: Condvar::new(), queued: Condvar::new() }))
     }
 
     /// The addresses of a name, at least one.
@@ -81,19 +84,19 @@ impl Directory {
         if let Some(known) = state.known(name) {
             return known;
         }
-        if state.join(name) {
-            self.0.engage(&mut state);
+        if state.add_waiting(name) {
+            self.0.wake_or_start_thread(&mut state);
         }
         self.0.wait_for(state, name, until)
     }
 
-    /// Lets nobody wait any longer, and the threads end as soon as their lookups do.
+    /// Ends all waiting at once. The threads end as soon as their lookups do.
     pub fn close(&self) {
         let mut state = self.0.lock();
         state.closed = true;
         state.queue.clear();
         self.0.answered.notify_all();
-        self.0.asked.notify_all();
+        self.0.queued.notify_all();
     }
 }
 
@@ -105,8 +108,8 @@ impl State {
         }
     }
 
-    /// Adds one who waits for the name, and says whether it has to be asked for.
-    fn join(&mut self, name: &str) -> bool {
+    /// Counts a request that waits for the name, and returns whether the name was queued for it.
+    fn add_waiting(&mut self, name: &str) -> bool {
         if let Some(Entry::Awaited(waiting)) = self.names.get_mut(name) {
             *waiting += 1;
             return false;
@@ -117,15 +120,15 @@ impl State {
         true
     }
 
-    /// Of what is known anything may be forgotten; what is awaited is as little as there are threads that wait.
+    /// Forgets all that is known. Names that are awaited stay: there are no more of them than requests under way.
     fn make_room(&mut self) {
         if self.names.len() >= MAX_NAMES {
             self.names.retain(|_, entry| matches!(entry, Entry::Awaited(_)));
         }
     }
 
-    /// Takes one who waits off the list. A name for which nobody waits need not be asked for any more.
-    fn part(&mut self, name: &str) {
+    /// A request waits no longer. A name that no request waits for need not be looked up.
+    fn remove_waiting(&mut self, name: &str) {
         if let Some(Entry::Awaited(waiting)) = self.names.get_mut(name) {
             *waiting -= 1;
             if *waiting == 0 && self.queue.iter().any(|queued| queued == name) {
@@ -136,7 +139,7 @@ impl State {
     }
 }
 
-impl Shared {
+impl Inner {
     fn wait_for(&self, mut state: MutexGuard<'_, State>, name: &str, until: Instant) -> Result<Addresses, LookupError> {
         loop {
             if let Some(known) = state.known(name) {
@@ -149,7 +152,7 @@ impl Shared {
                 _ => None,
             };
             if let Some(error) = given_up {
-                state.part(name);
+                state.remove_waiting(name);
                 return Err(error);
             }
             let waited = self.answered.wait_timeout(state, left);
@@ -157,13 +160,13 @@ impl Shared {
         }
     }
 
-    /// Sees to it that a thread takes the name that was just queued.
-    fn engage(self: &Arc<Self>, state: &mut State) {
+    /// Makes sure that a thread takes the name that was just queued.
+    fn wake_or_start_thread(self: &Arc<Self>, state: &mut State) {
         if state.idle >= state.queue.len() {
-            self.asked.notify_one();
+            self.queued.notify_one();
         } else if state.threads < MAX_THREADS {
-            let shared = self.clone();
-            if spawn_quiet("hydra lookup", move || shared.work()).is_ok() {
+            let inner = self.clone();
+            if spawn_quiet("hydra lookup", move || inner.work()).is_ok() {
                 state.threads += 1;
             }
         }
@@ -174,7 +177,7 @@ impl Shared {
         loop {
             if let Some(name) = state.queue.pop_front() {
                 drop(state);
-                let answer = self.ask(&name);
+                let answer = self.look_up(&name);
                 state = self.lock();
                 let until = Instant::now() + if answer.is_ok() { REMEMBERED } else { FAILURE_REMEMBERED };
                 state.names.insert(name, Entry::Known(answer, until));
@@ -185,7 +188,7 @@ impl Shared {
                 break;
             }
             state.idle += 1;
-            let (after, waited) = self.asked.wait_timeout(state, IDLE_LIFE).unwrap_or_else(PoisonError::into_inner);
+            let (after, waited) = self.queued.wait_timeout(state, IDLE_LIFE).unwrap_or_else(PoisonError::into_inner);
             state = after;
             state.idle -= 1;
             if waited.timed_out() && state.queue.is_empty() {
@@ -195,7 +198,7 @@ impl Shared {
         state.threads -= 1;
     }
 
-    fn ask(&self, name: &str) -> Result<Addresses, LookupError> {
+    fn look_up(&self, name: &str) -> Result<Addresses, LookupError> {
         match catch_unwind(AssertUnwindSafe(|| {
             fault::point("lookup");
             (self.lookup)(name)
@@ -205,7 +208,7 @@ impl Shared {
         }
     }
 
-    /// Nothing panics while it holds the lock, so a poisoned one still guards a whole state.
+    /// Nothing panics while it holds the lock, so the state is consistent even if the lock is poisoned.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

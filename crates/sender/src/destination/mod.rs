@@ -1,4 +1,4 @@
-//! Where a request may go: the rules, the URL, the addresses behind its host name.
+//! Where a request may go: the policy, the URL, the addresses behind its host name.
 
 mod lookup;
 mod network;
@@ -6,7 +6,7 @@ mod policy;
 mod resolver;
 mod url;
 
-pub use network::{AllowedNetwork, NetworkError};
+pub use network::AllowedNetwork;
 pub use policy::DestinationPolicy;
 pub use url::check_url;
 

@@ -1,8 +1,9 @@
 //! One entry of `hydra_webhooks.allow_networks`: a network in CIDR form, and a port if only that one is meant.
 
-use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
+
+use wire::refusal::Refusal;
 
 /// `10.0.0.0/8`, `10.1.2.3`, `127.0.0.1/32:8443`, `fd00::/8`, `[::1]/128:8443`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,17 +13,9 @@ pub struct AllowedNetwork {
     port: Option<u16>,
 }
 
-/// Why an entry cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NetworkError {
-    pub entry: String,
-    pub reason: &'static str,
-}
-
 impl AllowedNetwork {
-    /// Reads the whole setting: entries separated by commas, with spaces around them as people like. Nothing is an
-    /// empty list.
-    pub fn parse_list(setting: &str) -> Result<Vec<Self>, NetworkError> {
+    /// Reads the whole setting: entries separated by commas, with any spaces around them. An empty text is an empty list.
+    pub fn parse_list(setting: &str) -> Result<Vec<Self>, Refusal> {
         if setting.trim().is_empty() {
             return Ok(Vec::new());
         }
@@ -45,7 +38,7 @@ impl AllowedNetwork {
         }
     }
 
-    /// As Postgres has it for `cidr`: `10.0.0.1/8` is more likely a slip than a wish.
+    /// Refused as in Postgres's type `cidr`: `10.0.0.1/8` is more likely a mistake.
     fn has_stray_bits(&self) -> bool {
         match self.network {
             IpAddr::V4(network) => network.to_bits().trailing_zeros() < 32 - self.prefix,
@@ -59,13 +52,14 @@ fn leading_bits_agree(a: u128, b: u128, width: u32, prefix: u32) -> bool {
 }
 
 impl FromStr for AllowedNetwork {
-    type Err = NetworkError;
+    type Err = Refusal;
 
-    fn from_str(entry: &str) -> Result<Self, NetworkError> {
-        parse(entry).map_err(|reason| NetworkError { entry: entry.to_owned(), reason })
+    fn from_str(entry: &str) -> Result<Self, Refusal> {
+        parse(entry).map_err(|reason| Refusal::new("invalid network").detail(format!("\"{entry}\": {reason}.")))
     }
 }
 
+/// Returns the reason if the entry cannot be read.
 fn parse(entry: &str) -> Result<AllowedNetwork, &'static str> {
     let (address, prefix, port) = split(entry)?;
     let network: IpAddr = address.parse().map_err(|_| "not an IP address")?;
@@ -77,7 +71,7 @@ fn parse(entry: &str) -> Result<AllowedNetwork, &'static str> {
     let port = port.map(|digits| number(digits).filter(|port| *port > 0).ok_or("the port is out of range"));
     let allowed = AllowedNetwork { network, prefix, port: port.transpose()? };
     match network {
-        // Addresses are compared unwrapped, so it would never fit.
+        // Addresses are compared as IPv4, so it would never match.
         IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => Err("an IPv4 network is written as IPv4"),
         _ if allowed.has_stray_bits() => Err("the address has bits set to the right of the prefix"),
         _ => Ok(allowed),
@@ -86,12 +80,12 @@ fn parse(entry: &str) -> Result<AllowedNetwork, &'static str> {
 
 type Parts<'a> = (&'a str, Option<&'a str>, Option<&'a str>);
 
-/// Address, prefix length, port. An IPv6 address holds colons itself, so one with a port wears brackets.
+/// Address, prefix length, port. An IPv6 address has colons itself, so it is in brackets if a port follows.
 fn split(entry: &str) -> Result<Parts<'_>, &'static str> {
     if let Some(rest) = entry.strip_prefix('[') {
         let (address, rest) = rest.split_once(']').ok_or("a bracket is not closed")?;
         if !address.contains(':') {
-            return Err("only an IPv6 address wears brackets");
+            return Err("only an IPv6 address is written in brackets");
         }
         let (prefix, port) = split_port(rest);
         return match prefix {
@@ -114,19 +108,11 @@ fn split_port(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Digits only: the standard parser would take a sign as well.
+/// Digits only: the standard parser would accept a sign as well.
 fn number<N: FromStr>(digits: &str) -> Option<N> {
     let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
     digits.parse().ok().filter(|_| plain)
 }
-
-impl fmt::Display for NetworkError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "invalid network \"{}\": {}", self.entry, self.reason)
-    }
-}
-
-impl std::error::Error for NetworkError {}
 
 #[cfg(test)]
 mod tests {
@@ -136,8 +122,10 @@ mod tests {
         entry.parse().unwrap()
     }
 
-    fn refusal(entry: &str) -> &'static str {
-        entry.parse::<AllowedNetwork>().unwrap_err().reason
+    fn refusal(entry: &str) -> String {
+        let detail = entry.parse::<AllowedNetwork>().unwrap_err().detail.expect("a reason");
+        let reason = detail.strip_prefix(&format!("\"{entry}\": ")).expect("the entry");
+        reason.trim_end_matches('.').to_owned()
     }
 
     fn covers(entry: &str, address: &str, port: u16) -> bool {
@@ -156,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_alone_is_a_network_of_one() {
+    fn an_address_without_a_prefix_is_a_network_of_one() {
         assert!(covers("127.0.0.1", "127.0.0.1", 1));
         assert!(!covers("127.0.0.1", "127.0.0.2", 1));
         assert!(covers("::1", "::1", 1));
@@ -164,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_can_be_named_in_every_form() {
+    fn a_port_can_follow_every_form() {
         for entry in ["127.0.0.1/32:8443", "127.0.0.1:8443"] {
             assert!(covers(entry, "127.0.0.1", 8443) && !covers(entry, "127.0.0.1", 443), "{entry}");
         }
@@ -182,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_cannot_be_read_says_why() {
+    fn an_entry_that_cannot_be_read_is_refused_with_the_reason() {
         assert_eq!(refusal("receiver"), "not an IP address");
         assert_eq!(refusal(""), "not an IP address");
         assert_eq!(refusal("10.0.0.0/33"), "the prefix length is out of range");
@@ -195,10 +183,8 @@ mod tests {
         assert_eq!(refusal("127.0.0.1:99999"), "the port is out of range");
         assert_eq!(refusal("127.0.0.1:"), "the port is out of range");
         assert_eq!(refusal("[::1/128"), "a bracket is not closed");
-        assert_eq!(refusal("[127.0.0.1]"), "only an IPv6 address wears brackets");
+        assert_eq!(refusal("[127.0.0.1]"), "only an IPv6 address is written in brackets");
         assert_eq!(refusal("[::1]x"), "not an IP address");
         assert_eq!(refusal("::ffff:10.0.0.0/104"), "an IPv4 network is written as IPv4");
-        let error = "receiver".parse::<AllowedNetwork>().unwrap_err();
-        assert_eq!(error.to_string(), "invalid network \"receiver\": not an IP address");
     }
 }

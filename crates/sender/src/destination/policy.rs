@@ -1,17 +1,17 @@
-//! Where a webhook may go.
+//! Which addresses requests may go to.
 //!
-//! Whoever may create a subscription chooses where the database server sends requests, and so could reach what only
-//! this server can reach: its own loopback, the private network, the metadata service of the cloud it runs in. Hence
-//! the default is HTTPS to public addresses and nothing else.
+//! A role that may create subscriptions chooses where the database server sends requests. Without a rule it could reach
+//! what only this server can reach: its loopback interface, the private network, the metadata service of the cloud. So the
+//! default is HTTPS to public addresses and nothing else.
 //!
-//! The rule names what is public instead of what is not: lists of forbidden ranges have had holes for years in
-//! every product that keeps one. IPv4 is all global unicast outside the special-purpose registry, IPv6 is `2000::/3`
-//! without the blocks in it that embed or stand for something else. An IPv4 address in IPv6 clothes counts as what
-//! it is. `allow_networks` opens more; the metadata services stay shut, because whoever opens `0.0.0.0/0` for a
-//! test does not mean them.
+//! The rule names what is public rather than what is not: products that keep a list of forbidden ranges have found gaps
+//! in it for years. Of IPv4, all global unicast outside the special-purpose registry is public. Of IPv6, `2000::/3` is,
+//! without the blocks in it that embed other addresses or are reserved. An IPv4 address that is written as IPv6 counts as
+//! IPv4. `allow_networks` allows more. The metadata services are never allowed, because somebody who allows `0.0.0.0/0`
+//! for a test does not mean them.
 //!
-//! It is applied to addresses, not to names, and to the very addresses that are then connected to: a name that
-//! resolves to something else a moment later gains nothing.
+//! The rule is applied to addresses and not to names, and to the addresses that are then connected to. So a name that
+//! resolves to something else a moment later changes nothing.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -33,7 +33,8 @@ impl DestinationPolicy {
     }
 }
 
-/// What the clouds serve credentials on. Some look public, and some lie in networks that people have reason to allow.
+/// Where clouds serve credentials. Some of these addresses look public, and some are in networks that may have to be
+/// allowed.
 fn is_metadata(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => matches!(
@@ -58,7 +59,7 @@ fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// Global unicast: all but the special-purpose registry, multicast and what is reserved.
+/// Global unicast: all but the special-purpose registry, multicast and reserved addresses.
 fn is_public_v4(address: Ipv4Addr) -> bool {
     !matches!(
         address.octets(),
@@ -97,7 +98,7 @@ mod tests {
         policy.allows(address.parse().unwrap(), 443)
     }
 
-    fn opening(networks: &str) -> DestinationPolicy {
+    fn allowing(networks: &str) -> DestinationPolicy {
         DestinationPolicy { allow_networks: AllowedNetwork::parse_list(networks).unwrap(), allow_http: false }
     }
 
@@ -191,8 +192,8 @@ mod tests {
     }
 
     #[test]
-    fn the_metadata_services_stay_shut_whatever_is_opened() {
-        let everything = opening("0.0.0.0/0, ::/0");
+    fn metadata_services_are_refused_whatever_is_allowed() {
+        let everything = allowing("0.0.0.0/0, ::/0");
         let addresses = [
             "169.254.169.254",
             "169.254.170.2",
@@ -211,8 +212,8 @@ mod tests {
     }
 
     #[test]
-    fn an_allowed_network_opens_itself_and_nothing_else() {
-        let policy = opening("10.1.0.0/16");
+    fn an_allowed_network_allows_itself_and_nothing_else() {
+        let policy = allowing("10.1.0.0/16");
         assert!(allowed(&policy, "10.1.255.255"));
         assert!(allowed(&policy, "::ffff:10.1.0.1"));
         assert!(!allowed(&policy, "10.2.0.0"));
@@ -220,8 +221,8 @@ mod tests {
     }
 
     #[test]
-    fn an_allowed_network_with_a_port_opens_that_port_only() {
-        let policy = opening("127.0.0.1/32:8443");
+    fn an_allowed_network_with_a_port_allows_that_port_only() {
+        let policy = allowing("127.0.0.1/32:8443");
         assert!(policy.allows("127.0.0.1".parse().unwrap(), 8443));
         assert!(!policy.allows("127.0.0.1".parse().unwrap(), 5432));
     }

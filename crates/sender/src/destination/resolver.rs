@@ -1,8 +1,7 @@
-//! What ureq asks for the addresses of a URL, and the place where every one of them is vetted.
+//! Gives ureq the addresses of a URL, after every one of them was checked against the policy.
 //!
-//! ureq connects to what it gets from here and asks nobody else, so an address that is not in the answer is not
-//! reached. If a single address of a name is refused, all are: a name that points both to the public and to us is no
-//! accident.
+//! ureq connects to the addresses that it gets from here and to no others. If the policy refuses one address of a name,
+//! all of them are refused: a name that resolves both to a public address and to a forbidden one is not an accident.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -18,9 +17,9 @@ use ureq::unversioned::transport::NextTimeout;
 use super::lookup::{Directory, LookupError};
 use super::policy::DestinationPolicy;
 
-/// The capacity of ureq's list.
+/// The capacity of ureq's list of addresses.
 const MAX_ADDRESSES: usize = 16;
-/// For a request without a time limit, which none of ours is.
+/// For a request without a time limit. All of ours have one.
 const LONGEST: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
@@ -29,7 +28,7 @@ pub struct VettingResolver {
     pub policy: Arc<DestinationPolicy>,
 }
 
-/// Why there is no address to connect to. ureq carries it to us unread.
+/// Why there is no address to connect to. ureq passes it through unread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoAddress {
     Refused,
@@ -41,18 +40,18 @@ impl Resolver for VettingResolver {
         let host = uri.host().unwrap_or_default();
         let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("http") { 80 } else { 443 });
         match literal(host) {
-            Some(address) => self.vet(&[address], port),
+            Some(address) => self.check(&[address], port),
             None => {
                 let limit = (*timeout.after).min(LONGEST);
                 let found = self.directory.addresses(host, limit).map_err(|error| wrap(NoAddress::Lookup(error)))?;
-                self.vet(&found, port)
+                self.check(&found, port)
             }
         }
     }
 }
 
 impl VettingResolver {
-    fn vet(&self, addresses: &[IpAddr], port: u16) -> Result<ResolvedSocketAddrs, Error> {
+    fn check(&self, addresses: &[IpAddr], port: u16) -> Result<ResolvedSocketAddrs, Error> {
         if !addresses.iter().all(|address| self.policy.allows(*address, port)) {
             return Err(wrap(NoAddress::Refused));
         }
@@ -93,18 +92,18 @@ mod tests {
 
     use super::*;
 
-    /// Its name server answers with a public address and with our own by turns.
+    /// Its name server answers with a public address and with a loopback address in turns.
     #[test]
-    fn a_name_that_changes_its_address_never_leads_to_ours() {
+    fn a_name_that_changes_its_address_never_leads_to_this_machine() {
         let asked = AtomicU32::new(0);
         let public = IpAddr::from([93, 184, 215, 14]);
-        let own = IpAddr::from([127, 0, 0, 1]);
+        let loopback = IpAddr::from([127, 0, 0, 1]);
         let directory = Directory::new(Box::new(move |_| {
             let turn = asked.fetch_add(1, Ordering::Relaxed);
             Ok(match turn % 3 {
                 0 => vec![public],
-                1 => vec![own],
-                _ => vec![public, own],
+                1 => vec![loopback],
+                _ => vec![public, loopback],
             })
         }));
         let resolver = VettingResolver { directory, policy: Arc::default() };

@@ -1,9 +1,9 @@
 //! Which URLs a subscription may have. Checked when one is created and again before each attempt, since the settings
 //! may have changed in between.
 //!
-//! The check is stricter than the parser behind it, which drops a fragment without a word, takes port 99999 for the
-//! default one and makes a header of a user name. Host names that some libraries read as numbers (`127.1`,
-//! `0x7f000001`) are refused: what is checked must be what is connected to.
+//! The check is stricter than the parser behind it, which silently drops a fragment, takes port 99999 for the default one
+//! and turns a user name into a header. Host names that some libraries read as numbers (`127.1`, `0x7f000001`) are refused:
+//! what is checked must be what is connected to.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -21,7 +21,7 @@ pub fn check_url(url: &str, policy: &DestinationPolicy) -> Result<(), Refusal> {
     parse_url(url, policy).map(drop)
 }
 
-/// The same check, for the one who is about to use the URL.
+/// The same check, for a caller that goes on to use the URL.
 pub fn parse_url(url: &str, policy: &DestinationPolicy) -> Result<Uri, Refusal> {
     check_characters(url)?;
     let uri: Uri = url.parse().map_err(|_| malformed("It cannot be read as a URL."))?;
@@ -70,7 +70,7 @@ fn check_authority(authority: &Authority) -> Result<Option<u16>, Refusal> {
     }
 }
 
-/// What follows a host: the parser lets more than a port stand there after an address in brackets.
+/// The port in what follows a host: after an address in brackets the parser accepts more than a port there.
 fn port_of(rest: &str) -> Option<u16> {
     let digits = rest.strip_prefix(':').filter(|digits| !digits.starts_with('+'))?;
     digits.parse().ok().filter(|number| *number > 0)
@@ -84,7 +84,7 @@ fn check_host(host: &str, port: u16, policy: &DestinationPolicy) -> Result<(), R
     }
 }
 
-/// The address, where the host is one: only in the one form that every library reads alike.
+/// The address, if the host is one. Only the one form that every library reads alike is accepted.
 fn literal(host: &str) -> Result<Option<IpAddr>, Refusal> {
     if let Some(inner) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         let address: Option<Ipv6Addr> = inner.parse().ok();
@@ -116,7 +116,7 @@ fn check_name(host: &str) -> Result<(), Refusal> {
     }
 }
 
-/// Underscores are no part of host names by the book, but receivers have them.
+/// The standard has no underscores in host names, but some receivers have them.
 fn is_label(label: &str) -> bool {
     (1..=MAX_LABEL_BYTES).contains(&label.len())
         && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))

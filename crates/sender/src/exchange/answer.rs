@@ -1,31 +1,31 @@
-//! Reading an answer: its status decides at once, and the rest is read for people and for the connection's sake.
+//! Reading an answer: the status decides, and the rest is read for people and to keep the connection.
 //!
-//! Whatever goes wrong after the status line changes nothing any more: the receiver has spoken. Of the body a head is
-//! kept, and as much is read as an ordinary receiver sends, since a connection can serve again only when its answer
-//! was read to the end. More than that, or endless, it is dropped together with its connection.
+//! What goes wrong after the status line changes nothing: the receiver has answered. The head of the body is kept. More of
+//! it is read, as much as an ordinary receiver sends, because a connection can be used again only if its answer was read to
+//! the end. The connection of a longer or endless body is dropped.
 
 use std::io::Read;
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, Response, header};
-use ureq::Body;
+use http::response::Parts;
+use http::{HeaderMap, header};
 use wire::attempt::{Answer, EXCERPT_BYTES};
 
-/// How much of a body is read at most.
+/// How much of a body is read at most: an ordinary receiver sends less.
 const MAX_READ_BYTES: usize = 16 * 1024;
-/// A receiver may ask for any pause; this one is already longer than any schedule, and still safe to add to a time.
+/// A receiver may ask for any pause. This one is longer than any schedule and can still be added to a time.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(366 * 24 * 3600);
 
-pub fn read(response: Response<Body>, now: SystemTime) -> Answer {
-    let (head, mut body) = response.into_parts();
+/// Reads what is kept of an answer. `now` is what a date in `Retry-After` is compared with.
+pub fn read_answer(head: &Parts, body: impl Read, now: SystemTime) -> Answer {
     Answer {
         status: head.status.as_u16(),
-        excerpt: excerpt(&read_head(body.as_reader())),
+        excerpt: excerpt(&read_head(body)),
         retry_after: retry_after(&head.headers, now),
     }
 }
 
-/// Reads on after the excerpt is full, up to the end or the limit.
+/// Goes on reading when the excerpt is full, up to the end or the limit.
 fn read_head(mut body: impl Read) -> Vec<u8> {
     let mut kept = Vec::new();
     let mut buffer = [0; 2048];
@@ -43,12 +43,12 @@ fn read_head(mut body: impl Read) -> Vec<u8> {
     kept
 }
 
-/// Valid UTF-8 without NUL, as Postgres wants it, and not longer than asked for even where bytes were replaced.
+/// Valid UTF-8 without NUL, as Postgres requires, and no longer than the limit even if bytes were replaced.
 fn excerpt(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         text.extend(chunk.valid().chars().filter(|char| *char != '\0'));
-        // A character that the cut went through is left out; one that was never valid is shown as such.
+        // A character that was cut through is left out. Invalid bytes are shown as a replacement character.
         let cut_through = bytes.len() == EXCERPT_BYTES && is_end_of(bytes, chunk.invalid());
         if !chunk.invalid().is_empty() && !cut_through {
             text.push(char::REPLACEMENT_CHARACTER);
@@ -65,9 +65,9 @@ fn is_end_of(bytes: &[u8], part: &[u8]) -> bool {
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     let pause = match value.bytes().all(|byte| byte.is_ascii_digit()) {
-        // So many digits that they do not fit mean: very late.
+        // A number that is too large to be stored means: very late.
         true if !value.is_empty() => Duration::from_secs(value.parse().unwrap_or(u64::MAX)),
-        // A time that has passed means: at once.
+        // A time in the past means: at once.
         _ => httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default(),
     };
     Some(pause.min(MAX_RETRY_AFTER))
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_that_makes_no_sense_is_none_and_a_huge_one_is_bounded() {
+    fn a_pause_that_cannot_be_read_is_ignored_and_a_huge_one_is_bounded() {
         for value in ["", "-1", "+1", "1.5", "soon", "Sun, 99 Nov 1994 08:49:37 GMT"] {
             assert_eq!(asked_for(value), None, "{value:?}");
         }

@@ -1,7 +1,8 @@
-//! From whatever went wrong to what people read in the history.
+//! Turns any error into the message that is shown in the history.
 //!
-//! The texts are fixed ones. Those of the libraries may quote what came over the network, and a history that tells
-//! precisely how an address answered is a port scanner: so a text says what its owner needs to mend the receiver.
+//! The messages are fixed texts. Those of the libraries may quote what came over the network, and a history that shows
+//! exactly how an address answered can be used as a port scanner. So a message says what the owner of a receiver needs to
+//! repair it, and no more.
 
 use std::io::{self, ErrorKind};
 
@@ -11,28 +12,26 @@ use wire::attempt::{ErrorClass, Failure};
 
 use crate::destination::{LookupError, NoAddress};
 
-pub fn failure(class: ErrorClass, message: impl Into<String>) -> Failure {
-    Failure { class, message: message.into() }
-}
-
-/// `answering` says whether something was answered before.
+/// `answering` is whether a part of an answer had come.
 pub fn from_http(error: &Error, answering: bool) -> Failure {
     match error {
         Error::Io(error) => from_io(error),
-        Error::Timeout(_) if answering => failure(ErrorClass::Timeout, "time limit ran out while reading the answer"),
-        Error::Timeout(_) => failure(ErrorClass::Timeout, "time limit ran out before an answer came"),
+        Error::Timeout(_) if answering => {
+            Failure::new(ErrorClass::Timeout, "time limit ran out while reading the answer")
+        }
+        Error::Timeout(_) => Failure::new(ErrorClass::Timeout, "time limit ran out before an answer came"),
         Error::Other(error) => from_resolver(error.downcast_ref()),
-        Error::HostNotFound => failure(ErrorClass::Dns, NoAddress::Lookup(LookupError::Unknown).to_string()),
-        Error::Protocol(_) => failure(ErrorClass::Protocol, "answer is not valid HTTP"),
-        Error::LargeResponseHeader(..) => failure(ErrorClass::Protocol, "header of the answer is too large"),
-        Error::Tls(message) => failure(ErrorClass::Tls, *message),
-        _ => failure(ErrorClass::Internal, "request could not be made"),
+        Error::HostNotFound => Failure::new(ErrorClass::Dns, NoAddress::Lookup(LookupError::Unknown).to_string()),
+        Error::Protocol(_) => Failure::new(ErrorClass::Protocol, "answer is not valid HTTP"),
+        Error::LargeResponseHeader(..) => Failure::new(ErrorClass::Protocol, "header of the answer is too large"),
+        Error::Tls(message) => Failure::new(ErrorClass::Tls, *message),
+        _ => Failure::new(ErrorClass::Internal, "request could not be made"),
     }
 }
 
 fn from_resolver(reason: Option<&NoAddress>) -> Failure {
     let Some(reason) = reason else {
-        return failure(ErrorClass::Internal, "request could not be made");
+        return Failure::new(ErrorClass::Internal, "request could not be made");
     };
     let class = match reason {
         NoAddress::Refused => ErrorClass::Destination,
@@ -40,15 +39,15 @@ fn from_resolver(reason: Option<&NoAddress>) -> Failure {
         NoAddress::Lookup(LookupError::TimedOut) => ErrorClass::Timeout,
         NoAddress::Lookup(LookupError::NoThread) => ErrorClass::Internal,
     };
-    failure(class, reason.to_string())
+    Failure::new(class, reason.to_string())
 }
 
 fn from_io(error: &io::Error) -> Failure {
     if let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
-        return failure(ErrorClass::Tls, tls_message(error));
+        return Failure::new(ErrorClass::Tls, tls_message(error));
     }
     if is_out_of_descriptors(error) {
-        return failure(ErrorClass::Internal, "out of file descriptors");
+        return Failure::new(ErrorClass::Internal, "out of file descriptors");
     }
     let message = match error.kind() {
         ErrorKind::ConnectionRefused => "connection refused",
@@ -56,14 +55,14 @@ fn from_io(error: &io::Error) -> Failure {
         ErrorKind::UnexpectedEof => "connection closed by the receiver before an answer came",
         ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => "receiver cannot be reached",
         ErrorKind::TimedOut => {
-            return failure(ErrorClass::Timeout, "time limit ran out before an answer came");
+            return Failure::new(ErrorClass::Timeout, "time limit ran out before an answer came");
         }
         _ => "connection failed",
     };
-    failure(ErrorClass::Connection, message)
+    Failure::new(ErrorClass::Connection, message)
 }
 
-/// Not the receiver's fault, and not to be taken for it.
+/// Not caused by the receiver, and reported as such.
 fn is_out_of_descriptors(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }

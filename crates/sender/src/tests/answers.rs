@@ -7,16 +7,16 @@ use super::receiver::{OK, Receiver};
 use super::*;
 
 fn answer_to(answer: &str) -> Answer {
-    match Owner::open().outcome_of(endpoint(Receiver::answering(answer).url())) {
+    match Owner::allowing_loopback().outcome_of(endpoint(Receiver::answering(answer).url())) {
         Outcome::Answered(answer) => answer,
         other => panic!("no answer: {other:?}"),
     }
 }
 
 #[test]
-fn a_request_carries_what_the_contract_says() {
+fn a_request_has_the_headers_and_the_body_of_its_preset() {
     let (receiver, kept) = Receiver::keeping();
-    let attempt = Owner::open().attempt(endpoint(receiver.url()));
+    let attempt = Owner::allowing_loopback().attempt(endpoint(receiver.url()));
     assert!(attempt.outcome.is_success());
     assert_eq!(attempt.subscription, SubscriptionId(7));
     assert_eq!(attempt.delivery, DeliveryId([9; 16]));
@@ -41,9 +41,9 @@ fn a_request_carries_what_the_contract_says() {
 }
 
 #[test]
-fn the_signature_fits_and_its_time_is_that_of_the_attempt() {
+fn the_signature_verifies_and_its_time_is_that_of_the_attempt() {
     let (receiver, kept) = Receiver::keeping();
-    let attempt = Owner::open().attempt(endpoint(receiver.url()));
+    let attempt = Owner::allowing_loopback().attempt(endpoint(receiver.url()));
     let kept = kept.lock().unwrap();
     let header = kept[0].header("x-hydra-signature").unwrap();
     let secret = SigningSecret::from(SECRET.to_owned());
@@ -62,7 +62,7 @@ fn each_preset_has_its_own_headers_and_signature() {
     let all: Vec<&str> = expected.iter().flat_map(|(_, names)| *names).copied().collect();
     for (preset, names) in expected {
         let (receiver, kept) = Receiver::keeping();
-        let owner = Owner::open();
+        let owner = Owner::allowing_loopback();
         owner.sender.hand_over([Request { preset, ..request(endpoint(receiver.url())) }]);
         assert!(owner.next().outcome.is_success());
         let kept = kept.lock().unwrap();
@@ -74,18 +74,18 @@ fn each_preset_has_its_own_headers_and_signature() {
 }
 
 #[test]
-fn headers_of_its_own_follow() {
+fn the_headers_of_a_subscription_are_sent() {
     let (receiver, kept) = Receiver::keeping();
     let headers = vec![("Authorization".to_owned(), "Bearer abc".to_owned())];
-    Owner::open().attempt(Endpoint { headers, ..endpoint(receiver.url()) });
+    Owner::allowing_loopback().attempt(Endpoint { headers, ..endpoint(receiver.url()) });
     assert_eq!(kept.lock().unwrap()[0].header("authorization"), Some("Bearer abc"));
 }
 
 #[test]
-fn every_scheme_of_the_endpoint_signs() {
+fn a_request_is_signed_with_every_scheme_of_its_subscription() {
     let (receiver, kept) = Receiver::keeping();
     let schemes = Scheme::ALL.to_vec();
-    Owner::open().attempt(Endpoint { schemes, ..endpoint(receiver.url()) });
+    Owner::allowing_loopback().attempt(Endpoint { schemes, ..endpoint(receiver.url()) });
     let kept = kept.lock().unwrap();
     for name in Scheme::ALL.iter().flat_map(|scheme| scheme.header_names()) {
         assert!(kept[0].header(name).is_some(), "{name}");
@@ -95,7 +95,7 @@ fn every_scheme_of_the_endpoint_signs() {
 #[test]
 fn a_large_body_arrives_whole() {
     let (receiver, kept) = Receiver::keeping();
-    let owner = Owner::open();
+    let owner = Owner::allowing_loopback();
     let body: Arc<str> = "0123456789abcdef".repeat(16 * 1024).into();
     owner.sender.hand_over([Request { body: body.clone(), ..request(endpoint(receiver.url())) }]);
     assert!(owner.next().outcome.is_success());
@@ -103,7 +103,7 @@ fn a_large_body_arrives_whole() {
 }
 
 #[test]
-fn the_head_of_the_body_is_kept() {
+fn the_beginning_of_the_answer_is_kept() {
     assert_eq!(answer_to(OK), Answer { status: 200, excerpt: "ok".into(), retry_after: None });
     let long = "x".repeat(5000);
     let answer = answer_to(&format!("HTTP/1.1 500 Oops\r\nContent-Length: 5000\r\n\r\n{long}"));
@@ -123,7 +123,7 @@ fn a_chunked_answer_is_read() {
 }
 
 #[test]
-fn a_pause_that_is_asked_for_is_passed_on() {
+fn a_pause_that_the_receiver_asks_for_is_reported() {
     let answer = answer_to("HTTP/1.1 429 Slow down\r\nRetry-After: 30\r\nContent-Length: 0\r\n\r\n");
     assert_eq!((answer.status, answer.retry_after), (429, Some(Duration::from_secs(30))));
 }

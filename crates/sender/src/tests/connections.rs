@@ -7,7 +7,7 @@ use super::*;
 #[test]
 fn a_connection_serves_request_after_request() {
     let receiver = Receiver::answering(OK);
-    let owner = Owner::open();
+    let owner = Owner::allowing_loopback();
     for _ in 0..20 {
         assert_eq!(owner.status_of(endpoint(receiver.url())), 200);
     }
@@ -18,7 +18,7 @@ fn a_connection_serves_request_after_request() {
 fn a_connection_serves_again_after_a_failing_answer_with_a_body() {
     let body = "x".repeat(4000);
     let receiver = Receiver::answering(format!("HTTP/1.1 500 Oops\r\nContent-Length: 4000\r\n\r\n{body}"));
-    let owner = Owner::open();
+    let owner = Owner::allowing_loopback();
     for _ in 0..3 {
         assert_eq!(owner.status_of(endpoint(receiver.url())), 500);
     }
@@ -31,15 +31,15 @@ fn a_receiver_that_closes_after_each_answer_costs_no_attempt() {
         read_request(&mut stream);
         stream.write_all(OK.as_bytes()).unwrap();
     });
-    let owner = Owner::open();
+    let owner = Owner::allowing_loopback();
     for _ in 0..20 {
         assert_eq!(owner.status_of(endpoint(receiver.url())), 200);
     }
     assert_eq!(receiver.connections(), 20);
 }
 
-/// Serves one request on each connection, and hangs up on the second.
-fn hanging_up_on_the_second(seen: Arc<AtomicUsize>) -> Receiver {
+/// Serves one request on each connection, and closes it at the second.
+fn closing_at_the_second(seen: Arc<AtomicUsize>) -> Receiver {
     Receiver::serving(move |_, mut stream| {
         seen.fetch_add(read_request(&mut stream).is_some().into(), Ordering::SeqCst);
         stream.write_all(OK.as_bytes()).unwrap();
@@ -48,10 +48,10 @@ fn hanging_up_on_the_second(seen: Arc<AtomicUsize>) -> Receiver {
 }
 
 #[test]
-fn a_used_connection_that_dies_under_a_request_costs_no_attempt() {
+fn a_used_connection_that_closes_during_a_request_costs_no_attempt() {
     let seen = Arc::new(AtomicUsize::new(0));
-    let receiver = hanging_up_on_the_second(seen.clone());
-    let owner = Owner::open();
+    let receiver = closing_at_the_second(seen.clone());
+    let owner = Owner::allowing_loopback();
     for _ in 0..3 {
         assert_eq!(owner.status_of(endpoint(receiver.url())), 200);
     }
@@ -59,11 +59,11 @@ fn a_used_connection_that_dies_under_a_request_costs_no_attempt() {
 }
 
 #[test]
-fn a_new_connection_that_dies_under_a_request_costs_an_attempt() {
+fn a_new_connection_that_closes_during_a_request_costs_an_attempt() {
     let receiver = Receiver::serving(|_, mut stream| {
         read_request(&mut stream);
     });
-    let failure = Owner::open().failure_of(endpoint(receiver.url()));
+    let failure = Owner::allowing_loopback().failure_of(endpoint(receiver.url()));
     assert_eq!(failure.class, ErrorClass::Connection);
     assert_eq!(failure.message, "connection closed by the receiver before an answer came");
     assert_eq!(receiver.connections(), 1);
@@ -72,7 +72,7 @@ fn a_new_connection_that_dies_under_a_request_costs_an_attempt() {
 #[test]
 fn a_connection_with_bytes_left_over_is_not_used_again() {
     let receiver = Receiver::answering(format!("{OK}{OK}"));
-    let owner = Owner::open();
+    let owner = Owner::allowing_loopback();
     for _ in 0..2 {
         assert_eq!(owner.status_of(endpoint(receiver.url())), 200);
     }
@@ -86,7 +86,7 @@ fn the_connection_of_an_endless_answer_is_dropped() {
         stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
         write_for_ever(&mut stream, "8\r\nabcdefgh\r\n");
     });
-    let owner = Owner::open();
+    let owner = Owner::allowing_loopback();
     for _ in 0..2 {
         assert_eq!(owner.status_of(endpoint(receiver.url())), 200);
     }
@@ -96,9 +96,9 @@ fn the_connection_of_an_endless_answer_is_dropped() {
 #[test]
 fn a_new_policy_closes_the_connections_of_the_old_one() {
     let receiver = Receiver::answering(OK);
-    let owner = Owner::open();
+    let owner = Owner::allowing_loopback();
     assert_eq!(owner.status_of(endpoint(receiver.url())), 200);
-    owner.sender.set_policy(Arc::new(open_policy()));
+    owner.sender.set_policy(Arc::new(loopback_policy()));
     assert_eq!(owner.status_of(endpoint(receiver.url())), 200);
     assert_eq!(receiver.connections(), 2);
 

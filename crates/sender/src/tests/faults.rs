@@ -24,9 +24,9 @@ fn stopping_after(part: &'static str) -> Receiver {
 }
 
 #[test]
-fn a_silent_receiver_runs_into_the_time_limit() {
+fn a_receiver_that_does_not_answer_runs_into_the_time_limit() {
     let started = Instant::now();
-    let failure = Owner::open().failure_of(hurried(Receiver::silent().url()));
+    let failure = Owner::allowing_loopback().failure_of(with_short_limit(Receiver::silent().url()));
     assert_eq!(failure.class, ErrorClass::Timeout);
     assert_eq!(failure.message, "time limit ran out before an answer came");
     assert!(started.elapsed() >= Duration::from_millis(200));
@@ -35,7 +35,8 @@ fn a_silent_receiver_runs_into_the_time_limit() {
 
 #[test]
 fn the_time_limit_covers_the_header() {
-    let failure = Owner::open().failure_of(hurried(stopping_after("HTTP/1.1 200 OK\r\nX-Slow: ").url()));
+    let failure =
+        Owner::allowing_loopback().failure_of(with_short_limit(stopping_after("HTTP/1.1 200 OK\r\nX-Slow: ").url()));
     assert_eq!(failure.class, ErrorClass::Timeout);
     assert_eq!(failure.message, "time limit ran out while reading the answer");
 }
@@ -44,9 +45,9 @@ fn the_time_limit_covers_the_header() {
 fn a_receiver_that_never_reads_runs_into_the_time_limit() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
-    let owner = Owner::open();
+    let owner = Owner::allowing_loopback();
     let body = "x".repeat(32 * 1024 * 1024).into();
-    owner.sender.hand_over([Request { body, ..request(hurried(url)) }]);
+    owner.sender.hand_over([Request { body, ..request(with_short_limit(url)) }]);
     let Outcome::Failed(failure) = owner.next().outcome else { panic!("an answer came") };
     assert_eq!(failure.class, ErrorClass::Timeout);
 }
@@ -55,48 +56,52 @@ fn a_receiver_that_never_reads_runs_into_the_time_limit() {
 fn a_body_that_does_not_end_in_time_changes_nothing_about_the_status() {
     let receiver = stopping_after("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart");
     let started = Instant::now();
-    let Outcome::Answered(answer) = Owner::open().outcome_of(hurried(receiver.url())) else { panic!("no answer") };
+    let Outcome::Answered(answer) = Owner::allowing_loopback().outcome_of(with_short_limit(receiver.url())) else {
+        panic!("no answer")
+    };
     assert_eq!((answer.status, &*answer.excerpt), (200, "part"));
     assert!(started.elapsed() < Duration::from_secs(5));
 }
 
 #[test]
 fn an_endless_header_is_given_up() {
-    let failure = Owner::open().failure_of(endpoint(repeating("HTTP/1.1 200 OK\r\n", "X-More: and more\r\n").url()));
+    let failure =
+        Owner::allowing_loopback().failure_of(endpoint(repeating("HTTP/1.1 200 OK\r\n", "X-More: and more\r\n").url()));
     assert_eq!(failure.class, ErrorClass::Protocol);
-    let failure = Owner::open().failure_of(endpoint(repeating("HTTP/1.1 200 OK\r\nX-Long: ", "aaaaaaaa").url()));
+    let failure =
+        Owner::allowing_loopback().failure_of(endpoint(repeating("HTTP/1.1 200 OK\r\nX-Long: ", "aaaaaaaa").url()));
     assert_eq!(failure.message, "header of the answer is too large");
 }
 
 #[test]
 fn endless_interim_answers_are_given_up() {
     let receiver = repeating("", "HTTP/1.1 103 Early Hints\r\n\r\n");
-    let class = Owner::open().failure_of(hurried(receiver.url())).class;
+    let class = Owner::allowing_loopback().failure_of(with_short_limit(receiver.url())).class;
     assert!(matches!(class, ErrorClass::Protocol | ErrorClass::Timeout), "{class:?}");
 }
 
 #[test]
 fn an_answer_that_is_not_http_is_refused_without_being_quoted() {
     for garbage in ["SSH-2.0-OpenSSH_9.9\r\n\r\n", "\0\0\0\0\r\n\r\n", "HTTP/9.9 200 OK\r\n\r\n", "{}\r\n\r\n"] {
-        let failure = Owner::open().failure_of(endpoint(Receiver::answering(garbage).url()));
+        let failure = Owner::allowing_loopback().failure_of(endpoint(Receiver::answering(garbage).url()));
         assert_eq!(failure.class, ErrorClass::Protocol, "{garbage:?}");
         assert_eq!(failure.message, "answer is not valid HTTP");
     }
 }
 
 #[test]
-fn a_refused_connection_says_so() {
+fn a_refused_connection_is_reported_as_such() {
     let port = {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.local_addr().unwrap().port()
     };
-    let failure = Owner::open().failure_of(endpoint(format!("http://127.0.0.1:{port}/?key=hidden")));
+    let failure = Owner::allowing_loopback().failure_of(endpoint(format!("http://127.0.0.1:{port}/?key=hidden")));
     assert_eq!((failure.class, &*failure.message), (ErrorClass::Connection, "connection refused"));
 }
 
 #[test]
-fn an_unknown_name_says_so() {
-    let failure = Owner::open().failure_of(endpoint("http://name.invalid/"));
+fn an_unknown_name_is_reported_as_such() {
+    let failure = Owner::allowing_loopback().failure_of(endpoint("http://name.invalid/"));
     assert_eq!((failure.class, &*failure.message), (ErrorClass::Dns, "host name could not be resolved"));
 }
 
@@ -128,6 +133,6 @@ fn a_name_that_resolves_to_loopback_is_refused() {
 #[test]
 fn a_url_that_became_unusable_is_refused_at_the_attempt() {
     for url in ["", "ftp://127.0.0.1/", "http://user:pass@127.0.0.1/", "http://127.1/", "http://127.0.0.1:99999/"] {
-        assert_eq!(Owner::open().failure_of(endpoint(url)).class, ErrorClass::Destination, "{url}");
+        assert_eq!(Owner::allowing_loopback().failure_of(endpoint(url)).class, ErrorClass::Destination, "{url}");
     }
 }

@@ -1,4 +1,4 @@
-//! The sender against receivers that behave, and against all that do not. Only ever on 127.0.0.1.
+//! The sender with receivers that behave and receivers that do not. All are on 127.0.0.1.
 
 mod answers;
 mod connections;
@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver as Outcomes};
 use std::time::Duration;
 
-use wire::attempt::{Failure, Outcome};
 use wire::ids::{DeliveryId, SubscriptionId};
 use wire::preset::Preset;
 use wire::request::Endpoint;
@@ -24,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const BODY: &str = r#"{"event":"ticket.created"}"#;
 
-/// One who has a sender, as the dispatcher does.
+/// Has a sender and takes its attempts, as the dispatcher does.
 struct Owner {
     sender: Sender,
     outcomes: Outcomes<Attempt>,
@@ -33,8 +32,8 @@ struct Owner {
 
 impl Owner {
     /// Loopback and plain http are allowed.
-    fn open() -> Self {
-        Self::with(8, open_policy(), Roots::load(None).unwrap())
+    fn allowing_loopback() -> Self {
+        Self::with(8, loopback_policy(), Roots::load(None).unwrap())
     }
 
     fn with(max_threads: usize, policy: DestinationPolicy, roots: Roots) -> Self {
@@ -45,7 +44,7 @@ impl Owner {
         Self { sender, outcomes, bell }
     }
 
-    /// Waits as the dispatcher does: for the bell.
+    /// Waits for the bell, as the dispatcher does.
     fn next(&self) -> Attempt {
         loop {
             if let Ok(attempt) = self.outcomes.try_recv() {
@@ -58,7 +57,7 @@ impl Owner {
 
     fn attempt(&self, endpoint: Endpoint) -> Attempt {
         self.sender.hand_over([request(endpoint)]);
-        // The bell first, so that the thread is idle again when the outcome is here.
+        // The bell first, so that the thread is idle again when the attempt is here.
         assert!(self.bell.wait(PATIENCE), "no outcome came");
         self.next()
     }
@@ -82,7 +81,7 @@ impl Owner {
     }
 }
 
-fn open_policy() -> DestinationPolicy {
+fn loopback_policy() -> DestinationPolicy {
     let allow_networks = AllowedNetwork::parse_list("127.0.0.1/32").unwrap();
     DestinationPolicy { allow_networks, allow_http: true }
 }
@@ -99,8 +98,8 @@ fn endpoint(url: impl Into<String>) -> Endpoint {
     }
 }
 
-/// An endpoint that may take no longer than a test likes to wait.
-fn hurried(url: impl Into<String>) -> Endpoint {
+/// An endpoint with a time limit that a test can wait for.
+fn with_short_limit(url: impl Into<String>) -> Endpoint {
     Endpoint { timeout: Duration::from_millis(200), ..endpoint(url) }
 }
 

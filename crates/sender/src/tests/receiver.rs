@@ -1,4 +1,4 @@
-//! A receiver inside the test process: a script says how each connection is served.
+//! A receiver inside the test process. A script says how each connection is served.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -25,8 +25,8 @@ impl Received {
 }
 
 impl Receiver {
-    /// Serves each connection with the script, which is told how many came before. The connection closes when the
-    /// script ends.
+    /// Serves each connection with the script, which gets the number of connections before it. The connection closes when
+    /// the script ends.
     pub fn serving(script: impl Fn(usize, TcpStream) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -51,7 +51,7 @@ impl Receiver {
         )
     }
 
-    /// Keeps what it gets, and says 200 to it.
+    /// Keeps the requests that it gets, and answers 200.
     pub fn keeping() -> (Self, Arc<Mutex<Vec<Received>>>) {
         let kept = Arc::new(Mutex::new(Vec::new()));
         let list = kept.clone();
@@ -85,7 +85,7 @@ impl Receiver {
 
 pub const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-/// None at the end of the connection.
+/// `None` at the end of the connection.
 pub fn read_request(stream: &mut impl Read) -> Option<Received> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -102,7 +102,7 @@ fn read_exactly(stream: &mut impl Read, length: usize) -> Option<Vec<u8>> {
     stream.read_exact(&mut bytes).ok().map(|()| bytes)
 }
 
-/// Writes for as long as somebody listens.
+/// Writes until the connection closes.
 pub fn write_for_ever(stream: &mut impl Write, piece: &str) {
     while stream.write_all(piece.as_bytes()).is_ok() {}
 }

@@ -1,21 +1,23 @@
 use std::io::Write;
+use std::sync::Mutex;
 use std::sync::mpsc::channel;
 use std::time::Instant;
 
 use super::receiver::{OK, Receiver, read_request};
 use super::*;
+use crate::worker::QUICK;
 
-/// Makes the clock overflow inside the client: a fault of ours, as far as a thread can tell.
-fn faulty(url: String) -> Endpoint {
+/// Makes the clock overflow inside the client, which panics.
+fn panicking(url: String) -> Endpoint {
     Endpoint { timeout: Duration::MAX, ..endpoint(url) }
 }
 
 #[test]
-fn a_closed_gate_lets_no_request_through() {
+fn no_request_is_made_after_the_gate_was_closed() {
     let receiver = Receiver::answering(OK);
     let paused = endpoint(receiver.url());
     paused.gate.close();
-    assert_eq!(Owner::open().outcome_of(paused), Outcome::NotStarted);
+    assert_eq!(Owner::allowing_loopback().outcome_of(paused), Outcome::NotStarted);
     assert_eq!(receiver.connections(), 0);
 }
 
@@ -30,7 +32,7 @@ fn a_gate_that_closes_while_a_request_waits_for_a_thread_stops_it() {
         arrived.lock().unwrap().send(()).unwrap();
         let _ = released.lock().unwrap().recv();
     });
-    let owner = Owner::with(1, open_policy(), Roots::load(None).unwrap());
+    let owner = Owner::with(1, loopback_policy(), Roots::load(None).unwrap());
     let waiting = request(endpoint(receiver.url()));
     let gate = waiting.endpoint.clone();
     owner.sender.hand_over([request(endpoint(busy.url())), waiting]);
@@ -43,7 +45,7 @@ fn a_gate_that_closes_while_a_request_waits_for_a_thread_stops_it() {
 }
 
 #[test]
-fn requests_that_hang_on_one_that_takes_long_come_back_in_their_order() {
+fn requests_behind_a_slow_one_in_a_chain_come_back_in_their_order() {
     let slow = Receiver::serving(|_, mut stream| {
         read_request(&mut stream);
         std::thread::sleep(2 * QUICK);
@@ -52,31 +54,31 @@ fn requests_that_hang_on_one_that_takes_long_come_back_in_their_order() {
     let endpoint = Arc::new(endpoint(slow.url()));
     let chain = (1..=4).rev().fold(None, |next: Option<Box<Request>>, number| {
         let delivery = DeliveryId([number; 16]);
-        Some(Box::new(Request { delivery, endpoint: endpoint.clone(), next, ..request(hurried("")) }))
+        Some(Box::new(Request { delivery, endpoint: endpoint.clone(), next, ..request(with_short_limit("")) }))
     });
-    let owner = Owner::open();
+    let owner = Owner::allowing_loopback();
     owner.sender.hand_over(chain.map(|first| *first));
     let attempts: Vec<_> = (1..=4).map(|_| owner.next()).collect();
     assert!(attempts[0].outcome.is_success());
     assert!(attempts[1..].iter().all(|attempt| attempt.outcome == Outcome::NotStarted), "{attempts:?}");
-    // A subscription whose events are to arrive in order takes them up again as they come.
+    // The dispatcher takes them up again in this order, which a subscription may have been promised.
     assert!(attempts.iter().map(|attempt| attempt.delivery.0[0]).eq(1..=4), "{attempts:?}");
 }
 
 #[test]
-fn a_fault_costs_one_attempt_and_no_thread() {
+fn a_panic_costs_one_attempt_and_no_thread() {
     let receiver = Receiver::answering(OK);
-    let owner = Owner::with(1, open_policy(), Roots::load(None).unwrap());
+    let owner = Owner::with(1, loopback_policy(), Roots::load(None).unwrap());
     for _ in 0..3 {
-        assert_eq!(owner.failure_of(faulty(receiver.url())).class, ErrorClass::Internal);
+        assert_eq!(owner.failure_of(panicking(receiver.url())).class, ErrorClass::Internal);
         assert_eq!(owner.status_of(endpoint(receiver.url())), 200);
     }
 }
 
 #[test]
-fn a_hanging_receiver_holds_up_no_other() {
+fn a_receiver_that_hangs_delays_no_other_receiver() {
     let (hanging, receiver) = (Receiver::silent(), Receiver::answering(OK));
-    let owner = Owner::with(2, open_policy(), Roots::load(None).unwrap());
+    let owner = Owner::with(2, loopback_policy(), Roots::load(None).unwrap());
     owner.sender.hand_over([request(endpoint(hanging.url()))]);
     for _ in 0..20 {
         assert_eq!(owner.status_of(endpoint(receiver.url())), 200);
@@ -86,7 +88,7 @@ fn a_hanging_receiver_holds_up_no_other() {
 #[test]
 fn every_request_of_a_burst_comes_back() {
     let receiver = Receiver::answering(OK);
-    let owner = Owner::with(4, open_policy(), Roots::load(None).unwrap());
+    let owner = Owner::with(4, loopback_policy(), Roots::load(None).unwrap());
     owner.sender.hand_over((0..500).map(|_| request(endpoint(receiver.url()))));
     for _ in 0..500 {
         assert!(owner.next().outcome.is_success());
@@ -95,7 +97,7 @@ fn every_request_of_a_burst_comes_back() {
 }
 
 #[test]
-fn a_stop_waits_for_what_is_on_its_way() {
+fn a_stop_waits_for_requests_under_way() {
     let (arrived, on_its_way) = channel();
     let arrived = Mutex::new(arrived);
     let (release, released) = channel::<()>();
@@ -106,7 +108,7 @@ fn a_stop_waits_for_what_is_on_its_way() {
         let _ = released.lock().unwrap().recv();
         std::io::Write::write_all(&mut stream, OK.as_bytes()).unwrap();
     });
-    let owner = Owner::with(1, open_policy(), Roots::load(None).unwrap());
+    let owner = Owner::with(1, loopback_policy(), Roots::load(None).unwrap());
     owner.sender.hand_over([request(endpoint(receiver.url())), request(endpoint(receiver.url()))]);
     on_its_way.recv_timeout(PATIENCE).unwrap();
     let stopping = std::thread::spawn(move || owner.sender.stop(PATIENCE));
@@ -120,9 +122,9 @@ fn a_stop_waits_for_what_is_on_its_way() {
 }
 
 #[test]
-fn a_stop_cuts_off_what_hangs_and_tells_nothing_of_it() {
+fn a_stop_cuts_off_requests_that_hang_and_does_not_report_them() {
     let receiver = Receiver::silent();
-    let owner = Owner::open();
+    let owner = Owner::allowing_loopback();
     owner.sender.hand_over((0..8).map(|_| request(endpoint(receiver.url()))));
     let started = Instant::now();
     while receiver.connections() < 8 {
@@ -138,7 +140,7 @@ fn a_stop_cuts_off_what_hangs_and_tells_nothing_of_it() {
 #[test]
 fn a_stop_without_work_is_immediate() {
     let receiver = Receiver::answering(OK);
-    let owner = Owner::open();
+    let owner = Owner::allowing_loopback();
     assert_eq!(owner.status_of(endpoint(receiver.url())), 200);
     let started = Instant::now();
     assert_eq!(owner.sender.stop(PATIENCE), 0);
@@ -155,7 +157,7 @@ fn a_thread_with_nothing_to_do_ends_and_closes_its_connection() {
         }
         let _ = closed.lock().unwrap().send(());
     });
-    let owner = Owner::open();
+    let owner = Owner::allowing_loopback();
     assert_eq!(owner.status_of(endpoint(receiver.url())), 200);
     end.recv_timeout(PATIENCE).unwrap();
     assert_eq!(owner.status_of(endpoint(receiver.url())), 200);

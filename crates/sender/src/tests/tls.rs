@@ -58,10 +58,10 @@ fn https(receiver: &Receiver) -> Endpoint {
 }
 
 #[test]
-fn a_certificate_of_an_authority_in_ca_file_is_trusted_and_its_connection_used_again() {
+fn a_certificate_of_an_authority_in_ca_file_is_trusted_and_the_connection_is_used_again() {
     let authority = Authority::new("trusted");
     let receiver = authority.certify("127.0.0.1");
-    let owner = Owner::with(1, open_policy(), authority.roots());
+    let owner = Owner::with(1, loopback_policy(), authority.roots());
     for _ in 0..10 {
         assert_eq!(owner.status_of(https(&receiver)), 200);
     }
@@ -71,7 +71,7 @@ fn a_certificate_of_an_authority_in_ca_file_is_trusted_and_its_connection_used_a
 #[test]
 fn a_certificate_of_an_unknown_authority_is_refused() {
     let receiver = Authority::new("unknown").certify("127.0.0.1");
-    let failure = Owner::open().failure_of(https(&receiver));
+    let failure = Owner::allowing_loopback().failure_of(https(&receiver));
     assert_eq!(failure.class, ErrorClass::Tls);
     assert_eq!(failure.message, "certificate is not signed by an authority that is trusted");
 }
@@ -80,7 +80,7 @@ fn a_certificate_of_an_unknown_authority_is_refused() {
 fn a_certificate_for_another_name_is_refused() {
     let authority = Authority::new("other-name");
     let receiver = authority.certify("receiver.example");
-    let failure = Owner::with(1, open_policy(), authority.roots()).failure_of(https(&receiver));
+    let failure = Owner::with(1, loopback_policy(), authority.roots()).failure_of(https(&receiver));
     assert_eq!((failure.class, &*failure.message), (ErrorClass::Tls, "certificate is for another host name"));
 }
 
@@ -88,7 +88,7 @@ fn a_certificate_for_another_name_is_refused() {
 fn new_roots_apply_to_the_next_request() {
     let authority = Authority::new("new-roots");
     let receiver = authority.certify("127.0.0.1");
-    let owner = Owner::open();
+    let owner = Owner::allowing_loopback();
     assert_eq!(owner.failure_of(https(&receiver)).class, ErrorClass::Tls);
     owner.sender.set_roots(authority.roots());
     assert_eq!(owner.status_of(https(&receiver)), 200);
@@ -100,14 +100,15 @@ fn a_receiver_without_tls_fails_the_handshake() {
         let _ = stream.write_all(b"SSH-2.0-OpenSSH_9.9\r\n");
         let _ = std::io::Read::read(&mut stream, &mut [0; 1024]);
     });
-    let failure = Owner::open().failure_of(https(&receiver));
+    let failure = Owner::allowing_loopback().failure_of(https(&receiver));
     assert_eq!((failure.class, &*failure.message), (ErrorClass::Tls, "TLS handshake failed"));
 }
 
 #[test]
 fn the_time_limit_covers_the_handshake() {
     let receiver = Receiver::silent();
-    let failure = Owner::open().failure_of(Endpoint { timeout: Duration::from_millis(200), ..https(&receiver) });
+    let failure =
+        Owner::allowing_loopback().failure_of(Endpoint { timeout: Duration::from_millis(200), ..https(&receiver) });
     assert_eq!(failure.class, ErrorClass::Timeout);
 }
 
@@ -118,5 +119,5 @@ fn a_ca_file_that_cannot_be_used_is_an_error() {
     std::fs::write(&empty, "no certificate").unwrap();
     let error = Roots::load(Some(&empty)).unwrap_err();
     std::fs::remove_file(&empty).unwrap();
-    assert!(error.to_string().ends_with("it holds no certificate in PEM form"), "{error}");
+    assert!(error.to_string().ends_with("it has no certificate in PEM form"), "{error}");
 }

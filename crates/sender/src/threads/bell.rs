@@ -1,11 +1,14 @@
-//! How a sender thread wakes the one that waits for outcomes.
+//! How a sender thread wakes the thread that waits for attempts.
 //!
-//! The waiting side is a Postgres backend: it sleeps on its latch and on one file descriptor, and a thread must not
-//! touch the latch. So the bell is an eventfd. Ringing costs a system call only when the bell was silent, since
-//! under load there are thousands of outcomes between two looks of the dispatcher.
+//! The waiting thread is that of a Postgres process. It sleeps on its latch and on one file descriptor, and other threads
+//! must not touch the latch. So the bell is an eventfd. Ringing costs a system call only if the bell was silent: under
+//! load there are thousands of attempts each time the dispatcher looks.
 //!
-//! The order is what makes this safe: a thread sends its outcome, then rings; the waiting side silences the bell,
-//! then takes the outcomes. A thread that finds the bell rung already sent its outcome before the next silence.
+//! The order makes this safe. A thread sends its attempt, then rings. The waiting thread silences the bell, then takes the
+//! attempts. A thread that finds the bell already rung has sent its attempt before the bell is silenced, so the attempt is
+//! taken.
+
+#![allow(unsafe_code)]
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -29,7 +32,7 @@ impl Bell {
         }
     }
 
-    /// To be called before the outcomes are taken, never after.
+    /// To be called before the attempts are taken, never after.
     pub fn silence(&self) {
         take_all(&self.event);
         self.rung.swap(false, Ordering::AcqRel);
@@ -40,15 +43,13 @@ impl Bell {
         self.event.as_raw_fd()
     }
 
-    /// Waits until the bell is rung, and says whether it was; for those who have no latch to wait on.
-    #[allow(dead_code)] // tests and tools
+    /// Waits until the bell is rung and returns true, or false after `limit`. For callers that have no latch to wait on.
     pub fn wait(&self, limit: Duration) -> bool {
         let millis = limit.as_millis().try_into().unwrap_or(i32::MAX);
         is_readable(&self.event, millis)
     }
 }
 
-#[allow(unsafe_code)]
 fn new_eventfd() -> io::Result<OwnedFd> {
     // SAFETY: eventfd takes no pointer, and the descriptor is new, so nobody else owns it.
     unsafe {
@@ -59,24 +60,20 @@ fn new_eventfd() -> io::Result<OwnedFd> {
     }
 }
 
-/// Cannot fail in a way that matters: a full counter is a rung bell.
-#[allow(unsafe_code)]
+/// The only failure is a full counter, which is a rung bell.
 fn add_one(event: &OwnedFd) {
     let one = 1u64;
     // SAFETY: the kernel reads the eight bytes of `one`, which outlives the call.
     unsafe { libc::write(event.as_raw_fd(), (&raw const one).cast(), size_of::<u64>()) };
 }
 
-/// Sets the counter to zero. It may be zero already: then there is nothing to read, which is fine.
-#[allow(unsafe_code)]
+/// Sets the counter to zero. Fails if it is zero already, which changes nothing.
 fn take_all(event: &OwnedFd) {
     let mut count = 0u64;
     // SAFETY: the kernel writes at most eight bytes into `count`, which outlives the call.
     unsafe { libc::read(event.as_raw_fd(), (&raw mut count).cast(), size_of::<u64>()) };
 }
 
-#[allow(dead_code)] // tests and tools
-#[allow(unsafe_code)]
 fn is_readable(event: &OwnedFd, millis: i32) -> bool {
     let mut entry = libc::pollfd { fd: event.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     // SAFETY: `entry` is one pollfd, as the count says, and outlives the call.
@@ -99,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_after_silence_is_heard_again() {
+    fn a_bell_rings_again_after_it_was_silenced() {
         let bell = Bell::new().unwrap();
         bell.silence();
         bell.ring();
@@ -109,10 +106,10 @@ mod tests {
     }
 
     #[test]
-    fn no_outcome_is_left_behind_when_many_threads_ring() {
+    fn no_attempt_is_missed_when_many_threads_ring() {
         const EACH: usize = 2000;
         let bell = Bell::new().unwrap();
-        let (send, outcomes) = std::sync::mpsc::channel();
+        let (send, attempts) = std::sync::mpsc::channel();
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 let send = send.clone();
@@ -128,7 +125,7 @@ mod tests {
             while taken < 4 * EACH {
                 assert!(bell.wait(Duration::from_secs(10)), "stuck at {taken}");
                 bell.silence();
-                taken += outcomes.try_iter().count();
+                taken += attempts.try_iter().count();
             }
         });
     }

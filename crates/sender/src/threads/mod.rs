@@ -1,4 +1,5 @@
-//! The threads that make requests, how they are started, and how they wake the one that waits for them.
+//! Threads in a Postgres process: how they are started, how each gets its next request, and how they wake the thread that
+//! waits for them.
 
 mod bell;
 mod pool;
@@ -6,5 +7,5 @@ mod quiet;
 
 pub use bell::Bell;
 
-pub(crate) use pool::{Courier, Pool};
+pub(crate) use pool::{Handler, Pool};
 pub(crate) use quiet::spawn_quiet;

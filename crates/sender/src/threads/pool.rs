@@ -1,12 +1,12 @@
-//! The threads that make requests, and who gets the next one.
+//! The threads that make requests, and which of them makes the next one.
 //!
-//! Work-conserving: as long as a thread is free no request waits, whoever it is for, so a slow endpoint holds up
-//! nobody but itself. A request goes to the thread that became idle last: it has warm caches and, above all, the
-//! freshest connections, so little traffic is carried by few threads over few connections. A thread is started only
-//! when none is idle; one that has had nothing to do for [`IDLE_LIFE`] ends and takes its connections along.
+//! While a thread is idle no request waits, whichever endpoint it is for, so a slow endpoint delays only itself. A request
+//! goes to the thread that became idle last: its caches are warm and its connections are fresh, so little traffic is
+//! carried by few threads over few connections. A thread is started only when none is idle, and ends when it had nothing
+//! to do for [`IDLE_LIFE`], which closes its connections.
 //!
-//! An idle thread is handed its request directly, in its own seat; the shared queue is only for what comes while all
-//! are busy. So a hand-over wakes exactly the threads it has work for.
+//! An idle thread is given its request directly, in its own [`IdleThread`]. The shared queue holds only requests that
+//! come while all threads are busy. So handing over wakes exactly the threads that it has requests for.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -15,67 +15,68 @@ use std::time::{Duration, Instant};
 
 use wire::request::Request;
 
-use super::quiet::spawn_quiet;
+use super::quiet::{spawn_quiet, yield_to_others};
 
-/// Idle connections are of no use after this long anyway: see `http::MAX_IDLE`.
+/// Longer would be of no use: connections that rest longer than 4.5 s (`MAX_IDLE` of the client) are not used again.
 const IDLE_LIFE: Duration = Duration::from_secs(5);
 
 /// What a thread does with its requests, one at a time.
-pub trait Courier: Send + 'static {
-    /// Makes the request and files what became of it.
-    fn deliver(&mut self, request: Request);
+pub trait Handler: Send + 'static {
+    /// Makes the request and reports what became of it.
+    fn handle(&mut self, request: Request);
 
-    /// Says that something was filed. Called when this thread is free again: whoever answers with the next request
-    /// shall find it idle, and not start another.
-    fn announce(&self);
+    /// Wakes the thread that waits for the reports. Called when this thread is idle again, so that it gets the next
+    /// request if one is handed over in response, and no other thread is started for it.
+    fn done(&self);
 }
 
-/// Makes the courier of each new thread.
-pub type Hire<C> = Box<dyn Fn() -> C + Send + Sync>;
+/// Makes the handler of each new thread.
+pub type NewHandler<H> = Box<dyn Fn() -> H + Send + Sync>;
 
-pub struct Pool<C>(Arc<Shared<C>>);
+pub struct Pool<H>(Arc<Inner<H>>);
 
-struct Shared<C> {
+struct Inner<H> {
     max_threads: usize,
-    hire: Hire<C>,
+    new_handler: NewHandler<H>,
     state: Mutex<State>,
-    /// Told when a thread becomes idle or ends while the pool is closed.
-    rest: Condvar,
+    /// Notified when a thread ends.
+    ended: Condvar,
 }
 
 #[derive(Default)]
 struct State {
     queue: VecDeque<Request>,
-    /// Idle threads, the most recent one last.
-    idle: Vec<Arc<Seat>>,
+    /// The most recent one last.
+    idle: Vec<Arc<IdleThread>>,
     threads: usize,
     closed: bool,
 }
 
 /// Where an idle thread finds its next request.
-struct Seat {
+struct IdleThread {
     thread: Thread,
     request: Mutex<Option<Request>>,
 }
 
-impl<C: Courier> Pool<C> {
-    pub fn new(max_threads: usize, hire: Hire<C>) -> Self {
-        Self(Arc::new(Shared { max_threads: max_threads.max(1), hire, state: Mutex::default(), rest: Condvar::new() }))
+impl<H: Handler> Pool<H> {
+    pub fn new(max_threads: usize, new_handler: NewHandler<H>) -> Self {
+        let (state, ended) = (Mutex::default(), Condvar::new());
+        Self(Arc::new(Inner { max_threads: max_threads.max(1), new_handler, state, ended }))
     }
 
-    /// Never waits for a request to end. Gives back what no thread will ever take: everything once the pool is
-    /// closed, and what came while not a single thread could be started.
+    /// Never waits for a request to end. Returns the requests that no thread will ever take: all of them once the pool is
+    /// closed, and those that came while not a single thread could be started.
     pub fn hand_over(&self, requests: impl IntoIterator<Item = Request>) -> Vec<Request> {
         let mut state = self.0.lock();
         if state.closed {
             return requests.into_iter().collect();
         }
-        let mut called = Vec::new();
+        let mut woken = Vec::new();
         let mut starting = Vec::new();
         for request in requests {
-            if let Some(seat) = state.idle.pop() {
-                seat.give(request);
-                called.push(seat);
+            if let Some(idle) = state.idle.pop() {
+                idle.give(request);
+                woken.push(idle);
             } else if state.threads < self.0.max_threads {
                 state.threads += 1;
                 starting.push(request);
@@ -83,27 +84,27 @@ impl<C: Courier> Pool<C> {
                 state.queue.push_back(request);
             }
         }
-        // Waking and starting cost system calls: not under the lock that every thread needs.
+        // Waking and starting threads costs system calls, so it is done without the lock that every thread needs.
         drop(state);
-        called.iter().for_each(|seat| seat.thread.unpark());
-        starting.into_iter().flat_map(|request| self.start(request)).collect()
+        woken.iter().for_each(|idle| idle.thread.unpark());
+        starting.into_iter().flat_map(|request| self.start_thread(request)).collect()
     }
 
-    /// Starts a thread on this request. Gives back what nobody will take, if no thread can be had at all.
-    fn start(&self, request: Request) -> Vec<Request> {
+    /// Starts a thread with this request. Returns the requests that no thread will take, if there is no thread at all.
+    fn start_thread(&self, request: Request) -> Vec<Request> {
         let first = Arc::new(Mutex::new(Some(request)));
-        let (shared, taken) = (self.0.clone(), first.clone());
-        let life = move || {
+        let (inner, taken) = (self.0.clone(), first.clone());
+        let body = move || {
             yield_to_others();
-            shared.work(take(&taken));
+            inner.run(take(&taken));
         };
-        match spawn_quiet("hydra sender", life) {
+        match spawn_quiet("hydra sender", body) {
             Ok(_detached) => Vec::new(),
             Err(_) => self.0.place_without_new_thread(take(&first)),
         }
     }
 
-    /// Takes no more requests, and gives back those that no thread has taken.
+    /// Takes no more requests, and returns those that no thread has taken.
     pub fn close(&self) -> Vec<Request> {
         let mut state = self.0.lock();
         state.closed = true;
@@ -111,11 +112,11 @@ impl<C: Courier> Pool<C> {
         let left = state.queue.drain(..).collect();
         state.threads -= idle.len();
         drop(state);
-        idle.iter().for_each(|seat| seat.thread.unpark());
+        idle.iter().for_each(|idle| idle.thread.unpark());
         left
     }
 
-    /// Waits for the threads of a closed pool to end, and says how many did not in time.
+    /// Waits for the threads of a closed pool to end, and returns how many did not end in time.
     pub fn wait_for_end(&self, limit: Duration) -> usize {
         let until = Instant::now() + limit;
         let mut state = self.0.lock();
@@ -124,14 +125,14 @@ impl<C: Courier> Pool<C> {
             if left.is_zero() {
                 break;
             }
-            let waited = self.0.rest.wait_timeout(state, left);
+            let waited = self.0.ended.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         state.threads
     }
 }
 
-impl<C: Courier> Shared<C> {
+impl<H: Handler> Inner<H> {
     fn place_without_new_thread(&self, request: Option<Request>) -> Vec<Request> {
         let mut state = self.lock();
         state.threads -= 1;
@@ -139,94 +140,83 @@ impl<C: Courier> Shared<C> {
         if state.threads == 0 {
             return state.queue.drain(..).collect();
         }
-        if let Some(seat) = state.idle.pop() {
-            state.queue.pop_front().into_iter().for_each(|request| seat.give(request));
-            seat.thread.unpark();
+        if let Some(idle) = state.idle.pop() {
+            state.queue.pop_front().into_iter().for_each(|request| idle.give(request));
+            idle.thread.unpark();
         }
         Vec::new()
     }
 
-    /// The life of a thread, from its first request on.
-    fn work(&self, first: Option<Request>) {
-        let mut courier = (self.hire)();
+    /// All that a thread does, from its first request on.
+    fn run(&self, first: Option<Request>) {
+        let mut handler = (self.new_handler)();
         let mut next = first;
         while let Some(request) = next {
-            courier.deliver(request);
-            next = self.next(&courier);
+            handler.handle(request);
+            next = self.next(&handler);
         }
     }
 
-    /// The next request, or none when it is time to end: then this thread is no longer counted.
-    fn next(&self, courier: &C) -> Option<Request> {
+    /// The next request. `None` when the thread is to end; then it is no longer counted.
+    fn next(&self, handler: &H) -> Option<Request> {
         let mut state = self.lock();
         let queued = state.queue.pop_front();
         if queued.is_some() || state.closed {
             if queued.is_none() {
-                self.leave(state);
+                self.count_out(state);
             } else {
                 drop(state);
             }
-            courier.announce();
+            handler.done();
             return queued;
         }
-        let seat = Arc::new(Seat::new());
-        state.idle.push(seat.clone());
+        let idle = Arc::new(IdleThread::new());
+        state.idle.push(idle.clone());
         drop(state);
-        courier.announce();
-        self.sit(&seat)
+        handler.done();
+        self.wait_as(&idle)
     }
 
-    fn sit(&self, seat: &Arc<Seat>) -> Option<Request> {
+    fn wait_as(&self, idle: &Arc<IdleThread>) -> Option<Request> {
         let until = Instant::now() + IDLE_LIFE;
         loop {
             std::thread::park_timeout(until.saturating_duration_since(Instant::now()));
-            if let Some(request) = take(&seat.request) {
+            if let Some(request) = take(&idle.request) {
                 return Some(request);
             }
             let mut state = self.lock();
-            match state.idle.iter().position(|other| Arc::ptr_eq(other, seat)) {
-                // Whoever takes a seat off the list leaves a request in it, or has closed the pool.
-                None => return take(&seat.request),
+            match state.idle.iter().position(|other| Arc::ptr_eq(other, idle)) {
+                // What takes a thread off the list has given it a request, or has closed the pool.
+                None => return take(&idle.request),
                 Some(_) if Instant::now() < until => {}
                 Some(place) => {
                     state.idle.remove(place);
-                    self.leave(state);
+                    self.count_out(state);
                     return None;
                 }
             }
         }
     }
 
-    fn leave(&self, mut state: MutexGuard<'_, State>) {
+    fn count_out(&self, mut state: MutexGuard<'_, State>) {
         state.threads -= 1;
-        self.rest.notify_all();
+        self.ended.notify_all();
     }
 
-    /// Nothing panics while it holds the lock, so a poisoned one still guards a whole state.
+    /// Nothing panics while it holds the lock, so the state is consistent even if the lock is poisoned.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Seat {
+impl IdleThread {
     fn new() -> Self {
         Self { thread: std::thread::current(), request: Mutex::default() }
     }
 
-    /// To be called under the lock of the state, so that a seat off the list is never without its request.
+    /// To be called under the lock of the state, so that a thread that is off the list always has its request.
     fn give(&self, request: Request) {
         *self.request.lock().unwrap_or_else(PoisonError::into_inner) = Some(request);
-    }
-}
-
-/// Where processors are short, each thread that is woken would take the place of the one that wakes it, and whoever gives
-/// all of them their work would hardly ever have a turn. A batch thread waits for its own.
-#[allow(unsafe_code)]
-fn yield_to_others() {
-    // SAFETY: changes the calling thread alone. A refusal changes nothing.
-    unsafe {
-        let parameters: libc::sched_param = std::mem::zeroed();
-        libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const parameters);
     }
 }
 

@@ -1,22 +1,41 @@
-//! Threads of a Postgres process must never run its signal handlers: those assume the one thread that Postgres knows,
-//! and corrupt its state on another. A new thread inherits the mask of the one that starts it, so the mask is full
-//! for that moment and no longer.
+//! Starting threads that do not disturb the Postgres process they run in.
+//!
+//! They must never run its signal handlers: those assume the one thread that Postgres knows, and corrupt its state on
+//! another one. A new thread inherits the signal mask of the thread that starts it, so all signals are blocked while it
+//! starts, and no longer.
+//!
+//! They should not take processor time from the thread that gives them their work. By default Linux lets a woken thread
+//! preempt the one that woke it, and where processors are short that thread would hardly ever run. A thread of the batch
+//! policy waits until a processor is free.
+
+#![allow(unsafe_code)]
 
 use std::io;
 use std::thread::{Builder, JoinHandle};
 
-/// Starts a thread that no signal reaches. The stack is small, because there may be many of them, and still has room
-/// for a TLS handshake in a build without optimisation.
+/// There may be thousands of threads, so the stack is small; it has room for a TLS handshake in a build without
+/// optimisation.
+const STACK_BYTES: usize = 512 * 1024;
+
+/// Starts a thread that gets no signals.
 pub fn spawn_quiet(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
-    const STACK_BYTES: usize = 512 * 1024;
-    let before = block_all();
+    let before = block_all_signals();
     let started = Builder::new().name(name.to_owned()).stack_size(STACK_BYTES).spawn(body);
-    restore(&before);
+    restore_signals(&before);
     started
 }
 
-#[allow(unsafe_code)]
-fn block_all() -> libc::sigset_t {
+/// Lets the calling thread run only while other threads leave a processor free.
+pub fn yield_to_others() {
+    // SAFETY: all-zero is a valid `sched_param`, which outlives the call; thread 0 is the calling one. If the call is
+    // refused, nothing has changed.
+    unsafe {
+        let parameters: libc::sched_param = std::mem::zeroed();
+        libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const parameters);
+    }
+}
+
+fn block_all_signals() -> libc::sigset_t {
     // SAFETY: both sets are plain memory that the calls fill in before they are read, and they outlive the calls.
     unsafe {
         let mut all = std::mem::zeroed();
@@ -27,9 +46,8 @@ fn block_all() -> libc::sigset_t {
     }
 }
 
-#[allow(unsafe_code)]
-fn restore(before: &libc::sigset_t) {
-    // SAFETY: `before` was filled in by `block_all`; a null pointer asks for no old mask.
+fn restore_signals(before: &libc::sigset_t) {
+    // SAFETY: `before` was filled in by `block_all_signals`; a null pointer asks for no old mask.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before, std::ptr::null_mut()) };
 }
 
@@ -45,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quiet_thread_has_the_signals_of_postgres_blocked_and_its_parent_has_not() {
+    fn a_quiet_thread_has_the_signals_of_postgres_blocked_and_the_thread_that_starts_it_has_not() {
         let before = blocked();
         let (send, receive) = std::sync::mpsc::channel();
         let thread = spawn_quiet("quiet", move || send.send(blocked()).unwrap()).unwrap();
@@ -55,5 +73,19 @@ mod tests {
             assert_ne!(inside & (1 << (signal - 1)), 0, "signal {signal} is not blocked");
         }
         assert_eq!(blocked(), before);
+    }
+
+    #[test]
+    fn a_thread_that_yields_to_others_has_the_batch_policy() {
+        let policy = || {
+            // SAFETY: takes no pointer; thread 0 is the calling one.
+            unsafe { libc::sched_getscheduler(0) }
+        };
+        let thread = spawn_quiet("batch", move || {
+            yield_to_others();
+            assert_eq!(policy(), libc::SCHED_BATCH);
+        });
+        thread.unwrap().join().expect("it has the policy");
+        assert_ne!(policy(), libc::SCHED_BATCH, "only the thread itself");
     }
 }

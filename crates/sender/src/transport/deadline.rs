@@ -1,5 +1,5 @@
-//! A time limit that was given as a duration, held against the clock from then on: each step of a request may take
-//! what the steps before it have left.
+//! A time limit that was given as a duration, as a moment on the clock: each step of a request may take the time that the
+//! steps before it have left.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! A blocked read ends when its socket is shut down, and nothing else ends it in time. So a stop needs to know the
-//! sockets that the threads are blocked on.
+//! The sockets that threads may be blocked on. Only shutting down its socket ends a blocked read in time, so a stop needs to
+//! know them all.
 
 use std::io::{self, ErrorKind};
 use std::net::{Shutdown, TcpStream};
@@ -16,7 +16,7 @@ struct Sockets {
 }
 
 impl OpenSockets {
-    /// Refuses a connection that would come after the cut, before time is spent on it.
+    /// Refuses a connection after the cut, before time is spent on it.
     pub fn admit(&self) -> io::Result<()> {
         self.lock().admit()
     }
@@ -24,7 +24,7 @@ impl OpenSockets {
     pub fn add(&self, stream: &Arc<TcpStream>) -> io::Result<()> {
         let mut sockets = self.lock();
         sockets.admit()?;
-        // Only when it would grow: looking through it each time would cost more than the list is worth.
+        // Only when the list would grow: to look through it each time would cost more than it saves.
         if sockets.list.len() == sockets.list.capacity() {
             sockets.list.retain(|socket| socket.strong_count() > 0);
         }
@@ -37,7 +37,7 @@ impl OpenSockets {
         let mut sockets = self.lock();
         sockets.cut = true;
         for socket in sockets.list.drain(..).filter_map(|socket| socket.upgrade()) {
-            // It may be closed already.
+            // Fails if it is closed already.
             let _ = socket.shutdown(Shutdown::Both);
         }
     }

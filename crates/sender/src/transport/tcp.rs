@@ -1,13 +1,12 @@
-//! The TCP side of a request, in place of ureq's own. Over loopback that is a third more requests per second, and it
-//! tells what we need to know. Four reasons:
+//! TCP connections, in place of ureq's own. Over loopback this gives a third more requests per second. Four reasons:
 //!
 //! - ureq writes headers and body in two system calls and so in two packets. Here what is written waits until the
 //!   answer is asked for, and goes out at once.
-//! - ureq sets the socket's time limits before each call, to the nanosecond. Here the socket's limit is any that
-//!   comes early enough, and the clock decides; so in a steady state it is never set again.
-//! - A stop must be able to end requests that hang: [`OpenSockets`] knows them all.
-//! - Whether a failed request was made on a connection that had served before, and whether anything was answered,
-//!   decides whether it is made again on a new one: [`Trace`] tells.
+//! - ureq sets the time limit of the socket before each call, to the nanosecond. Here the socket may have any limit that
+//!   ends early enough, and the clock decides. So under constant load it is never set again.
+//! - A stop must be able to end requests that hang: [`OpenSockets`] has them all.
+//! - A failed request is made again on a new connection if its connection was used before and nothing was answered:
+//!   [`Trace`] keeps both.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::mem::MaybeUninit;
@@ -24,7 +23,7 @@ use super::deadline::Limit;
 use super::open_sockets::OpenSockets;
 use super::trace::Trace;
 
-/// More than this is written without waiting for the rest.
+/// More than this is sent without waiting for the rest.
 const MAX_UNSENT: usize = 16 * 1024;
 
 /// Makes the connections of one thread.
@@ -51,14 +50,14 @@ impl Connector<()> for TcpConnector {
             write_limit: Duration::ZERO,
             read_limit: Duration::ZERO,
             resting: false,
-            // Under TLS these bytes may be an alert, so there the layer above tells.
+            // Under TLS these bytes may be an alert, so the TLS layer sets it.
             trace: (!details.needs_tls()).then(|| self.trace.clone()),
         }))
     }
 }
 
-/// Tries the addresses in turn. Each has its share of the time that is left, so that a dead one leaves some to the
-/// next.
+/// Tries the addresses in turn. Each gets its share of the time that is left, so that one that does not answer leaves time
+/// for the next.
 fn open(addresses: &ResolvedSocketAddrs, limit: Limit) -> Result<TcpStream, Error> {
     let mut failure = Error::HostNotFound;
     for (tried, address) in addresses.iter().enumerate() {
@@ -81,11 +80,11 @@ fn connect(address: &SocketAddr, share: Duration) -> io::Result<TcpStream> {
 pub struct TcpTransport {
     stream: Arc<TcpStream>,
     buffers: LazyBuffers,
-    /// Written by ureq, and not yet by us.
+    /// Written by ureq and not sent yet.
     unsent: Vec<u8>,
     write_limit: Duration,
     read_limit: Duration,
-    /// Asked once already whether it is open, since the last answer.
+    /// ureq asked whether it is open since the last answer.
     resting: bool,
     trace: Option<Arc<Trace>>,
 }
@@ -114,8 +113,8 @@ impl Transport for TcpTransport {
         Ok(amount > 0)
     }
 
-    /// ureq asks twice: when the connection goes to rest and when it is wanted again. The second answer counts, so
-    /// only then the socket is looked at.
+    /// ureq asks twice: when the connection goes back to its pool, and when it is to be used again. Only the second answer
+    /// counts, so only then the socket is asked.
     fn is_open(&mut self) -> bool {
         if !self.resting {
             self.resting = true;
@@ -164,8 +163,8 @@ impl TcpTransport {
     }
 }
 
-/// The limit to have on the socket: the one it has, if that ends in time and not needlessly often. A new one leaves
-/// room for the next request on this connection to do without a new one.
+/// The limit to have on the socket: the present one, if it ends in time and not needlessly early. A new one is chosen so
+/// that the next request on this connection can keep it.
 fn socket_limit(current: Duration, left: Duration) -> Duration {
     const FINE: Duration = Duration::from_millis(20);
     if current <= left && current >= left / 2 {
@@ -177,12 +176,12 @@ fn socket_limit(current: Duration, left: Duration) -> Duration {
     }
 }
 
-/// A socket with a limit says "would block" where one thinks of "timed out".
+/// A socket whose limit has passed reports "would block".
 fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock)
 }
 
-/// An idle connection has nothing to say: the end of it, or bytes nobody asked for, make it useless.
+/// A connection that was closed, or has bytes that no request asked for, cannot be used again.
 fn has_nothing_to_read(stream: &TcpStream) -> bool {
     let seen = SockRef::from(stream).recv_with_flags(&mut [MaybeUninit::uninit()], libc::MSG_DONTWAIT);
     seen.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)

@@ -1,11 +1,11 @@
 //! TLS with rustls, over any transport.
 //!
-//! ureq brings a connector of its own, but it builds the certificate store anew for each connection when a request has
-//! its own time limit, as all of ours have. Here one configuration is made once, and all threads share it: the
-//! certificates, which are a megabyte when parsed, and the sessions that can be resumed.
+//! ureq has its own connector, but it builds the certificate store again for each connection if a request has its own time
+//! limit, as all of ours have. Here one configuration is made once, and all threads share it: the certificates, which take
+//! a megabyte when parsed, and the sessions that can be resumed.
 //!
-//! Certificates are always verified; there is no switch. The roots are the system's, and those of `ca_file` for
-//! receivers whose certificate a private authority signed.
+//! Certificates are always verified, and there is no way to turn that off. The roots are those of the system, and those of
+//! `ca_file` for receivers whose certificate was signed by a private authority.
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -22,25 +22,23 @@ use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport, TransportAdapter,
 };
 
+use wire::refusal::Refusal;
+
 use super::deadline::Limit;
 use super::trace::Trace;
 
-/// Whom we trust to say who a receiver is. Cheap to clone.
+/// The authorities whose certificates are trusted. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Roots {
     config: Arc<ClientConfig>,
-    /// How many certificates there are: without any, every receiver is refused.
+    /// The number of certificates. Without any, every https request is refused.
     pub count: usize,
 }
 
-/// `ca_file` cannot be used.
-#[derive(Debug)]
-pub struct RootsError(String);
-
 impl Roots {
-    /// Reads the system's certificates, and those of `ca_file` besides. What the system has and cannot be read is
-    /// skipped, as every TLS client does; a `ca_file` that cannot be read is an error, since somebody named it.
-    pub fn load(ca_file: Option<&Path>) -> Result<Self, RootsError> {
+    /// Reads the certificates of the system and those of `ca_file`. Certificates of the system that cannot be read are
+    /// skipped, as every TLS client does. A `ca_file` that cannot be read is refused, because somebody named it.
+    pub fn load(ca_file: Option<&Path>) -> Result<Self, Refusal> {
         let mut store = RootCertStore::empty();
         store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         if let Some(path) = ca_file {
@@ -49,14 +47,15 @@ impl Roots {
         let count = store.len();
         let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
-            .map_err(|error| RootsError(error.to_string()))?;
+            .map_err(|error| Refusal::new(error.to_string()))?;
         let config = Arc::new(builder.with_root_certificates(store).with_no_client_auth());
         Ok(Self { config, count })
     }
 }
 
-fn add_file(store: &mut RootCertStore, path: &Path) -> Result<(), RootsError> {
-    let unreadable = |reason: &dyn fmt::Display| RootsError(format!("could not read \"{}\": {reason}", path.display()));
+fn add_file(store: &mut RootCertStore, path: &Path) -> Result<(), Refusal> {
+    let unreadable =
+        |reason: &dyn fmt::Display| Refusal::new(format!("could not read \"{}\": {reason}", path.display()));
     let certificates = CertificateDer::pem_file_iter(path).map_err(|error| unreadable(&error))?;
     let before = store.len();
     for certificate in certificates {
@@ -65,19 +64,11 @@ fn add_file(store: &mut RootCertStore, path: &Path) -> Result<(), RootsError> {
     }
     match store.len() > before {
         true => Ok(()),
-        false => Err(unreadable(&"it holds no certificate in PEM form")),
+        false => Err(unreadable(&"it has no certificate in PEM form")),
     }
 }
 
-impl fmt::Display for RootsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for RootsError {}
-
-/// Wraps a connection in TLS where the URL asks for it.
+/// Puts TLS over a connection if the URL is https.
 #[derive(Debug)]
 pub struct TlsConnector {
     pub roots: Roots,
@@ -110,13 +101,13 @@ fn server_name(details: &ConnectionDetails) -> Result<ServerName<'static>, Error
     ServerName::try_from(bare.to_owned()).map_err(|_| Error::Tls("host name cannot be verified"))
 }
 
-/// The TCP connection has used up some of the time that was given to both.
+/// Opening the TCP connection has used some of the time limit.
 fn left_of(details: &ConnectionDetails) -> Result<NextTimeout, Error> {
     let left = Limit::since(details.timeout, details.now).left()?;
     Ok(NextTimeout { after: Duration::Exact(left), ..details.timeout })
 }
 
-/// In the wrapping in which it comes out of a stream as well.
+/// As a stream returns it: an error of rustls inside an I/O error.
 fn tls_error(error: rustls::Error) -> Error {
     std::io::Error::new(std::io::ErrorKind::InvalidData, error).into()
 }

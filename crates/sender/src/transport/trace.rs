@@ -1,6 +1,5 @@
-//! What a thread's connections tell about the request that it is making, which ureq does not: whether the connection
-//! is a new one, and whether anything was answered. A request that fails on a connection that had served before, with
-//! not a byte of an answer, was most likely never read.
+//! What ureq does not report about a request: whether its connection is a new one, and whether any part of an answer came.
+//! A request that fails without a byte of an answer, on a connection that was used before, was most likely never read.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -1,7 +1,7 @@
 //! Signing secrets, and how they are stored.
 //!
-//! A secret made here works as it stands with the libraries of all signature schemes: its base64 is the standard
-//! alphabet with padding, because some libraries refuse anything else.
+//! A secret that is made here works with the libraries of all signature schemes. Its base64 has the standard alphabet and
+//! padding, because some libraries refuse anything else.
 
 use std::fmt;
 
@@ -13,17 +13,17 @@ use sha2::Sha256;
 
 mod sealing;
 
-pub use sealing::{Keys, NoKey, Unreadable};
+pub use sealing::{Keys, Unreadable};
 
 pub(crate) const PREFIX: &str = "whsec_";
 const RANDOM_BYTES: usize = 32;
 
-/// The key that a subscription's requests are signed with. Has no `Display`, and `Debug` hides it: what prints a
-/// secret must say so, by [`SigningSecret::expose`].
+/// The key that the requests of a subscription are signed with. It has no `Display`, and `Debug` hides it, so that it is
+/// never printed by accident: see [`SigningSecret::expose`].
 #[derive(Clone)]
 pub struct SigningSecret {
     text: String,
-    // Keyed once: taking in the key each time would be a fifth of the work of a signature.
+    // Prepared once: to process the key each time would be a fifth of the work of a signature.
     whole: Hmac<Sha256>,
     decoded: Hmac<Sha256>,
 }
@@ -35,17 +35,17 @@ impl SigningSecret {
         Self::from(format!("{PREFIX}{}", STANDARD.encode(bytes)))
     }
 
-    /// Keyed with the whole text, as all schemes but Standard Webhooks do it.
+    /// With the whole text as the key, as in all schemes but Standard Webhooks.
     pub(crate) fn whole(&self) -> &Hmac<Sha256> {
         &self.whole
     }
 
-    /// Keyed as Standard Webhooks does it.
+    /// With the key of Standard Webhooks.
     pub(crate) fn decoded(&self) -> &Hmac<Sha256> {
         &self.decoded
     }
 
-    /// The secret itself, for the one who stores it or hands it to its owner.
+    /// The secret itself, for code that stores it or returns it to its owner.
     pub fn expose(&self) -> &str {
         &self.text
     }
@@ -57,8 +57,8 @@ impl From<String> for SigningSecret {
     }
 }
 
-/// The key of Standard Webhooks. A secret of another form, which only an import by hand can bring, signs with its own
-/// bytes: a signature that can be verified is better than a delivery that can never be made.
+/// The key of Standard Webhooks. A secret of another form, which can only be written into the table by hand, is taken as it
+/// is: a signature that can be verified is better than a delivery that can never be made.
 fn decoded(secret: &str) -> Vec<u8> {
     let encoded = secret.strip_prefix(PREFIX).unwrap_or(secret);
     STANDARD.decode(encoded).unwrap_or_else(|_| encoded.as_bytes().to_vec())

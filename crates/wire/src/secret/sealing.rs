@@ -1,12 +1,12 @@
-//! Signing secrets at rest: sealed with a key that is in a file and not in the database, so that a dump, a replica's disk or
-//! somebody who reads the table does not give them away.
+//! Signing secrets at rest: sealed with a key that is in a file and not in the database, so that a dump, the disk of a
+//! replica or somebody who reads the table does not reveal them.
 //!
-//! A sealed secret reads `sealed:<key>:<base64>`: which key, by the first bytes of its SHA-256, then nonce and ciphertext of
-//! XChaCha20-Poly1305. It is bound to its subscription: put beside another one it does not open. Without a key file secrets
-//! are stored as they are.
+//! A sealed secret is `sealed:<key>:<base64>`: the first bytes of the SHA-256 of the key, then nonce and ciphertext of
+//! XChaCha20-Poly1305. It is bound to its subscription, and does not open in the row of another one. Without a key file
+//! secrets are stored as they are.
 //!
-//! A key file has a key in each line, 64 hexadecimal digits. The first seals and all of them open, which is how a key is
-//! changed: put a new one in front, seal everything again, take the old one out.
+//! A key file has a key in each line, 64 hexadecimal digits. The first one seals and all of them open. To change the key,
+//! put a new one before the first line, seal all secrets again, and remove the old one.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -16,13 +16,14 @@ use rand::CryptoRng;
 use sha2::{Digest, Sha256};
 
 use crate::ids::SubscriptionId;
+use crate::refusal::Refusal;
 
 const PREFIX: &str = "sealed:";
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
 const ID_BYTES: usize = 8;
 
-/// The keys of a file, in its order. Without any, secrets are stored as they are.
+/// The keys of a file, in its order. Without any key, secrets are stored as they are.
 #[derive(Default)]
 pub struct Keys(Vec<SealingKey>);
 
@@ -34,16 +35,10 @@ struct SealingKey {
 /// Why a stored secret cannot be read.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Unreadable {
-    /// It was sealed with a key that is not at hand: this one.
+    /// It was sealed with this key, which is not in the key file.
     KeyMissing(String),
     /// It was changed, or belongs to another subscription.
     Damaged,
-}
-
-/// Why a key file is none: the number of the line.
-#[derive(Debug, PartialEq, Eq)]
-pub struct NoKey {
-    pub line: usize,
 }
 
 impl Keys {
@@ -51,16 +46,17 @@ impl Keys {
         self.0.is_empty()
     }
 
-    /// Reads the text of a key file. Empty lines, and those that begin with `#`, are left out.
-    pub fn parse(text: &str) -> Result<Self, NoKey> {
+    /// Reads the text of a key file. Empty lines, and lines that begin with `#`, are skipped.
+    pub fn parse(text: &str) -> Result<Self, Refusal> {
+        let not_a_key = |line: usize| Refusal::new(format!("line {line} is not a key"));
         let lines = text.lines().map(str::trim).enumerate();
         let keys = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
-        let parse = |(index, line): (usize, &str)| SealingKey::parse(line).ok_or(NoKey { line: index + 1 });
+        let parse = |(index, line): (usize, &str)| SealingKey::parse(line).ok_or_else(|| not_a_key(index + 1));
         let keys: Vec<_> = keys.map(parse).collect::<Result<_, _>>()?;
-        if keys.is_empty() { Err(NoKey { line: 1 }) } else { Ok(Self(keys)) }
+        if keys.is_empty() { Err(not_a_key(1)) } else { Ok(Self(keys)) }
     }
 
-    /// What is to be stored of a secret of this subscription.
+    /// The form in which a secret of this subscription is to be stored.
     pub fn seal(&self, secret: &str, subscription: SubscriptionId, rng: &mut impl CryptoRng) -> String {
         let Some(key) = self.0.first() else { return secret.to_owned() };
         let mut nonce = [0; NONCE_BYTES];
@@ -71,7 +67,7 @@ impl Keys {
         format!("{PREFIX}{}:{}", key.id, STANDARD.encode([&nonce[..], &sealed].concat()))
     }
 
-    /// The secret of this subscription that was stored so.
+    /// The secret of this subscription, from the form in which it is stored.
     pub fn open(&self, stored: &str, subscription: SubscriptionId) -> Result<String, Unreadable> {
         let Some(sealed) = stored.strip_prefix(PREFIX) else { return Ok(stored.to_owned()) };
         let (id, sealed) = sealed.split_once(':').ok_or(Unreadable::Damaged)?;
@@ -109,15 +105,15 @@ mod tests {
     }
 
     #[test]
-    fn a_sealed_secret_opens_with_its_key_and_shows_nothing_of_itself() {
+    fn a_sealed_secret_opens_with_its_key_and_reveals_nothing() {
         let stored = sealed("1", SEVEN);
         assert!(stored.starts_with("sealed:") && !stored.contains("whsec_"), "{stored}");
         assert_eq!(keys("1").open(&stored, SEVEN).as_deref(), Ok(SECRET));
-        assert_ne!(stored, sealed("1", SEVEN), "a nonce is used once");
+        assert_ne!(stored, sealed("1", SEVEN), "a nonce is used only once");
     }
 
     #[test]
-    fn beside_another_subscription_or_changed_it_does_not_open() {
+    fn a_sealed_secret_of_another_subscription_or_a_changed_one_does_not_open() {
         let stored = sealed("1", SEVEN);
         assert_eq!(keys("1").open(&stored, SubscriptionId(8)), Err(Unreadable::Damaged));
         for place in "sealed:0123456789abcdef:".len()..stored.len() {
@@ -130,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn without_its_key_one_is_told_which_is_missing() {
+    fn a_secret_without_its_key_says_which_key_is_missing() {
         let Err(Unreadable::KeyMissing(id)) = keys("2").open(&sealed("1", SEVEN), SEVEN) else { panic!("it opened") };
         assert_eq!(id, keys("1").0[0].id);
         assert!(matches!(Keys::default().open(&sealed("1", SEVEN), SEVEN), Err(Unreadable::KeyMissing(_))));
@@ -145,19 +141,19 @@ mod tests {
     }
 
     #[test]
-    fn without_keys_secrets_are_stored_as_they_are_and_those_always_open() {
+    fn without_keys_secrets_are_stored_as_they_are_and_such_secrets_always_open() {
         assert_eq!(Keys::default().seal(SECRET, SEVEN, &mut rand::rng()), SECRET);
         assert_eq!(keys("1").open(SECRET, SEVEN).as_deref(), Ok(SECRET));
     }
 
     #[test]
-    fn a_file_that_has_no_key_or_anything_else_says_where() {
+    fn a_file_with_no_key_or_with_anything_else_is_refused_with_the_line() {
         let key = "0".repeat(64);
         assert!(Keys::parse(&format!("# of 2026\n\n  {key}  \n")).is_ok());
         for (text, line) in
             [("", 1), ("# nothing", 1), ("0011", 1), (&format!("{key}\n{key}0"), 2), (&format!("{key}\nkey"), 2)]
         {
-            assert_eq!(Keys::parse(text).err(), Some(NoKey { line }), "{text}");
+            assert_eq!(Keys::parse(text).err(), Some(Refusal::new(format!("line {line} is not a key"))), "{text}");
         }
     }
 }

@@ -1,16 +1,16 @@
 //! How a request proves where it comes from: an HMAC-SHA256 over the exact bytes of its body.
 //!
-//! A receiver holds the same secret, computes the same value and compares. Four schemes are spoken, so that receivers
-//! can verify with a library or a few lines that they have already:
+//! A receiver has the same secret, computes the same value and compares. There are four schemes, so that receivers can
+//! verify with a library or code that they have already:
 //!
-//! - `hydra`: `t=<unix>,v1=<hex>`, the shape that the Stripe libraries read. The key is the whole secret string.
-//! - `x_webhook`: `sha256=<hex>`, with the time in a header of its own.
-//! - `standard`: Standard Webhooks. The key is what the base64 after `whsec_` stands for, and the id is signed too.
+//! - `hydra`: `t=<unix>,v1=<hex>`, the form that the Stripe libraries read. The key is the whole text of the secret.
+//! - `x_webhook`: `sha256=<hex>`, with the time in a separate header.
+//! - `standard`: Standard Webhooks. The key is the decoded base64 after `whsec_`, and the id is signed too.
 //! - `github`: the body alone, for receivers that were written for GitHub. It has no time, so it cannot stop a replay.
 //!
-//! While a secret is being replaced both sign, the newest first and the oldest last: readers of a list accept any of
-//! them, and a reader that keeps only the last `v1` still holds the old one. `x_webhook` and `github` have room for one
-//! value: the newest.
+//! While a secret is being replaced, both the new and the old secret sign, the newest first and the oldest last. Receivers
+//! that read a list accept any of the values, and a receiver that keeps only the last `v1` keeps the value of the old
+//! secret. `x_webhook` and `github` have room for one value, that of the newest secret.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -19,7 +19,9 @@ use sha2::Sha256;
 
 use crate::ids::DeliveryId;
 use crate::secret::SigningSecret;
+use mac::mac;
 
+mod mac;
 mod verify;
 
 #[cfg(test)]
@@ -27,7 +29,7 @@ mod tests;
 
 pub use verify::verify;
 
-/// A way to sign, by the name that a subscription's `signatures` carry.
+/// A way to sign, by its name in the `signatures` of a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scheme {
     Hydra,
@@ -52,7 +54,7 @@ impl Scheme {
         Self::ALL.into_iter().find(|scheme| scheme.as_str() == name)
     }
 
-    /// The names of the headers that this scheme writes: nobody else may set them.
+    /// The names of the headers that this scheme writes. A subscription may not set them.
     pub fn header_names(self) -> &'static [&'static str] {
         match self {
             Scheme::Hydra => &["X-Hydra-Signature"],
@@ -123,12 +125,4 @@ fn push_hex(text: &mut String, mac: Hmac<Sha256>) {
     let mut digits = [0; 64];
     hex::encode_to_slice(mac.finalize().into_bytes(), &mut digits).expect("two digits a byte");
     text.push_str(str::from_utf8(&digits).expect("digits"));
-}
-
-fn mac(keyed: &Hmac<Sha256>, parts: &[&str]) -> Hmac<Sha256> {
-    let mut mac = keyed.clone();
-    for part in parts {
-        mac.update(part.as_bytes());
-    }
-    mac
 }

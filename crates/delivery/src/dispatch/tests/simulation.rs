@@ -5,6 +5,7 @@
 //! `HYDRA_SEEDS=100000` plays so many.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread;
 
@@ -31,8 +32,8 @@ struct Endpoint {
 /// A row of `hydra.delivery`.
 #[derive(Debug, Clone)]
 struct Row {
-    event: i64,
-    subscription: i64,
+    event: EventId,
+    subscription: SubscriptionId,
     attempts: u32,
     earlier: u32,
     scheduled_at: Option<SystemTime>,
@@ -42,11 +43,11 @@ struct Row {
 }
 
 /// What is true of a delivery, whatever the dispatcher thinks.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Fate {
     #[allow(dead_code)] // for people to read
-    event: i64,
-    subscription: i64,
+    event: EventId,
+    subscription: SubscriptionId,
     /// The run of the dispatcher in which it last succeeded.
     succeeded_in: Option<u32>,
     /// Its success is written, or somebody took it off the queue.
@@ -58,13 +59,13 @@ struct World {
     clock: SystemTime,
     instant: Instant,
     // The database.
-    endpoints: BTreeMap<i64, Endpoint>,
-    events: BTreeMap<i64, Vec<(i64, DeliveryId)>>,
+    endpoints: BTreeMap<SubscriptionId, Endpoint>,
+    events: BTreeMap<EventId, Vec<(SubscriptionId, DeliveryId)>>,
     rows: BTreeMap<DeliveryId, Row>,
     // The dispatcher.
     dispatch: Dispatch,
     run: u32,
-    read_up_to: i64,
+    read_up_to: EventId,
     next_event: i64,
     news: bool,
     /// What each thread has left to do.
@@ -78,7 +79,7 @@ struct World {
 impl World {
     fn new(seed: u64) -> Self {
         let mut chance = StdRng::seed_from_u64(seed);
-        let endpoints = (1..=SUBSCRIPTIONS).map(|id| (id, Endpoint::new(id, &mut chance))).collect();
+        let endpoints = (1..=SUBSCRIPTIONS).map(|id| (SubscriptionId(id), Endpoint::new(id, &mut chance))).collect();
         let mut world = Self {
             chance,
             clock: time(0),
@@ -88,7 +89,7 @@ impl World {
             rows: BTreeMap::new(),
             dispatch: Dispatch::new(NAMESPACE),
             run: 0,
-            read_up_to: 0,
+            read_up_to: EventId(0),
             next_event: 1,
             news: true,
             chains: Vec::new(),
@@ -161,24 +162,24 @@ impl World {
 
     fn emit(&mut self) {
         let active = self.endpoints.iter().filter(|(_, endpoint)| endpoint.subscription.active && !endpoint.deleted);
-        let candidates: Vec<i64> = active.map(|(id, _)| *id).collect();
+        let candidates: Vec<SubscriptionId> = active.map(|(id, _)| *id).collect();
         for _ in 0..self.chance.random_range(1..20) {
-            let event = self.next_event;
+            let event = EventId(self.next_event);
             let wanted = candidates.iter().copied().filter(|_| self.chance.random_bool(0.4));
-            let targets: Vec<_> = wanted.map(|subscription| (subscription, id_of(event, subscription))).collect();
+            let targets: Vec<_> = wanted.map(|id| (id, DeliveryId::derive(NAMESPACE, event, id))).collect();
             if targets.is_empty() {
                 continue;
             }
             self.next_event += 1;
             for (subscription, id) in &targets {
-                self.fates.insert(*id, Fate { event, subscription: *subscription, ..Fate::default() });
+                self.fates.insert(*id, Fate { event, subscription: *subscription, succeeded_in: None, over: false });
             }
             self.events.insert(event, targets);
         }
     }
 
-    fn any_subscription(&mut self) -> i64 {
-        self.chance.random_range(1..=SUBSCRIPTIONS)
+    fn any_subscription(&mut self) -> SubscriptionId {
+        SubscriptionId(self.chance.random_range(1..=SUBSCRIPTIONS))
     }
 
     fn set_active(&mut self, active: bool) {
@@ -248,7 +249,7 @@ impl World {
         self.dispatch = Dispatch::new(NAMESPACE);
         self.dispatch.begin_sending(self.clock);
         self.run += 1;
-        self.read_up_to = 0;
+        self.read_up_to = EventId(0);
         self.rows.values_mut().for_each(|row| row.claimed = false);
         self.rows.retain(|_, row| row.due.is_none() || !self.endpoints[&row.subscription].deleted);
         self.news = true;
@@ -290,15 +291,15 @@ impl World {
             return;
         }
         let page = self.chance.random_range(1..30);
-        let unread = self.events.range(self.read_up_to + 1..).take(page);
-        let subscriptions = |targets: &[(i64, DeliveryId)]| targets.iter().map(|(id, _)| *id).collect::<Vec<_>>();
-        let events: Vec<Event> = unread.map(|(id, targets)| wanted_by(&subscriptions(targets), *id)).collect();
+        let unread = self.events.range((Bound::Excluded(self.read_up_to), Bound::Unbounded)).take(page);
+        let subscriptions = |targets: &[(SubscriptionId, _)]| targets.iter().map(|(id, _)| id.0).collect::<Vec<_>>();
+        let events: Vec<_> = unread.map(|(id, targets)| wanted_by(&subscriptions(targets), id.0)).collect();
         if self.dispatch.has_strangers(&events) {
             self.news = true;
             self.look_for_changes();
         }
         for event in &events {
-            self.read_up_to = event.id;
+            self.read_up_to = event.row.id;
             self.dispatch.accept_event(event, self.instant);
         }
     }
@@ -317,18 +318,18 @@ impl World {
                 self.dispatch.accept_claimed(work, self.clock, self.instant);
             }
         }
-        let ids: Vec<i64> = room.iter().map(|(id, _)| *id).collect();
+        let ids: Vec<SubscriptionId> = room.iter().map(|(id, _)| *id).collect();
         self.look_for_due(&ids);
     }
 
-    fn due_rows(&self, subscription: i64, count: usize) -> Vec<DeliveryId> {
+    fn due_rows(&self, subscription: SubscriptionId, count: usize) -> Vec<DeliveryId> {
         let waiting = self.rows.iter().filter(|(_, row)| row.subscription == subscription && !row.claimed);
         let due =
             waiting.filter_map(|(id, row)| row.due.filter(|due| *due <= self.clock).map(|due| (due, row.event, *id)));
         due.collect::<BTreeSet<_>>().into_iter().take(count).map(|(_, _, id)| id).collect()
     }
 
-    fn look_for_due(&mut self, ids: &[i64]) {
+    fn look_for_due(&mut self, ids: &[SubscriptionId]) {
         for id in ids {
             let waiting = self.rows.values().filter(|row| row.subscription == *id && !row.claimed);
             let first = waiting.filter_map(|row| row.due).min();
@@ -340,7 +341,7 @@ impl World {
         let requests = self.dispatch.hand_out(THREADS, self.instant);
         self.chains.extend(requests);
         let mut under_way = HashSet::default();
-        let mut threads: BTreeMap<i64, usize> = BTreeMap::new();
+        let mut threads: BTreeMap<SubscriptionId, usize> = BTreeMap::new();
         for chain in &self.chains {
             *threads.entry(chain.endpoint.subscription).or_default() += 1;
             let mut next = Some(chain);
@@ -472,7 +473,7 @@ impl Endpoint {
     }
 
     fn read(&self) -> Subscription {
-        let id = self.subscription.id;
+        let id = self.subscription.id.0;
         Subscription { endpoint: super::subscription(id).endpoint, ..self.subscription.clone() }
     }
 

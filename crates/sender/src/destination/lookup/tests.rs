@@ -48,9 +48,9 @@ fn a_name_without_an_address_is_unknown() {
 }
 
 #[test]
-fn a_fault_in_a_lookup_is_a_failure_and_the_next_name_is_found() {
+fn a_panic_in_a_lookup_is_a_failure_and_the_next_name_is_found() {
     let directory = answering(|name| match name {
-        "faulty.example" => panic!("a fault"),
+        "faulty.example" => panic!("in a lookup"),
         _ => Ok(vec![address()]),
     });
     assert_eq!(directory.addresses("faulty.example", PATIENCE), Err(LookupError::Unknown));
@@ -75,7 +75,7 @@ fn with_dead_names() -> (Directory, mpsc::Sender<()>, Arc<AtomicUsize>) {
 }
 
 #[test]
-fn a_dead_name_costs_its_own_time_limit_and_delays_no_other() {
+fn a_name_that_is_not_answered_takes_its_own_time_limit_and_delays_no_other_name() {
     let (directory, revive, _) = with_dead_names();
     let limit = Duration::from_millis(50);
     assert_eq!(directory.addresses("dead.example", limit), Err(LookupError::TimedOut));
@@ -85,7 +85,7 @@ fn a_dead_name_costs_its_own_time_limit_and_delays_no_other() {
 }
 
 #[test]
-fn a_black_hole_holds_a_bounded_number_of_threads_and_leaves_nothing_queued() {
+fn names_that_are_not_answered_hold_a_bounded_number_of_threads_and_leave_nothing_queued() {
     let (directory, revive, started) = with_dead_names();
     let limit = Duration::from_millis(200);
     std::thread::scope(|scope| {
@@ -104,7 +104,7 @@ fn a_black_hole_holds_a_bounded_number_of_threads_and_leaves_nothing_queued() {
 }
 
 #[test]
-fn many_names_do_not_pile_up() {
+fn only_so_many_names_are_kept() {
     let directory = answering(|_| Ok(vec![address()]));
     for number in 0..2 * MAX_NAMES {
         directory.addresses(&format!("name{number}.example"), PATIENCE).unwrap();
@@ -113,7 +113,7 @@ fn many_names_do_not_pile_up() {
 }
 
 #[test]
-fn who_waits_is_let_go_when_the_directory_closes() {
+fn waiting_ends_when_the_directory_closes() {
     let (directory, _revive, started) = with_dead_names();
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| directory.addresses("dead.example", PATIENCE));

@@ -5,7 +5,7 @@ fn refusal(url: &str) -> Refusal {
     check_url(url, &DestinationPolicy::default()).expect_err(url)
 }
 
-fn open_to_loopback() -> DestinationPolicy {
+fn allowing_loopback() -> DestinationPolicy {
     DestinationPolicy { allow_networks: AllowedNetwork::parse_list("127.0.0.0/8").unwrap(), allow_http: true }
 }
 
@@ -32,7 +32,7 @@ fn only_https_is_accepted_unless_http_is_allowed() {
     assert_eq!(refusal("http://example.com/").message, "webhook URL must use https");
     assert!(refusal("http://example.com/").hint.unwrap().contains("hydra_webhooks.allow_http"));
     assert_eq!(refusal("ftp://example.com/").hint, None);
-    assert_eq!(check_url("http://example.com/", &open_to_loopback()), Ok(()));
+    assert_eq!(check_url("http://example.com/", &allowing_loopback()), Ok(()));
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn malformed_urls_are_refused() {
 }
 
 #[test]
-fn addresses_in_disguise_are_refused() {
+fn addresses_in_unusual_notations_are_refused() {
     let urls = [
         "https://127.1/",
         "https://0/",
@@ -98,23 +98,23 @@ fn addresses_in_disguise_are_refused() {
         "https://[127.0.0.1]/",
     ];
     for url in urls {
-        assert_eq!(check_url(url, &open_to_loopback()).unwrap_err().message, "invalid webhook URL", "{url}");
+        assert_eq!(check_url(url, &allowing_loopback()).unwrap_err().message, "invalid webhook URL", "{url}");
     }
 }
 
 #[test]
-fn addresses_that_the_policy_refuses_are_refused_with_the_way_out() {
+fn addresses_that_the_policy_refuses_are_refused_with_a_hint() {
     let urls = ["https://127.0.0.1/", "https://10.0.0.1/", "https://[::1]/", "https://[::ffff:127.0.0.1]/"];
     for url in urls {
         let error = refusal(url);
         assert_eq!(error.message, "webhook URL points to an address that is not allowed");
         assert!(error.hint.unwrap().contains("hydra_webhooks.allow_networks"));
     }
-    assert_eq!(check_url("http://127.0.0.1:8080/", &open_to_loopback()), Ok(()));
+    assert_eq!(check_url("http://127.0.0.1:8080/", &allowing_loopback()), Ok(()));
 }
 
 #[test]
-fn a_port_that_is_not_open_is_refused() {
+fn a_port_that_is_not_allowed_is_refused() {
     let policy = DestinationPolicy {
         allow_networks: AllowedNetwork::parse_list("127.0.0.1/32:8443").unwrap(),
         allow_http: false,

@@ -1,5 +1,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use super::*;
 
 mod forgeries;
@@ -27,7 +30,7 @@ fn accepts(header: &str, now: u64) -> bool {
 }
 
 #[test]
-fn the_standard_value_is_the_one_of_the_official_libraries() {
+fn the_standard_value_is_that_of_the_official_libraries() {
     let value = standard_value(&secret(SECRET), "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", BODY);
     assert_eq!(value, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
 }
@@ -39,7 +42,7 @@ fn the_hydra_value_signs_time_and_body_with_the_whole_secret() {
 }
 
 #[test]
-fn the_x_webhook_value_signs_the_same_and_has_the_time_beside_it() {
+fn the_x_webhook_value_signs_the_same_and_has_the_time_in_another_header() {
     let headers = headers(&[Scheme::XWebhook], &[secret(SECRET)], signed(BODY));
     let digest = HYDRA.split_once("v1=").expect("its form").1;
     let expected = [("X-Webhook-Timestamp", AT.to_string()), ("X-Webhook-Signature", format!("sha256={digest}"))];
@@ -86,7 +89,7 @@ fn two_live_secrets_sign_the_newest_first_or_the_newest_alone_where_there_is_roo
 }
 
 #[test]
-fn a_random_secret_is_whsec_and_32_bytes_in_padded_base64() {
+fn a_new_secret_is_whsec_and_32_bytes_in_padded_base64() {
     let made = SigningSecret::random(&mut rand::rng());
     let bytes = STANDARD.decode(made.expose().strip_prefix("whsec_").unwrap()).unwrap();
     assert_eq!(bytes.len(), 32);
