@@ -3,9 +3,7 @@
 //!
 //! Both tests print their seed; `HYDRA_SEED=…` plays one again.
 
-#[path = "documents/payloads.rs"]
 mod payloads;
-#[path = "documents/replies.rs"]
 mod replies;
 
 use std::collections::HashMap;
