@@ -2,6 +2,7 @@
 
 mod administration;
 mod crashes;
+mod reporting;
 mod resources;
 mod standby;
 mod transactions;
