@@ -1,4 +1,4 @@
-//! The tests' receiver as a program of its own, for the demo and the load tests.
+//! The tests' receiver as a program, for the demo and tests/torture.
 //!
 //! Prints one line per request: whether the signature is genuine, what it answers, event, entity and delivery id.
 
@@ -87,7 +87,7 @@ fn failure(text: &str) -> Option<(String, usize, u16)> {
 }
 
 fn run(arguments: Arguments) -> io::Result<()> {
-    let mut options = Options { recording: Some(Recording::Count), ..Options::default() };
+    let mut options = Options { recording: Recording::Count, ..Options::default() };
     if let Some(file) = arguments.secrets {
         options.find_secrets = Some(Box::new(move |path| secrets(&file, path)));
     }
@@ -104,7 +104,7 @@ fn run(arguments: Arguments) -> io::Result<()> {
     for (path, count, status) in arguments.fail {
         receiver.answer_first(&path, count, Answer::status(status));
     }
-    // Last, as whoever waits for the file takes it that all is ready; and under its own name only when complete.
+    // Written last and renamed when complete: who waits for this file takes the receiver as ready.
     if let Some(file) = arguments.port_file {
         let draft = file.with_extension("new");
         fs::write(&draft, format!("{}\n", receiver.address().port()))?;
@@ -114,7 +114,7 @@ fn run(arguments: Arguments) -> io::Result<()> {
     Ok(())
 }
 
-/// A file that is not there, or not there yet, has no secrets.
+/// A file that does not exist yet has no secrets.
 fn secrets(file: &Path, path: &str) -> Vec<String> {
     let text = fs::read_to_string(file).unwrap_or_default();
     let pairs = text.lines().filter_map(|line| line.split_once(' '));
@@ -129,7 +129,7 @@ fn printer() -> Box<dyn Fn(&Seen<'_>) + Send + Sync> {
             Signature::Unchecked => ("unchecked", "33", ""),
             Signature::Refused(why) => ("REFUSED", "31", why),
         };
-        // The padding counts letters only, so colours are put around the padded word.
+        // Colours go around the padded word: padding would count their bytes.
         let verdict = format!("{verdict:<9}");
         let verdict = if colours { format!("\x1b[{colour}m{verdict}\x1b[0m") } else { verdict };
         let entity = match seen.entity_type {
@@ -138,7 +138,7 @@ fn printer() -> Box<dyn Fn(&Seen<'_>) + Send + Sync> {
         };
         let Seen { status, event, delivery, path, .. } = seen;
         let line = format!("{verdict} {status:>3}  {event:<26} {entity:<24} {delivery:<36}  {path}  {why}");
-        // One write, since connections print side by side. A reader that went away is no reason to stop.
+        // One write per line: connections print at the same time. That nobody reads any more is no reason to stop.
         let _ = writeln!(io::stdout(), "{}", line.trim_end());
     })
 }
