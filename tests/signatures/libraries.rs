@@ -1,7 +1,5 @@
 //! Each verifier accepts what the extension sends and refuses forgeries.
 
-use std::io::Read;
-
 use testkit::PATIENCE;
 use testkit::receiver::{Answer, Signature};
 

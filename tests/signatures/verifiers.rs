@@ -1,7 +1,7 @@
 //! Libraries that others have published for Stripe, Standard Webhooks, Svix and GitHub, and the code that our
 //! documentation prints.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::process::{Command, Stdio};
 use std::{env, thread};
 

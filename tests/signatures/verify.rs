@@ -32,7 +32,7 @@ fn webhook_verify_accepts_what_was_received_and_nothing_else() {
         assert_eq!(verify(body, header, secret, "'300 s'"), Some(false), "{what}");
     }
 
-    // Genuine, but an hour old: signed here, with Postgres's own hash.
+    // Genuine, but signed an hour ago.
     let old: i64 = bench.ask("SELECT extract(epoch FROM now())::bigint - 3600");
     let header = format!("t={old},v1={}", hmac(&secret, &format!("{old}.{body}")));
     let mut verify = |tolerance: &str| -> bool {
@@ -50,7 +50,7 @@ fn webhook_verify_accepts_what_was_received_and_nothing_else() {
 
 fn hmac(key: &str, message: &str) -> String {
     use hmac::{KeyInit, Mac};
-    let mut mac = hmac::Hmac::<sha2::Sha256>::new_from_slice(key.as_bytes()).expect("any key will do");
+    let mut mac = hmac::Hmac::<sha2::Sha256>::new_from_slice(key.as_bytes()).expect("HMAC takes keys of any length");
     mac.update(message.as_bytes());
     hex::encode(mac.finalize().into_bytes())
 }

@@ -1,7 +1,6 @@
 //! What a watch emits, by row and by statement.
 
 use std::collections::BTreeSet;
-use std::io::Read;
 
 use testkit::receiver::{Receiver, Signature};
 use testkit::{Cluster, ask, run, subscribe, wait_for_empty_queue};

@@ -9,6 +9,7 @@
 //! | `authority` | certificates for TLS |
 //! | `sql` | statements, and the errors that they must fail with |
 //! | `subscribing` | new subscriptions, and an empty queue |
+//! | `worker` | what the extension says of its own state |
 //! | `wait` | conditions that are waited for |
 //! | `environment` | numbers and seeds for longer or repeated runs |
 
@@ -21,6 +22,7 @@ pub mod receiver;
 mod sql;
 mod subscribing;
 mod wait;
+mod worker;
 
 pub use bench::Bench;
 pub use cluster::{Cluster, StopMode};
@@ -29,3 +31,4 @@ pub use history::{Attempt, history};
 pub use sql::{Refusal, ask, refusal, refused, run};
 pub use subscribing::{subscribe, wait_for_empty_queue};
 pub use wait::{PATIENCE, StopWhenDropped, let_pass, millis, wait_until};
+pub use worker::{wait_for_state, worker_status};
