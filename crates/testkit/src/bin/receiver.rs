@@ -2,6 +2,7 @@
 //!
 //! Prints one line per request: whether the signature is genuine, what it answers, event, entity and delivery id.
 
+use std::fmt::{self, Display, Formatter};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -35,8 +36,8 @@ struct Arguments {
 
 fn main() -> ExitCode {
     match arguments(env::args().skip(1)) {
-        Err(problem) => {
-            eprintln!("receiver: {problem}\n\n{USAGE}");
+        Err(error) => {
+            eprintln!("receiver: {error}\n\n{USAGE}");
             ExitCode::from(2)
         }
         Ok(Arguments { help: true, .. }) => {
@@ -53,10 +54,29 @@ fn main() -> ExitCode {
     }
 }
 
-fn arguments(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
+/// What is wrong with the arguments.
+enum UsageError {
+    NoValue(String),
+    NotAFailure(String),
+    NotAnAnswer(String),
+    Unknown(String),
+}
+
+impl Display for UsageError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            UsageError::NoValue(argument) => write!(f, "{argument} needs a value"),
+            UsageError::NotAFailure(text) => write!(f, "{text:?} is not PATH=COUNT:STATUS"),
+            UsageError::NotAnAnswer(text) => write!(f, "{text:?} is not PATH=STATUS"),
+            UsageError::Unknown(argument) => write!(f, "there is no argument {argument}"),
+        }
+    }
+}
+
+fn arguments(mut words: impl Iterator<Item = String>) -> Result<Arguments, UsageError> {
     let mut arguments = Arguments::default();
     while let Some(word) = words.next() {
-        let mut value = || words.next().ok_or(format!("{word} needs a value"));
+        let mut value = || words.next().ok_or_else(|| UsageError::NoValue(word.clone()));
         match word.as_str() {
             "--listen" => arguments.listen = Some(value()?),
             "--port-file" => arguments.port_file = Some(value()?.into()),
@@ -64,17 +84,17 @@ fn arguments(mut words: impl Iterator<Item = String>) -> Result<Arguments, Strin
             "--log" => arguments.log = Some(value()?.into()),
             "--fail" => {
                 let text = value()?;
-                let failure = failure(&text).ok_or(format!("{text:?} is not PATH=COUNT:STATUS"))?;
+                let failure = failure(&text).ok_or(UsageError::NotAFailure(text))?;
                 arguments.fail.push(failure);
             }
             "--answer" => {
                 let text = value()?;
                 let answer = text.rsplit_once('=').and_then(|(path, status)| Some((path.into(), status.parse().ok()?)));
-                arguments.answer.push(answer.ok_or(format!("{text:?} is not PATH=STATUS"))?);
+                arguments.answer.push(answer.ok_or(UsageError::NotAnAnswer(text))?);
             }
             "--quiet" => arguments.quiet = true,
             "--help" | "-h" => arguments.help = true,
-            _ => return Err(format!("there is no argument {word}")),
+            _ => return Err(UsageError::Unknown(word)),
         }
     }
     Ok(arguments)
