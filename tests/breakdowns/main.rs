@@ -8,9 +8,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use postgres::Client;
-use testkit::cluster::{Cluster, wait_until};
 use testkit::receiver::{Answer, Receiver};
-use testkit::{PATIENCE, ask, refusal, rounds, run, start_shared_cluster, subscribe, wait_for_empty_queue};
+use testkit::{Cluster, PATIENCE, ask, refusal, rounds, run, subscribe, wait_for_empty_queue, wait_until};
 
 /// Where the dispatcher, its threads and the launcher can be made to panic.
 const POINTS: [&str; 16] = [
@@ -39,7 +38,7 @@ const LOOPBACK: (&str, &str) = ("hydra_webhooks.allow_networks", "127.0.0.0/8, :
 
 fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-    CLUSTER.get_or_init(|| start_shared_cluster(&[LOOPBACK]))
+    CLUSTER.get_or_init(|| Cluster::start_shared(&[LOOPBACK]))
 }
 
 /// Has whoever comes to the point next panic, or abort; or everybody who comes there.
@@ -89,7 +88,7 @@ fn a_panic_anywhere_costs_one_restart_at_most_and_loses_nothing() {
     for (round, point) in (0..rounds(1)).flat_map(|round| POINTS.map(|point| (round, point))) {
         // Not the shared one: whoever comes to the point first panics, in whichever database.
         static ALONE: OnceLock<Cluster> = OnceLock::new();
-        let cluster = ALONE.get_or_init(|| start_shared_cluster(&[LOOPBACK]));
+        let cluster = ALONE.get_or_init(|| Cluster::start_shared(&[LOOPBACK]));
         let receiver = Receiver::start();
         let mut client = prepare(cluster, &receiver, &format!("{point}_{round}"));
         let dispatcher = cluster.dispatcher_pid(&format!("{point}_{round}"));

@@ -6,9 +6,8 @@ use std::fs;
 use std::sync::Arc;
 
 use serde_json::Value;
-use testkit::cluster::Cluster;
 use testkit::receiver::{Answer, Receiver, Request, Signature};
-use testkit::{ask, run, subscribe, wait_for_empty_queue};
+use testkit::{Cluster, ask, run, subscribe, wait_for_empty_queue};
 
 const PATH: &str = "/all";
 
@@ -28,7 +27,7 @@ fn file(path: &str) -> String {
 
 fn read(request: &Arc<Request>) -> Received {
     assert_eq!(request.signature, Signature::Verified);
-    let body: Value = serde_json::from_slice(&request.body).expect("the body is JSON");
+    let body: Value = request.json();
     let text = |value: &Value| value.as_str().expect("a string").to_owned();
     let received = Received {
         event: text(&body["event"]),

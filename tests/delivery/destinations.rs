@@ -9,8 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use postgres::Client;
-use testkit::cluster::{Cluster, wait_until};
-use testkit::{PATIENCE, ask, refusal, run};
+use testkit::{Cluster, PATIENCE, ask, refusal, run, wait_until};
 
 /// One of each range of IPv4 that is not public, and some at their ends.
 const NOT_PUBLIC: [&str; 24] = [

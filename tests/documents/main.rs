@@ -12,12 +12,9 @@ use std::time::Duration;
 
 use postgres::types::ToSql;
 use postgres::{Client, Row};
-use rand::SeedableRng;
-use rand::rngs::StdRng;
 use serde_json::Value;
-use testkit::cluster::{Cluster, wait_until};
 use testkit::receiver::{Answer, Receiver, Request, Signature};
-use testkit::{PATIENCE, ask, number, run, start_shared_cluster, subscribe, wait_for_empty_queue};
+use testkit::{Cluster, PATIENCE, ask, chance, run, subscribe, wait_for_empty_queue, wait_until};
 
 use payloads::{COLUMNS, Document, TYPES, Way};
 use replies::{Reply, Told};
@@ -33,13 +30,7 @@ const SLOW: Duration = Duration::from_secs(5);
 
 fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-    CLUSTER.get_or_init(|| start_shared_cluster(&[]))
-}
-
-fn chance() -> StdRng {
-    let seed = number("HYDRA_SEED").unwrap_or_else(rand::random);
-    println!("HYDRA_SEED={seed}");
-    StdRng::seed_from_u64(seed)
+    CLUSTER.get_or_init(|| Cluster::start_shared(&[]))
 }
 
 // ---- payloads

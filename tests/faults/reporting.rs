@@ -1,8 +1,7 @@
 //! What the workers report: log lines at each change of state, errors with their step, `pg_stat_activity`.
 
-use testkit::cluster::{Cluster, wait_until};
 use testkit::receiver::{Answer, Receiver};
-use testkit::{PATIENCE, ask, run, subscribe, wait_for_empty_queue};
+use testkit::{Cluster, PATIENCE, ask, run, subscribe, wait_for_empty_queue, wait_until};
 
 /// Log lines have their SQLSTATE in front.
 const PREFIX: (&str, &str) = ("log_line_prefix", "%b [%e] ");

@@ -8,9 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use testkit::cluster::{Cluster, wait_until};
 use testkit::receiver::{Options, Receiver, Recording, Seen};
-use testkit::{StopWhenDropped, ask, number, run, subscribe};
+use testkit::{Cluster, StopWhenDropped, ask, number, run, subscribe, wait_until};
 
 const DATABASE: &str = "load";
 const SESSIONS: u32 = 4;
@@ -33,8 +32,7 @@ fn observe(arrivals: &Arrivals, address: &str) -> Receiver {
         let entity = seen.entity_id.parse().expect("a number");
         arrivals.lock().expect("nobody panics").entry(entity).or_insert((Instant::now(), 0)).1 += 1;
     };
-    let options =
-        Options { recording: Some(Recording::Count), observer: Some(Box::new(observer)), ..Options::default() };
+    let options = Options { recording: Recording::Count, observer: Some(Box::new(observer)), ..Options::default() };
     Receiver::start_with(address, options).expect("the address is free")
 }
 

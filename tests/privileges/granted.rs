@@ -1,17 +1,14 @@
-//! Who may do what: the catalogue and the deeds.
+//! What each role may do: as the catalogue has it, and tried.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::process::Command;
-use std::sync::OnceLock;
-use std::thread;
 
 use postgres::Client;
-use testkit::cluster::{Cluster, wait_until};
 use testkit::receiver::{Answer, Receiver};
-use testkit::{PATIENCE, ask, refusal, refused, run, start_shared_cluster, subscribe};
+use testkit::{PATIENCE, ask, refusal, run, subscribe, wait_until};
 
-const PEOPLE: [&str; 4] = ["hydra_admin", "hydra_member", "hydra_analyst", "hydra_emitter"];
+use crate::cluster;
+
+const ROLES: [&str; 4] = ["hydra_admin", "hydra_member", "hydra_analyst", "hydra_emitter"];
 
 const ADMIN: &[&str] = &["hydra_admin"];
 const READERS: &[&str] = &["hydra_admin", "hydra_member", "hydra_analyst"];
@@ -92,19 +89,6 @@ const ACCESS: &str = "
            CASE entry.grantee WHEN 0 THEN 'PUBLIC' ELSE entry.grantee::regrole::text END AS grantee
     FROM object, aclexplode(object.acl) AS entry
     WHERE entry.grantee <> entry.grantor OR entry.grantee = 0";
-
-fn cluster() -> &'static Cluster {
-    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-    CLUSTER.get_or_init(|| {
-        let cluster = start_shared_cluster(&[]);
-        let mut client = cluster.connect("postgres");
-        for role in PEOPLE {
-            run(&mut client, &format!("CREATE ROLE person_{role} LOGIN IN ROLE {role}"));
-        }
-        run(&mut client, "CREATE ROLE person_nobody LOGIN");
-        cluster
-    })
-}
 
 struct Access {
     object: String,
@@ -253,8 +237,8 @@ fn each_role_can_do_its_work_and_nothing_else() {
         ("SET hydra_webhooks.max_entity_size = '1MB'".into(), &[]),
                 ("CREATE TRIGGER spy AFTER INSERT ON hydra.event FOR EACH ROW EXECUTE FUNCTION hydra.webhook_emit_row('a.b')".into(), &[]),
     ];
-    for role in PEOPLE.into_iter().chain(["nobody"]) {
-        let mut person = cluster().connect_as("deeds", &format!("person_{role}"));
+    for role in ROLES.into_iter().chain(["nobody"]) {
+        let mut person = cluster().connect_as("deeds", role.strip_prefix("hydra_").unwrap_or("stranger"));
         for (deed, allowed) in &deeds {
             assert_may(&mut person, role, deed, allowed.contains(&role));
         }
@@ -357,96 +341,4 @@ fn functions_that_run_as_their_owner_fix_their_search_path() {
             "SELECT count(*) FROM pg_proc WHERE pronamespace = 'hydra'::regnamespace AND prosecdef"
         ) > 5
     );
-}
-
-/// A function of the caller's, on purpose: conditions mean what they mean to whoever watches, and all else in it is
-/// written out in full.
-const LOOKS_WHERE_ITS_CALLER_DOES: &str = "hydra.webhook_watch(source regclass,event text,operation text,condition text,entity text,columns text[],tenant text,level text)";
-
-#[test]
-fn pgspot_finds_no_way_into_the_script_of_the_extension() {
-    let mut client = cluster().connect("postgres");
-    let share: String = ask(&mut client, "SELECT setting FROM pg_config WHERE name = 'SHAREDIR'");
-    let script = format!("{share}/extension/hydra_webhooks--{}.sql", env!("CARGO_PKG_VERSION"));
-    let python = std::env::var("HYDRA_PYTHON").expect("`make test` names the Python that has the verifiers' packages");
-    let pgspot = Path::new(&python).with_file_name("pgspot");
-    let found =
-        Command::new(&pgspot).args(["--proc-without-search-path", LOOKS_WHERE_ITS_CALLER_DOES, &script]).output();
-    let found = found.unwrap_or_else(|error| panic!("{}: {error}", pgspot.display()));
-    let said = String::from_utf8_lossy(&found.stdout);
-    assert!(said.contains("Errors: 0 Warnings: 0 Unknown: 0"), "{said}{}", String::from_utf8_lossy(&found.stderr));
-}
-
-// ---- creating the extension
-
-#[test]
-fn a_database_that_is_not_in_utf8_is_refused_with_advice() {
-    let mut superuser = cluster().connect("postgres");
-    for encoding in ["LATIN1", "SQL_ASCII"] {
-        let database = encoding.to_lowercase();
-        run(
-            &mut superuser,
-            &format!("CREATE DATABASE {database} ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"),
-        );
-        let mut client = cluster().connect(&database);
-        let refusal = refused(&mut client, "CREATE EXTENSION hydra_webhooks", "0A000");
-        assert!(
-            refusal.message.contains("UTF8") && refusal.detail.contains(encoding) && refusal.hint.contains("UTF8"),
-            "{refusal:?}"
-        );
-        assert_eq!(ask::<i64>(&mut client, "SELECT count(*) FROM pg_namespace WHERE nspname = 'hydra'"), 0);
-    }
-}
-
-#[test]
-fn somebody_who_is_no_superuser_cannot_create_the_extension() {
-    let mut superuser = cluster().connect("postgres");
-    run(&mut superuser, "CREATE DATABASE owned OWNER person_nobody");
-    let mut client = cluster().connect_as("owned", "person_nobody");
-    assert_eq!(refusal(&mut client, "CREATE EXTENSION hydra_webhooks").code, "42501");
-}
-
-#[test]
-fn a_role_that_was_there_before_is_taken_over_only_if_it_is_harmless() {
-    let cluster = Cluster::start(&[]);
-    let mut client = cluster.connect("postgres");
-    for attribute in ["SUPERUSER", "CREATEROLE", "CREATEDB", "REPLICATION", "BYPASSRLS", "LOGIN"] {
-        run(&mut client, &format!("CREATE ROLE hydra_member {attribute}"));
-        let refusal = refused(&mut client, "CREATE EXTENSION hydra_webhooks", "55000");
-        assert!(refusal.message.contains("hydra_member"), "{refusal:?}");
-        run(&mut client, "DROP ROLE hydra_member");
-    }
-    run(&mut client, "CREATE ROLE hydra_member");
-    run(&mut client, "CREATE EXTENSION hydra_webhooks");
-    run(&mut client, "DROP EXTENSION hydra_webhooks; CREATE EXTENSION hydra_webhooks");
-}
-
-#[test]
-fn a_role_that_was_there_before_as_a_member_of_a_powerful_one_is_refused() {
-    let cluster = Cluster::start(&[]);
-    let mut client = cluster.connect("postgres");
-    run(&mut client, "CREATE ROLE hydra_emitter; GRANT pg_execute_server_program TO hydra_emitter");
-    refused(&mut client, "CREATE EXTENSION hydra_webhooks", "55000");
-}
-
-#[test]
-fn two_databases_can_get_the_extension_at_the_same_time() {
-    let cluster = Cluster::start(&[]);
-    let mut superuser = cluster.connect("postgres");
-    run(&mut superuser, "CREATE DATABASE one");
-    run(&mut superuser, "CREATE DATABASE two");
-    let mut one = cluster.connect("one");
-    let mut two = cluster.connect("two");
-    let pid: i32 = ask(&mut two, "SELECT pg_backend_pid()");
-    run(&mut one, "BEGIN");
-    run(&mut one, "CREATE EXTENSION hydra_webhooks");
-    let second = thread::spawn(move || {
-        two.batch_execute("CREATE EXTENSION hydra_webhooks").map_err(|error| format!("{error:?}"))
-    });
-    wait_until("the second waits for the first, or is done", PATIENCE, || {
-        let blocked = format!("SELECT cardinality(pg_blocking_pids({pid})) > 0");
-        ask(&mut superuser, &blocked) || second.is_finished()
-    });
-    run(&mut one, "COMMIT");
-    assert_eq!(second.join().unwrap(), Ok(()));
 }

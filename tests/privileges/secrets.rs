@@ -6,8 +6,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::PathBuf;
 
 use postgres::Client;
-use testkit::cluster::{Cluster, StopMode, wait_until};
 use testkit::receiver::{Answer, Receiver, Signature};
+use testkit::{Cluster, StopMode, wait_until};
 use testkit::{PATIENCE, ask, refused, run, subscribe, wait_for_empty_queue};
 
 const PATH: &str = "/";

@@ -1,8 +1,7 @@
 //! The extension's own sender without a database: what the network side alone can do.
 //!
-//! Its source is compiled in, since the crate is a library for Postgres alone and cannot be linked to. It is driven as
-//! well as it can be: twice as many requests are handed over as there are threads, so that none ever waits for us, and
-//! a thread may be given several at a time, as the dispatcher does where many deliveries wait for a quick endpoint.
+//! It is driven as well as possible: twice as many requests are handed over as there are threads, so that no thread waits,
+//! and a thread may be given several at a time, as the dispatcher does if many deliveries wait for a quick endpoint.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -43,7 +42,7 @@ impl BareSender {
         Self { sender, bell, outcomes, threads, endpoint: endpoint(url), event_type, body }
     }
 
-    /// Makes so many requests, `chain` of them at a time for one thread, and says how many that were per second.
+    /// Makes `requests`, `chain` of them at a time for one thread. Returns the rate per second.
     pub fn rate(&self, requests: usize, chain: usize) -> f64 {
         let start = Instant::now();
         let (mut unmade, mut under_way) = (requests, 0);

@@ -1,15 +1,15 @@
 //! The test bed: a throw-away cluster with the extension in a database, and what workloads do with it.
 //!
-//! It is set up as a server that has work to do is: everything durable, room for WAL, autovacuum on. Both sides of a
-//! ratio run on the same one. A checkpoint in the middle of a sample would be counted as part of it, so they come
-//! where the bed asks for them.
+//! It is set up like a production server: everything durable, room for WAL, autovacuum on. Both sides of a ratio run on
+//! the same one. A checkpoint during a sample would be counted as part of it, so checkpoints happen only where the bed
+//! requests them.
 
 use std::fs;
 use std::time::{Duration, Instant};
 
 use postgres::Client;
 use postgres::types::FromSqlOwned;
-use testkit::cluster::{Cluster, wait_until};
+use testkit::{Cluster, wait_until};
 
 use crate::cost::Usage;
 use crate::receiver::Receiver;
@@ -72,7 +72,7 @@ impl Bed {
         self.ask(&format!("SELECT id FROM hydra.webhook_create('{url}', '{{{event_types}}}'{more})"))
     }
 
-    /// Emits so many events in one transaction, with bodies of about 300 bytes.
+    /// Emits `count` events in one transaction, with bodies of about 300 bytes.
     pub fn emit(&mut self, event_type: &str, count: usize) {
         self.run(&format!(
             "SELECT count(hydra.webhook_emit('{event_type}',
@@ -80,7 +80,7 @@ impl Bed {
         ));
     }
 
-    /// Queues so many events of `ticket.created`. Tables are then as a server has them that was idle for a while.
+    /// Queues `count` events of `ticket.created`. The tables are then as on a server that was idle for a while.
     pub fn queue_events(&mut self, count: usize) {
         self.queue_events_of("ticket.created", count);
     }
@@ -97,12 +97,12 @@ impl Bed {
         self.run("CHECKPOINT");
     }
 
-    /// Lets the dispatcher send, from about now on.
+    /// Lets the dispatcher send.
     pub fn send(&mut self) {
         self.switch("on");
     }
 
-    /// Lets the dispatcher send no more, and returns when nothing is under way.
+    /// Stops the dispatcher from sending, and returns when no request is under way.
     pub fn hold_back(&mut self) {
         self.switch("off");
         const QUIET: &str = "SELECT state = 'off' AND in_flight = 0 FROM hydra.webhook_worker_status";
@@ -114,8 +114,8 @@ impl Bed {
         self.run("SELECT pg_reload_conf()");
     }
 
-    /// Sends what is queued: so many deliveries, all to this receiver. Says how long it took until the last arrived. That the
-    /// queue is empty then is looked at later: among the remains of 300,000 events that takes 50 ms.
+    /// Sends what is queued: `deliveries`, all to this receiver. Returns how long it took until the last one arrived. Whether
+    /// the queue is empty is checked later: with 300,000 dead rows that takes 50 ms.
     pub fn drain(&mut self, deliveries: usize, receiver: &Receiver) -> Duration {
         let start = Instant::now();
         let all = receiver.arrived() + deliveries;
@@ -128,7 +128,7 @@ impl Bed {
         took
     }
 
-    /// Throws away what is queued, in the dispatcher's memory too, by taking another dispatcher.
+    /// Discards what is queued, also in the memory of the dispatcher, by starting another one.
     pub fn forget(&mut self) {
         self.hold_back();
         let former = self.dispatcher();

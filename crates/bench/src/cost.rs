@@ -1,4 +1,4 @@
-//! What deliveries cost besides time.
+//! What deliveries cost in addition to time.
 //!
 //! Transactions are counted by their ids: Postgres gives one to each that writes, and only those wait for a disk.
 

@@ -1,4 +1,4 @@
-//! Two sides measured in turn, A B A B …: what the machine does besides then weighs on both.
+//! Two sides measured in turn, A B A B …: other work of the machine then slows down both.
 //!
 //! The ratio of a workload is the median of the ratios of its pairs, not the ratio of two medians.
 //!
@@ -21,7 +21,7 @@ pub struct Pairs {
 }
 
 impl Pairs {
-    /// Measures [`PAIRS`] pairs of what shares `bed`. `name` is for whoever waits for it.
+    /// Measures [`PAIRS`] pairs of what shares `bed`. `name` is shown as progress.
     pub fn measure<Bed: ?Sized>(
         name: &str,
         bed: &mut Bed,
@@ -37,7 +37,7 @@ impl Pairs {
         samples.into()
     }
 
-    /// Measures so many even pairs, if it can.
+    /// Measures `wanted` even pairs, if it can.
     pub fn measure_evenly<Bed: ?Sized>(
         wanted: usize,
         name: &str,

@@ -10,7 +10,7 @@ use wire::signature::{self, Scheme, Signed};
 
 use crate::bare_sender::BODY_BYTES;
 
-/// Requests per second of so many threads that make `requests` together.
+/// Requests per second of `threads` that make `requests` together.
 pub fn rate(url: &str, threads: usize, requests: usize) -> f64 {
     let agent: Agent = Agent::config_builder().timeout_global(Some(Duration::from_secs(8))).build().into();
     let secrets = [SigningSecret::random(&mut rand::rng())];

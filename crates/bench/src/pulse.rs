@@ -1,6 +1,6 @@
 //! How fast the machine is from moment to moment.
 //!
-//! A virtual machine is not always as fast: what its host does besides makes the same system call take a third longer,
+//! A virtual machine is not always as fast: other work of its host makes the same system call take a third longer,
 //! for seconds or for minutes, and everything that commits or sends slows down with it. So a thread takes the *pulse*:
 //! fifty times a second, the time of some system calls. Figures can be compared that had the same pulse.
 
@@ -53,7 +53,7 @@ impl Measured {
     }
 }
 
-/// Without the slowest tenth, when something else ran in the midst of a beat.
+/// Without the slowest tenth, when something else ran during a beat.
 fn mean(mut beats: Vec<Duration>) -> f64 {
     beats.sort();
     beats.truncate(beats.len() - beats.len() / 10);

@@ -14,7 +14,7 @@ use rustls::{ClientConfig, RootCertStore};
 
 use crate::http::ANSWER;
 use crate::receiver::Receiver;
-use crate::wire::Wire;
+use crate::socket::Socket;
 
 const CONNECTIONS: usize = 64;
 const WARM_UP: Duration = Duration::from_millis(300);
@@ -52,7 +52,7 @@ struct Client {
 }
 
 struct Line {
-    wire: Wire,
+    socket: Socket,
     answer: Vec<u8>,
 }
 
@@ -62,9 +62,9 @@ impl Client {
         let line = |number| {
             let stream = std::net::TcpStream::connect(receiver.address()).expect("the receiver accepts");
             stream.set_nonblocking(true).expect("a TCP socket");
-            let mut wire = Wire::opened(TcpStream::from_std(stream), tls);
-            wire.register(poll.registry(), Token(number)).expect("a socket can be polled");
-            Line { wire, answer: Vec::new() }
+            let mut socket = Socket::opened(TcpStream::from_std(stream), tls);
+            socket.register(poll.registry(), Token(number)).expect("a socket can be polled");
+            Line { socket, answer: Vec::new() }
         };
         let lines = (0..connections).map(line).collect();
         Self { poll, lines, request: request() }
@@ -72,7 +72,7 @@ impl Client {
 
     fn rate(mut self, warm_up: Duration, measured: Duration) -> f64 {
         for line in &mut self.lines {
-            line.wire.write(&self.request).expect("an open connection");
+            line.socket.write(&self.request).expect("an open connection");
         }
         self.exchange_for(warm_up);
         let start = Instant::now();
@@ -92,7 +92,7 @@ impl Client {
             self.poll.poll(&mut events, Some(left)).expect("an epoll");
             for event in &events {
                 let line = &mut self.lines[event.token().0];
-                line.wire.flush().expect("an open connection");
+                line.socket.flush().expect("an open connection");
                 if event.is_readable() {
                     answers += line.exchange(&self.request);
                 }
@@ -103,12 +103,12 @@ impl Client {
 
 impl Line {
     fn exchange(&mut self, request: &[u8]) -> usize {
-        assert!(self.wire.read(&mut self.answer, false).expect("an open connection"), "the receiver closed");
+        assert!(self.socket.read(&mut self.answer, false).expect("an open connection"), "the receiver closed");
         if self.answer.len() < ANSWER.len() {
             return 0;
         }
         self.answer.drain(..ANSWER.len());
-        self.wire.write(request).expect("an open connection");
+        self.socket.write(request).expect("an open connection");
         1
     }
 }

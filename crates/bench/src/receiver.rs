@@ -1,9 +1,10 @@
-//! The receiver of all workloads: answers 200 to every POST, counts them, and knows when each arrived.
+//! The receiver of all workloads: answers 200 to every POST, counts them, and records when each arrived.
 //!
-//! One thread that polls, since it shares two cores with the server and the sender: its part of their time is to be
-//! small, and a receiver that is the bottleneck would measure itself. It verifies no signature; the tests do that.
+//! It is not the receiver of the tests, which has a thread per connection and verifies signatures: that one would be the
+//! bottleneck. This one shares two cores with the server and the sender, so it is a single thread that polls, and it
+//! verifies nothing.
 //!
-//! It can answer late. The delay is the same for all, so that what is due next is always at the front of a queue.
+//! It can answer late. The delay is the same for all requests, so the next answer due is always at the front of a queue.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
@@ -19,7 +20,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use rustls::ServerConfig;
 
 use crate::http::{ANSWER, Request};
-use crate::wire::Wire;
+use crate::socket::Socket;
 
 /// Its thread's name.
 pub const NAME: &str = "receiver";
@@ -28,7 +29,7 @@ const LISTENER: Token = Token(0);
 const STOP: Token = Token(1);
 const FIRST_CONNECTION: usize = 2;
 
-/// By what a request is told from others, where its arrival is recorded.
+/// What identifies a request whose arrival is recorded.
 #[derive(Clone, Copy, Default)]
 pub enum Mark {
     /// It is only counted.
@@ -116,7 +117,7 @@ impl Receiver {
         self.book.answered.load(Ordering::SeqCst)
     }
 
-    /// Waits until so many requests have come, counted from its start. Says whether they did.
+    /// Waits until `count` requests have come since its start, and returns whether they did.
     pub fn wait_for(&self, count: usize, patience: Duration) -> bool {
         let until = Instant::now() + patience;
         let mut held = self.book.lock();
@@ -182,7 +183,7 @@ struct Desk {
 }
 
 struct Connection {
-    wire: Wire,
+    socket: Socket,
     unread: Vec<u8>,
 }
 
@@ -210,9 +211,9 @@ impl Desk {
         while let Ok((stream, _)) = self.listener.accept() {
             let token = Token(self.next_token);
             self.next_token += 1;
-            let mut wire = Wire::accepted(stream, self.manner.tls.as_ref());
-            if wire.register(self.poll.registry(), token).is_ok() {
-                self.connections.insert(token, Connection { wire, unread: Vec::new() });
+            let mut socket = Socket::accepted(stream, self.manner.tls.as_ref());
+            if socket.register(self.poll.registry(), token).is_ok() {
+                self.connections.insert(token, Connection { socket, unread: Vec::new() });
             }
         }
     }
@@ -223,7 +224,7 @@ impl Desk {
         let mut arrivals = Vec::new();
         let mut arrived = 0;
         if event.is_readable() {
-            open = connection.wire.read(&mut connection.unread, event.is_read_closed()).unwrap_or(false);
+            open = connection.socket.read(&mut connection.unread, event.is_read_closed()).unwrap_or(false);
             arrived = connection.take_requests(self.manner.mark, &mut arrivals);
         }
         if self.manner.delay.is_zero() {
@@ -232,7 +233,7 @@ impl Desk {
         } else {
             let at = Instant::now() + self.manner.delay;
             self.due.extend((0..arrived).map(|_| (at, token)));
-            open &= connection.wire.flush().is_ok();
+            open &= connection.socket.flush().is_ok();
         }
         if !open {
             self.connections.remove(&token);
@@ -272,9 +273,9 @@ impl Connection {
     /// Says whether the connection is still good.
     fn answer(&mut self, requests: usize) -> bool {
         match requests {
-            0 => self.wire.flush().is_ok(),
-            1 => self.wire.write(ANSWER).is_ok(),
-            more => self.wire.write(&ANSWER.repeat(more)).is_ok(),
+            0 => self.socket.flush().is_ok(),
+            1 => self.socket.write(ANSWER).is_ok(),
+            more => self.socket.write(&ANSWER.repeat(more)).is_ok(),
         }
     }
 }

@@ -216,7 +216,7 @@ impl Row {
 }
 
 impl Report {
-    /// Keeps a row, and shows it to whoever waits.
+    /// Adds a row and prints it.
     pub fn add(&mut self, row: Row) {
         eprint!("{}", lines(&[], &[&row]));
         self.rows.push(row);

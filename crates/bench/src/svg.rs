@@ -1,6 +1,6 @@
 //! Just enough SVG for bar charts.
 //!
-//! A picture has a white ground of its own and names no font file, so it reads the same on a light page and on a dark
+//! A picture has a white background and names no font file, so it reads the same on a light page and on a dark
 //! one, and loads nothing.
 
 use std::fmt::Write;

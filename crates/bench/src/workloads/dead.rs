@@ -7,7 +7,7 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use testkit::cluster::wait_until;
+use testkit::wait_until;
 
 use super::Workload;
 use super::{backlog, load};

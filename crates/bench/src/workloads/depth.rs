@@ -85,7 +85,7 @@ impl Queue {
 }
 
 /// The same in all of them. Smaller ones would be put where a little room was left beside those that are queued, each
-/// on a page of its own.
+/// on its own page.
 fn entity() -> String {
     format!(r#"{{"id": 7, "subject": "{:x<130}"}}"#, "")
 }

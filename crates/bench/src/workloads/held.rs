@@ -1,4 +1,4 @@
-//! Drain while somebody holds a snapshot: nothing that was deleted since can be vacuumed away, and whoever looks for work
+//! Drain while somebody holds a snapshot: nothing that was deleted since can be vacuumed away, and a query for work
 //! at the head of a table steps over all of it.
 //!
 //! Two servers, since one cannot be held and not held. On the first a transaction is opened before anything is emitted,

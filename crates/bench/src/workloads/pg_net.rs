@@ -8,7 +8,7 @@ use crate::bed::Bed;
 pub const SETTINGS: &[(&str, &str)] =
     &[("shared_preload_libraries", "hydra_webhooks,pg_net"), ("pg_net.database_name", "bench")];
 
-/// How many requests it sends at a time unless told otherwise.
+/// How many requests it sends at a time by default.
 pub const DEFAULT_BATCH: u32 = 200;
 
 pub fn is_installed() -> bool {
