@@ -94,6 +94,6 @@ mod tests {
                 "{took:?} is in the place up to {end} s"
             );
         }
-        assert_eq!([place(Duration::ZERO), place(FIRST_TIME), place(Duration::from_secs(3600))], [0, 0, TIMES - 1]);
+        assert_eq!([bucket(Duration::ZERO), bucket(FIRST_TIME), bucket(Duration::from_secs(3600))], [0, 0, TIMES - 1]);
     }
 }
