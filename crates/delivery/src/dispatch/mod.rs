@@ -4,10 +4,10 @@
 //! memory, and when the last of them has succeeded the row is deleted. If one of them fails or has to wait, or if the event
 //! is unfinished after [`STRAGGLER`], the event *moves*: every delivery without a success gets a row in `hydra.delivery`,
 //! and the same transaction deletes the row of the event. So the home of a delivery is the row of its event while the event
-//! is [open](open_events), and a separate row afterwards.
+//! is open, and a separate row afterwards.
 //!
 //! Nothing here knows Postgres, a clock or randomness. Rows come in as [`StoredEvent`](crate::stored_event::StoredEvent) and
-//! [`Work`](crate::work::Work), outcomes as [`Attempt`](wire::attempt::Attempt). Requests go out through
+//! [`Work`], outcomes as [`Attempt`](wire::attempt::Attempt). Requests go out through
 //! [`Dispatch::hand_out`], and decisions are left in [`Dispatch::writes`].
 //!
 //! | file | what happens to deliveries |
@@ -18,6 +18,7 @@
 //! | `moving` | their event is finished, or moves |
 //! | `subscriptions` | their subscription changes |
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use foldhash::{HashMap, HashSet};
@@ -25,9 +26,9 @@ use wire::ids::{DeliveryId, SubscriptionId};
 
 use crate::lanes::Lanes;
 use crate::tally::Tally;
+use crate::work::Work;
 use crate::writes::{RowState, RowWrite, Verdicts, Writes};
 use open_events::OpenEvents;
-use sending::UnderWay;
 
 mod intake;
 mod judgement;
@@ -40,6 +41,14 @@ mod tests;
 
 /// How long an event may be unfinished before it moves. This bounds the deliveries that a crash repeats.
 pub const STRAGGLER: Duration = Duration::from_secs(2);
+
+/// A delivery that was handed out.
+#[derive(Debug)]
+struct UnderWay {
+    work: Arc<Work>,
+    /// Whether its thread is free after it.
+    last: bool,
+}
 
 #[derive(Debug)]
 pub struct Dispatch {

@@ -7,21 +7,13 @@ use wire::attempt::{Attempt, Outcome};
 use wire::ids::SubscriptionId;
 use wire::request::Request;
 
-use super::Dispatch;
 use super::judgement::{reason_to_disable, record, retry_after};
+use super::{Dispatch, UnderWay};
 use crate::lanes::FAILING_FROM;
 use crate::retry;
 use crate::subscription::{DisabledReason, Failing};
 use crate::work::Work;
 use crate::writes::RowState;
-
-/// A delivery that was handed out.
-#[derive(Debug)]
-pub struct UnderWay {
-    pub work: Arc<Work>,
-    /// Whether its thread is free after it.
-    last: bool,
-}
 
 impl Dispatch {
     /// Lets subscriptions send again when the pause for their rate limit is over.
@@ -74,7 +66,7 @@ impl Dispatch {
             _ => self.settle_failure(&work, &attempt, now, jitter),
         }
         if last {
-            self.lanes.land(attempt.subscription, &attempt);
+            self.lanes.end_chain(attempt.subscription, &attempt);
         }
     }
 

@@ -222,7 +222,7 @@ impl Lanes {
     }
 
     /// A thread is done with what it took from this lane. This attempt was the last of it.
-    pub fn land(&mut self, id: SubscriptionId, attempt: &Attempt) {
+    pub fn end_chain(&mut self, id: SubscriptionId, attempt: &Attempt) {
         self.in_flight -= 1;
         self.probing.remove(&id);
         if let Some(lane) = self.lanes.get_mut(&id) {

@@ -7,7 +7,7 @@
 //! the newer snapshot becomes the older one of the next stretch. The first stretch begins at a snapshot that saw nothing.
 //!
 //! A transaction that emitted very many events (a *flood*) makes a stretch so long that all transactions that commit after
-//! it would wait. So a stretch that is not read to its end after [`LONG`] is *set aside*, if that helps any subscription:
+//! it would wait. So a stretch that is not read to its end after `LONG` (0.1 s) is *set aside*, if that helps any subscription:
 //! the next stretch begins where it ends, and all of them are read in turns, a page in each turn.
 //!
 //! Some events may not be read out of turn. Subscriptions with one request at a time were promised an order. And for an event
