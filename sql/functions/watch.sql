@@ -1,7 +1,7 @@
 SET LOCAL search_path = pg_catalog, pg_temp;
--- Watching tables. A watch is a trigger and nothing besides: all that it does stands in its definition, so that dumps,
--- copies and ALTER TABLE treat it as they treat every trigger. These functions write and drop triggers as the caller,
--- who may do no more by them than by hand.
+-- Watching tables. A watch is a trigger and nothing else. Its definition says all that it does, so dumps, copies and ALTER
+-- TABLE treat it like any other trigger. These functions create and drop triggers as the caller: nobody can do more with
+-- them than with CREATE TRIGGER and DROP TRIGGER.
 
 CREATE FUNCTION hydra._watches(source regclass)
     RETURNS TABLE (trigger_name text, event text, operations integer, rowwise boolean, inherited boolean, replaceable boolean)
@@ -14,7 +14,7 @@ AS $$
           AND t.tgfoid IN ('hydra.webhook_emit_row()'::regprocedure, 'hydra.webhook_emit_statement()'::regprocedure)
 $$;
 COMMENT ON FUNCTION hydra._watches(regclass) IS
-    'Triggers of a table that emit, whoever wrote them; inherited: from the table that it is a partition of';
+    'Triggers of a table that emit, created by webhook_watch or by hand; inherited: from the table of which it is a partition';
 
 CREATE FUNCTION hydra._trigger_operations(operations integer)
     RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -23,7 +23,7 @@ AS $$
                              CASE WHEN operations & 16 <> 0 THEN 'update' END,
                              CASE WHEN operations & 8 <> 0 THEN 'delete' END)
 $$;
-COMMENT ON FUNCTION hydra._trigger_operations(integer) IS 'The operations of a trigger, from its tgtype, as webhook_watch takes them';
+COMMENT ON FUNCTION hydra._trigger_operations(integer) IS 'Operations of a trigger, from its tgtype, in the form that webhook_watch accepts';
 
 CREATE FUNCTION hydra._check_watched(source regclass, columns text[], level text, operations integer)
     RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -38,23 +38,23 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION 'table % does not exist', source::oid
             USING ERRCODE = 'undefined_table',
-                  DETAIL = 'No relation has this number.',
-                  HINT = 'Name the table, such as ''public.tickets''.';
+                  DETAIL = 'No relation has this OID.',
+                  HINT = 'Use the name of a table, such as ''public.tickets''.';
     ELSIF watched.relkind NOT IN ('r', 'p', 'f') THEN
         RAISE EXCEPTION '% cannot be watched', source
             USING ERRCODE = 'wrong_object_type',
-                  DETAIL = 'It is no table. Rows of a view are changed in the tables beneath it.',
-                  HINT = 'Watch these tables.';
+                  DETAIL = 'It is not a table. The rows of a view change in its underlying tables.',
+                  HINT = 'Watch the underlying tables.';
     ELSIF watched.nspname = 'hydra' THEN
         RAISE EXCEPTION '% cannot be watched', source
             USING ERRCODE = 'wrong_object_type',
-                  DETAIL = 'It is the extension''s own: emitting would emit.',
-                  HINT = 'hydra.webhook_history and the other views tell what becomes of events.';
+                  DETAIL = 'It belongs to the extension: emitting an event would emit another one.',
+                  HINT = 'hydra.webhook_pending, hydra.webhook_failed and hydra.webhook_history show what happened to events.';
     ELSIF watched.relkind = 'f' AND level = 'statement' THEN
         RAISE EXCEPTION 'foreign table % cannot be watched by statement', source
             USING ERRCODE = 'feature_not_supported',
-                  DETAIL = 'Postgres keeps no transition tables for it.',
-                  HINT = 'Leave level out: row.';
+                  DETAIL = 'Foreign tables have no transition tables.',
+                  HINT = 'Omit level to watch it row by row.';
     END IF;
 
     IF columns IS NULL THEN
@@ -62,15 +62,15 @@ BEGIN
     ELSIF operations & 16 = 0 THEN
         RAISE EXCEPTION 'columns are for updates'
             USING ERRCODE = 'invalid_parameter_value',
-                  DETAIL = format('The operation is %s: no column is set by it that was not set before.',
+                  DETAIL = format('The operation is %s. Only an update sets some columns and not others.',
                                   hydra._trigger_operations(operations)),
-                  HINT = 'Leave columns out, or watch updates.';
+                  HINT = 'Omit columns, or watch updates.';
     ELSIF cardinality(columns) = 0 OR array_ndims(columns) > 1 OR array_position(columns, NULL) IS NOT NULL
           OR cardinality(columns) > (SELECT count(DISTINCT name) FROM unnest(columns) AS name) THEN
         RAISE EXCEPTION 'invalid columns'
             USING ERRCODE = 'invalid_parameter_value',
-                  DETAIL = 'Columns are a one-dimensional array of one name or more, each once, none of them null.',
-                  HINT = 'Leave it out for updates of any column.';
+                  DETAIL = 'Columns are a one-dimensional array of one or more names, without nulls and without repetitions.',
+                  HINT = 'Omit it for updates of any column.';
     END IF;
     SELECT name INTO missing
     FROM unnest(columns) AS name
@@ -80,12 +80,12 @@ BEGIN
     IF FOUND THEN
         RAISE EXCEPTION 'column % of % does not exist', quote_ident(missing), source
             USING ERRCODE = 'undefined_column',
-                  DETAIL = 'A watch can only be for columns of its table; capitals count.',
-                  HINT = 'See the table''s definition.';
+                  DETAIL = 'A watch can only be for columns of its table. Names are case-sensitive here.',
+                  HINT = 'Use the names in the definition of the table.';
     END IF;
 END
 $$;
-COMMENT ON FUNCTION hydra._check_watched(regclass, text[], text, integer) IS 'Refuses tables and columns that cannot be watched';
+COMMENT ON FUNCTION hydra._check_watched(regclass, text[], text, integer) IS 'Fails if the table or its columns cannot be watched';
 
 CREATE FUNCTION hydra._watch_operations(operation text, level text)
     RETURNS integer LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
@@ -97,34 +97,34 @@ BEGIN
     IF NOT named <@ '{insert,update,delete}' THEN
         RAISE EXCEPTION 'invalid operation: %', quote_literal(left(operation, 120))
             USING ERRCODE = 'invalid_parameter_value',
-                  DETAIL = 'An operation is insert, update or delete, or several of them joined by or.',
-                  HINT = 'For example ''insert'' or ''insert or update''.';
+                  DETAIL = 'An operation is insert, update or delete, or several of these joined by or.',
+                  HINT = 'Use an operation such as ''insert'' or ''insert or update''.';
     ELSIF level NOT IN ('row', 'statement') THEN
         RAISE EXCEPTION 'invalid level: %', quote_literal(left(level, 120))
             USING ERRCODE = 'invalid_parameter_value',
-                  DETAIL = 'A watch emits row by row, or all rows of a statement at a time.',
-                  HINT = 'Use ''statement'' for changes of many rows; leave it out for row.';
+                  DETAIL = 'The level is row, which emits row by row, or statement, which emits all rows of a statement together.',
+                  HINT = 'Use ''statement'' for statements that change many rows, or omit it for ''row''.';
     END IF;
     SELECT sum(bit.value) INTO operations
     FROM (VALUES ('insert', 4), ('update', 16), ('delete', 8)) AS bit (name, value)
     WHERE bit.name = ANY (named);
     IF level = 'statement' AND operations NOT IN (4, 8, 16) THEN
-        RAISE EXCEPTION 'a watch by statement has one operation'
+        RAISE EXCEPTION 'a watch with level statement must have one operation'
             USING ERRCODE = 'feature_not_supported',
-                  DETAIL = 'A trigger with transition tables cannot be for several.',
-                  HINT = 'Call hydra.webhook_watch once for each.';
+                  DETAIL = 'A trigger with transition tables cannot be for more than one operation.',
+                  HINT = 'Call hydra.webhook_watch once for each operation.';
     END IF;
     RETURN operations;
 END
 $$;
-COMMENT ON FUNCTION hydra._watch_operations(text, text) IS 'Operations of a watch, as bits of tgtype; refuses what is none';
+COMMENT ON FUNCTION hydra._watch_operations(text, text) IS 'Operations of a watch, as bits of tgtype; fails if the operation or the level is invalid';
 
 CREATE FUNCTION hydra._watch_arguments(
     event text, condition text, entity text, columns text[], tenant text, by_statement boolean, schemas name[])
     RETURNS text[] LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
-    -- Expressions are read where the author's names were found. Schemas of temporary tables are the session's own, and
-    -- come last: they are searched first where they are not named.
+    -- Names in expressions are looked up in the search_path of the caller of webhook_watch. Schemas of temporary tables
+    -- belong to one session. pg_temp is named, and last, because it would otherwise be searched first.
     SELECT ARRAY[event]
            || CASE WHEN by_statement AND condition IS NOT NULL THEN ARRAY['condition', condition] END
            || CASE WHEN by_statement THEN (SELECT array_agg(part ORDER BY n, part = name)
@@ -140,7 +140,7 @@ AS $$
                                         'pg_temp')] END
 $$;
 COMMENT ON FUNCTION hydra._watch_arguments(text, text, text, text[], text, boolean, name[]) IS
-    'Arguments of the trigger that a watch is';
+    'Arguments of the trigger of a watch';
 
 CREATE FUNCTION hydra._create_watch(
     trigger_name text, table_name text, operations integer, columns text[], condition text, has_expressions boolean,
@@ -156,7 +156,7 @@ AS $$
             CASE WHEN operations & 8 <> 0 THEN 'DELETE' END),
         'ON ' || table_name,
         CASE WHEN by_statement THEN 'REFERENCING' END,
-        -- Without expressions nobody reads the old rows of an UPDATE.
+        -- Only expressions need the old rows of an UPDATE.
         CASE WHEN by_statement AND (operations = 8 OR operations = 16 AND has_expressions) THEN 'OLD TABLE AS hydra_old' END,
         CASE WHEN by_statement AND operations <> 8 THEN 'NEW TABLE AS hydra_new' END,
         CASE WHEN by_statement THEN 'FOR EACH STATEMENT' ELSE 'FOR EACH ROW' END,
@@ -167,9 +167,10 @@ AS $$
              FROM unnest(arguments) WITH ORDINALITY AS a (value, n))))
 $$;
 COMMENT ON FUNCTION hydra._create_watch(text, text, integer, text[], text, boolean, text[], boolean, boolean) IS
-    'The CREATE TRIGGER that a watch is';
+    'The CREATE TRIGGER command of a watch';
 
--- Everything but the execution, which has to be under the caller's own search_path: the condition is the caller's text.
+-- Prepares everything; webhook_watch itself executes it, because the condition has to be parsed with the search_path of the
+-- caller, who wrote it.
 CREATE FUNCTION hydra._define_watch(
     source regclass, event text, operation text, condition text, entity text, columns text[], tenant text, level text,
     schemas name[], OUT trigger_name text, OUT drop_former text, OUT create_trigger text)
@@ -190,7 +191,7 @@ BEGIN
         RAISE EXCEPTION '% must not be null', CASE WHEN source IS NULL THEN 'source' WHEN event IS NULL THEN 'event'
                                                    WHEN operation IS NULL THEN 'operation' ELSE 'level' END
             USING ERRCODE = 'null_value_not_allowed',
-                  DETAIL = 'A watch is of a table, emits an event type, and is for an operation.',
+                  DETAIL = 'A watch needs a table, an event type and an operation, and its level must not be null.',
                   HINT = 'SELECT hydra.webhook_watch(''tickets'', ''ticket.created'', ''insert'');';
     END IF;
     PERFORM hydra._check_event_type(event);
@@ -200,7 +201,7 @@ BEGIN
     IF entity IS NOT NULL THEN PERFORM hydra._check_expression('entity', entity); END IF;
     IF tenant IS NOT NULL THEN PERFORM hydra._check_expression('tenant', tenant); END IF;
 
-    -- Rows that each of the operations has, as in a trigger's WHEN.
+    -- Whether all of the operations have old rows, and new rows, as in the WHEN of a trigger.
     has_old := operations & 4 = 0;
     has_new := operations & 8 = 0;
     arguments := hydra._watch_arguments(event, condition, entity, columns, tenant, by_statement, schemas);
@@ -218,10 +219,10 @@ BEGIN
     IF FOUND THEN
         RAISE EXCEPTION '% is watched for % already', source, event
             USING ERRCODE = 'duplicate_object',
-                  DETAIL = format('Trigger %I fires on %s; the same change would be two events.',
+                  DETAIL = format('Trigger %I fires on %s. The same change would emit two events.',
                                   other.trigger_name, hydra._trigger_operations(other.operations)),
-                  HINT = CASE WHEN other.inherited THEN 'It comes from the table that this is a partition of.'
-                              ELSE format('End it with SELECT hydra.webhook_unwatch(%L, %L);', source, event) END;
+                  HINT = CASE WHEN other.inherited THEN 'The trigger comes from the table of which this is a partition. Change the watch of that table.'
+                              ELSE format('Drop it with SELECT hydra.webhook_unwatch(%L, %L);', source, event) END;
     END IF;
 
     SELECT format('%I.%I', n.nspname, c.relname) INTO table_name
@@ -238,15 +239,15 @@ BEGIN
 
     IF by_statement AND EXISTS (SELECT FROM pg_class AS c WHERE c.oid = source AND c.relkind = 'p') THEN
         RAISE NOTICE 'statements that name a partition of % will not emit %', source, event
-            USING DETAIL = 'A trigger for statements fires for those that name its own table.',
-                  HINT = 'With level => ''row'' they would emit too.';
+            USING DETAIL = 'A trigger FOR EACH STATEMENT fires only for statements that name its own table.',
+                  HINT = 'With level => ''row'', such statements emit too.';
     END IF;
 END
 $$;
 COMMENT ON FUNCTION hydra._define_watch(regclass, text, text, text, text, text[], text, text, name[]) IS
-    'What webhook_watch has to execute; refuses what cannot be watched';
+    'Commands that webhook_watch has to execute; fails if the table cannot be watched in this way';
 
--- Triggers of a table fire in the order of their names, and so, by a number in it, in the order in which they were asked for.
+-- Triggers of a table fire in order of their names. A number in the name makes that the order of their creation.
 CREATE FUNCTION hydra._new_watch_name(source regclass, event text, operations integer)
     RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -257,7 +258,7 @@ AS $$
           WHERE t.tgrelid = source OR t.tgrelid IN (SELECT tree.relid FROM pg_partition_tree(source) AS tree)) AS next
 $$;
 COMMENT ON FUNCTION hydra._new_watch_name(regclass, text, integer) IS
-    'A name for a trigger that is to fire after those that are there, on the table and its partitions';
+    'Name for a new trigger, which fires after the existing triggers of watches on the table and its partitions';
 
 CREATE FUNCTION hydra.webhook_watch(
     source regclass, event text, operation text, condition text DEFAULT NULL, entity text DEFAULT NULL,
@@ -276,7 +277,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_watch(regclass, text, text, text, text, text[], text, text) IS
-    'Emits an event for each row of a table that an operation changes, by a trigger, whose name it returns; called again for the same table, event and operation, it replaces that trigger';
+    'Creates a trigger that emits an event for each row that an operation changes in a table, and returns its name; for the same table, event and operation, it replaces the trigger';
 
 CREATE FUNCTION hydra.webhook_unwatch(source regclass, event text)
     RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -289,8 +290,8 @@ BEGIN
     IF source IS NULL OR event IS NULL THEN
         RAISE EXCEPTION '% must not be null', CASE WHEN source IS NULL THEN 'source' ELSE 'event' END
             USING ERRCODE = 'null_value_not_allowed',
-                  DETAIL = 'A watch is of a table, and emits an event type.',
-                  HINT = 'SELECT source, event FROM hydra.webhook_watches lists them.';
+                  DETAIL = 'A watch is identified by its table and its event type.',
+                  HINT = 'SELECT source, event FROM hydra.webhook_watches lists all watches.';
     END IF;
     FOR statement IN
         SELECT format('DROP TRIGGER %I ON %I.%I', w.trigger_name, n.nspname, c.relname)
@@ -304,12 +305,12 @@ BEGIN
         RAISE EXCEPTION '% is not watched for %', source, event
             USING ERRCODE = 'undefined_object',
                   DETAIL = CASE WHEN EXISTS (SELECT FROM hydra._watches(source) AS w WHERE w.event = event)
-                                THEN 'Its triggers of that event come from the table that this is a partition of.'
-                                ELSE 'No trigger on it emits that event.' END,
-                  HINT = 'SELECT source, event FROM hydra.webhook_watches lists what is watched.';
+                                THEN 'Its triggers for this event come from the table of which it is a partition.'
+                                ELSE 'No trigger on it emits this event.' END,
+                  HINT = 'SELECT source, event FROM hydra.webhook_watches lists all watches.';
     END IF;
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_unwatch(regclass, text) IS
-    'Drops the triggers by which a table emits an event, however they came to be; an error if there are none';
+    'Drops the triggers of a table that emit an event, whether created by webhook_watch or by hand; fails if there are none';
 SET LOCAL search_path = hydra, pg_temp;
