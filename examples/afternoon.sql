@@ -1,12 +1,12 @@
--- An afternoon of helpdesk work, as the application does it. All eleven events of page *Webhooks* occur.
+-- An afternoon of helpdesk work, as the application does it. All eleven event types of examples/helpdesk.sql occur.
 --
--- Once, on a database with examples/helpdesk.sql:
+-- Run it once, in a database with examples/helpdesk.sql:
 --
 --     psql -X -d <database> -f examples/afternoon.sql
 --
 -- It prints what happens, the statements, and a line `=> event` for each event that a subscription should receive.
--- scripts/demo-story.sh counts those lines and compares them with what arrived: they are the expectation, keep them true.
--- A line `rolled back: event` names one that nobody may ever receive.
+-- scripts/demo-story.sh counts these lines and compares them with what arrived, so they must be correct.
+-- A line `rolled back: event` names an event that must never arrive.
 --
 --     account.created         2     conversation.created    2     ticket.created          2
 --     account.stage_changed   2     conversation.assigned   2     ticket.assigned         3
@@ -17,18 +17,18 @@
 \set QUIET on
 \pset pager off
 
--- The workspace and its agents are there before the afternoon begins. They have no events.
+-- The workspace and its agents exist before the afternoon begins. They emit no events.
 INSERT INTO helpdesk.tenants (tenant_id, name) VALUES ('lumen', 'Lumen Bikes');
 INSERT INTO helpdesk.agents (tenant_id, name, email) VALUES ('lumen', 'Priya', 'priya@lumen.example') RETURNING id AS priya \gset
 INSERT INTO helpdesk.agents (tenant_id, name, email) VALUES ('lumen', 'Tomas', 'tomas@lumen.example') RETURNING id AS tomas \gset
 
 \set ECHO queries
 
-\echo 'All of it is done by the role of the application. It may emit; it is no superuser, and cannot read a subscription.'
+\echo 'Everything is done by the role of the application. It may emit, is not a superuser, and cannot read subscriptions.'
 SET ROLE helpdesk_app;
 
 \echo
-\echo '13:02  Sales enters two accounts: one to win, and one that is a customer already.'
+\echo '13:02  Sales enters two accounts: a prospect, and a company that is a customer already.'
 INSERT INTO helpdesk.accounts (tenant_id, name) VALUES ('lumen', 'Alder Couriers') RETURNING id AS alder \gset
 \echo '       => account.created'
 INSERT INTO helpdesk.accounts (tenant_id, name, lifecycle_stage, health_score)
@@ -41,7 +41,7 @@ UPDATE helpdesk.accounts SET lifecycle_stage = 'active', health_score = 80 WHERE
 \echo '       => account.stage_changed'
 
 \echo
-\echo '13:10  A visitor, Mara, asks something in the widget. Customer and conversation are one transaction.'
+\echo '13:10  A visitor, Mara, asks a question in the widget. Customer and conversation are created in one transaction.'
 BEGIN;
 INSERT INTO helpdesk.customers (tenant_id, name, source) VALUES ('lumen', 'Mara', 'widget') RETURNING id AS mara \gset
 INSERT INTO helpdesk.conversations (tenant_id, customer_id, channel, subject)
@@ -51,14 +51,14 @@ COMMIT;
 \echo '       => conversation.created'
 
 \echo
-\echo '13:12  Priya takes it, answers, and is done.'
+\echo '13:12  Priya takes the conversation, answers it, and resolves it.'
 UPDATE helpdesk.conversations SET assignee_id = :priya WHERE id = :malta;
 \echo '       => conversation.assigned'
 UPDATE helpdesk.conversations SET status = 'resolved', resolved_at = now() WHERE id = :malta;
 \echo '       => conversation.resolved'
 
 \echo
-\echo '13:30  The contacts of Birch come from a CSV file. COPY fires a trigger per row, like INSERT.'
+\echo '13:30  The contacts of Birch are imported from a CSV file. COPY fires a trigger for each row, like INSERT.'
 COPY helpdesk.customers (tenant_id, kind, name, email, source) FROM stdin (FORMAT csv);
 lumen,contact,Nils,nils@birch.example,csv_import
 lumen,contact,Olga,olga@birch.example,csv_import
@@ -69,19 +69,19 @@ lumen,contact,Pavel,pavel@birch.example,csv_import
 \echo '       => customer.created'
 
 \echo
-\echo '13:31  They are put into their account. An edit, and no row of the event table: nothing is sent.'
+\echo '13:31  They are assigned to their account. No watch is for this change: nothing is sent.'
 UPDATE helpdesk.customers SET account_id = :birch WHERE tenant_id = 'lumen' AND source = 'csv_import';
 SELECT id AS nils FROM helpdesk.customers WHERE tenant_id = 'lumen' AND email = 'nils@birch.example' \gset
 
 \echo
-\echo '13:45  Nils writes an e-mail. A routing rule gives it to Tomas at once: born assigned is created and assigned.'
+\echo '13:45  Nils writes an e-mail. A routing rule assigns it to Tomas at once, so it is created and assigned.'
 INSERT INTO helpdesk.conversations (tenant_id, customer_id, channel, subject, assignee_id)
 VALUES ('lumen', :nils, 'email', 'Forty bikes, no chargers', :tomas) RETURNING id AS chargers \gset
 \echo '       => conversation.created'
 \echo '       => conversation.assigned'
 
 \echo
-\echo '13:50  It needs the warehouse: Tomas opens a ticket, and takes it.'
+\echo '13:50  The warehouse has to help: Tomas opens a ticket and takes it.'
 INSERT INTO helpdesk.tickets (tenant_id, customer_id, conversation_id, subject, priority)
 VALUES ('lumen', :nils, :chargers, 'Chargers missing in order 2207', 'high') RETURNING id AS ticket_1 \gset
 \echo '       => ticket.created'
@@ -89,7 +89,7 @@ UPDATE helpdesk.tickets SET assignee_id = :tomas WHERE id = :ticket_1;
 \echo '       => ticket.assigned'
 
 \echo
-\echo '14:05  Tomas asks back. The ticket waits, until the reply opens it again: an UPDATE inside a trigger emits too.'
+\echo '14:05  Tomas has a question. The ticket waits until the reply opens it again: an UPDATE in a trigger emits too.'
 UPDATE helpdesk.tickets SET status = 'waiting' WHERE id = :ticket_1;
 \echo '       => ticket.status_changed'
 INSERT INTO helpdesk.replies (tenant_id, ticket_id, author, body)
@@ -97,7 +97,7 @@ VALUES ('lumen', :ticket_1, 'customer', 'All forty. The boxes were empty.');
 \echo '       => ticket.status_changed'
 
 \echo
-\echo '14:40  Tomas begins to close the wrong ticket, sees it, and takes everything back. Three events go with it.'
+\echo '14:40  Tomas starts to resolve the wrong ticket, notices it, and rolls back. Three events are rolled back too.'
 BEGIN;
 UPDATE helpdesk.tickets SET status = 'resolved', resolved_at = now() WHERE id = :ticket_1;
 UPDATE helpdesk.conversations SET status = 'resolved', resolved_at = now() WHERE id = :chargers;
@@ -108,7 +108,7 @@ ROLLBACK;
 \echo '       rolled back: ticket.created'
 
 \echo
-\echo '15:00  Priya takes over, and the chargers are found. Ticket and conversation are resolved in one transaction.'
+\echo '15:00  Priya takes over and the chargers are found. Ticket and conversation are resolved in one transaction.'
 UPDATE helpdesk.tickets SET assignee_id = :priya, priority = 'urgent' WHERE id = :ticket_1;
 \echo '       => ticket.assigned'
 BEGIN;
@@ -119,8 +119,8 @@ COMMIT;
 \echo '       => conversation.resolved'
 
 \echo
-\echo '15:20  An assistant files a ticket for a caller over MCP. Its guess at a solution goes back to the savepoint;'
-\echo '       the rest of the transaction stays, and so do its events.'
+\echo '15:20  An assistant opens a ticket for a caller over MCP. Its first solution is rolled back to a savepoint;'
+\echo '       the rest of the transaction is committed, with its events.'
 BEGIN;
 INSERT INTO helpdesk.customers (tenant_id, account_id, kind, name, source)
 VALUES ('lumen', :alder, 'contact', 'Quentin', 'mcp') RETURNING id AS quentin \gset
@@ -138,21 +138,21 @@ COMMIT;
 \echo '       => ticket.status_changed'
 
 \echo
-\echo '16:00  Birch is not amused. One transition, two events: any change of stage emits the first, into at_risk also the second.'
+\echo '16:00  Birch complains. One transition emits two events: every change of stage emits the first, and a change to at_risk the second too.'
 UPDATE helpdesk.accounts SET health_score = 35 WHERE id = :birch;
 UPDATE helpdesk.accounts SET lifecycle_stage = 'at_risk' WHERE id = :birch;
 \echo '       => account.stage_changed'
 \echo '       => account.went_at_risk'
 
 \echo
-\echo '16:45  The brakes are oiled. Resolving is ticket.resolved alone; closing is a transition to a non-resolved status.'
+\echo '16:45  The brakes are oiled. Resolving emits only ticket.resolved; closing is a transition to a non-resolved status.'
 UPDATE helpdesk.tickets SET status = 'resolved', resolved_at = now() WHERE id = :ticket_2;
 \echo '       => ticket.resolved'
 UPDATE helpdesk.tickets SET status = 'closed' WHERE id = :ticket_1;
 \echo '       => ticket.status_changed'
 
 \echo
-\echo '17:00  Somebody saves a form without changing anything. Nothing is sent.'
+\echo '17:00  Somebody saves a form without a change. Nothing is sent.'
 UPDATE helpdesk.tickets SET status = status, assignee_id = assignee_id, subject = subject WHERE id = :ticket_2;
 
 \set ECHO none

@@ -1,13 +1,13 @@
--- A field-service company whose fourteen events reach the outside as signed webhooks.
+-- A field-service application that sends fourteen types of events as signed webhooks.
 --
--- Schema `field_service` is an ordinary application: companies, their members, service jobs, bookings, parts. Nothing in
--- its tables knows of webhooks. The second half of this file is the wiring, a watch per event, and is what to copy.
+-- The schema `field_service` is an ordinary application with companies, their members, service jobs, bookings and parts. Its
+-- tables contain nothing about webhooks. The second half of this file has a watch for each event: copy from there.
 --
--- Needs the extension in the database, and a role that may create a schema and a role:
+-- It needs the extension in the database, and a role that may create schemas and roles:
 --
 --     psql -v ON_ERROR_STOP=1 -d <database> -f examples/field_service.sql
 --
--- To remove everything: DROP SCHEMA field_service CASCADE; and, if no other database of the cluster has one,
+-- To remove everything: DROP SCHEMA field_service CASCADE; and, if no other database of the cluster has this schema,
 -- DROP OWNED BY field_service_app; DROP ROLE field_service_app;
 
 BEGIN;
@@ -17,8 +17,7 @@ CREATE SCHEMA field_service;
 -- ---------------------------------------------------------------------------------------------------------------------
 -- The application
 -- ---------------------------------------------------------------------------------------------------------------------
--- Every table carries company_id, and every foreign key includes it: a row of one company cannot point at a row of
--- another.
+-- Every table has company_id, and every foreign key includes it, so a row of one company cannot refer to a row of another.
 
 CREATE TABLE field_service.companies (
     id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -55,7 +54,7 @@ CREATE TABLE field_service.service_jobs (
 CREATE INDEX service_jobs_open ON field_service.service_jobs (company_id, created_at)
     WHERE status NOT IN ('completed', 'cancelled');
 
--- A visit for a service job. One that a member was to make stays when the member is removed, and waits for another.
+-- A visit for a service job. When the member who was to make it is removed, the booking stays and has no technician.
 CREATE TABLE field_service.bookings (
     id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     company_id     bigint NOT NULL REFERENCES field_service.companies,
@@ -75,7 +74,7 @@ CREATE TABLE field_service.bookings (
 CREATE INDEX bookings_by_service_job ON field_service.bookings (service_job_id);
 CREATE INDEX bookings_by_technician ON field_service.bookings (technician_id, starts_at) WHERE technician_id IS NOT NULL;
 
--- Stock that nobody counts is NULL: cable ties, grease.
+-- The stock is NULL for parts that are not counted, such as cable ties and grease.
 CREATE TABLE field_service.parts (
     id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     company_id     bigint NOT NULL REFERENCES field_service.companies,
@@ -112,8 +111,8 @@ CREATE TRIGGER touch BEFORE UPDATE ON field_service.service_jobs FOR EACH ROW EX
 CREATE TRIGGER touch BEFORE UPDATE ON field_service.bookings     FOR EACH ROW EXECUTE FUNCTION field_service.touch();
 CREATE TRIGGER touch BEFORE UPDATE ON field_service.parts        FOR EACH ROW EXECUTE FUNCTION field_service.touch();
 
--- What a service job uses is taken from stock; what is not there cannot be used.
--- The UPDATE inside this function is an UPDATE like any other: it emits part.stock_updated.
+-- Parts that a service job uses are taken from the stock, which cannot become negative.
+-- The UPDATE in this function is like any other UPDATE: it emits part.stock_updated.
 CREATE FUNCTION field_service.take_from_stock() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE field_service.parts SET stock_quantity = stock_quantity - NEW.quantity WHERE id = NEW.part_id;
@@ -123,38 +122,37 @@ CREATE TRIGGER take_from_stock AFTER INSERT ON field_service.parts_used
     FOR EACH ROW EXECUTE FUNCTION field_service.take_from_stock();
 
 -- ---------------------------------------------------------------------------------------------------------------------
--- The wiring: page *Webhook Overview*, list "Supported Events", one entry after the other
+-- The watches: one event type after the other
 -- ---------------------------------------------------------------------------------------------------------------------
 -- How to read it:
---   * examples/helpdesk.sql says what a watch is, and why an event that is a transition is for updates alone: a row that
---     is born in a state, such as a service job imported as completed, emits `created` and nothing else. That holds here.
---   * The quoted words above each are the page's. They are short; where they leave something open, a line below says what
---     was decided.
---   * The tenant of an event is the company. This application calls it company_id, so every watch says where to find it;
---     a table with a column tenant_id needs no such argument.
---   * Conditions compare with IS DISTINCT FROM, which has an answer for NULL as well. With <> the first count of a part that
---     was never counted would go unnoticed.
---   * What one statement does to a row is sent in the order in which it is watched here. A watch by statement comes after
---     all others of the table: first what happened row by row, then the stock of all rows.
+--   * examples/helpdesk.sql explains watches, and why the event of a transition is only for updates: a row that is inserted in
+--     a state, such as a service job imported as completed, emits `created` and nothing else. The same applies here.
+--   * The text in quotation marks describes the event in words. Where it leaves a question open, the line below answers it.
+--   * The tenant of an event is the company. The column is company_id here, so every watch has the argument tenant; a table
+--     with a column tenant_id does not need it.
+--   * Conditions use IS DISTINCT FROM, which also compares NULL. With <>, the first count of a part that was never counted
+--     would not emit an event.
+--   * The events of one statement for one row are sent in the order of the watches here. A watch with level statement comes
+--     after all others of the table: first the events of each row, then the stock of all rows.
 
 -- service_job.created: "A new job was created."
 SELECT hydra.webhook_watch('field_service.service_jobs', 'service_job.created', 'insert', tenant => 'new.company_id');
 
 -- service_job.status_changed: "A job's status changed."
--- To whatever status. Page *Webhooks* takes the resolved ones out of ticket.status_changed; this one takes out nothing, so
--- completing or cancelling a service job is a change of status too: both events fire, this one first.
+-- To any status. ticket.status_changed in examples/helpdesk.sql excludes one status; this event excludes none. Completing or
+-- cancelling a service job therefore emits two events, this one first.
 SELECT hydra.webhook_watch('field_service.service_jobs', 'service_job.status_changed', 'update', columns => '{status}',
     tenant => 'new.company_id',
     condition => $$new.status IS DISTINCT FROM old.status$$);
 
 -- service_job.completed: "A job was marked complete."
--- Every time: one that is taken up again and completed again emits a second event.
+-- Every time: a service job that is taken up again and completed again emits a second event.
 SELECT hydra.webhook_watch('field_service.service_jobs', 'service_job.completed', 'update', columns => '{status}',
     tenant => 'new.company_id',
     condition => $$new.status = 'completed' AND old.status IS DISTINCT FROM 'completed'$$);
 
 -- service_job.cancelled: "A job was cancelled."
--- A deleted one was not: deleting has no event.
+-- Deleting a service job is not cancelling it, and emits no event.
 SELECT hydra.webhook_watch('field_service.service_jobs', 'service_job.cancelled', 'update', columns => '{status}',
     tenant => 'new.company_id',
     condition => $$new.status = 'cancelled' AND old.status IS DISTINCT FROM 'cancelled'$$);
@@ -163,13 +161,13 @@ SELECT hydra.webhook_watch('field_service.service_jobs', 'service_job.cancelled'
 SELECT hydra.webhook_watch('field_service.bookings', 'booking.created', 'insert', tenant => 'new.company_id');
 
 -- booking.confirmed: "A booking was confirmed."
--- From whatever status. Another time or another technician for a confirmed booking does not confirm it again.
+-- From any status. A change of the time or the technician of a confirmed booking emits no event.
 SELECT hydra.webhook_watch('field_service.bookings', 'booking.confirmed', 'update', columns => '{status}',
     tenant => 'new.company_id',
     condition => $$new.status = 'confirmed' AND old.status IS DISTINCT FROM 'confirmed'$$);
 
 -- booking.cancelled: "A booking was cancelled."
--- The bookings of a cancelled service job are cancelled one by one, if at all: no event of a service job stands for them.
+-- The bookings of a cancelled service job are not cancelled with it. Each booking that is cancelled emits an event.
 SELECT hydra.webhook_watch('field_service.bookings', 'booking.cancelled', 'update', columns => '{status}',
     tenant => 'new.company_id',
     condition => $$new.status = 'cancelled' AND old.status IS DISTINCT FROM 'cancelled'$$);
@@ -179,39 +177,39 @@ SELECT hydra.webhook_watch('field_service.bookings', 'booking.completed', 'updat
     tenant => 'new.company_id',
     condition => $$new.status = 'completed' AND old.status IS DISTINCT FROM 'completed'$$);
 
--- part.created: "A new part was created." Whatever its stock is then.
+-- part.created: "A new part was created." With any stock.
 SELECT hydra.webhook_watch('field_service.parts', 'part.created', 'insert', tenant => 'new.company_id');
 
 -- part.updated: "A part was updated."
--- The stock has an event of its own, so this one is for all else: stock alone is part.stock_updated, stock and price are
--- both. An UPDATE that leaves everything as it was updated nothing, although `touch` writes the time. Compared by what is
--- left out, so that a column added later counts by itself.
+-- The stock has a separate event: a change of only the stock emits part.stock_updated, a change of stock and price emits both.
+-- An UPDATE that changes nothing emits nothing, although `touch` sets the time. The condition names the columns that do not
+-- count, so that a column that is added later counts.
 SELECT hydra.webhook_watch('field_service.parts', 'part.updated', 'update',
     tenant => 'new.company_id',
     condition => $$to_jsonb(new) - '{stock_quantity,updated_at}'::text[]
                    IS DISTINCT FROM to_jsonb(old) - '{stock_quantity,updated_at}'::text[]$$);
 
--- part.deleted: "A part was deleted." What is sent is the row as it was.
+-- part.deleted: "A part was deleted." The entity is the row before the DELETE.
 SELECT hydra.webhook_watch('field_service.parts', 'part.deleted', 'delete', tenant => 'old.company_id');
 
 -- part.stock_updated: "Part stock quantity changed."
--- By statement: a stocktake sets the stock of thousands of parts at a time. One event for each whose quantity came out
--- different; to begin or end counting a part (from or to NULL) is a change.
+-- With level statement, because a stocktake sets the stock of thousands of parts at once. It emits an event for each part whose
+-- quantity differs. A change from NULL or to NULL, when counting starts or stops, is a change too.
 SELECT hydra.webhook_watch('field_service.parts', 'part.stock_updated', 'update', columns => '{stock_quantity}',
     tenant => 'new.company_id', level => 'statement',
     condition => $$new.stock_quantity IS DISTINCT FROM old.stock_quantity$$);
 
 -- company.member_added: "A team member was added."
--- The entity is the member, and entity_id is the member's id; the company is the tenant. (entity_type says `company`, as
--- it goes by the name of the event type.)
+-- The entity is the member, entity_id is the id of the member, and the tenant is the company. (entity_type is `company`, the
+-- first part of the name of the event type.)
 SELECT hydra.webhook_watch('field_service.members', 'company.member_added', 'insert', tenant => 'new.company_id');
 
 -- company.member_removed: "A team member was removed."
--- Removing is deleting: what is sent is the member as before. Another role or address is no event.
+-- A member is removed by DELETE; the entity is the row before it. A change of the role or the address emits no event.
 SELECT hydra.webhook_watch('field_service.members', 'company.member_removed', 'delete', tenant => 'old.company_id');
 
 -- ---------------------------------------------------------------------------------------------------------------------
--- The application's role: no superuser, no owner
+-- The role of the application, which is neither a superuser nor the owner
 -- ---------------------------------------------------------------------------------------------------------------------
 
 DO $$
@@ -224,14 +222,14 @@ END $$;
 GRANT USAGE ON SCHEMA field_service TO field_service_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON field_service.service_jobs, field_service.bookings, field_service.parts
     TO field_service_app;
--- Nobody moves from one company to another: that is a removal and an addition, with an event each.
+-- Members do not move from one company to another: that is a removal and an addition, with an event for each.
 GRANT SELECT, INSERT, UPDATE (name, email, role), DELETE ON field_service.members TO field_service_app;
--- What was used was used.
+-- Used parts cannot be changed or removed.
 GRANT SELECT, INSERT ON field_service.parts_used TO field_service_app;
--- Companies are signed up elsewhere.
+-- Companies are created elsewhere.
 GRANT SELECT ON field_service.companies TO field_service_app;
 
--- And nothing of the extension's: triggers fire for whoever writes. One that is to call hydra.webhook_emit by hand needs
--- the role hydra_emitter, as helpdesk_app has it.
+-- It needs no privilege of the extension, because triggers fire for every role. A role that calls hydra.webhook_emit itself
+-- needs the role hydra_emitter, as helpdesk_app has it.
 
 COMMIT;

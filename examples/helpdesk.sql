@@ -1,13 +1,13 @@
--- A helpdesk whose eleven events reach the outside as signed webhooks.
+-- A helpdesk that sends eleven types of events as signed webhooks.
 --
--- Schema `helpdesk` is an ordinary application: workspaces, agents, accounts, customers, conversations, tickets. Nothing in
--- its tables knows of webhooks. The second half of this file is the wiring, a watch per event, and is what to copy.
+-- The schema `helpdesk` is an ordinary application with workspaces, agents, accounts, customers, conversations and tickets.
+-- Its tables contain nothing about webhooks. The second half of this file has a watch for each event: copy from there.
 --
--- Needs the extension in the database, and a role that may create a schema and a role:
+-- It needs the extension in the database, and a role that may create schemas and roles:
 --
 --     psql -v ON_ERROR_STOP=1 -d <database> -f examples/helpdesk.sql
 --
--- Then play examples/afternoon.sql. To remove everything: DROP SCHEMA helpdesk CASCADE; and, if no other database of the
+-- Then run examples/afternoon.sql. To remove everything: DROP SCHEMA helpdesk CASCADE; and, if no other database of the
 -- cluster has a helpdesk, DROP OWNED BY helpdesk_app; DROP ROLE helpdesk_app;
 
 BEGIN;
@@ -17,8 +17,8 @@ CREATE SCHEMA helpdesk;
 -- ---------------------------------------------------------------------------------------------------------------------
 -- The application
 -- ---------------------------------------------------------------------------------------------------------------------
--- Every table carries tenant_id, and every foreign key includes it: a row of one workspace cannot point at a row of
--- another. It is also what the extension reads to send an event to the subscriptions of the right tenant.
+-- Every table has tenant_id, and every foreign key includes it, so a row of one workspace cannot refer to a row of another.
+-- The extension reads tenant_id too, to send an event to the subscriptions of the right tenant.
 
 CREATE TABLE helpdesk.tenants (
     tenant_id          text PRIMARY KEY CHECK (tenant_id ~ '^[a-z][a-z0-9_-]*$'),
@@ -65,7 +65,7 @@ CREATE TABLE helpdesk.customers (
     UNIQUE (tenant_id, id),
     FOREIGN KEY (tenant_id, account_id) REFERENCES helpdesk.accounts (tenant_id, id) ON DELETE SET NULL (account_id)
 );
--- A visitor of the widget may stay anonymous; two customers with the same address may not exist.
+-- A visitor of the widget may be anonymous. No two customers may have the same e-mail address.
 CREATE UNIQUE INDEX customers_one_per_email ON helpdesk.customers (tenant_id, lower(email)) WHERE email IS NOT NULL;
 CREATE INDEX customers_by_account ON helpdesk.customers (account_id) WHERE account_id IS NOT NULL;
 
@@ -108,8 +108,8 @@ CREATE TABLE helpdesk.tickets (
     FOREIGN KEY (tenant_id, customer_id) REFERENCES helpdesk.customers (tenant_id, id),
     FOREIGN KEY (tenant_id, conversation_id) REFERENCES helpdesk.conversations (tenant_id, id),
     FOREIGN KEY (tenant_id, assignee_id) REFERENCES helpdesk.agents (tenant_id, id) ON DELETE SET NULL (assignee_id),
-    -- A resolved ticket says when; an unresolved one has no such time. A closed one keeps the time if it had been resolved
-    -- before it was closed, and has none if it was closed without an answer (spam, a duplicate).
+    -- A resolved ticket has the time at which it was resolved; an unresolved ticket has none. A closed ticket has one if it
+    -- was resolved before it was closed, and none if it was closed without an answer (spam, a duplicate).
     CONSTRAINT tickets_resolved_at_iff_resolved CHECK (
         CASE status WHEN 'resolved' THEN resolved_at IS NOT NULL WHEN 'closed' THEN true ELSE resolved_at IS NULL END),
     CONSTRAINT tickets_resolved_after_created CHECK (resolved_at >= created_at)
@@ -130,8 +130,8 @@ CREATE TABLE helpdesk.replies (
 );
 CREATE INDEX replies_by_ticket ON helpdesk.replies (ticket_id, created_at);
 
--- Tickets are numbered 1, 2, 3, … in each workspace, without gaps: the row of the workspace is the counter, so that a
--- rolled-back ticket gives its number back. A ticket imported with its number moves the counter along.
+-- The tickets of a workspace are numbered 1, 2, 3, … without gaps. The counter is in the row of the workspace, so that the
+-- number of a rolled-back ticket is used again. A ticket that is imported with a number raises the counter to it.
 CREATE FUNCTION helpdesk.number_ticket() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE helpdesk.tenants
@@ -154,8 +154,8 @@ CREATE TRIGGER touch BEFORE UPDATE ON helpdesk.customers     FOR EACH ROW EXECUT
 CREATE TRIGGER touch BEFORE UPDATE ON helpdesk.conversations FOR EACH ROW EXECUTE FUNCTION helpdesk.touch();
 CREATE TRIGGER touch BEFORE UPDATE ON helpdesk.tickets       FOR EACH ROW EXECUTE FUNCTION helpdesk.touch();
 
--- A customer's reply re-opens a ticket that waits for one (page *API & Integrations*, "Bidirectional email on tickets").
--- The UPDATE inside this function is an UPDATE like any other: it emits ticket.status_changed.
+-- A reply of the customer opens a ticket again that waits for one. The UPDATE in this function is like any other UPDATE: it
+-- emits ticket.status_changed.
 CREATE FUNCTION helpdesk.reopen_waiting_ticket() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE helpdesk.tickets SET status = 'open' WHERE id = NEW.ticket_id AND status = 'waiting';
@@ -165,23 +165,24 @@ CREATE TRIGGER reopen_waiting_ticket AFTER INSERT ON helpdesk.replies
     FOR EACH ROW WHEN (NEW.author = 'customer') EXECUTE FUNCTION helpdesk.reopen_waiting_ticket();
 
 -- ---------------------------------------------------------------------------------------------------------------------
--- The wiring: page *Webhooks*, table "Available event types", one row after the other
+-- The watches: one event type after the other
 -- ---------------------------------------------------------------------------------------------------------------------
 -- How to read it:
---   * hydra.webhook_watch(table, event, operation, condition, …) writes an AFTER trigger: the condition is its WHEN clause,
---     columns are its UPDATE OF. SELECT * FROM hydra.webhook_watches shows them all, \d a table its own.
---   * The quoted words above each are the page's; the condition is what they come to.
---   * A row that is born in a state has not gone through a transition. "Changes", "transitions" and "is marked" need a row
---     that was there before, so those events are for updates alone: an imported ticket that is resolved already, an account
---     imported at risk, emit `created` and nothing else. "Is assigned to an agent" holds for a row born with an assignee,
---     so assignment is watched twice. Twice, because the condition of an insert cannot name `old`.
---   * What one statement does to a row is sent in the order in which it is watched here: created before assigned,
---     stage_changed before went_at_risk. A subscription with one request in flight sees it in that order.
---   * Columns go by the statement's SET list; INSERT … ON CONFLICT DO UPDATE and MERGE count too. A BEFORE trigger that
---     changes status by itself would slip past it; this schema has none. If yours has, leave out the columns.
+--   * hydra.webhook_watch(table, event, operation, condition, …) creates an AFTER trigger: the condition becomes its WHEN
+--     clause, columns become its UPDATE OF. SELECT * FROM hydra.webhook_watches lists all watches, \d those of a table.
+--   * The text in quotation marks describes the event in words; the condition below it expresses the same in SQL.
+--   * "Changes", "transitions" and "is marked" need a row that existed before, so these events are only for updates. A ticket
+--     that is imported as resolved, or an account that is imported at risk, emits `created` and nothing else. "Is assigned to
+--     an agent" also applies to a row that is inserted with an assignee. Assignment is therefore watched twice, because the
+--     condition of an insert cannot refer to `old`.
+--   * The events of one statement for one row are sent in the order of the watches here: created before assigned,
+--     stage_changed before went_at_risk. A subscription with max_in_flight => 1 receives them in that order.
+--   * Columns are those in the SET list of the statement; INSERT … ON CONFLICT DO UPDATE and MERGE count too. If a BEFORE
+--     trigger sets status itself, a watch with columns does not notice it; this schema has no such trigger. If yours has one,
+--     omit columns.
 
 -- customer.created: "A new lead or contact is created (any source — widget, CSV import, MCP, public API)."
--- A lead that becomes a contact is the same customer: no event.
+-- No event when a lead becomes a contact: it is the same customer.
 SELECT hydra.webhook_watch('helpdesk.customers', 'customer.created', 'insert');
 
 -- account.created: "A new account is created."
@@ -192,7 +193,7 @@ SELECT hydra.webhook_watch('helpdesk.accounts', 'account.stage_changed', 'update
     condition => $$new.lifecycle_stage <> old.lifecycle_stage$$);
 
 -- account.went_at_risk: "An account specifically transitions into at_risk — useful for ops alerts."
--- That transition is also a change of stage: both events fire, for subscriptions that want one or the other.
+-- This transition is a change of stage too, so both events are emitted, for subscriptions that want only one of them.
 SELECT hydra.webhook_watch('helpdesk.accounts', 'account.went_at_risk', 'update', columns => '{lifecycle_stage}',
     condition => $$new.lifecycle_stage = 'at_risk' AND old.lifecycle_stage <> 'at_risk'$$);
 
@@ -200,21 +201,21 @@ SELECT hydra.webhook_watch('helpdesk.accounts', 'account.went_at_risk', 'update'
 SELECT hydra.webhook_watch('helpdesk.conversations', 'conversation.created', 'insert');
 
 -- conversation.assigned: "A conversation is assigned to an agent."
--- From one agent to another too. Taking an assignee away, or naming the same one again, assigns it to nobody new.
+-- Also from one agent to another. Not if the assignee is removed, or set to the same agent again.
 SELECT hydra.webhook_watch('helpdesk.conversations', 'conversation.assigned', 'insert',
     condition => $$new.assignee_id IS NOT NULL$$);
 SELECT hydra.webhook_watch('helpdesk.conversations', 'conversation.assigned', 'update', columns => '{assignee_id}',
     condition => $$new.assignee_id IS NOT NULL AND new.assignee_id IS DISTINCT FROM old.assignee_id$$);
 
 -- conversation.resolved: "A conversation is marked resolved."
--- Every time: one that is opened again and resolved again emits a second event. Opening it again has no event of its own.
+-- Every time: a conversation that is opened again and resolved again emits a second event. Opening it again emits none.
 SELECT hydra.webhook_watch('helpdesk.conversations', 'conversation.resolved', 'update', columns => '{status}',
     condition => $$new.status = 'resolved' AND old.status <> 'resolved'$$);
 
 -- ticket.created: "A new ticket is opened."
 SELECT hydra.webhook_watch('helpdesk.tickets', 'ticket.created', 'insert');
 
--- ticket.assigned: "A ticket is assigned to an agent." As with conversations.
+-- ticket.assigned: "A ticket is assigned to an agent." As for conversations.
 SELECT hydra.webhook_watch('helpdesk.tickets', 'ticket.assigned', 'insert',
     condition => $$new.assignee_id IS NOT NULL$$);
 SELECT hydra.webhook_watch('helpdesk.tickets', 'ticket.assigned', 'update', columns => '{assignee_id}',
@@ -225,12 +226,12 @@ SELECT hydra.webhook_watch('helpdesk.tickets', 'ticket.resolved', 'update', colu
     condition => $$new.status = 'resolved' AND old.status <> 'resolved'$$);
 
 -- ticket.status_changed: "A ticket transitions to any non-resolved status."
--- So a transition is one of the two, never both; `closed` is a non-resolved status, after `resolved` too.
+-- So a transition emits one of these two events and never both. `closed` is a non-resolved status, even after `resolved`.
 SELECT hydra.webhook_watch('helpdesk.tickets', 'ticket.status_changed', 'update', columns => '{status}',
     condition => $$new.status <> old.status AND new.status <> 'resolved'$$);
 
 -- ---------------------------------------------------------------------------------------------------------------------
--- The application's role: no superuser, no owner
+-- The role of the application, which is neither a superuser nor the owner
 -- ---------------------------------------------------------------------------------------------------------------------
 
 DO $$
@@ -244,10 +245,10 @@ GRANT USAGE ON SCHEMA helpdesk TO helpdesk_app;
 GRANT SELECT, INSERT, UPDATE, DELETE
     ON helpdesk.agents, helpdesk.accounts, helpdesk.customers, helpdesk.conversations, helpdesk.tickets, helpdesk.replies
     TO helpdesk_app;
--- Workspaces are signed up elsewhere; the application moves the ticket counter and nothing else of them.
+-- Workspaces are created elsewhere; the application changes only their ticket counter.
 GRANT SELECT, UPDATE (last_ticket_number) ON helpdesk.tenants TO helpdesk_app;
 
--- May emit; may not read subscriptions, queue or history, let alone a signing secret.
+-- It may emit. It may not read subscriptions, the queue, the history or signing secrets.
 GRANT hydra_emitter TO helpdesk_app;
 
 COMMIT;

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# The story that `make demo` tells: two subscriptions, an afternoon of helpdesk work, and what arrived of it.
+# The demo of `make demo`: two subscriptions, an afternoon of helpdesk work, and a check of what arrived.
 #
-# Needs a running throw-away cluster that has the extension preloaded, with hydra_webhooks.allow_http = on and
+# Needs a running temporary cluster with the extension preloaded, with hydra_webhooks.allow_http = on and
 # hydra_webhooks.allow_networks = '127.0.0.0/8', and in the environment:
-#   PGHOST PGPORT PGUSER PGDATABASE   how to reach it; a superuser, because the story makes a role
+#   PGHOST PGPORT PGUSER PGDATABASE   connection to it; as a superuser, because the demo creates a role
 #   RECEIVER                          path of the receiver's binary
-#   DEMO_DIR                          where the receiver's files go; the socket's directory if not given
-# To be run, not sourced: its names are its own. Leaves the receiver running, so that one can go on exploring; whoever
-# removes the cluster first ends the process in DEMO_DIR/receiver.pid.
-# Exits non-zero if what arrived is not what afternoon.sql announced.
+#   DEMO_DIR                          directory for the files of the receiver; by default that of the socket
+# Run it, do not source it. It leaves the receiver running for you to explore; before the cluster is removed, stop the process
+# in DEMO_DIR/receiver.pid.
+# The exit status is not zero if what arrived differs from what afternoon.sql announced.
 # shellcheck disable=SC2016  # single quotes hold programs for awk
 set -euo pipefail
 
@@ -21,7 +21,7 @@ secrets=$dir/receiver.secrets
 port_file=$dir/receiver.port
 pid_file=$dir/receiver.pid
 played=$dir/afternoon.out
-patience=60 # seconds that any one condition may take
+patience=60 # seconds to wait for each condition
 
 if [[ -t 1 ]]; then bold=$'\e[1m' dim=$'\e[2m' plain=$'\e[0m'; else bold='' dim='' plain=''; fi
 
@@ -34,15 +34,15 @@ show() {
     printf '%s%s%s\n' "$dim" "$1" "$plain"
     psql -X -q -v ON_ERROR_STOP=1 -P pager=off -P footer=off -P null=- -c "$1"
 }
-# The bare result, for the script itself.
+# Only the result, for this script.
 value() { psql -X -q -v ON_ERROR_STOP=1 -At -F ' ' -c "$1"; }
 
-# Asks again until the command succeeds; gives up after $patience seconds. The pause only keeps it from spinning.
+# Repeats the command until it succeeds; fails after $patience seconds. The pause only limits the use of the processor.
 wait_until() {
     local what=$1 deadline=$((SECONDS + patience))
     shift
     until "$@"; do
-        ((SECONDS < deadline)) || fail "waited $patience s in vain: $what"
+        ((SECONDS < deadline)) || fail "not true after $patience s: $what"
         sleep 0.1
     done
 }
@@ -54,7 +54,8 @@ receiver_listens() {
 }
 nothing_pending() { [[ $(value 'SELECT count(*) FROM hydra.webhook_pending') == 0 ]]; }
 
-# Makes a subscription. Its answer holds the secret, this once: it goes to the receiver's file, and a head of it is shown.
+# Creates a subscription. The result has the secret, which is returned only once: it is written to the file of the receiver,
+# and its first characters are shown.
 subscribe() {
     local path=$1 statement=$2 answer id secret
     printf '%s%s%s\n' "$dim" "$statement" "$plain"
@@ -69,7 +70,7 @@ subscribe() {
 heading '1. The extension, and a helpdesk'
 
 if [[ $(value "SELECT to_regnamespace('helpdesk') IS NOT NULL") == t ]]; then
-    fail 'this database has a helpdesk already; `make demo-stop`, then start again'
+    fail 'this database has a helpdesk already; run `make demo-stop`, then start again'
 fi
 show 'CREATE EXTENSION IF NOT EXISTS hydra_webhooks;'
 wait_until 'the worker is running' worker_runs
@@ -77,7 +78,7 @@ show 'SELECT state, detail FROM hydra.webhook_worker_status;'
 printf '%s\\i examples/helpdesk.sql%s\n' "$dim" "$plain"
 psql -X -q -o /dev/null -v ON_ERROR_STOP=1 -f "$root/examples/helpdesk.sql"
 show 'SELECT event, operation, condition FROM hydra.webhook_watches ORDER BY source, trigger_name;'
-say 'Eleven events of the page; being assigned is watched for new rows and for old, of conversations and of tickets.'
+say 'Eleven event types. The assignment of conversations and of tickets is watched for new and for existing rows.'
 
 # ----------------------------------------------------------------------------------------------------------------------
 heading '2. A receiver, and two subscriptions'
@@ -86,7 +87,7 @@ rm -f "$port_file"
 (umask 077 && : >"$secrets")
 : >"$log"
 : >"$record"
-# On its own, so that it outlives this script and an interrupt at the keyboard.
+# Detached, so that it survives this script and an interrupt at the keyboard.
 nohup "$RECEIVER" --listen 127.0.0.1:0 --port-file "$port_file" --secrets "$secrets" --log "$record" \
     --fail /flaky=3:503 >"$log" 2>&1 </dev/null &
 receiver_pid=$!
@@ -110,13 +111,13 @@ flaky=$subscription_id
 
 show "SELECT id, name, status, secret_prefix, cardinality(event_types) AS events, retry_schedule
 FROM hydra.webhook_subscriptions ORDER BY id;"
-say 'Nobody can read a secret again: the list has its first twelve characters. The receiver verifies with the rest.'
+say 'A secret cannot be read again: the list has only its first twelve characters. The receiver has the whole secret.'
 
 # ----------------------------------------------------------------------------------------------------------------------
 heading '3. A test'
 
 show "SELECT status_code, response_ms, error FROM hydra.webhook_send_test($desk);"
-say 'Signed with the real secret, answered inline, kept nowhere.'
+say 'Signed with the real secret and answered at once. Nothing is recorded.'
 
 # ----------------------------------------------------------------------------------------------------------------------
 heading '4. An afternoon of helpdesk work'
@@ -124,12 +125,12 @@ heading '4. An afternoon of helpdesk work'
 psql -X -f "$root/examples/afternoon.sql" | tee "$played"
 
 # ----------------------------------------------------------------------------------------------------------------------
-heading '5. What is still on its way'
+heading '5. What is still pending'
 
 show "SELECT s.name AS subscription, p.event, p.attempts
 FROM hydra.webhook_pending AS p JOIN hydra.webhook_subscriptions AS s ON s.id = p.subscription_id
 ORDER BY p.event_id, s.id;"
-say 'Those with an attempt behind them failed, and wait for their retry. Nobody else waits for them.' \
+say 'Deliveries with one or more attempts have failed and wait for a retry. No other delivery waits for them.' \
     'Waiting until hydra.webhook_pending is empty …'
 wait_until 'hydra.webhook_pending is empty' nothing_pending
 say "It is. That took $SECONDS s from the start of the demo."
@@ -139,8 +140,8 @@ heading '6. What arrived'
 
 cat "$log"
 
-# The receiver's record has a line for each request: time, path, delivery, event, entity, hash of the body, verdict, status.
-# Lines that fit a condition of awk, counted:
+# The record of the receiver has a line for each request: time, path, delivery, event, entity, hash of the body, verdict,
+# status. This counts the lines that satisfy a condition of awk:
 requests() { awk -v path="${2-}" -v event="${3-}" "$1" "$record" | wc -l; }
 accepted='$7 == "verified" && $8 ~ /^2/'
 
@@ -159,7 +160,7 @@ printf ' %s\n' '----------------------------------------------------------------
 total=0
 while read -r event name path; do
     announced=$(awk -v event="$event" '$1 == "=>" && $2 == event' "$played" | wc -l)
-    # An event of the page that the afternoon never announces would pass unseen: it counts as expected once.
+    # If the afternoon never announced an event type, a missing event would not be noticed: so at least one is expected.
     compare "$(printf '%-24s %-22s %10s' "$event" "$name" "$announced")" "$((announced > 0 ? announced : 1))" \
         "$(requests "$accepted && \$2 == path && \$4 == event" "$path" "$event")"
     total=$((total + announced))
@@ -168,8 +169,8 @@ done < <(value "SELECT event, name, regexp_replace(url, '^http://[^/]*', '')
                 WHERE id IN ($desk, $flaky) ORDER BY id, event")
 printf '\n'
 compare 'requests: these, the test, and three answered with 503' "$((total + 1 + 3))" "$(requests 1)"
-compare 'of them, answered with 503 on /flaky' 3 "$(requests '$2 == path && $8 == 503' /flaky)"
-compare 'of them, with a signature that does not verify' 0 "$(requests '$7 != "verified"')"
+compare 'of these, answered with 503 on /flaky' 3 "$(requests '$2 == path && $8 == 503' /flaky)"
+compare 'of these, with an invalid signature' 0 "$(requests '$7 != "verified"')"
 compare 'deliveries accepted twice' 0 "$(requests "$accepted && seen[\$3]++ == 1")"
 compare 'deliveries whose body differs between attempts' 0 "$(requests '$3 in body && body[$3] != $6 { print } { body[$3] = $6 }')"
 compare 'deliveries given up' 0 "$(value 'SELECT count(*) FROM hydra.webhook_failed')"
@@ -178,27 +179,27 @@ compare 'rows of history: flaky, failed attempts' 3 "$(value "
     SELECT count(*) FROM hydra.webhook_history WHERE subscription_id = $flaky AND status_code = 503")"
 
 # ----------------------------------------------------------------------------------------------------------------------
-heading '7. The history of the flaky one'
+heading '7. The history of the subscription flaky'
 
 show "SELECT left(delivery_id::text, 8) AS delivery, event, attempt, status_code AS status,
        to_char(attempted_at, 'HH24:MI:SS.MS') AS attempted_at,
        round(extract(epoch FROM next_attempt_at - attempted_at), 1) AS next_in_s
 FROM hydra.webhook_history WHERE subscription_id = $flaky ORDER BY attempted_at;"
-say 'Failed attempts and their retries are here. What succeeded at the first try has left no row, so "everything" has none.' \
-    'A retry carries the same delivery id and the same body under a signature of its own time; each one was verified.' \
-    'What was rolled back, with its transaction or with its savepoint, never left the database.'
+say 'It has failed attempts and their retries. A first attempt that succeeds leaves no row, so "everything" has none.' \
+    'A retry has the same delivery id and the same body, with a new time and signature; all signatures were verified.' \
+    'Events that were rolled back, with their transaction or to a savepoint, were never sent.'
 
 if ((wrong)); then
-    fail "what arrived is not what the afternoon announced; see the arrows above, and $log"
+    fail "what arrived differs from what the afternoon announced; see the arrows above, and $log"
 fi
 
 # ----------------------------------------------------------------------------------------------------------------------
 heading 'Your turn'
 
-say 'Cluster and receiver are still running.' '' \
+say 'The cluster and the receiver are still running.' '' \
     "    psql -h '$PGHOST' -p $PGPORT -U $PGUSER $PGDATABASE" \
     "    tail -f '$log'" '' \
-    'For example, in psql, while the other shows what comes:' '' \
+    'For example, in psql, while the second command shows what arrives:' '' \
     "    UPDATE helpdesk.accounts SET lifecycle_stage = 'churned' WHERE name = 'Birch Logistics';" \
     "    SELECT hydra.webhook_pause($desk);" '' \
-    'To stop both and remove every trace: make demo-stop'
+    'To stop both and remove all their files: make demo-stop'

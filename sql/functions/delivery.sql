@@ -10,7 +10,7 @@ BEGIN
         RAISE EXCEPTION 'delivery % is not in the retry queue', coalesce(delivery_id::text, 'null')
             USING ERRCODE = 'undefined_object',
                   DETAIL = 'It was delivered, cancelled, deleted with its subscription, or is on its first attempt.',
-                  HINT = 'hydra.webhook_failed and hydra.webhook_pending list deliveries; hydra.webhook_history tells what became of one.';
+                  HINT = 'hydra.webhook_pending and hydra.webhook_failed list deliveries; hydra.webhook_history shows their attempts.';
     ELSIF found.claimed_by IS NOT NULL THEN
         RAISE EXCEPTION 'delivery % is being sent', delivery_id
             USING ERRCODE = 'object_in_use',
@@ -21,7 +21,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION hydra._locked_delivery(uuid) IS
-    'The delivery, locked for a change; an error if it is not in the retry queue or is being sent';
+    'Locks a delivery for a change and returns it; fails if it is not in the retry queue or is being sent';
 
 CREATE FUNCTION hydra._send_again(delivery_ids uuid[])
     RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -49,14 +49,14 @@ BEGIN
     IF NOT EXISTS (SELECT FROM hydra.subscription AS known WHERE known.id = was.subscription_id) THEN
         RAISE EXCEPTION 'subscription % of delivery % does not exist', was.subscription_id, delivery_id
             USING ERRCODE = 'object_not_in_prerequisite_state',
-                  DETAIL = 'The subscription was deleted, so there is nowhere to send to.',
-                  HINT = 'The body is in hydra.webhook_failed.';
+                  DETAIL = 'The subscription was deleted, so the delivery has no endpoint.',
+                  HINT = 'The body of the delivery is in hydra.webhook_failed.';
     END IF;
     PERFORM hydra._send_again(ARRAY[was.id]);
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_retry(uuid) IS
-    'Sends a failed or waiting delivery now, with the same id and body and a fresh schedule';
+    'Sends a failed or waiting delivery again now, with the same id and body; its retry schedule starts again';
 
 CREATE FUNCTION hydra.webhook_replay(subscription_id bigint, since timestamptz, until timestamptz)
     RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -67,8 +67,8 @@ BEGIN
     IF since IS NULL OR until IS NULL OR since >= until THEN
         RAISE EXCEPTION 'invalid window: from % to %', coalesce(since::text, 'null'), coalesce(until::text, 'null')
             USING ERRCODE = 'invalid_parameter_value',
-                  DETAIL = 'It is the time in which the events were emitted, the second end not included.',
-                  HINT = 'For example now() - interval ''1 day'' and now(); -infinity and infinity leave an end open.';
+                  DETAIL = 'The events of the window were emitted at or after its start and before its end, so its end must be later.',
+                  HINT = 'For the last day, pass now() - interval ''1 day'' and now(). With -infinity or infinity there is no limit.';
     END IF;
     RETURN hydra._send_again(ARRAY(
         SELECT failed.id FROM hydra.delivery AS failed
@@ -78,7 +78,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_replay(bigint, timestamptz, timestamptz) IS
-    'Sends the failed deliveries of a subscription again whose events were emitted in this time; how many those are';
+    'Sends again the failed deliveries of a subscription whose events were emitted at or after since and before until; returns how many';
 
 CREATE FUNCTION hydra.webhook_cancel(delivery_id uuid)
     RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -90,7 +90,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_cancel(uuid) IS
-    'Takes a waiting or failed delivery off the retry queue for good; its history stays';
+    'Removes a waiting or failed delivery from the retry queue; its history is kept';
 
 CREATE FUNCTION hydra.webhook_adopt(keep_queue boolean DEFAULT false)
     RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -99,10 +99,10 @@ BEGIN
     IF keep_queue IS NULL THEN
         RAISE EXCEPTION 'keep_queue must not be null'
             USING ERRCODE = 'null_value_not_allowed',
-                  DETAIL = 'It decides whether what was copied is sent from here too.',
-                  HINT = 'Leave it out to drop the copied queue.';
+                  DETAIL = 'It decides whether this database sends the copied deliveries too.',
+                  HINT = 'Omit it to delete the copied queue.';
     ELSIF hydra._at_home() THEN
-        RAISE NOTICE 'this database is an installation of its own already';
+        RAISE NOTICE 'this database is not a copy';
         RETURN;
     ELSIF NOT keep_queue THEN
         DELETE FROM hydra.event;
@@ -115,5 +115,5 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_adopt(boolean) IS
-    'Makes a restored or copied database an installation of its own, which may send; drops the copied queue unless told to keep it';
+    'Makes a restored or copied database a separate installation that sends; deletes the copied queue unless keep_queue is true';
 SET LOCAL search_path = hydra, pg_temp;

@@ -8,21 +8,21 @@ BEGIN
     IF name IS NULL OR NOT hydra._is_event_type_name(name) THEN
         RAISE EXCEPTION 'invalid event type name: %', coalesce(quote_literal(left(name, 120)), 'null')
             USING ERRCODE = 'invalid_parameter_value',
-                  DETAIL = 'A name has two or more parts of a-z, 0-9 and _, joined by dots; at most 100 characters.',
-                  HINT = 'For example ticket.created.';
+                  DETAIL = 'A name has two or more parts, separated by dots, of the characters a-z, 0-9 and _. It has at most 100 characters.',
+                  HINT = 'Use a name such as ticket.created.';
     ELSIF name ^@ 'webhook.' THEN
         RAISE EXCEPTION 'event type "%" is reserved', name
             USING ERRCODE = 'reserved_name',
-                  DETAIL = 'Events named webhook.* are the extension''s own.',
-                  HINT = 'Choose another first part.';
+                  DETAIL = 'Only the extension itself emits events named webhook.*.',
+                  HINT = 'Choose a name with another first part.';
     ELSIF entity_type = '' OR id_key = '' THEN
         RAISE EXCEPTION '% must not be empty', CASE WHEN entity_type = '' THEN 'entity_type' ELSE 'id_key' END
             USING ERRCODE = 'invalid_parameter_value',
-                  DETAIL = 'An empty name would name nothing in the body.',
-                  HINT = 'Leave it out for the default: the first part of the name, and id.';
+                  DETAIL = 'An empty string is neither a kind of entity nor a key of one.',
+                  HINT = 'Omit it for the default: entity_type is the first part of the name, id_key is id.';
     END IF;
 
-    -- First for one that is new; two sessions may register it at the same time.
+    -- A new name first. Another session may register the same name at the same time.
     IF NOT EXISTS (SELECT FROM hydra.event_type AS known WHERE known.name = webhook_register_event_type.name) THEN
         INSERT INTO hydra.event_type (name, description, entity_type, id_key, origin)
         VALUES (name, coalesce(description, ''), coalesce(entity_type, split_part(name, '.', 1)),
@@ -41,5 +41,5 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_register_event_type(text, text, text, text) IS
-    'Registers an event type, or changes one: its description, entity type (default: first part of the name) and id key (default: id)';
+    'Registers an event type, or changes it where an argument is not null; by default, the entity type is the first part of the name and the id key is id';
 SET LOCAL search_path = hydra, pg_temp;

@@ -1,8 +1,8 @@
 SET LOCAL search_path = pg_catalog, pg_temp;
--- Managing subscriptions. These are SECURITY DEFINER functions: privileges are granted on them, and nobody writes the
--- tables by hand.
+-- Managing subscriptions. The functions run as their owner (SECURITY DEFINER): EXECUTE on a function decides who may call it,
+-- and nobody needs to write the tables directly.
 
--- What an emit does in memory, for the few events that the extension itself emits.
+-- For the few events of the extension itself. An emit finds its subscriptions in memory.
 CREATE FUNCTION hydra._wanted_by(event_type text, tenant_id text, entity jsonb, other_than bigint) RETURNS bigint[]
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -14,7 +14,7 @@ AS $$
           AND hydra._filter_passes(s.filter::text, entity)
 $$;
 COMMENT ON FUNCTION hydra._wanted_by(text, text, jsonb, bigint) IS
-    'Active subscriptions that want an event of the extension, except the one that it is about; null: none';
+    'Active subscriptions, other than other_than, that want this event of the extension itself; null: none';
 
 CREATE FUNCTION hydra._check_subscription(
     name text, event_types text[], tenant_id text, preset text, signatures text[], headers jsonb, timeout interval,
@@ -29,58 +29,58 @@ BEGIN
         RAISE EXCEPTION 'invalid subscription name'
             USING ERRCODE = 'invalid_parameter_value',
                   DETAIL = format('A name has 1 to 200 characters; this one has %s.', length(name)),
-                  HINT = 'Leave it out, or choose another.';
+                  HINT = 'Omit it, or choose another name.';
     ELSIF cardinality(event_types) = 0 OR array_ndims(event_types) > 1
           OR array_position(event_types, NULL) IS NOT NULL THEN
         RAISE EXCEPTION 'invalid event types'
             USING ERRCODE = 'invalid_parameter_value',
-                  DETAIL = 'A subscription names one event type or more, in a one-dimensional array without nulls.',
-                  HINT = 'SELECT name FROM hydra.webhook_event_types lists what can be named.';
+                  DETAIL = 'A subscription names one or more event types, in a one-dimensional array without nulls.',
+                  HINT = 'SELECT name FROM hydra.webhook_event_types lists the event types.';
     ELSIF tenant_id = '' THEN
         RAISE EXCEPTION 'tenant_id must not be empty'
             USING ERRCODE = 'invalid_parameter_value',
-                  DETAIL = 'A subscription of the tenant "" would receive next to nothing.',
-                  HINT = 'Leave it out for a subscription of no tenant, which receives the events of all.';
+                  DETAIL = 'No event belongs to a tenant with an empty name.',
+                  HINT = 'Omit it for a subscription that receives the events of all tenants.';
     ELSIF cardinality(signatures) = 0 OR array_ndims(signatures) > 1
           OR NOT signatures <@ '{hydra,x_webhook,standard,github}'
           OR cardinality(signatures) > (SELECT count(DISTINCT scheme) FROM unnest(signatures) AS scheme) THEN
         RAISE EXCEPTION 'invalid signatures: %', signatures
             USING ERRCODE = 'invalid_parameter_value',
-                  DETAIL = 'Known, and each at most once: hydra, x_webhook, standard (Standard Webhooks), github (X-Hub-Signature-256).',
-                  HINT = 'For example ''{hydra,standard}''; leave it out for the signature of the preset.';
+                  DETAIL = 'Signatures are hydra, x_webhook, standard (Standard Webhooks) and github (X-Hub-Signature-256), each at most once.',
+                  HINT = 'Use an array such as ''{hydra,standard}'', or omit it for the signature of the preset.';
     ELSIF timeout NOT BETWEEN '100 ms' AND '60 s' THEN
         RAISE EXCEPTION 'invalid timeout: %', timeout
             USING ERRCODE = 'invalid_parameter_value',
-                  DETAIL = 'A timeout is between 100 ms and 60 s, for the whole request.',
-                  HINT = 'Receivers should answer at once and do their work afterwards.';
+                  DETAIL = 'The timeout of a whole request is between 100 ms and 60 s.',
+                  HINT = 'A receiver should answer first and do its work afterwards.';
     ELSIF cardinality(retry_schedule) > 50 OR array_ndims(retry_schedule) > 1
           OR array_position(retry_schedule, NULL) IS NOT NULL
           OR interval '0 s' > ANY (retry_schedule) OR interval '7 days' < ANY (retry_schedule) THEN
         RAISE EXCEPTION 'invalid retry schedule'
             USING ERRCODE = 'invalid_parameter_value',
-                  DETAIL = 'A schedule has at most 50 delays, each between 0 and 7 days, none of them null.',
-                  HINT = 'For example ''{30 s,2 min,10 min}'': three retries after the first attempt.';
-    -- What is left when its strings are taken out; nobody gives it variables.
+                  DETAIL = 'A schedule has at most 50 delays, each between 0 and 7 days and not null, in a one-dimensional array.',
+                  HINT = 'For three retries, use an array such as ''{30 s,2 min,10 min}''.';
+    -- Looks for a variable in what is left when string constants are removed. There are no values for variables.
     ELSIF regexp_replace(filter::text, '(?<!\$)"(\\.|[^"\\])*"', '', 'g') ~ '\$"' THEN
         RAISE EXCEPTION 'invalid filter: %', filter
             USING ERRCODE = 'invalid_parameter_value',
-                  DETAIL = 'A filter looks at the entity, which is $, and at no variables.',
-                  HINT = 'For example ''$.priority == "high"''.';
+                  DETAIL = 'A filter sees the entity as $ and has no variables.',
+                  HINT = 'Use a path such as ''$.priority == "high"''.';
     ELSIF max_in_flight NOT BETWEEN 1 AND 10000 THEN
         RAISE EXCEPTION 'invalid max_in_flight: %', max_in_flight
             USING ERRCODE = 'invalid_parameter_value',
-                  DETAIL = 'Between 1 and 10000 requests may be under way at a time.',
-                  HINT = 'Use 1 for deliveries in order.';
+                  DETAIL = 'The number of requests in progress at a time is between 1 and 10000.',
+                  HINT = 'Use 1 to deliver events in order.';
     ELSIF rate_limit NOT BETWEEN 1 AND 10000 THEN
         RAISE EXCEPTION 'invalid rate_limit: %', rate_limit
             USING ERRCODE = 'invalid_parameter_value',
-                  DETAIL = 'Between 1 and 10000 requests may start in a second.',
-                  HINT = 'Leave it out for no limit.';
+                  DETAIL = 'The number of requests that may start in a second is between 1 and 10000.',
+                  HINT = 'Omit it for no limit.';
     ELSIF disable_after < 1 THEN
         RAISE EXCEPTION 'invalid disable_after: %', disable_after
             USING ERRCODE = 'invalid_parameter_value',
-                  DETAIL = 'It counts consecutive failed attempts, so it is 1 or more.',
-                  HINT = 'Leave it out for the default of the preset.';
+                  DETAIL = 'It is a number of consecutive failed attempts, so it must be at least 1.',
+                  HINT = 'Omit it for the default of the preset.';
     END IF;
 
     PERFORM hydra._check_headers(headers);
@@ -92,31 +92,31 @@ BEGIN
     IF unknown ^@ 'webhook.' THEN
         RAISE EXCEPTION 'event type "%" is reserved', unknown
             USING ERRCODE = 'reserved_name',
-                  DETAIL = 'Events named webhook.* are the extension''s own, and it has none of this name.',
+                  DETAIL = 'Only the extension itself has event types named webhook.*, and it has none of this name.',
                   HINT = 'SELECT name FROM hydra.webhook_event_types WHERE origin = ''extension'' lists them.';
     ELSIF unknown LIKE '%*%' THEN
-        RAISE EXCEPTION 'no event type is named by "%"', unknown
+        RAISE EXCEPTION 'no event type matches "%"', unknown
             USING ERRCODE = 'undefined_object',
-                  DETAIL = '"ticket.*" names all event types that begin with "ticket.", and "*" names all; a star stands nowhere else.',
-                  HINT = 'SELECT name FROM hydra.webhook_event_types lists what can be named.';
+                  DETAIL = '"ticket.*" matches all event types that begin with "ticket.", and "*" matches all that do not begin with "webhook.".',
+                  HINT = 'SELECT name FROM hydra.webhook_event_types lists the event types.';
     ELSIF FOUND THEN
         RAISE EXCEPTION 'event type "%" is not registered', unknown
             USING ERRCODE = 'undefined_object',
-                  DETAIL = 'A subscription can only name event types that can be emitted.',
+                  DETAIL = 'A subscription can name only registered event types.',
                   HINT = format('SELECT hydra.webhook_register_event_type(%L, ''when it fires'');', unknown);
     END IF;
 
     IF NOT EXISTS (SELECT FROM hydra.preset AS known WHERE known.name = coalesce(preset, 'hydra')) THEN
         RAISE EXCEPTION 'preset "%" does not exist', preset
             USING ERRCODE = 'undefined_object',
-                  DETAIL = (SELECT format('Known: %s.', string_agg(known.name, ', ' ORDER BY known.name))
+                  DETAIL = (SELECT format('Presets are %s.', string_agg(known.name, ', ' ORDER BY known.name))
                             FROM hydra.preset AS known),
-                  HINT = 'Leave it out for hydra.';
+                  HINT = 'Omit it for hydra.';
     END IF;
 END
 $$;
 COMMENT ON FUNCTION hydra._check_subscription(text, text[], text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer) IS
-    'Refuses settings that a subscription cannot have; null means not given';
+    'Fails if a subscription cannot have these settings; null: not given';
 
 CREATE FUNCTION hydra._locked_subscription(id bigint)
     RETURNS hydra.subscription LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -135,13 +135,13 @@ BEGIN
     RETURN found;
 END
 $$;
-COMMENT ON FUNCTION hydra._locked_subscription(bigint) IS 'The subscription, locked for a change; an error if there is none';
+COMMENT ON FUNCTION hydra._locked_subscription(bigint) IS 'Locks a subscription for a change and returns it; fails if it does not exist';
 
 CREATE FUNCTION hydra._keep_secret(subscription_id bigint, secret text)
     RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    -- Apart from the statement that stores them, whose parameters may be logged.
+    -- Sealed before the INSERT, because its parameters may be logged.
     stored text := hydra._seal_secret(secret, subscription_id);
     prefix text := left(secret, 12);
 BEGIN
@@ -158,7 +158,7 @@ DECLARE
     again text;
     done bigint := 0;
 BEGIN
-    -- Not those that are out of use: the key of one may be gone for good.
+    -- Only secrets that still sign: the key that sealed an older one may no longer exist.
     FOR kept IN SELECT * FROM hydra.signing_secret AS k WHERE k.valid_until IS NULL OR k.valid_until > now() ORDER BY k.id FOR UPDATE LOOP
         again := hydra._reseal_secret(kept.secret, kept.subscription_id);
         UPDATE hydra.signing_secret AS k SET secret = again WHERE k.id = kept.id;
@@ -168,7 +168,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_seal_secrets() IS
-    'Seals all signing secrets with the first key of hydra_webhooks.key_file, after it was set or changed; how many those are';
+    'Seals all signing secrets in use with the first key of hydra_webhooks.key_file; returns how many. Call it after the setting or the file has changed';
 
 CREATE FUNCTION hydra.webhook_create(
     url text, event_types text[], name text DEFAULT NULL, tenant_id text DEFAULT NULL, preset text DEFAULT NULL,
@@ -183,7 +183,7 @@ BEGIN
     IF url IS NULL OR event_types IS NULL THEN
         RAISE EXCEPTION '% must not be null', CASE WHEN url IS NULL THEN 'url' ELSE 'event_types' END
             USING ERRCODE = 'null_value_not_allowed',
-                  DETAIL = 'A subscription needs somewhere to send to and something to send.',
+                  DETAIL = 'A subscription needs a URL to send to and event types to send.',
                   HINT = 'SELECT * FROM hydra.webhook_create(''https://…'', ''{ticket.created}'');';
     END IF;
     PERFORM hydra._check_url(url);
@@ -203,7 +203,7 @@ END
 $$;
 COMMENT ON FUNCTION hydra.webhook_create(
     text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean) IS
-    'Makes a subscription; returns its id and, this once, its signing secret';
+    'Creates a subscription; returns its id and its signing secret, which is not shown again';
 
 CREATE FUNCTION hydra.webhook_update(
     id bigint, url text DEFAULT NULL, event_types text[] DEFAULT NULL, name text DEFAULT NULL,
@@ -242,7 +242,7 @@ END
 $$;
 COMMENT ON FUNCTION hydra.webhook_update(
     bigint, text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean) IS
-    'Changes a subscription from the next attempt on; null leaves a setting as it is';
+    'Changes a subscription, from its next attempt on; null leaves a setting unchanged';
 
 CREATE FUNCTION hydra.webhook_pause(id bigint)
     RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -256,7 +256,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_pause(bigint) IS
-    'Stops a subscription: no new events are queued for it, and what is queued stays where it is';
+    'Stops a subscription: no requests are made and no new events are queued for it; what is queued already is kept';
 
 CREATE FUNCTION hydra.webhook_resume(id bigint)
     RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -271,7 +271,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_resume(bigint) IS
-    'Brings back a paused or disabled subscription with its counters reset; events of the meantime are not replayed';
+    'Starts a paused or disabled subscription again and resets its failure counter; events emitted in the meantime are not sent';
 
 CREATE FUNCTION hydra.webhook_delete(id bigint)
     RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -280,13 +280,13 @@ DECLARE
     was hydra.subscription := hydra._locked_subscription(id);
 BEGIN
     DELETE FROM hydra.subscription AS gone WHERE gone.id = was.id;
-    -- What is being sent is the dispatcher's to remove.
+    -- The dispatcher deletes the deliveries that it is sending.
     DELETE FROM hydra.delivery AS waiting
     WHERE waiting.subscription_id = was.id AND waiting.state = 'pending' AND waiting.claimed_by IS NULL;
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_delete(bigint) IS
-    'Deletes a subscription, its secrets and what is pending for it; its history stays';
+    'Deletes a subscription, its secrets and its pending deliveries; its history and failed deliveries are kept';
 
 CREATE FUNCTION hydra.webhook_rotate_secret(id bigint, overlap interval DEFAULT '0')
     RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -298,17 +298,17 @@ BEGIN
     IF overlap IS NULL OR overlap NOT BETWEEN '0 s' AND '30 days' THEN
         RAISE EXCEPTION 'invalid overlap: %', coalesce(overlap::text, 'null')
             USING ERRCODE = 'invalid_parameter_value',
-                  DETAIL = 'Both secrets can sign for a time between 0 and 30 days.',
-                  HINT = 'Leave it out to replace the secret at once.';
+                  DETAIL = 'The overlap, in which both secrets sign, is between 0 and 30 days.',
+                  HINT = 'Omit it to replace the secret at once.';
     END IF;
     IF overlap > '0 s' AND '{x_webhook,github}' && (SELECT known.signatures FROM hydra.effective_subscription AS known
                                                     WHERE known.id = was.id) THEN
         RAISE EXCEPTION 'subscription % cannot sign with two secrets at a time', was.id
             USING ERRCODE = 'feature_not_supported',
-                  DETAIL = 'It signs with x_webhook or github, whose header has room for one value.',
-                  HINT = 'Rotate without an overlap, or change its signatures first.';
+                  DETAIL = 'It signs with x_webhook or github, whose headers hold only one signature.',
+                  HINT = 'Rotate the secret without an overlap, or change the signatures first.';
     END IF;
-    -- Replaced at once: earlier overlaps end too, so that a secret that leaked is out of use.
+    -- Without an overlap, earlier overlaps end too, so that a leaked secret no longer signs.
     IF overlap = '0 s' THEN
         DELETE FROM hydra.signing_secret AS old WHERE old.subscription_id = was.id;
     ELSE
@@ -321,9 +321,9 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_rotate_secret(bigint, interval) IS
-    'Gives a subscription a new signing secret and returns it, this once; during the overlap the old one signs too';
+    'Gives a subscription a new signing secret and returns it, once; during the overlap the old secret signs too';
 
--- The path is evaluated as the caller, so it can read no more than the caller.
+-- The filter is evaluated as the caller, so that it reads nothing that the caller could not read.
 CREATE FUNCTION hydra.webhook_would_match(subscription_id bigint, event text, entity jsonb, tenant_id text DEFAULT NULL)
     RETURNS boolean LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -340,7 +340,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_would_match(bigint, text, jsonb, text) IS
-    'Whether an event like this would go to the subscription while it is active';
+    'Whether such an event would be sent to the subscription while it is active';
 
 CREATE FUNCTION hydra._choice(subscription_id bigint, event text, OUT named boolean, OUT tenant_id text, OUT filter jsonpath)
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -358,5 +358,5 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION hydra._choice(bigint, text) IS
-    'What a subscription asks of an event: whether it names the event type, and its tenant and filter';
+    'Whether a subscription names the event type, and its tenant and filter';
 SET LOCAL search_path = hydra, pg_temp;

@@ -1,7 +1,7 @@
 SET LOCAL search_path = pg_catalog, pg_temp;
--- Watching tables. A watch is a trigger and nothing else: all that it does is in its definition, so dumps, copies and ALTER
--- TABLE treat it like any other trigger. These functions create and drop triggers as the caller, who can do no more with
--- them than by hand.
+-- Watching tables. A watch is a trigger and nothing else. Its definition says all that it does, so dumps, copies and ALTER
+-- TABLE treat it like any other trigger. These functions create and drop triggers as the caller: nobody can do more with
+-- them than with CREATE TRIGGER and DROP TRIGGER.
 
 CREATE FUNCTION hydra._watches(source regclass)
     RETURNS TABLE (trigger_name text, event text, operations text[], level text, inherited boolean, replaceable boolean)
@@ -14,7 +14,7 @@ AS $$
           AND t.tgfoid IN ('hydra.webhook_emit_row()'::regprocedure, 'hydra.webhook_emit_statement()'::regprocedure)
 $$;
 COMMENT ON FUNCTION hydra._watches(regclass) IS
-    'Triggers of a table that emit, also those written by hand; inherited: from the table that it is a partition of';
+    'Triggers of a table that emit, created by webhook_watch or by hand; inherited: from the table of which it is a partition';
 
 CREATE FUNCTION hydra._check_watched(source regclass, columns text[], level text, operations text[])
     RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -30,22 +30,22 @@ BEGIN
         RAISE EXCEPTION 'table % does not exist', source::oid
             USING ERRCODE = 'undefined_table',
                   DETAIL = 'No relation has this OID.',
-                  HINT = 'Name the table, such as ''public.tickets''.';
+                  HINT = 'Use the name of a table, such as ''public.tickets''.';
     ELSIF watched.relkind NOT IN ('r', 'p', 'f') THEN
         RAISE EXCEPTION '% cannot be watched', source
             USING ERRCODE = 'wrong_object_type',
-                  DETAIL = 'It is not a table. Changes of a view''s rows are changes of the tables that it selects from.',
-                  HINT = 'Watch these tables.';
+                  DETAIL = 'It is not a table. The rows of a view change in its underlying tables.',
+                  HINT = 'Watch the underlying tables.';
     ELSIF watched.nspname = 'hydra' THEN
         RAISE EXCEPTION '% cannot be watched', source
             USING ERRCODE = 'wrong_object_type',
-                  DETAIL = 'It belongs to the extension: emitting an event would emit another.',
-                  HINT = 'hydra.webhook_history and the other views show what happens to events.';
+                  DETAIL = 'It belongs to the extension: emitting an event would emit another one.',
+                  HINT = 'hydra.webhook_pending, hydra.webhook_failed and hydra.webhook_history show what happened to events.';
     ELSIF watched.relkind = 'f' AND level = 'statement' THEN
         RAISE EXCEPTION 'foreign table % cannot be watched by statement', source
             USING ERRCODE = 'feature_not_supported',
-                  DETAIL = 'Postgres keeps no transition tables for it.',
-                  HINT = 'Leave level out: row.';
+                  DETAIL = 'Foreign tables have no transition tables.',
+                  HINT = 'Omit level to watch it row by row.';
     END IF;
 
     IF columns IS NULL THEN
@@ -53,14 +53,15 @@ BEGIN
     ELSIF NOT 'update' = ANY (operations) THEN
         RAISE EXCEPTION 'columns are for updates'
             USING ERRCODE = 'invalid_parameter_value',
-                  DETAIL = format('The operation is %s, which does not update columns.', array_to_string(operations, ' or ')),
-                  HINT = 'Leave columns out, or watch updates.';
+                  DETAIL = format('The operation is %s. Only an update sets some columns and not others.',
+                                  array_to_string(operations, ' or ')),
+                  HINT = 'Omit columns, or watch updates.';
     ELSIF cardinality(columns) = 0 OR array_ndims(columns) > 1 OR array_position(columns, NULL) IS NOT NULL
           OR cardinality(columns) > (SELECT count(DISTINCT name) FROM unnest(columns) AS name) THEN
         RAISE EXCEPTION 'invalid columns'
             USING ERRCODE = 'invalid_parameter_value',
-                  DETAIL = 'It is a one-dimensional array of one or more different names, without nulls.',
-                  HINT = 'Leave it out for updates of any column.';
+                  DETAIL = 'Columns are a one-dimensional array of one or more names, without nulls and without repetitions.',
+                  HINT = 'Omit it for updates of any column.';
     END IF;
     SELECT name INTO missing
     FROM unnest(columns) AS name
@@ -70,12 +71,12 @@ BEGIN
     IF FOUND THEN
         RAISE EXCEPTION 'column % of % does not exist', quote_ident(missing), source
             USING ERRCODE = 'undefined_column',
-                  DETAIL = 'The columns of a watch are those of its table; upper and lower case are different.',
-                  HINT = 'See the table''s definition.';
+                  DETAIL = 'A watch can only be for columns of its table. Names are case-sensitive here.',
+                  HINT = 'Use the names in the definition of the table.';
     END IF;
 END
 $$;
-COMMENT ON FUNCTION hydra._check_watched(regclass, text[], text, text[]) IS 'Refuses tables and columns that cannot be watched';
+COMMENT ON FUNCTION hydra._check_watched(regclass, text[], text, text[]) IS 'Fails if the table or its columns cannot be watched';
 
 CREATE FUNCTION hydra._watch_operations(operation text, level text)
     RETURNS text[] LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
@@ -90,31 +91,31 @@ BEGIN
     IF NOT named <@ '{insert,update,delete}' THEN
         RAISE EXCEPTION 'invalid operation: %', quote_literal(left(operation, 120))
             USING ERRCODE = 'invalid_parameter_value',
-                  DETAIL = 'An operation is insert, update or delete, or several of them joined by or.',
-                  HINT = 'For example ''insert'' or ''insert or update''.';
+                  DETAIL = 'An operation is insert, update or delete, or several of these joined by or.',
+                  HINT = 'Use an operation such as ''insert'' or ''insert or update''.';
     ELSIF level NOT IN ('row', 'statement') THEN
         RAISE EXCEPTION 'invalid level: %', quote_literal(left(level, 120))
             USING ERRCODE = 'invalid_parameter_value',
-                  DETAIL = 'A watch emits row by row, or all rows of a statement at a time.',
-                  HINT = 'Use ''statement'' for changes of many rows; leave it out for row.';
+                  DETAIL = 'The level is row, which emits row by row, or statement, which emits all rows of a statement together.',
+                  HINT = 'Use ''statement'' for statements that change many rows, or omit it for ''row''.';
     END IF;
     IF level = 'statement' AND cardinality(operations) > 1 THEN
-        RAISE EXCEPTION 'a watch by statement has one operation'
+        RAISE EXCEPTION 'a watch with level statement must have one operation'
             USING ERRCODE = 'feature_not_supported',
-                  DETAIL = 'A trigger with transition tables cannot be for several operations.',
+                  DETAIL = 'A trigger with transition tables cannot be for more than one operation.',
                   HINT = 'Call hydra.webhook_watch once for each operation.';
     END IF;
     RETURN operations;
 END
 $$;
-COMMENT ON FUNCTION hydra._watch_operations(text, text) IS 'Operations of a watch, as in _trigger_type; refuses an invalid operation or level';
+COMMENT ON FUNCTION hydra._watch_operations(text, text) IS 'Operations of a watch, as in _trigger_type; fails if the operation or the level is invalid';
 
 CREATE FUNCTION hydra._watch_arguments(
     event text, condition text, entity text, columns text[], tenant text, by_statement boolean, schemas name[])
     RETURNS text[] LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
-    -- Names in expressions are looked up under the author's path. The schema for temporary tables differs by session. It
-    -- comes last; a path that does not name it would search it first.
+    -- Names in expressions are looked up in the search_path of the caller of webhook_watch. Schemas of temporary tables
+    -- belong to one session. pg_temp is named, and last, because it would otherwise be searched first.
     SELECT ARRAY[event]
            || CASE WHEN by_statement AND condition IS NOT NULL THEN ARRAY['condition', condition] END
            || CASE WHEN by_statement THEN (SELECT array_agg(part ORDER BY n, part = name)
@@ -130,7 +131,7 @@ AS $$
                                         'pg_temp')] END
 $$;
 COMMENT ON FUNCTION hydra._watch_arguments(text, text, text, text[], text, boolean, name[]) IS
-    'Arguments of a watch''s trigger';
+    'Arguments of the trigger of a watch';
 
 CREATE FUNCTION hydra._create_watch(
     trigger_name text, table_name text, operations text[], columns text[], condition text, has_expressions boolean,
@@ -145,7 +146,7 @@ AS $$
          FROM unnest(operations) WITH ORDINALITY AS o (name, n)),
         'ON ' || table_name,
         CASE WHEN by_statement THEN 'REFERENCING' END,
-        -- Without expressions nothing reads the old rows of an UPDATE.
+        -- Only expressions need the old rows of an UPDATE.
         CASE WHEN by_statement AND (operations = '{delete}' OR operations = '{update}' AND has_expressions)
              THEN 'OLD TABLE AS hydra_old' END,
         CASE WHEN by_statement AND operations <> '{delete}' THEN 'NEW TABLE AS hydra_new' END,
@@ -157,9 +158,10 @@ AS $$
              FROM unnest(arguments) WITH ORDINALITY AS a (value, n))))
 $$;
 COMMENT ON FUNCTION hydra._create_watch(text, text, text[], text[], text, boolean, text[], boolean, boolean) IS
-    'The CREATE TRIGGER of a watch';
+    'The CREATE TRIGGER command of a watch';
 
--- Everything but the execution. That has to be under the caller's search_path, because the condition is the caller's text.
+-- Prepares everything; webhook_watch itself executes it, because the condition has to be parsed with the search_path of the
+-- caller, who wrote it.
 CREATE FUNCTION hydra._define_watch(
     source regclass, event text, operation text, condition text, entity text, columns text[], tenant text, level text,
     schemas name[], OUT trigger_name text, OUT drop_former text, OUT create_trigger text)
@@ -180,7 +182,7 @@ BEGIN
         RAISE EXCEPTION '% must not be null', CASE WHEN source IS NULL THEN 'source' WHEN event IS NULL THEN 'event'
                                                    WHEN operation IS NULL THEN 'operation' ELSE 'level' END
             USING ERRCODE = 'null_value_not_allowed',
-                  DETAIL = 'A watch is of a table, emits an event type, and is for an operation.',
+                  DETAIL = 'A watch needs a table, an event type and an operation, and its level must not be null.',
                   HINT = 'SELECT hydra.webhook_watch(''tickets'', ''ticket.created'', ''insert'');';
     END IF;
     PERFORM hydra._check_event_type(event);
@@ -190,7 +192,7 @@ BEGIN
     IF entity IS NOT NULL THEN PERFORM hydra._check_expression('entity', entity); END IF;
     IF tenant IS NOT NULL THEN PERFORM hydra._check_expression('tenant', tenant); END IF;
 
-    -- Expressions can use the rows that all of the operations have, as in a trigger's WHEN.
+    -- Whether all of the operations have old rows, and new rows, as in the WHEN of a trigger.
     has_old := NOT 'insert' = ANY (operations);
     has_new := NOT 'delete' = ANY (operations);
     arguments := hydra._watch_arguments(event, condition, entity, columns, tenant, by_statement, schemas);
@@ -208,10 +210,10 @@ BEGIN
     IF FOUND THEN
         RAISE EXCEPTION '% is already watched for %', source, event
             USING ERRCODE = 'duplicate_object',
-                  DETAIL = format('Trigger %I fires on %s, so one change would emit two events.',
+                  DETAIL = format('Trigger %I fires on %s. The same change would emit two events.',
                                   other.trigger_name, array_to_string(other.operations, ' or ')),
-                  HINT = CASE WHEN other.inherited THEN 'It comes from the table that this is a partition of.'
-                              ELSE format('End it with SELECT hydra.webhook_unwatch(%L, %L);', source, event) END;
+                  HINT = CASE WHEN other.inherited THEN 'The trigger comes from the table of which this is a partition. Change the watch of that table.'
+                              ELSE format('Drop it with SELECT hydra.webhook_unwatch(%L, %L);', source, event) END;
     END IF;
 
     SELECT format('%I.%I', n.nspname, c.relname) INTO table_name
@@ -228,16 +230,15 @@ BEGIN
 
     IF by_statement AND EXISTS (SELECT FROM pg_class AS c WHERE c.oid = source AND c.relkind = 'p') THEN
         RAISE NOTICE 'statements that name a partition of % will not emit %', source, event
-            USING DETAIL = 'A trigger FOR EACH STATEMENT fires only for statements that name its table.',
-                  HINT = 'With level => ''row'' they would emit too.';
+            USING DETAIL = 'A trigger FOR EACH STATEMENT fires only for statements that name its own table.',
+                  HINT = 'With level => ''row'', such statements emit too.';
     END IF;
 END
 $$;
 COMMENT ON FUNCTION hydra._define_watch(regclass, text, text, text, text, text[], text, text, name[]) IS
-    'The statements that webhook_watch executes; refuses what cannot be watched';
+    'Commands that webhook_watch has to execute; fails if the table cannot be watched in this way';
 
--- Triggers of a table fire in the order of their names. The number in the name makes that the order in which they were
--- created.
+-- Triggers of a table fire in order of their names. A number in the name makes that the order of their creation.
 CREATE FUNCTION hydra._new_watch_name(source regclass, event text, operations text[])
     RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -248,7 +249,7 @@ AS $$
           WHERE t.tgrelid = source OR t.tgrelid IN (SELECT tree.relid FROM pg_partition_tree(source) AS tree)) AS next
 $$;
 COMMENT ON FUNCTION hydra._new_watch_name(regclass, text, text[]) IS
-    'A name for a trigger that fires after the existing ones, on the table and its partitions';
+    'Name for a new trigger, which fires after the existing triggers of watches on the table and its partitions';
 
 CREATE FUNCTION hydra.webhook_watch(
     source regclass, event text, operation text, condition text DEFAULT NULL, entity text DEFAULT NULL,
@@ -267,7 +268,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_watch(regclass, text, text, text, text, text[], text, text) IS
-    'Creates a trigger that emits an event for each row of the table that the operation changes, and returns its name; another call for the same table, event and operation replaces the trigger';
+    'Creates a trigger that emits an event for each row that an operation changes in a table, and returns its name; for the same table, event and operation, it replaces the trigger';
 
 CREATE FUNCTION hydra.webhook_unwatch(source regclass, event text)
     RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -280,8 +281,8 @@ BEGIN
     IF source IS NULL OR event IS NULL THEN
         RAISE EXCEPTION '% must not be null', CASE WHEN source IS NULL THEN 'source' ELSE 'event' END
             USING ERRCODE = 'null_value_not_allowed',
-                  DETAIL = 'A watch is of a table, and emits an event type.',
-                  HINT = 'SELECT source, event FROM hydra.webhook_watches lists them.';
+                  DETAIL = 'A watch is identified by its table and its event type.',
+                  HINT = 'SELECT source, event FROM hydra.webhook_watches lists all watches.';
     END IF;
     FOR statement IN
         SELECT format('DROP TRIGGER %I ON %I.%I', w.trigger_name, n.nspname, c.relname)
@@ -295,12 +296,12 @@ BEGIN
         RAISE EXCEPTION '% is not watched for %', source, event
             USING ERRCODE = 'undefined_object',
                   DETAIL = CASE WHEN EXISTS (SELECT FROM hydra._watches(source) AS w WHERE w.event = event)
-                                THEN 'Its triggers of that event come from the table that this is a partition of.'
-                                ELSE 'No trigger on it emits that event.' END,
-                  HINT = 'SELECT source, event FROM hydra.webhook_watches lists what is watched.';
+                                THEN 'Its triggers for this event come from the table of which it is a partition.'
+                                ELSE 'No trigger on it emits this event.' END,
+                  HINT = 'SELECT source, event FROM hydra.webhook_watches lists all watches.';
     END IF;
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_unwatch(regclass, text) IS
-    'Drops the triggers by which a table emits an event, also those written by hand; an error if there are none';
+    'Drops the triggers of a table that emit an event, whether created by webhook_watch or by hand; fails if there are none';
 SET LOCAL search_path = hydra, pg_temp;

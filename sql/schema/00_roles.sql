@@ -1,6 +1,7 @@
--- Names in this script find our own schema first, because functions in Rust are written down without it; our files look in
--- pg_catalog alone, each from its first line to its last. All the same nobody else may have put anything into the schema. An
--- empty one is what DROP EXTENSION leaves behind, and what a dump makes before it makes the extension.
+-- This script runs with our own schema first in the search_path, because the generated definitions of functions in Rust do not
+-- name it. Our own files search only pg_catalog: each sets search_path in its first line and resets it in its last. Even so,
+-- nobody else may have created anything in the schema. An empty schema is accepted: DROP EXTENSION leaves one behind, and a
+-- dump creates one before the extension.
 DO $$
 DECLARE
     trusted boolean;
@@ -15,36 +16,36 @@ BEGIN
     JOIN pg_catalog.pg_roles AS owner ON owner.oid OPERATOR(pg_catalog.=) schema.nspowner
     WHERE schema.nspname OPERATOR(pg_catalog.=) 'hydra';
     IF NOT trusted THEN
-        RAISE EXCEPTION 'schema "hydra" exists and is not ours'
+        RAISE EXCEPTION 'schema "hydra" already exists'
             USING ERRCODE = 'duplicate_schema',
-                  DETAIL = 'It belongs to somebody who is no superuser, or holds objects already.',
-                  HINT = 'See what is in it, and rename or drop it.';
+                  DETAIL = 'Its owner is another user who is not a superuser, or it contains objects.',
+                  HINT = 'Look at its contents, then rename or drop it.';
     END IF;
 END
 $$;
 
--- Who may do what. Roles belong to the cluster, not to the extension: another database may have made them already, and
--- DROP EXTENSION leaves them. An existing role is taken over only if holding it gives nothing beyond what we grant.
+-- Roles. They belong to the cluster and not to the extension: CREATE EXTENSION in another database may have created them, and
+-- DROP EXTENSION leaves them. An existing role is used only if it has no privilege beyond those that we grant.
 DO $$
 DECLARE
     wanted record;
     existing record;
 BEGIN
     IF pg_catalog.getdatabaseencoding() OPERATOR(pg_catalog.<>) 'UTF8' THEN
-        RAISE EXCEPTION 'hydra_webhooks needs a database in UTF8'
+        RAISE EXCEPTION 'hydra_webhooks needs a database with encoding UTF8'
             USING ERRCODE = 'feature_not_supported',
-                  DETAIL = pg_catalog.format('This database is in %s; webhook bodies are UTF-8, byte for byte.',
+                  DETAIL = pg_catalog.format('The encoding of this database is %s. Bodies of webhooks are UTF-8.',
                                              pg_catalog.getdatabaseencoding()),
                   HINT = 'Create the database with ENCODING ''UTF8'' TEMPLATE template0.';
     END IF;
 
     FOR wanted IN
         SELECT *
-        FROM (VALUES ('hydra_admin', false, 'hydra_webhooks: manages subscriptions, sees everything but secrets'),
-                     ('hydra_member', false, 'hydra_webhooks: sees subscriptions and event types'),
-                     ('hydra_analyst', false, 'hydra_webhooks: sees what a member sees, history and failed deliveries'),
-                     ('hydra_emitter', false, 'hydra_webhooks: may emit events'),
-                     ('hydra_worker', true, 'hydra_webhooks: the background workers connect as this role; grant it to nobody')
+        FROM (VALUES ('hydra_admin', false, 'hydra_webhooks: manages subscriptions and deliveries; sees everything except secrets and values of headers'),
+                     ('hydra_member', false, 'hydra_webhooks: sees subscriptions, event types and watches'),
+                     ('hydra_analyst', false, 'hydra_webhooks: sees what a member sees, and history, statistics, pending and failed deliveries'),
+                     ('hydra_emitter', false, 'hydra_webhooks: emits events and watches tables'),
+                     ('hydra_worker', true, 'hydra_webhooks: role of the background workers; do not grant it')
              ) AS role (name, login, comment)
     LOOP
         SELECT * INTO existing FROM pg_catalog.pg_authid WHERE rolname OPERATOR(pg_catalog.=) wanted.name;
@@ -54,7 +55,7 @@ BEGIN
                                           CASE WHEN wanted.login THEN 'LOGIN' ELSE 'NOLOGIN' END);
                 EXECUTE pg_catalog.format('COMMENT ON ROLE %I IS %L', wanted.name, wanted.comment);
             EXCEPTION WHEN duplicate_object OR unique_violation THEN
-                NULL; -- Made by another database's CREATE EXTENSION at the same moment.
+                NULL; -- CREATE EXTENSION in another database created it at the same time.
             END;
         ELSIF existing.rolsuper OR existing.rolcreaterole OR existing.rolcreatedb OR existing.rolreplication
               OR existing.rolbypassrls OR existing.rolcanlogin <> wanted.login
@@ -64,8 +65,8 @@ BEGIN
                             OR wanted.login AND m.roleid OPERATOR(pg_catalog.=) existing.oid) THEN
             RAISE EXCEPTION 'role "%" exists with attributes that hydra_webhooks does not accept', wanted.name
                 USING ERRCODE = 'object_not_in_prerequisite_state',
-                      DETAIL = 'It must have no special attribute and be a member of no role; hydra_worker alone has LOGIN, and neither password nor members.',
-                      HINT = pg_catalog.format('ALTER ROLE %I, or rename it, then try again.', wanted.name);
+                      DETAIL = 'It must have no special attributes and must not be a member of another role. Only hydra_worker has LOGIN; it must have no password and no members.',
+                      HINT = pg_catalog.format('Change it with ALTER ROLE %I, or rename it, and try again.', wanted.name);
         END IF;
     END LOOP;
 

@@ -13,19 +13,19 @@ CREATE TABLE hydra.event_type (
     entity_type text NOT NULL CONSTRAINT entity_type_is_named CHECK (entity_type <> ''),
     id_key text NOT NULL DEFAULT 'id' CONSTRAINT id_key_is_named CHECK (id_key <> ''),
     origin text NOT NULL CONSTRAINT origin_is_known CHECK (origin IN ('catalogue', 'application', 'extension')),
-    -- Ours to emit: an application must not be able to forge them.
+    -- Only the extension emits these: an application must not be able to forge them.
     CONSTRAINT webhook_events_are_ours CHECK ((name ^@ 'webhook.') = (origin = 'extension'))
 );
-COMMENT ON TABLE hydra.event_type IS 'Event types that may be emitted and subscribed to';
+COMMENT ON TABLE hydra.event_type IS 'Event types that can be emitted and subscribed to';
 COMMENT ON COLUMN hydra.event_type.name IS 'Dotted name in lower case, such as ticket.created; at most 100 characters';
-COMMENT ON COLUMN hydra.event_type.description IS 'When it fires, for people';
-COMMENT ON COLUMN hydra.event_type.entity_type IS 'What the body says as entity_type';
+COMMENT ON COLUMN hydra.event_type.description IS 'When it is emitted, as text for people';
+COMMENT ON COLUMN hydra.event_type.entity_type IS 'Value of entity_type in the body';
 COMMENT ON COLUMN hydra.event_type.id_key IS 'Key of the entity, or column of the row, that holds entity_id';
 COMMENT ON COLUMN hydra.event_type.origin IS
-    'catalogue: came with the extension; application: registered here, and part of a dump; extension: emitted by it alone';
+    'catalogue: comes with the extension; application: registered in this database, and part of a dump; extension: emitted only by the extension';
 
--- A dump carries what the application registered, entries of the catalogue that it changed among them. Restoring puts
--- them in the place of what the extension came with.
+-- A dump contains the event types that the application registered, including entries of the catalogue that it changed. When
+-- they are restored, they replace the entries that CREATE EXTENSION made.
 CREATE FUNCTION hydra._replace_catalogue_entry() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -34,7 +34,7 @@ BEGIN
     RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION hydra._replace_catalogue_entry() IS 'Makes room for an event type that the application changed';
+COMMENT ON FUNCTION hydra._replace_catalogue_entry() IS 'Deletes the entry of the catalogue that an event type of the application replaces';
 CREATE TRIGGER replace_catalogue_entry BEFORE INSERT ON hydra.event_type
     FOR EACH ROW WHEN (NEW.origin = 'application') EXECUTE FUNCTION hydra._replace_catalogue_entry();
 

@@ -6,12 +6,12 @@ CREATE TABLE hydra.preset (
     disable_after integer,
     stale_after interval
 );
-COMMENT ON TABLE hydra.preset IS 'Wire contracts that a subscription can speak, with the defaults that each sets';
+COMMENT ON TABLE hydra.preset IS 'Presets: the wire contracts of subscriptions, with their default settings';
 COMMENT ON COLUMN hydra.preset.name IS 'Name of the preset';
-COMMENT ON COLUMN hydra.preset.timeout IS 'Limit for one whole request';
-COMMENT ON COLUMN hydra.preset.retry_schedule IS 'Delay before each retry, from the failure of the attempt before it';
-COMMENT ON COLUMN hydra.preset.disable_after IS 'Consecutive failed attempts after which a subscription is disabled; null: never';
-COMMENT ON COLUMN hydra.preset.stale_after IS 'A subscription is disabled when nothing has succeeded for so long; null: never';
+COMMENT ON COLUMN hydra.preset.timeout IS 'Time limit of one whole request';
+COMMENT ON COLUMN hydra.preset.retry_schedule IS 'Delay before each retry, counted from the failure of the attempt before it';
+COMMENT ON COLUMN hydra.preset.disable_after IS 'Number of consecutive failed attempts after which a subscription is disabled; null: never';
+COMMENT ON COLUMN hydra.preset.stale_after IS 'A subscription is disabled when no attempt has succeeded for this time; null: never';
 
 INSERT INTO hydra.preset (name, timeout, retry_schedule, disable_after, stale_after)
 VALUES ('hydra', '8 s', '{30 s,2 min,10 min,30 min,1 h}', NULL, NULL),
@@ -45,24 +45,25 @@ CREATE TABLE hydra.subscription (
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     CONSTRAINT disabled_for_a_reason CHECK ((status = 'disabled') = (disabled_reason IS NOT NULL))
 );
-COMMENT ON TABLE hydra.subscription IS 'Endpoints, the event types that each wants, and how to deliver to it';
+COMMENT ON TABLE hydra.subscription IS 'Subscriptions: an endpoint, the event types that it wants, and how to deliver to it';
 COMMENT ON COLUMN hydra.subscription.id IS 'Number of the subscription';
-COMMENT ON COLUMN hydra.subscription.name IS 'For people';
-COMMENT ON COLUMN hydra.subscription.url IS 'Where requests go';
-COMMENT ON COLUMN hydra.subscription.event_types IS 'Event types that it receives; ticket.* is all that begin with ticket., * is all';
-COMMENT ON COLUMN hydra.subscription.tenant_id IS 'Receives events of this tenant only; null: of all';
-COMMENT ON COLUMN hydra.subscription.preset IS 'Wire contract that it speaks, and where a null below takes its value from';
-COMMENT ON COLUMN hydra.subscription.signatures IS 'Signatures that each request carries: hydra, x_webhook, standard, github; null: that of the preset';
-COMMENT ON COLUMN hydra.subscription.headers IS 'Headers of its own, names and values';
-COMMENT ON COLUMN hydra.subscription.timeout IS 'Limit for one whole request; null: as the preset';
-COMMENT ON COLUMN hydra.subscription.retry_schedule IS 'Delay before each retry; null: as the preset';
-COMMENT ON COLUMN hydra.subscription.filter IS 'Entities that it receives: those in which the path finds something other than false or null; null: all';
-COMMENT ON COLUMN hydra.subscription.rate_limit IS 'Requests that may start in a second; null: any number';
-COMMENT ON COLUMN hydra.subscription.max_in_flight IS 'Requests under way at a time; null: as hydra_webhooks.max_in_flight';
-COMMENT ON COLUMN hydra.subscription.disable_after IS 'Consecutive failed attempts after which it is disabled; null: as the preset';
-COMMENT ON COLUMN hydra.subscription.log_successes IS 'Whether first attempts that succeed leave a history row too';
-COMMENT ON COLUMN hydra.subscription.status IS 'active; paused by a person; disabled by the extension';
-COMMENT ON COLUMN hydra.subscription.disabled_reason IS 'gone: answered 410; failures: disable_after was reached; stale: nothing succeeded for too long';
+COMMENT ON COLUMN hydra.subscription.name IS 'Name, for people';
+COMMENT ON COLUMN hydra.subscription.url IS 'URL that requests are sent to';
+COMMENT ON COLUMN hydra.subscription.event_types IS 'Event types that it receives; ticket.*: all that begin with ticket.; *: all except those of the extension';
+COMMENT ON COLUMN hydra.subscription.tenant_id IS 'Tenant whose events it receives; null: all tenants';
+COMMENT ON COLUMN hydra.subscription.preset IS 'Its wire contract, and the source of the settings below that are null';
+COMMENT ON COLUMN hydra.subscription.signatures IS 'Signatures of each request: hydra, x_webhook, standard, github; null: that of the preset';
+COMMENT ON COLUMN hydra.subscription.headers IS 'Its additional headers, names and values';
+COMMENT ON COLUMN hydra.subscription.timeout IS 'Time limit of one whole request; null: that of the preset';
+COMMENT ON COLUMN hydra.subscription.retry_schedule IS 'Delay before each retry, counted from the failure of the attempt before it; null: that of the preset';
+COMMENT ON COLUMN hydra.subscription.filter IS
+    'JSON path; it receives only events in whose entity the path finds something other than false or null; null: all events';
+COMMENT ON COLUMN hydra.subscription.rate_limit IS 'Maximum number of requests that start in a second; null: no limit';
+COMMENT ON COLUMN hydra.subscription.max_in_flight IS 'Maximum number of requests in progress at a time; null: hydra_webhooks.max_in_flight';
+COMMENT ON COLUMN hydra.subscription.disable_after IS 'Number of consecutive failed attempts after which it is disabled; null: that of the preset';
+COMMENT ON COLUMN hydra.subscription.log_successes IS 'Whether first attempts that succeed are recorded in the history too';
+COMMENT ON COLUMN hydra.subscription.status IS 'active; paused: by webhook_pause; disabled: by the extension';
+COMMENT ON COLUMN hydra.subscription.disabled_reason IS 'gone: the endpoint answered 410; failures: disable_after was reached; stale: no attempt succeeded for stale_after of the preset; null: not disabled';
 COMMENT ON COLUMN hydra.subscription.status_since IS 'When the status last changed';
 COMMENT ON COLUMN hydra.subscription.created_at IS 'When it was created';
 
@@ -77,16 +78,16 @@ CREATE TABLE hydra.signing_secret (
     CONSTRAINT valid_for_a_while CHECK (valid_until > valid_from)
 );
 CREATE INDEX signing_secret_subscription ON hydra.signing_secret (subscription_id);
--- One secret without an end: the one that a rotation replaces.
+-- At most one secret without an end: the current one, which a rotation replaces.
 CREATE UNIQUE INDEX signing_secret_current ON hydra.signing_secret (subscription_id) WHERE valid_until IS NULL;
-COMMENT ON TABLE hydra.signing_secret IS 'Secrets that sign requests; readable by the owner and the worker alone';
+COMMENT ON TABLE hydra.signing_secret IS 'Secrets that sign requests; readable only by the owner of the extension and the worker';
 COMMENT ON COLUMN hydra.signing_secret.id IS 'Number of the secret; a larger one is newer';
 COMMENT ON COLUMN hydra.signing_secret.subscription_id IS 'The subscription whose requests it signs';
 COMMENT ON COLUMN hydra.signing_secret.secret IS
-    'whsec_ and the padded standard base64 of 32 random bytes; where hydra_webhooks.key_file is set, sealed with its first key';
-COMMENT ON COLUMN hydra.signing_secret.prefix IS 'First 12 characters of the secret, to tell it from others';
-COMMENT ON COLUMN hydra.signing_secret.valid_from IS 'When it began to sign';
-COMMENT ON COLUMN hydra.signing_secret.valid_until IS 'When it ceases to sign after a rotation with an overlap; null: in use';
+    'whsec_ and 32 random bytes in standard base64 with padding; sealed with the first key of hydra_webhooks.key_file if that is set';
+COMMENT ON COLUMN hydra.signing_secret.prefix IS 'First 12 characters of the secret, to recognize it by';
+COMMENT ON COLUMN hydra.signing_secret.valid_from IS 'When it started to sign';
+COMMENT ON COLUMN hydra.signing_secret.valid_until IS 'When it stops signing, after a rotation with an overlap; null: it is the current secret';
 
 CREATE VIEW hydra.effective_subscription AS
 SELECT s.id, s.name, s.url, s.event_types, s.tenant_id, s.preset, s.signatures AS own_signatures,
@@ -99,46 +100,47 @@ JOIN hydra.preset AS p ON p.name = s.preset;
 COMMENT ON VIEW hydra.effective_subscription IS
     'Subscriptions, with the defaults of the preset for the settings that a subscription leaves out';
 COMMENT ON COLUMN hydra.effective_subscription.id IS 'Number of the subscription';
-COMMENT ON COLUMN hydra.effective_subscription.name IS 'For people';
-COMMENT ON COLUMN hydra.effective_subscription.url IS 'Where requests go';
+COMMENT ON COLUMN hydra.effective_subscription.name IS 'Name, for people';
+COMMENT ON COLUMN hydra.effective_subscription.url IS 'URL that requests are sent to';
 COMMENT ON COLUMN hydra.effective_subscription.event_types IS 'Event types that it receives';
-COMMENT ON COLUMN hydra.effective_subscription.tenant_id IS 'Receives events of this tenant only; null: of all';
-COMMENT ON COLUMN hydra.effective_subscription.preset IS 'Wire contract of its deliveries';
+COMMENT ON COLUMN hydra.effective_subscription.tenant_id IS 'Tenant whose events it receives; null: all tenants';
+COMMENT ON COLUMN hydra.effective_subscription.preset IS 'Its wire contract';
 COMMENT ON COLUMN hydra.effective_subscription.own_signatures IS
-    'Signatures that were chosen for it; null: each delivery is signed as the preset of its body does';
-COMMENT ON COLUMN hydra.effective_subscription.signatures IS 'Signatures that each new delivery carries';
-COMMENT ON COLUMN hydra.effective_subscription.headers IS 'Its own headers, names and values';
-COMMENT ON COLUMN hydra.effective_subscription.timeout IS 'Limit for one whole request';
-COMMENT ON COLUMN hydra.effective_subscription.retry_schedule IS 'Delay before each retry';
-COMMENT ON COLUMN hydra.effective_subscription.filter IS 'Which entities it receives; null: all';
+    'Signatures that were set for it; null: each request is signed in the way of the preset that its body was made for';
+COMMENT ON COLUMN hydra.effective_subscription.signatures IS 'Signatures of each request for a new event';
+COMMENT ON COLUMN hydra.effective_subscription.headers IS 'Its additional headers, names and values';
+COMMENT ON COLUMN hydra.effective_subscription.timeout IS 'Time limit of one whole request';
+COMMENT ON COLUMN hydra.effective_subscription.retry_schedule IS 'Delay before each retry, counted from the failure of the attempt before it';
+COMMENT ON COLUMN hydra.effective_subscription.filter IS 'JSON path that the entity of an event must match; null: all events';
 COMMENT ON COLUMN hydra.effective_subscription.max_in_flight IS
-    'Requests in progress at a time; null: as many as hydra_webhooks.max_in_flight says';
-COMMENT ON COLUMN hydra.effective_subscription.rate_limit IS 'Requests that may start in a second; null: no limit';
+    'Maximum number of requests in progress at a time; null: hydra_webhooks.max_in_flight';
+COMMENT ON COLUMN hydra.effective_subscription.rate_limit IS 'Maximum number of requests that start in a second; null: no limit';
 COMMENT ON COLUMN hydra.effective_subscription.disable_after IS
-    'Consecutive failed attempts after which it is disabled; null: never';
+    'Number of consecutive failed attempts after which it is disabled; null: never';
 COMMENT ON COLUMN hydra.effective_subscription.stale_after IS
     'It is disabled when no attempt has succeeded for this time; null: never';
 COMMENT ON COLUMN hydra.effective_subscription.log_successes IS
-    'Whether a first attempt that succeeds leaves a history row too';
-COMMENT ON COLUMN hydra.effective_subscription.status IS 'active; paused by a person; disabled by the extension';
-COMMENT ON COLUMN hydra.effective_subscription.disabled_reason IS 'gone, failures or stale; null unless disabled';
+    'Whether first attempts that succeed are recorded in the history too';
+COMMENT ON COLUMN hydra.effective_subscription.status IS 'active; paused: by webhook_pause; disabled: by the extension';
+COMMENT ON COLUMN hydra.effective_subscription.disabled_reason IS 'gone, failures or stale; null: not disabled';
 COMMENT ON COLUMN hydra.effective_subscription.status_since IS 'When the status last changed';
 COMMENT ON COLUMN hydra.effective_subscription.created_at IS 'When it was created';
 
--- Apart from subscription, so that the worker's counting does not throw away the caches of every backend.
+-- A separate table: a change of hydra.subscription makes every backend read the subscriptions again, which the worker's
+-- counting must not do.
 CREATE TABLE hydra.subscription_health (
     subscription_id bigint PRIMARY KEY REFERENCES hydra.subscription ON DELETE CASCADE,
     consecutive_failures integer NOT NULL CONSTRAINT consecutive_failures_count CHECK (consecutive_failures >= 0),
     failing_since timestamptz,
     CONSTRAINT failing_since_the_first CHECK ((consecutive_failures = 0) = (failing_since IS NULL))
 ) WITH (fillfactor = 50);
-COMMENT ON TABLE hydra.subscription_health IS 'Failures in a row, per subscription that has failed';
+COMMENT ON TABLE hydra.subscription_health IS 'Consecutive failures of each subscription that has failed';
 COMMENT ON COLUMN hydra.subscription_health.subscription_id IS 'The subscription';
-COMMENT ON COLUMN hydra.subscription_health.consecutive_failures IS 'Attempts that failed since the last success, in order of completion';
-COMMENT ON COLUMN hydra.subscription_health.failing_since IS 'When the first of them failed';
+COMMENT ON COLUMN hydra.subscription_health.consecutive_failures IS 'Number of attempts that failed since the last success, in order of completion';
+COMMENT ON COLUMN hydra.subscription_health.failing_since IS 'When the first of these attempts failed; null: there are none';
 
--- Sessions and the dispatcher keep subscriptions in memory; these triggers make them read again. They also fire where
--- triggers are otherwise off (session_replication_role = replica), because a stale cache loses events.
+-- Backends and the dispatcher keep subscriptions in memory; these triggers make them read the tables again. ENABLE ALWAYS:
+-- also under session_replication_role = replica, because a stale cache loses events.
 CREATE TRIGGER announce_changes AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON hydra.event_type
     FOR EACH STATEMENT EXECUTE FUNCTION hydra._subscriptions_changed();
 CREATE TRIGGER announce_changes AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON hydra.preset

@@ -1,21 +1,21 @@
 SET LOCAL search_path = pg_catalog, pg_temp;
--- Which installation this is. The row travels with a dump and with a copy of the database; the dispatcher compares it
--- with where it finds itself, and sends nothing from a copy that nobody has adopted.
+-- The identity of this installation. Dumps and copies of the database contain the row. The dispatcher compares it with the
+-- cluster and the database in which it runs, and sends nothing from a copy until hydra.webhook_adopt() is called.
 CREATE TABLE hydra.identity (
     namespace uuid PRIMARY KEY DEFAULT pg_catalog.gen_random_uuid(),
     system_identifier bigint NOT NULL,
     database_oid oid NOT NULL,
     adopted_at timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
-COMMENT ON TABLE hydra.identity IS 'The installation that deliveries belong to; a row of another one parks the dispatcher';
+COMMENT ON TABLE hydra.identity IS 'The installation that deliveries belong to; if a row names another database, the dispatcher is parked';
 COMMENT ON COLUMN hydra.identity.namespace IS 'Random; delivery ids are derived from it';
-COMMENT ON COLUMN hydra.identity.system_identifier IS 'The cluster, as pg_control_system() has it';
-COMMENT ON COLUMN hydra.identity.database_oid IS 'The database';
-COMMENT ON COLUMN hydra.identity.adopted_at IS 'When deliveries began to belong to it';
+COMMENT ON COLUMN hydra.identity.system_identifier IS 'The cluster, as in pg_control_system()';
+COMMENT ON COLUMN hydra.identity.database_oid IS 'OID of the database';
+COMMENT ON COLUMN hydra.identity.adopted_at IS 'When deliveries started to belong to it';
 
 CREATE VIEW hydra.current_identity AS
 SELECT i.namespace FROM hydra.identity AS i ORDER BY i.adopted_at DESC LIMIT 1;
-COMMENT ON VIEW hydra.current_identity IS 'The installation that deliveries belong to now';
+COMMENT ON VIEW hydra.current_identity IS 'The installation that deliveries belong to now: the latest row of hydra.identity';
 COMMENT ON COLUMN hydra.current_identity.namespace IS 'Random; delivery ids are derived from it';
 
 CREATE FUNCTION hydra._here(OUT system_identifier bigint, OUT database_oid oid)
@@ -33,7 +33,7 @@ AS $$
     SELECT coalesce(bool_and(i.system_identifier = here.system_identifier AND i.database_oid = here.database_oid), false)
     FROM hydra.identity AS i, hydra._here() AS here
 $$;
-COMMENT ON FUNCTION hydra._at_home() IS 'Whether this database is the installation that it says it is, and not a copy';
+COMMENT ON FUNCTION hydra._at_home() IS 'Whether this database is the one that hydra.identity names, and not a copy of it';
 
 INSERT INTO hydra.identity (system_identifier, database_oid)
 SELECT here.system_identifier, here.database_oid FROM hydra._here() AS here;

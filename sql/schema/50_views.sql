@@ -1,5 +1,6 @@
 SET LOCAL search_path = pg_catalog, pg_temp;
--- What people read. Barriers, because a reader's own function in a WHERE must not see rows that the view leaves out.
+-- The views for users. With security_barrier, so that a function of the reader in a WHERE cannot see rows that the view leaves
+-- out.
 
 CREATE VIEW hydra.webhook_subscriptions WITH (security_barrier) AS
 SELECT s.id, s.name, s.url, s.status, s.disabled_reason, s.status_since, s.event_types, s.tenant_id, s.preset,
@@ -23,45 +24,46 @@ LEFT JOIN LATERAL (
     SELECT a.error, a.attempted_at FROM hydra.attempt AS a
     WHERE a.subscription_id = s.id AND a.error IS NOT NULL
     ORDER BY a.id DESC LIMIT 1) AS latest ON true;
-COMMENT ON VIEW hydra.webhook_subscriptions IS 'Subscriptions: where each goes, what it wants, and how it is doing';
+COMMENT ON VIEW hydra.webhook_subscriptions IS 'Subscriptions: settings, status, counts and latest error';
 COMMENT ON COLUMN hydra.webhook_subscriptions.id IS 'Number of the subscription';
-COMMENT ON COLUMN hydra.webhook_subscriptions.name IS 'For people';
-COMMENT ON COLUMN hydra.webhook_subscriptions.url IS 'Where requests go';
-COMMENT ON COLUMN hydra.webhook_subscriptions.status IS 'active; paused by a person; disabled by the extension';
-COMMENT ON COLUMN hydra.webhook_subscriptions.disabled_reason IS 'gone: answered 410; failures: disable_after was reached; stale: nothing succeeded for stale_after';
+COMMENT ON COLUMN hydra.webhook_subscriptions.name IS 'Name, for people';
+COMMENT ON COLUMN hydra.webhook_subscriptions.url IS 'URL that requests are sent to';
+COMMENT ON COLUMN hydra.webhook_subscriptions.status IS 'active; paused: by webhook_pause; disabled: by the extension';
+COMMENT ON COLUMN hydra.webhook_subscriptions.disabled_reason IS 'gone: the endpoint answered 410; failures: disable_after was reached; stale: no attempt succeeded for stale_after; null: not disabled';
 COMMENT ON COLUMN hydra.webhook_subscriptions.status_since IS 'When the status last changed';
-COMMENT ON COLUMN hydra.webhook_subscriptions.event_types IS 'Event types that it receives; ticket.* is all that begin with ticket., * is all';
-COMMENT ON COLUMN hydra.webhook_subscriptions.tenant_id IS 'Receives events of this tenant only; null: of all';
-COMMENT ON COLUMN hydra.webhook_subscriptions.preset IS 'Wire contract that it speaks';
-COMMENT ON COLUMN hydra.webhook_subscriptions.signatures IS 'Signatures that each request carries';
-COMMENT ON COLUMN hydra.webhook_subscriptions.header_names IS 'Names of its own headers; their values may be secret';
-COMMENT ON COLUMN hydra.webhook_subscriptions.timeout IS 'Limit for one whole request';
-COMMENT ON COLUMN hydra.webhook_subscriptions.retry_schedule IS 'Delay before each retry';
-COMMENT ON COLUMN hydra.webhook_subscriptions.filter IS 'Entities that it receives: those in which the path finds something other than false or null; null: all';
-COMMENT ON COLUMN hydra.webhook_subscriptions.rate_limit IS 'Requests that may start in a second; null: any number';
-COMMENT ON COLUMN hydra.webhook_subscriptions.stale_after IS 'It is disabled when nothing has succeeded for so long; null: never';
-COMMENT ON COLUMN hydra.webhook_subscriptions.failing_since IS 'When the first of the consecutive failures was';
-COMMENT ON COLUMN hydra.webhook_subscriptions.max_in_flight IS 'Requests under way at a time';
-COMMENT ON COLUMN hydra.webhook_subscriptions.disable_after IS 'Consecutive failed attempts after which it is disabled; null: never';
-COMMENT ON COLUMN hydra.webhook_subscriptions.log_successes IS 'Whether first attempts that succeed leave a history row too';
+COMMENT ON COLUMN hydra.webhook_subscriptions.event_types IS 'Event types that it receives; ticket.*: all that begin with ticket.; *: all except those of the extension';
+COMMENT ON COLUMN hydra.webhook_subscriptions.tenant_id IS 'Tenant whose events it receives; null: all tenants';
+COMMENT ON COLUMN hydra.webhook_subscriptions.preset IS 'Its wire contract';
+COMMENT ON COLUMN hydra.webhook_subscriptions.signatures IS 'Signatures of each request';
+COMMENT ON COLUMN hydra.webhook_subscriptions.header_names IS 'Names of its additional headers; the values, which may be secret, are not shown';
+COMMENT ON COLUMN hydra.webhook_subscriptions.timeout IS 'Time limit of one whole request';
+COMMENT ON COLUMN hydra.webhook_subscriptions.retry_schedule IS 'Delay before each retry, counted from the failure of the attempt before it';
+COMMENT ON COLUMN hydra.webhook_subscriptions.filter IS
+    'JSON path; it receives only events in whose entity the path finds something other than false or null; null: all events';
+COMMENT ON COLUMN hydra.webhook_subscriptions.rate_limit IS 'Maximum number of requests that start in a second; null: no limit';
+COMMENT ON COLUMN hydra.webhook_subscriptions.stale_after IS 'It is disabled when no attempt has succeeded for this time; null: never';
+COMMENT ON COLUMN hydra.webhook_subscriptions.failing_since IS 'When the first of the consecutive failures happened; null: there are none';
+COMMENT ON COLUMN hydra.webhook_subscriptions.max_in_flight IS 'Maximum number of requests in progress at a time';
+COMMENT ON COLUMN hydra.webhook_subscriptions.disable_after IS 'Number of consecutive failed attempts after which it is disabled; null: never';
+COMMENT ON COLUMN hydra.webhook_subscriptions.log_successes IS 'Whether first attempts that succeed are recorded in the history too';
 COMMENT ON COLUMN hydra.webhook_subscriptions.created_at IS 'When it was created';
 COMMENT ON COLUMN hydra.webhook_subscriptions.secret_prefix IS 'First 12 characters of the current signing secret';
-COMMENT ON COLUMN hydra.webhook_subscriptions.consecutive_failures IS 'Attempts that failed since the last success';
-COMMENT ON COLUMN hydra.webhook_subscriptions.delivered IS 'Deliveries that succeeded; up to a minute behind';
-COMMENT ON COLUMN hydra.webhook_subscriptions.pending IS 'Deliveries in the retry queue';
-COMMENT ON COLUMN hydra.webhook_subscriptions.failed IS 'Deliveries given up and kept';
-COMMENT ON COLUMN hydra.webhook_subscriptions.last_error IS 'Message of its latest failed attempt';
-COMMENT ON COLUMN hydra.webhook_subscriptions.last_error_at IS 'When that attempt was made';
+COMMENT ON COLUMN hydra.webhook_subscriptions.consecutive_failures IS 'Number of attempts that failed since the last success';
+COMMENT ON COLUMN hydra.webhook_subscriptions.delivered IS 'Number of deliveries that succeeded; updated at most a minute later';
+COMMENT ON COLUMN hydra.webhook_subscriptions.pending IS 'Number of deliveries that wait in the retry queue';
+COMMENT ON COLUMN hydra.webhook_subscriptions.failed IS 'Number of deliveries that were given up and are kept';
+COMMENT ON COLUMN hydra.webhook_subscriptions.last_error IS 'Message of its latest failed attempt; null: there is none in the history';
+COMMENT ON COLUMN hydra.webhook_subscriptions.last_error_at IS 'When the request of that attempt started';
 
 CREATE VIEW hydra.webhook_event_types WITH (security_barrier) AS
 SELECT t.name, t.description, t.entity_type, t.id_key, t.origin FROM hydra.event_type AS t;
-COMMENT ON VIEW hydra.webhook_event_types IS 'Event types that may be emitted and subscribed to';
+COMMENT ON VIEW hydra.webhook_event_types IS 'Event types that can be emitted and subscribed to';
 COMMENT ON COLUMN hydra.webhook_event_types.name IS 'Dotted name, such as ticket.created';
-COMMENT ON COLUMN hydra.webhook_event_types.description IS 'When it fires';
-COMMENT ON COLUMN hydra.webhook_event_types.entity_type IS 'What the body says as entity_type';
+COMMENT ON COLUMN hydra.webhook_event_types.description IS 'When it is emitted';
+COMMENT ON COLUMN hydra.webhook_event_types.entity_type IS 'Value of entity_type in the body';
 COMMENT ON COLUMN hydra.webhook_event_types.id_key IS 'Key of the entity that holds entity_id';
 COMMENT ON COLUMN hydra.webhook_event_types.origin IS
-    'catalogue: came with the extension; application: registered here; extension: emitted by it alone';
+    'catalogue: comes with the extension; application: registered in this database; extension: emitted only by the extension';
 
 CREATE VIEW hydra.webhook_pending WITH (security_barrier) AS
 SELECT hydra._delivery_id(i.namespace, e.id, s.id) AS delivery_id, s.id AS subscription_id, e.id AS event_id,
@@ -76,16 +78,16 @@ SELECT d.id, d.subscription_id, d.event_id, d.event_type, d.tenant_id, d.emitted
 FROM hydra.delivery AS d
 WHERE d.state = 'pending';
 COMMENT ON VIEW hydra.webhook_pending IS
-    'Deliveries not finished: those of events not handled yet, and those in the retry queue';
+    'Unfinished deliveries: those of events that are not handled yet, and those that wait in the retry queue';
 COMMENT ON COLUMN hydra.webhook_pending.delivery_id IS 'Id of the delivery';
-COMMENT ON COLUMN hydra.webhook_pending.subscription_id IS 'Where it goes';
-COMMENT ON COLUMN hydra.webhook_pending.event_id IS 'The event that it carries';
-COMMENT ON COLUMN hydra.webhook_pending.event IS 'Type of that event';
-COMMENT ON COLUMN hydra.webhook_pending.tenant_id IS 'Tenant of that event';
-COMMENT ON COLUMN hydra.webhook_pending.emitted_at IS 'When that event was emitted';
-COMMENT ON COLUMN hydra.webhook_pending.attempts IS 'Attempts made so far';
+COMMENT ON COLUMN hydra.webhook_pending.subscription_id IS 'The subscription';
+COMMENT ON COLUMN hydra.webhook_pending.event_id IS 'Number of the event';
+COMMENT ON COLUMN hydra.webhook_pending.event IS 'Type of the event';
+COMMENT ON COLUMN hydra.webhook_pending.tenant_id IS 'Tenant of the event';
+COMMENT ON COLUMN hydra.webhook_pending.emitted_at IS 'When the event was emitted';
+COMMENT ON COLUMN hydra.webhook_pending.attempts IS 'Number of attempts made';
 COMMENT ON COLUMN hydra.webhook_pending.due_at IS 'When the next attempt is due';
-COMMENT ON COLUMN hydra.webhook_pending.claimed IS 'Whether the dispatcher is sending it; null for a first attempt, of which no row tells';
+COMMENT ON COLUMN hydra.webhook_pending.claimed IS 'Whether the dispatcher is sending it; null: unknown, because a first attempt is not recorded before it ends';
 
 CREATE VIEW hydra.webhook_failed WITH (security_barrier) AS
 SELECT d.id AS delivery_id, d.subscription_id, d.event_id, d.event_type AS event, d.tenant_id, d.emitted_at, d.attempts,
@@ -96,39 +98,40 @@ LEFT JOIN LATERAL (
     WHERE a.delivery_id = d.id
     ORDER BY a.attempt DESC, a.id DESC LIMIT 1) AS latest ON true
 WHERE d.state = 'failed';
-COMMENT ON VIEW hydra.webhook_failed IS 'Deliveries given up after their last attempt; hydra.webhook_retry sends one again';
+COMMENT ON VIEW hydra.webhook_failed IS 'Deliveries that were given up after their last attempt; hydra.webhook_retry sends one again';
 COMMENT ON COLUMN hydra.webhook_failed.delivery_id IS 'Id of the delivery';
-COMMENT ON COLUMN hydra.webhook_failed.subscription_id IS 'Where it was to go';
-COMMENT ON COLUMN hydra.webhook_failed.event_id IS 'The event that it carries';
-COMMENT ON COLUMN hydra.webhook_failed.event IS 'Type of that event';
-COMMENT ON COLUMN hydra.webhook_failed.tenant_id IS 'Tenant of that event';
-COMMENT ON COLUMN hydra.webhook_failed.emitted_at IS 'When that event was emitted';
-COMMENT ON COLUMN hydra.webhook_failed.attempts IS 'Attempts made';
+COMMENT ON COLUMN hydra.webhook_failed.subscription_id IS 'The subscription, which may have been deleted';
+COMMENT ON COLUMN hydra.webhook_failed.event_id IS 'Number of the event';
+COMMENT ON COLUMN hydra.webhook_failed.event IS 'Type of the event';
+COMMENT ON COLUMN hydra.webhook_failed.tenant_id IS 'Tenant of the event';
+COMMENT ON COLUMN hydra.webhook_failed.emitted_at IS 'When the event was emitted';
+COMMENT ON COLUMN hydra.webhook_failed.attempts IS 'Number of attempts made';
 COMMENT ON COLUMN hydra.webhook_failed.failed_at IS 'When it was given up';
-COMMENT ON COLUMN hydra.webhook_failed.error_class IS 'Kind of the last failure';
+COMMENT ON COLUMN hydra.webhook_failed.error_class IS 'Kind of the last failure, as in hydra.webhook_history';
 COMMENT ON COLUMN hydra.webhook_failed.error IS 'Message of the last failure';
-COMMENT ON COLUMN hydra.webhook_failed.body IS 'What each attempt sent';
+COMMENT ON COLUMN hydra.webhook_failed.body IS 'Body that each attempt sent';
 
 CREATE VIEW hydra.webhook_history WITH (security_barrier) AS
 SELECT a.delivery_id, a.subscription_id, a.event_id, a.event_type AS event, a.attempt, a.status_code, a.error_class,
        a.error, a.response_excerpt, a.response_ms, a.attempted_at, a.next_attempt_at
 FROM hydra.attempt AS a;
 COMMENT ON VIEW hydra.webhook_history IS
-    'Failed attempts, and retries whatever became of them; a first attempt that succeeds leaves no row';
-COMMENT ON COLUMN hydra.webhook_history.delivery_id IS 'The delivery that it was made for';
-COMMENT ON COLUMN hydra.webhook_history.subscription_id IS 'The subscription that it went to';
-COMMENT ON COLUMN hydra.webhook_history.event_id IS 'The event that it carried';
-COMMENT ON COLUMN hydra.webhook_history.event IS 'Type of that event';
-COMMENT ON COLUMN hydra.webhook_history.attempt IS 'Which attempt of its delivery, from 1';
-COMMENT ON COLUMN hydra.webhook_history.status_code IS 'HTTP status of the answer; null when none came';
-COMMENT ON COLUMN hydra.webhook_history.error_class IS 'Kind of failure; null for a success';
-COMMENT ON COLUMN hydra.webhook_history.error IS 'What went wrong, for people';
-COMMENT ON COLUMN hydra.webhook_history.response_excerpt IS 'Head of the answer''s body, at most 1024 bytes';
+    'All failed attempts and all retries; of successful first attempts, only those of subscriptions with log_successes';
+COMMENT ON COLUMN hydra.webhook_history.delivery_id IS 'Id of the delivery';
+COMMENT ON COLUMN hydra.webhook_history.subscription_id IS 'The subscription that it was made for';
+COMMENT ON COLUMN hydra.webhook_history.event_id IS 'Number of the event';
+COMMENT ON COLUMN hydra.webhook_history.event IS 'Type of the event';
+COMMENT ON COLUMN hydra.webhook_history.attempt IS 'Number of the attempt within its delivery, from 1';
+COMMENT ON COLUMN hydra.webhook_history.status_code IS 'HTTP status of the response; null: there was no response';
+COMMENT ON COLUMN hydra.webhook_history.error_class IS
+    'Kind of failure: destination, dns, connection, tls, timeout, protocol, status, expired or internal; null: success';
+COMMENT ON COLUMN hydra.webhook_history.error IS 'Message that describes the failure; null: success';
+COMMENT ON COLUMN hydra.webhook_history.response_excerpt IS 'Start of the body of the response, at most 1024 bytes';
 COMMENT ON COLUMN hydra.webhook_history.response_ms IS 'Milliseconds from the start of the request to its end';
 COMMENT ON COLUMN hydra.webhook_history.attempted_at IS 'When the request started';
-COMMENT ON COLUMN hydra.webhook_history.next_attempt_at IS 'When the next attempt was due after this one; null: none';
+COMMENT ON COLUMN hydra.webhook_history.next_attempt_at IS 'When the next attempt was to be made; null: there was to be none';
 
--- The end of the time in which the answer lies that is not beaten by this share of all.
+-- The upper bound of the bucket that holds the percentile.
 CREATE FUNCTION hydra._percentile(response_times bigint[], share double precision) RETURNS double precision
     LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -140,7 +143,7 @@ AS $$
     LIMIT 1
 $$;
 COMMENT ON FUNCTION hydra._percentile(bigint[], double precision) IS
-    'Milliseconds within which this share of answers came, of those counted in hydra.delivery_count.response_times';
+    'Percentile of the response times in a histogram of hydra.delivery_count, as the upper bound of its bucket in milliseconds; null: no responses';
 
 CREATE VIEW hydra.webhook_stats WITH (security_barrier) AS
 WITH now AS (
@@ -158,18 +161,18 @@ SELECT coalesce(c.subscription_id, q.subscription_id) AS subscription_id, coales
        CASE WHEN coalesce(c.hour, q.hour) = (SELECT now.hour FROM now) THEN coalesce(q.depth, 0) END AS depth, q.oldest_due
 FROM hydra.delivery_count AS c
 FULL JOIN queue AS q ON q.subscription_id = c.subscription_id AND q.hour = c.hour;
-COMMENT ON VIEW hydra.webhook_stats IS 'How each subscription did, by the hour; up to a minute behind';
-COMMENT ON COLUMN hydra.webhook_stats.subscription_id IS 'The subscription, which may have been deleted since';
+COMMENT ON VIEW hydra.webhook_stats IS 'Statistics of each subscription and hour; updated at most a minute later';
+COMMENT ON COLUMN hydra.webhook_stats.subscription_id IS 'The subscription, which may have been deleted';
 COMMENT ON COLUMN hydra.webhook_stats.hour IS 'Start of the hour, UTC';
-COMMENT ON COLUMN hydra.webhook_stats.delivered IS 'Deliveries that succeeded';
-COMMENT ON COLUMN hydra.webhook_stats.failed_attempts IS 'Attempts that failed, whether they were repeated or not';
-COMMENT ON COLUMN hydra.webhook_stats.failed IS 'Deliveries that were given up';
-COMMENT ON COLUMN hydra.webhook_stats.success_rate IS 'Share of attempts that succeeded, from 0 to 1; null: there were none';
-COMMENT ON COLUMN hydra.webhook_stats.p50_ms IS 'Milliseconds within which half of all answers came, to a fifth; null: there were none';
-COMMENT ON COLUMN hydra.webhook_stats.p95_ms IS 'Milliseconds within which 95 of 100 answers came';
-COMMENT ON COLUMN hydra.webhook_stats.p99_ms IS 'Milliseconds within which 99 of 100 answers came';
-COMMENT ON COLUMN hydra.webhook_stats.depth IS 'Deliveries not finished now; in the row of the current hour alone';
-COMMENT ON COLUMN hydra.webhook_stats.oldest_due IS 'When the earliest of those is or was due';
+COMMENT ON COLUMN hydra.webhook_stats.delivered IS 'Number of deliveries that succeeded';
+COMMENT ON COLUMN hydra.webhook_stats.failed_attempts IS 'Number of attempts that failed';
+COMMENT ON COLUMN hydra.webhook_stats.failed IS 'Number of deliveries that were given up';
+COMMENT ON COLUMN hydra.webhook_stats.success_rate IS 'Share of attempts that succeeded, from 0 to 1; null: there were no attempts';
+COMMENT ON COLUMN hydra.webhook_stats.p50_ms IS 'Median response time in milliseconds, at most a fifth too high; null: there were no responses';
+COMMENT ON COLUMN hydra.webhook_stats.p95_ms IS '95th percentile of the response times in milliseconds, at most a fifth too high; null: there were no responses';
+COMMENT ON COLUMN hydra.webhook_stats.p99_ms IS '99th percentile of the response times in milliseconds, at most a fifth too high; null: there were no responses';
+COMMENT ON COLUMN hydra.webhook_stats.depth IS 'Number of unfinished deliveries now; only in the row of the current hour, otherwise null';
+COMMENT ON COLUMN hydra.webhook_stats.oldest_due IS 'When the earliest of these is or was due';
 
 CREATE VIEW hydra.webhook_watches WITH (security_barrier) AS
 SELECT t.tgrelid::regclass AS source, a.arguments[1] AS event,
@@ -199,31 +202,31 @@ CROSS JOIN LATERAL hydra._watch_details(
 LEFT JOIN hydra.event_type AS known ON known.name = a.arguments[1]
 WHERE t.tgparentid = 0
       AND t.tgfoid IN ('hydra.webhook_emit_row()'::regprocedure, 'hydra.webhook_emit_statement()'::regprocedure);
-COMMENT ON VIEW hydra.webhook_watches IS 'Triggers that emit, written by hydra.webhook_watch or by hand';
-COMMENT ON COLUMN hydra.webhook_watches.source IS 'The watched table';
-COMMENT ON COLUMN hydra.webhook_watches.event IS 'Event type that it emits';
-COMMENT ON COLUMN hydra.webhook_watches.operation IS 'Operations that it emits for';
-COMMENT ON COLUMN hydra.webhook_watches.level IS 'row: emits row by row; statement: emits all rows of a statement at a time';
-COMMENT ON COLUMN hydra.webhook_watches.condition IS 'Which rows have the event; null: all';
-COMMENT ON COLUMN hydra.webhook_watches.columns IS 'Columns whose updates it emits for; null: any column';
-COMMENT ON COLUMN hydra.webhook_watches.entity IS 'Expression that gives the entity; null: the row';
-COMMENT ON COLUMN hydra.webhook_watches.tenant IS 'Expression that gives the tenant; null: tenant_id of the entity or of the row';
-COMMENT ON COLUMN hydra.webhook_watches.trigger_name IS 'Name of the trigger; the triggers of a table fire in the order of their names';
-COMMENT ON COLUMN hydra.webhook_watches.enabled IS 'Whether it fires in ordinary sessions';
+COMMENT ON VIEW hydra.webhook_watches IS 'Triggers that emit, created by hydra.webhook_watch or by hand';
+COMMENT ON COLUMN hydra.webhook_watches.source IS 'The table that is watched';
+COMMENT ON COLUMN hydra.webhook_watches.event IS 'Event type that is emitted';
+COMMENT ON COLUMN hydra.webhook_watches.operation IS 'Operations for which it is emitted, such as insert or update';
+COMMENT ON COLUMN hydra.webhook_watches.level IS 'row: emits row by row; statement: emits all rows of a statement together';
+COMMENT ON COLUMN hydra.webhook_watches.condition IS 'Expression that a row must satisfy; null: all rows';
+COMMENT ON COLUMN hydra.webhook_watches.columns IS 'Columns of which an UPDATE must set at least one; null: any column';
+COMMENT ON COLUMN hydra.webhook_watches.entity IS 'Expression for the entity; null: the row';
+COMMENT ON COLUMN hydra.webhook_watches.tenant IS 'Expression for the tenant; null: tenant_id of the entity or of the row';
+COMMENT ON COLUMN hydra.webhook_watches.trigger_name IS 'Name of the trigger; the triggers of a table fire in order of their names';
+COMMENT ON COLUMN hydra.webhook_watches.enabled IS 'Whether it fires in sessions with session_replication_role = origin, the default';
 COMMENT ON COLUMN hydra.webhook_watches.problem IS
-    'Why it fails the statements that fire it, such as a column that was renamed; null: no problem is known';
+    'Why statements that should emit will fail, such as a renamed column; null: no problem is known';
 
 CREATE VIEW hydra.webhook_worker_status WITH (security_barrier) AS
 SELECT status.state, status.detail, status.pid, status.since, status.in_flight, status.queued, status.dropped
 FROM hydra._worker_status() AS status;
-COMMENT ON VIEW hydra.webhook_worker_status IS 'Whether events of this database are being sent, and if not, why';
+COMMENT ON VIEW hydra.webhook_worker_status IS 'Whether the events of this database are being sent, and if not, why';
 COMMENT ON COLUMN hydra.webhook_worker_status.state IS
-    'running; starting; off; parked; standby; stopped; not preloaded';
-COMMENT ON COLUMN hydra.webhook_worker_status.detail IS 'What that means, and what to do about it';
-COMMENT ON COLUMN hydra.webhook_worker_status.pid IS 'Process of the dispatcher';
-COMMENT ON COLUMN hydra.webhook_worker_status.since IS 'When the dispatcher started';
-COMMENT ON COLUMN hydra.webhook_worker_status.in_flight IS 'Requests under way';
-COMMENT ON COLUMN hydra.webhook_worker_status.queued IS 'Deliveries that the dispatcher holds in memory';
+    'running, starting, off, parked, standby, stopped or not preloaded';
+COMMENT ON COLUMN hydra.webhook_worker_status.detail IS 'What the state means, and what can be done';
+COMMENT ON COLUMN hydra.webhook_worker_status.pid IS 'Process id of the dispatcher; null: it is not running';
+COMMENT ON COLUMN hydra.webhook_worker_status.since IS 'When the dispatcher started; null: it is not running';
+COMMENT ON COLUMN hydra.webhook_worker_status.in_flight IS 'Number of requests in progress';
+COMMENT ON COLUMN hydra.webhook_worker_status.queued IS 'Number of deliveries that the dispatcher holds in memory';
 COMMENT ON COLUMN hydra.webhook_worker_status.dropped IS
-    'Events that were left out since the server started because more than hydra_webhooks.max_pending waited';
+    'Number of events that were dropped since the server started, because hydra_webhooks.max_pending was reached';
 SET LOCAL search_path = hydra, pg_temp;

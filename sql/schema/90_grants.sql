@@ -1,47 +1,48 @@
 SET LOCAL search_path = pg_catalog, pg_temp;
 -- Comments on the functions that are written in Rust.
 COMMENT ON FUNCTION hydra.webhook_emit(text, jsonb, text) IS
-    'Emits an event in the current transaction; its id, or null when no active subscription wants it or too many wait';
+    'Emits an event in the current transaction; returns its id, or null if no active subscription wants it or it was dropped because of hydra_webhooks.max_pending';
 COMMENT ON FUNCTION hydra.webhook_emit_row() IS
-    'For AFTER triggers FOR EACH ROW: emits the row, for DELETE the old row, as the event type that the trigger names';
+    'For AFTER triggers FOR EACH ROW: emits the new row, or for DELETE the old row, as an event of the type that its argument names';
 COMMENT ON FUNCTION hydra.webhook_emit_statement() IS
-    'For AFTER triggers FOR EACH STATEMENT with transition tables, as hydra.webhook_watch writes them: emits all rows';
+    'For AFTER triggers FOR EACH STATEMENT with transition tables, as hydra.webhook_watch creates them: emits all rows';
 COMMENT ON FUNCTION hydra.webhook_send_test(bigint) IS
-    'Makes one signed request of type webhook.test now and returns its answer; leaves no history';
+    'Makes one signed request of type webhook.test now and returns the response; records no history';
 COMMENT ON FUNCTION hydra.webhook_verify(text, text, text, interval) IS
-    'Whether a request with this body and X-Hydra-Signature header was signed with this secret, within the tolerance of now';
+    'Whether an X-Hydra-Signature header fits this body and this secret, and its time is no further from now than the tolerance';
 COMMENT ON FUNCTION hydra.webhook_park() IS
-    'Ends the dispatcher of this database, at once and until hydra.webhook_unpark() or a restart of the server, so that the database can be renamed, copied or dropped';
-COMMENT ON FUNCTION hydra.webhook_unpark() IS 'Starts the dispatcher of this database again, also if it had failed too often';
-COMMENT ON FUNCTION hydra._check_url(text) IS 'Refuses a URL that no request may go to';
+    'Stops the dispatcher of this database at once, until hydra.webhook_unpark() or a restart of the server, so that the database can be renamed, copied or dropped';
+COMMENT ON FUNCTION hydra.webhook_unpark() IS 'Starts the dispatcher of this database again, after hydra.webhook_park() or when it failed too often';
+COMMENT ON FUNCTION hydra._check_url(text) IS 'Fails if no request may be sent to this URL';
 COMMENT ON FUNCTION hydra._names_event_type(text, text) IS
-    'Whether an entry of a subscription''s event types names this event type: by its name, by ticket.*, or by *, which excludes those of the extension';
-COMMENT ON FUNCTION hydra._check_headers(jsonb) IS 'Refuses headers that a subscription cannot have';
-COMMENT ON FUNCTION hydra._new_secret() IS 'A new signing secret';
-COMMENT ON FUNCTION hydra._seal_secret(text, bigint) IS 'The form in which a secret is stored: sealed if there is a key';
-COMMENT ON FUNCTION hydra._reseal_secret(text, bigint) IS 'A stored secret, sealed with the first key';
+    'Whether an entry of the event types of a subscription matches this event type: its name; ticket.*: all that begin with ticket.; *: all except those of the extension';
+COMMENT ON FUNCTION hydra._check_headers(jsonb) IS 'Fails if a subscription cannot have these additional headers';
+COMMENT ON FUNCTION hydra._new_secret() IS 'Returns a new random signing secret';
+COMMENT ON FUNCTION hydra._seal_secret(text, bigint) IS 'Returns a secret in the form in which it is stored: sealed if there is a key';
+COMMENT ON FUNCTION hydra._reseal_secret(text, bigint) IS 'Returns a stored secret, sealed with the first key';
 COMMENT ON FUNCTION hydra._delivery_id(uuid, bigint, bigint) IS 'Id of the delivery of an event to a subscription';
-COMMENT ON FUNCTION hydra._subscriptions_changed() IS 'Announces a change of subscriptions, secrets or event types, as _announce_changes does';
+COMMENT ON FUNCTION hydra._subscriptions_changed() IS 'Makes the backends and the dispatcher read the subscriptions again, which they keep in memory';
 COMMENT ON FUNCTION hydra._filter_passes(text, jsonb) IS
     'Whether an entity passes the filter of a subscription: the path finds something other than false or null; a null filter: always';
-COMMENT ON FUNCTION hydra._check_event_type(text) IS 'Refuses an event type that cannot be emitted';
-COMMENT ON FUNCTION hydra._check_expression(text, text) IS 'Refuses a text that is not one SQL expression';
+COMMENT ON FUNCTION hydra._check_event_type(text) IS 'Fails if this event type cannot be emitted';
+COMMENT ON FUNCTION hydra._check_expression(text, text) IS 'Fails if a text is not exactly one SQL expression';
 COMMENT ON FUNCTION hydra._check_watch(oid, text[], boolean, boolean) IS
-    'Refuses expressions of a watch that are not valid for its table; the last two arguments: whether expressions can use old and new rows';
+    'Fails if the expressions of a watch do not fit its table; the last two arguments: whether there are old rows, and new rows';
 COMMENT ON FUNCTION hydra._trigger_arguments(bytea) IS 'Arguments of a trigger, from its tgargs';
 COMMENT ON FUNCTION hydra._watch_details(text[], text, text[], text[]) IS
-    'What a watch says, from the arguments, the definition and the columns of its trigger, and the columns of its table';
-COMMENT ON FUNCTION hydra._announce_changes() IS 'Makes the dispatcher and other sessions read again what they keep in memory, once this transaction has committed';
-COMMENT ON FUNCTION hydra._worker_status() IS 'The dispatcher of this database, for webhook_worker_status';
+    'Details of a watch, from the arguments, the definition and the columns of its trigger, and the columns of its table';
+COMMENT ON FUNCTION hydra._announce_changes() IS 'Makes the dispatcher read again what it keeps in memory';
+COMMENT ON FUNCTION hydra._worker_status() IS 'State of the dispatcher of this database, for hydra.webhook_worker_status';
 
--- Nothing to PUBLIC; roles by what they are for; the worker what its statements need.
+-- Nothing is granted to PUBLIC. Each role gets what its purpose needs, and the worker what its statements need.
 COMMENT ON SCHEMA hydra IS 'Hydra Webhooks: signed, retried webhooks from this database';
 REVOKE ALL ON SCHEMA hydra FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA hydra FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA hydra FROM PUBLIC;
 REVOKE ALL ON ALL ROUTINES IN SCHEMA hydra FROM PUBLIC;
 
--- Nor to anybody who is given whatever a superuser creates (ALTER DEFAULT PRIVILEGES), or had a right on the empty schema.
+-- Nor to roles that are granted everything that a superuser creates (ALTER DEFAULT PRIVILEGES), or had a privilege on the schema
+-- while it was empty.
 DO $$
 DECLARE
     given record;
@@ -68,7 +69,7 @@ GRANT USAGE ON SCHEMA hydra TO hydra_admin, hydra_member, hydra_analyst, hydra_e
 GRANT SELECT ON hydra.webhook_subscriptions, hydra.webhook_event_types, hydra.webhook_watches, hydra.webhook_worker_status
     TO hydra_admin, hydra_member, hydra_analyst;
 GRANT SELECT ON hydra.webhook_pending, hydra.webhook_failed, hydra.webhook_history, hydra.webhook_stats TO hydra_admin, hydra_analyst;
--- A view's functions run as its reader.
+-- Functions in a view are executed as the role that reads it.
 GRANT EXECUTE ON FUNCTION hydra._worker_status(), hydra._watch_details(text[], text, text[], text[])
     TO hydra_admin, hydra_member, hydra_analyst;
 GRANT EXECUTE ON FUNCTION hydra._trigger_arguments(bytea), hydra._trigger_type(smallint) TO hydra_admin, hydra_member, hydra_analyst, hydra_emitter;
@@ -78,7 +79,8 @@ GRANT EXECUTE ON FUNCTION
     hydra.webhook_emit(text, jsonb, text), hydra.webhook_emit_row(), hydra.webhook_emit_statement(),
     hydra.webhook_watch(regclass, text, text, text, text, text[], text, text), hydra.webhook_unwatch(regclass, text)
     TO hydra_emitter;
--- Watching is done as the caller, step by step. None of these functions shows or does what the caller could not by hand.
+-- Watching is done as the caller, who needs each of these functions. None of them shows or does anything that the caller could
+-- not see or do otherwise.
 GRANT EXECUTE ON FUNCTION
     hydra._define_watch(regclass, text, text, text, text, text[], text, text, name[]), hydra._watches(regclass),
     hydra._new_watch_name(regclass, text, text[]),
@@ -113,14 +115,14 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON hydra.delivery TO hydra_worker;
 GRANT SELECT, INSERT, UPDATE ON hydra.subscription_health, hydra.delivery_count TO hydra_worker;
 GRANT SELECT, INSERT, DELETE ON hydra.attempt TO hydra_worker;
 
--- Has the launcher look for the new extension.
+-- Makes the launcher look for the new extension.
 SELECT hydra._announce_changes();
 
 DO $$
 BEGIN
     IF (SELECT status.state FROM hydra._worker_status() AS status) OPERATOR(pg_catalog.=) 'not preloaded' THEN
         RAISE WARNING 'hydra_webhooks is not preloaded, so nothing is sent'
-            USING HINT = 'Add it to shared_preload_libraries and restart the server; events are kept until then.';
+            USING HINT = 'Add it to shared_preload_libraries and restart the server. Events are kept until then.';
     END IF;
 END
 $$;

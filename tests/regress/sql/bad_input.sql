@@ -1,5 +1,5 @@
--- Every function against nulls, empty strings, ids that nobody has, JSON of the wrong shape, and far too much of everything.
--- Each is refused in the words of its own, or does what it says; none ends the session.
+-- Every function with nulls, empty strings, unknown ids, JSON of the wrong shape, and values that are far too large.
+-- Each call fails with a specific error, or does what is documented; none ends the session.
 \pset format unaligned
 \set SHOW_CONTEXT never
 \pset null '(null)'
@@ -56,7 +56,7 @@ SELECT call, pg_temp.outcome(call) FROM unnest(ARRAY[
     'hydra.webhook_would_match(1, '''', ''{}'')', 'hydra.webhook_verify('''', '''', '''')'
 ]) AS call;
 
--- ids that nobody has
+-- unknown ids
 SELECT call, pg_temp.outcome(call)
 FROM unnest(ARRAY['0', '-1', '999', '9223372036854775807']) AS id,
      unnest(ARRAY['hydra.webhook_update(%s, name => ''x'')', 'hydra.webhook_delete(%s)', 'hydra.webhook_pause(%s)', 'hydra.webhook_resume(%s)',
@@ -69,7 +69,7 @@ SELECT call, pg_temp.outcome(call) FROM unnest(ARRAY[
     'hydra.webhook_watch(''hydra.webhook_failed'', ''ticket.created'', ''insert'')',
     'hydra.webhook_watch(''thing'', ''ticket.created'', ''update'', columns => ''{nothing}'')']) AS call;
 
--- JSON of every shape as an entity: none of them fails
+-- JSON of every shape as an entity: no call fails
 SELECT entity, hydra.webhook_emit('ticket.created', entity) IS NOT NULL AS emitted
 FROM unnest(ARRAY['null', 'true', '1e40', '-0', '"text"', '""', '[]', '[[[]]]', '{}', '{"id": null}', '{"id": {}}', '{"id": []}', '{"id": true}',
                   '{"id": 1.50}', '{"id": ""}', '{"tenant_id": {}}', '{"tenant_id": 7}', '{"tenant_id": ""}', '{"ID": 1}', '{"": 1}',
@@ -80,14 +80,14 @@ SELECT headers, pg_temp.outcome(format('hydra.webhook_update(1, headers => %L)',
 FROM unnest(ARRAY['null', 'true', '1', '"text"', '[]', '[{}]', '{"X-A": null}', '{"X-A": 1}', '{"X-A": ["a"]}', '{"X-A": {}}', '{"X-A": "\u0007"}',
                   '{"X-A": "\u00e9"}', '{"X\u00e9": "a"}', '{"X-A": "a", "x-a": "b"}', '{"X-Hydra-Event": "mine"}', '{"webhook-id": "mine"}',
                   '{"Content-Length": "0"}', '{"Connection": "close"}', '{"Transfer-Encoding": "chunked"}']) AS headers;
--- text that is no JSON, no path, no interval, no array: Postgres's own errors
+-- text that is not JSON, a path, an interval or an array: errors of Postgres itself
 SELECT call, pg_temp.outcome(call) FROM unnest(ARRAY[
     'hydra.webhook_emit(''ticket.created'', ''{'')', 'hydra.webhook_emit(''ticket.created'', ''{"a": "\u0000"}'')',
     'hydra.webhook_create(''https://example.com/'', ''ticket.created'')', 'hydra.webhook_update(1, filter => ''$.a =='')',
     'hydra.webhook_update(1, timeout => ''soon'')', 'hydra.webhook_update(1, retry_schedule => ''{later}'')',
     'hydra.webhook_update(1, max_in_flight => 3000000000)']) AS call;
 
--- far too much
+-- values that are far too large
 SELECT length(pg_temp.outcome(format('hydra.webhook_register_event_type(%L)', 'a.' || repeat('b', 10000)))) < 300 AS "long names are refused in few words";
 SELECT pg_temp.outcome(format('hydra.webhook_create(%L, ''{ticket.created}'')', 'https://example.com/' || repeat('x', 100000)));
 SELECT pg_temp.outcome(format('hydra.webhook_update(1, name => %L)', repeat('x', 100000)));

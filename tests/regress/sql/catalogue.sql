@@ -1,4 +1,4 @@
--- Everything that a DBA can see. A change of the public surface is a difference here.
+-- Everything that a DBA can see. Every change of the public interface is a difference here.
 \pset format unaligned
 \set SHOW_CONTEXT never
 SELECT p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')' AS function, pg_get_function_result(p.oid) AS result,
@@ -6,7 +6,7 @@ SELECT p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')' AS f
 FROM pg_proc AS p
 WHERE p.pronamespace = 'hydra'::regnamespace AND p.proname !~ '^_'
 ORDER BY 1;
--- Functions of our own make: whoever could call one by its name alone must not find another in its place.
+-- Our functions that run as their owner: they must not call a function of another schema by mistake.
 SELECT p.oid::regprocedure AS "definer without a search_path"
 FROM pg_proc AS p
 WHERE p.pronamespace = 'hydra'::regnamespace AND p.prosecdef AND NOT coalesce(p.proconfig::text ~ 'search_path=pg_catalog', false);
@@ -21,7 +21,7 @@ FROM pg_constraint AS c
 WHERE c.connamespace = 'hydra'::regnamespace
 ORDER BY 1::text, 2;
 SELECT indexdef FROM pg_indexes WHERE schemaname = 'hydra' ORDER BY indexname;
--- What has no comment.
+-- Objects without a comment.
 SELECT 'function' AS kind, p.oid::regprocedure::text AS object
 FROM pg_proc AS p
 WHERE p.pronamespace = 'hydra'::regnamespace AND obj_description(p.oid, 'pg_proc') IS NULL

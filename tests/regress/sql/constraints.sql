@@ -1,4 +1,4 @@
--- Tables refuse what could not be: each row here is wrong in one way.
+-- Tables reject impossible rows: each row here has one error.
 \pset format unaligned
 \set SHOW_CONTEXT never
 CREATE FUNCTION pg_temp.refused(statement text) RETURNS text LANGUAGE plpgsql AS $$

@@ -1,4 +1,4 @@
--- Emitting, and what is written. Nothing is sent here.
+-- Emitting, and the rows that it writes. Nothing is sent here.
 \pset format unaligned
 \set SHOW_CONTEXT never
 \pset null '(null)'

@@ -1,4 +1,4 @@
--- Who may do what: role, object, verb.
+-- All privileges: role, object, privilege.
 \pset format unaligned
 \set SHOW_CONTEXT never
 SELECT coalesce(r.rolname, 'PUBLIC') AS role, access.object, string_agg(access.privilege, ', ' ORDER BY access.privilege) AS may

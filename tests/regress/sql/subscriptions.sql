@@ -1,4 +1,4 @@
--- Making and changing subscriptions, and every way to do it wrong.
+-- Creating and changing subscriptions, and all errors of these functions.
 \pset format unaligned
 \set SHOW_CONTEXT never
 \pset null '(null)'

@@ -1,4 +1,4 @@
--- What each view shows of a queue and a history that are known to the last row. Rolled back at the end.
+-- What each view shows for a queue and a history of known rows. Rolled back at the end.
 \pset format unaligned
 \set SHOW_CONTEXT never
 \pset null '(null)'
@@ -10,7 +10,7 @@ SELECT id FROM hydra.webhook_create('https://example.com/one', '{ticket.*}', nam
 SELECT id FROM hydra.webhook_create('https://example.com/two', '{ticket.created}', preset => 'standard', tenant_id => 'acme', rate_limit => 5);
 UPDATE hydra.subscription SET status = 'disabled', disabled_reason = 'failures', status_since = '2026-03-01 12:00+00' WHERE id = 501;
 INSERT INTO hydra.subscription_health VALUES (501, 12, '2026-03-01 11:00+00');
--- Two events, the second for both subscriptions and one that is no more.
+-- Two events, the second for both subscriptions and for one that was deleted.
 INSERT INTO hydra.event (id, event_type, entity_type, entity_id, tenant_id, entity, emitted_at, targets) VALUES
     (1, 'ticket.created', 'ticket', '7', NULL, '{"id": 7}', '2026-03-01 10:00+00', '{500}'),
     (2, 'ticket.created', 'ticket', '8', 'acme', '{"id": 8}', '2026-03-01 10:01+00', '{500,501,999}');
@@ -23,7 +23,7 @@ VALUES ('00000000-0000-0000-0000-000000000001', 500, 3, 'ticket.resolved', 1, NU
        ('00000000-0000-0000-0000-000000000003', 501, 5, 'ticket.created', 1, 500, 'status', 'answered 500', 'oops', 12, '2026-03-01 08:00+00', '2026-03-01 08:10+00'),
        ('00000000-0000-0000-0000-000000000003', 501, 5, 'ticket.created', 2, 503, 'status', 'answered 503', '', 7, '2026-03-01 08:10+00', NULL),
        ('00000000-0000-0000-0000-000000000004', 500, 6, 'ticket.created', 2, 200, NULL, NULL, 'ok', 3, '2026-03-01 07:00+00', NULL);
--- A hundred answers: ninety within a millisecond, nine within sixteen, one of all others.
+-- A hundred responses: ninety within 1 ms, nine within 16 ms, one in the last bucket.
 INSERT INTO hydra.delivery_count (subscription_id, hour, delivered, failed_attempts, failed, response_times)
 SELECT 500, '2026-03-01 09:00+00', 98, 2, 1, array_agg(CASE n WHEN 9 THEN 90 WHEN 25 THEN 9 WHEN 73 THEN 1 ELSE 0 END ORDER BY n) FROM generate_series(1, 73) AS n;
 INSERT INTO hydra.delivery_count (subscription_id, hour, response_times) VALUES (501, '2026-03-01 08:00+00', array_fill(0, ARRAY[73]));
@@ -41,7 +41,7 @@ SELECT subscription_id, CASE WHEN hour > '2026-03-02' THEN 'now' ELSE hour::text
 FROM hydra.webhook_stats WHERE subscription_id IN (500, 501) ORDER BY subscription_id, hour;
 SELECT hydra._percentile(array_fill(0, ARRAY[73]), 0.5) AS "of no answers", hydra._percentile(ARRAY[1] || array_fill(0, ARRAY[72]), 0.99) AS "of one";
 SELECT state, pid IS NOT NULL AS has_process, in_flight, queued, dropped FROM hydra.webhook_worker_status;
--- Each setting changed alone leaves all others as they were.
+-- A change of one setting leaves all others unchanged.
 CREATE TEMPORARY TABLE before AS SELECT to_jsonb(s) AS row FROM hydra.subscription AS s WHERE s.id = 500;
 CREATE FUNCTION pg_temp.changed_by(setting text) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
