@@ -44,7 +44,7 @@ fn the_events_received_are_those_of_what_was_committed() {
 
     let mut expected =
         set(&["committed", "before savepoint", "after savepoint", "released", "outside", "loop 2", "loop 4"]);
-    assert_eq!(settle_set(&mut bench), expected, "a prepared transaction is not committed yet");
+    assert_eq!(settle_set(&mut bench), expected, "the prepared transaction is not committed");
 
     // Another session may commit it.
     run(&mut bench.session(), "COMMIT PREPARED 'kept'");

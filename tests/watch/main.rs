@@ -19,7 +19,7 @@ fn cluster() -> &'static Cluster {
     CLUSTER.get_or_init(|| Cluster::start_shared(&[("hydra_webhooks.enabled", "off"), ("work_mem", "1MB")]))
 }
 
-/// A database of its own, where somebody wants every event of parts and tickets.
+/// A new database with a subscription to the events of parts and tickets.
 fn database(name: &str) -> Client {
     let mut client = cluster().create_database(name);
     let types =
