@@ -18,7 +18,7 @@ use wire::secret::SigningSecret;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// About what an event of ours has on the wire.
+/// About the size of the body of an event.
 pub const BODY_BYTES: usize = 300;
 
 pub struct BareSender {
@@ -54,13 +54,13 @@ impl BareSender {
             under_way += handed;
             let attempts = self.wait();
             under_way -= attempts.len();
-            // What hung behind a request that was not so quick comes back.
+            // Requests that waited behind a slow one are handed over again.
             unmade += attempts.iter().filter(|attempt| attempt.outcome == Outcome::NotStarted).count();
         }
         requests as f64 / start.elapsed().as_secs_f64()
     }
 
-    /// Makes one request with this number in its body, and returns when its answer is known here.
+    /// Makes one request with this number in its body, and returns when its answer is known.
     pub fn post_once(&self, number: usize) {
         let body = format!("{{\"id\": {number}, \"subject\": \"{}\"}}", self.body).into();
         self.sender.hand_over([Request { body, ..self.request(number, None) }]);

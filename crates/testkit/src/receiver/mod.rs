@@ -243,7 +243,7 @@ impl Shared {
         self.ending.load(Ordering::Acquire)
     }
 
-    /// Sleeps, unless the receiver ends meanwhile.
+    /// Sleeps until the time is over or the receiver ends.
     fn pause(&self, duration: Duration) {
         if duration.is_zero() {
             return;
