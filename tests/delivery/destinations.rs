@@ -1,5 +1,5 @@
-//! Requests go to public addresses only, in whatever form an address is written, and also if it was written into the table
-//! directly. A canary listens on every address of this machine, and nobody connects.
+//! Requests go to public addresses only, in whatever form an address is written, and also if it was written into the
+//! table directly. A canary listens on every address of this machine, and nobody connects.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener};

@@ -104,8 +104,8 @@ fn replicated_changes_emit_nothing_and_do_not_fail() {
     watch(&mut bench, "id text");
     bench.run("SET session_replication_role = replica");
     bench.run("INSERT INTO ticket VALUES ('quiet')");
-    // A trigger that always fires must not stop the replication of the application's tables, and the publisher has sent the
-    // event already.
+    // A trigger that always fires must not stop the replication of the application's tables, and the publisher has sent
+    // the event already.
     bench.run("ALTER TABLE ticket ENABLE ALWAYS TRIGGER emit");
     bench.run("INSERT INTO ticket VALUES ('always')");
     bench.run("RESET session_replication_role");

@@ -60,7 +60,8 @@ fn a_fast_stop_does_not_wait_for_requests_that_hang() {
         assert_quick("the fast stop", seconds(10), || cluster.stop(StopMode::Fast));
         assert_no_crash(&cluster);
 
-        // An attempt that the stop interrupted is not a failure. The answer is slow enough that no thread takes several.
+        // An attempt that the stop interrupted is not a failure. The answer is slow enough that no thread takes
+        // several.
         bench.receiver.answer(PATH, Answer::ok().after(Duration::from_millis(50)));
         cluster.start_again();
         assert_eq!(settle(&bench), 16 * round + 16);

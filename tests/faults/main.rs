@@ -90,8 +90,8 @@ fn under_load(bench: &Bench, settings: &str, meanwhile: impl FnOnce()) {
     });
 }
 
-/// Once the queue is empty: exactly the tickets in the table were received. Returns how many requests were repeated, each
-/// with the same bytes.
+/// Once the queue is empty: exactly the tickets in the table were received. Returns how many requests were repeated,
+/// each with the same bytes.
 #[track_caller]
 fn settle(bench: &Bench) -> usize {
     let mut client = bench.session();

@@ -1,5 +1,5 @@
-//! Random transactions: savepoints within savepoints, exceptions, two-phase commits. What is received is
-//! what was committed, once each.
+//! Random transactions: savepoints within savepoints, exceptions, two-phase commits. What is received is what was
+//! committed, once each.
 
 use std::collections::BTreeSet;
 

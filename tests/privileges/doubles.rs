@@ -127,8 +127,8 @@ fn the_extension_never_calls_a_double_of_an_object_of_postgres() {
     println!("{planted} doubles");
 }
 
-/// It uses the search_path of its caller on purpose: a condition means what it means to the role that watches. All other
-/// names in it are qualified.
+/// It uses the search_path of its caller on purpose: a condition means what it means to the role that watches. All
+/// other names in it are qualified.
 const LOOKS_WHERE_ITS_CALLER_DOES: &str = "hydra.webhook_watch(source regclass,event text,operation text,condition text,entity text,columns text[],tenant text,level text)";
 
 #[test]

@@ -70,8 +70,8 @@ const GRANTED: &[(&str, &[&str])] = &[
     ("_choice", ADMIN),
 ];
 
-/// Every object of the schema with its kind and its access list, the owner's own rights left out. A function without
-/// a list is one that PUBLIC may execute.
+/// Every object of the schema with its kind and its access list, the owner's own rights left out. A function without a
+/// list is one that PUBLIC may execute.
 const ACCESS: &str = "
     WITH object (name, kind, acl) AS (
         SELECT proname::text, 'f', coalesce(proacl, acldefault('f', proowner)) FROM pg_proc

@@ -1,6 +1,7 @@
 //! Watching tables: `webhook_watch`, `webhook_unwatch`, `webhook_watches`.
 //!
-//! Most tests look at the events that were written, on a cluster that sends nothing. Their delivery is tested elsewhere.
+//! Most tests look at the events that were written, on a cluster that sends nothing. Their delivery is tested
+//! elsewhere.
 
 use std::sync::OnceLock;
 

@@ -1,7 +1,8 @@
 //! The extension's own sender without a database: what the network side alone can do.
 //!
-//! It is driven as well as possible: twice as many requests are handed over as there are threads, so that no thread waits,
-//! and a thread may be given several at a time, as the dispatcher does if many deliveries wait for a quick endpoint.
+//! It is driven as well as possible: twice as many requests are handed over as there are threads, so that no thread
+//! waits, and a thread may be given several at a time, as the dispatcher does if many deliveries wait for a quick
+//! endpoint.
 
 use std::path::Path;
 use std::sync::Arc;

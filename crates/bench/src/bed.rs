@@ -114,8 +114,8 @@ impl Bed {
         self.run("SELECT pg_reload_conf()");
     }
 
-    /// Sends what is queued: `deliveries`, all to this receiver. Returns how long it took until the last one arrived. Whether
-    /// the queue is empty is checked later: with 300,000 dead rows that takes 50 ms.
+    /// Sends what is queued: `deliveries`, all to this receiver. Returns how long it took until the last one arrived.
+    /// Whether the queue is empty is checked later: with 300,000 dead rows that takes 50 ms.
     pub fn drain(&mut self, deliveries: usize, receiver: &Receiver) -> Duration {
         let start = Instant::now();
         let all = receiver.arrived() + deliveries;
@@ -144,8 +144,8 @@ impl Bed {
         wait_until("the queue is empty", PATIENCE, || self.ask(EMPTY));
     }
 
-    /// Transactions per second of `clients` that repeat this script with prepared statements. `more` are further arguments of
-    /// pgbench.
+    /// Transactions per second of `clients` that repeat this script with prepared statements. `more` are further
+    /// arguments of pgbench.
     pub fn pgbench(&self, script: &str, clients: u32, length: Length, more: &[&str]) -> f64 {
         let file = self.cluster.directory().join("script.sql");
         fs::write(&file, script).expect("a file can be written into the directory of the cluster");
@@ -183,8 +183,8 @@ impl Bed {
         self.cluster.signal("CONT", self.dispatcher());
     }
 
-    /// How many deliveries have had a row in the retry queue. Those to a quick receiver that never fails have none, unless
-    /// the receiver seemed slow for a moment.
+    /// How many deliveries have had a row in the retry queue. Those to a quick receiver that never fails have none,
+    /// unless the receiver seemed slow for a moment.
     pub fn retry_queue_rows(&mut self) -> i64 {
         self.ask("SELECT n_tup_ins FROM pg_stat_user_tables WHERE relid = 'hydra.delivery'::regclass")
     }

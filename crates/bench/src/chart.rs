@@ -1,7 +1,7 @@
 //! The charts of the README.
 //!
-//! Some ratios must exceed their targets and some must not. So their bars show by what factor a target was met or missed, on
-//! a logarithmic scale and from one line: to the right is better. Rates are in a separate chart.
+//! Some ratios must exceed their targets and some must not. So their bars show by what factor a target was met or
+//! missed, on a logarithmic scale and from one line: to the right is better. Rates are in a separate chart.
 
 use crate::report::{Row, Target, Verdict, number};
 use crate::svg::{Anchor, FAINT, INK, LINE, Svg};

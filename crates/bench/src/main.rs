@@ -3,7 +3,8 @@
 //! `bench [NUMBER…] [--out FOLDER]` runs the workloads with these numbers, or all. A figure is a ratio, and both of its
 //! sides are measured in the same run, in turn. Nothing here passes or fails: it is not a test.
 //!
-//! A full run writes results and charts to `docs/performance/`. A run of some workloads writes them to the given folder.
+//! A full run writes results and charts to `docs/performance/`. A run of some workloads writes them to the given
+//! folder.
 //!
 //! | file | idea |
 //! |---|---|

@@ -3,8 +3,8 @@
 //! The ratio of a workload is the median of the ratios of its pairs, not the ratio of two medians.
 //!
 //! Where the sides do the same kind of work and the ratio is close to its target, a pair is *even* only if the machine
-//! was equally fast on both sides. Then more pairs are measured until there are enough even ones, or three times as many
-//! as are wanted. The most even pairs count. The choice does not depend on the figures.
+//! was equally fast on both sides. Then more pairs are measured until there are enough even ones, or three times as
+//! many as are wanted. The most even pairs count. The choice does not depend on the figures.
 
 use crate::pulse::Measured;
 

@@ -1,7 +1,7 @@
 //! How fast the machine is at each moment.
 //!
-//! A virtual machine is not always as fast: other work of its host makes the same system call take a third longer,
-//! for seconds or for minutes, and everything that commits or sends slows down with it. So a thread takes the *pulse*:
+//! A virtual machine is not always as fast: other work of its host makes the same system call take a third longer, for
+//! seconds or for minutes, and everything that commits or sends slows down with it. So a thread takes the *pulse*:
 //! fifty times a second, the time of some system calls. Figures with the same pulse can be compared.
 
 use std::hint::black_box;

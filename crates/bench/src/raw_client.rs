@@ -1,8 +1,8 @@
 //! The capacity of a receiver: requests like those of the extension from a client that only writes them.
 //!
-//! It is a single thread that polls, with a request on each of its connections. The next one is written when the answer is
-//! there. It signs and parses nothing and wakes no threads. A rate above half of this one may be limited by the receiver,
-//! so a row that has it is void.
+//! It is a single thread that polls, with a request on each of its connections. The next one is written when the answer
+//! is there. It signs and parses nothing and wakes no threads. A rate above half of this one may be limited by the
+//! receiver, so a row that has it is void.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

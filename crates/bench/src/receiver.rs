@@ -1,10 +1,11 @@
 //! The receiver of all workloads: answers 200 to every POST, counts them, and records when each arrived.
 //!
-//! It is not the receiver of the tests, which has a thread per connection and verifies signatures: that one would be the
-//! bottleneck. This one shares two cores with the server and the sender, so it is a single thread that polls, and it
-//! verifies nothing.
+//! It is not the receiver of the tests, which has a thread per connection and verifies signatures: that one would be
+//! the bottleneck. This one shares two cores with the server and the sender, so it is a single thread that polls, and
+//! it verifies nothing.
 //!
-//! It can answer late. The delay is the same for all requests, so the next answer due is always at the front of a queue.
+//! It can answer late. The delay is the same for all requests, so the next answer due is always at the front of a
+//! queue.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;

@@ -1,7 +1,7 @@
 //! The results, as a table and as JSON.
 //!
-//! A row has its ratio, what it is divided by and both absolute figures, so that a ratio can be checked. A figure that the
-//! receiver may have limited is void.
+//! A row has its ratio, what it is divided by and both absolute figures, so that a ratio can be checked. A figure that
+//! the receiver may have limited is void.
 
 use std::array::from_fn;
 use std::fmt::{self, Display};

@@ -1,7 +1,7 @@
 //! As much SVG as bar charts need.
 //!
-//! A picture has a white background and names no font file, so it reads the same on a light page and on a dark
-//! one, and loads nothing.
+//! A picture has a white background and names no font file, so it reads the same on a light page and on a dark one, and
+//! loads nothing.
 
 use std::fmt::Write;
 

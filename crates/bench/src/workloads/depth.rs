@@ -1,7 +1,7 @@
 //! What it costs to find new events when millions are queued.
 //!
-//! PL/pgSQL runs the statement of the dispatcher through the same interface and with the same settings, and reads the clock
-//! of the server before and after it, so no client is involved. Each new event comes from its own transaction.
+//! PL/pgSQL runs the statement of the dispatcher through the same interface and with the same settings, and reads the
+//! clock of the server before and after it, so no client is involved. Each new event comes from its own transaction.
 
 use super::Workload;
 use crate::bed::{Bed, Length};
@@ -84,8 +84,8 @@ impl Queue {
     }
 }
 
-/// The same for all events. Smaller ones would go into the small free space of pages with queued events, each on another
-/// page.
+/// The same for all events. Smaller ones would go into the small free space of pages with queued events, each on
+/// another page.
 fn entity() -> String {
     format!(r#"{{"id": 7, "subject": "{:x<130}"}}"#, "")
 }

@@ -1,8 +1,8 @@
 //! How fast a queue drains to one receiver: what the database costs on top of the network.
 //!
-//! The divisor is the same sender with prepared requests. It may get one at a time for each thread or several, and the best
-//! number is found first. The dispatcher has a third more threads, since it keeps a quarter of them for
-//! other subscriptions than a busy one. The limit of the subscription makes both sides equal.
+//! The divisor is the same sender with prepared requests. It may get one at a time for each thread or several, and the
+//! best number is found first. The dispatcher has a third more threads, since it keeps a quarter of them for other
+//! subscriptions than a busy one. The limit of the subscription makes both sides equal.
 
 use super::Workload;
 use crate::bare_sender::BareSender;

@@ -1,7 +1,7 @@
 //! What emitting costs the application: an INSERT with a trigger that emits, divided by the same INSERT without it.
 //!
-//! The dispatcher is stopped by a signal. So an emit does all its work, including the wake flag, and no other process uses
-//! a core. If the dispatcher were switched off by its setting, it would still wake up for every commit.
+//! The dispatcher is stopped by a signal. So an emit does all its work, including the wake flag, and no other process
+//! uses a core. If the dispatcher were switched off by its setting, it would still wake up for every commit.
 //!
 //! The trigger is that of the extension. One in PL/pgSQL that builds the entity itself is reported as well.
 

@@ -1,8 +1,8 @@
-//! Draining while a snapshot is held: rows deleted since then cannot be vacuumed, and a query for the oldest events has to
-//! skip all of them.
+//! Draining while a snapshot is held: rows deleted since then cannot be vacuumed, and a query for the oldest events has
+//! to skip all of them.
 //!
-//! There are two servers, one with a held snapshot and one without. On the first, a transaction is opened before anything is
-//! emitted and stays open to the end. Each sample adds hundreds of thousands of dead rows.
+//! There are two servers, one with a held snapshot and one without. On the first, a transaction is opened before
+//! anything is emitted and stays open to the end. Each sample adds hundreds of thousands of dead rows.
 
 use postgres::Client;
 

@@ -1,9 +1,9 @@
 //! How soon a committed event arrives at a low rate.
 //!
-//! An event is committed when its commit is on disk. The client learns of it a little later; that delay is measured with
-//! transactions that write nothing, and added to the time from the return of `COMMIT` to the arrival. The time since
-//! `COMMIT` was sent is noted as well; most of it is spent on the disk. The divisor is how soon a bare POST by the same
-//! sender arrives, made between two events, since the speed of a machine changes.
+//! An event is committed when its commit is on disk. The client learns of it a little later; that delay is measured
+//! with transactions that write nothing, and added to the time from the return of `COMMIT` to the arrival. The time
+//! since `COMMIT` was sent is noted as well; most of it is spent on the disk. The divisor is how soon a bare POST by
+//! the same sender arrives, made between two events, since the speed of a machine changes.
 //!
 //! The rate is fixed: a late event does not delay the next one.
 

@@ -1,7 +1,7 @@
 //! What is measured, in the order of the table: one file per idea.
 //!
-//! A workload uses the bed, measures in pairs and adds its rows to the report. A new one is a file with a `WORKLOAD` and a
-//! line in each of the two lists below.
+//! A workload uses the bed, measures in pairs and adds its rows to the report. A new one is a file with a `WORKLOAD`
+//! and a line in each of the two lists below.
 
 use crate::report::Report;
 

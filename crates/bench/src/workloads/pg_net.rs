@@ -1,7 +1,7 @@
 //! pg_net, another extension that sends requests from inside Postgres, if it is installed on this machine.
 //!
-//! It gets the same events in the same way, one in each transaction, and sends them to the same receiver. It does
-//! not keep requests after a failure: a request that has left its queue and did not arrive is lost.
+//! It gets the same events in the same way, one in each transaction, and sends them to the same receiver. It does not
+//! keep requests after a failure: a request that has left its queue and did not arrive is lost.
 
 use crate::bed::Bed;
 

@@ -1,7 +1,7 @@
 //! A receiver that takes a second to answer, with as many requests in flight as are needed to keep up.
 //!
-//! Each of them occupies a thread, so memory matters as much as the rate. The dispatcher keeps a quarter of its threads for
-//! other subscriptions, so there are more threads than requests.
+//! Each of them occupies a thread, so memory matters as much as the rate. The dispatcher keeps a quarter of its threads
+//! for other subscriptions, so there are more threads than requests.
 
 use std::thread;
 use std::time::{Duration, Instant};

@@ -1,8 +1,8 @@
 //! Whether anything grows over an hour of steady load: memory, descriptors, connections, dead rows.
 //!
-//! Not part of a full run. `MINUTES` in the environment says how long it runs; an hour by default. One event in a hundred
-//! goes to an endpoint that refuses it, so that the retry queue and the history are used. Something grows if its mean in
-//! the last quarter is larger than in the second; the first quarter is for warming up.
+//! Not part of a full run. `MINUTES` in the environment says how long it runs; an hour by default. One event in a
+//! hundred goes to an endpoint that refuses it, so that the retry queue and the history are used. Something grows if
+//! its mean in the last quarter is larger than in the second; the first quarter is for warming up.
 
 use std::fs;
 use std::sync::mpsc::{self, RecvTimeoutError, channel};
