@@ -1,4 +1,4 @@
-//! What an endpoint answers, and what becomes of the attempt.
+//! What an endpoint answers, and what the attempt then counts as.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -79,7 +79,7 @@ fn the_timeout_covers_the_whole_exchange_and_counts_as_one_failed_attempt() {
 }
 
 #[test]
-fn a_receiver_that_has_answered_with_success_need_not_finish_its_answer() {
+fn an_answer_of_success_need_not_be_complete() {
     let mut bench = bench("endless_body");
     bench.subscribe("/", "ticket.created", &["timeout => '500 ms'", "log_successes => true"]);
     bench.receiver.answer("/", Answer::endless_body());

@@ -1,4 +1,4 @@
-//! Deliveries that somebody retries, cancels or replays.
+//! Deliveries that are retried, cancelled or replayed by hand.
 
 use testkit::receiver::{Answer, Receiver};
 use testkit::{let_pass, millis};

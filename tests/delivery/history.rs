@@ -184,5 +184,5 @@ fn history_and_failed_deliveries_are_removed_when_they_are_older_than_the_retent
     bench.run("SELECT pg_reload_conf()");
     const LEFT: &str =
         "SELECT (SELECT count(*) FROM hydra.webhook_failed) = 1 AND (SELECT count(*) FROM hydra.webhook_history) = 1";
-    wait_until("the old ones are removed, and no others", PATIENCE, || bench.ask(LEFT));
+    wait_until("the old rows are removed, and no others", PATIENCE, || bench.ask(LEFT));
 }

@@ -37,7 +37,7 @@ fn assert_prompt(latencies: &[Duration]) {
 }
 
 #[test]
-fn of_ten_subscriptions_of_which_one_is_dead_the_others_receive_each_event_once_and_at_once() {
+fn with_one_dead_endpoint_of_ten_the_others_receive_each_event_once_and_at_once() {
     const EVENTS: usize = 20;
     let mut bench = bench("fan_out");
     let paths: Vec<String> = (0..10).map(|number| format!("/{number}")).collect();

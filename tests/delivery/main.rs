@@ -15,10 +15,10 @@ mod own_events;
 mod statistics;
 mod tls;
 
-/// By how much a request may be late on a busy machine. It is never early.
+/// How late a request may be on a busy machine. It is never early.
 const LATE: Duration = Duration::from_millis(700);
 
-/// One cluster for all tests here: none of them disturbs the server.
+/// For all tests that leave the server alone.
 fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
     CLUSTER.get_or_init(|| Cluster::start_shared(&[]))

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use testkit::receiver::{Answer, Signature, entity_numbers};
-use testkit::{PATIENCE, millis, wait_until};
+use testkit::{PATIENCE, millis, subscribe, wait_until};
 
 use crate::bench;
 
@@ -52,7 +52,7 @@ fn with_one_request_in_flight_the_events_of_a_session_arrive_in_order() {
 }
 
 #[test]
-fn no_more_requests_are_in_flight_than_the_subscription_allows_and_no_fewer() {
+fn as_many_requests_are_in_flight_as_the_subscription_allows() {
     let mut bench = bench("three_at_a_time");
     bench.subscribe("/", "ticket.created", &["max_in_flight => 3"]);
     bench.receiver.answer("/", Answer::ok().after(millis(20)));
@@ -66,8 +66,9 @@ fn during_a_flood_other_endpoints_do_not_wait_and_one_with_one_request_in_flight
     const FLOOD: usize = 60_000;
     let mut bench = bench("flood");
     bench.subscribe("/in_order", "ticket.created", &["max_in_flight => 1"]);
+    // Without their secrets, so that the receiver has time to spare.
     for (path, event_type) in [("/flooded", "ticket.resolved"), ("/other", "ticket.assigned")] {
-        bench.subscribe(path, event_type, &[]);
+        subscribe(&mut bench.client, &bench.receiver.url(path), event_type, &[]);
     }
     bench.run("BEGIN");
     bench.run(&format!("SELECT count(hydra.webhook_emit('ticket.resolved', '{{}}')) FROM generate_series(1, {FLOOD})"));
@@ -75,12 +76,14 @@ fn during_a_flood_other_endpoints_do_not_wait_and_one_with_one_request_in_flight
     bench.run("COMMIT");
     bench.wait_for("/flooded", FLOOD / 20);
     bench.run("SELECT hydra.webhook_emit('ticket.assigned', '{}')");
-    bench.wait_for("/other", 1);
-    assert!(bench.receiver.received("/flooded") < FLOOD, "the other endpoint waited for all of the flood");
+    let other = bench.wait_for("/other", 1);
     bench.emit_ticket(2);
     bench.wait_for_empty_queue();
+    let flooded = bench.receiver.requests("/flooded");
+    let last = flooded.iter().map(|request| request.arrived).max().expect("the flood arrived");
+    assert!(other[0].arrived < last, "the other endpoint waited for all of the flood");
     assert_eq!(entity_numbers(&bench.receiver.requests("/in_order")), [1, 2]);
-    assert_eq!(bench.receiver.received("/flooded"), FLOOD);
+    assert_eq!(flooded.len(), FLOOD);
 }
 
 #[test]

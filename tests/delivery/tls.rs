@@ -29,7 +29,7 @@ fn start_tls_receiver() -> (SocketAddr, String, Inbox<String>) {
     (address, authority.pem(), inbox)
 }
 
-/// Reads one request, as far as it comes in one piece, and accepts it.
+/// Reads one request and accepts it.
 fn serve_tls(stream: TcpStream, config: Arc<ServerConfig>) -> Option<String> {
     let mut stream = StreamOwned::new(ServerConnection::new(config).ok()?, stream);
     let mut request = Vec::new();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use testkit::receiver::Signature;
-use testkit::{Cluster, PATIENCE, StopMode, ask, refusal, run, wait_until};
+use testkit::{Cluster, StopMode, ask, refusal, run, wait_for_state, wait_until};
 
 use crate::{PATH, bench, bench_in, cluster, emit, set, settle, settle_ids, settle_set};
 
@@ -11,9 +11,7 @@ use crate::{PATH, bench, bench_in, cluster, emit, set, settle, settle_ids, settl
 fn events_emitted_while_sending_is_off_are_delivered_later() {
     let cluster = Cluster::start(&[("hydra_webhooks.enabled", "off")]);
     let mut bench = bench_in(&cluster, "helpdesk");
-    wait_until("the status says off", PATIENCE, || {
-        bench.ask::<String>("SELECT state FROM hydra.webhook_worker_status") == "off"
-    });
+    wait_for_state(&mut bench.client, "off");
     bench.run(&emit("one"));
     cluster.stop(StopMode::Fast);
     cluster.start_again();

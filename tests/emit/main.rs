@@ -1,4 +1,4 @@
-//! Emitting: what becomes of an event in the transaction of the application, and what a receiver then gets.
+//! Emitting: what happens to an event in the transaction of the application, and what a receiver gets.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
@@ -16,7 +16,7 @@ mod sent;
 mod transactions;
 mod wanted;
 
-/// Where the subscription of every bench goes.
+/// The path that the subscription of each bench sends to.
 const PATH: &str = "/all";
 
 fn cluster() -> &'static Cluster {
@@ -50,7 +50,7 @@ fn settle(bench: &mut Bench) -> Vec<Arc<Request>> {
     requests
 }
 
-/// The body of the one request there is.
+/// The body of the only request.
 #[track_caller]
 fn settle_one(bench: &mut Bench) -> Value {
     let requests = settle(bench);
@@ -94,7 +94,7 @@ fn set(ids: &[&str]) -> BTreeSet<String> {
     ids.iter().map(|id| (*id).to_owned()).collect()
 }
 
-/// The body with its timestamp taken out, and that timestamp, which is the end of every body.
+/// Splits the timestamp, which is at the end of every body, from the rest.
 #[track_caller]
 fn split_timestamp(request: &Request) -> (&str, &str) {
     let body = request.text();

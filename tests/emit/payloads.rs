@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{bench, settle, settle_one, split_timestamp, text, watch};
 
-/// A number that takes a few bytes in `jsonb` and 131 kB as text.
+/// A number that has a few bytes in `jsonb` and 131 kB as text.
 const LONG_NUMBER: &str = "1e131071";
 
 #[test]
@@ -85,7 +85,7 @@ fn an_entity_that_is_too_large_is_sent_thin_or_refused_as_the_setting_says() {
     );
     let numbers = format!("(SELECT jsonb_agg({LONG_NUMBER}) FROM generate_series(1, 1000))");
     let size: i32 = bench.ask(&format!("SELECT pg_column_size({numbers})"));
-    assert!(size < 64 * 1024, "{size} bytes are far below the limit before they are written out");
+    assert!(size < 64 * 1024, "{size} bytes, far below the limit until they are written as text");
     let ten_megabytes = "repeat('x', 10 * 1024 * 1024)";
     let values = [
         ("t", ten_megabytes.to_owned()),
@@ -141,7 +141,7 @@ fn an_entity_that_is_too_large_still_reaches_the_subscription_of_its_tenant() {
     let mut bench = bench("oversize_tenant");
     bench.run("SELECT hydra.webhook_register_event_type('ticket.created', id_key => 'ticket_number')");
     bench.subscribe("/acme", "ticket.created", &["tenant_id => 'acme'"]);
-    // In jsonb shorter keys come first: the large value before id and tenant.
+    // In jsonb shorter keys come first: the large value precedes id and tenant.
     let emitted: Option<i64> = bench.ask(
         "SELECT hydra.webhook_emit('ticket.created', jsonb_build_object(
              'ticket_number', 7, 'tenant_id', 'acme', 'text', repeat('x', 300 * 1024)))",

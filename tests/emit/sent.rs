@@ -140,7 +140,7 @@ fn webhook_emit_sends_the_envelope_of_the_preset_hydra() {
         let epoch: f64 = bench.ask(&format!("SELECT extract(epoch FROM '{timestamp}'::timestamptz)::float8"));
         let emitted = UNIX_EPOCH + Duration::from_secs_f64(epoch);
         let second = Duration::from_secs(1);
-        assert!(emitted + second > before && emitted <= SystemTime::now(), "{timestamp} is the clock at emit");
+        assert!(emitted + second > before && emitted <= SystemTime::now(), "{timestamp} is the time of the emit");
     }
 }
 

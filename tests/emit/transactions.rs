@@ -44,7 +44,7 @@ fn the_events_received_are_those_of_what_was_committed() {
 
     let mut expected =
         set(&["committed", "before savepoint", "after savepoint", "released", "outside", "loop 2", "loop 4"]);
-    assert_eq!(settle_set(&mut bench), expected, "a prepared transaction is not committed yet");
+    assert_eq!(settle_set(&mut bench), expected, "the prepared transaction is not committed");
 
     // Another session may commit it.
     run(&mut bench.session(), "COMMIT PREPARED 'kept'");
@@ -104,8 +104,8 @@ fn replicated_changes_emit_nothing_and_do_not_fail() {
     watch(&mut bench, "id text");
     bench.run("SET session_replication_role = replica");
     bench.run("INSERT INTO ticket VALUES ('quiet')");
-    // A trigger that always fires must not stop the replication of the application's tables, and the publisher has sent the
-    // event already.
+    // A trigger that always fires must not stop the replication of the application's tables, and the publisher has sent
+    // the event already.
     bench.run("ALTER TABLE ticket ENABLE ALWAYS TRIGGER emit");
     bench.run("INSERT INTO ticket VALUES ('always')");
     bench.run("RESET session_replication_role");

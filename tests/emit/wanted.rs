@@ -88,7 +88,7 @@ fn a_subscription_gets_events_of_its_own_transaction_that_come_after_it() {
     bench.run("ROLLBACK");
     assert_eq!(emitted(&mut bench, "nobody is left"), None);
 
-    // One call that makes a subscription and emits: a single statement of the application.
+    // Created and emitted in one statement of the application.
     bench.run(&format!("DO $$ BEGIN PERFORM hydra.webhook_create('{url}', '{{booking.created}}'); PERFORM hydra.webhook_emit('booking.created', '{{}}'); END $$"));
     settle(&mut bench);
     assert_eq!(bench.receiver.received("/new"), 3);

@@ -32,7 +32,7 @@ fn a_dispatcher_that_is_terminated_under_load_is_replaced_and_loses_nothing() {
 }
 
 #[test]
-fn a_dispatcher_that_is_killed_takes_the_server_along_and_still_loses_nothing() {
+fn a_dispatcher_that_is_killed_restarts_the_server_and_loses_nothing() {
     let cluster = Cluster::start(&[]);
     let bench = tickets(&cluster, "killed", &[]);
     under_load(&bench, "", || {
@@ -60,7 +60,8 @@ fn a_fast_stop_does_not_wait_for_requests_that_hang() {
         assert_quick("the fast stop", seconds(10), || cluster.stop(StopMode::Fast));
         assert_no_crash(&cluster);
 
-        // An attempt that we interrupted ourselves is nobody's failure. Not so quick that a thread would take several.
+        // An attempt that the stop interrupted is not a failure. The answer is slow enough that no thread takes
+        // several.
         bench.receiver.answer(PATH, Answer::ok().after(Duration::from_millis(50)));
         cluster.start_again();
         assert_eq!(settle(&bench), 16 * round + 16);
@@ -70,13 +71,13 @@ fn a_fast_stop_does_not_wait_for_requests_that_hang() {
 }
 
 #[test]
-fn after_an_immediate_stop_deliveries_go_on_and_claims_of_the_dead_dispatcher_are_void() {
+fn after_an_immediate_stop_deliveries_go_on_and_claims_of_the_dead_dispatcher_are_ignored() {
     let cluster = Cluster::start(&[]);
     let bench = tickets(&cluster, "crash", &["timeout => '60 s'", "retry_schedule => '{1 s,1 s,1 s}'"]);
     bench.receiver.answer(PATH, Answer::hang());
     bench.receiver.answer_first(PATH, 3, Answer::status(500));
     run(&mut bench.session(), &insert(1, 3));
-    // Three retries, which are claimed rows, hang; and first attempts of events beside them.
+    // Three retries hang, which are claimed rows, and then first attempts of events.
     bench.wait_for(PATH, 6);
     run(&mut bench.session(), &insert(4, 8));
     bench.wait_for(PATH, 11);
@@ -94,7 +95,7 @@ fn after_an_immediate_stop_deliveries_go_on_and_claims_of_the_dead_dispatcher_ar
 }
 
 #[test]
-fn a_dispatcher_that_cannot_write_keeps_what_it_knows_and_recovers() {
+fn a_dispatcher_that_cannot_write_keeps_its_results_and_writes_them_later() {
     let cluster = cluster();
     let bench = tickets(cluster, "no_writes", &["retry_schedule => '{2 s,2 s}'"]);
     let mut client = bench.session();
@@ -135,7 +136,7 @@ fn a_dispatcher_whose_statement_is_cancelled_goes_on() {
 }
 
 #[test]
-fn an_open_transaction_that_changes_one_subscription_holds_up_no_delivery_of_another() {
+fn an_open_transaction_that_changes_a_subscription_delays_no_delivery_of_another() {
     let mut client = cluster().create_database("open_change");
     let receiver = Receiver::start();
     receiver.answer("/gone", Answer::gone());
@@ -154,7 +155,7 @@ fn an_open_transaction_that_changes_one_subscription_holds_up_no_delivery_of_ano
     });
     run(&mut admin, "COMMIT");
     let status = format!("SELECT status FROM hydra.webhook_subscriptions WHERE id = {gone}");
-    wait_until("what was found out is written", PATIENCE, || ask::<String>(&mut client, &status) == "disabled");
+    wait_until("the subscription is disabled", PATIENCE, || ask::<String>(&mut client, &status) == "disabled");
 }
 
 #[test]
@@ -178,7 +179,7 @@ fn a_lock_on_the_tables_delays_deliveries_and_loses_or_repeats_none() {
 }
 
 #[test]
-fn a_dispatcher_that_waits_for_a_lock_ends_when_it_is_told_to() {
+fn a_dispatcher_that_waits_for_a_lock_can_be_terminated() {
     let cluster = cluster();
     let bench = tickets(cluster, "blocked", &[]);
     let mut client = bench.session();
@@ -217,7 +218,7 @@ fn settings_of_the_database_do_not_reach_the_dispatcher() {
     ] {
         run(&mut client, &format!("ALTER DATABASE strange SET {setting}"));
     }
-    // This session began before them; the next dispatcher does not.
+    // They apply to the next dispatcher, and not to this session.
     let pid = cluster.dispatcher_pid(&bench.database);
     terminate(&mut client, pid);
     cluster.new_dispatcher_pid(&bench.database, Some(pid));
@@ -235,7 +236,7 @@ fn settings_of_the_database_do_not_reach_the_dispatcher() {
 }
 
 #[test]
-fn a_wake_that_is_lost_costs_a_second_and_no_event() {
+fn a_lost_wake_delays_an_event_by_a_second_at_most() {
     let cluster = cluster();
     let bench = tickets(cluster, "two_phase", &[]);
     let mut client = bench.session();
@@ -243,7 +244,7 @@ fn a_wake_that_is_lost_costs_a_second_and_no_event() {
     bench.wait_for(PATH, 1);
     run(&mut client, &format!("BEGIN; {}; PREPARE TRANSACTION 'ticket'", insert(2, 2)));
     wait_for_empty_queue(&mut client);
-    assert_eq!(bench.receiver.received(PATH), 1, "nothing is sent for what may still be rolled back");
+    assert_eq!(bench.receiver.received(PATH), 1, "nothing is sent for a transaction that is only prepared");
     run(&mut client, "COMMIT PREPARED 'ticket'");
     assert_quick("the delivery", seconds(2), || {
         bench.wait_for(PATH, 2);

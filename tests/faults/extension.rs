@@ -21,7 +21,7 @@ fn the_extension_can_be_dropped_while_it_delivers_and_created_again() {
             run(&mut client, "DROP EXTENSION hydra_webhooks CASCADE; DROP TABLE ticket")
         });
         wait_until("its dispatcher has ended", seconds(5), || cluster.find_dispatcher(&bench.database) != Some(pid));
-        assert!(bench.receiver.received(PATH) < 1000, "it went on for long");
+        assert!(bench.receiver.received(PATH) < 1000, "it continued for long");
         wait_until("nothing is in flight", PATIENCE, || bench.receiver.in_flight(PATH) == 0);
         bench.receiver.clear();
 
@@ -36,7 +36,7 @@ fn the_extension_can_be_dropped_while_it_delivers_and_created_again() {
 }
 
 #[test]
-fn an_extension_that_was_dropped_and_created_in_a_breath_delivers() {
+fn an_extension_that_was_dropped_and_created_at_once_delivers() {
     let cluster = cluster();
     let bench = tickets(cluster, "replaced", &[]);
     let mut client = bench.session();

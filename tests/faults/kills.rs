@@ -1,4 +1,4 @@
-//! Everything that can end does so under load.
+//! Every process of the extension, and the server, is ended under load.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use testkit::{Bench, Cluster, PATIENCE, StopMode, chance, number, wait_until};
 
 use crate::{IN_FLIGHT, PATH, launcher, seconds, settle, tickets, under_load};
 
-/// What can end, and how.
+/// What is ended, and how.
 #[derive(Clone, Copy, Debug)]
 enum Fault {
     TerminateDispatcher,
@@ -60,7 +60,7 @@ impl Fault {
 
 /// A short run; `HYDRA_KILLS=60` makes it a long one, `HYDRA_SEED` repeats one.
 #[test]
-fn whatever_is_killed_under_load_nothing_is_lost_or_invented_and_deliveries_go_on_at_once() {
+fn whatever_is_killed_under_load_nothing_is_lost_or_invented_and_deliveries_continue_at_once() {
     let kills = number("HYDRA_KILLS").unwrap_or(FAULTS.len() as u64) as usize;
     let mut chance = chance();
     let cluster = Cluster::start(&[]);
@@ -83,7 +83,7 @@ fn whatever_is_killed_under_load_nothing_is_lost_or_invented_and_deliveries_go_o
             slowest = slowest.max(accepting.elapsed());
         }
     });
-    // Twenty failures in each round; what is more was under way, or finished and not written yet.
+    // Twenty failures in each round. The others were under way, or finished and not written yet.
     let again = settle(&bench);
     let most = kills * (20 + IN_FLIGHT + 1000);
     assert!(again <= most, "{again} requests were repeated");

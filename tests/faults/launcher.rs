@@ -8,7 +8,7 @@ use testkit::{Cluster, PATIENCE, StopMode, ask, run, wait_for_state, wait_until,
 use crate::{PATH, assert_no_crash, insert, launcher, seconds, settle, terminate, tickets};
 
 #[test]
-fn a_launcher_that_is_terminated_comes_back_and_knows_its_dispatchers() {
+fn a_launcher_that_is_terminated_is_restarted_and_finds_its_dispatchers() {
     let cluster = Cluster::start(&[]);
     let bench = tickets(&cluster, "before", &[]);
     let mut client = bench.session();
@@ -17,7 +17,7 @@ fn a_launcher_that_is_terminated_comes_back_and_knows_its_dispatchers() {
     terminate(&mut client, former);
     wait_until("there is a launcher again", PATIENCE, || launcher(&mut client).is_some_and(|pid| pid != former));
 
-    // Nothing happened to the dispatcher, and the new launcher looks after it.
+    // The dispatcher still runs, and the new launcher supervises it.
     run(&mut client, &insert(1, 3));
     settle(&bench);
     assert_eq!(cluster.find_dispatcher("before"), Some(dispatcher));
@@ -35,8 +35,8 @@ fn a_launcher_that_is_terminated_comes_back_and_knows_its_dispatchers() {
 }
 
 #[test]
-fn without_a_free_worker_a_database_waits_says_so_and_begins_when_there_is_one() {
-    // Postgres has a worker of its own besides our launcher.
+fn without_a_free_worker_slot_a_database_waits_says_so_and_starts_when_there_is_one() {
+    // One is taken by a worker of Postgres and one by the launcher.
     let cluster = Cluster::start(&[("max_worker_processes", "3")]);
     let first = tickets(&cluster, "first", &[]);
     wait_for_state(&mut first.session(), "running");
@@ -45,11 +45,11 @@ fn without_a_free_worker_a_database_waits_says_so_and_begins_when_there_is_one()
     let detail: String = ask(&mut second.session(), "SELECT detail FROM hydra.webhook_worker_status");
     assert!(detail.contains("max_worker_processes"), "{detail}");
     run(&mut second.session(), &insert(1, 3));
-    // It is tried again each second, and told once.
+    // It is tried again each second, and logged once.
     thread::sleep(seconds(3));
     let database: u32 = ask(&mut second.session(), "SELECT oid FROM pg_database WHERE datname = 'second'");
-    let told = format!("no background worker slot is free for database {database}:");
-    assert_eq!(cluster.log().matches(&told).count(), 1);
+    let logged = format!("no background worker slot is free for database {database}:");
+    assert_eq!(cluster.log().matches(&logged).count(), 1);
     assert_eq!(second.receiver.received(PATH), 0);
 
     run(&mut first.session(), "DROP EXTENSION hydra_webhooks CASCADE");
@@ -90,7 +90,7 @@ fn without_preloading_events_are_kept_and_the_status_says_what_to_do() {
     assert!(detail.contains("shared_preload_libraries"), "{detail}");
     drop(client);
 
-    // Preloaded, the server delivers what was kept.
+    // With preloading, the server delivers what was kept.
     cluster.set(&[("shared_preload_libraries", "hydra_webhooks")]);
     cluster.stop(StopMode::Fast);
     cluster.start_again();

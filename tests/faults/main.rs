@@ -27,7 +27,7 @@ mod transactions;
 
 const PATH: &str = "/tickets";
 
-/// How many requests a subscription has in flight, by default.
+/// The default of `max_in_flight`.
 const IN_FLIGHT: usize = 64;
 
 fn cluster() -> &'static Cluster {
@@ -35,14 +35,14 @@ fn cluster() -> &'static Cluster {
     CLUSTER.get_or_init(|| Cluster::start_shared(&[]))
 }
 
-/// With a table in which every new row is an event, and a subscription to these events.
+/// A bench with a table in which every new row is an event, and a subscription to these events.
 fn tickets<'a>(cluster: &'a Cluster, database: &str, more: &[&str]) -> Bench<'a> {
     let mut bench = Bench::new(cluster, database);
     prepare(&mut bench.client, &bench.receiver, more);
     bench
 }
 
-/// A table to write to, and a subscription to what is written.
+/// Creates the table and the subscription.
 #[track_caller]
 fn prepare(client: &mut Client, receiver: &Receiver, more: &[&str]) -> i64 {
     run(
@@ -91,8 +91,8 @@ fn under_load(bench: &Bench, settings: &str, meanwhile: impl FnOnce()) {
     });
 }
 
-/// Once the queue is empty: exactly the tickets in the table were received. Returns how many requests were repeated, each
-/// with the same bytes.
+/// Once the queue is empty: exactly the tickets in the table were received. Returns how many requests were repeated,
+/// each with the same bytes.
 #[track_caller]
 fn settle(bench: &Bench) -> usize {
     let mut client = bench.session();
@@ -122,13 +122,13 @@ fn launcher(client: &mut Client) -> Option<i32> {
     ask(client, "SELECT max(pid) FROM pg_stat_activity WHERE backend_type = 'hydra_webhooks launcher'")
 }
 
-/// Ends when the server says that it has ended the process.
+/// Returns when the server reports that the process has ended.
 #[track_caller]
 fn terminate(client: &mut Client, pid: i32) {
     assert!(ask::<bool>(client, &format!("SELECT pg_terminate_backend({pid}, 10000)")), "{pid} does not end");
 }
 
-/// No process of the server ended in a way that takes the others along.
+/// No process of the server crashed, which would end all others.
 #[track_caller]
 fn assert_no_crash(cluster: &Cluster) {
     let log = cluster.log();

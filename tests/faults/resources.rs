@@ -1,4 +1,4 @@
-//! Servers that run short: of disk space, of file descriptors, of answers from the name server.
+//! Servers that lack something: disk space, file descriptors, write access by default, answers from the name server.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -26,13 +26,13 @@ fn may_mount() -> bool {
     may
 }
 
-/// Which deliveries arrived.
+/// The ids of the deliveries that arrived.
 fn deliveries(receiver: &Receiver) -> BTreeSet<String> {
     receiver.requests(PATH).iter().map(|request| request.delivery_id().to_owned()).collect()
 }
 
 #[test]
-fn a_full_disk_holds_up_what_has_to_be_written_and_nothing_is_lost_or_sent_again_meanwhile() {
+fn a_full_disk_delays_what_has_to_be_written_and_nothing_is_lost_or_sent_again() {
     if !may_mount() {
         return;
     }
@@ -52,7 +52,7 @@ fn a_full_disk_holds_up_what_has_to_be_written_and_nothing_is_lost_or_sent_again
     wait_for_state(&mut bench.client, "off");
     bench.emit_tickets(1..=EVENTS);
     bench.run("CREATE TABLE filler (text text)");
-    // Large pieces first, then what still fits beside them.
+    // Large pieces first, then small ones into the rest.
     for rows in [1000, 10] {
         let piece = format!("INSERT INTO filler SELECT md5(n::text) FROM generate_series(1, {rows}) AS n");
         let full = loop {
@@ -67,11 +67,11 @@ fn a_full_disk_holds_up_what_has_to_be_written_and_nothing_is_lost_or_sent_again
     bench.receiver.answer_first(PATH, EVENTS, Answer::status(500));
     cluster.set(&[("hydra_webhooks.enabled", "on")]);
     let complaints = || cluster.log().matches("hydra_webhooks dispatcher: could not extend file").count();
-    wait_until("it has tried to write again and again", PATIENCE, || complaints() > 4);
+    wait_until("it has tried to write several times", PATIENCE, || complaints() > 4);
     assert_eq!(
         bench.receiver.received(PATH),
         deliveries(&bench.receiver).len(),
-        "nothing is sent again that cannot be claimed"
+        "a delivery that cannot be claimed is not sent again"
     );
 
     bench.run("DROP TABLE filler");
@@ -81,7 +81,7 @@ fn a_full_disk_holds_up_what_has_to_be_written_and_nothing_is_lost_or_sent_again
 }
 
 #[test]
-fn with_sixty_four_descriptors_everything_is_delivered() {
+fn with_64_file_descriptors_everything_is_delivered() {
     const RECEIVERS: usize = 40;
     const EVENTS: usize = 50;
     let cluster = Cluster::start_within(Some(Surroundings { script: "ulimit -n 64; exec \"$@\"", mounts: false }), &[]);
@@ -104,7 +104,7 @@ fn with_sixty_four_descriptors_everything_is_delivered() {
 }
 
 #[test]
-fn with_read_only_as_the_default_everything_is_delivered() {
+fn with_transactions_read_only_by_default_everything_is_delivered() {
     let cluster = Cluster::start(&[]);
     let mut bench = Bench::new(&cluster, "read_only");
     bench.receiver.answer_first(PATH, 5, Answer::status(500));
@@ -145,7 +145,7 @@ fn serve_names(socket: &UdpSocket, silent: &AtomicBool, stop: &AtomicBool) {
 
 /// `HYDRA_SECONDS=300` makes it a long one.
 #[test]
-fn a_name_server_that_is_silent_holds_up_nobody_else_and_deliveries_go_on_when_it_answers() {
+fn a_silent_name_server_delays_no_other_endpoint_and_deliveries_continue_when_it_answers() {
     const NAMES: usize = 60;
     if !may_mount() {
         return;

@@ -1,4 +1,4 @@
-//! A standby sends nothing and says why; promoted, it goes on where the former primary was.
+//! A standby sends nothing and says why. After its promotion it continues where the former primary ended.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

@@ -9,7 +9,7 @@ use testkit::{PATIENCE, ask, rounds, run, wait_until};
 use crate::{PATH, assert_no_crash, assert_quick, cluster, insert, seconds, settle, tickets, under_load};
 
 #[test]
-fn what_is_truncated_away_is_not_sent_and_what_comes_later_is() {
+fn truncated_events_are_not_sent_and_later_ones_are() {
     let cluster = cluster();
     let bench = tickets(cluster, "truncated", &["retry_schedule => '{1 s}'"]);
     let mut client = bench.session();
@@ -53,16 +53,16 @@ fn rewriting_the_tables_under_load_loses_nothing() {
             run(&mut client, "REINDEX SCHEMA hydra");
         }
     });
-    assert_eq!(settle(&bench), 20 * rounds, "each failure, and nothing else, is tried again");
+    assert_eq!(settle(&bench), 20 * rounds, "only the failures are tried again");
     let failures: i64 = ask(&mut client, "SELECT count(*) FROM hydra.webhook_history WHERE status_code = 500");
     assert_eq!(failures as usize, 20 * rounds);
 }
 
 #[test]
-fn an_event_whose_row_moved_while_it_was_sent_ends_and_the_one_that_took_its_place_does_not() {
+fn an_event_whose_row_moved_while_it_was_sent_is_removed_and_the_row_at_its_former_place_is_not() {
     let bench = tickets(cluster(), "moved", &["max_in_flight => 4"]);
     let mut client = bench.session();
-    // Dead once delivered, it leaves room in front of the next one.
+    // Its row is dead after the delivery, which leaves room in front of the next row.
     run(&mut client, &insert(1, 1));
     settle(&bench);
     bench.receiver.answer(PATH, Answer::ok().after(seconds(1)));
@@ -70,7 +70,7 @@ fn an_event_whose_row_moved_while_it_was_sent_ends_and_the_one_that_took_its_pla
     let place = "SELECT ctid::text || ' of ' || count(*) OVER () FROM hydra.event ORDER BY id DESC LIMIT 1";
     let before: String = ask(&mut client, place);
     bench.wait_for(PATH, 2);
-    // As long as anybody's snapshot is from before, what is dead cannot be told from what is not.
+    // VACUUM FULL keeps dead rows as long as there is an older snapshot.
     wait_until("the second has moved to the front", PATIENCE, || {
         run(&mut client, "VACUUM FULL hydra.event");
         ask::<String>(&mut client, place) != before

@@ -1,5 +1,5 @@
-//! Random transactions: savepoints within savepoints, exceptions, two-phase commits. What is received is
-//! what was committed, once each.
+//! Random transactions: savepoints within savepoints, exceptions, two-phase commits. What is received is what was
+//! committed, once each.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use testkit::{Bench, Cluster, chance, number};
 
 use crate::PATH;
 
-/// More subtransactions than a backend shows others at a time.
+/// More subtransactions than a backend keeps in shared memory.
 const MANY: usize = 70;
 
 /// Writes the SQL of one transaction after another. Each row that it inserts is an event.
@@ -70,7 +70,7 @@ fn numbers(client: &mut Client, sql: &str) -> BTreeSet<String> {
 
 /// A short run; `HYDRA_TRANSACTIONS=5000` makes it a long one, `HYDRA_SEED` repeats one.
 #[test]
-fn of_any_transactions_what_is_received_is_what_was_committed() {
+fn of_random_transactions_exactly_what_was_committed_is_received() {
     let transactions = number("HYDRA_TRANSACTIONS").unwrap_or(500);
     let cluster = Cluster::start(&[("max_prepared_transactions", "10")]);
     let mut bench = Bench::new(&cluster, "transactions");

@@ -18,32 +18,32 @@ pub type Conduct = Box<dyn Fn(TcpStream) -> io::Result<()> + Send + Sync>;
 /// A way to misbehave, and what the history then says of each attempt: a status, or the class of its failure.
 pub struct Behaviour {
     pub name: &'static str,
-    pub told: &'static str,
+    pub outcome: &'static str,
     pub scheme: &'static str,
     pub conduct: Conduct,
 }
 
 fn plain(
     name: &'static str,
-    told: &'static str,
+    outcome: &'static str,
     conduct: impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static,
 ) -> Behaviour {
-    Behaviour { name, told, scheme: "http", conduct: Box::new(conduct) }
+    Behaviour { name, outcome, scheme: "http", conduct: Box::new(conduct) }
 }
 
 fn over_tls(
     name: &'static str,
-    told: &'static str,
+    outcome: &'static str,
     conduct: impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static,
 ) -> Behaviour {
-    Behaviour { scheme: "https", ..plain(name, told, conduct) }
+    Behaviour { scheme: "https", ..plain(name, outcome, conduct) }
 }
 
 /// Reads one request to its end.
 fn read_request(stream: &mut impl Read) -> io::Result<()> {
     let mut request = Vec::new();
     let mut buffer = [0; 4096];
-    // Nothing follows the object that every body is.
+    // Every body is a JSON object, so it ends with a brace.
     while !request.ends_with(b"}") {
         match stream.read(&mut buffer)? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -53,19 +53,19 @@ fn read_request(stream: &mut impl Read) -> io::Result<()> {
     Ok(())
 }
 
-/// Until the other side has had enough.
+/// Waits until the other side closes.
 fn hold(stream: &mut impl Read) -> io::Result<()> {
     let mut buffer = [0; 4096];
     while stream.read(&mut buffer)? > 0 {}
     Ok(())
 }
 
-/// Closes in a way that discards what was not received yet.
+/// Makes the close a reset, which discards what was not received.
 fn reset(stream: &TcpStream) -> io::Result<()> {
     SockRef::from(stream).set_linger(Some(Duration::ZERO))
 }
 
-/// Reads a request, answers these bytes, and closes.
+/// Reads a request, answers with these bytes and closes.
 fn answers(bytes: impl Into<Vec<u8>>) -> impl Fn(TcpStream) -> io::Result<()> + Send + Sync {
     let bytes = bytes.into();
     move |mut stream| {
@@ -74,7 +74,7 @@ fn answers(bytes: impl Into<Vec<u8>>) -> impl Fn(TcpStream) -> io::Result<()> + 
     }
 }
 
-/// The same, and goes on with the others for ever, with a pause before each of them.
+/// The same, and then sends `more` for ever, with a pause before each time.
 fn goes_on(start: &'static str, more: Vec<u8>, pause: Duration) -> impl Fn(TcpStream) -> io::Result<()> + Send + Sync {
     move |mut stream| {
         read_request(&mut stream)?;
@@ -86,7 +86,7 @@ fn goes_on(start: &'static str, more: Vec<u8>, pause: Duration) -> impl Fn(TcpSt
     }
 }
 
-/// The same, and then is silent.
+/// The same, and then sends nothing more.
 fn falls_silent(bytes: &'static str) -> impl Fn(TcpStream) -> io::Result<()> + Send + Sync {
     move |mut stream| {
         read_request(&mut stream)?;
@@ -105,7 +105,7 @@ fn tls(config: Arc<ServerConfig>, mut stream: TcpStream, then: &[u8], silent: bo
     if silent { hold(&mut stream) } else { Ok(()) }
 }
 
-/// An answer that would be two hundred megabytes of zeros to whoever unpacks it.
+/// An answer that unpacks to two hundred megabytes of zeros.
 fn gzip_bomb() -> Vec<u8> {
     let script = "head -c 200000000 /dev/zero | gzip -9";
     let packed = std::process::Command::new("sh").args(["-c", script]).output().expect("gzip runs").stdout;
@@ -136,13 +136,13 @@ pub fn plain_behaviours() -> Vec<Behaviour> {
             stream.shutdown(Shutdown::Write)?;
             hold(&mut stream)
         }),
-        plain("resets in the midst of the head", "connection", |mut stream| {
+        plain("resets in the middle of the head", "connection", |mut stream| {
             read_request(&mut stream)?;
             stream.write_all(b"HTTP/1.1 200 OK\r\nContent-")?;
             thread::sleep(Duration::from_millis(20));
             reset(&stream)
         }),
-        plain("answers letter by letter", "timeout", goes_on("HTTP/1.1 200 O", b"k".to_vec(), slowly)),
+        plain("answers byte by byte", "timeout", goes_on("HTTP/1.1 200 O", b"k".to_vec(), slowly)),
         plain("sends a header now and then", "timeout", goes_on("HTTP/1.1 200 OK\r\n", b"X: y\r\n".to_vec(), slowly)),
         plain("sends headers without end", "protocol", goes_on("HTTP/1.1 200 OK\r\n", header(), at_once)),
         plain("sends one header without end", "protocol", goes_on("HTTP/1.1 200 OK\r\nX: ", vec![b'x'; 9000], at_once)),
@@ -152,7 +152,7 @@ pub fn plain_behaviours() -> Vec<Behaviour> {
             "protocol",
             goes_on("", b"HTTP/1.1 103 Early\r\nLink: x\r\n\r\n".repeat(99), at_once),
         ),
-        plain("promises to go on, and does not", "timeout", falls_silent("HTTP/1.1 100 Continue\r\n\r\n")),
+        plain("announces an answer and sends none", "timeout", falls_silent("HTTP/1.1 100 Continue\r\n\r\n")),
         plain("switches protocols", "101", falls_silent("HTTP/1.1 101 Switching Protocols\r\n\r\n")),
         plain("sends two hundred headers", "protocol", move |mut stream: TcpStream| {
             read_request(&mut stream)?;
@@ -198,7 +198,7 @@ pub fn plain_behaviours() -> Vec<Behaviour> {
                 at_once,
             ),
         ),
-        plain("sends a failure drop by drop", "500", goes_on("HTTP/1.1 500 Odd\r\n\r\n", b"x".to_vec(), slowly)),
+        plain("sends a failure byte by byte", "500", goes_on("HTTP/1.1 500 Odd\r\n\r\n", b"x".to_vec(), slowly)),
         plain("ends before its length", "500", answers("HTTP/1.1 500 Odd\r\nContent-Length: 9000\r\n\r\nabc")),
         plain("sends a bomb", "500", answers(gzip_bomb())),
         plain("redirects to itself", "302", answers("HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n")),
@@ -208,7 +208,7 @@ pub fn plain_behaviours() -> Vec<Behaviour> {
             read_request(&mut stream)
         }),
         plain(
-            "asks for a pause of an age",
+            "asks for a pause of centuries",
             "503",
             answers("HTTP/1.1 503 Later\r\nRetry-After: 99999999999999999999\r\nContent-Length: 0\r\n\r\n"),
         ),
@@ -226,7 +226,7 @@ impl Authorities {
         Authorities { trusted: Authority::new(), other: Authority::new() }
     }
 
-    /// How a receiver with a certificate for this name and these years begins.
+    /// For a receiver with a certificate for this name, valid in these years.
     fn certify(&self, name: &str, years: (i32, i32)) -> Arc<ServerConfig> {
         let mut params = certificate_for(name);
         (params.not_before, params.not_after) = (date_time_ymd(years.0, 1, 1), date_time_ymd(years.1, 1, 1));
@@ -237,17 +237,17 @@ impl Authorities {
         const HERE: &str = "127.0.0.1";
         const NOW: (i32, i32) = (2020, 2100);
         let ok = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
-        let serving = |name, told, config: Arc<ServerConfig>| {
-            over_tls(name, told, move |stream| tls(config.clone(), stream, ok, false))
+        let serving = |name, outcome, config: Arc<ServerConfig>| {
+            over_tls(name, outcome, move |stream| tls(config.clone(), stream, ok, false))
         };
         let (good, mute) = (self.trusted.server(), self.trusted.server());
         vec![
-            serving("is as it should be", "200", good),
+            serving("is healthy", "200", good),
             serving("has an expired certificate", "tls", self.certify(HERE, (2001, 2002))),
             serving("has a certificate of the future", "tls", self.certify(HERE, (2098, 2099))),
-            serving("has somebody else's certificate", "tls", self.certify("receiver.example", NOW)),
-            serving("has a certificate of its own making", "tls", self.other.server()),
-            serving("wants to know who we are", "tls", self.trusted.server_that_asks()),
+            serving("has a certificate for another name", "tls", self.certify("receiver.example", NOW)),
+            serving("has a certificate of an unknown authority", "tls", self.other.server()),
+            serving("demands a certificate from its client", "tls", self.trusted.server_that_asks()),
             over_tls("speaks no TLS", "tls", |mut stream| {
                 stream.write_all(ok)?;
                 hold(&mut stream)
@@ -257,11 +257,11 @@ impl Authorities {
                 hold(&mut stream)
             }),
             over_tls("is silent before the handshake", "timeout", |mut stream| hold(&mut stream)),
-            over_tls("closes in the midst of the handshake", "connection", |mut stream| {
+            over_tls("closes during the handshake", "connection", |mut stream| {
                 stream.read_exact(&mut [0; 100])?;
                 reset(&stream)
             }),
-            over_tls("drips the handshake", "timeout", |mut stream| {
+            over_tls("sends the handshake byte by byte", "timeout", |mut stream| {
                 stream.write_all(b"\x16\x03\x03\x3f\x00\x02\x00\x3e\xfc")?;
                 loop {
                     thread::sleep(Duration::from_millis(100));
@@ -273,7 +273,7 @@ impl Authorities {
     }
 }
 
-/// Serves connections in this way for as long as the test runs.
+/// Serves connections until the test ends.
 pub fn serve(conduct: Conduct) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
     let address = listener.local_addr().expect("it is bound");
@@ -281,7 +281,7 @@ pub fn serve(conduct: Conduct) -> SocketAddr {
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let conduct = conduct.clone();
-            // An error is the other side's going away, which is its right.
+            // An error means that the other side has closed, which it may.
             thread::spawn(move || conduct(stream));
         }
     });

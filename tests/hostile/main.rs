@@ -1,4 +1,4 @@
-//! Receivers that misbehave, each in a way of its own, all at the same time, beside one that does not.
+//! Receivers that misbehave in different ways, all at the same time, and one that does not.
 
 mod behaviours;
 
@@ -14,14 +14,14 @@ use testkit::{Cluster, ask, rounds, run, subscribe, wait_until};
 
 use behaviours::{Authorities, Behaviour, plain_behaviours, serve};
 
-/// The time limit of each attempt, and by how much a busy machine may miss it.
+/// The timeout of each attempt, and how late a busy machine may be.
 const LIMIT: Duration = Duration::from_secs(2);
 const LATE: Duration = Duration::from_millis(500);
 
-/// How often the receiver that behaves gets something.
+/// The interval of events for the healthy receiver.
 const HEALTHY_EVERY: Duration = Duration::from_millis(30);
 
-/// What the dispatcher may need for all of them, in kB.
+/// How much memory the dispatcher may use for all of them, in kB.
 const MEMORY: u64 = 32 << 10;
 
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -44,7 +44,7 @@ fn tcp_sockets(pid: i32) -> usize {
     table.lines().filter(|line| line.split_whitespace().nth(9).is_some_and(|inode| links.contains(inode))).count()
 }
 
-/// Emits an event for the receiver that behaves, again and again; returns how long each took to arrive.
+/// Emits events for the healthy receiver until `stop` is set. Returns how long each took to arrive.
 fn latencies(cluster: &Cluster, receiver: &Receiver, stop: &AtomicBool) -> Vec<Duration> {
     let mut client = cluster.connect("hostile");
     let mut emitted = Vec::new();
@@ -66,8 +66,8 @@ fn latencies(cluster: &Cluster, receiver: &Receiver, stop: &AtomicBool) -> Vec<D
     taken
 }
 
-/// What the history says of each subscription's attempts, and their number and longest time.
-fn told(client: &mut Client) -> BTreeMap<i64, (BTreeSet<String>, i64, Duration)> {
+/// By subscription: what the history says of its attempts, their number and the longest time.
+fn outcomes(client: &mut Client) -> BTreeMap<i64, (BTreeSet<String>, i64, Duration)> {
     let sql = "SELECT subscription_id, array_agg(DISTINCT coalesce(status_code::text, error_class)), count(*),
                       max(response_ms)
                FROM hydra.webhook_history WHERE event = 'ticket.created' GROUP BY subscription_id";
@@ -81,7 +81,7 @@ fn told(client: &mut Client) -> BTreeMap<i64, (BTreeSet<String>, i64, Duration)>
 
 /// `HYDRA_ROUNDS=25` makes it a long one.
 #[test]
-fn receivers_that_misbehave_cost_one_attempt_each_and_nobody_else_anything() {
+fn receivers_that_misbehave_fail_one_attempt_each_and_delay_no_other_receiver() {
     let rounds = rounds(2) as i64;
     let cluster = Cluster::start(&[]);
     let authorities = Authorities::new();
@@ -96,9 +96,9 @@ fn receivers_that_misbehave_cost_one_attempt_each_and_nobody_else_anything() {
     let more = [limit.as_str(), "retry_schedule => '{}'", "log_successes => true"];
     let behaviours = plain_behaviours().into_iter().chain(authorities.behaviours());
     let expected: BTreeMap<i64, (&str, &str)> = behaviours
-        .map(|Behaviour { name, told, scheme, conduct }| {
+        .map(|Behaviour { name, outcome, scheme, conduct }| {
             let url = format!("{scheme}://{}/", serve(conduct));
-            (subscribe(&mut client, &url, "ticket.created", &more).0, (name, told))
+            (subscribe(&mut client, &url, "ticket.created", &more).0, (name, outcome))
         })
         .collect();
 
@@ -125,10 +125,10 @@ fn receivers_that_misbehave_cost_one_attempt_each_and_nobody_else_anything() {
         latencies.join().expect("it has not panicked")
     });
 
-    let told = told(&mut client);
-    let slowest = told.values().map(|(_, _, slowest)| *slowest).max().expect("there are some");
+    let outcomes = outcomes(&mut client);
+    let slowest = outcomes.values().map(|(_, _, slowest)| *slowest).max().expect("there are some");
     let differs = |(id, (name, expected)): (&i64, &(&str, &str))| {
-        let (words, attempts, _) = &told[id];
+        let (words, attempts, _) = &outcomes[id];
         let as_expected = words.iter().eq([expected]) && *attempts == rounds;
         (!as_expected).then(|| format!("one that {name}: {expected} expected, {attempts} times {words:?}"))
     };

@@ -1,4 +1,4 @@
-//! What is refused to everybody but superusers, and code that runs in the dispatcher.
+//! What only superusers may do, and planted code that runs in the dispatcher.
 
 use testkit::receiver::Receiver;
 use testkit::{Bench, Cluster, refusal, run, subscribe};
@@ -7,7 +7,7 @@ use crate::{PATH, PEOPLE, assert_delivers, bench, cluster, loot};
 
 /// What only a superuser can do.
 const SUPERUSERS_ONLY: &[(&str, &str)] = &[
-    // Code that would run as whoever uses our tables, the worker first of all.
+    // Code that would run as the roles that use the extension's tables, above all as the worker.
     ("a trigger", "CREATE TRIGGER spy AFTER INSERT ON hydra.attempt FOR EACH ROW EXECUTE FUNCTION public.spy()"),
     ("a rule", "CREATE RULE spy AS ON INSERT TO hydra.attempt DO ALSO SELECT public.loot('rule')"),
     ("a policy", "CREATE POLICY spy ON hydra.event USING (public.loot('policy'))"),
@@ -20,16 +20,19 @@ const SUPERUSERS_ONLY: &[(&str, &str)] = &[
     ("a foreign key", "CREATE TABLE public.oracle (id bigint REFERENCES hydra.subscription)"),
     ("a publication", "CREATE PUBLICATION spy FOR TABLE hydra.signing_secret"),
     ("a publication of the schema", "CREATE PUBLICATION spy FOR TABLES IN SCHEMA hydra"),
-    ("numbers anew", "SELECT setval('hydra.event_id_seq', 1)"),
+    ("another start of the ids", "SELECT setval('hydra.event_id_seq', 1)"),
     ("an event trigger", "CREATE EVENT TRIGGER spy ON ddl_command_end EXECUTE FUNCTION public.spy_on_ddl()"),
-    ("a cast between our types", "CREATE CAST (jsonpath AS text) WITH FUNCTION public.leak(jsonpath)"),
+    (
+        "a cast between types that the extension uses",
+        "CREATE CAST (jsonpath AS text) WITH FUNCTION public.leak(jsonpath)",
+    ),
     ("an operator class", "CREATE OPERATOR CLASS public.spy FOR TYPE int8 USING hash AS OPERATOR 1 ="),
     ("a watch", "SELECT hydra.webhook_watch('private.salary', 'ticket.created', 'insert')"),
-    // Our objects changed, taken or doubled.
+    // The extension's objects changed, taken over or copied.
     ("a table taken over", "ALTER TABLE hydra.event OWNER TO CURRENT_USER"),
     ("a table moved away", "ALTER TABLE hydra.event SET SCHEMA public"),
     ("a view without its barrier", "ALTER VIEW hydra.webhook_failed RESET (security_barrier)"),
-    ("a view in our schema", "CREATE VIEW hydra.mine AS SELECT 1"),
+    ("a view in the schema of the extension", "CREATE VIEW hydra.mine AS SELECT 1"),
     (
         "a function replaced",
         "CREATE OR REPLACE FUNCTION hydra._keep_to_its_cluster() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
@@ -44,20 +47,20 @@ const SUPERUSERS_ONLY: &[(&str, &str)] = &[
     ("a member of the extension", "CREATE TABLE public.mine (); ALTER EXTENSION hydra_webhooks ADD TABLE public.mine"),
     ("a table let go", "ALTER EXTENSION hydra_webhooks DROP TABLE hydra.signing_secret"),
     (
-        "our code under another name",
+        "the library under another name",
         "CREATE FUNCTION public.mine() RETURNS text AS '$libdir/hydra_webhooks', '_new_secret_wrapper' LANGUAGE c",
     ),
     // Another role.
     ("the worker's role", "SET ROLE hydra_worker"),
     ("the worker's session", "SET SESSION AUTHORIZATION hydra_worker"),
     ("the owner's session", "SET SESSION AUTHORIZATION postgres"),
-    ("a worker of one's own", "GRANT hydra_worker TO CURRENT_USER"),
-    ("an admin of one's own", "GRANT hydra_admin TO stranger"),
+    ("membership in the worker's role", "GRANT hydra_worker TO CURRENT_USER"),
+    ("another member of the admins", "GRANT hydra_admin TO stranger"),
     ("a password of the worker", "ALTER ROLE hydra_worker PASSWORD 'known'"),
     ("a setting of the worker", "ALTER ROLE hydra_worker SET search_path = public"),
     ("a setting of the worker here", "ALTER ROLE hydra_worker IN DATABASE refused SET search_path = public"),
     ("what the worker owns", "REASSIGN OWNED BY hydra_worker TO CURRENT_USER"),
-    ("what the worker may", "DROP OWNED BY hydra_worker"),
+    ("the rights of the worker", "DROP OWNED BY hydra_worker"),
     ("new objects for all", "ALTER DEFAULT PRIVILEGES FOR ROLE postgres GRANT ALL ON TABLES TO PUBLIC"),
     ("secrets for all", "GRANT SELECT ON hydra.signing_secret TO PUBLIC"),
     // Settings.
@@ -66,11 +69,11 @@ const SUPERUSERS_ONLY: &[(&str, &str)] = &[
         "a setting of a function",
         "CREATE FUNCTION public.mine() RETURNS void LANGUAGE sql SET hydra_webhooks.on_entity_error = error AS ''",
     ),
-    ("a setting of one's own", "ALTER ROLE CURRENT_USER SET hydra_webhooks.max_entity_size = '16MB'"),
+    ("a setting of the attacker's role", "ALTER ROLE CURRENT_USER SET hydra_webhooks.max_entity_size = '16MB'"),
     ("a setting of the database", "ALTER DATABASE refused SET hydra_webhooks.on_entity_error = error"),
     ("a library for all sessions", "ALTER DATABASE refused SET session_preload_libraries = 'hydra_webhooks'"),
-    ("where keys are", "SHOW hydra_webhooks.key_file"),
-    // Secrets by side doors.
+    ("the place of the keys", "SHOW hydra_webhooks.key_file"),
+    // Other ways to read secrets.
     ("a table as XML", "SELECT table_to_xml('hydra.signing_secret', true, true, '')"),
     ("words of a table", "SELECT ts_stat('SELECT to_tsvector(secret) FROM hydra.signing_secret')"),
     ("a view over secrets", "CREATE VIEW public.mine AS SELECT secret FROM hydra.signing_secret; TABLE public.mine"),
@@ -81,7 +84,7 @@ const SUPERUSERS_ONLY: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn what_is_a_superusers_is_refused_to_everybody_else() {
+fn what_only_superusers_may_do_is_refused_to_all_other_roles() {
     let Bench { client: mut superuser, receiver, .. } = bench("refused");
     run(
         &mut superuser,
@@ -98,7 +101,7 @@ fn what_is_a_superusers_is_refused_to_everybody_else() {
     );
     let mut people = PEOPLE.map(|role| (role, cluster().connect_as("refused", role)));
     for (what, attack) in SUPERUSERS_ONLY {
-        // Whoever may do all can do this too: it is for nothing else that the others are refused.
+        // A superuser can do this, so missing rights are the only reason for the refusals.
         run(&mut superuser, &format!("BEGIN; {attack}; ROLLBACK"));
         for (role, session) in &mut people {
             let refusal = refusal(session, attack);
@@ -110,7 +113,7 @@ fn what_is_a_superusers_is_refused_to_everybody_else() {
     println!("{} attacks by each of {} people", SUPERUSERS_ONLY.len(), PEOPLE.len());
 }
 
-/// What the worker may not do, for code that got into it.
+/// What the worker may not do. Code that runs as the worker tries it.
 const BEYOND_THE_WORKER: &[&str] = &[
     "SET LOCAL ROLE postgres",
     "SET LOCAL ROLE hydra_admin",
@@ -141,13 +144,13 @@ const BEYOND_THE_WORKER: &[&str] = &[
 ];
 
 #[test]
-fn code_that_gets_into_the_dispatcher_finds_no_superuser_there() {
+fn code_that_runs_in_the_dispatcher_has_no_superuser_rights() {
     let Bench { client: mut superuser, receiver, .. } = bench("infected");
     run(&mut superuser, "CREATE SCHEMA private; CREATE TABLE private.salary (id int)");
     for deed in BEYOND_THE_WORKER {
         run(&mut superuser, &format!("BEGIN; {deed}; ROLLBACK"));
     }
-    // Only by a mistake of a superuser's.
+    // A superuser has to make this mistake first.
     run(&mut superuser, "GRANT USAGE ON SCHEMA hydra TO stranger; GRANT TRIGGER ON hydra.attempt TO stranger");
     let mut stranger = cluster().connect_as("infected", "stranger");
     let deeds: Vec<String> = BEYOND_THE_WORKER.iter().map(|deed| format!("$deed${deed}$deed$")).collect();
@@ -179,8 +182,8 @@ fn code_that_gets_into_the_dispatcher_finds_no_superuser_there() {
 }
 
 #[test]
-fn the_owner_of_a_database_cannot_make_its_dispatcher_somebody_else() {
-    // Of its own, as roles are everybody's.
+fn settings_of_the_owner_of_a_database_do_not_change_the_role_of_its_dispatcher() {
+    // A separate cluster, since roles belong to the whole cluster.
     let cluster = Cluster::start(&[]);
     let mut superuser = cluster.connect("postgres");
     run(&mut superuser, "CREATE ROLE landlord LOGIN; CREATE ROLE tenant ADMIN landlord");

@@ -1,4 +1,4 @@
-//! Creating the extension: who may, in which database, and what was there before.
+//! Creating the extension: which role may, in which database, and what may exist before.
 
 use std::fs;
 use std::thread;
@@ -28,7 +28,7 @@ fn a_database_that_is_not_in_utf8_is_refused_with_advice() {
 }
 
 #[test]
-fn somebody_who_is_no_superuser_cannot_create_the_extension() {
+fn only_a_superuser_can_create_the_extension() {
     let mut superuser = cluster().connect("postgres");
     run(&mut superuser, "CREATE DATABASE owned OWNER stranger");
     let mut client = cluster().connect_as("owned", "stranger");
@@ -36,7 +36,7 @@ fn somebody_who_is_no_superuser_cannot_create_the_extension() {
 }
 
 #[test]
-fn a_role_that_was_there_before_is_taken_over_only_if_it_is_harmless() {
+fn an_existing_role_is_used_only_if_it_has_no_attributes() {
     let cluster = Cluster::start(&[]);
     let mut client = cluster.connect("postgres");
     for attribute in ["SUPERUSER", "CREATEROLE", "CREATEDB", "REPLICATION", "BYPASSRLS", "LOGIN"] {
@@ -51,7 +51,7 @@ fn a_role_that_was_there_before_is_taken_over_only_if_it_is_harmless() {
 }
 
 #[test]
-fn a_role_that_was_there_before_as_a_member_of_a_powerful_one_is_refused() {
+fn an_existing_role_that_is_a_member_of_a_powerful_one_is_refused() {
     let cluster = Cluster::start(&[]);
     let mut client = cluster.connect("postgres");
     run(&mut client, "CREATE ROLE hydra_emitter; GRANT pg_execute_server_program TO hydra_emitter");
@@ -81,7 +81,7 @@ fn two_databases_can_get_the_extension_at_the_same_time() {
 }
 
 #[test]
-fn a_schema_prepared_by_somebody_else_is_refused() {
+fn a_schema_with_objects_of_other_roles_is_refused() {
     let mut superuser = empty_database("squatted");
     let mut landlord = cluster().connect_as("squatted", "landlord");
     run(&mut landlord, "CREATE SCHEMA hydra");
@@ -97,17 +97,17 @@ fn a_schema_prepared_by_somebody_else_is_refused() {
         refused(&mut superuser, "CREATE EXTENSION hydra_webhooks", "42P06");
         run(&mut superuser, "DROP SCHEMA hydra CASCADE; CREATE SCHEMA hydra; GRANT ALL ON SCHEMA hydra TO landlord");
     }
-    // An empty one becomes ours alone.
+    // An empty schema is taken over, and then belongs to the extension only.
     run(&mut superuser, "CREATE EXTENSION hydra_webhooks");
     assert_eq!(refusal(&mut landlord, "CREATE VIEW hydra.mine AS SELECT 1").code, "42501");
     assert_eq!(loot(&mut superuser), [""; 0]);
 }
 
 #[test]
-fn nobody_logs_in_as_the_worker() {
+fn no_role_can_log_in_as_the_worker() {
     let cluster = Cluster::start(&[]);
     let mut superuser = cluster.connect("postgres");
-    // Whoever may make roles made it beforehand, and knows its password.
+    // A role that may create roles made it before, and knows its password.
     run(&mut superuser, "CREATE ROLE hydra_worker LOGIN PASSWORD 'known'");
     refused(&mut superuser, "CREATE EXTENSION hydra_webhooks", "55000");
     run(&mut superuser, "ALTER ROLE hydra_worker PASSWORD NULL; CREATE EXTENSION hydra_webhooks");
@@ -115,17 +115,17 @@ fn nobody_logs_in_as_the_worker() {
     fs::write(rules, "local all postgres trust\nlocal all all scram-sha-256\n").expect("rules can be written");
     cluster.set(&[]);
     for password in ["", "known", "hydra_worker"] {
-        wait_until(format!("{password:?} is no password of its"), PATIENCE, || {
+        wait_until(format!("{password:?} is refused as its password"), PATIENCE, || {
             cluster.config().user("hydra_worker").password(password).connect(NoTls).is_err()
         });
     }
-    // Which it does not need itself.
+    // The dispatcher does not need to log in.
     cluster.dispatcher_pid("postgres");
 }
 
-/// Before the library is there, its settings are anybody's to set.
+/// Before the library is loaded, any role can set its settings.
 #[test]
-fn settings_made_before_the_library_is_loaded_are_void_once_it_is() {
+fn settings_made_before_the_library_is_loaded_are_discarded() {
     let cluster = Cluster::start(&[
         ("shared_preload_libraries", ""),
         ("hydra_webhooks.allow_http", "off"),

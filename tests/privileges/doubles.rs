@@ -1,4 +1,4 @@
-//! Functions, operators, types and tables with the names of those of Postgres.
+//! Objects with the names of functions, operators, types and tables of Postgres, which come first in the search path.
 
 use std::env;
 use std::path::Path;
@@ -9,7 +9,7 @@ use testkit::{ask, run, wait_for_empty_queue};
 
 use crate::{PATH, cluster, empty_database, loot};
 
-/// A double of every function, operator, type and table of Postgres, in the schema `evil`.
+/// Creates a double of every function, operator, type and table of Postgres in the schema `evil`.
 const DOUBLES: &str = r#"
     CREATE SCHEMA evil;
     CREATE FUNCTION evil.plant() RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog AS $plant$
@@ -58,12 +58,12 @@ const DOUBLES: &str = r#"
     END
     $plant$"#;
 
-/// What people can ask of us, at a new subscription of that number.
+/// Calls of every function that users have, for a new subscription with this id.
 fn calls(url: &str, id: i64) -> [String; 16] {
     [
         format!("SELECT hydra.webhook_create('{url}', '{{ticket.*}}', retry_schedule => '{{0.1 s}}', filter => '$.id')"),
         format!("SELECT hydra.webhook_update({id}, name => 'x', event_types => '{{ticket.*,part.*}}', signatures => '{{hydra}}')"),
-        // Before a function with a search_path of its own has had subscriptions read.
+        // Before any function that sets search_path has read the subscriptions.
         "SELECT hydra.webhook_emit('ticket.created', '{\"id\": \"b\"}')".into(),
         format!("SELECT hydra.webhook_would_match({id}, 'ticket.created', '{{}}')"),
         format!("SELECT hydra.webhook_rotate_secret({id}, '1 minute')"),
@@ -81,9 +81,9 @@ fn calls(url: &str, id: i64) -> [String; 16] {
     ]
 }
 
-/// They are there before the extension is, in front of Postgres in every session, and whoever calls ours has all its roles.
+/// The doubles exist before the extension and precede pg_catalog in every session. The caller has all roles.
 #[test]
-fn nothing_of_ours_ever_calls_a_double_of_something_in_postgres() {
+fn the_extension_never_calls_a_double_of_an_object_of_postgres() {
     let mut superuser = empty_database("doubled");
     run(&mut superuser, "CREATE ROLE impostor LOGIN; ALTER DATABASE doubled OWNER TO impostor");
     run(&mut superuser, "GRANT hydra_emitter, hydra_admin, hydra_analyst TO impostor");
@@ -98,14 +98,14 @@ fn nothing_of_ours_ever_calls_a_double_of_something_in_postgres() {
     assert_eq!(
         loot(&mut superuser),
         ["function now as postgres in client backend"],
-        "they are called by whoever can be lured"
+        "other statements call the doubles"
     );
     run(&mut superuser, "TRUNCATE loot");
 
     run(&mut victim, "CREATE EXTENSION hydra_webhooks");
     let receiver = Receiver::start();
     let mut impostor = cluster().connect_as("doubled", "impostor");
-    // Searched first, even where it is not named.
+    // pg_temp is searched first even if search_path does not name it.
     run(
         &mut impostor,
         "CREATE TEMPORARY TABLE subscription (); CREATE TEMPORARY TABLE event (); CREATE TEMPORARY TABLE pg_class ()",
@@ -127,12 +127,12 @@ fn nothing_of_ours_ever_calls_a_double_of_something_in_postgres() {
     println!("{planted} doubles");
 }
 
-/// A function of the caller's, on purpose: conditions mean what they mean to whoever watches, and all else in it is
-/// written out in full.
+/// It uses the search_path of its caller on purpose: a condition means what it means to the role that watches. All
+/// other names in it are qualified.
 const LOOKS_WHERE_ITS_CALLER_DOES: &str = "hydra.webhook_watch(source regclass,event text,operation text,condition text,entity text,columns text[],tenant text,level text)";
 
 #[test]
-fn pgspot_finds_no_way_into_the_script_of_the_extension() {
+fn pgspot_finds_no_fault_in_the_script_of_the_extension() {
     let mut client = cluster().connect("postgres");
     let share: String = ask(&mut client, "SELECT setting FROM pg_config WHERE name = 'SHAREDIR'");
     let script = format!("{share}/extension/hydra_webhooks--{}.sql", env!("CARGO_PKG_VERSION"));

@@ -1,4 +1,4 @@
-//! What each role may do: as the catalogue has it, and tried.
+//! What each role may do: read from the catalogue, and tried.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,8 +15,8 @@ const READERS: &[&str] = &["hydra_admin", "hydra_member", "hydra_analyst"];
 const ANALYSTS: &[&str] = &["hydra_admin", "hydra_analyst"];
 const EMITTER: &[&str] = &["hydra_emitter"];
 
-/// What the contract gives to whom, by the names of functions and views; what is not here is given to nobody. Names
-/// that do not exist yet are no fault.
+/// Which functions and views are granted to which roles. All others are granted to no role. Names that do not exist are
+/// ignored.
 const GRANTED: &[(&str, &[&str])] = &[
     ("webhook_adopt", ADMIN),
     ("webhook_cancel", ADMIN),
@@ -48,14 +48,14 @@ const GRANTED: &[(&str, &[&str])] = &[
     ("webhook_pending", ANALYSTS),
     ("webhook_stats", ANALYSTS),
     ("webhook_watches", READERS),
-    // A view's functions run as its reader; these tell nothing that the views do not.
+    // The functions of a view run as its reader. These show nothing that the views do not.
     ("_worker_status", READERS),
     ("_delivery_id", ANALYSTS),
     ("_percentile", ANALYSTS),
     ("_trigger_arguments", &["hydra_admin", "hydra_member", "hydra_analyst", "hydra_emitter"]),
     ("_trigger_type", &["hydra_admin", "hydra_member", "hydra_analyst", "hydra_emitter"]),
     ("_watch_details", READERS),
-    // Watching is done as the caller, step by step.
+    // A watch is created with the rights of the caller.
     ("_define_watch", EMITTER),
     ("_create_watch", EMITTER),
     ("_watches", EMITTER),
@@ -65,14 +65,14 @@ const GRANTED: &[(&str, &[&str])] = &[
     ("_check_watched", EMITTER),
     ("_check_watch", EMITTER),
     ("_check_expression", EMITTER),
-    // Trying out a choice is done as the caller, too.
+    // So is a test of what a subscription would match.
     ("_check_event_type", &["hydra_admin", "hydra_emitter"]),
     ("_choice", ADMIN),
     ("_filter_passes", ADMIN),
 ];
 
-/// Every object of the schema with its kind and its access list, the owner's own rights left out. A function without
-/// a list is one that PUBLIC may execute.
+/// Every object of the schema with its kind and its access list, the owner's own rights left out. A function without a
+/// list is one that PUBLIC may execute.
 const ACCESS: &str = "
     WITH object (name, kind, acl) AS (
         SELECT proname::text, 'f', coalesce(proacl, acldefault('f', proowner)) FROM pg_proc
@@ -121,12 +121,12 @@ fn nothing_is_granted_to_public() {
 }
 
 #[test]
-fn nothing_is_granted_to_others_where_new_objects_are_by_default() {
+fn default_privileges_give_no_role_rights_on_the_extension() {
     let mut superuser = cluster().connect("postgres");
     run(&mut superuser, "CREATE DATABASE generous");
     let mut client = cluster().connect("generous");
     for kind in ["TABLES", "SEQUENCES", "FUNCTIONS", "SCHEMAS"] {
-        run(&mut client, &format!("ALTER DEFAULT PRIVILEGES GRANT ALL ON {kind} TO PUBLIC, person_nobody"));
+        run(&mut client, &format!("ALTER DEFAULT PRIVILEGES GRANT ALL ON {kind} TO PUBLIC, stranger"));
     }
     run(&mut client, "CREATE EXTENSION hydra_webhooks");
     let open: BTreeSet<String> = access(&mut client)
@@ -138,7 +138,7 @@ fn nothing_is_granted_to_others_where_new_objects_are_by_default() {
 }
 
 #[test]
-fn each_role_has_exactly_what_the_contract_gives_it() {
+fn each_role_has_exactly_the_rights_that_are_granted_to_it() {
     let mut client = cluster().create_database("granted");
     let mut actual: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for entry in access(&mut client) {
@@ -164,7 +164,7 @@ fn each_role_has_exactly_what_the_contract_gives_it() {
     assert!(expected.len() > 20, "the functions have other names now");
     assert_eq!(actual, expected);
 
-    // None of them inherits from another, or from anybody.
+    // None of them is a member of another role.
     let memberships = names(
         &mut client,
         "SELECT member::regrole || ' in ' || roleid::regrole FROM pg_auth_members WHERE member::regrole::text ^@ 'hydra_'",
@@ -172,7 +172,7 @@ fn each_role_has_exactly_what_the_contract_gives_it() {
     assert!(memberships.is_empty(), "{memberships:?}");
 }
 
-/// What each role can do, tried.
+/// Each role tries everything.
 #[test]
 fn each_role_can_do_its_work_and_nothing_else() {
     let mut client = cluster().create_database("deeds");
@@ -242,7 +242,7 @@ fn each_role_can_do_its_work_and_nothing_else() {
         for (deed, allowed) in &deeds {
             assert_may(&mut person, role, deed, allowed.contains(&role));
         }
-        // Not to be tried inside a transaction.
+        // It cannot run inside a transaction.
         let network = "ALTER SYSTEM SET hydra_webhooks.allow_networks = '0.0.0.0/0'";
         assert_eq!(refusal(&mut person, network).code, "42501", "{role}");
         for table in names(
@@ -264,7 +264,7 @@ fn each_role_can_do_its_work_and_nothing_else() {
     }
 }
 
-/// Does it, and undoes it.
+/// Tries it in a transaction that is rolled back.
 #[track_caller]
 fn assert_may(person: &mut Client, role: &str, deed: &str, allowed: bool) {
     run(person, "BEGIN");
@@ -275,13 +275,13 @@ fn assert_may(person: &mut Client, role: &str, deed: &str, allowed: bool) {
     match code {
         None => assert!(allowed, "{role} may {deed}"),
         Some(code) if allowed => panic!("{role} may not {deed}: {code:?}"),
-        // A view that cannot be written or copied at all is as good as a table that one has no right to.
+        // Some views cannot be written or copied by any role.
         Some(code) => assert!(["42501", "55000", "42809"].contains(&code.code()), "{role}, {deed}: {code:?}"),
     }
 }
 
 #[test]
-fn the_worker_is_no_superuser_and_has_no_more_than_its_tables() {
+fn the_worker_is_not_a_superuser_and_has_only_its_tables() {
     let mut client = cluster().create_database("worker");
     let pid = cluster().dispatcher_pid("worker");
     let user: String = ask(&mut client, &format!("SELECT usename::text FROM pg_stat_activity WHERE pid = {pid}"));
@@ -295,7 +295,7 @@ fn the_worker_is_no_superuser_and_has_no_more_than_its_tables() {
         &mut client,
         "SELECT count(*) FROM pg_auth_members WHERE member = 'hydra_worker'::regrole OR roleid = 'hydra_worker'::regrole",
     );
-    assert_eq!(memberships, 0, "it is in no group, and nobody is in its");
+    assert_eq!(memberships, 0, "it is a member of no role, and no role is a member of it");
     let owned: i64 =
         ask(&mut client, "SELECT count(*) FROM pg_shdepend WHERE refobjid = 'hydra_worker'::regrole AND deptype = 'o'");
     assert_eq!(owned, 0);
@@ -315,7 +315,7 @@ fn the_worker_is_no_superuser_and_has_no_more_than_its_tables() {
 }
 
 #[test]
-fn secrets_are_for_the_owner_and_the_worker() {
+fn only_the_owner_and_the_worker_can_read_secrets() {
     let mut client = cluster().create_database("secrets");
     let readers: BTreeSet<String> = access(&mut client)
         .iter()
@@ -326,7 +326,7 @@ fn secrets_are_for_the_owner_and_the_worker() {
 }
 
 #[test]
-fn functions_that_run_as_their_owner_fix_their_search_path() {
+fn security_definer_functions_set_their_search_path() {
     let mut client = cluster().create_database("definers");
     let loose = names(
         &mut client,

@@ -1,6 +1,6 @@
-//! Who may do what, and what people with fewer rights than a superuser try in order to get more.
+//! The rights of each role, and attempts of roles without superuser rights to get more.
 //!
-//! Code of theirs that somebody else runs writes into the table `loot` which role ran it.
+//! Code planted by an attacker writes into the table `loot` which role ran it.
 
 use std::sync::OnceLock;
 
@@ -17,7 +17,7 @@ mod sessions;
 
 const PATH: &str = "/";
 
-/// Each has a session of their own, may create objects in the schema `public`, and is what the name says.
+/// Roles that can log in and create objects in the schema `public`. Their names say which group they are in.
 const PEOPLE: [&str; 6] = ["stranger", "emitter", "member", "analyst", "admin", "landlord"];
 
 const LOOT: &str = "
@@ -43,7 +43,7 @@ fn cluster() -> &'static Cluster {
     })
 }
 
-/// A database that belongs to the landlord, without the extension.
+/// A database of the landlord, without the extension.
 fn empty_database(name: &str) -> Client {
     run(&mut cluster().connect("postgres"), &format!("CREATE DATABASE {name} OWNER landlord"));
     let mut superuser = cluster().connect(name);
@@ -63,7 +63,7 @@ fn bench(database: &str) -> Bench<'static> {
     bench
 }
 
-/// Whatever is planted: an event arrives, at its second attempt, so that the dispatcher uses all its tables.
+/// An event arrives all the same. Its first attempt fails, so that the dispatcher uses all its tables.
 #[track_caller]
 fn assert_delivers(client: &mut Client, receiver: &Receiver) {
     receiver.clear();
@@ -73,7 +73,7 @@ fn assert_delivers(client: &mut Client, receiver: &Receiver) {
     wait_for_empty_queue(client);
 }
 
-/// As whom planted code ran.
+/// Which roles ran planted code.
 fn loot(superuser: &mut Client) -> Vec<String> {
     let rows = superuser.query(
         "SELECT DISTINCT pg_catalog.concat_ws(' ', what, 'as', who, 'in', process) FROM public.loot ORDER BY 1",

@@ -6,9 +6,9 @@ use testkit::{Bench, PATIENCE, ask, refusal, run, subscribe, wait_for_empty_queu
 
 use crate::{PATH, assert_delivers, bench, cluster, loot};
 
-/// What is done as the owner of our tables can be made to fail at that very moment.
+/// A lock makes the extension fail while it acts as the owner of its tables.
 #[test]
-fn an_error_in_the_midst_of_ours_leaves_no_rights_behind() {
+fn an_error_in_the_extension_leaves_no_rights_behind() {
     let Bench { client: mut superuser, .. } = bench("interrupted");
     let mut blocker = cluster().connect("interrupted");
     run(&mut blocker, "BEGIN; LOCK TABLE hydra.subscription");
@@ -36,7 +36,7 @@ fn an_error_in_the_midst_of_ours_leaves_no_rights_behind() {
 }
 
 #[test]
-fn a_function_that_looks_before_the_view_does_sees_no_more_than_the_view_shows() {
+fn a_cheap_function_in_a_condition_sees_only_the_rows_of_the_view() {
     let Bench { client: mut superuser, receiver, .. } = bench("peeped");
     receiver.answer("/failing", Answer::status(500));
     let url = receiver.url("/failing");
@@ -51,7 +51,7 @@ fn a_function_that_looks_before_the_view_does_sees_no_more_than_the_view_shows()
         ask(&mut superuser, "SELECT count(*) = 2 FROM hydra.webhook_history")
     });
     let mut analyst = cluster().connect_as("peeped", "analyst");
-    // So cheap that it is called before all that a view asks itself, and of all rows.
+    // So cheap that the planner calls it before the conditions of the view, for all rows.
     run(
         &mut analyst,
         "SET enable_indexscan = off; SET enable_indexonlyscan = off; SET enable_bitmapscan = off;
@@ -74,16 +74,16 @@ fn a_function_that_looks_before_the_view_does_sees_no_more_than_the_view_shows()
         (ask(superuser, &seen("part.deleted")), ask(superuser, &seen("bait")))
     };
     assert_eq!(peep(&mut superuser), (true, false));
-    // It is the barrier that keeps them from it.
+    // The security barrier prevents it.
     run(&mut superuser, "ALTER VIEW hydra.webhook_failed RESET (security_barrier)");
     assert_eq!(peep(&mut superuser), (true, true));
-    // What the planner knows of the tables is for nobody either.
+    // The statistics of the planner are not readable either.
     run(&mut superuser, "ANALYZE");
     assert_eq!(ask::<i64>(&mut analyst, "SELECT count(*) FROM pg_stats WHERE schemaname = 'hydra'"), 0);
 }
 
 #[test]
-fn no_error_shows_a_row_that_its_reader_may_not_see() {
+fn no_error_shows_a_row_that_its_role_may_not_read() {
     let Bench { client: mut superuser, receiver, .. } = bench("shown");
     run(&mut superuser, r#"SELECT hydra.webhook_update(1, headers => '{"X-Key": "bait"}')"#);
     let mut admin = cluster().connect_as("shown", "admin");
@@ -114,7 +114,7 @@ fn no_error_shows_a_row_that_its_reader_may_not_see() {
 }
 
 #[test]
-fn what_was_prepared_or_written_beforehand_has_the_rights_of_the_moment_and_of_its_owner() {
+fn prepared_statements_and_functions_have_the_current_rights_of_their_role() {
     let Bench { client: mut superuser, receiver, .. } = bench("prepared");
     run(
         &mut superuser,
@@ -134,13 +134,13 @@ fn what_was_prepared_or_written_beforehand_has_the_rights_of_the_moment_and_of_i
     for attack in ["EXECUTE emit", "SELECT public.emit()"] {
         assert_eq!(refusal(&mut leaver, attack).code, "42501", "{attack}");
     }
-    // Whoever reads it, it asks for its owner.
+    // The view has the rights of its owner, also for other readers.
     assert_eq!(refusal(&mut superuser, "TABLE public.report").code, "42501");
     assert_eq!(refusal(&mut superuser, "SELECT public.emit()").code, "42501");
 }
 
 #[test]
-fn code_on_a_watched_table_runs_as_who_changes_it_and_never_as_the_worker() {
+fn code_on_a_watched_table_runs_as_the_role_that_changes_it_and_never_as_the_worker() {
     let Bench { client: mut superuser, receiver, .. } = bench("watched");
     let mut owner = cluster().connect_as("watched", "emitter");
     run(

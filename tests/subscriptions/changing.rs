@@ -6,7 +6,7 @@ use testkit::{let_pass, millis};
 use crate::{RETRY_LATER, all_of, bench};
 
 #[test]
-fn an_update_changes_what_is_given_and_nothing_else() {
+fn an_update_changes_only_what_is_given() {
     let mut bench = bench("updated");
     let (id, secret) = bench.subscribe(
         "/a",

@@ -24,7 +24,7 @@ fn would_match(bench: &mut Bench, id: i64, event_type: &str, entity: &str) -> bo
 }
 
 #[test]
-fn a_star_names_all_event_types_and_one_after_a_dot_those_that_begin_so() {
+fn a_star_matches_all_event_types_and_a_prefix_with_a_star_those_of_its_group() {
     let mut bench = bench("wildcards");
     bench.subscribe("/all", "*", &[]);
     bench.subscribe("/tickets", "ticket.*", &[]);
@@ -39,7 +39,7 @@ fn a_star_names_all_event_types_and_one_after_a_dot_those_that_begin_so() {
 }
 
 #[test]
-fn an_event_type_that_is_registered_later_is_named_by_a_star_too() {
+fn a_star_matches_event_types_that_are_registered_later() {
     let mut bench = bench("wildcards_later");
     bench.subscribe("/", "*", &[]);
     bench.run("SELECT hydra.webhook_register_event_type('order.paid')");
@@ -48,7 +48,7 @@ fn an_event_type_that_is_registered_later_is_named_by_a_star_too() {
 }
 
 #[test]
-fn a_star_anywhere_else_or_one_that_names_nothing_is_refused() {
+fn a_star_in_another_place_or_one_that_matches_nothing_is_refused() {
     let mut bench = bench("wildcards_refused");
     let url = bench.receiver.url("/");
     for wrong in ["tick*", "*.created", "ticket.*.x", "**", "tikcet.*", "*."] {
@@ -58,7 +58,7 @@ fn a_star_anywhere_else_or_one_that_names_nothing_is_refused() {
 }
 
 #[test]
-fn a_filter_lets_pass_what_its_path_finds() {
+fn a_filter_passes_events_in_which_its_path_finds_something() {
     let mut bench = bench("filters");
     let filters = [
         ("/predicate", r#"$.priority == "high""#),
@@ -87,7 +87,7 @@ fn a_filter_lets_pass_what_its_path_finds() {
 }
 
 #[test]
-fn a_filter_looks_at_rows_at_both_levels_and_an_event_that_nobody_lets_pass_is_not_written() {
+fn filters_apply_to_watches_of_both_levels_and_an_event_that_passes_none_is_not_written() {
     let mut bench = bench("filters_rows");
     bench.subscribe("/", "part.*", &["filter => '$.stock > 5'"]);
     bench.run(
@@ -102,10 +102,10 @@ fn a_filter_looks_at_rows_at_both_levels_and_an_event_that_nobody_lets_pass_is_n
 }
 
 #[test]
-fn where_a_filter_cannot_tell_the_event_passes() {
+fn an_event_passes_a_filter_that_cannot_be_evaluated() {
     let mut bench = bench("filters_unsure");
     bench.subscribe("/", "ticket.created", &["filter => '$.priority == \"high\"'"]);
-    // json keeps what jsonb cannot hold; and what is too large is sent without its entity.
+    // json can hold values that jsonb cannot, and an entity that is too large is not sent.
     bench.run(
         r#"CREATE TABLE ticket (id int, payload json);
            SELECT hydra.webhook_watch('ticket', 'ticket.created', 'insert');
@@ -115,7 +115,7 @@ fn where_a_filter_cannot_tell_the_event_passes() {
 }
 
 #[test]
-fn a_filter_that_is_no_path_or_looks_at_variables_is_refused_and_a_dollar_takes_it_away() {
+fn a_filter_that_is_not_a_path_or_uses_variables_is_refused_and_a_dollar_removes_it() {
     let mut bench = bench("filters_refused");
     let url = bench.receiver.url("/");
     let create = |filter: &str| {
@@ -149,13 +149,13 @@ fn would_match_says_what_an_emit_would_do() {
     }
     let passed: bool = bench
         .ask(&format!(r#"SELECT hydra.webhook_would_match({id}, 'ticket.created', '{{"priority": "high"}}', 'acme')"#));
-    assert!(passed, "the tenant that is passed counts");
+    assert!(passed, "the tenant argument applies");
     bench.refused("SELECT hydra.webhook_would_match(99, 'ticket.created', '{}')", "42704");
     bench.refused(&format!("SELECT hydra.webhook_would_match({id}, 'no.such', '{{}}')"), "42704");
 }
 
 #[test]
-fn a_subscription_of_a_tenant_gets_its_events_only_and_one_of_no_tenant_gets_all() {
+fn a_subscription_of_a_tenant_gets_only_its_events_and_one_without_a_tenant_gets_all() {
     let mut bench = bench("tenants");
     bench.subscribe("/acme", "ticket.created", &["tenant_id => 'acme'"]);
     bench.subscribe("/globex", "ticket.created", &["tenant_id => 'globex'"]);

@@ -39,11 +39,11 @@ fn a_new_subscription_returns_its_secret_once_and_nothing_shows_it_again() {
         let rows: Option<String> = bench.ask(&format!("SELECT string_agg(r::text, '') FROM hydra.{relation} AS r"));
         assert!(!rows.unwrap_or_default().contains(&secret[..13]), "{relation} shows more than 12 characters");
     }
-    assert!(!cluster().log().contains(&secret[..13]), "the server's log has the secret");
+    assert!(!cluster().log().contains(&secret[..13]), "the log of the server has the secret");
 }
 
 #[test]
-fn a_subscription_that_makes_no_sense_is_refused_with_a_reason_and_advice() {
+fn invalid_arguments_are_refused_with_detail_and_hint() {
     let mut bench = bench("refused");
     let ok = "'https://example.com/', '{ticket.created}'";
     bench.run(&format!("BEGIN; SELECT hydra.webhook_create({ok}); ROLLBACK"));
@@ -139,7 +139,7 @@ fn a_subscription_that_makes_no_sense_is_refused_with_a_reason_and_advice() {
 }
 
 #[test]
-fn where_nothing_is_allowed_only_https_to_public_addresses_is() {
+fn by_default_only_https_to_public_addresses_is_allowed() {
     let cluster = Cluster::start(&[("hydra_webhooks.allow_http", "off"), ("hydra_webhooks.allow_networks", "")]);
     let mut client = cluster.create_database("strict");
     for url in ["http://example.com/", "https://127.0.0.1/", "http://127.0.0.1/", "HTTP://example.com/"] {
@@ -166,7 +166,7 @@ fn the_reserved_event_types_of_the_extension_cannot_be_subscribed_to_or_register
 }
 
 #[test]
-fn naming_an_event_type_or_signature_twice_sends_nothing_twice() {
+fn an_event_type_or_signature_that_is_named_twice_is_sent_once() {
     let mut bench = bench("twice");
     let types = "ticket.created,ticket.created";
     let (_, secret) = bench.subscribe("/types", types, &[]);
@@ -179,18 +179,18 @@ fn naming_an_event_type_or_signature_twice_sends_nothing_twice() {
         "SELECT id FROM hydra.webhook_create('{}', '{{ticket.created}}', signatures => '{{hydra,hydra}}')",
         bench.receiver.url("/signatures")
     );
-    // Refusing it is as good.
+    // It may be refused instead.
     if bench.client.batch_execute(&create).is_ok() {
         bench.emit_ticket("2");
         let requests = bench.wait_for("/signatures", 1);
         let count =
             requests[0].headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("X-Hydra-Signature")).count();
-        assert_eq!(count, 1, "a header that must be there once");
+        assert_eq!(count, 1, "the header is there once");
     }
 }
 
 #[test]
-fn what_does_not_exist_is_refused_by_every_function() {
+fn every_function_refuses_ids_that_do_not_exist() {
     let mut bench = bench("unknown");
     for id in ["NULL", "0", "-1", "42", "9223372036854775807"] {
         for function in ["update", "pause", "resume", "delete", "rotate_secret", "send_test"] {
@@ -206,7 +206,7 @@ fn what_does_not_exist_is_refused_by_every_function() {
 }
 
 #[test]
-fn event_types_are_registered_changed_and_refused() {
+fn event_types_can_be_registered_and_changed_and_invalid_ones_are_refused() {
     let mut bench = bench("types");
     let of = |client: &mut Client, name: &str| -> String {
         ask(

@@ -13,7 +13,7 @@ mod presets;
 mod states;
 mod test_requests;
 
-/// A delivery that failed stays in the retry queue for as long as a test runs.
+/// A failed delivery stays in the retry queue while a test runs.
 const RETRY_LATER: &str = "retry_schedule => '{1 h}'";
 
 fn cluster() -> &'static Cluster {
@@ -25,7 +25,7 @@ fn bench(database: &str) -> Bench<'static> {
     Bench::new(cluster(), database)
 }
 
-/// Everything about a subscription, as one text.
+/// The whole row of a subscription, as text.
 fn all_of(client: &mut Client, id: i64) -> String {
     ask(client, &format!("SELECT to_jsonb(s)::text FROM hydra.subscription AS s WHERE id = {id}"))
 }

@@ -58,7 +58,7 @@ fn each_argument_overrides_its_part_of_the_preset() {
 }
 
 #[test]
-fn a_delivery_keeps_the_preset_that_its_body_was_made_for() {
+fn a_delivery_keeps_its_preset_when_that_of_its_subscription_changes() {
     let mut bench = bench("preset_change");
     bench.receiver.answer_first("/", 1, Answer::status(500));
     let (id, secret) = bench.subscribe("/", "ticket.created", &["retry_schedule => '{1.5 s}'"]);

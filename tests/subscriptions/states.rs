@@ -8,7 +8,7 @@ use testkit::{PATIENCE, let_pass, millis, wait_until};
 use crate::bench;
 
 #[test]
-fn after_a_pause_no_request_starts_and_nothing_is_queued_and_a_resume_goes_on_with_the_retries() {
+fn during_a_pause_no_request_starts_and_nothing_is_queued_and_a_resume_continues_the_retries() {
     const EVENTS: usize = 20;
     let mut bench = bench("pause_retries");
     let schedule = "retry_schedule => array_fill(interval '0.2 s', ARRAY[50])";
@@ -43,14 +43,14 @@ fn after_a_pause_no_request_starts_and_nothing_is_queued_and_a_resume_goes_on_wi
     let delivered: Vec<_> = bench.receiver.requests("/").into_iter().filter(|request| request.status == 200).collect();
     let mut received = entity_numbers(&delivered);
     received.sort_unstable();
-    assert_eq!(received, (1..=EVENTS + 1).collect::<Vec<_>>(), "each once, and nothing of the pause");
-    // A second pause or resume is no error.
+    assert_eq!(received, (1..=EVENTS + 1).collect::<Vec<_>>(), "each once, and none that was emitted during the pause");
+    // A second pause or resume is not an error.
     bench.run(&format!("SELECT hydra.webhook_resume({id})"));
     bench.run(&format!("SELECT hydra.webhook_pause({id}); SELECT hydra.webhook_pause({id})"));
 }
 
 #[test]
-fn what_was_matched_before_a_pause_stays_queued_and_is_sent_in_order_after_it() {
+fn events_matched_before_a_pause_stay_queued_and_are_sent_in_order_after_it() {
     let mut bench = bench("pause_queue");
     let (id, _) = bench.subscribe("/", "ticket.created", &["max_in_flight => 1"]);
     bench.receiver.answer("/", Answer::ok().after(millis(50)));
@@ -84,7 +84,7 @@ fn gone_disables_a_subscription_until_it_is_resumed() {
     let attempts = bench.wait_for_history(1);
     assert_eq!((attempts[0].status, attempts[0].class.as_deref()), (Some(410), Some("status")));
     let_pass(millis(800));
-    assert_eq!(bench.receiver.received("/"), 1, "its retries stop");
+    assert_eq!(bench.receiver.received("/"), 1, "there are no retries");
     assert_eq!(bench.column(id, "pending"), "1");
 
     bench.receiver.answer("/", Answer::ok());
@@ -100,7 +100,7 @@ fn gone_disables_a_subscription_until_it_is_resumed() {
 }
 
 #[test]
-fn failures_in_a_row_over_any_deliveries_disable_a_subscription_and_a_success_starts_the_count_again() {
+fn consecutive_failures_of_any_deliveries_disable_a_subscription_and_a_success_resets_their_count() {
     let mut bench = bench("disable_after");
     let (id, _) = bench.subscribe("/", "ticket.created", &["disable_after => 3", "retry_schedule => '{1 h}'"]);
     bench.receiver.answer("/", Answer::status(500));
@@ -131,7 +131,7 @@ fn failures_in_a_row_over_any_deliveries_disable_a_subscription_and_a_success_st
 }
 
 #[test]
-fn ten_failures_in_a_row_disable_an_x_webhook_subscription_over_any_deliveries() {
+fn ten_consecutive_failures_disable_a_subscription_with_the_preset_x_webhook() {
     let mut bench = bench("ten_failures");
     bench.receiver.answer("/", Answer::status(500));
     let more = ["preset => 'x_webhook'", "max_in_flight => 1", "retry_schedule => '{}'"];
@@ -147,7 +147,7 @@ fn ten_failures_in_a_row_disable_an_x_webhook_subscription_over_any_deliveries()
 }
 
 #[test]
-fn a_standard_subscription_in_which_nothing_succeeds_for_days_is_disabled_as_stale() {
+fn a_subscription_with_the_preset_standard_is_disabled_after_days_without_a_success() {
     let mut bench = bench("stale");
     bench.receiver.answer("/", Answer::status(500));
     let (id, _) = bench.subscribe("/", "ticket.created", &["preset => 'standard'", "retry_schedule => '{}'"]);

@@ -57,7 +57,7 @@ fn a_test_request_returns_the_answer_at_once_and_leaves_no_trace() {
     bench.run("ROLLBACK");
     assert_eq!(bench.receiver.received("/"), 1);
 
-    assert_eq!(all_of(&mut bench.client, id), before, "it counts for nothing");
+    assert_eq!(all_of(&mut bench.client, id), before, "it changes no counter");
     let traces: i64 = bench.ask("SELECT (SELECT count(*) FROM hydra.attempt) + (SELECT count(*) FROM hydra.event)
         + (SELECT count(*) FROM hydra.delivery) + (SELECT count(*) FROM hydra.subscription_health) + (SELECT count(*) FROM hydra.delivery_count)");
     assert_eq!(traces, 0);
@@ -87,7 +87,7 @@ fn a_test_request_that_hangs_can_be_cancelled() {
 }
 
 #[test]
-fn a_test_request_of_a_subscription_not_committed_yet_works() {
+fn a_subscription_that_is_not_committed_yet_can_be_tested() {
     let mut bench = bench("uncommitted");
     bench.run("BEGIN");
     let (id, secret) = bench.subscribe("/", "ticket.created", &[]);

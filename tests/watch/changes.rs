@@ -7,7 +7,7 @@ use testkit::{ask, refused, run};
 use crate::{PARTS, cluster, database, events_of, problems, watch};
 
 #[test]
-fn a_second_call_replaces_the_watch_and_keeps_its_place() {
+fn a_second_call_replaces_the_watch_and_keeps_its_order() {
     let mut client = database("replaced");
     run(&mut client, PARTS);
     let first = watch(&mut client, "'part', 'ticket.created', 'insert'");
@@ -18,7 +18,7 @@ fn a_second_call_replaces_the_watch_and_keeps_its_place() {
             watch(&mut client, &format!("'part', 'ticket.created', 'insert', 'new.stock > 3', level => '{level}'"));
         assert_eq!(again, first);
     }
-    // Another operation is another watch.
+    // A watch of another operation is a different one.
     watch(&mut client, "'part', 'ticket.created', 'delete'");
     run(&mut client, "INSERT INTO part VALUES (1, 'a', 'b', 3), (2, 'a', 'b', 4)");
     assert_eq!(events_of(&mut client, "ticket.created").len(), 1);
@@ -27,14 +27,14 @@ fn a_second_call_replaces_the_watch_and_keeps_its_place() {
     run(&mut client, "INSERT INTO part VALUES (5, 'a', 'b', 5)");
     let types: Vec<String> =
         ask(&mut client, "SELECT array_agg(event_type ORDER BY id) FROM hydra.event WHERE entity_id = '5'");
-    assert_eq!(types, ["ticket.created", "ticket.assigned"], "in the order in which they were asked for");
+    assert_eq!(types, ["ticket.created", "ticket.assigned"], "in the order in which the watches were created");
 
     // One change would be two events.
     let twice =
         refused(&mut client, "SELECT hydra.webhook_watch('part', 'ticket.created', 'insert or update')", "42710");
     assert!(twice.detail.contains(&first) && twice.hint.contains("hydra.webhook_unwatch"), "{twice:?}");
 
-    // One that was written by hand is a watch as well.
+    // A trigger created by hand is a watch as well.
     run(
         &mut client,
         "CREATE TRIGGER mine AFTER UPDATE ON part FOR EACH ROW EXECUTE FUNCTION hydra.webhook_emit_row('part.updated')",
@@ -78,7 +78,7 @@ fn a_watch_survives_dump_and_restore() {
     let dump = cluster().program("pg_dump").arg("dumped").output().expect("pg_dump starts");
     assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
     let file = cluster().directory().join("dump.sql");
-    std::fs::write(&file, &dump.stdout).expect("a place of our own");
+    std::fs::write(&file, &dump.stdout).expect("a file can be written into the directory of the cluster");
     run(&mut client, "CREATE DATABASE restored");
     let restore = cluster()
         .program("psql")
@@ -128,7 +128,7 @@ fn conditions_and_columns_follow_a_rename_and_expressions_that_cannot_are_report
     );
     assert_eq!(shown, "new.quantity > 0{quantity}");
 
-    // In the session that had planned it, and in a new one.
+    // In the session that had planned the expression, and in a new one.
     for session in [&mut client, &mut cluster().connect("renamed")] {
         let broken = refused(session, "INSERT INTO part VALUES (2, 't', 'nut', 1)", "42703");
         assert!(broken.message.contains("part.created") && broken.message.contains("new.stock"), "{broken:?}");
@@ -146,7 +146,7 @@ fn conditions_and_columns_follow_a_rename_and_expressions_that_cannot_are_report
     assert_eq!(events_of(&mut client, "part.created"), [r#"2 t {"left": 1}"#]);
     assert_eq!(problems(&mut client).len(), 2);
 
-    // What else an expression names can go, too.
+    // Other objects that an expression names can be dropped as well.
     run(&mut client, "CREATE FUNCTION f(int) RETURNS jsonb LANGUAGE sql AS 'SELECT to_jsonb($1)'");
     watch(&mut client, "'part', 'part.created', 'insert', entity => 'f(new.id)'");
     run(&mut client, "INSERT INTO part VALUES (3, 't', 'nut', 1); DROP FUNCTION f(int)");

@@ -24,7 +24,7 @@ fn an_expression_that_fails_for_a_row_sends_that_event_thin_and_to_its_tenant() 
                 "1 t-1 20",
                 "2 t-1 the entity cannot be rendered (SQLSTATE 22012)",
                 "11 t10 25",
-                // Whose it is cannot be told: only who takes everybody's gets it.
+                // Its tenant is unknown: only subscriptions without a tenant get it.
                 "10 - the entity cannot be rendered (SQLSTATE 22012)"
             ],
             "{level}"
@@ -52,7 +52,7 @@ fn a_failure_inside_a_watch_leaves_the_session_sound() {
         run(&mut client, "SET statement_timeout = '300ms'");
         assert_eq!(refusal(&mut client, &rows(1)).code, "57014", "{level}");
         run(&mut client, "SET statement_timeout = 0");
-        // Caught, and gone on with, in the same transaction.
+        // Caught, and the same transaction continues.
         run(
             &mut client,
             &format!(
@@ -84,7 +84,7 @@ fn a_failure_inside_a_watch_leaves_the_session_sound() {
 }
 
 #[test]
-fn triggers_that_cannot_work_are_told_of_and_refuse_to_fire() {
+fn triggers_that_cannot_work_are_reported_and_refuse_to_fire() {
     let mut client = database("by_hand");
     run(&mut client, PARTS);
     for (definition, problem) in [
@@ -98,8 +98,8 @@ fn triggers_that_cannot_work_are_told_of_and_refuse_to_fire() {
         ("AFTER INSERT ON part FOR EACH ROW EXECUTE FUNCTION hydra.webhook_emit_row()", "arguments"),
     ] {
         run(&mut client, &format!("CREATE TRIGGER wrong {definition}"));
-        let told = problems(&mut client);
-        assert!(told.len() == 1 && told[0].contains(problem), "{definition}: {told:?}");
+        let problems = problems(&mut client);
+        assert!(problems.len() == 1 && problems[0].contains(problem), "{definition}: {problems:?}");
         refused(&mut client, "INSERT INTO part VALUES (1)", "39P01");
         run(&mut client, "DROP TRIGGER wrong ON part");
     }
@@ -107,8 +107,8 @@ fn triggers_that_cannot_work_are_told_of_and_refuse_to_fire() {
         &mut client,
         "CREATE TRIGGER wrong AFTER INSERT ON part FOR EACH ROW EXECUTE FUNCTION hydra.webhook_emit_row('part.exploded')",
     );
-    let told = problems(&mut client);
-    assert!(told[0].contains("not registered"), "{told:?}");
+    let problems = problems(&mut client);
+    assert!(problems[0].contains("not registered"), "{problems:?}");
     run(&mut client, "ALTER TABLE part DISABLE TRIGGER wrong; INSERT INTO part VALUES (1)");
     assert!(!ask::<bool>(&mut client, "SELECT enabled FROM hydra.webhook_watches"));
 }

@@ -1,6 +1,7 @@
 //! Watching tables: `webhook_watch`, `webhook_unwatch`, `webhook_watches`.
 //!
-//! Most tests look at the events that were written, on a cluster that sends nothing. Their delivery is tested elsewhere.
+//! Most tests look at the events that were written, on a cluster that sends nothing. Their delivery is tested
+//! elsewhere.
 
 use std::sync::OnceLock;
 
@@ -19,7 +20,7 @@ fn cluster() -> &'static Cluster {
     CLUSTER.get_or_init(|| Cluster::start_shared(&[("hydra_webhooks.enabled", "off"), ("work_mem", "1MB")]))
 }
 
-/// A database of its own, where somebody wants every event of parts and tickets.
+/// A new database with a subscription to the events of parts and tickets.
 fn database(name: &str) -> Client {
     let mut client = cluster().create_database(name);
     let types =

@@ -5,7 +5,7 @@ use testkit::{ask, refusal, run};
 use crate::{PARTS, cluster, database, events_of, watch};
 
 #[test]
-fn only_who_may_create_triggers_on_a_table_can_watch_it() {
+fn only_roles_that_may_create_triggers_on_a_table_can_watch_it() {
     let mut client = database("may");
     run(&mut client, PARTS);
     let call = "SELECT hydra.webhook_watch('part', 'part.created', 'insert')";
@@ -20,7 +20,11 @@ fn only_who_may_create_triggers_on_a_table_can_watch_it() {
     // As DROP TRIGGER has it.
     assert_eq!(refusal(&mut emitter, "SELECT hydra.webhook_unwatch('part', 'part.created')").code, "42501");
     run(&mut stranger, "INSERT INTO part VALUES (1, 't', 'b', 2)");
-    assert_eq!(events_of(&mut client, "part.created").len(), 1, "who writes needs no role of ours");
+    assert_eq!(
+        events_of(&mut client, "part.created").len(),
+        1,
+        "a role that writes needs none of the extension's roles"
+    );
 }
 
 #[test]
@@ -75,7 +79,7 @@ fn expressions_run_as_the_user_whose_transaction_it_is() {
 }
 
 #[test]
-fn a_session_cannot_put_functions_tables_or_operators_of_its_own_in_an_expression() {
+fn a_session_cannot_replace_functions_tables_or_operators_of_an_expression() {
     let mut client = database("paths");
     run(
         &mut client,
@@ -119,7 +123,7 @@ fn a_session_cannot_put_functions_tables_or_operators_of_its_own_in_an_expressio
 }
 
 #[test]
-fn to_look_at_the_watches_runs_nothing_of_their_authors() {
+fn reading_the_watches_runs_no_code_of_their_authors() {
     let mut client = database("looked_at");
     run(
         &mut client,
@@ -128,8 +132,8 @@ fn to_look_at_the_watches_runs_nothing_of_their_authors() {
     let mut author = cluster().connect_as_new_role("looked_at", "looked_at_author", &["hydra_emitter"]);
     run(
         &mut author,
-        "CREATE FUNCTION tell(int) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN INSERT INTO who VALUES (current_user); RETURN true; END $$;
-         CREATE DOMAIN trap AS int CHECK (tell(VALUE)); CREATE TABLE mine (id int)",
+        "CREATE FUNCTION note(int) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN INSERT INTO who VALUES (current_user); RETURN true; END $$;
+         CREATE DOMAIN trap AS int CHECK (note(VALUE)); CREATE TABLE mine (id int)",
     );
     // The check of a domain runs when such a literal is read, before anything is executed.
     watch(&mut author, "'mine', 'part.created', 'insert', entity => $$to_jsonb('{1}'::trap[])$$");

@@ -7,7 +7,7 @@ use testkit::{ask, refused, run};
 use crate::{PARTS, cluster, database, events_of, watch};
 
 #[test]
-fn odd_names_are_nothing_special() {
+fn tables_and_columns_with_odd_names_can_be_watched() {
     let mut client = database("odd");
     run(
         &mut client,

@@ -38,7 +38,7 @@ pub struct Bed {
 #[derive(Clone, Copy)]
 pub enum Length {
     Seconds(u32),
-    /// Of each client.
+    /// For each client.
     Transactions(u32),
 }
 
@@ -52,7 +52,7 @@ impl Bed {
         bed
     }
 
-    /// One more session.
+    /// Another session.
     pub fn session(&self) -> Client {
         self.cluster.connect(DATABASE)
     }
@@ -90,7 +90,7 @@ impl Bed {
         self.settle();
     }
 
-    /// Does now what autovacuum and the checkpointer would do later, in the middle of something else.
+    /// Does what autovacuum and the checkpointer would otherwise do during a sample.
     pub fn settle(&mut self) {
         self.run("VACUUM ANALYZE hydra.event");
         self.run("VACUUM ANALYZE hydra.delivery");
@@ -114,8 +114,8 @@ impl Bed {
         self.run("SELECT pg_reload_conf()");
     }
 
-    /// Sends what is queued: `deliveries`, all to this receiver. Returns how long it took until the last one arrived. Whether
-    /// the queue is empty is checked later: with 300,000 dead rows that takes 50 ms.
+    /// Sends what is queued: `deliveries`, all to this receiver. Returns how long it took until the last one arrived.
+    /// Whether the queue is empty is checked later: with 300,000 dead rows that takes 50 ms.
     pub fn drain(&mut self, deliveries: usize, receiver: &Receiver) -> Duration {
         let start = Instant::now();
         let all = receiver.arrived() + deliveries;
@@ -144,11 +144,11 @@ impl Bed {
         wait_until("the queue is empty", PATIENCE, || self.ask(EMPTY));
     }
 
-    /// Transactions per second of `clients` that run this script again and again, as prepared statements. The arguments
-    /// `more` go to pgbench as they are.
+    /// Transactions per second of `clients` that repeat this script with prepared statements. `more` are further
+    /// arguments of pgbench.
     pub fn pgbench(&self, script: &str, clients: u32, length: Length, more: &[&str]) -> f64 {
         let file = self.cluster.directory().join("script.sql");
-        fs::write(&file, script).expect("the directory is ours");
+        fs::write(&file, script).expect("a file can be written into the directory of the cluster");
         let (option, amount) = match length {
             Length::Seconds(seconds) => ("--time", seconds),
             Length::Transactions(count) => ("--transactions", count),
@@ -166,7 +166,7 @@ impl Bed {
         self.cluster.dispatcher_pid(DATABASE)
     }
 
-    /// Stops the dispatcher's process where it is, without anything held that others may wait for.
+    /// Stops the process of the dispatcher by a signal, while it holds no lock.
     pub fn freeze_dispatcher(&mut self) {
         let dispatcher = self.dispatcher();
         wait_until("the dispatcher is stopped between two transactions", PATIENCE, || {
@@ -183,13 +183,13 @@ impl Bed {
         self.cluster.signal("CONT", self.dispatcher());
     }
 
-    /// How many deliveries have had a row in the retry queue so far. Those of a quick receiver that never fails have none,
-    /// unless a stall made it look slow.
+    /// How many deliveries have had a row in the retry queue. Those to a quick receiver that never fails have none,
+    /// unless the receiver seemed slow for a moment.
     pub fn retry_queue_rows(&mut self) -> i64 {
         self.ask("SELECT n_tup_ins FROM pg_stat_user_tables WHERE relid = 'hydra.delivery'::regclass")
     }
 
-    /// What was used up so far: CPU of the dispatcher, WAL and transactions of the server.
+    /// What was used since the start: CPU of the dispatcher, WAL and transactions of the server.
     pub fn usage(&mut self) -> Usage {
         let dispatcher = self.dispatcher();
         Usage::now(dispatcher, &mut self.sql)

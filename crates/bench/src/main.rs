@@ -3,7 +3,8 @@
 //! `bench [NUMBER…] [--out FOLDER]` runs the workloads with these numbers, or all. A figure is a ratio, and both of its
 //! sides are measured in the same run, in turn. Nothing here passes or fails: it is not a test.
 //!
-//! A full run writes results and charts to `docs/performance/`; one of some workloads only, to the folder that is given.
+//! A full run writes results and charts to `docs/performance/`. A run of some workloads writes them to the given
+//! folder.
 //!
 //! | file | idea |
 //! |---|---|
@@ -67,7 +68,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Why arguments make no order.
+/// What is wrong with the arguments.
 enum UsageError {
     NoFolder,
     UnknownWorkload(String),

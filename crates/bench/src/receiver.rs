@@ -1,10 +1,11 @@
 //! The receiver of all workloads: answers 200 to every POST, counts them, and records when each arrived.
 //!
-//! It is not the receiver of the tests, which has a thread per connection and verifies signatures: that one would be the
-//! bottleneck. This one shares two cores with the server and the sender, so it is a single thread that polls, and it
-//! verifies nothing.
+//! It is not the receiver of the tests, which has a thread per connection and verifies signatures: that one would be
+//! the bottleneck. This one shares two cores with the server and the sender, so it is a single thread that polls, and
+//! it verifies nothing.
 //!
-//! It can answer late. The delay is the same for all requests, so the next answer due is always at the front of a queue.
+//! It can answer late. The delay is the same for all requests, so the next answer due is always at the front of a
+//! queue.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
@@ -22,7 +23,7 @@ use rustls::ServerConfig;
 use crate::http::{ANSWER, Request};
 use crate::socket::Socket;
 
-/// Its thread's name.
+/// The name of its thread.
 pub const NAME: &str = "receiver";
 
 const LISTENER: Token = Token(0);
@@ -61,19 +62,19 @@ pub struct Receiver {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What the thread and those who ask share.
+/// What the thread and its callers share.
 #[derive(Default)]
 struct Book {
     arrived: AtomicUsize,
     answered: AtomicUsize,
-    /// How many arrivals somebody waits for.
+    /// How many arrivals a caller waits for.
     wanted: AtomicUsize,
     arrivals: Mutex<Vec<Arrival>>,
     reached: Condvar,
 }
 
 impl Receiver {
-    /// One that counts.
+    /// A receiver that only counts.
     pub fn start() -> Self {
         Self::with(Manner::default())
     }
@@ -132,13 +133,13 @@ impl Receiver {
         true
     }
 
-    /// What was recorded since the last time.
+    /// The arrivals recorded since the last call.
     pub fn take_arrivals(&self) -> Vec<Arrival> {
         std::mem::take(&mut *self.book.lock())
     }
 }
 
-/// How many different requests these are: what more there is came twice.
+/// How many different requests these are. The others came twice.
 pub fn distinct(arrivals: &[Arrival]) -> usize {
     arrivals.iter().map(|arrival| arrival.mark).collect::<HashSet<_>>().len()
 }
@@ -163,14 +164,14 @@ impl Book {
         }
         let total = self.arrived.fetch_add(arrived, Ordering::SeqCst) + arrived;
         if total >= self.wanted.load(Ordering::SeqCst) {
-            // Whoever is about to wait holds the lock until it does.
+            // A caller that is about to wait holds the lock until it waits.
             drop(self.lock());
             self.reached.notify_all();
         }
     }
 }
 
-/// The thread's own.
+/// What belongs to the thread.
 struct Desk {
     poll: Poll,
     listener: TcpListener,
@@ -270,7 +271,7 @@ impl Connection {
         count
     }
 
-    /// Says whether the connection is still good.
+    /// Returns whether the connection can be used further.
     fn answer(&mut self, requests: usize) -> bool {
         match requests {
             0 => self.socket.flush().is_ok(),

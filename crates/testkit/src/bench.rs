@@ -105,7 +105,7 @@ impl<'a> Bench<'a> {
     /// A column of a subscription in `hydra.webhook_subscriptions`, as text; null is empty.
     #[track_caller]
     pub fn column(&mut self, id: i64, column: &str) -> String {
-        self.ask(&format!("SELECT coalesce({column}::text, '') FROM hydra.webhook_subscriptions WHERE id = {id}"))
+        self.ask(&format!("SELECT coalesce(({column})::text, '') FROM hydra.webhook_subscriptions WHERE id = {id}"))
     }
 
     #[track_caller]

@@ -9,7 +9,7 @@
 //! | `authority` | certificates for TLS |
 //! | `sql` | statements, and the errors that they must fail with |
 //! | `subscribing` | new subscriptions, and an empty queue |
-//! | `worker` | what the extension says of its own state |
+//! | `worker` | the state that the extension reports |
 //! | `wait` | conditions that are waited for |
 //! | `environment` | numbers and seeds for longer or repeated runs |
 

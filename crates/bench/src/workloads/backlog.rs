@@ -1,4 +1,4 @@
-//! Deliveries that wait in the retry queue, put there by the hundred thousand.
+//! Hundreds of thousands of deliveries in the retry queue.
 
 use crate::bed::Bed;
 

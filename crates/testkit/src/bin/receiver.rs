@@ -158,7 +158,7 @@ fn printer() -> Box<dyn Fn(&Seen<'_>) + Send + Sync> {
         };
         let Seen { status, event, delivery, path, .. } = seen;
         let line = format!("{verdict} {status:>3}  {event:<26} {entity:<24} {delivery:<36}  {path}  {why}");
-        // One write per line: connections print at the same time. That nobody reads any more is no reason to stop.
+        // One write per line: connections print at the same time. A closed output does not end the program.
         let _ = writeln!(io::stdout(), "{}", line.trim_end());
     })
 }

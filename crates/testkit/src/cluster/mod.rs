@@ -6,8 +6,8 @@
 //! helpdesk.batch_execute("SELECT hydra.webhook_create(…)").unwrap();
 //! ```
 //!
-//! The server's programs come from the private installation that `scripts/build` stages (`HYDRA_PG_BIN`), so nothing
-//! of the machine's own Postgres is touched. A cluster listens on a Unix socket in its own directory and nowhere else, so
+//! The server's programs come from the private installation that `scripts/build` stages (`HYDRA_PG_BIN`), so nothing of
+//! the machine's own Postgres is touched. A cluster listens on a Unix socket in its own directory and nowhere else, so
 //! any number of them run side by side. Postgres refuses to run as root; under root its programs run as the user
 //! `postgres`.
 //!
@@ -115,8 +115,8 @@ impl Cluster {
         standby
     }
 
-    /// Changes settings and reloads them. Backends apply them at their next command, workers at their next turn: wait for
-    /// the effect.
+    /// Changes settings and reloads them. Backends apply them at their next command, workers at their next turn: wait
+    /// for the effect.
     pub fn set(&self, settings: &[(&str, &str)]) {
         self.write_settings(settings);
         self.must(self.program("pg_ctl").args(["reload", "--silent", "--pgdata"]).arg(self.data()));

@@ -66,7 +66,8 @@ pub(super) fn new_directory(owner: Option<Owner>) -> PathBuf {
 
 /// Starts the shell that stops the cluster and removes its files once our end of its standard input is closed.
 pub(super) fn keeper(programs: &Path, directory: &Path, owner: Option<Owner>) -> Child {
-    // It checks for itself whether the server has ended: for pg_ctl a server that its parent has not waited for still runs.
+    // It checks for itself whether the server has ended: for pg_ctl a server that its parent has not waited for still
+    // runs.
     const SCRIPT: &str = r#"
         cat
         read -r server < "$2/data/postmaster.pid"

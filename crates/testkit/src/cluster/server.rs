@@ -84,8 +84,8 @@ impl Cluster {
         wait_until("the server has ended", PATIENCE, || server.try_wait().expect("it is our child process").is_some());
     }
 
-    /// Kills the postmaster and all its children at once, and returns when they are gone. This is a power cut, except that
-    /// what the kernel has not written yet is not lost.
+    /// Kills the postmaster and all its children at once, and returns when they are gone. This is a power cut, except
+    /// that what the kernel has not written yet is not lost.
     pub fn kill9_everything(&self) {
         let mut server = self.server().take().expect("the server runs");
         let children = children_of(server.id());

@@ -254,7 +254,7 @@ impl<'a> Connection<'a> {
         Ok((endpoint, answer))
     }
 
-    /// Returns whether the connection can go on.
+    /// Returns whether the connection can be used further.
     fn respond(&mut self, ready: &Ready) -> io::Result<bool> {
         let mut stream = self.stream;
         match &ready.answer.kind {

@@ -20,8 +20,8 @@ pub struct Seen<'a> {
     pub body: &'a [u8],
 }
 
-/// The text of the JSON string, or the digits of the number, that follows a key. It does not parse JSON: in the bodies of
-/// our presets these keys come before anything that a caller has written.
+/// The text of the JSON string, or the digits of the number, that follows a key. It does not parse JSON: in the bodies
+/// of our presets these keys come before anything that a caller has written.
 pub(super) fn member<'a>(body: &'a [u8], key: &[u8]) -> Option<&'a str> {
     let start = body.windows(key.len()).position(|bytes| bytes == key)? + key.len();
     let rest = body[start..].trim_ascii_start();

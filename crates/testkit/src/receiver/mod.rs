@@ -9,7 +9,8 @@
 //! ```
 //!
 //! It shares no code with the extension, so that it is a second opinion on signatures and on HTTP. Every request is
-//! recorded before it is answered: who has the answer finds the request here. One thread per connection keeps it simple.
+//! recorded before it is answered: who has the answer finds the request here. One thread per connection keeps it
+//! simple.
 //!
 //! | file | idea |
 //! |---|---|
@@ -145,9 +146,9 @@ impl Receiver {
         lock(&endpoint.state).first.push_back((count, Ready::new(answer)));
     }
 
-    /// Appends one line per request to a file:
-    /// `epoch_ms path delivery_id event entity_id body_sha256 verified|refused|unchecked status`, `-` for what is
-    /// missing. Each line is one write in append mode, made before the answer.
+    /// Appends one line per request to a file: `epoch_ms path delivery_id event entity_id body_sha256
+    /// verified|refused|unchecked status`, `-` for what is missing. Each line is one write in append mode, made before
+    /// the answer.
     pub fn log_to(&self, file: &Path) -> io::Result<()> {
         let file = OpenOptions::new().create(true).append(true).open(file)?;
         self.shared.log.set(file).map_err(|_| io::Error::other("the receiver has a log already"))
@@ -243,7 +244,7 @@ impl Shared {
         self.ending.load(Ordering::Acquire)
     }
 
-    /// Sleeps, unless the receiver ends meanwhile.
+    /// Sleeps until the time is over or the receiver ends.
     fn pause(&self, duration: Duration) {
         if duration.is_zero() {
             return;
