@@ -84,3 +84,40 @@ pub fn rows_after(page: &[StoredEvent]) -> Option<usize> {
     let fitting = rows(PAGE_BYTES, bytes).min(rows(PAGE_DELIVERIES, deliveries)).clamp(FEWEST_ROWS, PAGE_ROWS);
     (!page.is_empty()).then_some(fitting)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stored_event::tests::stored;
+
+    /// The rows of the page after one of `rows` events with entities of `bytes` bytes, each for `targets` subscriptions.
+    fn rows_after_page_of(rows: usize, bytes: usize, targets: i64) -> Option<usize> {
+        let targets: Vec<i64> = (1..=targets).collect();
+        let mut event = stored(100, 1, &targets);
+        event.event.entity = Some("x".repeat(bytes));
+        rows_after(&vec![event; rows])
+    }
+
+    #[test]
+    fn a_page_has_500_events_of_usual_size() {
+        assert_eq!(rows_after_page_of(500, 200, 1), Some(500));
+        assert_eq!(rows_after_page_of(1, 200, 1), Some(500));
+    }
+
+    #[test]
+    fn a_page_has_8_megabytes_of_large_events_and_no_fewer_than_10_events() {
+        assert_eq!(rows_after_page_of(10, 256 << 10, 1), Some(32));
+        assert_eq!(rows_after_page_of(2, 4 << 20, 1), Some(10));
+    }
+
+    #[test]
+    fn a_page_has_500_deliveries_of_events_for_many_subscriptions() {
+        assert_eq!(rows_after_page_of(500, 200, 10), Some(50));
+        assert_eq!(rows_after_page_of(10, 200, 1000), Some(10));
+    }
+
+    #[test]
+    fn an_empty_page_says_nothing_about_the_next() {
+        assert_eq!(rows_after(&[]), None);
+    }
+}

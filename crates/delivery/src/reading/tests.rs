@@ -275,7 +275,7 @@ fn held_events_are_read_even_if_more_is_emitted_than_can_be_read() {
     while world.read.iter().all(|event| id(event) != held) {
         world.emit_and_commit(3, PAGE + 1, &[5]);
         world.read_for(20);
-        assert!(world.now < start + 6 * HELD_FOR, "it is still held");
+        assert!(world.now < start + Duration::from_secs(60), "it is still held");
     }
-    assert!(world.now > start + HELD_FOR, "it was never held");
+    assert!(world.now > start + Duration::from_secs(10), "it was never held");
 }

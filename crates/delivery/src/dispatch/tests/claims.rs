@@ -41,6 +41,34 @@ fn for_an_endpoint_that_keeps_failing_one_row_is_claimed_at_a_time() {
 }
 
 #[test]
+fn rows_are_claimed_again_when_half_of_those_before_have_been_sent() {
+    let mut dispatch = dispatch([subscription(1)]);
+    dispatch.set_next_due(SubscriptionId(1), Some(time(0)), time(0));
+    assert_eq!(dispatch.to_claim(time(0)), [(SubscriptionId(1), 20)]);
+    (1..=11).for_each(|event| dispatch.accept_row(claimed(event, 1, 0), time(0)));
+    assert!(dispatch.to_claim(time(0)).is_empty());
+    dispatch.send(1);
+    dispatch.conclude(1, 1, status(200));
+    assert_eq!(dispatch.to_claim(time(0)), [(SubscriptionId(1), 10)]);
+}
+
+#[test]
+fn no_rows_are_claimed_while_half_of_the_memory_is_used() {
+    let others: Vec<i64> = (1..=20).collect();
+    let mut many = dispatch((1..=21).map(subscription));
+    many.set_next_due(SubscriptionId(21), Some(time(0)), time(0));
+    many.accept(&others, 1..=99);
+    assert_eq!(many.to_claim(time(0)), [(SubscriptionId(21), 20)]);
+    many.accept(&others, [100]);
+    assert!(many.to_claim(time(0)).is_empty());
+
+    let mut large = dispatch([subscription(1), subscription(2)]);
+    large.set_next_due(SubscriptionId(2), Some(time(0)), time(0));
+    large.accept_event(&with_entity(wanted_by(&[1], 1), "x".repeat(16 << 20)), Instant::now());
+    assert!(large.to_claim(time(0)).is_empty());
+}
+
+#[test]
 fn a_delivery_that_outlived_its_schedule_fails_without_a_request() {
     let mut dispatch = dispatch([subscription(1)]);
     let once = 30 + 3 * subscription(1).endpoint.timeout.as_secs();

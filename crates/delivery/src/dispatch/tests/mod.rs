@@ -100,6 +100,10 @@ fn wanted_by(targets: &[i64], id: i64) -> StoredEvent {
     stored(xid_of(id), id, targets)
 }
 
+fn with_entity(event: StoredEvent, entity: String) -> StoredEvent {
+    StoredEvent { event: Event { entity: Some(entity), ..event.event }, ..event }
+}
+
 fn xid_of(event: i64) -> u64 {
     event as u64 + 500
 }

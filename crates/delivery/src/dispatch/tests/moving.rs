@@ -75,11 +75,11 @@ fn an_event_unfinished_for_two_seconds_moves() {
     dispatch.send(9);
     dispatch.conclude(1, 1, status(200));
     dispatch.written(time(0));
-    let moment = start + STRAGGLER + Duration::from_millis(600);
+    let moment = start + seconds(2) + Duration::from_millis(600);
     dispatch.move_stragglers(moment);
     assert_eq!(dispatch.finished(), [2], "1 was delivered and 3 is young");
     assert_eq!(dispatch.row(2, 1), Some(Row::Insert(RowState::Claimed)));
-    assert_eq!(dispatch.next_change(), Some(start + STRAGGLER + seconds(1)));
+    assert_eq!(dispatch.next_change(), Some(start + seconds(2) + seconds(1)));
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn deliveries_that_wait_two_seconds_for_a_slow_endpoint_go_to_the_table_and_new_
     dispatch.accept_event(&wanted_by(&[1, 2], 2), start);
     dispatch.accept_event(&wanted_by(&[1], 3), start + seconds(1));
     dispatch.send(9);
-    dispatch.move_stragglers(start + STRAGGLER);
+    dispatch.move_stragglers(start + seconds(2));
     assert_eq!(dispatch.row(1, 1), Some(Row::Insert(RowState::Claimed)), "under way");
     assert_eq!(dispatch.row(2, 1), Some(Row::Insert(RowState::Released)));
     assert_eq!(dispatch.row(2, 2), Some(Row::Insert(RowState::Claimed)), "under way to another endpoint");

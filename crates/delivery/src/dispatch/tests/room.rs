@@ -62,6 +62,22 @@ fn a_crowded_lane_that_drains_in_time_does_not_overflow() {
 }
 
 #[test]
+fn a_crowded_lane_that_sends_much_in_that_moment_is_waited_for_and_does_not_overflow() {
+    let mut dispatch = dispatch([Subscription { max_in_flight: 500, ..subscription(1) }]);
+    let start = Instant::now();
+    (1..=LANE - 1).for_each(|id| dispatch.accept_event(&wanted_by(&[1], id), start));
+    assert_eq!(dispatch.send(1000).len(), 500);
+    assert!(!dispatch.has_room(start + CROWDED_FOR));
+    dispatch.accept_event(&wanted_by(&[1], LANE), start + CROWDED_FOR);
+    assert!(dispatch.writes.is_empty());
+
+    // It sends nothing more in the next moment.
+    assert!(dispatch.has_room(start + 2 * CROWDED_FOR));
+    dispatch.accept_event(&wanted_by(&[1], LANE + 1), start + 2 * CROWDED_FOR);
+    assert_eq!(dispatch.row(LANE + 1, 1), Some(Row::Insert(RowState::Released)));
+}
+
+#[test]
 fn while_a_flood_crowds_its_lane_there_is_room_for_other_lanes_until_one_of_them_is_crowded() {
     let mut dispatch = dispatch([subscription(1), subscription(2)]);
     let start = Instant::now();
@@ -94,14 +110,10 @@ fn reading_stops_when_enough_deliveries_or_bytes_are_in_memory() {
     assert!(!many.has_room(Instant::now()));
 
     let mut large = dispatch([subscription(1)]);
-    let entity = Some(format!("\"{}\"", "x".repeat(16 << 20)));
-    let with_entity = |id| {
-        let event = wanted_by(&[1], id);
-        StoredEvent { event: Event { entity: entity.clone(), ..event.event }, ..event }
-    };
-    large.accept_event(&with_entity(1), Instant::now());
+    let entity = "x".repeat(16 << 20);
+    large.accept_event(&with_entity(wanted_by(&[1], 1), entity.clone()), Instant::now());
     assert!(large.has_room(Instant::now()));
-    large.accept_event(&with_entity(2), Instant::now());
+    large.accept_event(&with_entity(wanted_by(&[1], 2), entity), Instant::now());
     assert!(!large.has_room(Instant::now()));
     large.send(1);
     assert!(large.has_room(Instant::now()));

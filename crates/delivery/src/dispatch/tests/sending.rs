@@ -34,6 +34,16 @@ fn many_slow_endpoints_leave_threads_for_one_that_answers() {
 }
 
 #[test]
+fn endpoints_that_fail_have_a_quarter_of_the_threads_at_most() {
+    let failing = (1..=30).map(|id| Subscription { failing: failing(5), ..subscription(id) });
+    let mut dispatch = dispatch(failing.chain([subscription(31)]));
+    (1..=31).for_each(|id| dispatch.accept(&[id], [id]));
+    let sent = dispatch.send(64);
+    assert_eq!(sent.len(), 17);
+    assert!(sent.contains(&(31, 31)));
+}
+
+#[test]
 fn no_more_requests_start_in_a_second_than_the_rate_limit_says() {
     let mut dispatch = dispatch([Subscription { rate_limit: Some(10), ..subscription(1) }, subscription(2)]);
     dispatch.accept(&[1, 2], 1..=30);
@@ -97,6 +107,51 @@ fn deliveries_that_a_thread_gave_back_are_sent_next_in_the_same_order() {
 
 fn length(request: &Request) -> usize {
     1 + request.next.as_deref().map_or(0, length)
+}
+
+#[test]
+fn a_thread_takes_as_many_deliveries_as_a_quick_endpoint_answers_in_four_milliseconds_and_at_most_32() {
+    for (micros, queued, expected) in
+        [(200, 100, 20), (1, 100, 32), (2000, 100, 10), (2000, 1000, 32), (20_000, 100, 1)]
+    {
+        let mut dispatch = dispatch([subscription(1)]);
+        dispatch.accept(&[1], [1]);
+        dispatch.send(1);
+        let took = Duration::from_micros(micros);
+        dispatch.settle(attempt(1, 1, status(200), time(0), took), time(0), 0.0);
+        dispatch.accept(&[1], 2..2 + queued);
+        let chains = dispatch.hand_out(1, Instant::now());
+        assert_eq!(chains.iter().map(length).collect::<Vec<_>>(), [expected], "{took:?}, {queued} queued");
+    }
+}
+
+#[test]
+fn a_few_slow_answers_do_not_make_an_endpoint_slow_and_many_do() {
+    let chain_after = |slow: i64| {
+        let mut dispatch = dispatch([subscription(1)]);
+        for event in 0..=slow {
+            dispatch.accept(&[1], [event + 1]);
+            assert_eq!(dispatch.send(1), [(event + 1, 1)]);
+            let took = if event == 0 { Duration::from_micros(200) } else { seconds(1) };
+            dispatch.settle(attempt(event + 1, 1, status(200), time(0), took), time(0), 0.0);
+        }
+        dispatch.accept(&[1], 100..200);
+        length(&dispatch.hand_out(1, Instant::now())[0])
+    };
+    assert!(chain_after(3) > 10, "this machine may have been busy");
+    assert_eq!(chain_after(40), 1);
+}
+
+#[test]
+fn a_subscription_with_a_rate_limit_that_is_late_catches_up_for_ten_milliseconds() {
+    let limited = Subscription { rate_limit: Some(1000), max_in_flight: 100, ..subscription(1) };
+    let mut dispatch = dispatch([limited]);
+    let start = Instant::now();
+    dispatch.accept(&[1], 1..=100);
+    assert_eq!(dispatch.hand_out(99, start).len(), 1);
+    let later = start + seconds(1);
+    dispatch.end_pauses(later);
+    assert_eq!(dispatch.hand_out(99, later).len(), 11, "one that is due now, and ten for ten milliseconds");
 }
 
 #[test]
