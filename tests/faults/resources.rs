@@ -66,7 +66,8 @@ fn a_full_disk_delays_what_has_to_be_written_and_nothing_is_lost_or_sent_again()
     // The first attempt of each delivery fails, which has to be written.
     bench.receiver.answer_first(PATH, EVENTS, Answer::status(500));
     cluster.set(&[("hydra_webhooks.enabled", "on")]);
-    let complaints = || cluster.log().matches("hydra_webhooks dispatcher: could not extend file").count();
+    let complaint = "hydra_webhooks dispatcher: could not write outcomes: could not extend file";
+    let complaints = || cluster.log().matches(complaint).count();
     wait_until("it has tried to write several times", PATIENCE, || complaints() > 4);
     assert_eq!(
         bench.receiver.received(PATH),
