@@ -6,7 +6,6 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::Uri;
 use ureq::Error;
@@ -19,8 +18,6 @@ use super::policy::DestinationPolicy;
 
 /// The capacity of ureq's list of addresses.
 const MAX_ADDRESSES: usize = 16;
-/// For a request without a time limit. All of ours have one.
-const LONGEST: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 pub struct VettingResolver {
@@ -42,8 +39,8 @@ impl Resolver for VettingResolver {
         match literal(host) {
             Some(address) => self.check(&[address], port),
             None => {
-                let limit = (*timeout.after).min(LONGEST);
-                let found = self.directory.addresses(host, limit).map_err(|error| wrap(NoAddress::Lookup(error)))?;
+                let found =
+                    self.directory.addresses(host, *timeout.after).map_err(|error| wrap(NoAddress::Lookup(error)))?;
                 self.check(&found, port)
             }
         }
@@ -87,6 +84,7 @@ impl std::error::Error for NoAddress {}
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
 
     use ureq::{Agent, Timeout};
 

@@ -1,5 +1,6 @@
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Barrier, Mutex};
 
 use super::receiver::{OK, Receiver, read_request, write_for_ever};
 use super::*;
@@ -12,6 +13,32 @@ fn a_connection_serves_request_after_request() {
         assert_eq!(owner.status_of(endpoint(receiver.url())), 200);
     }
     assert_eq!(receiver.connections(), 1);
+}
+
+#[test]
+fn requests_that_follow_each_other_go_over_the_connection_that_was_used_last() {
+    let used = Arc::new(Mutex::new(Vec::new()));
+    let (list, both) = (used.clone(), Barrier::new(2));
+    let receiver = Receiver::serving(move |number, mut stream| {
+        let mut is_first = true;
+        while read_request(&mut stream).is_some() {
+            if std::mem::take(&mut is_first) {
+                both.wait();
+            }
+            list.lock().unwrap().push(number);
+            stream.write_all(OK.as_bytes()).unwrap();
+        }
+    });
+    let owner = Owner::allowing_loopback();
+    owner.sender.hand_over([request(endpoint(receiver.url())), request(endpoint(receiver.url()))]);
+    assert!(owner.next().outcome.is_success() && owner.next().outcome.is_success());
+    for _ in 0..10 {
+        assert_eq!(owner.status_of(endpoint(receiver.url())), 200);
+    }
+    let used = used.lock().unwrap();
+    // The second of the first two threads may have become idle after the third request.
+    assert!(used[used.len() - 8..].iter().all(|number| Some(number) == used.last()), "{used:?}");
+    assert_eq!(receiver.connections(), 2);
 }
 
 #[test]

@@ -56,8 +56,9 @@ impl Owner {
     }
 
     fn attempt(&self, endpoint: Endpoint) -> Attempt {
+        // The bell is rung when the thread is idle again, so it must not be rung from before.
+        self.bell.silence();
         self.sender.hand_over([request(endpoint)]);
-        // The bell first, so that the thread is idle again when the attempt is here.
         assert!(self.bell.wait(PATIENCE), "no outcome came");
         self.next()
     }

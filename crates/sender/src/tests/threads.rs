@@ -102,6 +102,22 @@ fn a_receiver_that_hangs_delays_no_other_receiver() {
 }
 
 #[test]
+fn the_threads_of_the_sender_run_while_others_leave_a_processor_free() {
+    let receiver = Receiver::answering(OK);
+    let owner = Owner::allowing_loopback();
+    assert_eq!(owner.status_of(endpoint(receiver.url())), 200);
+    let threads = std::fs::read_dir("/proc/self/task").unwrap().map(|entry| entry.unwrap().path());
+    let stats = threads.filter_map(|thread| std::fs::read_to_string(thread.join("stat")).ok());
+    // After the name in parentheses: the scheduling policy is field 41, the first one after the name is field 3.
+    let policies = stats.filter_map(|stat| {
+        let (_, rest) = stat.split_once("(hydra sender) ")?;
+        rest.split(' ').nth(41 - 3)?.parse::<i32>().ok()
+    });
+    // Other tests may have threads that are just starting.
+    assert!(policies.collect::<Vec<_>>().contains(&libc::SCHED_BATCH));
+}
+
+#[test]
 fn every_request_of_a_burst_comes_back() {
     let receiver = Receiver::answering(OK);
     let owner = Owner::with(4, loopback_policy(), Roots::load(None).unwrap());
