@@ -14,7 +14,8 @@
 # A BEFORE trigger numbers each change of an account, and writes the number into the row and into a table `truth`, in
 # the transaction of pgbench. So this table has what was committed. The number is the entity id of the event, so it is
 # in the log of the receiver. The script exits with 1 if an event was lost, invented, changed between two attempts, or
-# has a wrong signature. shellcheck source=../../scripts/lib.sh
+# has a wrong signature.
+# shellcheck source=../../scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib.sh"
 
 duration=${DURATION:-60}
