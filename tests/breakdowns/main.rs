@@ -7,9 +7,8 @@ use std::fs;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use postgres::Client;
-use testkit::receiver::{Answer, Receiver};
-use testkit::{Cluster, PATIENCE, ask, refusal, rounds, run, subscribe, wait_for_empty_queue, wait_until};
+use testkit::receiver::Answer;
+use testkit::{Bench, Cluster, PATIENCE, let_pass, rounds, run, subscribe, wait_for_state, wait_until, worker_status};
 
 /// The places where the dispatcher, its threads and the launcher can be made to panic.
 const POINTS: [&str; 16] = [
@@ -56,19 +55,15 @@ fn mend(cluster: &Cluster) {
     fs::remove_file(cluster.data().join("hydra_fault")).expect("the file exists");
 }
 
-/// A database with two subscriptions to one path, one of them by name.
-fn prepare(cluster: &Cluster, receiver: &Receiver, database: &str) -> Client {
-    let mut client = cluster.create_database(database);
-    let by_name = format!("http://localhost:{}{PATH}", receiver.address().port());
-    for url in [receiver.url(PATH), by_name] {
+/// With two subscriptions to one path, one of them by name.
+fn bench<'a>(cluster: &'a Cluster, database: &str) -> Bench<'a> {
+    let mut bench = Bench::new(cluster, database);
+    let by_name = format!("http://localhost:{}{PATH}", bench.receiver.address().port());
+    for url in [bench.receiver.url(PATH), by_name] {
         let quick = "retry_schedule => array_fill(interval '0.2 s', ARRAY[20])";
-        subscribe(&mut client, &url, "ticket.created", &[quick]);
+        subscribe(&mut bench.client, &url, "ticket.created", &[quick]);
     }
-    client
-}
-
-fn emit(client: &mut Client, id: i32) {
-    run(client, &format!("SELECT hydra.webhook_emit('ticket.created', '{{\"id\": \"{id}\"}}')"));
+    bench
 }
 
 /// How many dispatchers have ended by themselves.
@@ -78,23 +73,17 @@ fn failures(cluster: &Cluster) -> usize {
     cluster.log().lines().filter(ended).count()
 }
 
-fn worker(client: &mut Client) -> (String, String) {
-    let row = client.query_one("SELECT state, detail FROM hydra.webhook_worker_status", &[]).expect("there is a row");
-    (row.get(0), row.get(1))
-}
-
 #[test]
 fn a_panic_anywhere_costs_one_restart_at_most_and_loses_nothing() {
     for (round, point) in (0..rounds(1)).flat_map(|round| POINTS.map(|point| (round, point))) {
         // Not the cluster of the other tests: a panic can happen in any database.
         static ALONE: OnceLock<Cluster> = OnceLock::new();
         let cluster = ALONE.get_or_init(|| Cluster::start_shared(&[LOOPBACK]));
-        let receiver = Receiver::start();
-        let mut client = prepare(cluster, &receiver, &format!("{point}_{round}"));
-        let dispatcher = cluster.dispatcher_pid(&format!("{point}_{round}"));
+        let mut bench = bench(cluster, &format!("{point}_{round}"));
+        let dispatcher = cluster.dispatcher_pid(&bench.database);
         let before = failures(cluster);
 
-        receiver.answer_first(PATH, 5, Answer::status(500));
+        bench.receiver.answer_first(PATH, 5, Answer::status(500));
         break_down(cluster, &format!("panic {point}"));
         match point {
             "start" | "take_over" => cluster.signal("TERM", dispatcher),
@@ -104,52 +93,50 @@ fn a_panic_anywhere_costs_one_restart_at_most_and_loses_nothing() {
         let mut emitted = 0;
         wait_until(format!("there is a panic at {point}"), PATIENCE, || {
             emitted += 1;
-            emit(&mut client, emitted);
+            bench.emit_ticket(emitted);
             has_broken_down(cluster)
         });
-        wait_for_empty_queue(&mut client);
+        bench.wait_for_empty_queue();
 
         let deliveries: BTreeSet<String> =
-            receiver.requests(PATH).iter().map(|request| request.delivery_id().to_owned()).collect();
+            bench.receiver.requests(PATH).iter().map(|request| request.delivery_id().to_owned()).collect();
         assert_eq!(deliveries.len() as i32, 2 * emitted, "after a panic at {point}");
-        let failed: i64 = ask(&mut client, "SELECT count(*) FROM hydra.webhook_failed");
-        let (again, restarts) = (receiver.received(PATH) - deliveries.len(), failures(cluster) - before);
+        let failed = bench.count("webhook_failed");
+        let (again, restarts) = (bench.receiver.received(PATH) - deliveries.len(), failures(cluster) - before);
         println!("{point}: {emitted} events, {again} requests again, {restarts} restarts");
         assert!(failed == 0 && restarts <= 1, "{point}: {failed} failed, {restarts} restarts");
-        run(&mut client, "DROP EXTENSION hydra_webhooks");
+        bench.run("DROP EXTENSION hydra_webhooks");
     }
 }
 
 #[test]
 fn a_dispatcher_that_panics_repeatedly_is_parked_until_it_is_unparked() {
     let cluster = Cluster::start(&[LOOPBACK]);
-    let receiver = Receiver::start();
-    let mut client = prepare(&cluster, &receiver, "panics");
+    let mut bench = bench(&cluster, "panics");
     cluster.dispatcher_pid("panics");
     break_down(&cluster, "panic accept always");
-    emit(&mut client, 1);
-    wait_until("it is parked", PATIENCE, || worker(&mut client).0 == "parked");
+    bench.emit_ticket(1);
+    wait_for_state(&mut bench.client, "parked");
     wait_until("the log has three failures", PATIENCE, || failures(&cluster) == 3);
-    assert!(worker(&mut client).1.contains("failed several times"));
+    assert!(worker_status(&mut bench.client, "detail").contains("failed several times"));
 
     // Other sessions continue.
     let mut other = cluster.connect("panics");
-    emit(&mut other, 2);
+    run(&mut other, "SELECT hydra.webhook_emit('ticket.created', '{}')");
     mend(&cluster);
     run(&mut other, "SELECT hydra.webhook_unpark()");
-    wait_for_empty_queue(&mut client);
-    assert_eq!((receiver.received(PATH), failures(&cluster)), (4, 3));
+    bench.wait_for_empty_queue();
+    assert_eq!((bench.receiver.received(PATH), failures(&cluster)), (4, 3));
 }
 
 #[test]
 fn a_dispatcher_that_aborts_repeatedly_is_parked_and_clients_can_connect() {
     let cluster = Cluster::start(&[LOOPBACK]);
-    let receiver = Receiver::start();
-    let mut client = prepare(&cluster, &receiver, "aborts");
+    let mut bench = bench(&cluster, "aborts");
     cluster.dispatcher_pid("aborts");
     break_down(&cluster, "abort accept always");
     // It may be committed although the client gets no answer.
-    let _ = client.batch_execute("SELECT hydra.webhook_emit('ticket.created', '{\"id\": \"1\"}')");
+    let _ = bench.client.batch_execute("SELECT hydra.webhook_emit('ticket.created', '{\"id\": \"1\"}')");
     let parked = || {
         let mut client = cluster.try_connect_as("aborts", "postgres").ok()?;
         let row = client.query_one("SELECT state FROM hydra.webhook_worker_status", &[]).ok()?;
@@ -159,13 +146,13 @@ fn a_dispatcher_that_aborts_repeatedly_is_parked_and_clients_can_connect() {
     let crashes = cluster.log().matches("was terminated by signal 6").count();
     println!("{crashes} crashes");
 
-    let mut client = cluster.connect("aborts");
-    emit(&mut client, 2);
+    bench.client = bench.session();
+    bench.emit_ticket(2);
     // Long enough for another crash.
-    std::thread::sleep(Duration::from_secs(3));
+    let_pass(Duration::from_secs(3));
     mend(&cluster);
-    run(&mut client, "SELECT hydra.webhook_unpark()");
-    wait_for_empty_queue(&mut client);
+    bench.run("SELECT hydra.webhook_unpark()");
+    bench.wait_for_empty_queue();
     assert_eq!(crashes, 3);
     assert_eq!(cluster.log().matches("was terminated by signal 6").count(), 3);
 }
@@ -173,40 +160,38 @@ fn a_dispatcher_that_aborts_repeatedly_is_parked_and_clients_can_connect() {
 #[test]
 fn a_launcher_that_aborts_repeatedly_is_paused_and_clients_can_connect() {
     let cluster = Cluster::start(&[LOOPBACK]);
-    let receiver = Receiver::start();
-    let mut client = prepare(&cluster, &receiver, "launcher_aborts");
+    let mut bench = bench(&cluster, "launcher_aborts");
     cluster.dispatcher_pid("launcher_aborts");
     let crashes = || cluster.log().matches("was terminated by signal 6").count();
     break_down(&cluster, "abort launcher always");
     wait_until("the launcher is paused", PATIENCE, || cluster.log().contains("hydra_webhooks launcher crashed 3 times"));
     wait_until("a client can connect", PATIENCE, || match cluster.try_connect_as("launcher_aborts", "postgres") {
         Ok(connected) => {
-            client = connected;
+            bench.client = connected;
             true
         }
         Err(_) => false,
     });
-    emit(&mut client, 1);
+    bench.emit_ticket(1);
     // Long enough for another crash.
-    std::thread::sleep(Duration::from_secs(3));
+    let_pass(Duration::from_secs(3));
     // The first crash happened while it worked, the others when it started.
     assert_eq!(crashes(), 1 + 3);
     mend(&cluster);
-    run(&mut client, "SELECT pg_reload_conf()");
-    wait_for_empty_queue(&mut client);
+    bench.run("SELECT pg_reload_conf()");
+    bench.wait_for_empty_queue();
     // There are two subscriptions.
-    assert_eq!((receiver.received(PATH), crashes()), (2, 1 + 3));
+    assert_eq!((bench.receiver.received(PATH), crashes()), (2, 1 + 3));
 }
 
 #[test]
 fn a_panic_while_emitting_fails_the_statement_and_leaves_the_session_sound() {
-    let receiver = Receiver::start();
-    let mut client = prepare(cluster(), &receiver, "emitting");
+    let mut bench = bench(cluster(), "emitting");
     cluster().dispatcher_pid("emitting");
     break_down(cluster(), "panic emit");
-    let refusal = refusal(&mut client, "SELECT hydra.webhook_emit('ticket.created', '{\"id\": \"1\"}')");
+    let refusal = bench.refusal("SELECT hydra.webhook_emit('ticket.created', '{\"id\": \"1\"}')");
     assert!(refusal.message.contains("fault at emit"), "{refusal:?}");
-    emit(&mut client, 2);
-    wait_for_empty_queue(&mut client);
-    assert_eq!(receiver.received(PATH), 2, "one event, two subscriptions");
+    bench.emit_ticket(2);
+    bench.wait_for_empty_queue();
+    assert_eq!(bench.receiver.received(PATH), 2, "one event, two subscriptions");
 }

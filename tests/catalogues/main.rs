@@ -6,8 +6,8 @@ use std::fs;
 use std::sync::Arc;
 
 use serde_json::Value;
-use testkit::receiver::{Answer, Receiver, Request, Signature};
-use testkit::{Cluster, ask, run, subscribe, wait_for_empty_queue};
+use testkit::receiver::{Answer, Request, Signature};
+use testkit::{Bench, Cluster};
 
 const PATH: &str = "/all";
 
@@ -44,25 +44,23 @@ fn read(request: &Arc<Request>) -> Received {
 #[test]
 fn all_27_event_types_arrive_at_one_receiver_when_their_descriptions_say_verified_and_in_order() {
     let cluster = Cluster::start(&[]);
-    let mut client = cluster.create_database("catalogues");
-    let receiver = Receiver::start();
+    let mut bench = Bench::new(&cluster, "catalogues");
     for (name, _) in EXAMPLES {
-        run(&mut client, &file(&format!("examples/{name}.sql")));
+        bench.run(&file(&format!("examples/{name}.sql")));
     }
-    let (_, secret) = subscribe(&mut client, &receiver.url(PATH), "*,webhook.*", &["max_in_flight => 1"]);
-    receiver.secret(PATH, &secret);
+    bench.subscribe(PATH, "*,webhook.*", &["max_in_flight => 1"]);
     // Its failure causes the extension's own events.
-    receiver.answer("/failing", Answer::status(500));
+    bench.receiver.answer("/failing", Answer::status(500));
     let failing = ["retry_schedule => '{}'", "disable_after => 1", "tenant_id => '9001'"];
-    let (failing, _) = subscribe(&mut client, &receiver.url("/failing"), "part.deleted", &failing);
+    let (failing, _) = bench.subscribe("/failing", "part.deleted", &failing);
     // A subscription of another tenant gets only the events of that tenant.
-    subscribe(&mut client, &receiver.url("/elsewhere"), "*", &["tenant_id => '9002'"]);
+    bench.subscribe("/elsewhere", "*", &["tenant_id => '9002'"]);
 
     for (name, _) in EXAMPLES {
-        run(&mut client, &file(&format!("tests/catalogues/{name}/transitions.sql")));
+        bench.run(&file(&format!("tests/catalogues/{name}/transitions.sql")));
     }
-    wait_for_empty_queue(&mut client);
-    let received: Vec<Received> = receiver.requests(PATH).iter().map(read).collect();
+    bench.wait_for_empty_queue();
+    let received: Vec<Received> = bench.receiver.requests(PATH).iter().map(read).collect();
 
     let (own, caused): (Vec<_>, Vec<_>) = received.into_iter().partition(|one| one.event.starts_with("webhook."));
     // Events of the other tenant.
@@ -77,15 +75,14 @@ fn all_27_event_types_arrive_at_one_receiver_when_their_descriptions_say_verifie
         })
         .collect();
     assert_eq!(lines, expected);
-    assert_eq!((elsewhere.len(), receiver.received("/elsewhere")), (1, 1));
+    assert_eq!((elsewhere.len(), bench.receiver.received("/elsewhere")), (1, 1));
 
     let own_types: BTreeSet<&str> = own.iter().map(|one| one.event.as_str()).collect();
     assert_eq!(own_types, BTreeSet::from(["webhook.delivery_failed", "webhook.subscription_disabled"]));
-    let status: String =
-        ask(&mut client, &format!("SELECT status FROM hydra.webhook_subscriptions WHERE id = {failing}"));
-    assert_eq!(status, "disabled");
+    assert_eq!(bench.column(failing, "status"), "disabled");
 
-    let all: BTreeSet<String> = client
+    let all: BTreeSet<String> = bench
+        .client
         .query("SELECT name FROM hydra.webhook_event_types", &[])
         .expect("the view can be read")
         .iter()

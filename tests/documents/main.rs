@@ -14,7 +14,9 @@ use postgres::types::ToSql;
 use postgres::{Client, Row};
 use serde_json::Value;
 use testkit::receiver::{Answer, Receiver, Request, Signature};
-use testkit::{Attempt, Cluster, PATIENCE, ask, chance, history, run, subscribe, wait_for_empty_queue, wait_until};
+use testkit::{
+    Attempt, Bench, Cluster, PATIENCE, ask, chance, history, run, subscribe, wait_for_empty_queue, wait_until,
+};
 
 use payloads::{COLUMNS, Document, TYPES, Way};
 use replies::{Recorded, Reply};
@@ -220,23 +222,22 @@ fn attempts(client: &mut Client) -> HashMap<String, Attempt> {
 #[test]
 fn whatever_a_receiver_answers_is_recorded_and_the_dispatcher_continues() {
     let mut chance = chance();
-    let mut client = cluster().create_database("replies");
-    let receiver = Receiver::start();
+    let mut bench = Bench::new(cluster(), "replies");
     let more = ["retry_schedule => '{}'", "log_successes => true", "max_in_flight => 1", "timeout => '20 s'"];
-    subscribe(&mut client, &receiver.url(PATH), "ticket.created", &more);
+    bench.subscribe(PATH, "ticket.created", &more);
     let dispatcher = cluster().dispatcher_pid("replies");
 
     let replies = replies::replies(&mut chance, REPLIES);
     for reply in &replies {
-        receiver.answer_first(PATH, 1, Answer::raw(reply.bytes.as_slice()));
+        bench.receiver.answer_first(PATH, 1, Answer::raw(reply.bytes.as_slice()));
     }
     let emit =
         format!("SELECT hydra.webhook_emit('ticket.created', to_jsonb(n)) FROM generate_series(1, {REPLIES}) AS n");
-    run(&mut client, &emit);
-    wait_for_empty_queue(&mut client);
+    bench.run(&emit);
+    bench.wait_for_empty_queue();
 
-    let requests = receiver.requests(PATH);
-    let recorded_attempts = attempts(&mut client);
+    let requests = bench.receiver.requests(PATH);
+    let recorded_attempts = attempts(&mut bench.client);
     assert_eq!((requests.len(), recorded_attempts.len()), (REPLIES, REPLIES));
     let recorded: Vec<_> = requests.iter().map(|request| recorded(&recorded_attempts[request.delivery_id()])).collect();
     let differs =
@@ -247,10 +248,10 @@ fn whatever_a_receiver_answers_is_recorded_and_the_dispatcher_continues() {
     println!("{REPLIES} replies: {answered} with a status, {} without", REPLIES - answered);
 
     assert_eq!(cluster().find_dispatcher("replies"), Some(dispatcher), "the dispatcher is the same");
-    run(&mut client, "SELECT hydra.webhook_emit('ticket.created', '{}')");
-    wait_until("a plain delivery is recorded", PATIENCE, || attempts(&mut client).len() == REPLIES + 1);
-    let request = receiver.requests(PATH).pop().expect("the last one");
-    assert_eq!(attempts(&mut client)[request.delivery_id()].status, Some(200));
+    bench.emit("ticket.created", "{}");
+    wait_until("a plain delivery is recorded", PATIENCE, || attempts(&mut bench.client).len() == REPLIES + 1);
+    let request = bench.receiver.requests(PATH).pop().expect("the last one");
+    assert_eq!(attempts(&mut bench.client)[request.delivery_id()].status, Some(200));
 }
 
 /// Every row has either a status or the class of the failure.

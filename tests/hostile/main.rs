@@ -4,12 +4,13 @@ mod behaviours;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use postgres::Client;
-use testkit::receiver::{Receiver, Request};
+use testkit::receiver::{Receiver, Request, entity_numbers};
 use testkit::{Cluster, ask, rounds, run, subscribe, wait_until};
 
 use behaviours::{Authorities, Behaviour, plain_behaviours, serve};
@@ -55,12 +56,9 @@ fn latencies(cluster: &Cluster, receiver: &Receiver, stop: &AtomicBool) -> Vec<D
         thread::sleep(HEALTHY_EVERY);
     }
     let requests = receiver.wait_for("/", emitted.len(), PATIENCE);
-    let id = |request: &Request| {
-        let body: serde_json::Value = request.json();
-        body["data"]["entity_id"].as_str().and_then(|id| id.parse::<usize>().ok()).expect("a number")
-    };
-    let mut taken: Vec<Duration> =
-        requests.iter().map(|request| request.arrived.saturating_duration_since(emitted[id(request)])).collect();
+    let numbers = entity_numbers(&requests).into_iter();
+    let took = |(number, request): (usize, &Arc<Request>)| request.arrived.saturating_duration_since(emitted[number]);
+    let mut taken: Vec<Duration> = numbers.zip(&requests).map(took).collect();
     assert_eq!(taken.len(), emitted.len(), "each once");
     taken.sort();
     taken

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use postgres::Client;
 use testkit::receiver::{Answer, Receiver, Signature};
-use testkit::{Cluster, StopMode, wait_until};
+use testkit::{Cluster, StopMode, wait_until, worker_status};
 use testkit::{PATIENCE, ask, refused, run, subscribe, wait_for_empty_queue};
 
 const PATH: &str = "/";
@@ -55,10 +55,6 @@ impl Vault {
 
 fn emit(client: &mut Client, count: usize) {
     run(client, &format!("SELECT hydra.webhook_emit('ticket.created', '{{}}') FROM generate_series(1, {count})"));
-}
-
-fn detail(client: &mut Client) -> String {
-    ask(client, "SELECT detail FROM hydra.webhook_worker_status")
 }
 
 #[track_caller]
@@ -193,7 +189,9 @@ fn while_its_key_is_missing_a_subscription_waits_loses_nothing_and_the_status_sa
     });
     let (_, plain) = subscribe(&mut client, &receiver.url("/plain"), "ticket.created", &[]);
     receiver.secret("/plain", &plain);
-    wait_until("the status reports the missing key", PATIENCE, || detail(&mut client).contains("key_file"));
+    wait_until("the status reports the missing key", PATIENCE, || {
+        worker_status(&mut client, "detail").contains("key_file")
+    });
     emit(&mut client, 5);
     receiver.wait_for("/plain", 5, PATIENCE);
     let refusal = refused(&mut client, &format!("SELECT hydra.webhook_send_test({id})"), "55000");
@@ -204,7 +202,9 @@ fn while_its_key_is_missing_a_subscription_waits_loses_nothing_and_the_status_sa
     vault.cluster.stop(StopMode::Fast);
     vault.cluster.start_again();
     let mut client = vault.cluster.connect("missing");
-    wait_until("the status reports the missing key again", PATIENCE, || detail(&mut client).contains("key_file"));
+    wait_until("the status reports the missing key again", PATIENCE, || {
+        worker_status(&mut client, "detail").contains("key_file")
+    });
     std::thread::sleep(std::time::Duration::from_secs(6));
     assert_eq!(receiver.received(PATH), 2);
     let attempts: i64 = ask(&mut client, "SELECT count(*) FROM hydra.webhook_history");
@@ -214,7 +214,7 @@ fn while_its_key_is_missing_a_subscription_waits_loses_nothing_and_the_status_sa
     let requests = receiver.wait_for(PATH, 9, PATIENCE);
     assert!(requests.iter().all(|request| request.signature == Signature::Verified));
     wait_for_empty_queue(&mut client);
-    wait_until("all is well", PATIENCE, || detail(&mut client) == "events are sent");
+    wait_until("all is well", PATIENCE, || worker_status(&mut client, "detail") == "events are sent");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use testkit::{PATIENCE, wait_until};
 
 use crate::Signed;
 use crate::forgeries::Case;
-use crate::verifiers::{PAGE, READERS_OF_LISTS};
+use crate::verifiers::{DOCUMENTED_NODE, READERS_OF_LISTS};
 
 #[test]
 fn during_an_overlap_both_secrets_sign_the_old_one_last_and_then_it_ends() {
@@ -62,7 +62,7 @@ fn during_an_overlap_holders_of_the_old_secret_and_of_the_new_one_accept() {
     let (old, new) = (signed.secret.clone(), signed.rotate("1 hour"));
     let request = signed.request();
     // The documented code for Node reads the last value of a header: there the old secret has to sign.
-    assert_eq!(PAGE.accepts(&[Case::of(&request, &old)]), [true]);
+    assert_eq!(DOCUMENTED_NODE.accepts(&[Case::of(&request, &old)]), [true]);
     let cases = [&old, &new].map(|secret| Case::of(&request, secret));
     for library in READERS_OF_LISTS {
         assert_eq!(library.accepts(&cases), [true, true], "{library:?}");
@@ -72,7 +72,7 @@ fn during_an_overlap_holders_of_the_old_secret_and_of_the_new_one_accept() {
     let newest = signed.rotate("0");
     let request = signed.request();
     let cases = [&old, &new, &newest].map(|secret| Case::of(&request, secret));
-    assert_eq!(PAGE.accepts(&cases), [false, false, true]);
+    assert_eq!(DOCUMENTED_NODE.accepts(&cases), [false, false, true]);
     for library in READERS_OF_LISTS {
         assert_eq!(library.accepts(&cases), [false, false, true], "{library:?}");
     }

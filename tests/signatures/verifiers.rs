@@ -1,5 +1,4 @@
-//! Libraries that others have published for Stripe, Standard Webhooks, Svix and GitHub, and the code that our
-//! documentation prints.
+//! Verifiers: libraries for Stripe, Standard Webhooks, Svix and GitHub, and the code that two product pages print.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -24,11 +23,12 @@ enum Runtime {
     Php,
 }
 
-/// The code for Node that our documentation prints, for the preset `hydra`.
-pub const PAGE: Verifier = Verifier { runtime: Runtime::Node, script: "page_snippet.js", package: None, scheme: HYDRA };
-/// The code for PHP that our documentation prints, for the preset `x_webhook`.
-pub const OVERVIEW: Verifier =
-    Verifier { runtime: Runtime::Php, script: "page_snippet.php", package: None, scheme: X_WEBHOOK };
+/// The code for Node that the product page *Webhooks* prints, for the preset `hydra`.
+pub const DOCUMENTED_NODE: Verifier =
+    Verifier { runtime: Runtime::Node, script: "documented.js", package: None, scheme: HYDRA };
+/// The code for PHP that the product page *Webhook Overview* prints, for the preset `x_webhook`.
+pub const DOCUMENTED_PHP: Verifier =
+    Verifier { runtime: Runtime::Php, script: "documented.php", package: None, scheme: X_WEBHOOK };
 
 pub const STRIPE_PYPI: Verifier = Verifier::pypi("stripe", HYDRA);
 pub const STRIPE_NPM: Verifier = Verifier::npm("stripe", HYDRA);

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use postgres::Client;
 use testkit::receiver::{Answer, Signature, entity_ids};
-use testkit::{Bench, PATIENCE, ask, let_pass, rounds, run, subscribe, wait_for_empty_queue, wait_until};
+use testkit::{
+    Bench, PATIENCE, ask, let_pass, rounds, run, subscribe, wait_for_empty_queue, wait_for_state, worker_status,
+};
 
 use crate::{RETRY_LATER, all_of, bench, cluster};
 
@@ -23,12 +25,6 @@ fn copy_by_dump(from: &str, to: &str) -> Client {
 
 fn emit_ticket(client: &mut Client, id: &str) {
     run(client, &format!("SELECT hydra.webhook_emit('ticket.created', '{{\"id\": \"{id}\"}}')"));
-}
-
-fn wait_for_state(client: &mut Client, state: &str) {
-    wait_until(format!("the worker is {state}"), PATIENCE, || {
-        ask::<String>(client, "SELECT state FROM hydra.webhook_worker_status") == state
-    });
 }
 
 fn copy_by_template(from: &str, to: &str) -> Client {
@@ -115,7 +111,7 @@ fn assert_copies_wait_to_be_adopted(original: &str, copy: fn(&str, &str) -> Clie
         let to = format!("{original}_{round}");
         let mut copied = copy(&from, &to);
         wait_for_state(&mut copied, "parked");
-        let detail: String = ask(&mut copied, "SELECT detail FROM hydra.webhook_worker_status");
+        let detail = worker_status(&mut copied, "detail");
         assert!(detail.contains("copy") && detail.contains("hydra.webhook_adopt()"), "{detail}");
         emit_ticket(&mut copied, "of the copy");
         emit_ticket(&mut cluster().connect(&from), "of what it is a copy of");

@@ -1,19 +1,20 @@
 #!/usr/bin/env bash
-# pgbench's own TPC-B, each transaction emitting an event, while the dispatcher is left alone or ended again and again.
-# Afterwards what arrived is compared with what committed.
+# The TPC-B of pgbench, in which each transaction emits an event, while the dispatcher is left alone or ended
+# repeatedly. At the end, what arrived is compared with what was committed.
 #
 #   tests/torture/pgbench.sh [plain|terminate|kill9]...
 #
 #   plain      nothing happens to the dispatcher
 #   terminate  pg_terminate_backend of the dispatcher every 5 s
-#   kill9      kill -9 of the dispatcher every 10 s; Postgres ends all sessions and recovers, pgbench is started again
+#   kill9      kill -9 of the dispatcher every 10 s; Postgres ends all sessions and recovers, and pgbench starts again
 #
-# From the environment: DURATION (60 seconds per mode), CLIENTS (8), SCALE (10), PATIENCE (300 seconds for the rest to be
-# delivered), KEEP (if set, the files of each mode stay).
+# From the environment: DURATION (60 seconds per mode), CLIENTS (8), SCALE (10), PATIENCE (300 seconds to deliver the
+# rest), KEEP (if set, the files of each mode are kept).
 #
-# How it is known what committed: a BEFORE trigger numbers each change of an account, puts the number into the row and
-# into a table `truth`, all in the transaction of pgbench. The number is the event's entity id, so the receiver's log
-# has it. It exits with 1 if an event was lost, invented, changed between two attempts, or wrongly signed.
+# A BEFORE trigger numbers each change of an account, and writes the number into the row and into a table `truth`, in
+# the transaction of pgbench. So this table has what was committed. The number is the entity id of the event, so it is
+# in the log of the receiver. The script exits with 1 if an event was lost, invented, changed between two attempts, or
+# has a wrong signature.
 # shellcheck source=../../scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib.sh"
 
@@ -31,7 +32,7 @@ work=$stage/torture
 receiver_pid=
 breaker_pid=
 
-# Ends a process of ours and collects it, so that bash does not report its end.
+# Ends a child process and waits for it, so that bash does not report its end.
 end_process() {
     kill "$1" 2>/dev/null || true
     wait "$1" 2>/dev/null || true
@@ -48,7 +49,7 @@ clean_up() {
 }
 trap clean_up EXIT
 
-# The server may be starting over; a question then goes unanswered, and is asked again by whoever waits.
+# The server may be recovering. The query then fails, and a caller that waits repeats it.
 value() { psql -X -q -At -v ON_ERROR_STOP=1 -c "$1" 2>/dev/null; }
 
 wait_until() {
@@ -73,12 +74,12 @@ dispatcher() {
            WHERE backend_type = 'hydra_webhooks dispatcher' AND datname = current_database()"
 }
 
-# Ends the dispatcher at an even pace until it is ended itself; a line per act goes to the file `acts`.
+# Ends the dispatcher at regular intervals, until it is ended itself. Writes a line for each time into the file `acts`.
 break_dispatcher() {
     local mode=$1 interval=5 pid
     if [[ $mode == kill9 ]]; then interval=10; fi
     while sleep "$interval"; do
-        # None may run at this moment, since the last act is not long ago.
+        # No dispatcher may be running yet, since the last one has just ended.
         pid=$(dispatcher) || continue
         if [[ -z $pid ]]; then continue; fi
         case $mode in
@@ -122,7 +123,7 @@ BEGIN
 END $$;
 CREATE TRIGGER number_change BEFORE UPDATE ON pgbench_accounts FOR EACH ROW EXECUTE FUNCTION number_change();
 
--- The number of the change, and not of the account, so that each event of the log can be told from all others.
+-- The number of the change, and not of the account, so that the entity id identifies the event.
 SELECT hydra.webhook_register_event_type(name => 'pgbench.account_updated', description => 'A balance has changed',
     entity_type => 'account', id_key => 'change_id');
 CREATE TRIGGER emit AFTER UPDATE ON pgbench_accounts
@@ -134,7 +135,7 @@ SQL
     printf '/pgbench %s\n' "$secret" >"$work/secrets"
 }
 
-# Until the time is up, however often the server goes away.
+# Runs until the time is over, also if the server ends in between.
 run_pgbench() {
     local end=$((SECONDS + duration)) left
     while left=$((end - SECONDS)) && ((left > 0)); do
@@ -143,7 +144,7 @@ run_pgbench() {
     done
 }
 
-# Compares, prints the line of figures, and says by its status whether all is well.
+# Compares, and prints the line of figures. Its status says whether all is well.
 judge() {
     local mode=$1 drain=$2 committed received distinct lost invented altered unverified duplicates verdict=ok
     export LC_ALL=C
@@ -155,7 +156,7 @@ judge() {
     distinct=$(wc -l <"$work/received")
     lost=$(comm -23 "$work/truth" "$work/received" | wc -l)
     invented=$(comm -13 "$work/truth" "$work/received" | wc -l)
-    # One event is one delivery with one body, however often it comes.
+    # One event is one delivery with one body, in every attempt.
     altered=$(($(awk '{ print $3, $5, $6 }' "$work/requests" | sort -u | wc -l) - distinct))
     unverified=$(awk '$7 != "verified"' "$work/requests" | wc -l)
     duplicates=$((received - distinct))
@@ -181,7 +182,7 @@ run_mode() {
         breaker_pid=''
     fi
     start=$SECONDS
-    # If it does not come to an end, what is missing shows in the figures.
+    # If it does not end, the figures show what is missing.
     wait_until "$patience" nothing_is_pending || true
     judge "$mode" $((SECONDS - start))
 }

@@ -1,11 +1,11 @@
-// Asks a package from npm, named by the argument, whether signatures are genuine.
+// Verifies signatures with a package from npm, which the argument names.
 //
 // Reads one JSON object {"body", "headers", "secret"} per line, with the names of headers in lower case, and answers
-// each with a line, `ok` or `refused`. Anything but the package's own refusal ends it. NODE_PATH has the packages.
+// each with a line, `ok` or `refused`. Any error but a refusal by the package ends it. NODE_PATH has the packages.
 
-const TOLERANCE = 300 // seconds, as on the product page; Standard Webhooks has the same by itself
+const TOLERANCE = 300 // seconds; the default of Standard Webhooks
 
-// Each gives a function that says whether a case is genuine, or throws the error beside it.
+// Each returns a function that verifies a case, and the error that it throws for a refusal.
 const packages = {
   stripe() {
     const Stripe = require('stripe')
@@ -16,7 +16,7 @@ const packages = {
   standardwebhooks: () => standard(require('standardwebhooks')),
   svix: () => standard(require('svix')),
   async '@octokit/webhooks-methods'() {
-    // An ES module, and for those Node does not look into NODE_PATH.
+    // An ES module, and Node does not search NODE_PATH for those.
     const file = `${process.env.NODE_PATH}/@octokit/webhooks-methods/dist-node/index.js`
     const octokit = await import(require('url').pathToFileURL(file))
     return [({ body, headers, secret }) => octokit.verify(secret, body, headers['x-hub-signature-256'])]
@@ -33,7 +33,7 @@ function standard({ Webhook, WebhookVerificationError }) {
 
 async function main() {
   const [verify, Refusal] = await packages[process.argv[2]]()
-  // Not before the package is there: lines that nobody waits for are lost.
+  // Only after the package is loaded: lines that arrive before are lost.
   for await (const line of require('readline').createInterface({ input: process.stdin })) {
     let genuine
     try {

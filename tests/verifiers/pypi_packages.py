@@ -1,7 +1,7 @@
-"""Asks a package from PyPI, named by the argument, whether signatures are genuine.
+"""Verifies signatures with a package from PyPI, which the argument names.
 
 Reads one JSON object {"body", "headers", "secret"} per line, with the names of headers in lower case, and answers each
-with a line, `ok` or `refused`. Anything but the package's own refusal ends it.
+with a line, `ok` or `refused`. Any error but a refusal by the package ends it.
 """
 
 import json
@@ -15,7 +15,7 @@ elif package == "svix":
 else:
     from standardwebhooks import Webhook, WebhookVerificationError as Refusal
 
-TOLERANCE = 300  # seconds, as on the product page; the other packages have the same by themselves
+TOLERANCE = 300  # seconds; the default of the other packages
 
 
 def verify(body, headers, secret):

@@ -29,7 +29,7 @@ fn a_second_call_replaces_the_watch_and_keeps_its_order() {
         ask(&mut client, "SELECT array_agg(event_type ORDER BY id) FROM hydra.event WHERE entity_id = '5'");
     assert_eq!(types, ["ticket.created", "ticket.assigned"], "in the order in which the watches were created");
 
-    // One change would be two events.
+    // Each change would emit two events.
     let twice =
         refused(&mut client, "SELECT hydra.webhook_watch('part', 'ticket.created', 'insert or update')", "42710");
     assert!(twice.detail.contains(&first) && twice.hint.contains("hydra.webhook_unwatch"), "{twice:?}");

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use testkit::receiver::{Receiver, Signature};
-use testkit::{Cluster, ask, run, subscribe, wait_for_empty_queue};
+use testkit::receiver::{Signature, entity_numbers};
+use testkit::{Bench, Cluster, ask, run};
 
 use crate::{PARTS, database, events_of, watch};
 
@@ -57,7 +57,7 @@ fn an_entity_can_be_any_expression_over_the_old_and_the_new_row() {
             "jsonb_build_object('tenant_id', 7, 'by', (SELECT s.name FROM supplier AS s WHERE s.supplies = new.name))",
             r#"1 7 {"by": "Smith", "tenant_id": 7}"#,
         ),
-        // It sees what the statement did.
+        // It sees the changes of the statement.
         ("(SELECT jsonb_agg(p.stock) FROM part AS p)", "1 acme [6]"),
         ("json_build_object('a', 1, 'a', new.name)", r#"1 acme {"a": "bolt"}"#),
         ("NULL", "1 acme null"),
@@ -115,7 +115,7 @@ fn watches_by_statement_emit_what_watches_by_row_do() {
                      ON CONFLICT (id) DO UPDATE SET stock = EXCLUDED.stock, name = 'upserted'",
                 "UPDATE part SET stock = 0 WHERE id = 4",
                 "UPDATE part SET name = name || id",
-                // Keys go round: each takes that of another.
+                // Each row gets the key of another one.
                 "UPDATE part SET id = id + 1000",
                 "UPDATE part SET id = 12 - (id - 1000), stock = stock + 1",
                 "UPDATE part SET stock = stock WHERE false",
@@ -142,31 +142,20 @@ fn watches_by_statement_emit_what_watches_by_row_do() {
 #[test]
 fn the_events_of_a_statement_are_undone_with_it_and_delivered_in_order() {
     let cluster = Cluster::start(&[]);
-    let mut client = cluster.create_database("delivered");
-    let receiver = Receiver::start();
-    let (_, secret) = subscribe(&mut client, &receiver.url("/"), "part.created", &["max_in_flight => 1"]);
-    receiver.secret("/", &secret);
-    subscribe(&mut client, &receiver.url("/tenant"), "part.created", &["tenant_id => 't1'"]);
-    run(&mut client, PARTS);
-    watch(&mut client, "'part', 'part.created', 'insert', level => 'statement', tenant => $$'t' || new.id % 2$$");
+    let mut bench = Bench::new(&cluster, "delivered");
+    bench.subscribe("/", "part.created", &["max_in_flight => 1"]);
+    bench.subscribe("/tenant", "part.created", &["tenant_id => 't1'"]);
+    bench.run(PARTS);
+    watch(&mut bench.client, "'part', 'part.created', 'insert', level => 'statement', tenant => $$'t' || new.id % 2$$");
     let insert = |from: i32| format!("INSERT INTO part SELECT n FROM generate_series({from}, {from} + 299) AS n");
-    run(
-        &mut client,
-        &format!("BEGIN; {}; SAVEPOINT s; {}; ROLLBACK TO s; {}; COMMIT", insert(1), insert(1001), insert(2001)),
-    );
-    run(&mut client, &format!("BEGIN; {}; ROLLBACK", insert(3001)));
-    wait_for_empty_queue(&mut client);
-    let requests = receiver.requests("/");
+    bench.run(&format!("BEGIN; {}; SAVEPOINT s; {}; ROLLBACK TO s; {}; COMMIT", insert(1), insert(1001), insert(2001)));
+    bench.run(&format!("BEGIN; {}; ROLLBACK", insert(3001)));
+    bench.wait_for_empty_queue();
+    let requests = bench.receiver.requests("/");
     assert!(requests.iter().all(|request| request.signature == Signature::Verified));
-    let ids: Vec<i64> = requests
-        .iter()
-        .map(|request| {
-            let body: serde_json::Value = serde_json::from_slice(&request.body).expect("the body is JSON");
-            body["data"]["entity"]["id"].as_i64().expect("a number")
-        })
-        .collect();
-    assert_eq!(ids, (1..=300).chain(2001..=2300).collect::<Vec<i64>>());
-    assert_eq!(receiver.received("/tenant"), 300);
+    let ids: Vec<usize> = entity_numbers(&requests);
+    assert_eq!(ids, (1..=300).chain(2001..=2300).collect::<Vec<usize>>());
+    assert_eq!(bench.receiver.received("/tenant"), 300);
 }
 
 #[test]
@@ -189,7 +178,7 @@ fn an_expression_may_change_the_table_that_it_is_for() {
 }
 
 #[test]
-fn a_hundred_thousand_rows_in_one_statement() {
+fn a_hundred_thousand_rows_of_one_statement_are_emitted_in_order() {
     const ROWS: i64 = 100_000;
     let mut client = database("bulk");
     let insert =

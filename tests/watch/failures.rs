@@ -5,7 +5,7 @@ use testkit::{ask, refusal, refused, run};
 use crate::{PARTS, database, events_of, problems, watch};
 
 #[test]
-fn an_expression_that_fails_for_a_row_sends_that_event_thin_and_to_its_tenant() {
+fn an_event_whose_expression_fails_is_sent_without_its_entity() {
     let mut client = database("thin");
     run(&mut client, PARTS);
     for level in ["row", "statement"] {

@@ -5,7 +5,7 @@ use testkit::{ask, refusal, refused, run};
 use crate::{PARTS, database};
 
 #[test]
-fn what_cannot_be_watched_is_refused_with_reason_and_advice() {
+fn invalid_watches_are_refused_with_detail_and_hint() {
     let mut client = database("refusals");
     run(
         &mut client,
@@ -62,7 +62,7 @@ fn what_cannot_be_watched_is_refused_with_reason_and_advice() {
     ] {
         refused(&mut client, &format!("SELECT hydra.webhook_watch({arguments})"), code);
     }
-    // Postgres's own.
+    // Errors of Postgres itself.
     for (arguments, code) in [
         ("'part', 'part.created', 'insert', 'new.colour = 1'", "42703"),
         ("'part', 'part.created', 'insert', 'old.stock = 1'", "42P17"),
@@ -72,5 +72,5 @@ fn what_cannot_be_watched_is_refused_with_reason_and_advice() {
     ] {
         assert_eq!(refusal(&mut client, &format!("SELECT hydra.webhook_watch({arguments})")).code, code, "{arguments}");
     }
-    assert_eq!(ask::<i64>(&mut client, "SELECT count(*) FROM hydra.webhook_watches"), 0, "nothing is left of them");
+    assert_eq!(ask::<i64>(&mut client, "SELECT count(*) FROM hydra.webhook_watches"), 0, "no watch was created");
 }

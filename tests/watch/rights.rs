@@ -1,4 +1,4 @@
-//! Who may watch a table, and as whom expressions run.
+//! Which roles may watch a table, and as which role expressions run.
 
 use testkit::{ask, refusal, run};
 
@@ -17,7 +17,7 @@ fn only_roles_that_may_create_triggers_on_a_table_can_watch_it() {
     run(&mut client, "GRANT TRIGGER ON part TO may_emitter");
     run(&mut emitter, call);
     run(&mut emitter, "SELECT hydra.webhook_watch('part', 'part.created', 'insert', 'new.stock > 1')");
-    // As DROP TRIGGER has it.
+    // Only the owner can drop a trigger.
     assert_eq!(refusal(&mut emitter, "SELECT hydra.webhook_unwatch('part', 'part.created')").code, "42501");
     run(&mut stranger, "INSERT INTO part VALUES (1, 't', 'b', 2)");
     assert_eq!(
@@ -54,7 +54,7 @@ fn expressions_run_as_the_user_whose_transaction_it_is() {
         watched("to_jsonb(app.whoami())");
         run(&mut writer, "INSERT INTO app.part VALUES (1, 't', 'b', 2)");
         assert_eq!(events_of(&mut client, "part.created"), ["1 t \"as_whom_writer as_whom_writer\""], "{level}");
-        // Neither the extension's tables nor the table's owner's.
+        // Neither the tables of the extension nor those of the owner of the table.
         for secret in ["SELECT secret FROM hydra.signing_secret", "SELECT name FROM app.part"] {
             let mut watched = |entity: &str| {
                 watch(
@@ -115,7 +115,7 @@ fn a_session_cannot_replace_functions_tables_or_operators_of_an_expression() {
         );
         run(&mut attacker, "INSERT INTO app.part VALUES (1, 't', 'b', 7), (2, 't', 'b', 8)");
         assert_eq!(events_of(&mut client, "part.created"), ["1 T [21, 8, 3]"], "{level}");
-        // And the session is as it was.
+        // The search_path of the session is unchanged.
         let path: String = ask(&mut attacker, "SHOW search_path");
         assert_eq!(path, "evil, pg_temp, app, pg_catalog");
         run(&mut client, "DELETE FROM part");
@@ -135,7 +135,7 @@ fn reading_the_watches_runs_no_code_of_their_authors() {
         "CREATE FUNCTION note(int) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN INSERT INTO who VALUES (current_user); RETURN true; END $$;
          CREATE DOMAIN trap AS int CHECK (note(VALUE)); CREATE TABLE mine (id int)",
     );
-    // The check of a domain runs when such a literal is read, before anything is executed.
+    // The check of the domain runs when the literal is parsed, before anything is executed.
     watch(&mut author, "'mine', 'part.created', 'insert', entity => $$to_jsonb('{1}'::trap[])$$");
     run(&mut client, "DELETE FROM who; SELECT * FROM hydra.webhook_watches");
     assert_eq!(ask::<i64>(&mut client, "SELECT count(*) FROM who"), 0);

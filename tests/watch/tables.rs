@@ -53,7 +53,7 @@ fn a_partitioned_table_is_watched_with_all_its_partitions() {
         "'part', 'part.created', 'insert', entity => 'jsonb_build_array(new.id, new.region, new.extra)'",
     );
     let shown: i64 = ask(&mut client, "SELECT count(*) FROM hydra.webhook_watches");
-    assert_eq!(shown, 1, "those of its partitions are part of it");
+    assert_eq!(shown, 1, "the triggers of its partitions are not shown");
     run(&mut client, "INSERT INTO part VALUES (1, 'a', 'x'), (2, 'b', 'y'); INSERT INTO part_b VALUES ('z', 'b', 3)");
     let expected = [r#"1 - [1, "a", "x"]"#, r#"2 - [2, "b", "y"]"#, r#"3 - [3, "b", "z"]"#];
     assert_eq!(events_of(&mut client, "part.created"), expected);
@@ -61,14 +61,14 @@ fn a_partitioned_table_is_watched_with_all_its_partitions() {
     let on_partition = refused(&mut client, "SELECT hydra.webhook_watch('part_a', 'part.created', 'insert')", "42710");
     assert!(on_partition.hint.contains("partition"), "{on_partition:?}");
     refused(&mut client, "SELECT hydra.webhook_unwatch('part_a', 'part.created')", "42704");
-    // A watch of a partition alone does not stand in the way of the next one on the whole.
+    // A watch of one partition does not prevent one of the whole table.
     watch(&mut client, "'part_a', 'ticket.created', 'insert'");
     watch(&mut client, "'part', 'ticket.resolved', 'insert'");
 
-    // By statement: one that moves rows between partitions is an update of each.
+    // By statement: an update that moves rows between partitions is an update of each row.
     watch(&mut client, "'part', 'part.created', 'insert', level => 'statement'");
     let clones: i64 = ask(&mut client, "SELECT count(*) FROM pg_trigger WHERE tgname ~ 'part_created'");
-    assert_eq!(clones, 1, "none of the former triggers is left");
+    assert_eq!(clones, 1, "the former triggers are gone");
     watch(
         &mut client,
         "'part', 'part.updated', 'update', level => 'statement', entity => 'jsonb_build_array(old.region, new.region, new.extra)'",

@@ -29,6 +29,8 @@ mod http;
 mod log;
 mod request;
 mod signature;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};

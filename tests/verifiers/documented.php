@@ -1,12 +1,12 @@
 <?php
-// Asks the snippet of the page *Webhook Overview* whether signatures are genuine.
+// Verifies signatures with the code that the product page *Webhook Overview* prints for PHP.
 //
 // Reads one JSON object {"body", "headers", "secret"} per line, with the names of headers in lower case, and answers
 // each with a line, `ok` or `refused`.
 
 namespace Page;
 
-// Stands before PHP's own for the snippet, as there is no web server here to fill php://input.
+// Replaces that of PHP for the printed code, since no web server fills php://input here.
 function file_get_contents(string $name): string
 {
     return $name === 'php://input' ? $GLOBALS['body'] : throw new \ValueError($name);
@@ -14,8 +14,7 @@ function file_get_contents(string $name): string
 
 function is_valid(string $your_webhook_secret): bool
 {
-// ---- as the page prints it: not to be improved, since this is what customers have copied. Filled in are the secret,
-// ---- and what is done with a valid request ---------------------------------------------------------------------------
+// ---- Exactly as printed, since customers have copied it. Only the secret and the return are added. -------------------
 $payload = file_get_contents('php://input');
 $timestamp = $_SERVER['HTTP_X_WEBHOOK_TIMESTAMP'];
 $signature = $_SERVER['HTTP_X_WEBHOOK_SIGNATURE'];
@@ -25,7 +24,7 @@ if (hash_equals($expected, $signature)) {
 // Valid webhook
 return true;
 }
-// ---- the page ends here ----------------------------------------------------------------------------------------------
+// ---- End of the printed code ----------------------------------------------------------------------------------------------
 return false;
 }
 

@@ -1,9 +1,9 @@
-// Asks the snippet of the page *Webhooks* whether signatures are genuine.
+// Verifies signatures with the code that the product page *Webhooks* prints for Node.
 //
 // Reads one JSON object {"body", "headers", "secret"} per line, with the names of headers in lower case, and answers
 // each with a line, `ok` or `refused`.
 
-// ---- as the page prints it: not to be improved, since this is what customers have copied -----------------------------
+// ---- Exactly as printed, since customers have copied it --------------------------------------------------------------
 const crypto = require('crypto')
 function verify(rawBody, header, secret) {
 const parts = Object.fromEntries(header.split(',').map((kv) => kv.split('=')))
@@ -14,7 +14,7 @@ if (!crypto.timingSafeEqual(provided, expected)) return false
 if (Math.abs(Date.now() / 1000 - Number(parts.t)) > 300) return false
 return true
 }
-// ---- the page ends here ----------------------------------------------------------------------------------------------
+// ---- End of the printed code ----------------------------------------------------------------------------------------------
 
 const lines = require('readline').createInterface({ input: process.stdin })
 lines.on('line', (line) => {
