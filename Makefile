@@ -21,7 +21,7 @@ demo-stop: ## ends what `make demo` left running
 test: build ## runs all tests, against the private Postgres
 	@scripts/test
 
-lint: prepare ## checks formatting, Clippy's findings and the border of the pure side
+lint: prepare ## checks formatting, the list of promises, and Clippy without a warning
 	@scripts/lint
 
 torture: build ## the long runs of docs/reliability.md: simulation, kills, hostile receivers, load, fuzzing

@@ -23,14 +23,15 @@
 //! | module | what it is about |
 //! |---|---|
 //! | [`settings`] | `hydra_webhooks.*` |
-//! | [`emit`] | `webhook_emit`, the trigger functions `webhook_emit_row` and `webhook_emit_statement`, what watches are |
-//! | [`api`] | the other SQL functions that need Rust |
+//! | [`emit`] | `webhook_emit`, the trigger functions `webhook_emit_row` and `webhook_emit_statement`, watches |
+//! | [`api`] | the other SQL functions that are written in Rust |
 //! | [`launcher`] | a dispatcher in each database that has the extension |
 //! | [`dispatcher`] | the loop that delivers |
 //! | [`store`] | rows to structs and back |
 //! | [`wake`], [`slots`], [`process`], [`descriptors`] | commit callback, shared memory, living as a background worker |
 //! | [`first_steps`] | processes that crash again and again |
-//! | [`key_file`], [`refuse`] | where secrets are sealed with keys of; errors |
+//! | [`tables`], [`changes`], [`keys`] | our tables in the catalog, noticing changes of subscriptions, the keys that seal secrets |
+//! | [`backend`] | running inside a process of the server: subtransactions, settings, errors |
 //!
 //! The pure side, which never names Postgres and is tested without one:
 //!
@@ -50,35 +51,16 @@
 use pgrx::prelude::*;
 
 mod api;
-mod delivery;
-mod descriptors;
-mod dispatch;
+mod backend;
+mod changes;
 mod dispatcher;
 mod emit;
-mod event;
-mod fault;
-mod first_steps;
-mod headers;
-mod key_file;
-mod lanes;
+mod keys;
 mod launcher;
-mod preset;
-mod process;
-mod progress;
-mod refuse;
-mod retry;
-mod sealing;
-mod sender;
 mod settings;
-mod signature;
 mod slots;
-mod snapshot;
 mod store;
-mod subscription;
-mod tally;
-mod wake;
-mod work;
-mod writes;
+mod tables;
 
 pg_module_magic!(name, version);
 
@@ -88,33 +70,37 @@ extension_sql_file!("../sql/schema/10_event_type.sql", name = "event_type", requ
 extension_sql_file!(
     "../sql/schema/20_subscription.sql",
     name = "subscription",
-    requires = ["event_type", api::tell::_subscriptions_changed]
+    requires = ["event_type", changes::_subscriptions_changed]
 );
 extension_sql_file!("../sql/schema/30_queue.sql", name = "queue", requires = ["subscription"]);
 extension_sql_file!("../sql/schema/40_identity.sql", name = "identity", requires = ["queue"]);
+extension_sql_file!("../sql/functions/trigger.sql", name = "trigger_functions", requires = ["identity"]);
 extension_sql_file!(
     "../sql/schema/50_views.sql",
     name = "views",
     requires = [
-        "identity",
+        "trigger_functions",
         api::checks::_delivery_id,
         api::checks::_names_event_type,
         api::status::_worker_status,
-        emit::webhook_emit_row,
-        emit::webhook_emit_statement,
-        emit::watch::_trigger_arguments,
-        emit::watch::_watch_details
+        emit::trigger::row::webhook_emit_row,
+        emit::trigger::statement::webhook_emit_statement,
+        emit::watch::functions::_trigger_arguments,
+        emit::watch::functions::_watch_details
     ]
 );
 extension_sql_file!("../sql/functions/event_type.sql", name = "event_type_functions", requires = ["views"]);
-extension_sql_file!("../sql/functions/subscription.sql", name = "subscription_functions", requires = ["views"]);
+extension_sql_file!(
+    "../sql/functions/subscription.sql",
+    name = "subscription_functions",
+    requires = ["views", emit::filter::_filter_passes]
+);
 extension_sql_file!("../sql/functions/delivery.sql", name = "delivery_functions", requires = ["views"]);
 extension_sql_file!("../sql/functions/watch.sql", name = "watch_functions", requires = ["views"]);
 extension_sql_file!("../sql/schema/90_grants.sql", name = "grants", finalize);
 
 /// Never fails: where the extension is not preloaded, emitting still writes its row.
 #[pg_guard]
-#[allow(unsafe_code)]
 pub extern "C-unwind" fn _PG_init() {
     settings::init();
     // SAFETY: flags that Postgres sets before it loads a library.

@@ -10,9 +10,8 @@ use std::time::Duration;
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
 use pgrx::pg_sys::AsPgCStr;
 use pgrx::prelude::*;
-
-use crate::sender::DestinationPolicy;
-use crate::sender::address::AllowedNetwork;
+use sender::DestinationPolicy;
+use sender::destination::AllowedNetwork;
 
 static ENABLED: GucSetting<bool> = GucSetting::<bool>::new(true);
 static ALLOW_HTTP: GucSetting<bool> = GucSetting::<bool>::new(false);
@@ -182,13 +181,49 @@ unsafe extern "C-unwind" fn check_allow_networks(
     match AllowedNetwork::parse_list(&value.map(CStr::to_string_lossy).unwrap_or_default()) {
         Ok(_) => true,
         Err(error) => {
-            let detail = format!("\"{}\": {}.", error.entry, error.reason);
+            let detail = error.detail.unwrap_or_default();
             // SAFETY: Postgres frees what GUC_check_errdetail_string points to with its memory context.
             unsafe {
                 pg_sys::GUC_check_errdetail_string = detail.as_pg_cstr();
             }
             false
         }
+    }
+}
+
+/// The settings that a dispatcher goes by, without the prefix `hydra_webhooks.`.
+const OF_DISPATCHER: [&CStr; 9] = [
+    c"enabled",
+    c"allow_http",
+    c"allow_networks",
+    c"ca_file",
+    c"key_file",
+    c"sender_threads",
+    c"max_in_flight",
+    c"retention",
+    c"max_pending",
+];
+
+/// The values of these settings at a time.
+pub struct Values([String; OF_DISPATCHER.len()]);
+
+pub fn values() -> Values {
+    Values(OF_DISPATCHER.map(|name| {
+        let name = [c"hydra_webhooks.".to_bytes(), name.to_bytes_with_nul()].concat();
+        // SAFETY: both names are C strings; the result is a C string or null, and copied at once.
+        unsafe {
+            let value = pg_sys::GetConfigOption(name.as_ptr().cast(), true, false);
+            if value.is_null() { String::new() } else { CStr::from_ptr(value).to_string_lossy().into_owned() }
+        }
+    }))
+}
+
+impl Values {
+    /// The names of the settings that differ.
+    pub fn changed(&self, new: &Self) -> Vec<String> {
+        let values = OF_DISPATCHER.iter().zip(&self.0).zip(&new.0);
+        let changed = values.filter(|((_, old), new)| old != new);
+        changed.map(|((name, _), _)| format!("hydra_webhooks.{}", name.to_string_lossy())).collect()
     }
 }
 

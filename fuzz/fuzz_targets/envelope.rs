@@ -7,14 +7,15 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use hydra_webhooks_fuzz::delivery::DeliveryId;
-use hydra_webhooks_fuzz::event::{Event, is_pattern, names};
-use hydra_webhooks_fuzz::preset::Preset;
-use hydra_webhooks_fuzz::signature::{Scheme, Signed, SigningSecret, headers, verify};
+use http::HeaderValue;
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, json};
-use smallvec::smallvec;
-use ureq::http::HeaderValue;
+use wire::event::Event;
+use wire::event_type::{is_pattern, names};
+use wire::ids::{DeliveryId, EventId, SubscriptionId};
+use wire::preset::Preset;
+use wire::secret::SigningSecret;
+use wire::signature::{Scheme, Signed, headers, verify};
 
 const AT: u64 = 1_777_487_580;
 const TIME: &str = "2026-04-29T18:33:00Z";
@@ -26,9 +27,6 @@ fuzz_target!(|input: &str| {
     let [secret, header, wanted] = [(); 3].map(|()| fields.next().unwrap_or_default());
     pattern(&wanted, &event_type);
     let event = Event {
-        xid: 100,
-        id: 1,
-        place: (0, 1),
         event_type: event_type.into(),
         entity_type: entity_type.into(),
         entity_id,
@@ -36,7 +34,6 @@ fuzz_target!(|input: &str| {
         entity: None,
         entity_error: Some(entity_error.unwrap_or_default()),
         emitted_at: UNIX_EPOCH + Duration::from_secs(AT),
-        targets: smallvec![1],
     };
     for preset in Preset::ALL {
         let body = preset.body(&event);
@@ -85,7 +82,7 @@ fn carried(preset: Preset, event: &Event, entity: &str) {
 }
 
 fn signed(body: &str, secret: &str, header: &str) {
-    let id = DeliveryId::derive([7; 16], body.len() as i64, 1);
+    let id = DeliveryId::derive([7; 16], EventId(body.len() as i64), SubscriptionId(1));
     let secrets = [SigningSecret::from(secret.to_owned()), SigningSecret::from("whsec_b2xk".to_owned())];
     let (now, tolerance) = (UNIX_EPOCH + Duration::from_secs(AT), Duration::from_secs(300));
     for (name, value) in headers(&Scheme::ALL, &secrets, Signed { id, at: AT, body }) {

@@ -8,12 +8,14 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use hydra_webhooks_fuzz::delivery::{Attempt, DeliveryId, EXCERPT_BYTES, Endpoint, ErrorClass, Outcome, Request};
-use hydra_webhooks_fuzz::preset::Preset;
-use hydra_webhooks_fuzz::sender::address::AllowedNetwork;
-use hydra_webhooks_fuzz::sender::{Bell, DestinationPolicy, Limits, Roots, Sender};
-use hydra_webhooks_fuzz::signature::SigningSecret;
 use libfuzzer_sys::fuzz_target;
+use sender::destination::AllowedNetwork;
+use sender::{Bell, DestinationPolicy, Limits, Roots, Sender};
+use wire::attempt::{Attempt, EXCERPT_BYTES, ErrorClass, Outcome};
+use wire::ids::{DeliveryId, SubscriptionId};
+use wire::preset::Preset;
+use wire::request::{Endpoint, Request};
+use wire::secret::SigningSecret;
 
 const BODY: &str = r#"{"event":"ticket.created"}"#;
 
@@ -48,7 +50,7 @@ impl Bench {
     fn open() -> std::io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let endpoint = Endpoint {
-            subscription: 1,
+            subscription: SubscriptionId(1),
             url: format!("http://{}/", listener.local_addr()?),
             secrets: vec![SigningSecret::from("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned())],
             schemes: Vec::new(),

@@ -1,14 +1,14 @@
 //! Headers of a subscription's own: what is accepted fits into a request and changes nothing else of it.
 //!
-//! Input: JSON; where it is none, lines of names and values with `: ` between them.
+//! Input: JSON; where it is not JSON, lines of names and values with `: ` between them.
 #![no_main]
 
 use std::collections::HashSet;
 
-use hydra_webhooks_fuzz::headers::{parse, stored};
+use http::Request;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
-use ureq::http::Request;
+use wire::headers::{parse, stored};
 
 fuzz_target!(|input: &str| {
     let lines = || input.split('\n').filter_map(|line| line.split_once(": "));

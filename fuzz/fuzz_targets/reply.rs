@@ -5,12 +5,11 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use hydra_webhooks_fuzz::answer::read;
-use hydra_webhooks_fuzz::delivery::EXCERPT_BYTES;
-use hydra_webhooks_fuzz::retry::{delay, is_expired};
+use delivery::retry::{delay, is_expired};
+use http::{HeaderValue, Response, header};
 use libfuzzer_sys::fuzz_target;
-use ureq::Body;
-use ureq::http::{HeaderValue, Response, header};
+use sender::read_answer;
+use wire::attempt::EXCERPT_BYTES;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -20,7 +19,8 @@ fuzz_target!(|input: &[u8]| {
     let Ok(line) = HeaderValue::from_bytes(line) else { return };
     let response = Response::builder().status(503).header(header::RETRY_AFTER, line);
     let now = UNIX_EPOCH + Duration::from_secs(1_777_487_580);
-    let answer = read(response.body(Body::builder().data(body.to_vec())).expect("an answer"), now);
+    let (head, ()) = response.body(()).expect("an answer").into_parts();
+    let answer = read_answer(&head, body, now);
 
     assert_eq!(answer.status, 503);
     assert!(answer.excerpt.len() <= EXCERPT_BYTES && !answer.excerpt.contains('\0'));

@@ -5,10 +5,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use hydra_webhooks_fuzz::sender::DestinationPolicy;
-use hydra_webhooks_fuzz::sender::address::{AllowedNetwork, check_url};
+use http::Uri;
 use libfuzzer_sys::fuzz_target;
-use ureq::http::Uri;
+use sender::DestinationPolicy;
+use sender::destination::{AllowedNetwork, check_url};
 
 fuzz_target!(|input: &str| {
     let mut lines = input.splitn(3, '\n');

@@ -33,7 +33,7 @@ BEGIN
     SET state = 'pending', failed_at = NULL, due_at = now(), scheduled_at = NULL, earlier_attempts = again.attempts
     WHERE again.id = ANY (delivery_ids);
     GET DIAGNOSTICS changed = ROW_COUNT;
-    PERFORM hydra._tell_dispatcher();
+    PERFORM hydra._announce_changes();
     RETURN changed;
 END
 $$;
@@ -111,7 +111,7 @@ BEGIN
     DELETE FROM hydra.identity;
     INSERT INTO hydra.identity (system_identifier, database_oid)
     SELECT here.system_identifier, here.database_oid FROM hydra._here() AS here;
-    PERFORM hydra._tell_dispatcher();
+    PERFORM hydra._announce_changes();
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_adopt(boolean) IS

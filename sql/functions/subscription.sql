@@ -11,8 +11,7 @@ AS $$
     WHERE s.status = 'active' AND s.id <> other_than
           AND EXISTS (SELECT FROM unnest(s.event_types) AS wanted WHERE hydra._names_event_type(wanted, event_type))
           AND (s.tenant_id IS NULL OR s.tenant_id = _wanted_by.tenant_id)
-          AND (s.filter IS NULL
-               OR coalesce(jsonb_path_query_first_tz(entity, s.filter, '{}', true) NOT IN ('false', 'null'), false))
+          AND hydra._filter_passes(s.filter::text, entity)
 $$;
 COMMENT ON FUNCTION hydra._wanted_by(text, text, jsonb, bigint) IS
     'Active subscriptions, other than other_than, that want this event of the extension itself; null: none';
@@ -337,9 +336,7 @@ BEGIN
     PERFORM hydra._check_event_type(event);
     SELECT * INTO choice FROM hydra._choice(subscription_id, event);
     RETURN choice.named AND coalesce(choice.tenant_id = tenant, choice.tenant_id IS NULL)
-           AND (choice.filter IS NULL
-                OR coalesce(jsonb_path_query_first_tz(coalesce(entity, 'null'), choice.filter, '{}', true)
-                            NOT IN ('false', 'null'), false));
+           AND hydra._filter_passes(choice.filter::text, entity);
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_would_match(bigint, text, jsonb, text) IS

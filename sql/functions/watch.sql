@@ -4,28 +4,19 @@ SET LOCAL search_path = pg_catalog, pg_temp;
 -- them than with CREATE TRIGGER and DROP TRIGGER.
 
 CREATE FUNCTION hydra._watches(source regclass)
-    RETURNS TABLE (trigger_name text, event text, operations integer, rowwise boolean, inherited boolean, replaceable boolean)
+    RETURNS TABLE (trigger_name text, event text, operations text[], level text, inherited boolean, replaceable boolean)
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT t.tgname, (hydra._trigger_arguments(t.tgargs))[1], t.tgtype & (4 | 8 | 16), t.tgtype & 1 <> 0,
+    SELECT t.tgname, (hydra._trigger_arguments(t.tgargs))[1], type.operations, type.level,
            t.tgparentid <> 0, t.tgparentid = 0 AND t.tgconstraint = 0
-    FROM pg_trigger AS t
+    FROM pg_trigger AS t CROSS JOIN LATERAL hydra._trigger_type(t.tgtype) AS type
     WHERE t.tgrelid = source
           AND t.tgfoid IN ('hydra.webhook_emit_row()'::regprocedure, 'hydra.webhook_emit_statement()'::regprocedure)
 $$;
 COMMENT ON FUNCTION hydra._watches(regclass) IS
     'Triggers of a table that emit, created by webhook_watch or by hand; inherited: from the table of which it is a partition';
 
-CREATE FUNCTION hydra._trigger_operations(operations integer)
-    RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT concat_ws(' or ', CASE WHEN operations & 4 <> 0 THEN 'insert' END,
-                             CASE WHEN operations & 16 <> 0 THEN 'update' END,
-                             CASE WHEN operations & 8 <> 0 THEN 'delete' END)
-$$;
-COMMENT ON FUNCTION hydra._trigger_operations(integer) IS 'Operations of a trigger, from its tgtype, in the form that webhook_watch accepts';
-
-CREATE FUNCTION hydra._check_watched(source regclass, columns text[], level text, operations integer)
+CREATE FUNCTION hydra._check_watched(source regclass, columns text[], level text, operations text[])
     RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -59,11 +50,11 @@ BEGIN
 
     IF columns IS NULL THEN
         RETURN;
-    ELSIF operations & 16 = 0 THEN
+    ELSIF NOT 'update' = ANY (operations) THEN
         RAISE EXCEPTION 'columns are for updates'
             USING ERRCODE = 'invalid_parameter_value',
                   DETAIL = format('The operation is %s. Only an update sets some columns and not others.',
-                                  hydra._trigger_operations(operations)),
+                                  array_to_string(operations, ' or ')),
                   HINT = 'Omit columns, or watch updates.';
     ELSIF cardinality(columns) = 0 OR array_ndims(columns) > 1 OR array_position(columns, NULL) IS NOT NULL
           OR cardinality(columns) > (SELECT count(DISTINCT name) FROM unnest(columns) AS name) THEN
@@ -85,14 +76,17 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION hydra._check_watched(regclass, text[], text, integer) IS 'Fails if the table or its columns cannot be watched';
+COMMENT ON FUNCTION hydra._check_watched(regclass, text[], text, text[]) IS 'Fails if the table or its columns cannot be watched';
 
 CREATE FUNCTION hydra._watch_operations(operation text, level text)
-    RETURNS integer LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
+    RETURNS text[] LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     named text[] := regexp_split_to_array(lower(btrim(operation)), '\s+or\s+');
-    operations integer;
+    operations text[] := ARRAY(SELECT known.name
+                               FROM unnest('{insert,update,delete}'::text[]) WITH ORDINALITY AS known (name, n)
+                               WHERE known.name = ANY (named)
+                               ORDER BY known.n);
 BEGIN
     IF NOT named <@ '{insert,update,delete}' THEN
         RAISE EXCEPTION 'invalid operation: %', quote_literal(left(operation, 120))
@@ -105,10 +99,7 @@ BEGIN
                   DETAIL = 'The level is row, which emits row by row, or statement, which emits all rows of a statement together.',
                   HINT = 'Use ''statement'' for statements that change many rows, or omit it for ''row''.';
     END IF;
-    SELECT sum(bit.value) INTO operations
-    FROM (VALUES ('insert', 4), ('update', 16), ('delete', 8)) AS bit (name, value)
-    WHERE bit.name = ANY (named);
-    IF level = 'statement' AND operations NOT IN (4, 8, 16) THEN
+    IF level = 'statement' AND cardinality(operations) > 1 THEN
         RAISE EXCEPTION 'a watch with level statement must have one operation'
             USING ERRCODE = 'feature_not_supported',
                   DETAIL = 'A trigger with transition tables cannot be for more than one operation.',
@@ -117,7 +108,7 @@ BEGIN
     RETURN operations;
 END
 $$;
-COMMENT ON FUNCTION hydra._watch_operations(text, text) IS 'Operations of a watch, as bits of tgtype; fails if the operation or the level is invalid';
+COMMENT ON FUNCTION hydra._watch_operations(text, text) IS 'Operations of a watch, as in hydra._trigger_type; fails if the operation or the level is invalid';
 
 CREATE FUNCTION hydra._watch_arguments(
     event text, condition text, entity text, columns text[], tenant text, by_statement boolean, schemas name[])
@@ -143,22 +134,22 @@ COMMENT ON FUNCTION hydra._watch_arguments(text, text, text, text[], text, boole
     'Arguments of the trigger of a watch';
 
 CREATE FUNCTION hydra._create_watch(
-    trigger_name text, table_name text, operations integer, columns text[], condition text, has_expressions boolean,
+    trigger_name text, table_name text, operations text[], columns text[], condition text, has_expressions boolean,
     arguments text[], by_statement boolean, replaces boolean)
     RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT concat_ws(' ', 'CREATE', CASE WHEN replaces THEN 'OR REPLACE' END, format('TRIGGER %I AFTER', trigger_name),
-        concat_ws(' OR ',
-            CASE WHEN operations & 4 <> 0 THEN 'INSERT' END,
-            CASE WHEN operations & 16 <> 0 THEN
-                concat_ws(' OF ', 'UPDATE', CASE WHEN NOT by_statement THEN
-                    (SELECT string_agg(quote_ident(name), ', ') FROM unnest(columns) AS name) END) END,
-            CASE WHEN operations & 8 <> 0 THEN 'DELETE' END),
+        (SELECT string_agg(
+            concat_ws(' OF ', upper(o.name), CASE WHEN o.name = 'update' AND NOT by_statement THEN
+                (SELECT string_agg(quote_ident(c.name), ', ') FROM unnest(columns) AS c (name)) END),
+            ' OR ' ORDER BY o.n)
+         FROM unnest(operations) WITH ORDINALITY AS o (name, n)),
         'ON ' || table_name,
         CASE WHEN by_statement THEN 'REFERENCING' END,
         -- Only expressions need the old rows of an UPDATE.
-        CASE WHEN by_statement AND (operations = 8 OR operations = 16 AND has_expressions) THEN 'OLD TABLE AS hydra_old' END,
-        CASE WHEN by_statement AND operations <> 8 THEN 'NEW TABLE AS hydra_new' END,
+        CASE WHEN by_statement AND (operations = '{delete}' OR operations = '{update}' AND has_expressions)
+             THEN 'OLD TABLE AS hydra_old' END,
+        CASE WHEN by_statement AND operations <> '{delete}' THEN 'NEW TABLE AS hydra_new' END,
         CASE WHEN by_statement THEN 'FOR EACH STATEMENT' ELSE 'FOR EACH ROW' END,
         CASE WHEN NOT by_statement THEN E'WHEN (' || condition || E'\n)' END,
         format('EXECUTE FUNCTION hydra.%I(%s)',
@@ -166,7 +157,7 @@ AS $$
             (SELECT string_agg(quote_literal(a.value), ', ' ORDER BY a.n)
              FROM unnest(arguments) WITH ORDINALITY AS a (value, n))))
 $$;
-COMMENT ON FUNCTION hydra._create_watch(text, text, integer, text[], text, boolean, text[], boolean, boolean) IS
+COMMENT ON FUNCTION hydra._create_watch(text, text, text[], text[], text, boolean, text[], boolean, boolean) IS
     'The CREATE TRIGGER command of a watch';
 
 -- Prepares everything; webhook_watch itself executes it, because the condition has to be parsed with the search_path of the
@@ -178,7 +169,7 @@ CREATE FUNCTION hydra._define_watch(
 AS $$
 #variable_conflict use_variable
 DECLARE
-    operations integer;
+    operations text[];
     by_statement boolean := level = 'statement';
     has_old boolean;
     has_new boolean;
@@ -202,8 +193,8 @@ BEGIN
     IF tenant IS NOT NULL THEN PERFORM hydra._check_expression('tenant', tenant); END IF;
 
     -- Whether all of the operations have old rows, and new rows, as in the WHEN of a trigger.
-    has_old := operations & 4 = 0;
-    has_new := operations & 8 = 0;
+    has_old := NOT 'insert' = ANY (operations);
+    has_new := NOT 'delete' = ANY (operations);
     arguments := hydra._watch_arguments(event, condition, entity, columns, tenant, by_statement, schemas);
     PERFORM hydra._check_watch(source, arguments, has_old, has_new);
 
@@ -214,13 +205,13 @@ BEGIN
     LIMIT 1;
     SELECT w.* INTO other
     FROM hydra._watches(source) AS w
-    WHERE w.event = event AND w.operations & operations <> 0 AND w.trigger_name IS DISTINCT FROM former.trigger_name
+    WHERE w.event = event AND w.operations && operations AND w.trigger_name IS DISTINCT FROM former.trigger_name
     LIMIT 1;
     IF FOUND THEN
-        RAISE EXCEPTION '% is watched for % already', source, event
+        RAISE EXCEPTION '% is already watched for %', source, event
             USING ERRCODE = 'duplicate_object',
                   DETAIL = format('Trigger %I fires on %s. The same change would emit two events.',
-                                  other.trigger_name, hydra._trigger_operations(other.operations)),
+                                  other.trigger_name, array_to_string(other.operations, ' or ')),
                   HINT = CASE WHEN other.inherited THEN 'The trigger comes from the table of which this is a partition. Change the watch of that table.'
                               ELSE format('Drop it with SELECT hydra.webhook_unwatch(%L, %L);', source, event) END;
     END IF;
@@ -229,13 +220,13 @@ BEGIN
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE c.oid = source;
     trigger_name := coalesce(former.trigger_name, hydra._new_watch_name(source, event, operations));
-    -- CREATE OR REPLACE would leave the triggers of partitions as they are.
-    IF former.rowwise = by_statement THEN
+    -- CREATE OR REPLACE would not change the triggers of partitions.
+    IF former.level <> level THEN
         drop_former := format('DROP TRIGGER %I ON %s', trigger_name, table_name);
     END IF;
     create_trigger := hydra._create_watch(
         trigger_name, table_name, operations, columns, condition, num_nonnulls(condition, entity, tenant) > 0,
-        arguments, by_statement, former.rowwise <> by_statement);
+        arguments, by_statement, former.level = level);
 
     IF by_statement AND EXISTS (SELECT FROM pg_class AS c WHERE c.oid = source AND c.relkind = 'p') THEN
         RAISE NOTICE 'statements that name a partition of % will not emit %', source, event
@@ -248,16 +239,16 @@ COMMENT ON FUNCTION hydra._define_watch(regclass, text, text, text, text, text[]
     'Commands that webhook_watch has to execute; fails if the table cannot be watched in this way';
 
 -- Triggers of a table fire in order of their names. A number in the name makes that the order of their creation.
-CREATE FUNCTION hydra._new_watch_name(source regclass, event text, operations integer)
+CREATE FUNCTION hydra._new_watch_name(source regclass, event text, operations text[])
     RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT concat_ws('_', 'webhook', lpad(number::text, greatest(3, length(number::text)), '0'),
-                     left(replace(event, '.', '_'), 30), replace(hydra._trigger_operations(operations), ' or ', '_'))
+                     left(replace(event, '.', '_'), 30), array_to_string(operations, '_'))
     FROM (SELECT 1 + coalesce(max(substring(t.tgname from '^webhook_([0-9]{3,6})_')::integer), 0) AS number
           FROM pg_trigger AS t
           WHERE t.tgrelid = source OR t.tgrelid IN (SELECT tree.relid FROM pg_partition_tree(source) AS tree)) AS next
 $$;
-COMMENT ON FUNCTION hydra._new_watch_name(regclass, text, integer) IS
+COMMENT ON FUNCTION hydra._new_watch_name(regclass, text, text[]) IS
     'Name for a new trigger, which fires after the existing triggers of watches on the table and its partitions';
 
 CREATE FUNCTION hydra.webhook_watch(

@@ -141,16 +141,16 @@ COMMENT ON COLUMN hydra.subscription_health.failing_since IS 'When the first of 
 
 -- Backends and the dispatcher keep subscriptions in memory; these triggers make them read the tables again. ENABLE ALWAYS:
 -- also under session_replication_role = replica, because a stale cache loses events.
-CREATE TRIGGER tell_backends AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON hydra.event_type
+CREATE TRIGGER announce_changes AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON hydra.event_type
     FOR EACH STATEMENT EXECUTE FUNCTION hydra._subscriptions_changed();
-CREATE TRIGGER tell_backends AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON hydra.preset
+CREATE TRIGGER announce_changes AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON hydra.preset
     FOR EACH STATEMENT EXECUTE FUNCTION hydra._subscriptions_changed();
-CREATE TRIGGER tell_backends AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON hydra.subscription
+CREATE TRIGGER announce_changes AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON hydra.subscription
     FOR EACH STATEMENT EXECUTE FUNCTION hydra._subscriptions_changed();
-CREATE TRIGGER tell_backends AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON hydra.signing_secret
+CREATE TRIGGER announce_changes AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON hydra.signing_secret
     FOR EACH STATEMENT EXECUTE FUNCTION hydra._subscriptions_changed();
-ALTER TABLE hydra.event_type ENABLE ALWAYS TRIGGER tell_backends;
-ALTER TABLE hydra.preset ENABLE ALWAYS TRIGGER tell_backends;
-ALTER TABLE hydra.subscription ENABLE ALWAYS TRIGGER tell_backends;
-ALTER TABLE hydra.signing_secret ENABLE ALWAYS TRIGGER tell_backends;
+ALTER TABLE hydra.event_type ENABLE ALWAYS TRIGGER announce_changes;
+ALTER TABLE hydra.preset ENABLE ALWAYS TRIGGER announce_changes;
+ALTER TABLE hydra.subscription ENABLE ALWAYS TRIGGER announce_changes;
+ALTER TABLE hydra.signing_secret ENABLE ALWAYS TRIGGER announce_changes;
 SET LOCAL search_path = hydra, pg_temp;

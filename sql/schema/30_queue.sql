@@ -74,7 +74,7 @@ COMMENT ON COLUMN hydra.delivery.due_at IS 'When the next attempt is due; null: 
 COMMENT ON COLUMN hydra.delivery.claimed_by IS 'Run of the dispatcher that is sending it; null: not being sent';
 COMMENT ON COLUMN hydra.delivery.failed_at IS 'When it was given up; null: pending';
 
-CREATE TRIGGER tell_dispatcher AFTER TRUNCATE ON hydra.delivery
+CREATE TRIGGER announce_changes AFTER TRUNCATE ON hydra.delivery
     FOR EACH STATEMENT EXECUTE FUNCTION hydra._subscriptions_changed();
 
 CREATE TABLE hydra.attempt (

@@ -176,21 +176,21 @@ COMMENT ON COLUMN hydra.webhook_stats.oldest_due IS 'When the earliest of these 
 
 CREATE VIEW hydra.webhook_watches WITH (security_barrier) AS
 SELECT t.tgrelid::regclass AS source, a.arguments[1] AS event,
-       pg_catalog.concat_ws(' or ', CASE WHEN t.tgtype & 4 <> 0 THEN 'insert' END,
-                                    CASE WHEN t.tgtype & 16 <> 0 THEN 'update' END,
-                                    CASE WHEN t.tgtype & 8 <> 0 THEN 'delete' END) AS operation,
-       CASE WHEN t.tgtype & 1 <> 0 THEN 'row' ELSE 'statement' END AS level,
+       pg_catalog.array_to_string(type.operations, ' or ') AS operation, type.level,
        d.condition, d.columns, d.entity, d.tenant, t.tgname::text AS trigger_name, t.tgenabled IN ('O', 'A') AS enabled,
-       coalesce(CASE WHEN t.tgtype & (2 | 32 | 64) <> 0 THEN 'it is not an AFTER trigger for insert, update or delete'
-                     WHEN t.tgtype & 1 = 0 AND t.tgfoid = 'hydra.webhook_emit_row()'::regprocedure
+       coalesce(CASE WHEN NOT type.may_emit THEN 'it is not an AFTER trigger for insert, update or delete'
+                     WHEN t.tgfoid = 'hydra.webhook_emit_row()'::regprocedure AND type.level <> 'row'
                      THEN 'hydra.webhook_emit_row() is for triggers FOR EACH ROW'
+                     WHEN t.tgfoid = 'hydra.webhook_emit_statement()'::regprocedure AND type.level <> 'statement'
+                     THEN 'hydra.webhook_emit_statement() is for triggers FOR EACH STATEMENT'
                      WHEN t.tgfoid = 'hydra.webhook_emit_statement()'::regprocedure
-                          AND CASE WHEN t.tgtype & 8 <> 0 THEN t.tgoldtable ELSE t.tgnewtable END IS NULL
+                          AND CASE WHEN 'delete' = ANY (type.operations) THEN t.tgoldtable ELSE t.tgnewtable END IS NULL
                      THEN 'hydra.webhook_emit_statement() needs a transition table with the rows that it sends' END,
                 d.problem,
                 CASE WHEN known.name IS NULL THEN pg_catalog.format('event type "%s" is not registered', a.arguments[1]) END
        ) AS problem
 FROM pg_catalog.pg_trigger AS t
+CROSS JOIN LATERAL hydra._trigger_type(t.tgtype) AS type
 CROSS JOIN LATERAL (SELECT hydra._trigger_arguments(t.tgargs) AS arguments) AS a
 CROSS JOIN LATERAL (
     SELECT ARRAY(SELECT c.attname::text FROM pg_catalog.pg_attribute AS c

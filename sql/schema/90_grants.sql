@@ -21,7 +21,9 @@ COMMENT ON FUNCTION hydra._new_secret() IS 'Returns a new random signing secret'
 COMMENT ON FUNCTION hydra._seal_secret(text, bigint) IS 'Returns a secret in the form in which it is stored: sealed if there is a key';
 COMMENT ON FUNCTION hydra._reseal_secret(text, bigint) IS 'Returns a stored secret, sealed with the first key';
 COMMENT ON FUNCTION hydra._delivery_id(uuid, bigint, bigint) IS 'Id of the delivery of an event to a subscription';
-COMMENT ON FUNCTION hydra._subscriptions_changed() IS 'Makes the backends and the dispatcher read the subscriptions again, which they keep in memory';
+COMMENT ON FUNCTION hydra._subscriptions_changed() IS 'Announces a change of subscriptions, secrets or event types, as hydra._announce_changes() does';
+COMMENT ON FUNCTION hydra._filter_passes(text, jsonb) IS
+    'Whether an entity passes the filter of a subscription: the path finds something other than false or null; null filter: always';
 COMMENT ON FUNCTION hydra._check_event_type(text) IS 'Fails if this event type cannot be emitted';
 COMMENT ON FUNCTION hydra._check_expression(text, text) IS 'Fails if a text is not exactly one SQL expression';
 COMMENT ON FUNCTION hydra._check_watch(oid, text[], boolean, boolean) IS
@@ -29,7 +31,8 @@ COMMENT ON FUNCTION hydra._check_watch(oid, text[], boolean, boolean) IS
 COMMENT ON FUNCTION hydra._trigger_arguments(bytea) IS 'Arguments of a trigger, from its tgargs';
 COMMENT ON FUNCTION hydra._watch_details(text[], text, text[], text[]) IS
     'Details of a watch, from the arguments, the definition and the columns of its trigger, and the columns of its table';
-COMMENT ON FUNCTION hydra._tell_dispatcher() IS 'Makes the dispatcher read again what it keeps in memory';
+COMMENT ON FUNCTION hydra._announce_changes() IS
+    'Makes the dispatcher and all sessions read again what they keep in memory, after the current transaction commits';
 COMMENT ON FUNCTION hydra._worker_status() IS 'State of the dispatcher of this database, for hydra.webhook_worker_status';
 
 -- Nothing is granted to PUBLIC. Each role gets what its purpose needs, and the worker what its statements need.
@@ -70,7 +73,7 @@ GRANT SELECT ON hydra.webhook_pending, hydra.webhook_failed, hydra.webhook_histo
 -- Functions in a view are executed as the role that reads it.
 GRANT EXECUTE ON FUNCTION hydra._worker_status(), hydra._watch_details(text[], text, text[], text[])
     TO hydra_admin, hydra_member, hydra_analyst;
-GRANT EXECUTE ON FUNCTION hydra._trigger_arguments(bytea) TO hydra_admin, hydra_member, hydra_analyst, hydra_emitter;
+GRANT EXECUTE ON FUNCTION hydra._trigger_arguments(bytea), hydra._trigger_type(smallint) TO hydra_admin, hydra_member, hydra_analyst, hydra_emitter;
 GRANT EXECUTE ON FUNCTION hydra._delivery_id(uuid, bigint, bigint), hydra._percentile(bigint[], double precision) TO hydra_admin, hydra_analyst;
 
 GRANT EXECUTE ON FUNCTION
@@ -81,10 +84,10 @@ GRANT EXECUTE ON FUNCTION
 -- not see or do otherwise.
 GRANT EXECUTE ON FUNCTION
     hydra._define_watch(regclass, text, text, text, text, text[], text, text, name[]), hydra._watches(regclass),
-    hydra._new_watch_name(regclass, text, integer), hydra._trigger_operations(integer),
+    hydra._new_watch_name(regclass, text, text[]),
     hydra._watch_operations(text, text), hydra._watch_arguments(text, text, text, text[], text, boolean, name[]),
-    hydra._create_watch(text, text, integer, text[], text, boolean, text[], boolean, boolean),
-    hydra._check_watched(regclass, text[], text, integer), hydra._check_watch(oid, text[], boolean, boolean),
+    hydra._create_watch(text, text, text[], text[], text, boolean, text[], boolean, boolean),
+    hydra._check_watched(regclass, text[], text, text[]), hydra._check_watch(oid, text[], boolean, boolean),
     hydra._check_expression(text, text), hydra._check_event_type(text)
     TO hydra_emitter;
 
@@ -94,6 +97,7 @@ GRANT EXECUTE ON FUNCTION
     hydra.webhook_update(
         bigint, text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean),
     hydra.webhook_would_match(bigint, text, jsonb, text), hydra._choice(bigint, text), hydra._check_event_type(text),
+    hydra._filter_passes(text, jsonb),
     hydra.webhook_delete(bigint), hydra.webhook_pause(bigint), hydra.webhook_resume(bigint),
     hydra.webhook_rotate_secret(bigint, interval), hydra.webhook_send_test(bigint),
     hydra.webhook_retry(uuid), hydra.webhook_cancel(uuid), hydra.webhook_replay(bigint, timestamptz, timestamptz), hydra.webhook_adopt(boolean),
@@ -102,7 +106,8 @@ GRANT EXECUTE ON FUNCTION
     hydra.webhook_verify(text, text, text, interval)
     TO hydra_admin;
 
-GRANT EXECUTE ON FUNCTION hydra._at_home(), hydra._here(), hydra._names_event_type(text, text), hydra._wanted_by(text, text, jsonb, bigint)
+GRANT EXECUTE ON FUNCTION hydra._at_home(), hydra._here(), hydra._names_event_type(text, text),
+    hydra._filter_passes(text, jsonb), hydra._wanted_by(text, text, jsonb, bigint)
     TO hydra_worker;
 GRANT SELECT ON hydra.effective_subscription, hydra.signing_secret, hydra.identity, hydra.current_identity TO hydra_worker;
 GRANT SELECT, UPDATE (status, disabled_reason, status_since) ON hydra.subscription TO hydra_worker;
@@ -112,7 +117,7 @@ GRANT SELECT, INSERT, UPDATE ON hydra.subscription_health, hydra.delivery_count 
 GRANT SELECT, INSERT, DELETE ON hydra.attempt TO hydra_worker;
 
 -- Makes the launcher look for the new extension.
-SELECT hydra._tell_dispatcher();
+SELECT hydra._announce_changes();
 
 DO $$
 BEGIN

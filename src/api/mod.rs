@@ -1,7 +1,7 @@
-//! SQL functions that are not SQL themselves. Those that only read and write our tables are in `sql/functions`.
+//! SQL functions that are written in Rust. Those that only read and write our tables are in `sql/functions`.
 
 mod checks;
 mod park;
+mod secrets;
 mod status;
-mod tell;
 mod test_request;

@@ -1,8 +1,5 @@
 //! Whether events of this database are being sent, and if not, why.
 
-use std::sync::atomic::Ordering;
-use std::time::{Duration, UNIX_EPOCH};
-
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
@@ -30,37 +27,32 @@ fn _worker_status() -> TableIterator<
             "events are kept, nothing is sent: add hydra_webhooks to shared_preload_libraries and restart",
         ),
         (Some(_), _) if is_standby() => ("standby", "nothing is sent from a standby; once promoted, it sends"),
-        (Some(_), None) => ("starting", "the launcher has not come to this database yet"),
+        (Some(_), None) => ("starting", "the launcher has not reached this database yet"),
         (Some(_), Some(slot)) if slot.is_parked() => {
-            ("parked", "by hydra.webhook_park(): hydra.webhook_unpark() goes on, and so does a restart of the server")
+            ("parked", "by hydra.webhook_park(), until hydra.webhook_unpark() or a restart of the server")
         }
-        (Some(_), Some(slot)) if slot.unreadable.load(Ordering::Relaxed) > 0 && slot.state() == State::Running => (
+        (Some(_), Some(slot)) if slot.unreadable() > 0 && slot.state() == State::Running => (
             "running",
-            "not to all: secrets of some subscriptions cannot be read, see hydra_webhooks.key_file and the server log",
+            "some subscriptions get nothing: their secrets cannot be read; see hydra_webhooks.key_file and the server log",
         ),
         (Some(_), Some(slot)) => describe(slot.state()),
     };
-    let running = slot.filter(|slot| slot.pid.load(Ordering::Acquire) != 0);
+    let running = slot.filter(|slot| !slot.is_vacant());
     let number = |get: fn(&Slot) -> u32| running.map_or(0, |slot| get(slot) as i32);
     TableIterator::once((
         state.to_owned(),
         detail.to_owned(),
-        running.map(|slot| slot.pid.load(Ordering::Acquire)),
-        running.map(since),
-        number(|slot| slot.in_flight.load(Ordering::Relaxed)),
-        number(|slot| slot.queued.load(Ordering::Relaxed)),
-        slot.map_or(0, |slot| slot.dropped.load(Ordering::Relaxed)),
+        running.and_then(Slot::pid),
+        running.map(|slot| store::to_timestamp(slot.since())),
+        number(Slot::in_flight),
+        number(Slot::queued),
+        slot.map_or(0, Slot::dropped),
     ))
 }
 
-#[allow(unsafe_code)]
 pub fn is_standby() -> bool {
-    // SAFETY: looks at a flag in shared memory.
+    // SAFETY: reads a flag in shared memory.
     unsafe { pg_sys::RecoveryInProgress() }
-}
-
-fn since(slot: &Slot) -> TimestampWithTimeZone {
-    store::to_timestamp(UNIX_EPOCH + Duration::from_micros(slot.since.load(Ordering::Acquire) as u64))
 }
 
 fn describe(state: State) -> (&'static str, &'static str) {
@@ -70,16 +62,16 @@ fn describe(state: State) -> (&'static str, &'static str) {
         State::Off => ("off", "events are kept, nothing is sent: hydra_webhooks.enabled is off"),
         State::Foreign => (
             "parked",
-            "this database is a copy of another installation: SELECT hydra.webhook_adopt() makes it one of its own",
+            "this database is a copy of another installation: SELECT hydra.webhook_adopt() makes it a separate one",
         ),
         State::Absent => ("stopped", "the extension was dropped or is being created"),
-        State::Ended => ("stopped", "the dispatcher was told to end and will be started again"),
+        State::Ended => ("stopped", "the dispatcher was asked to end and will be started again"),
         State::Failed => ("stopped", "the dispatcher failed and will be started again"),
         State::NoWorker => {
-            ("stopped", "no background worker slot is free: raise max_worker_processes; it is tried again")
+            ("stopped", "no background worker slot is free: raise max_worker_processes; the launcher tries again")
         }
         State::Resting => {
-            ("parked", "the dispatcher failed several times: see the server log; it is tried again later")
+            ("parked", "the dispatcher failed several times: see the server log; it will be started again later")
         }
     }
 }

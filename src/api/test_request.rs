@@ -1,7 +1,7 @@
-//! `webhook_send_test`: one signed request, now, with its answer.
+//! `webhook_send_test`: makes one signed request now and returns its answer.
 //!
-//! Made by the same sender as every other request, on a thread of this backend; the backend waits on its latch, so the
-//! statement can be cancelled. Nothing is written, so a rollback does not undo it and nothing counts.
+//! The request is made by the same sender as every other, on a thread of this backend. The backend waits on its latch, so
+//! the statement can be cancelled. Nothing is written, so a rollback does not undo the request and it counts for nothing.
 
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -9,20 +9,18 @@ use std::time::{Duration, SystemTime};
 
 use pgrx::Uuid;
 use pgrx::prelude::*;
-use smallvec::SmallVec;
+use sender::{Bell, Limits, Roots, Sender};
+use wire::attempt::{Attempt, Outcome};
+use wire::event::Event;
+use wire::ids::{DeliveryId, SubscriptionId};
+use wire::request::Request;
 
-use crate::delivery::{Attempt, DeliveryId, Endpoint, Outcome, Request};
-use crate::event::Event;
-use crate::headers;
-use crate::preset::Preset;
-use crate::refuse::{refuse, refuse_unreadable};
-use crate::sealing::Keys;
-use crate::sender::{Bell, Limits, Roots, Sender};
-use crate::signature::{Scheme, SigningSecret};
-use crate::store::Statement;
-use crate::{emit, key_file, process, settings};
+use crate::backend::refuse::refuse;
+use crate::backend::signals;
+use crate::store::subscriptions::test_subject;
+use crate::{keys, settings, tables};
 
-/// A subscription has no event or delivery of this type; it is only ever sent from here.
+/// There are no events or deliveries of this type; only test requests have it.
 const EVENT_TYPE: &str = "webhook.test";
 
 #[pg_extern]
@@ -43,11 +41,11 @@ fn webhook_send_test(
         refuse(
             PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             "nothing is sent while hydra_webhooks.enabled is off",
-            "It stops all requests of this cluster, tests among them.",
+            "It stops all requests of this cluster, including tests.",
             "Set it to on in postgresql.conf, and reload.",
         );
     }
-    let request = emit::as_owner(|| load(id)).unwrap_or_else(|| {
+    let request = tables::as_owner(|| test_request(id)).unwrap_or_else(|| {
         let id = id.map_or("null".to_owned(), |id| id.to_string());
         refuse(
             PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
@@ -69,44 +67,23 @@ fn webhook_send_test(
     })
 }
 
-fn load(id: Option<i64>) -> Option<Request> {
-    let statement = Statement::new(include_str!("../../sql/queries/load_test_subject.sql"));
-    Spi::connect(|client| {
-        let row = statement.read(client, &[id.into()]).next()?;
-        let schemes: Vec<String> = row.value(2);
-        let secrets: Vec<String> = row.value(6);
-        let (keys, id) = (key_file::keys(), id?);
-        let endpoint = Endpoint {
-            subscription: id,
-            url: row.value(1),
-            schemes: schemes.iter().filter_map(|name| Scheme::parse(name)).collect(),
-            headers: headers::stored(row.text(7)),
-            timeout: Duration::from_millis(row.value::<i64>(3) as u64),
-            secrets: secrets.iter().map(|stored| open(&keys, stored, id)).collect(),
-            gate: Arc::default(),
-        };
-        let preset = Preset::parse(row.text(4))?;
-        let body = preset.body(&test_event(row.maybe(5)));
-        Some(Request {
-            delivery: DeliveryId(*Uuid::from_bytes(rand::random()).as_bytes()),
-            endpoint: Arc::new(endpoint),
-            preset,
-            event_type: EVENT_TYPE.into(),
-            body,
-            next: None,
-        })
+/// The test request to this subscription; `None` if there is no such subscription.
+fn test_request(id: Option<i64>) -> Option<Request> {
+    let id = SubscriptionId(id?);
+    let keys = keys::read_or_refuse();
+    let subject = test_subject(id, &keys).unwrap_or_else(|why| keys::refuse_unreadable(id, &why))?;
+    Some(Request {
+        delivery: DeliveryId(*Uuid::from_bytes(rand::random()).as_bytes()),
+        preset: subject.preset,
+        event_type: EVENT_TYPE.into(),
+        body: subject.preset.body(&test_event(subject.tenant_id)),
+        endpoint: Arc::new(subject.endpoint),
+        next: None,
     })
-}
-
-fn open(keys: &Keys, stored: &str, subscription: i64) -> SigningSecret {
-    keys.open(stored, subscription).unwrap_or_else(|why| refuse_unreadable(subscription, &why)).into()
 }
 
 fn test_event(tenant_id: Option<String>) -> Event {
     Event {
-        xid: 0,
-        id: 0,
-        place: (0, 0),
         event_type: EVENT_TYPE.into(),
         entity_type: "webhook".into(),
         entity_id: None,
@@ -114,7 +91,6 @@ fn test_event(tenant_id: Option<String>) -> Event {
         entity: Some(r#"{"message": "This is a test."}"#.into()),
         entity_error: None,
         emitted_at: SystemTime::now(),
-        targets: SmallVec::new(),
     }
 }
 
@@ -125,7 +101,7 @@ fn send(request: Request) -> Attempt {
             PgSqlErrorCode::ERRCODE_CONFIG_FILE_ERROR,
             "hydra_webhooks.ca_file cannot be used",
             &error.to_string(),
-            "Name a readable file of certificates in PEM form, or none.",
+            "Set it to a readable file of certificates in PEM form, or leave it empty.",
         )
     });
     let bell = Arc::new(Bell::new().expect("a file descriptor for the bell"));
@@ -134,8 +110,8 @@ fn send(request: Request) -> Attempt {
     let sender = Sender::start(Limits { max_threads: 1 }, policy, roots, send, Arc::clone(&bell));
     sender.hand_over([request]);
     loop {
-        // An error of a cancelled statement drops the sender, which cuts the request off.
-        process::wait_as_backend(Some(bell.fd()), Duration::from_secs(1));
+        // If the statement is cancelled, the error drops the sender, which aborts the request.
+        signals::wait_as_backend(Some(bell.fd()), Duration::from_secs(1));
         bell.silence();
         if let Ok(attempt) = outcomes.try_recv() {
             return attempt;

@@ -1,29 +1,30 @@
-//! The life of a dispatcher's process around its loop: how it begins, connects and ends.
+//! The process around the dispatcher's loop: its start, connection and end.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::ffi::CStr;
+use std::time::SystemTime;
 
 use pgrx::prelude::*;
 
-use super::{Dispatcher, news};
-use crate::first_steps::FirstSteps;
-use crate::process;
+use super::{Dispatcher, NAME, extension};
+use crate::backend::crash_loop::{self, CrashLoop};
+use crate::backend::{Failure, activity, setting, signals, transaction};
+use crate::launcher::REST;
 use crate::slots::{Slot, State, shared};
 
-/// How much free memory the process keeps, and how large a piece of it may be, in bytes.
+/// How much free memory the process keeps, and the size of the pieces that it keeps, in bytes.
 const KEPT: i32 = 16 << 20;
 const KEPT_PIECE: i32 = 1 << 20;
 
 #[pg_guard]
 #[unsafe(no_mangle)]
-#[allow(unsafe_code)]
 pub extern "C-unwind" fn hydra_webhooks_dispatcher_main(arg: pg_sys::Datum) {
-    process::attach_signals();
+    signals::attach();
     keep_memory();
-    let slot = &shared().expect("only the launcher starts dispatchers").slots[arg.value()];
-    // SAFETY: the callback is guarded; the argument is the slot's number again.
+    let slot = shared().expect("only the launcher starts dispatchers").slot(arg.value());
+    // SAFETY: the callback is guarded; its argument is the index of the slot.
     unsafe { pg_sys::before_shmem_exit(Some(on_exit), arg) };
-    // Before it connects: who parks it waits until nobody is there.
-    slot.enter(std::process::id() as i32, now_micros());
+    // Before it connects: webhook_park() waits until the slot is vacant.
+    slot.enter(std::process::id() as i32, SystemTime::now());
     if !slot.is_parked() {
         serve(slot);
     }
@@ -32,23 +33,24 @@ pub extern "C-unwind" fn hydra_webhooks_dispatcher_main(arg: pg_sys::Datum) {
 }
 
 fn serve(slot: &'static Slot) {
-    if !FirstSteps::of_dispatcher(slot).may_begin() {
-        warning!("hydra_webhooks: a dispatcher crashed again and again, and rests for some minutes");
+    if !CrashLoop::of_dispatcher(slot).may_start() {
+        let database = slot.database().map_or(0, pg_sys::Oid::to_u32);
+        let (crashed, rest) = (crash_loop::description(), REST.as_secs() / 60);
+        warning!("{NAME} of database {database} {crashed}; next start in {rest} min, or after hydra.webhook_unpark()");
         return slot.set_state(State::Resting);
     }
     connect();
-    match news::extension() {
-        Ok(Some(extension)) => Dispatcher::new(slot, extension).run(),
-        Ok(None) => slot.set_state(State::Absent),
-        Err(error) => warning!("hydra_webhooks dispatcher: {error}"),
+    match look_around() {
+        Ok((Some(extension), database)) => Dispatcher::new(slot, extension, database).run(),
+        Ok((None, _)) => slot.set_state(State::Absent),
+        Err(failure) => failure.warn(NAME),
     }
 }
 
-/// Every page that is read takes and frees some hundred kilobytes. By default these go back to the system each time, and
-/// come from it again page by page.
-#[allow(unsafe_code)]
+/// Each page of events takes and frees some hundred kilobytes. By default they are returned to the system each time, and
+/// taken from it again page by page.
 fn keep_memory() {
-    // SAFETY: options of the allocator, for this process alone.
+    // SAFETY: sets options of the allocator of this process.
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, KEPT_PIECE);
         libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT);
@@ -60,36 +62,45 @@ fn connect() {
     let extra = pgrx::bgworkers::BackgroundWorker::get_extra();
     let mut oids = extra.split(' ').map(|oid| pg_sys::Oid::from(oid.parse::<u32>().unwrap_or(0)));
     pgrx::bgworkers::BackgroundWorker::connect_worker_to_spi_by_oid(oids.next(), oids.next());
-    // Whoever owns the database can name another one, where the worker was made a member of that.
-    process::pin(c"role", c"none");
-    process::pin(c"default_transaction_isolation", c"read committed");
-    process::pin(c"default_transaction_read_only", c"off");
-    process::pin(c"search_path", c"pg_catalog, pg_temp");
-    process::pin(c"session_replication_role", c"origin");
-    // Below deadlock_timeout: in a deadlock it is the dispatcher that yields.
-    process::pin(c"lock_timeout", c"500ms");
-    process::pin(c"jit", c"off");
-    // Plans are kept; none of them should ever read a whole table, nor sort more than it returns.
-    process::pin(c"enable_seqscan", c"off");
-    process::pin(c"enable_bitmapscan", c"off");
-    process::pin(c"enable_hashjoin", c"off");
-    process::pin(c"enable_mergejoin", c"off");
-    process::pin(c"plan_cache_mode", c"force_generic_plan");
-    // What is finished is written lazily: a crash repeats a batch and loses nothing. Claims wait for the disk.
-    process::pin(c"synchronous_commit", c"off");
+    activity::introduce(c"hydra_webhooks dispatcher");
+    // The owner of the database can set another role, if the worker was made a member of it.
+    setting::pin(c"role", c"none");
+    setting::pin(c"default_transaction_isolation", c"read committed");
+    setting::pin(c"default_transaction_read_only", c"off");
+    setting::pin(c"search_path", c"pg_catalog, pg_temp");
+    setting::pin(c"session_replication_role", c"origin");
+    // Below deadlock_timeout, so that the dispatcher yields in a deadlock.
+    setting::pin(c"lock_timeout", c"500ms");
+    setting::pin(c"jit", c"off");
+    // Plans are kept. None of them should read a whole table, or sort more rows than it returns.
+    setting::pin(c"enable_seqscan", c"off");
+    setting::pin(c"enable_bitmapscan", c"off");
+    setting::pin(c"enable_hashjoin", c"off");
+    setting::pin(c"enable_mergejoin", c"off");
+    setting::pin(c"plan_cache_mode", c"force_generic_plan");
+    // After a crash a batch of outcomes is written again; nothing is lost. Claims wait for the disk.
+    setting::pin(c"synchronous_commit", c"off");
 }
 
 #[pg_guard]
-#[allow(unsafe_code)]
 unsafe extern "C-unwind" fn on_exit(_code: i32, arg: pg_sys::Datum) {
-    let Some(slot) = shared().map(|shared| &shared.slots[arg.value()]) else { return };
-    FirstSteps::of_dispatcher(slot).are_done();
+    let Some(slot) = shared().map(|shared| shared.slot(arg.value())) else { return };
+    CrashLoop::of_dispatcher(slot).end();
     slot.leave();
     if !matches!(slot.state(), State::Absent | State::Ended | State::Resting) {
-        slot.set_state(if process::was_told_to_stop() || slot.is_parked() { State::Ended } else { State::Failed });
+        slot.set_state(if signals::stop_was_requested() || slot.is_parked() { State::Ended } else { State::Failed });
     }
 }
 
-fn now_micros() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as i64
+/// The extension in this database, if it is there, and the name of the database.
+fn look_around() -> Result<(Option<pg_sys::Oid>, String), Failure> {
+    let extension = extension::find()?;
+    let database = transaction(c"read the name of the database", || {
+        // SAFETY: looks up a name in a catalog, in a transaction; the result is a C string or null.
+        unsafe {
+            let name = pg_sys::get_database_name(pg_sys::MyDatabaseId);
+            if name.is_null() { String::new() } else { CStr::from_ptr(name).to_string_lossy().into_owned() }
+        }
+    })?;
+    Ok((extension, database))
 }

@@ -1,47 +1,82 @@
-//! Reads pages of new events. Which ones come next is for [`Progress`] to say.
+//! Reads pages of new events. [`Progress`] decides which ones come next.
 
 use std::time::{Duration, Instant};
 
-use pgrx::prelude::*;
+use delivery::dispatch::Dispatch;
+use delivery::reading::{Progress, Snapshot, Which};
+use delivery::stored_event::StoredEvent;
 
-use crate::event::Event;
-use crate::process;
-use crate::progress::{Progress, Which};
-use crate::snapshot::{Snapshot, Xid8};
+use super::durable::{Commits, commits_of};
+use crate::backend::{Failure, transaction};
 use crate::store::{Page, Store};
 
-/// How far back a transaction may have begun for Postgres to surely know where in the log its commit is. Of older ones
-/// it may have forgotten.
-const RECENT: u64 = 50_000;
-
-/// For so long others, who commit and write the log all the time, are left to do it for us.
+/// How long to wait for others to flush the log before it is flushed here: other clients commit all the time.
 pub const LOG_WAIT: Duration = Duration::from_millis(2);
 
-/// A page of events, not taken in yet.
-pub struct Found {
-    pub which: Which,
-    target: Snapshot,
-    pub events: Vec<Event>,
-    is_full: bool,
-    /// What has to be on disk before anything is sent for them, and when to see to it ourselves.
-    pub commits: Commits,
-    pub flush_at: Instant,
+pub struct Reader {
+    progress: Progress,
+    /// Whether there may be events that were not read.
+    has_unread: bool,
+    /// Events that were read and not taken in yet.
+    found: Option<Found>,
 }
 
-pub struct Reader {
-    pub progress: Progress,
+/// A page of events.
+struct Found {
+    which: Which,
+    target: Snapshot,
+    events: Vec<StoredEvent>,
+    is_full: bool,
+    /// What has to be on disk before anything of it is sent.
+    commits: Commits,
+    flush_at: Instant,
 }
 
 impl Reader {
     pub fn new() -> Self {
-        Self { progress: Progress::new() }
+        Self { progress: Progress::new(), has_unread: true, found: None }
     }
 
-    /// Finds the next events of a stretch.
-    pub fn read(&self, store: &Store, which: Which) -> Result<Found, String> {
+    /// There may be new events.
+    pub fn look_again(&mut self) {
+        self.has_unread = true;
+    }
+
+    /// To be called when the subscriptions of `dispatch` changed.
+    pub fn set_subscriptions(&mut self, dispatch: &Dispatch) {
+        self.progress.set_subscriptions(dispatch.in_order(), dispatch.active_others());
+    }
+
+    /// Whether a page waits to be taken in.
+    pub fn has_page(&self) -> bool {
+        self.found.is_some()
+    }
+
+    /// When a stretch becomes long, so that it may have to be set aside.
+    pub fn long_at(&self) -> Option<Instant> {
+        self.progress.long_at()
+    }
+
+    /// Reads the next page that there is room for, unless one waits already.
+    pub fn find(&mut self, store: &Store, dispatch: &mut Dispatch) -> Result<(), Failure> {
+        if self.found.is_some() {
+            return Ok(());
+        }
+        let now = Instant::now();
+        self.progress.set_aside(now);
+        let Some(which) = self.next_page(dispatch, now) else { return Ok(()) };
+        self.found = Some(self.read(store, which)?);
+        if which == Which::Newest {
+            // A stretch that had begun ends at an older snapshot, and says nothing about later commits.
+            self.has_unread = self.progress.has_begun();
+        }
+        Ok(())
+    }
+
+    fn read(&self, store: &Store, which: Which) -> Result<Found, Failure> {
         let stretch = self.progress.stretch(which);
         let latest = self.progress.latest_snapshot().xmax;
-        let (events, target, commits) = process::transaction(|| {
+        let (events, target, commits) = transaction(c"read new events", || {
             let target = stretch.target.clone().unwrap_or_else(|| store.snapshot());
             let page = Page { done: &stretch.done, target: &target, cursor: stretch.cursor, rows: stretch.rows };
             let events = if target == stretch.done { Vec::new() } else { store.events(&page) };
@@ -53,65 +88,52 @@ impl Reader {
         Ok(Found { which, target, events, is_full, commits, flush_at: Instant::now() + LOG_WAIT })
     }
 
-    /// The events among them whose turn it is.
-    pub fn take_in(&mut self, found: Found, now: Instant) -> Vec<Event> {
+    /// Which page there is room for.
+    pub fn next_page(&self, dispatch: &mut Dispatch, now: Instant) -> Option<Which> {
+        let room = dispatch.has_room(now);
+        // Events that overtake a flood do not wait until its lanes have drained.
+        let room_beside =
+            room || self.progress.overtakes() && dispatch.has_room_beside(|lane| self.progress.is_flooded(lane));
+        self.progress.choose(self.has_unread && room_beside, room)
+    }
+
+    /// Whether a page waits whose commits are on disk. Flushes the log if nothing else is under way.
+    pub fn has_durable_page(&self, in_flight: usize) -> Result<bool, Failure> {
+        let Some(found) = &self.found else { return Ok(false) };
+        if !found.commits.are_on_disk() {
+            if in_flight > 0 && Instant::now() < found.flush_at {
+                return Ok(false);
+            }
+            found.commits.flush()?;
+        }
+        Ok(true)
+    }
+
+    /// Whether the page is for subscriptions that the dispatcher does not know.
+    pub fn has_strangers(&self, dispatch: &Dispatch) -> bool {
+        self.found.as_ref().is_some_and(|found| dispatch.has_strangers(&found.events))
+    }
+
+    /// Takes in the page that waits.
+    pub fn take_in(&mut self, dispatch: &mut Dispatch, now: Instant) {
+        let Some(found) = self.found.take() else { return };
+        fault::point("accept");
+        let which = found.which;
+        // If subscriptions changed since it was read, it may have to be read again later.
+        let may_be_taken = self.progress.may_take_in(which);
+        if may_be_taken {
+            self.accept(found, dispatch, now);
+        }
+        if which == Which::Newest {
+            self.has_unread |= !may_be_taken || self.progress.has_begun();
+        }
+    }
+
+    fn accept(&mut self, found: Found, dispatch: &mut Dispatch, now: Instant) {
         if found.commits == Commits::Somewhere {
             self.progress.note_on_disk(found.which);
         }
-        self.progress.take_in(found.which, found.target, found.events, found.is_full, now)
-    }
-}
-
-/// A commit is visible before it is on disk where the application runs with `synchronous_commit = off`: a request for
-/// it would be one for a transaction that a crash undoes. Postgres knows where in the log it is, to the nearest of some
-/// neighbours, one of which may be a deletion of our own that nobody waits for.
-#[allow(unsafe_code)]
-fn commits_of(events: &[Event], latest: Xid8) -> Commits {
-    let mut last = 0;
-    let mut end = 0;
-    for xid in events.iter().map(|event| event.xid) {
-        if xid + RECENT <= latest.0 {
-            return Commits::Somewhere;
-        }
-        if xid != last {
-            last = xid;
-            // SAFETY: a normal transaction id, too young to be forgotten.
-            end = end.max(unsafe { pg_sys::TransactionIdGetCommitLSN((xid as u32).into()) });
-        }
-    }
-    Commits::UpTo(end)
-}
-
-/// Where in the write-ahead log the commits of some events are.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Commits {
-    /// Before this position; zero: its beginning.
-    UpTo(pg_sys::XLogRecPtr),
-    /// A transaction that began long ago may have ended just now.
-    Somewhere,
-}
-
-impl Commits {
-    #[allow(unsafe_code)]
-    pub fn are_on_disk(self) -> bool {
-        match self {
-            // SAFETY: looks at how far the log was written.
-            Self::UpTo(position) => position == 0 || !unsafe { pg_sys::XLogNeedsFlush(position) },
-            Self::Somewhere => false,
-        }
-    }
-
-    /// Writes the log up to there.
-    #[allow(unsafe_code)]
-    pub fn flush(self) -> Result<(), String> {
-        process::transaction(|| match self {
-            // SAFETY: a position that was written to the log; returns at once if it is on disk.
-            Self::UpTo(position) => unsafe { pg_sys::XLogFlush(position) },
-            // SAFETY: inside a transaction. Its commit comes after all that are visible, and waits for the disk.
-            Self::Somewhere => unsafe {
-                pg_sys::GetCurrentTransactionId();
-                pg_sys::ForceSyncCommit();
-            },
-        })
+        let events = self.progress.take_in(found.which, found.target, found.events, found.is_full, now);
+        events.iter().for_each(|event| dispatch.accept_event(event, now));
     }
 }

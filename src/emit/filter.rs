@@ -1,10 +1,11 @@
-//! Which entities a subscription wants: a JSON path of its own.
+//! Which entities a subscription wants: a JSON path.
 //!
-//! An entity passes in which the path finds something other than `false` or `null`. That serves both kinds of path: a
-//! comparison, which finds its result, and one that picks out parts.
+//! An entity passes if the path finds something other than `false` or `null` in it. That serves both kinds of path: a
+//! comparison, which finds its result, and a path that selects parts. This is the only place where the rule is written
+//! down: SQL calls `hydra._filter_passes`.
 //!
-//! A path runs as whoever emits, on what will be sent. Where that cannot be told, as for an entity that is too large to
-//! be sent, the event passes: one too many can be thrown away by its receiver, one too few is lost.
+//! A path runs as the user who emits, on what will be sent. If the path fails, or there is no entity to look at because it
+//! is too large to be sent, the event passes: the receiver can throw away an event too many, but an event too few is lost.
 
 use std::cell::OnceCell;
 use std::ffi::CString;
@@ -13,25 +14,28 @@ use pgrx::FromDatum;
 use pgrx::prelude::*;
 
 use super::entity::RawJsonb;
-use super::subtransaction::in_subtransaction;
+use crate::backend::subtransaction::in_subtransaction;
 
-/// A `jsonpath`, aligned as Postgres wants it.
+/// A `jsonpath`, aligned as Postgres expects it.
 pub struct Filter(Vec<u64>);
 
-/// An entity that filters look at: its text, and what Postgres makes of it when the first of them does.
+/// An entity for filters to look at. Its text is parsed when the first filter does.
 pub struct Subject<'a> {
     text: Option<&'a str>,
     value: OnceCell<Option<pg_sys::Datum>>,
 }
 
 impl<'a> Subject<'a> {
-    /// `None` where there is nothing to look at.
-    pub fn new(text: Option<&'a str>) -> Self {
+    /// `None`: there is no entity to look at.
+    pub fn from_text(text: Option<&'a str>) -> Self {
         Self { text, value: OnceCell::new() }
     }
 
-    /// It fails for text that JSON allows and `jsonb` does not, such as `\u0000`.
-    #[allow(unsafe_code)]
+    fn from_jsonb(entity: &RawJsonb) -> Self {
+        Self { text: None, value: OnceCell::from(Some(entity.datum())) }
+    }
+
+    /// `None` also for text that is JSON but cannot be `jsonb`, such as `\u0000`.
     fn value(&self) -> Option<pg_sys::Datum> {
         *self.value.get_or_init(|| {
             let text = CString::new(self.text?).ok()?;
@@ -44,11 +48,10 @@ impl<'a> Subject<'a> {
 }
 
 impl Filter {
-    /// From the text of a path that was stored as one.
-    #[allow(unsafe_code)]
+    /// From the text of a stored path.
     pub fn parse(path: &str) -> Self {
         let path = CString::new(path).expect("text has no NUL");
-        // SAFETY: the function takes a C string; its result is copied as long as it says that it is.
+        // SAFETY: the function takes a C string; its result is copied to the length that it states.
         unsafe {
             let parsed = pgrx::direct_function_call_as_datum(pg_sys::jsonpath_in, &[Some(path.as_ptr().into())]);
             let parsed = parsed.expect("a path is not null").cast_mut_ptr::<pg_sys::varlena>();
@@ -60,21 +63,28 @@ impl Filter {
         }
     }
 
-    pub fn lets_pass(&self, subject: &Subject<'_>) -> bool {
+    pub fn passes(&self, subject: &Subject<'_>) -> bool {
         subject.value().is_none_or(|entity| in_subtransaction(|| self.finds(entity)).unwrap_or(true))
     }
 
-    #[allow(unsafe_code)]
     fn finds(&self, entity: pg_sys::Datum) -> bool {
-        // SAFETY: the function takes a jsonb, a jsonpath, a jsonb with variables, and whether to keep quiet about what
-        // the path does not fit; its result is a jsonb.
+        // SAFETY: the function takes a jsonb, a jsonpath, a jsonb with variables, and whether to suppress errors where the
+        // path does not fit the entity; its result is a jsonb.
         unsafe {
-            let none = pgrx::direct_function_call_as_datum(pg_sys::jsonb_in, &[Some(c"{}".as_ptr().into())]);
+            let no_variables = pgrx::direct_function_call_as_datum(pg_sys::jsonb_in, &[Some(c"{}".as_ptr().into())]);
             let path = Some(pg_sys::Datum::from(self.0.as_ptr()));
-            let arguments = [Some(entity), path, none, Some(true.into())];
+            let arguments = [Some(entity), path, no_variables, Some(true.into())];
             let found = pgrx::direct_function_call_as_datum(pg_sys::jsonb_path_query_first_tz, &arguments);
             let found = found.and_then(|found| RawJsonb::from_polymorphic_datum(found, false, pg_sys::JSONBOID));
             found.is_some_and(|found| !matches!(found.short_text().as_deref(), Some("false" | "null")))
         }
     }
+}
+
+/// Whether an entity passes the filter of a subscription; null: it has none.
+#[pg_extern(stable, cost = 1000)]
+fn _filter_passes(filter: Option<&str>, entity: Option<RawJsonb>) -> bool {
+    let Some(filter) = filter.map(Filter::parse) else { return true };
+    let subject = entity.as_ref().map_or_else(|| Subject::from_text(Some("null")), Subject::from_jsonb);
+    filter.passes(&subject)
 }

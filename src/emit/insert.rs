@@ -1,62 +1,63 @@
 //! A row of `hydra.event`, written below SQL.
 //!
-//! An INSERT through SPI sets up an executor for every row and parses the table's CHECK constraints anew for each; that
-//! was half of what an emit cost. So the row is put where it goes as Postgres puts rows into its catalogs: the heap and
-//! the indexes, in the caller's transaction. What the executor would have done besides is done here or holds by how
-//! an event is made: no permission is asked, the constraints cannot be violated, and the trigger that keeps events in
-//! their cluster is the test of the replication role.
+//! An INSERT through SPI sets up an executor for every row and parses the table's CHECK constraints again for each; that
+//! was half of the cost of an emit. So the row is inserted as Postgres inserts rows into its catalogs: into the heap and
+//! the indexes, in the caller's transaction. What else the executor would do is done here or is not needed: no permission
+//! is checked, an event cannot violate the constraints, and the trigger that keeps events in their cluster is replaced by
+//! the check of the replication role.
 
 use std::cell::RefCell;
 use std::ops::Range;
 
 use pgrx::IntoDatum;
 use pgrx::prelude::*;
+use wire::ids::SubscriptionId;
 
-use super::entity::Rendered;
-use super::known::{EventType, Known};
+use super::entity::{Problem, Rendered};
+use super::wanted::EventType;
+use crate::tables::Tables;
 
 /// An event as its row will have it.
 pub struct NewEvent<'a> {
     pub event_type: &'a EventType,
-    /// The text of the entity, unless there is a problem, and its id.
+    /// Its text is not used if there is a problem.
     pub rendered: Rendered,
     pub tenant_id: Option<String>,
     /// Why the entity cannot be sent.
-    pub problem: Option<String>,
+    pub problem: Option<Problem>,
     /// Never empty.
-    pub targets: Vec<i64>,
+    pub targets: Vec<SubscriptionId>,
 }
 
 /// In the order of the table: xid, id, event_type, entity_type, entity_id, tenant_id, entity, entity_error, emitted_at,
 /// targets.
 const COLUMNS: usize = 10;
 
-/// The table, open for some rows. To be closed; after an error Postgres does that.
+/// The table, open for inserts. It has to be closed; after an error Postgres does that.
 pub struct EventTable<'a> {
-    known: &'a Known,
+    tables: &'a Tables,
     relation: pg_sys::Relation,
     indexes: pg_sys::CatalogIndexState,
 }
 
-#[allow(unsafe_code)]
 impl<'a> EventTable<'a> {
-    /// The table is locked already.
-    pub fn open(known: &'a Known) -> Self {
+    /// The table must be locked already.
+    pub fn open(tables: &'a Tables) -> Self {
         // SAFETY: the table that was found, and its indexes.
         unsafe {
-            let relation = pg_sys::table_open(known.tables.event, pg_sys::NoLock as i32);
+            let relation = pg_sys::table_open(tables.event, pg_sys::NoLock as i32);
             assert_eq!((*(*relation).rd_att).natts as usize, COLUMNS, "hydra.event is of another version");
-            Self { known, relation, indexes: pg_sys::CatalogOpenIndexes(relation) }
+            Self { tables, relation, indexes: pg_sys::CatalogOpenIndexes(relation) }
         }
     }
 
-    /// Writes the row; the event's id, or `None` where events are not stored.
+    /// Writes the row; the event's id, or `None` if the session is a replica, which stores no events.
     pub fn insert(&self, event: &NewEvent<'_>) -> Option<i64> {
         // SAFETY: a flag of this process; see the trigger keep_to_its_cluster.
         if unsafe { pg_sys::SessionReplicationRole } == pg_sys::SESSION_REPLICATION_ROLE_REPLICA as i32 {
             return None;
         }
-        let id = next_id(self.known);
+        let id = next_id(self.tables);
         let values = event.values(id);
         let mut datums = values.map(|value| value.unwrap_or(pg_sys::Datum::null()));
         let mut nulls = values.map(|value| value.is_none());
@@ -80,9 +81,8 @@ impl<'a> EventTable<'a> {
 }
 
 impl NewEvent<'_> {
-    #[allow(unsafe_code)]
     fn values(&self, id: i64) -> [Option<pg_sys::Datum>; COLUMNS] {
-        // SAFETY: both only look at the state of this backend, which is in a transaction.
+        // SAFETY: both only read the state of this backend, which is in a transaction.
         let (xid, now) = unsafe { (pg_sys::GetTopFullTransactionId().value, pg_sys::GetCurrentTimestamp()) };
         let entity = self.problem.is_none().then_some(self.rendered.text.as_str());
         [
@@ -93,15 +93,15 @@ impl NewEvent<'_> {
             self.rendered.entity_id.as_deref().into_datum(),
             self.tenant_id.as_deref().into_datum(),
             entity.into_datum(),
-            self.problem.as_deref().into_datum(),
+            self.problem.as_ref().map(|problem| format!("the entity {problem}")).into_datum(),
             Some(pg_sys::Datum::from(now)),
             Some(array_of(&self.targets)),
         ]
     }
 }
 
-/// Numbers that this backend took from the sequence and has not used. The sequence is what all emits would meet at, so
-/// it counts in steps of so many.
+/// Ids that this backend took from the sequence and has not used yet. All sessions that emit compete for the sequence, so
+/// it is incremented by [`STEP`] and gives that many ids at a time.
 struct Ids {
     sequence: pg_sys::Oid,
     left: Range<i64>,
@@ -113,31 +113,29 @@ thread_local! {
     static IDS: RefCell<Ids> = const { RefCell::new(Ids { sequence: pg_sys::InvalidOid, left: 0..0 }) };
 }
 
-fn next_id(known: &Known) -> i64 {
-    let sequence = known.tables.event_ids;
+fn next_id(tables: &Tables) -> i64 {
+    let sequence = tables.event_ids;
     let left = IDS.with_borrow_mut(|ids| if ids.sequence == sequence { ids.left.next() } else { None });
     left.unwrap_or_else(|| {
-        let first = take_step(known);
+        let first = take_step(tables);
         IDS.set(Ids { sequence, left: first + 1..first + STEP });
         first
     })
 }
 
-#[allow(unsafe_code)]
-fn take_step(known: &Known) -> i64 {
-    // The owner alone may take a number of the sequence.
-    known.as_owner(|| {
-        let sequence = Some(known.tables.event_ids.into());
+fn take_step(tables: &Tables) -> i64 {
+    // Only the owner has privileges on the sequence.
+    tables.as_owner(|| {
+        let sequence = Some(tables.event_ids.into());
         // SAFETY: the function takes the sequence's oid.
         unsafe { pgrx::direct_function_call(pg_sys::nextval_oid, &[sequence]) }.expect("a number")
     })
 }
 
-#[allow(unsafe_code)]
-fn array_of(numbers: &[i64]) -> pg_sys::Datum {
-    let mut elements: Vec<pg_sys::Datum> = numbers.iter().map(|number| (*number).into()).collect();
+fn array_of(ids: &[SubscriptionId]) -> pg_sys::Datum {
+    let mut elements: Vec<pg_sys::Datum> = ids.iter().map(|id| id.0.into()).collect();
     let count = elements.len() as i32;
     let align = pg_sys::TYPALIGN_DOUBLE as std::ffi::c_char;
-    // SAFETY: so many elements of eight bytes, passed by value.
+    // SAFETY: `count` elements of eight bytes, passed by value.
     unsafe { pg_sys::construct_array(elements.as_mut_ptr(), count, pg_sys::INT8OID, 8, true, align).into() }
 }

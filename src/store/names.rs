@@ -1,4 +1,4 @@
-//! Texts that many rows share, such as the name of an event type: each is kept once.
+//! Texts that many rows share, such as the name of an event type. Each is kept once.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 #[derive(Default)]
 pub struct Names(RefCell<HashSet<Arc<str>>>);
 
-/// More names than this are not worth remembering.
+/// When there are more names than this, all are forgotten.
 const MANY: usize = 10_000;
 
 impl Names {

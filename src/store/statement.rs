@@ -19,20 +19,18 @@ impl Statement {
     }
 
     /// Reads. `args` have the same types at every call.
-    #[allow(unsafe_code)]
     pub fn read<'conn>(&self, client: &SpiClient<'conn>, args: &[DatumWithOid<'_>]) -> Rows<'conn> {
         let plan = self.plan.get_or_init(|| client.prepare(self.sql, &types(args)).expect("SPI prepares").keep());
         client.select(plan, None, args).expect("SPI reads");
-        // SAFETY: rows live no longer than the connection.
+        // SAFETY: the rows do not outlive the connection.
         unsafe { Rows::of_last_statement() }
     }
 
     /// Writes. `args` have the same types at every call.
-    #[allow(unsafe_code)]
     pub fn write<'conn>(&self, client: &mut SpiClient<'conn>, args: &[DatumWithOid<'_>]) -> Rows<'conn> {
         let plan = self.plan.get_or_init(|| client.prepare_mut(self.sql, &types(args)).expect("SPI prepares").keep());
         client.update(plan, None, args).expect("SPI writes");
-        // SAFETY: rows live no longer than the connection.
+        // SAFETY: the rows do not outlive the connection.
         unsafe { Rows::of_last_statement() }
     }
 }

@@ -1,19 +1,22 @@
-//! Types that Postgres has and pgrx has not, and the two views of time.
+//! Types of Postgres that pgrx lacks, and times.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use delivery::xid::Xid8;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 use pgrx::{FromDatum, IntoDatum};
 
-use crate::snapshot::Xid8;
-
-/// Microseconds from 1970, where Rust begins, to 2000, where Postgres does.
+/// Microseconds from 1970, the epoch of Rust, to 2000, the epoch of Postgres.
 const EPOCHS_APART: i64 = 946_684_800_000_000;
 
-impl IntoDatum for Xid8 {
+/// [`Xid8`] as a value of Postgres.
+#[derive(Clone, Copy)]
+pub struct Xid(pub Xid8);
+
+impl IntoDatum for Xid {
     fn into_datum(self) -> Option<pg_sys::Datum> {
-        Some(pg_sys::Datum::from(self.0))
+        Some(pg_sys::Datum::from(self.0.0))
     }
 
     fn type_oid() -> pg_sys::Oid {
@@ -21,20 +24,18 @@ impl IntoDatum for Xid8 {
     }
 }
 
-impl FromDatum for Xid8 {
-    #[allow(unsafe_code)]
+impl FromDatum for Xid {
     unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _type: pg_sys::Oid) -> Option<Self> {
-        (!is_null).then(|| Xid8(datum.value() as u64))
+        (!is_null).then(|| Self(Xid8(datum.value() as u64)))
     }
 }
 
-/// Where a row is in its table: `tid`.
+/// The place of a row in its table, block and line: `tid`.
 pub struct Tid(pub u32, pub u16);
 
 impl IntoDatum for Tid {
-    #[allow(unsafe_code)]
     fn into_datum(self) -> Option<pg_sys::Datum> {
-        // SAFETY: memory for one of it, set before it is read.
+        // SAFETY: allocates memory for one value, which is set before it is read.
         unsafe {
             let place = pg_sys::palloc(size_of::<pg_sys::ItemPointerData>()).cast::<pg_sys::ItemPointerData>();
             pgrx::itemptr::item_pointer_set_all(&mut *place, self.0, self.1);
@@ -48,9 +49,8 @@ impl IntoDatum for Tid {
 }
 
 impl FromDatum for Tid {
-    #[allow(unsafe_code)]
     unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _type: pg_sys::Oid) -> Option<Self> {
-        // SAFETY: a tid that is not null is a pointer to one.
+        // SAFETY: a tid that is not null is a pointer.
         let place = unsafe { (!is_null).then(|| *datum.cast_mut_ptr::<pg_sys::ItemPointerData>()) };
         place.map(pgrx::itemptr::item_pointer_get_both).map(|(block, line)| Tid(block, line))
     }

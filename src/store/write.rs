@@ -1,34 +1,35 @@
-//! What the dispatcher writes. Writing is total: what is gone meanwhile is skipped.
+//! What the dispatcher writes. Rows that were deleted in the meantime are skipped.
 
 use std::cell::Cell;
 use std::time::SystemTime;
 
+use delivery::stored_event::EventRow;
+use delivery::tally::{TIMES, Tally};
+use delivery::work::Work;
+use delivery::writes::{AttemptRecord, RowState, RowWrite, Verdicts, Writes};
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::spi::SpiClient;
 use pgrx::{Spi, Uuid, error};
+use wire::ids::{DeliveryId, EventId};
 
+use super::Store;
+use super::row::{Row, columns};
 use super::statement::Statement;
-use super::types::to_timestamp;
-use super::{Store, Tid};
-use crate::delivery::DeliveryId;
-use crate::event::EventRow;
-use crate::fault;
-use crate::process;
-use crate::snapshot::Xid8;
-use crate::tally::{TIMES, Tally};
-use crate::work::Work;
-use crate::writes::{AttemptRecord, RowState, RowWrite, Verdicts, Writes};
+use super::types::{Tid, Xid, to_timestamp};
+use crate::backend::setting;
 
-/// An array cannot have more than a gigabyte, so bodies are written in parts of about so much.
+/// An array cannot be larger than a gigabyte, so bodies are written in parts of about this size.
 const STATEMENT_BYTES: usize = 16 << 20;
 
-/// How many rows of a table are removed in one transaction because they are old.
+/// The maximum number of old rows of a table that are removed in one transaction.
 const FORGOTTEN_AT_ONCE: i64 = 5000;
+
+columns!(DeletedColumns { xid, event_id });
 
 pub struct WriteStatements {
     delete_events: Statement,
     delete_events_in_place: Statement,
-    /// Whether the rows of the next batch have to be looked for by key.
+    /// Whether the rows of the next batch have to be found by key.
     places_lost: Cell<bool>,
     insert_deliveries: Statement,
     update_deliveries: Statement,
@@ -65,7 +66,7 @@ impl Default for WriteStatements {
 }
 
 impl Store {
-    /// Gives back what earlier dispatchers had claimed, and drops what has no subscription any more.
+    /// Releases the claims of earlier dispatchers, and deletes deliveries whose subscription was deleted.
     pub fn clean_up(&self) {
         Spi::run(include_str!("../../sql/queries/release_claims.sql")).expect("SPI writes");
         Spi::run(include_str!("../../sql/queries/delete_orphans.sql")).expect("SPI writes");
@@ -84,7 +85,9 @@ impl Store {
         Spi::connect_mut(|client| {
             self.apply_rows(client, writes, run);
             if !writes.deleted.is_empty() {
-                self.writes.delete_pending.write(client, &[writes.deleted.clone().into()]);
+                self.writes
+                    .delete_pending
+                    .write(client, &[writes.deleted.iter().map(|id| id.0).collect::<Vec<_>>().into()]);
             }
             self.delete_events(client, &writes.finished_events);
             self.insert_attempts(client, &writes.attempts);
@@ -93,35 +96,35 @@ impl Store {
         });
     }
 
-    /// Writes how subscriptions do. Apart from the rest, since it waits for whoever is changing a subscription.
+    /// Writes the health of subscriptions. Not with the rest, since it waits for clients that change a subscription.
     pub fn apply_verdicts(&self, verdicts: &Verdicts) {
         let failing = || verdicts.failing.iter();
         let health = [
-            failing().map(|(id, _)| *id).collect::<Vec<_>>().into(),
+            failing().map(|(id, _)| id.0).collect::<Vec<_>>().into(),
             failing().map(|(_, failing)| failing.attempts as i32).collect::<Vec<_>>().into(),
             failing().map(|(_, failing)| failing.since.map(to_timestamp)).collect::<Vec<_>>().into(),
         ];
-        let (ids, reasons) = unzip(verdicts.disabled.iter().map(|(id, reason)| (*id, reason.as_str().to_owned())));
+        let (ids, reasons) = unzip(verdicts.disabled.iter().map(|(id, reason)| (id.0, reason.as_str().to_owned())));
         plan_anew();
         Spi::connect_mut(|client| {
             self.writes.record_failures.write(client, &health);
-            // Even where it changes nothing, it would tell everybody to read the subscriptions again.
+            // Even if it changed nothing, it would make all sessions read the subscriptions again.
             if !ids.is_empty() {
                 self.writes.disable.write(client, &[ids.into(), reasons.into()]);
             }
         });
     }
 
-    /// By place, which costs a third of what it costs by key. But a place may be another row's by now: after VACUUM
-    /// FULL, or where somebody else deleted what was there. Then nothing of this batch is written, and it is written
-    /// anew by key.
+    /// By place, which costs a third of what it costs by key. But another row may be in that place by now: after VACUUM
+    /// FULL, or when a client deleted the row. Then nothing of this batch is written, and the batch is written again, by
+    /// key.
     fn delete_events(&self, client: &mut SpiClient<'_>, finished: &[EventRow]) {
         if finished.is_empty() {
             return;
         }
         if self.writes.places_lost.take() {
             plan_anew();
-            let (xids, ids) = unzip(finished.iter().map(|row| (Xid8(row.xid), row.id)));
+            let (xids, ids) = unzip(finished.iter().map(|row| (Xid(row.xid), row.id.0)));
             self.writes.delete_events.write(client, &[xids.into(), ids.into()]);
             return;
         }
@@ -129,8 +132,9 @@ impl Store {
         rows.sort_unstable_by_key(|row| row.place);
         let places: Vec<Tid> = rows.iter().map(|row| Tid(row.place.0, row.place.1)).collect();
         let deleted = self.writes.delete_events_in_place.write(client, &[places.into()]);
-        let deleted = deleted.map(|row| (row.value::<Xid8>(1).0, row.value(2)));
-        if !deleted.eq(rows.iter().map(|row| (row.xid, row.id))) {
+        let columns = DeletedColumns::of(&deleted);
+        let key = |row: Row<'_>| (row.value::<Xid>(columns.xid).0, EventId(row.value(columns.event_id)));
+        if !deleted.map(key).eq(rows.iter().map(|row| (row.xid, row.id))) {
             self.writes.places_lost.set(true);
             error!("rows of hydra.event are not where they were");
         }
@@ -147,7 +151,7 @@ impl Store {
                 RowWrite::Delete => deletes.push(uuid(*id)),
             }
         }
-        // In order of the events, so that what waits together is sent in order.
+        // In order of the events, so that deliveries that wait together are sent in order.
         inserts.sort_by_key(|(work, _)| work.event);
         let largest = inserts.iter().map(|(work, _)| work.body.len()).max().unwrap_or(0).max(1);
         for part in inserts.chunks((STATEMENT_BYTES / largest).max(1)) {
@@ -167,8 +171,8 @@ impl Store {
         let states = || column.clone().map(|(_, state)| RowColumns::of(*state));
         let args = [
             works().map(|work| uuid(work.delivery)).collect::<Vec<_>>().into(),
-            works().map(|work| work.subscription).collect::<Vec<_>>().into(),
-            works().map(|work| work.event).collect::<Vec<_>>().into(),
+            works().map(|work| work.subscription.0).collect::<Vec<_>>().into(),
+            works().map(|work| work.event.0).collect::<Vec<_>>().into(),
             works().map(|work| work.event_type.to_string()).collect::<Vec<_>>().into(),
             works().map(|work| work.tenant_id.clone()).collect::<Vec<_>>().into(),
             works().map(|work| to_timestamp(work.emitted_at)).collect::<Vec<_>>().into(),
@@ -205,8 +209,8 @@ impl Store {
         let message = |record: &AttemptRecord| record.error.as_ref().map(|(_, message)| message.clone());
         let args = [
             records().map(|record| uuid(record.work.delivery)).collect::<Vec<_>>().into(),
-            records().map(|record| record.work.subscription).collect::<Vec<_>>().into(),
-            records().map(|record| record.work.event).collect::<Vec<_>>().into(),
+            records().map(|record| record.work.subscription.0).collect::<Vec<_>>().into(),
+            records().map(|record| record.work.event.0).collect::<Vec<_>>().into(),
             records().map(|record| record.work.event_type.to_string()).collect::<Vec<_>>().into(),
             records().map(|record| record.attempt as i32).collect::<Vec<_>>().into(),
             records().map(|record| record.status.map(i32::from)).collect::<Vec<_>>().into(),
@@ -235,7 +239,7 @@ impl Store {
     pub fn add_counts(&self, tally: &Tally) {
         let counts = || tally.iter();
         let args = [
-            counts().map(|(id, _, _)| id).collect::<Vec<_>>().into(),
+            counts().map(|(id, _, _)| id.0).collect::<Vec<_>>().into(),
             counts().map(|(_, hour, _)| hour as i64).collect::<Vec<_>>().into(),
             counts().map(|(_, _, count)| count.delivered).collect::<Vec<_>>().into(),
             counts().map(|(_, _, count)| count.failed_attempts).collect::<Vec<_>>().into(),
@@ -250,26 +254,26 @@ impl Store {
 }
 
 impl Store {
-    /// Removes history and failed deliveries from before a time, some rows of each; whether there were any.
+    /// Removes some history and some failed deliveries that are older than `before`; returns whether there were any.
     pub fn forget(&self, before: SystemTime) -> bool {
         plan_anew();
         Spi::connect_mut(|client| {
             let mut forget = |statement: &Statement| {
                 statement.write(client, &[to_timestamp(before).into(), FORGOTTEN_AT_ONCE.into()]).count() > 0
             };
-            // Both, whatever comes of the first.
+            // Both, even if the first removed something.
             forget(&self.writes.forget_attempts) | forget(&self.writes.forget_failed)
         })
     }
 }
 
-/// Statements of this transaction that join what is given to a table are planned for the sizes that both have now: a
-/// plan that was made while the table was empty would go through all of it for each row that is given.
+/// Makes Postgres plan the statements of this transaction again, for the sizes that their arguments and tables have now.
+/// A plan that was made while a table was empty would read the whole table for each row of the arguments.
 fn plan_anew() {
-    process::pin_local(c"plan_cache_mode", c"force_custom_plan");
+    setting::pin_local(c"plan_cache_mode", c"force_custom_plan");
 }
 
-/// A state as the statements take it.
+/// A state, as the statements take it.
 #[derive(Default)]
 struct RowColumns {
     attempts: Option<i32>,

@@ -24,7 +24,7 @@ patience=${PATIENCE:-300}
 
 find_postgres
 export PATH=$HYDRA_PG_BIN:$PATH PGDATABASE=pgbench
-receiver=$CARGO_TARGET_DIR/release/examples/receiver
+receiver=$CARGO_TARGET_DIR/release/receiver
 [[ -x $HYDRA_PG_BIN/postgres && -x $receiver ]] || fail "build first: scripts/build"
 
 work=$stage/torture

@@ -1,0 +1,111 @@
+//! The extension's own sender without a database: what the network side alone can do.
+//!
+//! Its source is compiled in, since the crate is a library for Postgres alone and cannot be linked to. It is driven as
+//! well as it can be: twice as many requests are handed over as there are threads, so that none ever waits for us, and
+//! a thread may be given several at a time, as the dispatcher does where many deliveries wait for a quick endpoint.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use sender::destination::AllowedNetwork;
+use sender::{Bell, DestinationPolicy, Limits, Roots, Sender};
+use wire::attempt::{Attempt, Outcome};
+use wire::ids::{DeliveryId, SubscriptionId};
+use wire::preset::Preset;
+use wire::request::{Endpoint, Request};
+use wire::secret::SigningSecret;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// About what an event of ours has on the wire.
+pub const BODY_BYTES: usize = 300;
+
+pub struct BareSender {
+    sender: Sender,
+    bell: Arc<Bell>,
+    outcomes: Receiver<Attempt>,
+    threads: usize,
+    endpoint: Arc<Endpoint>,
+    event_type: Arc<str>,
+    body: Arc<str>,
+}
+
+impl BareSender {
+    pub fn start(url: &str, threads: usize, ca_file: Option<&Path>) -> Self {
+        let bell = Arc::new(Bell::new().expect("an eventfd"));
+        let (send, outcomes) = channel();
+        let roots = Roots::load(ca_file).expect("certificates that can be read");
+        let limits = Limits { max_threads: threads };
+        let sender = Sender::start(limits, Arc::new(open_policy()), roots, send, bell.clone());
+        let (event_type, body) = ("ticket.created".into(), "x".repeat(BODY_BYTES).into());
+        Self { sender, bell, outcomes, threads, endpoint: endpoint(url), event_type, body }
+    }
+
+    /// Makes so many requests, `chain` of them at a time for one thread, and says how many that were per second.
+    pub fn rate(&self, requests: usize, chain: usize) -> f64 {
+        let start = Instant::now();
+        let (mut unmade, mut under_way) = (requests, 0);
+        while unmade + under_way > 0 {
+            let room = (2 * self.threads).saturating_sub(under_way / chain);
+            let handed = unmade.min(room * chain);
+            self.sender.hand_over((0..handed).step_by(chain).filter_map(|first| self.chain(chain.min(handed - first))));
+            unmade -= handed;
+            under_way += handed;
+            let attempts = self.wait();
+            under_way -= attempts.len();
+            // What hung behind a request that was not so quick comes back.
+            unmade += attempts.iter().filter(|attempt| attempt.outcome == Outcome::NotStarted).count();
+        }
+        requests as f64 / start.elapsed().as_secs_f64()
+    }
+
+    /// Makes one request with this number in its body, and returns when its answer is known here.
+    pub fn post_once(&self, number: usize) {
+        let body = format!("{{\"id\": {number}, \"subject\": \"{}\"}}", self.body).into();
+        self.sender.hand_over([Request { body, ..self.request(number, None) }]);
+        self.wait();
+    }
+
+    fn wait(&self) -> Vec<Attempt> {
+        assert!(self.bell.wait(PATIENCE), "no outcome for {PATIENCE:?}");
+        self.bell.silence();
+        let attempts: Vec<_> = self.outcomes.try_iter().collect();
+        let bad = attempts.iter().find(|one| !one.outcome.is_success() && one.outcome != Outcome::NotStarted);
+        assert!(bad.is_none(), "a request failed: {bad:?}");
+        attempts
+    }
+
+    fn chain(&self, length: usize) -> Option<Request> {
+        (0..length).fold(None, |next, number| Some(self.request(number, next)))
+    }
+
+    fn request(&self, number: usize, next: Option<Request>) -> Request {
+        Request {
+            delivery: DeliveryId((number as u128).to_be_bytes()),
+            endpoint: self.endpoint.clone(),
+            preset: Preset::Hydra,
+            event_type: self.event_type.clone(),
+            body: self.body.clone(),
+            next: next.map(Box::new),
+        }
+    }
+}
+
+fn endpoint(url: &str) -> Arc<Endpoint> {
+    Arc::new(Endpoint {
+        subscription: SubscriptionId(1),
+        url: url.into(),
+        secrets: vec![SigningSecret::random(&mut rand::rng())],
+        schemes: Vec::new(),
+        headers: Vec::new(),
+        timeout: Duration::from_secs(8),
+        gate: Arc::default(),
+    })
+}
+
+fn open_policy() -> DestinationPolicy {
+    let allow_networks = AllowedNetwork::parse_list("127.0.0.0/8").expect("a network");
+    DestinationPolicy { allow_networks, allow_http: true }
+}

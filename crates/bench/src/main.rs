@@ -1,0 +1,105 @@
+//! Measures the extension: every workload of the table in the README, against a real cluster and a real receiver.
+//!
+//! `bench [NUMBER…] [--out FOLDER]` runs these workloads; without a number, all. Figures are worth what they are divided
+//! by, and both sides are measured in the same run, in turn. Nothing here passes or fails: it is not a test.
+//!
+//! A full run writes results and charts to `docs/performance/`; one of some workloads only, to the folder that is given.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `workloads/` | what is measured |
+//! | `bed`, `cost` | a server to measure on, and what it used |
+//! | `receiver`, `raw_client`, `wire`, `http` | where requests go, and how much that can take |
+//! | `bare_sender`, `plain_ureq` | what the sender is compared with |
+//! | `pulse` | how fast the machine is meanwhile |
+//! | `pairs`, `report`, `chart`, `svg`, `machine` | what becomes of the figures |
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::{env, fs};
+
+use report::Report;
+use workloads::Workload;
+
+mod bare_sender;
+mod bed;
+mod chart;
+mod cost;
+mod http;
+mod machine;
+mod pairs;
+mod plain_ureq;
+mod pulse;
+mod raw_client;
+mod receiver;
+mod report;
+mod svg;
+mod wire;
+mod workloads;
+
+const RESULTS: &str = "docs/performance";
+
+struct Order {
+    numbers: Vec<String>,
+    folder: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let order = match Order::from_arguments(env::args().skip(1)) {
+        Ok(order) => order,
+        Err(problem) => {
+            eprintln!("{problem}");
+            return ExitCode::FAILURE;
+        }
+    };
+    pulse::start();
+    let mut report = Report::default();
+    for workload in workloads::ALL.iter().filter(|workload| order.wants(workload)) {
+        eprintln!("==> {}", workload.name);
+        (workload.run)(&mut report);
+    }
+    report.compare_rows();
+    println!("\n{}\n{}", report.table(), report.summary());
+    if let Some(folder) = order.folder() {
+        write(&report, &folder);
+    }
+    ExitCode::SUCCESS
+}
+
+impl Order {
+    fn from_arguments(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut order = Self { numbers: Vec::new(), folder: None };
+        while let Some(argument) = arguments.next() {
+            if argument == "--out" {
+                order.folder = Some(arguments.next().ok_or("--out needs a folder")?.into());
+            } else if workloads::ALL.iter().any(|workload| workload.numbers.contains(&argument.as_str())) {
+                order.numbers.push(argument);
+            } else {
+                let known: Vec<&str> = workloads::ALL.iter().flat_map(|workload| workload.numbers).copied().collect();
+                return Err(format!("there is no workload {argument}; there are {}", known.join(", ")));
+            }
+        }
+        Ok(order)
+    }
+
+    fn wants(&self, workload: &Workload) -> bool {
+        let named = workload.numbers.iter().any(|number| self.numbers.iter().any(|wanted| wanted == number));
+        named || self.numbers.is_empty() && workload.in_full_run
+    }
+
+    /// Results of some workloads only must not take the place of those of all.
+    fn folder(&self) -> Option<PathBuf> {
+        let usual = || self.numbers.is_empty().then(|| RESULTS.into());
+        self.folder.clone().or_else(usual)
+    }
+}
+
+fn write(report: &Report, folder: &Path) {
+    fs::create_dir_all(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let results = format!("{:#}\n", report.to_json(&machine::describe()));
+    for (name, text) in chart::draw(&report.rows).into_iter().chain([("results.json", results)]) {
+        let file = folder.join(name);
+        fs::write(&file, text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        eprintln!("wrote {}", file.display());
+    }
+}

@@ -1,0 +1,30 @@
+//! Which transactions a reader of the database sees.
+
+use crate::xid::Xid8;
+
+/// Sees the transactions before `xmax` that were not in progress.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    pub xmax: Xid8,
+    pub in_progress: Vec<Xid8>,
+}
+
+impl Snapshot {
+    /// Sees nothing: what a reader starts from.
+    pub fn empty() -> Self {
+        Self { xmax: Xid8(1), in_progress: Vec::new() }
+    }
+
+    /// Reads the text form, `xmin:xmax:xip,xip,…`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(3, ':').skip(1);
+        let xmax = parts.next()?.parse().ok().map(Xid8)?;
+        let list = parts.next()?;
+        let in_progress = list.split(',').filter(|xid| !xid.is_empty()).map(|xid| xid.parse().ok().map(Xid8));
+        Some(Self { xmax, in_progress: in_progress.collect::<Option<_>>()? })
+    }
+
+    pub fn sees(&self, xid: Xid8) -> bool {
+        xid < self.xmax && !self.in_progress.contains(&xid)
+    }
+}

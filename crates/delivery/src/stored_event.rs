@@ -1,0 +1,49 @@
+//! An event as the dispatcher reads it from `hydra.event`.
+
+use smallvec::SmallVec;
+use wire::event::Event;
+use wire::ids::{EventId, SubscriptionId};
+
+use crate::xid::Xid8;
+
+/// Which row of `hydra.event` it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventRow {
+    /// The transaction that emitted it; with `id`, the key of the row.
+    pub xid: Xid8,
+    pub id: EventId,
+    /// Block and line in which the row was found: a quick way back to it, unless the table is rewritten.
+    pub place: (u32, u16),
+}
+
+#[derive(Debug, Clone)]
+pub struct StoredEvent {
+    pub row: EventRow,
+    /// The subscriptions that wanted it when it was emitted.
+    pub targets: SmallVec<[SubscriptionId; 1]>,
+    pub event: Event,
+}
+
+#[cfg(test)]
+pub mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+
+    /// An event as if it had been read from its table.
+    pub fn stored(xid: u64, id: i64, targets: &[i64]) -> StoredEvent {
+        StoredEvent {
+            row: EventRow { xid: Xid8(xid), id: EventId(id), place: (0, 1) },
+            targets: targets.iter().copied().map(SubscriptionId).collect(),
+            event: Event {
+                event_type: "ticket.created".into(),
+                entity_type: "ticket".into(),
+                entity_id: Some("7".into()),
+                tenant_id: Some("t1".into()),
+                entity: Some(r#"{"id": 7}"#.into()),
+                entity_error: None,
+                emitted_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_777_487_580),
+            },
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! How many deliveries succeeded, how many attempts failed and how soon answers came, per subscription and hour.
+//!
+//! Counted in memory and added to `hydra.delivery_count` once a minute: a row that is updated with every batch would
+//! slow down as its old versions pile up behind a long transaction.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use foldhash::HashMap;
+use wire::ids::SubscriptionId;
+
+#[derive(Debug, Default)]
+pub struct Tally {
+    counts: HashMap<(SubscriptionId, u64), Count>,
+}
+
+/// How many times are told apart: the first is up to a quarter of a millisecond, and each ends 2^(1/4) times after the one
+/// before it, so that a percentile is right to a fifth. The last holds all above a minute.
+pub const TIMES: usize = 73;
+const FIRST_TIME: Duration = Duration::from_micros(250);
+const PER_DOUBLING: f64 = 4.0;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count {
+    pub delivered: i64,
+    pub failed_attempts: i64,
+    /// Deliveries that were given up.
+    pub failed: i64,
+    /// Answers, whatever their status, by how long they took.
+    pub times: [i64; TIMES],
+}
+
+impl Default for Count {
+    fn default() -> Self {
+        Self { delivered: 0, failed_attempts: 0, failed: 0, times: [0; TIMES] }
+    }
+}
+
+fn place(took: Duration) -> usize {
+    let doublings = (took.as_secs_f64() / FIRST_TIME.as_secs_f64()).log2();
+    // Less than nothing becomes nothing.
+    ((doublings * PER_DOUBLING).ceil() as usize).min(TIMES - 1)
+}
+
+impl Tally {
+    pub fn delivered(&mut self, subscription: SubscriptionId, now: SystemTime) {
+        self.count(subscription, now).delivered += 1;
+    }
+
+    pub fn failed_attempt(&mut self, subscription: SubscriptionId, now: SystemTime) {
+        self.count(subscription, now).failed_attempts += 1;
+    }
+
+    pub fn failed(&mut self, subscription: SubscriptionId, now: SystemTime) {
+        self.count(subscription, now).failed += 1;
+    }
+
+    pub fn answered(&mut self, subscription: SubscriptionId, now: SystemTime, took: Duration) {
+        self.count(subscription, now).times[place(took)] += 1;
+    }
+
+    fn count(&mut self, subscription: SubscriptionId, now: SystemTime) -> &mut Count {
+        let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        self.counts.entry((subscription, seconds / 3600)).or_default()
+    }
+
+    /// What was counted: subscription, hours since 1970, counts.
+    pub fn iter(&self) -> impl Iterator<Item = (SubscriptionId, u64, &Count)> {
+        self.counts.iter().map(|((subscription, hour), count)| (*subscription, *hour, count))
+    }
+
+    /// What was counted so far has been written.
+    pub fn written(&mut self) {
+        self.counts.clear();
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.counts.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_apart_to_a_fifth_from_a_quarter_of_a_millisecond_to_a_minute() {
+        let end = |place: usize| FIRST_TIME.as_secs_f64() * 2f64.powf(place as f64 / PER_DOUBLING);
+        for micros in [251, 300, 999, 1_000, 8_000, 123_456, 8_000_000, 59_000_000] {
+            let took = Duration::from_micros(micros);
+            let end = end(place(took));
+            assert!(
+                (took.as_secs_f64()..took.as_secs_f64() * 1.19).contains(&end),
+                "{took:?} is in the place up to {end} s"
+            );
+        }
+        assert_eq!([place(Duration::ZERO), place(FIRST_TIME), place(Duration::from_secs(3600))], [0, 0, TIMES - 1]);
+    }
+}

@@ -1,0 +1,15 @@
+//! Where a request may go: the policy, the URL, the addresses behind its host name.
+
+mod lookup;
+mod network;
+mod policy;
+mod resolver;
+mod url;
+
+pub use network::AllowedNetwork;
+pub use policy::DestinationPolicy;
+pub use url::check_url;
+
+pub(crate) use lookup::{Directory, LookupError};
+pub(crate) use resolver::{NoAddress, VettingResolver};
+pub(crate) use url::parse_url;

@@ -1,0 +1,229 @@
+//! Which addresses requests may go to.
+//!
+//! A role that may create subscriptions chooses where the database server sends requests. Without a rule it could reach
+//! what only this server can reach: its loopback interface, the private network, the metadata service of the cloud. So the
+//! default is HTTPS to public addresses and nothing else.
+//!
+//! The rule names what is public rather than what is not: products that keep a list of forbidden ranges have found gaps
+//! in it for years. Of IPv4, all global unicast outside the special-purpose registry is public. Of IPv6, `2000::/3` is,
+//! without the blocks in it that embed other addresses or are reserved. An IPv4 address that is written as IPv6 counts as
+//! IPv4. `allow_networks` allows more. The metadata services are never allowed, because somebody who allows `0.0.0.0/0`
+//! for a test does not mean them.
+//!
+//! The rule is applied to addresses and not to names, and to the addresses that are then connected to. So a name that
+//! resolves to something else a moment later changes nothing.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::network::AllowedNetwork;
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DestinationPolicy {
+    pub allow_networks: Vec<AllowedNetwork>,
+    pub allow_http: bool,
+}
+
+impl DestinationPolicy {
+    pub fn allows(&self, address: IpAddr, port: u16) -> bool {
+        let address = address.to_canonical();
+        if is_metadata(address) {
+            return false;
+        }
+        is_public(address) || self.allow_networks.iter().any(|network| network.contains(address, port))
+    }
+}
+
+/// Where clouds serve credentials. Some of these addresses look public, and some are in networks that may have to be
+/// allowed.
+fn is_metadata(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => matches!(
+            v4.octets(),
+            [169, 254, 169, 254] | [169, 254, 170, 2] | [169, 254, 170, 23] // most clouds; containers on AWS
+                | [168, 63, 129, 16] // Azure
+                | [100, 100, 100, 200] // Alibaba
+                | [192, 0, 0, 192] // Oracle
+        ),
+        IpAddr::V6(v6) => matches!(
+            v6.segments(),
+            [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254 | 0x23] // AWS
+                | [0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254] // Google
+        ),
+    }
+}
+
+fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => is_public_v4(v4),
+        IpAddr::V6(v6) => is_public_v6(v6),
+    }
+}
+
+/// Global unicast: all but the special-purpose registry, multicast and reserved addresses.
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    !matches!(
+        address.octets(),
+        [0 | 10 | 127, ..]
+            | [100, 64..=127, ..] // shared by carriers
+            | [169, 254, ..] // link-local
+            | [172, 16..=31, ..]
+            | [192, 0, 0 | 2, _] // protocol assignments, documentation
+            | [192, 31, 196, _] | [192, 52, 193, _] | [192, 175, 48, _] // anycast services of the network itself
+            | [192, 88, 99, _] // 6to4 relays
+            | [192, 168, ..]
+            | [198, 18 | 19, ..] // benchmarks
+            | [198, 51, 100, _] | [203, 0, 113, _] // documentation
+            | [224..=255, ..] // multicast, reserved, broadcast
+    )
+}
+
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    let segments = address.segments();
+    let global_unicast = segments[0] & 0xe000 == 0x2000;
+    global_unicast
+        && !matches!(
+            segments,
+            [0x2001, 0..=0x1ff, ..] // protocol assignments, Teredo among them
+                | [0x2001, 0xdb8, ..] // documentation
+                | [0x2002, ..] // 6to4: an IPv4 address inside
+                | [0x3fff, 0..=0xfff, ..] // documentation
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allowed(policy: &DestinationPolicy, address: &str) -> bool {
+        policy.allows(address.parse().unwrap(), 443)
+    }
+
+    fn allowing(networks: &str) -> DestinationPolicy {
+        DestinationPolicy { allow_networks: AllowedNetwork::parse_list(networks).unwrap(), allow_http: false }
+    }
+
+    #[test]
+    fn public_addresses_are_allowed() {
+        let addresses = [
+            "1.1.1.1",
+            "8.8.8.8",
+            "100.63.255.255",
+            "100.128.0.0",
+            "172.15.0.1",
+            "172.32.0.1",
+            "192.0.1.1",
+            "192.167.0.1",
+            "198.17.0.1",
+            "198.20.0.1",
+            "223.255.255.255",
+            "2606:4700::1111",
+            "2001:4860:4860::8888",
+            "2001:200::1",
+            "2620:fe::fe",
+            "3ffe::1",
+            "::ffff:8.8.8.8",
+        ];
+        for address in addresses {
+            assert!(allowed(&DestinationPolicy::default(), address), "{address} was refused");
+        }
+    }
+
+    #[test]
+    fn addresses_that_are_not_public_are_refused() {
+        let addresses = [
+            // the IPv4 special-purpose registry, first and last of each block
+            "0.0.0.0",
+            "0.255.255.255",
+            "10.0.0.0",
+            "10.255.255.255",
+            "100.64.0.0",
+            "100.127.255.255",
+            "127.0.0.0",
+            "127.255.255.255",
+            "169.254.0.0",
+            "169.254.255.255",
+            "172.16.0.0",
+            "172.31.255.255",
+            "192.0.0.0",
+            "192.0.0.255",
+            "192.0.2.0",
+            "192.0.2.255",
+            "192.31.196.1",
+            "192.52.193.1",
+            "192.88.99.1",
+            "192.168.0.0",
+            "192.168.255.255",
+            "192.175.48.1",
+            "198.18.0.0",
+            "198.19.255.255",
+            "198.51.100.0",
+            "203.0.113.255",
+            "224.0.0.1",
+            "239.255.255.255",
+            "240.0.0.0",
+            "255.255.255.255",
+            // IPv6: unspecified, loopback, embedded IPv4 of every kind, local, multicast, documentation
+            "::",
+            "::1",
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "::127.0.0.1",
+            "64:ff9b::7f00:1",
+            "64:ff9b:1::1",
+            "100::1",
+            "2001::1",
+            "2001:1ff::1",
+            "2001:db8::1",
+            "2002:7f00:1::",
+            "3fff::1",
+            "3fff:fff::1",
+            "5f00::1",
+            "fc00::1",
+            "fd12::1",
+            "fe80::1",
+            "fec0::1",
+            "ff02::1",
+            "4000::1",
+            "1fff::1",
+        ];
+        for address in addresses {
+            assert!(!allowed(&DestinationPolicy::default(), address), "{address} was allowed");
+        }
+    }
+
+    #[test]
+    fn metadata_services_are_refused_whatever_is_allowed() {
+        let everything = allowing("0.0.0.0/0, ::/0");
+        let addresses = [
+            "169.254.169.254",
+            "169.254.170.2",
+            "168.63.129.16",
+            "100.100.100.200",
+            "192.0.0.192",
+            "fd00:ec2::254",
+            "fd20:ce::254",
+            "::ffff:169.254.169.254",
+        ];
+        for address in addresses {
+            assert!(!allowed(&everything, address), "{address} was allowed");
+        }
+        assert!(allowed(&everything, "127.0.0.1"));
+        assert!(allowed(&everything, "::1"));
+    }
+
+    #[test]
+    fn an_allowed_network_allows_itself_and_nothing_else() {
+        let policy = allowing("10.1.0.0/16");
+        assert!(allowed(&policy, "10.1.255.255"));
+        assert!(allowed(&policy, "::ffff:10.1.0.1"));
+        assert!(!allowed(&policy, "10.2.0.0"));
+        assert!(!allowed(&policy, "127.0.0.1"));
+    }
+
+    #[test]
+    fn an_allowed_network_with_a_port_allows_that_port_only() {
+        let policy = allowing("127.0.0.1/32:8443");
+        assert!(policy.allows("127.0.0.1".parse().unwrap(), 8443));
+        assert!(!policy.allows("127.0.0.1".parse().unwrap(), 5432));
+    }
+}

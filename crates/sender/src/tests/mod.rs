@@ -1,0 +1,115 @@
+//! The sender with receivers that behave and receivers that do not. All are on 127.0.0.1.
+
+mod answers;
+mod connections;
+mod faults;
+mod receiver;
+mod threads;
+mod tls;
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver as Outcomes};
+use std::time::Duration;
+
+use wire::ids::{DeliveryId, SubscriptionId};
+use wire::preset::Preset;
+use wire::request::Endpoint;
+use wire::secret::SigningSecret;
+
+use super::destination::AllowedNetwork;
+use super::*;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const BODY: &str = r#"{"event":"ticket.created"}"#;
+
+/// Has a sender and takes its attempts, as the dispatcher does.
+struct Owner {
+    sender: Sender,
+    outcomes: Outcomes<Attempt>,
+    bell: Arc<Bell>,
+}
+
+impl Owner {
+    /// Loopback and plain http are allowed.
+    fn allowing_loopback() -> Self {
+        Self::with(8, loopback_policy(), Roots::load(None).unwrap())
+    }
+
+    fn with(max_threads: usize, policy: DestinationPolicy, roots: Roots) -> Self {
+        let (send, outcomes) = mpsc::channel();
+        let bell = Arc::new(Bell::new().unwrap());
+        let limits = Limits { max_threads };
+        let sender = Sender::start(limits, Arc::new(policy), roots, send, bell.clone());
+        Self { sender, outcomes, bell }
+    }
+
+    /// Waits for the bell, as the dispatcher does.
+    fn next(&self) -> Attempt {
+        loop {
+            if let Ok(attempt) = self.outcomes.try_recv() {
+                return attempt;
+            }
+            assert!(self.bell.wait(PATIENCE), "no outcome came");
+            self.bell.silence();
+        }
+    }
+
+    fn attempt(&self, endpoint: Endpoint) -> Attempt {
+        self.sender.hand_over([request(endpoint)]);
+        // The bell first, so that the thread is idle again when the attempt is here.
+        assert!(self.bell.wait(PATIENCE), "no outcome came");
+        self.next()
+    }
+
+    fn outcome_of(&self, endpoint: Endpoint) -> Outcome {
+        self.attempt(endpoint).outcome
+    }
+
+    fn status_of(&self, endpoint: Endpoint) -> u16 {
+        match self.outcome_of(endpoint) {
+            Outcome::Answered(answer) => answer.status,
+            other => panic!("no answer: {other:?}"),
+        }
+    }
+
+    fn failure_of(&self, endpoint: Endpoint) -> Failure {
+        match self.outcome_of(endpoint) {
+            Outcome::Failed(failure) => failure,
+            other => panic!("no failure: {other:?}"),
+        }
+    }
+}
+
+fn loopback_policy() -> DestinationPolicy {
+    let allow_networks = AllowedNetwork::parse_list("127.0.0.1/32").unwrap();
+    DestinationPolicy { allow_networks, allow_http: true }
+}
+
+fn endpoint(url: impl Into<String>) -> Endpoint {
+    Endpoint {
+        subscription: SubscriptionId(7),
+        url: url.into(),
+        secrets: vec![SigningSecret::from(SECRET.to_owned())],
+        schemes: Vec::new(),
+        headers: Vec::new(),
+        timeout: PATIENCE,
+        gate: Arc::default(),
+    }
+}
+
+/// An endpoint with a time limit that a test can wait for.
+fn with_short_limit(url: impl Into<String>) -> Endpoint {
+    Endpoint { timeout: Duration::from_millis(200), ..endpoint(url) }
+}
+
+fn request(endpoint: Endpoint) -> Request {
+    Request {
+        delivery: DeliveryId([9; 16]),
+        endpoint: Arc::new(endpoint),
+        preset: Preset::Hydra,
+        event_type: "ticket.created".into(),
+        body: BODY.into(),
+        next: None,
+    }
+}

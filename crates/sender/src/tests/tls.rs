@@ -1,0 +1,123 @@
+use std::io::Write;
+use std::path::PathBuf;
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use super::receiver::{OK, Receiver, read_request};
+use super::*;
+
+/// A private authority, with its certificate in a file.
+struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    file: PathBuf,
+}
+
+impl Authority {
+    fn new(name: &str) -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        let file = std::env::temp_dir().join(format!("hydra-{name}-{}.pem", std::process::id()));
+        std::fs::write(&file, certificate.pem()).unwrap();
+        Self { issuer: Issuer::new(params, key), file }
+    }
+
+    /// A receiver with a certificate of this authority.
+    fn certify(&self, name: &str) -> Receiver {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let chain: Vec<CertificateDer> = vec![certificate.der().clone()];
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let builder = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
+        let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+        let config = Arc::new(builder.with_single_cert(chain, key).unwrap());
+        Receiver::serving(move |_, stream| {
+            let connection = ServerConnection::new(config.clone()).unwrap();
+            let mut stream = StreamOwned::new(connection, stream);
+            while read_request(&mut stream).is_some() && stream.write_all(OK.as_bytes()).is_ok() {}
+        })
+    }
+
+    fn roots(&self) -> Roots {
+        Roots::load(Some(&self.file)).unwrap()
+    }
+}
+
+impl Drop for Authority {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.file);
+    }
+}
+
+fn https(receiver: &Receiver) -> Endpoint {
+    endpoint(format!("https://127.0.0.1:{}/", receiver.port()))
+}
+
+#[test]
+fn a_certificate_of_an_authority_in_ca_file_is_trusted_and_the_connection_is_used_again() {
+    let authority = Authority::new("trusted");
+    let receiver = authority.certify("127.0.0.1");
+    let owner = Owner::with(1, loopback_policy(), authority.roots());
+    for _ in 0..10 {
+        assert_eq!(owner.status_of(https(&receiver)), 200);
+    }
+    assert_eq!(receiver.connections(), 1);
+}
+
+#[test]
+fn a_certificate_of_an_unknown_authority_is_refused() {
+    let receiver = Authority::new("unknown").certify("127.0.0.1");
+    let failure = Owner::allowing_loopback().failure_of(https(&receiver));
+    assert_eq!(failure.class, ErrorClass::Tls);
+    assert_eq!(failure.message, "certificate is not signed by an authority that is trusted");
+}
+
+#[test]
+fn a_certificate_for_another_name_is_refused() {
+    let authority = Authority::new("other-name");
+    let receiver = authority.certify("receiver.example");
+    let failure = Owner::with(1, loopback_policy(), authority.roots()).failure_of(https(&receiver));
+    assert_eq!((failure.class, &*failure.message), (ErrorClass::Tls, "certificate is for another host name"));
+}
+
+#[test]
+fn new_roots_apply_to_the_next_request() {
+    let authority = Authority::new("new-roots");
+    let receiver = authority.certify("127.0.0.1");
+    let owner = Owner::allowing_loopback();
+    assert_eq!(owner.failure_of(https(&receiver)).class, ErrorClass::Tls);
+    owner.sender.set_roots(authority.roots());
+    assert_eq!(owner.status_of(https(&receiver)), 200);
+}
+
+#[test]
+fn a_receiver_without_tls_fails_the_handshake() {
+    let receiver = Receiver::serving(|_, mut stream| {
+        let _ = stream.write_all(b"SSH-2.0-OpenSSH_9.9\r\n");
+        let _ = std::io::Read::read(&mut stream, &mut [0; 1024]);
+    });
+    let failure = Owner::allowing_loopback().failure_of(https(&receiver));
+    assert_eq!((failure.class, &*failure.message), (ErrorClass::Tls, "TLS handshake failed"));
+}
+
+#[test]
+fn the_time_limit_covers_the_handshake() {
+    let receiver = Receiver::silent();
+    let failure =
+        Owner::allowing_loopback().failure_of(Endpoint { timeout: Duration::from_millis(200), ..https(&receiver) });
+    assert_eq!(failure.class, ErrorClass::Timeout);
+}
+
+#[test]
+fn a_ca_file_that_cannot_be_used_is_an_error() {
+    assert!(Roots::load(Some("/nonexistent/ca.pem".as_ref())).is_err());
+    let empty = std::env::temp_dir().join(format!("hydra-empty-{}.pem", std::process::id()));
+    std::fs::write(&empty, "no certificate").unwrap();
+    let error = Roots::load(Some(&empty)).unwrap_err();
+    std::fs::remove_file(&empty).unwrap();
+    assert!(error.to_string().ends_with("it has no certificate in PEM form"), "{error}");
+}

@@ -1,0 +1,91 @@
+//! Starting threads that do not disturb the Postgres process they run in.
+//!
+//! They must never run its signal handlers: those assume the one thread that Postgres knows, and corrupt its state on
+//! another one. A new thread inherits the signal mask of the thread that starts it, so all signals are blocked while it
+//! starts, and no longer.
+//!
+//! They should not take processor time from the thread that gives them their work. By default Linux lets a woken thread
+//! preempt the one that woke it, and where processors are short that thread would hardly ever run. A thread of the batch
+//! policy waits until a processor is free.
+
+#![allow(unsafe_code)]
+
+use std::io;
+use std::thread::{Builder, JoinHandle};
+
+/// There may be thousands of threads, so the stack is small; it has room for a TLS handshake in a build without
+/// optimisation.
+const STACK_BYTES: usize = 512 * 1024;
+
+/// Starts a thread that gets no signals.
+pub fn spawn_quiet(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    let before = block_all_signals();
+    let started = Builder::new().name(name.to_owned()).stack_size(STACK_BYTES).spawn(body);
+    restore_signals(&before);
+    started
+}
+
+/// Lets the calling thread run only while other threads leave a processor free.
+pub fn yield_to_others() {
+    // SAFETY: all-zero is a valid `sched_param`, which outlives the call; thread 0 is the calling one. If the call is
+    // refused, nothing has changed.
+    unsafe {
+        let parameters: libc::sched_param = std::mem::zeroed();
+        libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const parameters);
+    }
+}
+
+fn block_all_signals() -> libc::sigset_t {
+    // SAFETY: both sets are plain memory that the calls fill in before they are read, and they outlive the calls.
+    unsafe {
+        let mut all = std::mem::zeroed();
+        let mut before = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
+        before
+    }
+}
+
+fn restore_signals(before: &libc::sigset_t) {
+    // SAFETY: `before` was filled in by `block_all_signals`; a null pointer asks for no old mask.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before, std::ptr::null_mut()) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The blocked signals of the calling thread, as the kernel shows them.
+    fn blocked() -> u64 {
+        let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
+        u64::from_str_radix(line.unwrap().trim(), 16).unwrap()
+    }
+
+    #[test]
+    fn a_quiet_thread_has_the_signals_of_postgres_blocked_and_the_thread_that_starts_it_has_not() {
+        let before = blocked();
+        let (send, receive) = std::sync::mpsc::channel();
+        let thread = spawn_quiet("quiet", move || send.send(blocked()).unwrap()).unwrap();
+        let inside = receive.recv().unwrap();
+        thread.join().unwrap();
+        for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGUSR1, libc::SIGALRM, libc::SIGQUIT] {
+            assert_ne!(inside & (1 << (signal - 1)), 0, "signal {signal} is not blocked");
+        }
+        assert_eq!(blocked(), before);
+    }
+
+    #[test]
+    fn a_thread_that_yields_to_others_has_the_batch_policy() {
+        let policy = || {
+            // SAFETY: takes no pointer; thread 0 is the calling one.
+            unsafe { libc::sched_getscheduler(0) }
+        };
+        let thread = spawn_quiet("batch", move || {
+            yield_to_others();
+            assert_eq!(policy(), libc::SCHED_BATCH);
+        });
+        thread.unwrap().join().expect("it has the policy");
+        assert_ne!(policy(), libc::SCHED_BATCH, "only the thread itself");
+    }
+}

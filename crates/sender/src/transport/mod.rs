@@ -1,0 +1,14 @@
+//! Bytes over the network: TCP and TLS connections with a time limit, and how all of them are cut off at once.
+
+mod deadline;
+mod open_sockets;
+mod tcp;
+mod tls;
+mod trace;
+
+pub use tls::Roots;
+
+pub(crate) use open_sockets::OpenSockets;
+pub(crate) use tcp::TcpConnector;
+pub(crate) use tls::TlsConnector;
+pub(crate) use trace::Trace;

@@ -1,0 +1,156 @@
+//! TLS with rustls, over any transport.
+//!
+//! ureq has its own connector, but it builds the certificate store again for each connection if a request has its own time
+//! limit, as all of ours have. Here one configuration is made once, and all threads share it: the certificates, which take
+//! a megabyte when parsed, and the sessions that can be resumed.
+//!
+//! Certificates are always verified, and there is no way to turn that off. The roots are those of the system, and those of
+//! `ca_file` for receivers whose certificate was signed by a private authority.
+
+use std::fmt;
+use std::io::{Read, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use ureq::Error;
+use ureq::unversioned::transport::time::Duration;
+use ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport, TransportAdapter,
+};
+
+use wire::refusal::Refusal;
+
+use super::deadline::Limit;
+use super::trace::Trace;
+
+/// The authorities whose certificates are trusted. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Roots {
+    config: Arc<ClientConfig>,
+    /// The number of certificates. Without any, every https request is refused.
+    pub count: usize,
+}
+
+impl Roots {
+    /// Reads the certificates of the system and those of `ca_file`. Certificates of the system that cannot be read are
+    /// skipped, as every TLS client does. A `ca_file` that cannot be read is refused, because somebody named it.
+    pub fn load(ca_file: Option<&Path>) -> Result<Self, Refusal> {
+        let mut store = RootCertStore::empty();
+        store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if let Some(path) = ca_file {
+            add_file(&mut store, path)?;
+        }
+        let count = store.len();
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| Refusal::new(error.to_string()))?;
+        let config = Arc::new(builder.with_root_certificates(store).with_no_client_auth());
+        Ok(Self { config, count })
+    }
+}
+
+fn add_file(store: &mut RootCertStore, path: &Path) -> Result<(), Refusal> {
+    let unreadable =
+        |reason: &dyn fmt::Display| Refusal::new(format!("could not read \"{}\": {reason}", path.display()));
+    let certificates = CertificateDer::pem_file_iter(path).map_err(|error| unreadable(&error))?;
+    let before = store.len();
+    for certificate in certificates {
+        let certificate = certificate.map_err(|error| unreadable(&error))?;
+        store.add(certificate).map_err(|error| unreadable(&error))?;
+    }
+    match store.len() > before {
+        true => Ok(()),
+        false => Err(unreadable(&"it has no certificate in PEM form")),
+    }
+}
+
+/// Puts TLS over a connection if the URL is https.
+#[derive(Debug)]
+pub struct TlsConnector {
+    pub roots: Roots,
+    pub trace: Arc<Trace>,
+}
+
+impl<In: Transport> Connector<In> for TlsConnector {
+    type Out = Either<In, TlsTransport<In>>;
+
+    fn connect(&self, details: &ConnectionDetails, chained: Option<In>) -> Result<Option<Self::Out>, Error> {
+        let Some(transport) = chained else {
+            return Ok(None);
+        };
+        if !details.needs_tls() {
+            return Ok(Some(Either::A(transport)));
+        }
+        let connection = ClientConnection::new(self.roots.config.clone(), server_name(details)?).map_err(tls_error)?;
+        let adapter = TransportAdapter::new(transport, details.current_time.clone());
+        let mut stream = StreamOwned::new(connection, adapter);
+        stream.sock.set_timeout(left_of(details)?);
+        stream.conn.complete_io(&mut stream.sock)?;
+        let buffers = LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
+        Ok(Some(Either::B(TlsTransport { stream, buffers, trace: self.trace.clone() })))
+    }
+}
+
+fn server_name(details: &ConnectionDetails) -> Result<ServerName<'static>, Error> {
+    let host = details.uri.host().unwrap_or_default();
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    ServerName::try_from(bare.to_owned()).map_err(|_| Error::Tls("host name cannot be verified"))
+}
+
+/// Opening the TCP connection has used some of the time limit.
+fn left_of(details: &ConnectionDetails) -> Result<NextTimeout, Error> {
+    let left = Limit::since(details.timeout, details.now).left()?;
+    Ok(NextTimeout { after: Duration::Exact(left), ..details.timeout })
+}
+
+/// As a stream returns it: an error of rustls inside an I/O error.
+fn tls_error(error: rustls::Error) -> Error {
+    std::io::Error::new(std::io::ErrorKind::InvalidData, error).into()
+}
+
+/// A connection under TLS.
+pub struct TlsTransport<In: Transport> {
+    stream: StreamOwned<ClientConnection, TransportAdapter<In>>,
+    buffers: LazyBuffers,
+    trace: Arc<Trace>,
+}
+
+impl<In: Transport> Transport for TlsTransport<In> {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        self.stream.sock.set_timeout(timeout);
+        self.stream.write_all(&self.buffers.output()[..amount])?;
+        Ok(())
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        self.stream.sock.set_timeout(timeout);
+        let amount = self.stream.read(self.buffers.input_append_buf())?;
+        self.buffers.input_appended(amount);
+        if amount > 0 {
+            self.trace.gets_answer();
+        }
+        Ok(amount > 0)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.stream.sock.get_mut().is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        true
+    }
+}
+
+impl<In: Transport> fmt::Debug for TlsTransport<In> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsTransport").finish_non_exhaustive()
+    }
+}

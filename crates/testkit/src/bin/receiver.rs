@@ -1,0 +1,144 @@
+//! The tests' receiver as a program of its own, for the demo and the load tests.
+//!
+//! Prints one line per request: whether the signature is genuine, what it answers, event, entity and delivery id.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::{env, fs};
+
+use testkit::receiver::{Answer, Options, Receiver, Recording, Seen, Signature};
+
+const USAGE: &str = "\
+Usage: receiver [--listen ADDRESS:PORT] [--port-file FILE] [--secrets FILE] [--log FILE]
+                [--fail PATH=COUNT:STATUS]... [--answer PATH=STATUS]... [--quiet]
+
+  --listen     where to listen (default 127.0.0.1:0, a free port of loopback)
+  --port-file  written with the port once the receiver listens
+  --secrets    lines `PATH SECRET`; read again when a path is not in it, or a signature does not fit
+  --log        appends `epoch_ms path delivery_id event entity_id body_sha256 verified|refused|unchecked status`
+  --fail       the first COUNT requests on PATH are answered with STATUS, the later ones with 200
+  --answer     all requests on PATH are answered with STATUS
+  --quiet      prints nothing";
+
+#[derive(Default)]
+struct Arguments {
+    listen: Option<String>,
+    port_file: Option<PathBuf>,
+    secrets: Option<PathBuf>,
+    log: Option<PathBuf>,
+    fail: Vec<(String, usize, u16)>,
+    answer: Vec<(String, u16)>,
+    quiet: bool,
+    help: bool,
+}
+
+fn main() -> ExitCode {
+    match arguments(env::args().skip(1)) {
+        Err(problem) => {
+            eprintln!("receiver: {problem}\n\n{USAGE}");
+            ExitCode::from(2)
+        }
+        Ok(Arguments { help: true, .. }) => {
+            println!("{USAGE}");
+            ExitCode::SUCCESS
+        }
+        Ok(arguments) => match run(arguments) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("receiver: {error}");
+                ExitCode::FAILURE
+            }
+        },
+    }
+}
+
+fn arguments(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
+    let mut arguments = Arguments::default();
+    while let Some(word) = words.next() {
+        let mut value = || words.next().ok_or(format!("{word} needs a value"));
+        match word.as_str() {
+            "--listen" => arguments.listen = Some(value()?),
+            "--port-file" => arguments.port_file = Some(value()?.into()),
+            "--secrets" => arguments.secrets = Some(value()?.into()),
+            "--log" => arguments.log = Some(value()?.into()),
+            "--fail" => {
+                let text = value()?;
+                let failure = failure(&text).ok_or(format!("{text:?} is not PATH=COUNT:STATUS"))?;
+                arguments.fail.push(failure);
+            }
+            "--answer" => {
+                let text = value()?;
+                let answer = text.rsplit_once('=').and_then(|(path, status)| Some((path.into(), status.parse().ok()?)));
+                arguments.answer.push(answer.ok_or(format!("{text:?} is not PATH=STATUS"))?);
+            }
+            "--quiet" => arguments.quiet = true,
+            "--help" | "-h" => arguments.help = true,
+            _ => return Err(format!("there is no argument {word}")),
+        }
+    }
+    Ok(arguments)
+}
+
+fn failure(text: &str) -> Option<(String, usize, u16)> {
+    let (path, rest) = text.rsplit_once('=')?;
+    let (count, status) = rest.split_once(':')?;
+    Some((path.into(), count.parse().ok()?, status.parse().ok()?))
+}
+
+fn run(arguments: Arguments) -> io::Result<()> {
+    let mut options = Options { recording: Some(Recording::Count), ..Options::default() };
+    if let Some(file) = arguments.secrets {
+        options.find_secrets = Some(Box::new(move |path| secrets(&file, path)));
+    }
+    if !arguments.quiet {
+        options.observer = Some(printer());
+    }
+    let receiver = Receiver::start_with(arguments.listen.as_deref().unwrap_or("127.0.0.1:0"), options)?;
+    if let Some(log) = &arguments.log {
+        receiver.log_to(log)?;
+    }
+    for (path, status) in arguments.answer {
+        receiver.answer(&path, Answer::status(status));
+    }
+    for (path, count, status) in arguments.fail {
+        receiver.answer_first(&path, count, Answer::status(status));
+    }
+    // Last, as whoever waits for the file takes it that all is ready; and under its own name only when complete.
+    if let Some(file) = arguments.port_file {
+        let draft = file.with_extension("new");
+        fs::write(&draft, format!("{}\n", receiver.address().port()))?;
+        fs::rename(draft, file)?;
+    }
+    receiver.join();
+    Ok(())
+}
+
+/// A file that is not there, or not there yet, has no secrets.
+fn secrets(file: &Path, path: &str) -> Vec<String> {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let pairs = text.lines().filter_map(|line| line.split_once(' '));
+    pairs.filter(|(of, _)| *of == path).map(|(_, secret)| secret.trim().to_owned()).collect()
+}
+
+fn printer() -> Box<dyn Fn(&Seen<'_>) + Send + Sync> {
+    let colours = io::stdout().is_terminal();
+    Box::new(move |seen| {
+        let (verdict, colour, why) = match seen.signature {
+            Signature::Verified => ("verified", "32", ""),
+            Signature::Unchecked => ("unchecked", "33", ""),
+            Signature::Refused(why) => ("REFUSED", "31", why),
+        };
+        // The padding counts letters only, so colours are put around the padded word.
+        let verdict = format!("{verdict:<9}");
+        let verdict = if colours { format!("\x1b[{colour}m{verdict}\x1b[0m") } else { verdict };
+        let entity = match seen.entity_type {
+            "-" => seen.entity_id.to_owned(),
+            of => format!("{of}/{}", seen.entity_id),
+        };
+        let Seen { status, event, delivery, path, .. } = seen;
+        let line = format!("{verdict} {status:>3}  {event:<26} {entity:<24} {delivery:<36}  {path}  {why}");
+        // One write, since connections print side by side. A reader that went away is no reason to stop.
+        let _ = writeln!(io::stdout(), "{}", line.trim_end());
+    })
+}

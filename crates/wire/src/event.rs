@@ -1,0 +1,17 @@
+//! An event, as its receivers see it.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+#[derive(Debug, Clone)]
+pub struct Event {
+    pub event_type: Arc<str>,
+    pub entity_type: Arc<str>,
+    pub entity_id: Option<String>,
+    pub tenant_id: Option<String>,
+    /// JSON text, which is sent unchanged. `None` if it cannot be sent.
+    pub entity: Option<String>,
+    /// Why the entity is missing.
+    pub entity_error: Option<String>,
+    pub emitted_at: SystemTime,
+}

@@ -1,0 +1,60 @@
+//! A request to make: one attempt of one delivery.
+//!
+//! A *delivery* is one event on its way to one subscription. Each *attempt* to make it is one HTTP request. The
+//! dispatcher describes it as a [`Request`]. A sender thread makes it and returns an
+//! [`Attempt`](crate::attempt::Attempt). A request has the exact bytes of the body, so that every attempt sends the same.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::ids::{DeliveryId, SubscriptionId};
+use crate::preset::Preset;
+use crate::secret::SigningSecret;
+use crate::signature::Scheme;
+
+/// A subscription as a sender thread sees it. A change of the subscription makes a new endpoint. Requests that were handed
+/// over before keep the old one.
+#[derive(Debug)]
+pub struct Endpoint {
+    pub subscription: SubscriptionId,
+    pub url: String,
+    /// The secrets that are valid now, the newest first. Never empty.
+    pub secrets: Vec<SigningSecret>,
+    /// The signatures of each request. If empty, that of its preset.
+    pub schemes: Vec<Scheme>,
+    /// The headers that the subscription adds: names and values.
+    pub headers: Vec<(String, String)>,
+    /// Time limit for the whole exchange, from name resolution to the end of the answer.
+    pub timeout: Duration,
+    /// Closed when the subscription is not active any more: no request starts after that.
+    pub gate: Arc<Gate>,
+}
+
+/// Whether requests may still start. Shared by the thread that closes it and those that send.
+#[derive(Debug, Default)]
+pub struct Gate(AtomicBool);
+
+impl Gate {
+    pub fn close(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// One HTTP request to make.
+#[derive(Debug)]
+pub struct Request {
+    pub delivery: DeliveryId,
+    pub endpoint: Arc<Endpoint>,
+    /// What the body was made for.
+    pub preset: Preset,
+    pub event_type: Arc<str>,
+    pub body: Arc<str>,
+    /// Another request to the same endpoint, which the same thread makes after this one if the answer comes quickly. If many
+    /// deliveries wait for an endpoint that answers quickly, to wake a thread for each would take longer than to make it.
+    pub next: Option<Box<Request>>,
+}

@@ -1,0 +1,38 @@
+//! What `pg_stat_activity` shows of a worker: its name, its state, and in `query` what it is doing.
+
+use std::cell::Cell;
+use std::ffi::CStr;
+
+use pgrx::prelude::*;
+
+use super::setting;
+
+thread_local! {
+    static IS_IDLE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// To be called once the worker is connected.
+pub fn introduce(name: &CStr) {
+    setting::pin(c"application_name", name);
+    idle();
+}
+
+/// The worker does this, as it follows "could not".
+pub fn running(step: &'static CStr) {
+    IS_IDLE.set(false);
+    report(pg_sys::BackendState::STATE_RUNNING, Some(step));
+}
+
+/// The worker waits.
+pub fn idle() {
+    // Each report costs a look at the clock.
+    if !IS_IDLE.replace(true) {
+        report(pg_sys::BackendState::STATE_IDLE, None);
+    }
+}
+
+fn report(state: pg_sys::BackendState::Type, step: Option<&CStr>) {
+    let step = step.map_or(std::ptr::null(), CStr::as_ptr);
+    // SAFETY: a C string, which Postgres copies, or null.
+    unsafe { pg_sys::pgstat_report_activity(state, step) };
+}

@@ -1,0 +1,29 @@
+//! File descriptors: each request under way takes one, and each sender thread keeps a few idle connections open.
+//!
+//! A process that runs out of descriptors cannot open a table's file either. So the limit is raised to the maximum, and
+//! the number of threads is bounded by it.
+
+/// What the rest of the process needs: tables, the log, libraries.
+const RESERVED: usize = 512;
+
+/// Connections that one thread can have open at a time: one in use, and those that the sender keeps idle.
+const PER_THREAD: usize = 4;
+
+/// The number of threads: as wanted, but at most as many as there are descriptors for.
+pub fn threads_for(wanted: usize) -> usize {
+    let available = raise_limit().saturating_sub(RESERVED) / PER_THREAD;
+    wanted.min(available.max(1))
+}
+
+/// Raises the soft limit to the hard limit and returns it.
+fn raise_limit() -> usize {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel reads and writes `limit`, which outlives the calls.
+    unsafe {
+        libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit);
+        limit.rlim_cur = limit.rlim_max;
+        libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
+        libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit);
+    }
+    limit.rlim_cur.try_into().unwrap_or(usize::MAX)
+}

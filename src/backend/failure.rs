@@ -1,0 +1,41 @@
+//! An error in a background worker, and what the worker was doing.
+
+use std::ffi::CStr;
+
+use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
+use pgrx::prelude::*;
+
+/// An error of Postgres that a worker survived.
+#[derive(Debug)]
+pub struct Failure {
+    /// What was being done, as it follows "could not".
+    pub step: &'static CStr,
+    pub code: PgSqlErrorCode,
+    pub message: String,
+    pub detail: Option<String>,
+}
+
+impl Failure {
+    pub fn new(step: &'static CStr, error: &CaughtError) -> Self {
+        let (CaughtError::PostgresError(report)
+        | CaughtError::ErrorReport(report)
+        | CaughtError::RustPanic { ereport: report, .. }) = error;
+        Self {
+            step,
+            code: report.sql_error_code(),
+            message: report.message().to_owned(),
+            detail: report.detail().map(str::to_owned),
+        }
+    }
+
+    /// Writes it to the server log, with its SQLSTATE and detail. `worker` says who reports it.
+    pub fn warn(&self, worker: &str) {
+        let message = format!("{worker}: could not {}: {}", self.step.to_string_lossy(), self.message);
+        let report = ErrorReport::new(self.code, message, "hydra_webhooks");
+        let report = match &self.detail {
+            Some(detail) => report.set_detail(detail.clone()),
+            None => report,
+        };
+        report.report(PgLogLevel::WARNING);
+    }
+}

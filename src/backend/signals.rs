@@ -1,0 +1,138 @@
+//! Signals and waiting.
+//!
+//! The first SIGTERM cancels the current statement, which may be waiting for a lock, and is remembered. The transaction
+//! is aborted as after any error, and the worker writes what is done before it ends. Postgres's own handler, `die`,
+//! would end the process at once, and deliveries that had arrived but were not yet written would be sent again. A
+//! second SIGTERM does what `die` does.
+
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use pgrx::prelude::*;
+
+use super::activity;
+
+static STOP: AtomicBool = AtomicBool::new(false);
+
+/// To be called once, before the worker connects.
+pub fn attach() {
+    // SAFETY: the handlers do only what a signal handler may do; sets a flag of this process.
+    unsafe {
+        #[cfg(not(feature = "pg18"))]
+        {
+            pg_sys::pqsignal(pg_sys::SIGTERM as i32, Some(on_sigterm));
+            pg_sys::pqsignal(pg_sys::SIGHUP as i32, Some(on_sighup));
+        }
+        #[cfg(feature = "pg18")]
+        {
+            pg_sys::pqsignal_be(pg_sys::SIGTERM as i32, Some(on_sigterm));
+            pg_sys::pqsignal_be(pg_sys::SIGHUP as i32, Some(on_sighup));
+        }
+        // A background worker starts with SIGHUP ignored, so one that was sent before now is lost.
+        (&raw mut pg_sys::ConfigReloadPending).write_volatile(1);
+        pg_sys::BackgroundWorkerUnblockSignals();
+    }
+}
+
+unsafe extern "C-unwind" fn on_sigterm(_signal: i32) {
+    let again = STOP.swap(true, Ordering::AcqRel);
+    // SAFETY: flags of this process, each written by a single instruction, and its own latch. errno is restored, since
+    // the interrupted code may be about to read it.
+    unsafe {
+        let errno = *libc::__errno_location();
+        if again {
+            (&raw mut pg_sys::ProcDiePending).write_volatile(1);
+        } else {
+            (&raw mut pg_sys::QueryCancelPending).write_volatile(1);
+        }
+        (&raw mut pg_sys::InterruptPending).write_volatile(1);
+        pg_sys::SetLatch(pg_sys::MyLatch);
+        *libc::__errno_location() = errno;
+    }
+}
+
+unsafe extern "C-unwind" fn on_sighup(_signal: i32) {
+    // SAFETY: as above.
+    unsafe {
+        let errno = *libc::__errno_location();
+        (&raw mut pg_sys::ConfigReloadPending).write_volatile(1);
+        pg_sys::SetLatch(pg_sys::MyLatch);
+        *libc::__errno_location() = errno;
+    }
+}
+
+/// Sleeps until the latch is set, `fd` is readable or the time is over. Serves interrupts, except that a SIGTERM is left
+/// for [`stop_requested`].
+pub fn wait(fd: Option<RawFd>, timeout: Duration) {
+    if !timeout.is_zero() {
+        activity::idle();
+    }
+    if !stop_was_requested() {
+        sleep(fd, timeout);
+    }
+    if !stop_was_requested() {
+        forget_cancel();
+        pgrx::check_for_interrupts!();
+    }
+}
+
+/// Between statements there is nothing to cancel, and an error would end the process.
+fn forget_cancel() {
+    // SAFETY: a flag of this process.
+    unsafe { (&raw mut pg_sys::QueryCancelPending).write_volatile(0) };
+}
+
+/// The same for a client's backend, where SIGTERM ends the process.
+pub fn wait_as_backend(fd: Option<RawFd>, timeout: Duration) {
+    sleep(fd, timeout);
+    pgrx::check_for_interrupts!();
+}
+
+/// Ends the process if the postmaster is gone.
+fn sleep(fd: Option<RawFd>, timeout: Duration) {
+    let mut events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
+    if fd.is_some() {
+        events |= pg_sys::WL_SOCKET_READABLE;
+    }
+    let millis: i32 = timeout.as_millis().try_into().unwrap_or(i32::MAX);
+    // SAFETY: MyLatch is this process's latch, and the caller owns the descriptor.
+    unsafe {
+        pg_sys::WaitLatchOrSocket(
+            pg_sys::MyLatch,
+            events as i32,
+            fd.unwrap_or(pg_sys::PGINVALID_SOCKET),
+            millis.into(),
+            pg_sys::PG_WAIT_EXTENSION,
+        );
+        pg_sys::ResetLatch(pg_sys::MyLatch);
+    }
+}
+
+/// Whether this process was asked to end. After a call that returned true statements run again, so that the caller can
+/// write what is done; the caller then has to end soon.
+pub fn stop_requested() -> bool {
+    let asked = stop_was_requested();
+    if asked {
+        forget_cancel();
+    }
+    asked
+}
+
+/// Whether this process was ever asked to end.
+pub fn stop_was_requested() -> bool {
+    STOP.load(Ordering::Acquire)
+}
+
+/// Reads the configuration again if a reload was requested; returns whether it was.
+pub fn reload_requested() -> bool {
+    // SAFETY: called from the main loop of a worker, as Postgres requires.
+    unsafe {
+        let asked = pg_sys::ConfigReloadPending != 0;
+        if asked {
+            pg_sys::ConfigReloadPending = 0;
+            pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP);
+        }
+        asked
+    }
+}

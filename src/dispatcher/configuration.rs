@@ -1,0 +1,157 @@
+//! What the dispatcher goes by: whether this database is to send, and to which subscriptions.
+//!
+//! It is read again when a subscription, a secret or an event type changed, when an overlap of two secrets ends, and
+//! when the server's configuration was reloaded.
+
+use std::collections::BTreeSet;
+use std::time::SystemTime;
+
+use delivery::dispatch::Dispatch;
+use pgrx::prelude::*;
+use wire::ids::SubscriptionId;
+use wire::secret::Keys;
+
+use super::NAME;
+use super::timetable::Timetable;
+use super::{Reader, extension};
+use crate::backend::{Failure, transaction};
+use crate::slots::{Slot, State};
+use crate::store::Store;
+use crate::{keys, settings};
+
+pub struct Configuration {
+    slot: &'static Slot,
+    extension: pg_sys::Oid,
+    database: String,
+    /// Whether this database is ours to send for, and not a copy that was not adopted.
+    at_home: bool,
+    /// Subscriptions whose secrets cannot be read.
+    unreadable: BTreeSet<SubscriptionId>,
+    settings: settings::Values,
+}
+
+impl Configuration {
+    pub fn new(slot: &'static Slot, extension: pg_sys::Oid, database: String) -> Self {
+        let settings = settings::values();
+        Self { slot, extension, database, at_home: false, unreadable: BTreeSet::new(), settings }
+    }
+
+    pub fn at_home(&self) -> bool {
+        self.at_home
+    }
+
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// Whether the extension that this dispatcher works for still exists. If not, the slot says so.
+    pub fn extension_exists(&self) -> Result<bool, Failure> {
+        match extension::find()? {
+            Some(extension) if extension == self.extension => return Ok(true),
+            // Dropped and created again: everything in memory belongs to the former extension.
+            Some(_) => self.slot.set_state(State::Ended),
+            None => self.slot.set_state(State::Absent),
+        }
+        Ok(false)
+    }
+
+    /// Reads it again, and hands the subscriptions over. Returns false if the extension is gone.
+    pub fn load(
+        &mut self,
+        store: &Store,
+        dispatch: &mut Dispatch,
+        reader: &mut Reader,
+        timetable: &mut Timetable,
+    ) -> Result<bool, Failure> {
+        if !self.extension_exists()? {
+            return Ok(false);
+        }
+        let keys = load_keys();
+        let (namespace, subscriptions) = transaction(c"read the subscriptions", || {
+            (store.identity(), store.subscriptions(settings::max_in_flight(), &keys))
+        })?;
+        if let Some(namespace) = namespace {
+            dispatch.set_namespace(namespace);
+        }
+        self.at_home = namespace.is_some();
+        self.enter(self.state(), dispatch);
+        fault::point("load");
+        self.set_unreadable(subscriptions.unreadable, dispatch);
+        timetable.set_overlap_end(subscriptions.stale_at);
+        dispatch.set_subscriptions(subscriptions.list);
+        reader.set_subscriptions(dispatch);
+        Ok(true)
+    }
+
+    fn state(&self) -> State {
+        match (self.at_home, settings::enabled()) {
+            (false, _) => State::Foreign,
+            (true, false) => State::Off,
+            (true, true) => State::Running,
+        }
+    }
+
+    fn enter(&mut self, state: State, dispatch: &mut Dispatch) {
+        let former = self.slot.state();
+        if state != State::Running {
+            // Before the new subscriptions are handed over, which have new gates.
+            dispatch.close_gates();
+        } else if former != State::Running {
+            dispatch.begin_sending(SystemTime::now());
+        }
+        self.slot.set_state(state);
+        if state != former {
+            self.log_entry(state, former);
+        }
+    }
+
+    fn log_entry(&self, state: State, former: State) {
+        let database = &self.database;
+        match state {
+            State::Foreign => {
+                ereport!(
+                    PgLogLevel::WARNING,
+                    PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                    format!(
+                        "{NAME}: database \"{database}\" is a copy of another installation; nothing is sent from it"
+                    ),
+                    "SELECT hydra.webhook_adopt() makes it an installation of its own, which sends."
+                );
+            }
+            State::Off => log!("{NAME}: hydra_webhooks.enabled is off; nothing is sent from database \"{database}\""),
+            _ if former == State::Foreign => log!("{NAME}: database \"{database}\" was adopted; its events are sent"),
+            _ => log!("{NAME}: events of database \"{database}\" are sent"),
+        }
+    }
+
+    fn set_unreadable(&mut self, unreadable: BTreeSet<SubscriptionId>, dispatch: &mut Dispatch) {
+        if !self.unreadable.is_subset(&unreadable) {
+            // The time during which a secret could not be read counts against no delivery.
+            dispatch.begin_sending(SystemTime::now());
+        }
+        if !unreadable.is_subset(&self.unreadable) {
+            let ids: Vec<_> = unreadable.iter().map(ToString::to_string).collect();
+            warning!("{NAME}: nothing is sent to subscriptions {}: their secrets cannot be read", ids.join(", "));
+        }
+        self.slot.report_unreadable(unreadable.len());
+        self.unreadable = unreadable;
+    }
+
+    /// To be called after a reload of the server's configuration.
+    pub fn log_changed_settings(&mut self) {
+        let new = settings::values();
+        let changed = self.settings.changed(&new);
+        if !changed.is_empty() {
+            log!("{NAME}: configuration of database \"{}\" changed: {}", self.database, changed.join(", "));
+        }
+        self.settings = new;
+    }
+}
+
+/// Without a usable file there are no keys, and sealed secrets cannot be read.
+fn load_keys() -> Keys {
+    keys::read().unwrap_or_else(|error| {
+        warning!("{NAME}: hydra_webhooks.key_file: {error}");
+        Keys::default()
+    })
+}

@@ -1,0 +1,92 @@
+//! The requests under way: the sender, and the outcomes that come back from it.
+
+use std::os::fd::RawFd;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant, SystemTime};
+
+use delivery::dispatch::Dispatch;
+use pgrx::prelude::*;
+use sender::{Bell, Limits, Roots, Sender};
+use wire::attempt::Attempt;
+
+use super::NAME;
+use crate::backend::descriptors;
+use crate::settings;
+
+/// How long requests under way may take to finish when the dispatcher ends.
+const LAST_REQUESTS: Duration = Duration::from_millis(1500);
+
+pub struct Requests {
+    sender: Sender,
+    threads: usize,
+    outcomes: Receiver<Attempt>,
+    bell: Arc<Bell>,
+}
+
+impl Requests {
+    pub fn new() -> Self {
+        let threads = descriptors::threads_for(settings::sender_threads());
+        let bell = Arc::new(Bell::new().expect("a file descriptor for the bell"));
+        let (send, outcomes) = channel();
+        let policy = Arc::new(settings::destination_policy());
+        let sender = Sender::start(Limits { max_threads: threads }, policy, load_roots(), send, Arc::clone(&bell));
+        Self { sender, threads, outcomes, bell }
+    }
+
+    /// Readable when there are outcomes.
+    pub fn fd(&self) -> RawFd {
+        self.bell.fd()
+    }
+
+    /// Hands over what may be sent now.
+    pub fn hand_out(&self, dispatch: &mut Dispatch) {
+        let requests = dispatch.hand_out(self.threads, Instant::now());
+        if !requests.is_empty() {
+            fault::point("hand_out");
+            self.sender.hand_over(requests);
+        }
+    }
+
+    /// Takes in the outcomes that are here.
+    pub fn settle(&self, dispatch: &mut Dispatch) {
+        self.bell.silence();
+        let now = SystemTime::now();
+        while let Ok(attempt) = self.outcomes.try_recv() {
+            fault::point("settle");
+            dispatch.settle(attempt, now, jitter());
+        }
+    }
+
+    pub fn apply_settings(&self) {
+        self.sender.set_policy(Arc::new(settings::destination_policy()));
+        self.sender.set_roots(load_roots());
+    }
+
+    /// Lets requests under way finish for a moment and takes in their outcomes. The others are cut off.
+    pub fn end(self, dispatch: &mut Dispatch) {
+        self.sender.stop(LAST_REQUESTS);
+        dispatch.close_gates();
+        let now = SystemTime::now();
+        for attempt in self.outcomes.try_iter() {
+            dispatch.settle(attempt, now, jitter());
+        }
+    }
+}
+
+fn jitter() -> f64 {
+    rand::random_range(-1.0..=1.0)
+}
+
+/// Certificates to trust; without a readable `ca_file`, those of the system.
+fn load_roots() -> Roots {
+    let ca_file = settings::ca_file();
+    let roots = Roots::load(ca_file.as_deref()).unwrap_or_else(|error| {
+        warning!("{NAME}: hydra_webhooks.ca_file: {error}");
+        Roots::load(None).expect("certificates of the system, or none")
+    });
+    if roots.count == 0 {
+        warning!("{NAME}: no https endpoint can be verified; install ca-certificates");
+    }
+    roots
+}

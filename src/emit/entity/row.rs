@@ -1,0 +1,172 @@
+//! The row of a table as an entity.
+//!
+//! `row_to_json` keeps `json` columns as they are, where `to_jsonb` would refuse `\u0000` in them. A row far over the
+//! limit is not rendered at all. Rendering cannot fail for the common built-in types; other types run code of their
+//! owners, so a row that has one is rendered in a subtransaction.
+
+use std::ffi::CStr;
+
+use pgrx::FromDatum;
+use pgrx::prelude::*;
+
+use super::jsonb::RawJsonb;
+use super::{MAX_ID_BYTES, RenderOptions, RenderResult, Rendered, Unsendable};
+use crate::backend::subtransaction::{Failure, in_subtransaction};
+
+/// The most that a value shrinks when it is written as text: a row whose stored size is more than this factor times the
+/// limit is over the limit as text too. Only numbers in `jsonb` arrays shrink that much; they take 12 bytes where text
+/// takes 2.
+const MAX_SHRINKAGE: usize = 8;
+
+/// Types whose rendering runs no code of users and cannot fail.
+const SAFE_TYPES: [pg_sys::Oid; 21] = [
+    pg_sys::BOOLOID,
+    pg_sys::INT2OID,
+    pg_sys::INT4OID,
+    pg_sys::INT8OID,
+    pg_sys::FLOAT4OID,
+    pg_sys::FLOAT8OID,
+    pg_sys::NUMERICOID,
+    pg_sys::TEXTOID,
+    pg_sys::VARCHAROID,
+    pg_sys::BPCHAROID,
+    pg_sys::NAMEOID,
+    pg_sys::OIDOID,
+    pg_sys::UUIDOID,
+    pg_sys::DATEOID,
+    pg_sys::TIMEOID,
+    pg_sys::TIMETZOID,
+    pg_sys::TIMESTAMPOID,
+    pg_sys::TIMESTAMPTZOID,
+    pg_sys::INTERVALOID,
+    pg_sys::JSONOID,
+    pg_sys::JSONBOID,
+];
+
+/// What a statement did to one row.
+pub struct Change {
+    pub old: Option<Row>,
+    pub new: Option<Row>,
+}
+
+pub struct Row {
+    tuple: pg_sys::HeapTuple,
+    descriptor: pg_sys::TupleDesc,
+}
+
+impl Change {
+    /// The row that is sent: the new one, or the old one of a DELETE.
+    pub fn sent(&self) -> &Row {
+        self.new.as_ref().or(self.old.as_ref()).expect("a change has a row")
+    }
+}
+
+impl Row {
+    /// # Safety
+    /// Postgres must keep the tuple and its descriptor, that of a table, for as long as this is used.
+    pub unsafe fn new(tuple: pg_sys::HeapTuple, descriptor: pg_sys::TupleDesc) -> Self {
+        Self { tuple, descriptor }
+    }
+
+    pub fn render(&self, options: RenderOptions<'_>) -> RenderResult {
+        let (rendered, limit) = (self.without_text(options), options.limit);
+        // SAFETY: as the caller of `new` has promised.
+        unsafe {
+            if self.is_surely_larger_than(limit) {
+                return Err(Unsendable::too_large(limit, rendered));
+            }
+            match self.json() {
+                Ok(text) if text.len() <= limit => Ok(Rendered { text, ..rendered }),
+                Ok(_) => Err(Unsendable::too_large(limit, rendered)),
+                Err(failure) => Err(Unsendable::not_rendered(failure, rendered)),
+            }
+        }
+    }
+
+    /// Its id and tenant alone.
+    pub fn without_text(&self, options: RenderOptions<'_>) -> Rendered {
+        // SAFETY: as the caller of `new` has promised.
+        let (entity_id, tenant_id) = unsafe { (self.text_of(options.id_key), self.text_of("tenant_id")) };
+        Rendered { text: String::new(), entity_id, tenant_id }
+    }
+
+    /// As a value of the table's row type.
+    pub fn datum(&self) -> pg_sys::Datum {
+        // SAFETY: as the caller of `new` has promised; the result is in the current memory context.
+        unsafe { pg_sys::heap_copy_tuple_as_datum(self.tuple, self.descriptor) }
+    }
+
+    /// The columns with their numbers, which begin with 1.
+    unsafe fn columns(&self) -> impl Iterator<Item = (i32, &pg_sys::FormData_pg_attribute)> {
+        // SAFETY: a descriptor has as many attributes as it says.
+        let attributes = unsafe { (*self.descriptor).attrs.as_slice((*self.descriptor).natts as usize) };
+        (1..).zip(attributes).filter(|(_, attribute)| !attribute.attisdropped)
+    }
+
+    unsafe fn value(&self, column: i32) -> Option<pg_sys::Datum> {
+        let mut is_null = false;
+        // SAFETY: a column of this row.
+        let datum = unsafe { pg_sys::SPI_getbinval(self.tuple, self.descriptor, column, &raw mut is_null) };
+        (!is_null).then_some(datum)
+    }
+
+    /// A column as text; `None` if it is null, does not exist or is too long to be an id.
+    unsafe fn text_of(&self, name: &str) -> Option<String> {
+        // SAFETY: a column of this row and its type. SPI returns a C string in the current memory context, or null.
+        unsafe {
+            let is_named = |attribute: &pg_sys::FormData_pg_attribute| {
+                CStr::from_ptr(attribute.attname.data.as_ptr()).to_bytes() == name.as_bytes()
+            };
+            let (column, attribute) = self.columns().find(|(_, attribute)| is_named(attribute))?;
+            // Most ids and tenants have one of the first two types. For others Postgres looks the output function up for each row.
+            let text = match attribute.atttypid {
+                pg_sys::INT8OID => self.value(column).map(|datum| (datum.value() as i64).to_string()),
+                pg_sys::TEXTOID => self.value(column).and_then(|datum| String::from_datum(datum, false)),
+                _ => {
+                    let text = pg_sys::SPI_getvalue(self.tuple, self.descriptor, column);
+                    (!text.is_null()).then(|| CStr::from_ptr(text).to_string_lossy().into_owned())
+                }
+            };
+            text.filter(|text| text.len() <= MAX_ID_BYTES)
+        }
+    }
+
+    /// Judged by the stored size, without rendering the row; `jsonb` columns are rendered up to the limit.
+    unsafe fn is_surely_larger_than(&self, limit: usize) -> bool {
+        let mut stored = 0;
+        // SAFETY: only values of variable length are measured.
+        unsafe {
+            for (column, attribute) in self.columns().filter(|(_, attribute)| attribute.attlen == -1) {
+                let Some(datum) = self.value(column) else { continue };
+                stored += pg_sys::toast_raw_datum_size(datum);
+                if stored > limit * MAX_SHRINKAGE {
+                    return true;
+                }
+                if attribute.atttypid == pg_sys::JSONBOID {
+                    let value = RawJsonb::from_polymorphic_datum(datum, false, pg_sys::JSONBOID);
+                    if value.is_some_and(|value| !value.fits(limit)) {
+                        return true;
+                    }
+                }
+            }
+        }
+        false
+    }
+
+    unsafe fn json(&self) -> Result<String, Failure> {
+        // SAFETY: as for the whole row.
+        unsafe {
+            let safe = self.columns().all(|(_, attribute)| SAFE_TYPES.contains(&attribute.atttypid));
+            if safe { Ok(self.row_to_json()) } else { in_subtransaction(|| self.row_to_json()) }
+        }
+    }
+
+    unsafe fn row_to_json(&self) -> String {
+        // SAFETY: the function takes a row and returns text.
+        unsafe {
+            let function = pg_sys::F_ROW_TO_JSON_RECORD.into();
+            let json = pg_sys::OidFunctionCall1Coll(function, pg_sys::InvalidOid, self.datum());
+            String::from_datum(json, false).expect("row_to_json is not null")
+        }
+    }
+}

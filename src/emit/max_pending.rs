@@ -1,0 +1,61 @@
+//! How many events and deliveries may wait, `hydra_webhooks.max_pending`, and what happens to an event above that.
+//!
+//! The dispatcher publishes about once a second how many wait; sessions that emit do not count. So the limit may be
+//! exceeded by what is emitted in a second, by the error of a sample, and by what transactions have emitted that have not
+//! committed.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+use crate::backend::refuse::refuse;
+use crate::settings::{self, OnFull};
+use crate::slots::{self, Slot};
+
+/// A session that drops events warns no more often than this.
+const WARN_EVERY: Duration = Duration::from_secs(60);
+
+thread_local! {
+    static WARNED: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// Whether one more event may wait; if not, drops it or fails the statement, as `hydra_webhooks.on_full` says.
+pub fn has_room(event: &str) -> bool {
+    let Some(limit) = settings::max_pending() else { return true };
+    let Some(slot) = slots::here() else { return true };
+    let waiting = slot.pending();
+    if waiting < limit {
+        return true;
+    }
+    match settings::on_full() {
+        OnFull::Drop => drop_event(slot, event),
+        OnFull::Error => refuse(
+            PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+            format!("no room for event \"{event}\""),
+            &detail(waiting, limit),
+            "hydra.webhook_worker_status shows whether events are sent, hydra.webhook_stats for which subscriptions they wait.",
+        ),
+    }
+    false
+}
+
+fn drop_event(slot: &Slot, event: &str) {
+    slot.count_dropped();
+    if WARNED.get().is_some_and(|at| at.elapsed() < WARN_EVERY) {
+        return;
+    }
+    WARNED.set(Some(Instant::now()));
+    let code = PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED;
+    let waiting = slot.pending();
+    let detail = detail(waiting, settings::max_pending().unwrap_or_default());
+    ErrorReport::new(code, format!("event \"{event}\" is dropped"), "hydra_webhooks")
+        .set_detail(detail)
+        .set_hint("hydra.webhook_worker_status counts the dropped events. This session warns once a minute.")
+        .report(PgLogLevel::WARNING);
+}
+
+fn detail(waiting: i64, limit: i64) -> String {
+    format!("About {waiting} events and deliveries wait; hydra_webhooks.max_pending is {limit}.")
+}

@@ -1,0 +1,76 @@
+//! Writing events for the subscriptions that want them.
+
+use pgrx::prelude::*;
+
+use super::entity::{Problem, RenderOptions, RenderResult};
+use super::insert::{EventTable, NewEvent};
+use super::max_pending;
+use super::wanted::EventType;
+use crate::backend::refuse::refuse;
+use crate::settings::{self, OnEntityError};
+use crate::slots::wake;
+use crate::tables::Tables;
+
+/// Writes the event, unless nobody wants it or too many wait; its id. Without a tenant it has the entity's.
+pub fn emit(tables: &Tables, event_type: &EventType, tenant: Option<String>, entity: RenderResult) -> Option<i64> {
+    fault::point("emit");
+    insert_all(tables, wanted_event(event_type, tenant, entity).into_iter())
+}
+
+/// The same for many entities.
+pub fn emit_all(tables: &Tables, event_type: &EventType, entities: impl Iterator<Item = RenderResult>) {
+    fault::point("emit");
+    insert_all(tables, entities.filter_map(|entity| wanted_event(event_type, None, entity)));
+}
+
+/// How entities of this type are rendered.
+pub fn render_options(event_type: &EventType) -> RenderOptions<'_> {
+    RenderOptions { id_key: &event_type.id_key, limit: settings::max_entity_size() }
+}
+
+pub fn refuse_read_only() {
+    // SAFETY: a flag of this backend; the function raises an error.
+    unsafe {
+        if pg_sys::XactReadOnly {
+            pg_sys::PreventCommandIfReadOnly(c"webhook_emit()".as_ptr());
+        }
+    }
+}
+
+/// `None` if nobody wants it, or too many wait.
+fn wanted_event(event_type: &EventType, tenant: Option<String>, entity: RenderResult) -> Option<NewEvent<'_>> {
+    let (mut rendered, problem) = match entity {
+        Ok(rendered) => (rendered, None),
+        Err(unsendable) => {
+            refuse_if_set_to(&event_type.name, &unsendable.problem);
+            (unsendable.rest, Some(unsendable.problem))
+        }
+    };
+    let tenant_id = tenant.or(rendered.tenant_id.take());
+    let entity = problem.is_none().then_some(rendered.text.as_str());
+    let targets = event_type.wanted_by(tenant_id.as_deref(), entity);
+    let is_written = !targets.is_empty() && max_pending::has_room(&event_type.name);
+    is_written.then_some(NewEvent { event_type, rendered, tenant_id, problem, targets })
+}
+
+fn refuse_if_set_to(event: &str, problem: &Problem) {
+    if settings::on_entity_error() == OnEntityError::Error {
+        refuse(
+            PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+            format!("entity of event \"{event}\" cannot be sent"),
+            &format!("The entity {problem}."),
+            "With hydra_webhooks.on_entity_error = thin the event is sent without it.",
+        );
+    }
+}
+
+/// The id of the last event.
+fn insert_all<'a>(tables: &Tables, events: impl Iterator<Item = NewEvent<'a>>) -> Option<i64> {
+    let mut events = events.peekable();
+    events.peek()?;
+    let table = EventTable::open(tables);
+    let last = events.map(|event| table.insert(&event)).last();
+    table.close();
+    wake::at_commit();
+    last.flatten()
+}

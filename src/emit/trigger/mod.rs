@@ -1,0 +1,196 @@
+//! The trigger functions: `webhook_emit_row` for each row, `webhook_emit_statement` for all rows of a statement.
+//!
+//! Both take the same arguments and write the same events for the same rows. They differ in where the changed rows come
+//! from: `row` has the one that the trigger was called for, `statement` reads the transition tables in chunks.
+//!
+//! Most calls are for events that nobody wants. Such a call parses the arguments in place, asks the cache and returns.
+
+mod row;
+mod statement;
+mod transition;
+
+use std::ffi::{CStr, CString};
+use std::rc::Rc;
+
+use pgrx::prelude::*;
+
+use super::cache::{self, EventTypes};
+use super::entity::Change;
+use super::record;
+use super::wanted::EventType;
+use super::watch::definition::Definition;
+use super::watch::evaluation::Evaluator;
+use super::watch::table::Table;
+use crate::backend::refuse::refuse;
+
+/// The two kinds of trigger.
+#[derive(Clone, Copy)]
+enum Level {
+    Row,
+    Statement,
+}
+
+/// A valid call of a trigger function.
+struct TriggerCall<'a> {
+    data: &'a pg_sys::TriggerData,
+    definition: Definition<'a>,
+    table: Table,
+}
+
+/// Writes the events of a trigger call.
+struct Emitter {
+    event_types: Rc<EventTypes>,
+    event_type: Rc<EventType>,
+    /// `None`: the rows themselves are the entities.
+    evaluator: Option<Rc<Evaluator>>,
+}
+
+impl<'a> TriggerCall<'a> {
+    /// Refuses a call that is not valid for a trigger function of this level.
+    fn new(trigger: &PgTrigger<'a>, level: Level) -> Self {
+        record::refuse_read_only();
+        let data = trigger.trigger_data();
+        if !level.fits(data) {
+            let (kind, detail) = match level {
+                Level::Row => {
+                    ("an AFTER trigger FOR EACH ROW", "The trigger that called it has another timing or level.")
+                }
+                Level::Statement => (
+                    "an AFTER trigger FOR EACH STATEMENT with transition tables",
+                    "The trigger that called it has another timing or level, or no transition table with the rows to send.",
+                ),
+            };
+            level.refuse(format!("{}() must be called by {kind}", level.function()), detail);
+        }
+        let definition = Definition::parse(arguments_of(trigger.trigger()));
+        let suits = |definition: &Definition<'_>| matches!(level, Level::Statement) || definition.suits_row_level();
+        let definition = definition.filter(suits).unwrap_or_else(|| {
+            let message = format!("{}() was called with invalid trigger arguments", level.function());
+            level.refuse(message, "The first argument is an event type; pairs of a name and a value may follow.")
+        });
+        Self { data, definition, table: level.table(data) }
+    }
+
+    /// What writes the events of this call; `None` if there are none to write.
+    fn emitter(&self) -> Option<Emitter> {
+        let event = &*self.definition.event;
+        if cache::nobody_wants(event) {
+            return None;
+        }
+        let event_types = cache::event_types();
+        let event_type = event_types.get(Some(event));
+        if !event_type.is_wanted() || !self.sets_a_column_of_the_watch() {
+            return None;
+        }
+        let evaluator = (!self.definition.expressions.is_empty()).then(|| {
+            // SAFETY: the trigger that was called.
+            let trigger = unsafe { (*self.data.tg_trigger).tgoid };
+            Evaluator::of_trigger(trigger, &self.definition, self.table)
+        });
+        Some(Emitter { event_types, event_type, evaluator })
+    }
+
+    /// Whether the statement sets one of the columns that the watch is for. By its SET list, as with UPDATE OF.
+    fn sets_a_column_of_the_watch(&self) -> bool {
+        let columns = &self.definition.columns;
+        columns.is_empty()
+            || columns.iter().any(|column| {
+                let member = self.column_number(column) - pg_sys::FirstLowInvalidHeapAttributeNumber;
+                // SAFETY: the set that Postgres passes to the trigger.
+                unsafe { pg_sys::bms_is_member(member, self.data.tg_updatedcols) }
+            })
+    }
+
+    fn column_number(&self, column: &str) -> i32 {
+        let name = CString::new(column).expect("an argument of a trigger has no NUL");
+        // SAFETY: a C string.
+        let number = unsafe { pg_sys::SPI_fnumber(self.row_descriptor(), name.as_ptr()) };
+        if number <= 0 {
+            let (event, table) = (&self.definition.event, self.table.name());
+            refuse(
+                PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
+                format!("the watch of {event} on {table} names a column that does not exist"),
+                &format!("The column: {column}"),
+                "Call hydra.webhook_watch again with the columns as they are now, or end the watch with hydra.webhook_unwatch.",
+            );
+        }
+        number
+    }
+
+    /// Valid for as long as the trigger runs.
+    fn row_descriptor(&self) -> pg_sys::TupleDesc {
+        // SAFETY: the relation is open for as long as the trigger runs.
+        unsafe { (*self.data.tg_relation).rd_att }
+    }
+}
+
+impl Emitter {
+    fn emit(&self, changes: &[Change]) {
+        let (tables, event_type) = (&self.event_types.tables, &self.event_type);
+        let options = record::render_options(event_type);
+        match &self.evaluator {
+            Some(evaluator) => {
+                record::emit_all(tables, event_type, evaluator.entities(changes, options).into_iter());
+            }
+            None => record::emit_all(tables, event_type, changes.iter().map(|change| change.sent().render(options))),
+        }
+    }
+}
+
+impl Level {
+    /// Whether it is a call by a trigger of this level that has the rows to be sent.
+    fn fits(self, data: &pg_sys::TriggerData) -> bool {
+        let timing = data.tg_event & pg_sys::TRIGGER_EVENT_TIMINGMASK;
+        let for_each_row = data.tg_event & pg_sys::TRIGGER_EVENT_ROW != 0;
+        timing == pg_sys::TRIGGER_EVENT_AFTER
+            && match self {
+                Self::Row => for_each_row,
+                Self::Statement if operation(data) == pg_sys::TRIGGER_EVENT_DELETE => {
+                    !for_each_row && !data.tg_oldtable.is_null()
+                }
+                Self::Statement => !for_each_row && !data.tg_newtable.is_null(),
+            }
+    }
+
+    /// The table, and which rows expressions can see.
+    fn table(self, data: &pg_sys::TriggerData) -> Table {
+        let (has_old, has_new) = match self {
+            Self::Row => {
+                (operation(data) != pg_sys::TRIGGER_EVENT_INSERT, operation(data) != pg_sys::TRIGGER_EVENT_DELETE)
+            }
+            Self::Statement => (!data.tg_oldtable.is_null(), !data.tg_newtable.is_null()),
+        };
+        // SAFETY: the relation is open for as long as the trigger runs.
+        Table { oid: unsafe { (*data.tg_relation).rd_id }, has_old, has_new }
+    }
+
+    fn function(self) -> &'static str {
+        match self {
+            Self::Row => "webhook_emit_row",
+            Self::Statement => "webhook_emit_statement",
+        }
+    }
+
+    fn refuse(self, message: String, detail: &str) -> ! {
+        let hint = match self {
+            Self::Row => {
+                "CREATE TRIGGER … AFTER INSERT ON … FOR EACH ROW EXECUTE FUNCTION hydra.webhook_emit_row('ticket.created')"
+            }
+            Self::Statement => "hydra.webhook_watch(…, level => 'statement') writes such a trigger.",
+        };
+        refuse(PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED, message, detail, hint)
+    }
+}
+
+fn operation(data: &pg_sys::TriggerData) -> u32 {
+    data.tg_event & pg_sys::TRIGGER_EVENT_OPMASK
+}
+
+/// What the trigger was created with.
+fn arguments_of(trigger: &pg_sys::Trigger) -> impl Iterator<Item = &str> {
+    let argument = |number| {
+        // SAFETY: Postgres keeps `tgnargs` C strings with the trigger, in the encoding of the database, which is UTF8.
+        unsafe { CStr::from_ptr(*trigger.tgargs.add(number)) }.to_str().unwrap_or_default()
+    };
+    (0..trigger.tgnargs as usize).map(argument)
+}

@@ -1,0 +1,82 @@
+//! Which subscriptions want an event: by its type, its tenant and its entity.
+
+use foldhash::HashMap;
+use wire::event_type::{is_pattern, names};
+use wire::ids::SubscriptionId;
+
+use super::filter::{Filter, Subject};
+
+pub struct EventType {
+    pub name: String,
+    pub entity_type: String,
+    pub id_key: String,
+    /// Active subscriptions that want events of any tenant.
+    of_any_tenant: Vec<Choice>,
+    /// Active subscriptions that want events of one tenant, by that tenant.
+    of_tenant: HashMap<String, Vec<Choice>>,
+}
+
+/// What a subscription wants of the events of a type.
+struct Choice {
+    subscription: SubscriptionId,
+    filter: Option<Filter>,
+}
+
+impl EventType {
+    pub fn new(name: String, entity_type: String, id_key: String) -> Self {
+        Self { name, entity_type, id_key, of_any_tenant: Vec::new(), of_tenant: HashMap::default() }
+    }
+
+    /// Whether there is a subscription for events of this type, of any tenant and with any entity.
+    pub fn is_wanted(&self) -> bool {
+        !self.of_any_tenant.is_empty() || !self.of_tenant.is_empty()
+    }
+
+    /// The subscriptions that want an event of this tenant with this entity. `None`: it has no tenant, or no entity that
+    /// can be sent.
+    pub fn wanted_by(&self, tenant: Option<&str>, entity: Option<&str>) -> Vec<SubscriptionId> {
+        let own = tenant.and_then(|tenant| self.of_tenant.get(tenant));
+        let subject = Subject::from_text(entity);
+        let choices = self.of_any_tenant.iter().chain(own.into_iter().flatten());
+        let choices = choices.filter(|choice| choice.filter.as_ref().is_none_or(|filter| filter.passes(&subject)));
+        let mut subscriptions: Vec<SubscriptionId> = choices.map(|choice| choice.subscription).collect();
+        subscriptions.sort_unstable();
+        // One that names the event type in two ways.
+        subscriptions.dedup();
+        subscriptions
+    }
+
+    fn add(&mut self, tenant: Option<&str>, choice: Choice) {
+        match tenant {
+            None => self.of_any_tenant.push(choice),
+            Some(tenant) => match self.of_tenant.get_mut(tenant) {
+                Some(choices) => choices.push(choice),
+                None => drop(self.of_tenant.insert(tenant.to_owned(), vec![choice])),
+            },
+        }
+    }
+}
+
+/// An active subscription as it is stored.
+pub struct StoredChoice<'a> {
+    pub subscription: SubscriptionId,
+    pub tenant: Option<&'a str>,
+    pub filter: Option<&'a str>,
+    /// Names and patterns, separated by spaces.
+    pub event_types: &'a str,
+}
+
+impl StoredChoice<'_> {
+    /// Adds the subscription to the event types that it names.
+    pub fn add_to(&self, event_types: &mut HashMap<String, EventType>) {
+        let choice = || Choice { subscription: self.subscription, filter: self.filter.map(Filter::parse) };
+        for wanted in self.event_types.split(' ') {
+            if is_pattern(wanted) {
+                let named = event_types.values_mut().filter(|event_type| names(wanted, &event_type.name));
+                named.for_each(|event_type| event_type.add(self.tenant, choice()));
+            } else if let Some(event_type) = event_types.get_mut(wanted) {
+                event_type.add(self.tenant, choice());
+            }
+        }
+    }
+}

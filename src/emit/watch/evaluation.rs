@@ -1,0 +1,270 @@
+//! Evaluating the expressions of a watch.
+//!
+//! They run as the user whose transaction it is, like the body of a trigger function: nothing here changes the user. Names
+//! in them mean what they meant to the author, by the `search_path` that the trigger carries.
+//!
+//! An expression that is no longer valid for its table is an error that names the watch: a definition is not a payload,
+//! and without it nobody knows what to send to whom. An expression that is valid but fails for a row is the fault of the
+//! payload: that event is sent without its entity, and still to its tenant if only the entity failed.
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use pgrx::prelude::*;
+
+use super::super::entity::{Change, MAX_ID_BYTES, RawJsonb, RenderOptions, RenderResult, Rendered, Row, Unsendable};
+use super::definition::{Definition, Expressions};
+use super::expression;
+use super::query::{Answer, Plan, inside_spi};
+use super::sql;
+use super::table::Table;
+use crate::backend::refuse::refuse;
+use crate::backend::search_path::with_search_path;
+use crate::backend::subtransaction::{Failure, in_subtransaction, must_end, report};
+
+/// More watches than one session uses. When it is reached, all are forgotten.
+const MAX_KEPT: usize = 256;
+
+/// Evaluates the expressions of one trigger for one table.
+pub struct Evaluator {
+    definition: Definition<'static>,
+    table: Table,
+    /// Of the table, when the plans were made.
+    version: u64,
+    /// Tenant and entity of one row, its tenant alone, its condition alone.
+    values: OnceCell<Plan>,
+    tenant: OnceCell<Plan>,
+    condition: OnceCell<Plan>,
+    /// Tenant and entity of each row, of many, that meets the condition.
+    many: OnceCell<Plan>,
+}
+
+/// What the expressions give for one row.
+struct Values {
+    tenant: Option<String>,
+    entity: Option<RenderResult>,
+}
+
+/// Why an expression cannot be planned.
+struct Invalid {
+    code: PgSqlErrorCode,
+    message: String,
+}
+
+thread_local! {
+    static KEPT: RefCell<HashMap<(pg_sys::Oid, Table), Rc<Evaluator>>> = RefCell::new(HashMap::new());
+}
+
+impl Evaluator {
+    /// The evaluator that this session keeps for the trigger, or a new one if the trigger or the table has changed.
+    pub fn of_trigger(trigger: pg_sys::Oid, definition: &Definition<'_>, table: Table) -> Rc<Self> {
+        let kept = KEPT.with_borrow(|kept| kept.get(&(trigger, table)).cloned());
+        let is_current = |kept: &Rc<Self>| kept.version == table.version() && kept.definition == *definition;
+        if let Some(kept) = kept.filter(is_current) {
+            return kept;
+        }
+        let new = Rc::new(Self::new(definition.clone(), table));
+        new.check();
+        // What is removed is dropped after the borrow: freeing a plan calls Postgres.
+        let removed = KEPT.with_borrow_mut(|kept| {
+            let all = if kept.len() >= MAX_KEPT { std::mem::take(kept) } else { HashMap::new() };
+            (all, kept.insert((trigger, table), Rc::clone(&new)))
+        });
+        drop(removed);
+        new
+    }
+
+    pub fn new(definition: Definition<'_>, table: Table) -> Self {
+        Self {
+            definition: definition.into_owned(),
+            table,
+            version: table.version(),
+            values: OnceCell::new(),
+            tenant: OnceCell::new(),
+            condition: OnceCell::new(),
+            many: OnceCell::new(),
+        }
+    }
+
+    /// The entities of rows, without those that do not meet the condition.
+    pub fn entities(&self, changes: &[Change], options: RenderOptions<'_>) -> Vec<RenderResult> {
+        if let [change] = changes
+            && self.definition.expressions.condition.is_none()
+        {
+            return vec![self.entity_of(change, options)];
+        }
+        match in_subtransaction(|| self.values_of_all(changes, options)) {
+            Ok(values) => {
+                let meet_condition = changes.iter().zip(values).filter_map(|(change, values)| Some((change, values?)));
+                meet_condition.map(|(change, values)| self.complete(change, values, options)).collect()
+            }
+            // It failed for one of the rows. Each is evaluated alone, so that the others are not affected.
+            Err(failure) => {
+                self.check_if_doubtful(&failure);
+                let meet_condition = changes.iter().filter(|change| self.meets_condition(change));
+                meet_condition.map(|change| self.entity_of(change, options)).collect()
+            }
+        }
+    }
+
+    /// The entity of a row that meets the condition.
+    fn entity_of(&self, change: &Change, options: RenderOptions<'_>) -> RenderResult {
+        let values = in_subtransaction(|| {
+            let expressions = || self.definition.expressions.without_condition();
+            self.evaluate(&self.values, expressions, change, |answer| Values::read(answer, options))
+        });
+        match values {
+            Ok(values) => self.complete(change, values.expect("an answer without a condition"), options),
+            Err(failure) => Err(self.without_entity(change, failure, options)),
+        }
+    }
+
+    /// Fails as the WHEN clause of a trigger does.
+    fn meets_condition(&self, change: &Change) -> bool {
+        let Some(condition) = &self.definition.expressions.condition else { return true };
+        let expressions = || Expressions::only("condition", condition);
+        self.evaluate(&self.condition, expressions, change, |_| ()).is_some()
+    }
+
+    /// What has no expression is taken from the row. If the tenant has an expression, that alone decides.
+    fn complete(&self, change: &Change, values: Values, options: RenderOptions<'_>) -> RenderResult {
+        let row = change.sent();
+        let expressions = &self.definition.expressions;
+        let mut entity = match values.entity {
+            Some(entity) => entity,
+            None if expressions.entity.is_some() => Ok(Rendered { text: "null".into(), ..row.without_text(options) }),
+            None => row.render(options),
+        };
+        let rendered = match &mut entity {
+            Ok(rendered) => rendered,
+            Err(unsendable) => &mut unsendable.rest,
+        };
+        if expressions.entity.is_some() {
+            let ids = row.without_text(options);
+            rendered.entity_id = rendered.entity_id.take().or(ids.entity_id);
+            rendered.tenant_id = rendered.tenant_id.take().or(ids.tenant_id);
+        }
+        if expressions.tenant.is_some() {
+            rendered.tenant_id = values.tenant;
+        }
+        entity
+    }
+
+    /// What remains of an event whose expressions failed.
+    fn without_entity(&self, change: &Change, failure: Failure, options: RenderOptions<'_>) -> Unsendable {
+        self.check_if_doubtful(&failure);
+        let mut rest = change.sent().without_text(options);
+        if let Some(tenant) = &self.definition.expressions.tenant {
+            let expressions = || Expressions::only("tenant", tenant);
+            let evaluate =
+                || self.evaluate(&self.tenant, expressions, change, |answer| Values::read(answer, options).tenant);
+            rest.tenant_id = in_subtransaction(evaluate).ok().flatten().flatten();
+        }
+        Unsendable::not_rendered(failure, rest)
+    }
+}
+
+// ---- checking
+
+impl Evaluator {
+    /// Refuses expressions that are not valid for the table.
+    pub fn check(&self) {
+        for (name, text) in self.definition.expressions.each() {
+            if let Some(problem) = expression::problem(text) {
+                let message = problem.trim_end_matches('.').to_owned();
+                self.refuse(name, text, Invalid { code: PgSqlErrorCode::ERRCODE_SYNTAX_ERROR, message });
+            }
+            let sql = sql::for_one_row(self.table, &Expressions::only(name, text));
+            if let Err(invalid) = self.try_to_plan(&sql) {
+                self.refuse(name, text, invalid);
+            }
+        }
+    }
+
+    /// Something that an expression names may have been dropped since it was planned.
+    fn check_if_doubtful(&self, failure: &Failure) {
+        if failure.is_of_syntax_or_access() {
+            self.check();
+        }
+    }
+
+    /// The caller must end the statement if it fails.
+    fn try_to_plan(&self, sql: &str) -> Result<(), Invalid> {
+        let plan = std::panic::AssertUnwindSafe(|| {
+            self.under_search_path(|| drop(Plan::prepare(sql, self.table.row_type())));
+            Ok(())
+        });
+        PgTryBuilder::new(plan)
+            .catch_others(|error| {
+                if must_end(&error) {
+                    error.rethrow();
+                }
+                let report = report(&error);
+                Err(Invalid { code: report.sql_error_code(), message: report.message().to_owned() })
+            })
+            .execute()
+    }
+
+    fn refuse(&self, name: &str, text: &str, invalid: Invalid) -> ! {
+        let (event, table) = (&self.definition.event, self.table.name());
+        refuse(
+            invalid.code,
+            format!("the {name} expression of the watch of {event} on {table} is not valid: {}", invalid.message),
+            &format!("The expression: {text}"),
+            "Correct it and call hydra.webhook_watch again, or end the watch with hydra.webhook_unwatch.",
+        )
+    }
+}
+
+// ---- running queries
+
+impl Evaluator {
+    fn evaluate<'a, T>(
+        &self,
+        plan: &OnceCell<Plan>,
+        expressions: impl FnOnce() -> Expressions<'a>,
+        change: &Change,
+        read: impl Fn(&Answer) -> T,
+    ) -> Option<T> {
+        self.under_search_path(|| {
+            let sql = || sql::for_one_row(self.table, &expressions());
+            let plan = plan.get_or_init(|| Plan::kept(&sql(), self.table.row_type()));
+            let row = |row: &Option<Row>| row.as_ref().map(Row::datum);
+            plan.run([row(&change.new), row(&change.old)]).first().map(read)
+        })
+    }
+
+    /// `None` for rows that do not meet the condition.
+    fn values_of_all(&self, changes: &[Change], options: RenderOptions<'_>) -> Vec<Option<Values>> {
+        self.under_search_path(|| {
+            let sql = || sql::for_many_rows(self.table, &self.definition.expressions);
+            let plan = self.many.get_or_init(|| Plan::kept(&sql(), self.table.array_type()));
+            let array = |row: fn(&Change) -> &Option<Row>| {
+                let rows: Option<Vec<pg_sys::Datum>> =
+                    changes.iter().map(|change| row(change).as_ref().map(Row::datum)).collect();
+                rows.map(|rows| self.table.array_of(rows))
+            };
+            let answers = plan.run([array(|change| &change.new), array(|change| &change.old)]);
+            let mut values: Vec<Option<Values>> = changes.iter().map(|_| None).collect();
+            for answer in answers {
+                let number = answer.get::<i32>(sql::NUMBER).expect("a number is not null");
+                values[number as usize - 1] = Some(Values::read(&answer, options));
+            }
+            values
+        })
+    }
+
+    /// Inside SPI, with names as the author of the expressions meant them.
+    fn under_search_path<T>(&self, body: impl FnOnce() -> T) -> T {
+        with_search_path(self.definition.search_path.as_deref(), || inside_spi(body))
+    }
+}
+
+impl Values {
+    fn read(answer: &Answer, options: RenderOptions<'_>) -> Self {
+        let tenant = answer.get::<String>(sql::TENANT).filter(|tenant| tenant.len() <= MAX_ID_BYTES);
+        let entity = answer.get::<RawJsonb>(sql::ENTITY).map(|entity| entity.render(options));
+        Self { tenant, entity }
+    }
+}

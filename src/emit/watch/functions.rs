@@ -1,0 +1,154 @@
+//! What `hydra.webhook_watch` and the view `hydra.webhook_watches` need from Rust: whether a watch can work, and what a
+//! trigger says.
+//!
+//! The reader of the view may have more privileges than the author of a watch. So what the view shows of a watch,
+//! including its problems, is taken from texts alone: nothing is looked up for it, and no expression of the author is
+//! analysed or run.
+
+use std::borrow::Cow;
+
+use pgrx::prelude::*;
+
+use super::definition::Definition;
+use super::evaluation::Evaluator;
+use super::expression;
+use super::table::Table;
+use crate::backend::refuse::refuse;
+
+/// Refuses a text that is not one expression.
+#[pg_extern]
+fn _check_expression(part: &str, expression: &str) {
+    if let Some(problem) = expression::problem(expression) {
+        refuse(
+            PgSqlErrorCode::ERRCODE_SYNTAX_ERROR,
+            format!("{part} is not one SQL expression"),
+            problem,
+            "An expression is like new.status = 'open'; old and new are the row before and after.",
+        );
+    }
+}
+
+/// Refuses trigger arguments with expressions that are not valid for the table `source`. Postgres itself checks the WHEN
+/// clause of a trigger FOR EACH ROW.
+#[pg_extern]
+fn _check_watch(source: pg_sys::Oid, arguments: Vec<String>, has_old: bool, has_new: bool) {
+    let definition = parse(&arguments).expect("arguments that webhook_watch has written");
+    Evaluator::new(definition, Table { oid: source, has_old, has_new }).check();
+}
+
+fn parse(arguments: &[String]) -> Option<Definition<'_>> {
+    Definition::parse(arguments.iter().map(String::as_str))
+}
+
+/// The arguments of a trigger, from its `tgargs`.
+#[pg_extern(immutable, strict, parallel_safe)]
+fn _trigger_arguments(arguments: &[u8]) -> Vec<String> {
+    let mut parts: Vec<_> = arguments.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect();
+    // Each ends with a NUL.
+    parts.pop();
+    parts.into_iter().map(Cow::into_owned).collect()
+}
+
+/// What a watch says, from the catalog's entry for its trigger. `definition` is the whole CREATE TRIGGER, `update_of` its
+/// UPDATE OF columns, and `existing` are the columns of the table.
+#[pg_extern(immutable, parallel_safe)]
+#[allow(clippy::type_complexity)] // pgrx reads the columns off the type
+fn _watch_details(
+    arguments: Vec<String>,
+    definition: &str,
+    update_of: Vec<String>,
+    existing: Vec<String>,
+) -> TableIterator<
+    'static,
+    (
+        name!(condition, Option<String>),
+        name!(columns, Option<Vec<String>>),
+        name!(entity, Option<String>),
+        name!(tenant, Option<String>),
+        name!(problem, Option<String>),
+    ),
+> {
+    let when = when_clause(definition, &arguments);
+    let Some(parsed) = parse(&arguments) else {
+        let problem = "the trigger has arguments that its function does not accept";
+        return TableIterator::once((when, None, None, None, Some(problem.to_owned())));
+    };
+    let problem = problem(&parsed, &existing);
+    let Definition { expressions, columns, .. } = parsed;
+    let columns: Vec<String> = update_of.into_iter().chain(columns.into_iter().map(Cow::into_owned)).collect();
+    let text = |expression: Option<Cow<'_, str>>| expression.map(Cow::into_owned);
+    TableIterator::once((
+        text(expressions.condition).or(when),
+        (!columns.is_empty()).then_some(columns),
+        text(expressions.entity),
+        text(expressions.tenant),
+        problem,
+    ))
+}
+
+/// The first problem of the watch.
+fn problem(definition: &Definition<'_>, existing: &[String]) -> Option<String> {
+    let is_missing = |column: &str| existing.iter().all(|existing| existing != column);
+    if let Some(column) = definition.columns.iter().find(|column| is_missing(column)) {
+        return Some(format!("it is for changes of column \"{column}\", which does not exist"));
+    }
+    definition.expressions.each().find_map(|(name, text)| {
+        let missing = expression::columns(text).into_iter().find(|column| is_missing(column))?;
+        Some(format!("its {name} expression names column \"{missing}\", which does not exist"))
+    })
+}
+
+/// The condition of a CREATE TRIGGER as Postgres writes it. Names and arguments may contain anything, so it is found by the
+/// known texts before and after it.
+fn when_clause(definition: &str, arguments: &[String]) -> Option<String> {
+    const BEGINNING: &str = " WHEN (";
+    let outside = definition.char_indices().scan(false, |quoted, (place, c)| {
+        *quoted ^= c == '"';
+        Some((place, *quoted))
+    });
+    let mut starts = outside.filter(|(place, quoted)| !quoted && definition[*place..].starts_with(BEGINNING));
+    let rest = &definition[starts.next()?.0 + BEGINNING.len()..];
+    let literals: Vec<String> = arguments.iter().map(|argument| literal(argument)).collect();
+    let rest = rest.strip_suffix(&format!("({})", literals.join(", ")))?;
+    Some(rest[..rest.rfind(") EXECUTE FUNCTION ")?].to_owned())
+}
+
+/// As Postgres writes an argument of a trigger.
+fn literal(text: &str) -> String {
+    let quoted = text.replace('\'', "''");
+    match quoted.contains('\\') {
+        true => format!("E'{}'", quoted.replace('\\', "\\\\")),
+        false => format!("'{quoted}'"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(arguments: &[&str]) -> Vec<String> {
+        arguments.iter().map(|argument| (*argument).to_owned()).collect()
+    }
+
+    #[test]
+    fn the_condition_is_found_between_odd_names_and_odd_arguments() {
+        let said = arguments(&["a.b", "entity", "'x) EXECUTE FUNCTION y()' || '\\'"]);
+        let definition = r#"CREATE TRIGGER "a WHEN (" AFTER UPDATE OF " WHEN (" ON t FOR EACH ROW WHEN (new.a > '") EXECUTE FUNCTION '::text) EXECUTE FUNCTION hydra.webhook_emit_row('a.b', 'entity', E'''x) EXECUTE FUNCTION y()'' || ''\\''')"#;
+        assert_eq!(when_clause(definition, &said).as_deref(), Some("new.a > '\") EXECUTE FUNCTION '::text"));
+        assert_eq!(
+            when_clause("CREATE TRIGGER a AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION f('a.b')", &said),
+            None
+        );
+    }
+
+    #[test]
+    fn columns_that_do_not_exist_are_a_problem() {
+        let problem = |more: &[&str]| {
+            let arguments = arguments(&[&["a.b"], more].concat());
+            problem(&parse(&arguments).expect("a definition"), &["id".to_owned(), "Ü".to_owned()])
+        };
+        assert_eq!(problem(&["entity", "to_jsonb(new.id) || old.\"Ü\"", "column", "id"]), None);
+        assert!(problem(&["column", "x"]).is_some_and(|text| text.contains("\"x\"")));
+        assert!(problem(&["tenant", "old.y"]).is_some_and(|text| text.contains("tenant") && text.contains("\"y\"")));
+    }
+}

@@ -1,0 +1,46 @@
+//! The queries that evaluate the expressions of a watch.
+//!
+//! Each expression has one value per row. Postgres enforces that: it allows neither aggregates nor window functions in
+//! VALUES, and no set in COALESCE.
+
+use super::definition::Expressions;
+use super::table::Table;
+
+/// The columns of an answer: the number of the row from 1, its tenant and its entity.
+pub const NUMBER: i32 = 1;
+pub const TENANT: i32 = 2;
+pub const ENTITY: i32 = 3;
+
+/// For one row. `$1` is the new row, `$2` the old one.
+pub fn for_one_row(table: Table, expressions: &Expressions<'_>) -> String {
+    let new = table.has_new.then_some("(SELECT ($1).*) AS new");
+    let old = table.has_old.then_some("(SELECT ($2).*) AS old");
+    query("1", &[new, old], expressions)
+}
+
+/// For many rows. `$1` is an array of the new rows, `$2` one of the old rows. Functions that return sets advance side by
+/// side in a select list.
+pub fn for_many_rows(table: Table, expressions: &Expressions<'_>) -> String {
+    let rows = format!(
+        "(SELECT pg_catalog.unnest($1) AS hydra_new, pg_catalog.unnest($2) AS hydra_old, \
+         pg_catalog.generate_series(1, pg_catalog.cardinality({})) AS hydra_number) AS hydra_rows",
+        if table.has_new { "$1" } else { "$2" }
+    );
+    let new = table.has_new.then_some("LATERAL (SELECT (hydra_rows.hydra_new).*) AS new");
+    let old = table.has_old.then_some("LATERAL (SELECT (hydra_rows.hydra_old).*) AS old");
+    query("hydra_rows.hydra_number", &[Some(&rows), new, old], expressions)
+}
+
+/// Each expression ends with a line break, since it may end with a comment.
+fn query(number: &str, sources: &[Option<&str>], expressions: &Expressions<'_>) -> String {
+    let sources: String = sources.iter().flatten().map(|source| format!("{source}, ")).collect();
+    let tenant = expressions.tenant.as_deref().unwrap_or("NULL");
+    let entity = expressions.entity.as_deref().unwrap_or("NULL");
+    let condition = expressions.condition.as_deref().map(|condition| format!(" WHERE ({condition}\n)"));
+    format!(
+        "SELECT {number}, hydra_values.hydra_tenant, hydra_values.hydra_entity FROM {sources}LATERAL (VALUES (\
+         COALESCE(({tenant}\n)::pg_catalog.text), COALESCE(({entity}\n)::pg_catalog.jsonb)\
+         )) AS hydra_values (hydra_tenant, hydra_entity){}",
+        condition.unwrap_or_default()
+    )
+}

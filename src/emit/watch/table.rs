@@ -1,0 +1,53 @@
+//! A watched table, as the expressions over its rows see it.
+
+use std::ffi::{CStr, c_char};
+
+use pgrx::prelude::*;
+
+/// A table, and which of its rows an operation has.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Table {
+    pub oid: pg_sys::Oid,
+    pub has_old: bool,
+    pub has_new: bool,
+}
+
+impl Table {
+    pub fn row_type(self) -> pg_sys::Oid {
+        // SAFETY: looks it up in the catalog.
+        unsafe { pg_sys::get_rel_type_id(self.oid) }
+    }
+
+    pub fn array_type(self) -> pg_sys::Oid {
+        // SAFETY: looks it up in the catalog.
+        unsafe { pg_sys::get_array_type(self.row_type()) }
+    }
+
+    /// Changes whenever the columns of the table change.
+    pub fn version(self) -> u64 {
+        // SAFETY: the row type of a table.
+        unsafe { pg_sys::assign_record_type_identifier(self.row_type(), -1) }
+    }
+
+    /// An array of rows, as one value.
+    pub fn array_of(self, mut rows: Vec<pg_sys::Datum>) -> pg_sys::Datum {
+        const DOUBLE: c_char = b'd' as c_char;
+        // SAFETY: values of the table's row type, which has a variable length and the alignment of all row types.
+        unsafe {
+            pg_sys::construct_array(rows.as_mut_ptr(), rows.len() as i32, self.row_type(), -1, false, DOUBLE).into()
+        }
+    }
+
+    /// Quoted and with its schema, as in SQL.
+    pub fn name(self) -> String {
+        // SAFETY: looks the names up in the catalog; null if the table has been dropped meanwhile.
+        unsafe {
+            let text = |name: *mut c_char| match name.is_null() {
+                true => String::new(),
+                false => CStr::from_ptr(name).to_string_lossy().into_owned(),
+            };
+            let schema = text(pg_sys::get_namespace_name(pg_sys::get_rel_namespace(self.oid)));
+            pgrx::spi::quote_qualified_identifier(schema, text(pg_sys::get_rel_name(self.oid)))
+        }
+    }
+}

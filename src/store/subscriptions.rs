@@ -1,0 +1,145 @@
+//! Subscriptions with their secrets, as they are sent to.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use delivery::subscription::{Failing, Subscription};
+use pgrx::Spi;
+use wire::headers;
+use wire::ids::SubscriptionId;
+use wire::preset::Preset;
+use wire::request::Endpoint;
+use wire::secret::{Keys, SigningSecret, Unreadable};
+use wire::signature::Scheme;
+
+use super::Statement;
+use super::row::{Row, Rows, columns, millis};
+
+columns!(EndpointColumns { url, signatures, timeout_ms, headers, secrets });
+columns!(SubscriptionColumns {
+    subscription_id,
+    active,
+    status_since,
+    preset,
+    retry_schedule_ms,
+    max_in_flight,
+    disable_after,
+    log_successes,
+    consecutive_failures,
+    secrets_change_at,
+    stale_after_ms,
+    rate_limit,
+    failing_since,
+});
+columns!(TestColumns { preset, tenant_id });
+
+/// The subscriptions, and when they have to be read again although nobody changed them.
+pub struct Subscriptions {
+    pub list: Vec<Subscription>,
+    /// When the first overlap of two secrets ends.
+    pub stale_at: Option<SystemTime>,
+    /// Subscriptions with a secret that cannot be read. Nothing is sent to them.
+    pub unreadable: BTreeSet<SubscriptionId>,
+}
+
+impl Subscriptions {
+    pub(super) fn read(rows: Rows<'_>, max_in_flight: usize, keys: &Keys) -> Self {
+        let (columns, endpoint_columns) = (SubscriptionColumns::of(&rows), EndpointColumns::of(&rows));
+        let mut subscriptions = Self { list: Vec::new(), stale_at: None, unreadable: BTreeSet::new() };
+        for row in rows {
+            let id = SubscriptionId(row.value(columns.subscription_id));
+            let stale_at = row.time(columns.secrets_change_at);
+            subscriptions.stale_at = subscriptions.stale_at.into_iter().chain(stale_at).min();
+            let secrets = secrets(&row, &endpoint_columns, id, keys).ok();
+            if secrets.is_none() {
+                subscriptions.unreadable.insert(id);
+            }
+            let has_secrets = secrets.is_some();
+            let endpoint = endpoint(&row, &endpoint_columns, id, secrets.unwrap_or_default());
+            let read = |endpoint| subscription(&row, &columns, id, endpoint, has_secrets, max_in_flight);
+            subscriptions.list.extend(endpoint.and_then(read));
+        }
+        subscriptions
+    }
+}
+
+/// `None` for a subscription with a preset that this version does not know.
+fn subscription(
+    row: &Row<'_>,
+    columns: &SubscriptionColumns,
+    id: SubscriptionId,
+    endpoint: Endpoint,
+    has_secrets: bool,
+    max_in_flight: usize,
+) -> Option<Subscription> {
+    let consecutive_failures: i32 = row.value(columns.consecutive_failures);
+    let delays: Vec<i64> = row.value(columns.retry_schedule_ms);
+    Some(Subscription {
+        id,
+        // Without its secrets what it is to be sent waits, as during a pause.
+        active: row.value::<bool>(columns.active) && has_secrets,
+        status_since: row.time(columns.status_since).expect("a time that is not null"),
+        preset: Preset::parse(row.text(columns.preset))?,
+        endpoint: Arc::new(endpoint),
+        schedule: delays.into_iter().map(millis).collect(),
+        max_in_flight: row.maybe::<i32>(columns.max_in_flight).map_or(max_in_flight, |own| own as usize),
+        disable_after: row.maybe::<i32>(columns.disable_after).map(|limit| limit as u32),
+        stale_after: row.millis(columns.stale_after_ms),
+        rate_limit: row.maybe::<i32>(columns.rate_limit).map(|limit| limit as u32),
+        log_successes: row.value(columns.log_successes),
+        failing: Failing { attempts: consecutive_failures as u32, since: row.time(columns.failing_since) },
+    })
+}
+
+/// `None` for a subscription with a signature that this version does not know.
+fn endpoint(
+    row: &Row<'_>,
+    columns: &EndpointColumns,
+    id: SubscriptionId,
+    secrets: Vec<SigningSecret>,
+) -> Option<Endpoint> {
+    let schemes: Vec<String> = row.value(columns.signatures);
+    Some(Endpoint {
+        subscription: id,
+        url: row.value(columns.url),
+        secrets,
+        schemes: schemes.iter().map(|name| Scheme::parse(name)).collect::<Option<_>>()?,
+        headers: headers::stored(row.text(columns.headers)),
+        timeout: row.millis(columns.timeout_ms).expect("a timeout that is not null"),
+        gate: Arc::default(),
+    })
+}
+
+/// The secrets in use, the newest first.
+fn secrets(
+    row: &Row<'_>,
+    columns: &EndpointColumns,
+    id: SubscriptionId,
+    keys: &Keys,
+) -> Result<Vec<SigningSecret>, Unreadable> {
+    let stored: Vec<String> = row.value(columns.secrets);
+    stored.iter().map(|stored| keys.open(stored, id).map(SigningSecret::from)).collect()
+}
+
+/// What a test request is made from.
+pub struct TestSubject {
+    pub endpoint: Endpoint,
+    pub preset: Preset,
+    pub tenant_id: Option<String>,
+}
+
+/// `None` if there is no such subscription, or its preset or signature is not known.
+pub fn test_subject(id: SubscriptionId, keys: &Keys) -> Result<Option<TestSubject>, Unreadable> {
+    let statement = Statement::new(include_str!("../../sql/queries/load_test_subject.sql"));
+    Spi::connect(|client| {
+        let mut rows = statement.read(client, &[id.0.into()]);
+        let (columns, endpoint_columns) = (TestColumns::of(&rows), EndpointColumns::of(&rows));
+        let Some(row) = rows.next() else { return Ok(None) };
+        let secrets = secrets(&row, &endpoint_columns, id, keys)?;
+        let (endpoint, preset) =
+            (endpoint(&row, &endpoint_columns, id, secrets), Preset::parse(row.text(columns.preset)));
+        let tenant_id = row.maybe(columns.tenant_id);
+        Ok(endpoint.zip(preset).map(|(endpoint, preset)| TestSubject { endpoint, preset, tenant_id }))
+    })
+}

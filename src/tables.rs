@@ -1,0 +1,65 @@
+//! Where the extension's tables are in the catalog, and acting as their owner.
+//!
+//! Users who emit events have no privileges on these tables. What the extension does with them, it does as their owner,
+//! and no code of the user runs in that time.
+
+use pgrx::prelude::*;
+
+/// The number of the column `id` in `hydra.event`.
+const ID_COLUMN: pg_sys::AttrNumber = 2;
+
+#[derive(Clone, Copy)]
+pub struct Tables {
+    pub event: pg_sys::Oid,
+    /// The sequence of its ids.
+    pub event_ids: pg_sys::Oid,
+    pub subscription: pg_sys::Oid,
+    owner: pg_sys::Oid,
+}
+
+impl Tables {
+    /// Looks them up in the catalog.
+    pub fn find() -> Self {
+        // SAFETY: looks names up in the catalog; the relation is closed again.
+        unsafe {
+            let schema = pg_sys::get_namespace_oid(c"hydra".as_ptr(), false);
+            let event = pg_sys::get_relname_relid(c"event".as_ptr(), schema);
+            let relation = pg_sys::RelationIdGetRelation(event);
+            if relation.is_null() {
+                error!("table hydra.event does not exist");
+            }
+            let owner = (*(*relation).rd_rel).relowner;
+            #[cfg(any(feature = "pg15", feature = "pg16"))]
+            let event_ids = pg_sys::getIdentitySequence(event, ID_COLUMN, false);
+            #[cfg(any(feature = "pg17", feature = "pg18"))]
+            let event_ids = pg_sys::getIdentitySequence(relation, ID_COLUMN, false);
+            pg_sys::RelationClose(relation);
+            let subscription = pg_sys::get_relname_relid(c"subscription".as_ptr(), schema);
+            Self { event, event_ids, subscription, owner }
+        }
+    }
+
+    /// Runs `body` as the owner of the tables.
+    pub fn as_owner<R>(&self, body: impl FnOnce() -> R) -> R {
+        as_role(self.owner, body)
+    }
+}
+
+/// Runs `body` as the owner of the extension's tables.
+pub fn as_owner<R>(body: impl FnOnce() -> R) -> R {
+    Tables::find().as_owner(body)
+}
+
+/// An error needs no cleanup: aborting the (sub)transaction restores the caller's identity.
+fn as_role<R>(role: pg_sys::Oid, body: impl FnOnce() -> R) -> R {
+    let mut user = pg_sys::InvalidOid;
+    let mut context = 0;
+    // SAFETY: the identity of this backend, restored at the end.
+    unsafe {
+        pg_sys::GetUserIdAndSecContext(&raw mut user, &raw mut context);
+        pg_sys::SetUserIdAndSecContext(role, context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32);
+        let result = body();
+        pg_sys::SetUserIdAndSecContext(user, context);
+        result
+    }
+}

@@ -1,0 +1,213 @@
+//! Panics and aborts in the midst of the work, in a build that breaks down on request (`crates/fault`). `scripts/test`
+//! makes that build; `HYDRA_ROUNDS` repeats each panic.
+#![cfg(feature = "faults")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use postgres::Client;
+use testkit::cluster::{Cluster, wait_until};
+use testkit::receiver::{Answer, Receiver};
+use testkit::{PATIENCE, ask, refusal, rounds, run, start_shared_cluster, subscribe, wait_for_empty_queue};
+
+/// Where the dispatcher, its threads and the launcher can be made to panic.
+const POINTS: [&str; 16] = [
+    "lookup",
+    "start",
+    "take_over",
+    "load",
+    "read",
+    "accept",
+    "claim",
+    "claimed",
+    "hand_out",
+    "request",
+    "answer",
+    "settle",
+    "write",
+    "written",
+    "chores",
+    "launcher",
+];
+
+const PATH: &str = "/tickets";
+
+/// The receiver is found by name as well, which may stand for either kind of loopback.
+const LOOPBACK: (&str, &str) = ("hydra_webhooks.allow_networks", "127.0.0.0/8, ::1/128");
+
+fn cluster() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    CLUSTER.get_or_init(|| start_shared_cluster(&[LOOPBACK]))
+}
+
+/// Has whoever comes to the point next panic, or abort; or everybody who comes there.
+fn break_down(cluster: &Cluster, wish: &str) {
+    // In one step: a half-written wish is none.
+    let (new, file) = (cluster.data().join("hydra_fault.new"), cluster.data().join("hydra_fault"));
+    fs::write(&new, wish).and_then(|()| fs::rename(new, file)).expect("the data directory can be written");
+}
+
+fn has_broken_down(cluster: &Cluster) -> bool {
+    !cluster.data().join("hydra_fault").exists()
+}
+
+fn mend(cluster: &Cluster) {
+    fs::remove_file(cluster.data().join("hydra_fault")).expect("it was still wanted");
+}
+
+/// A database with two subscriptions to one path, one of them by name.
+fn prepare(cluster: &Cluster, receiver: &Receiver, database: &str) -> Client {
+    let mut client = cluster.create_database(database);
+    let by_name = format!("http://localhost:{}{PATH}", receiver.address().port());
+    for url in [receiver.url(PATH), by_name] {
+        let quick = "retry_schedule => array_fill(interval '0.2 s', ARRAY[20])";
+        subscribe(&mut client, &url, "ticket.created", &[quick]);
+    }
+    client
+}
+
+fn emit(client: &mut Client, id: i32) {
+    run(client, &format!("SELECT hydra.webhook_emit('ticket.created', '{{\"id\": \"{id}\"}}')"));
+}
+
+/// How many dispatchers ended by themselves so far.
+fn failures(cluster: &Cluster) -> usize {
+    let ended =
+        |line: &&str| line.contains("\"hydra_webhooks dispatcher\"") && line.contains("exited with exit code 1");
+    cluster.log().lines().filter(ended).count()
+}
+
+fn worker(client: &mut Client) -> (String, String) {
+    let row = client.query_one("SELECT state, detail FROM hydra.webhook_worker_status", &[]).expect("there is a row");
+    (row.get(0), row.get(1))
+}
+
+#[test]
+fn a_panic_anywhere_costs_one_restart_at_most_and_loses_nothing() {
+    for (round, point) in (0..rounds(1)).flat_map(|round| POINTS.map(|point| (round, point))) {
+        // Not the shared one: whoever comes to the point first panics, in whichever database.
+        static ALONE: OnceLock<Cluster> = OnceLock::new();
+        let cluster = ALONE.get_or_init(|| start_shared_cluster(&[LOOPBACK]));
+        let receiver = Receiver::start();
+        let mut client = prepare(cluster, &receiver, &format!("{point}_{round}"));
+        let dispatcher = cluster.dispatcher_pid(&format!("{point}_{round}"));
+        let before = failures(cluster);
+
+        receiver.answer_first(PATH, 5, Answer::status(500));
+        break_down(cluster, &format!("panic {point}"));
+        match point {
+            "start" | "take_over" => cluster.signal("TERM", dispatcher),
+            "load" => cluster.signal("HUP", dispatcher),
+            _ => {}
+        }
+        let mut emitted = 0;
+        wait_until(format!("somebody panics at {point}"), PATIENCE, || {
+            emitted += 1;
+            emit(&mut client, emitted);
+            has_broken_down(cluster)
+        });
+        wait_for_empty_queue(&mut client);
+
+        let deliveries: BTreeSet<String> =
+            receiver.requests(PATH).iter().map(|request| request.delivery_id().to_owned()).collect();
+        assert_eq!(deliveries.len() as i32, 2 * emitted, "of a panic at {point}");
+        let failed: i64 = ask(&mut client, "SELECT count(*) FROM hydra.webhook_failed");
+        let (again, restarts) = (receiver.received(PATH) - deliveries.len(), failures(cluster) - before);
+        println!("{point}: {emitted} events, {again} requests again, {restarts} restarts");
+        assert!(failed == 0 && restarts <= 1, "{point}: {failed} failed, {restarts} restarts");
+        run(&mut client, "DROP EXTENSION hydra_webhooks");
+    }
+}
+
+#[test]
+fn a_dispatcher_that_panics_again_and_again_is_parked_until_somebody_lets_it_go_on() {
+    let cluster = Cluster::start(&[LOOPBACK]);
+    let receiver = Receiver::start();
+    let mut client = prepare(&cluster, &receiver, "panics");
+    cluster.dispatcher_pid("panics");
+    break_down(&cluster, "panic accept always");
+    emit(&mut client, 1);
+    wait_until("it is parked", PATIENCE, || worker(&mut client).0 == "parked");
+    wait_until("the log tells of three failures", PATIENCE, || failures(&cluster) == 3);
+    assert!(worker(&mut client).1.contains("failed several times"));
+
+    // Everybody else goes on.
+    let mut other = cluster.connect("panics");
+    emit(&mut other, 2);
+    mend(&cluster);
+    run(&mut other, "SELECT hydra.webhook_unpark()");
+    wait_for_empty_queue(&mut client);
+    assert_eq!((receiver.received(PATH), failures(&cluster)), (4, 3));
+}
+
+#[test]
+fn a_dispatcher_that_aborts_again_and_again_is_parked_and_lets_clients_in() {
+    let cluster = Cluster::start(&[LOOPBACK]);
+    let receiver = Receiver::start();
+    let mut client = prepare(&cluster, &receiver, "aborts");
+    cluster.dispatcher_pid("aborts");
+    break_down(&cluster, "abort accept always");
+    // Its commit may come through and its answer not.
+    let _ = client.batch_execute("SELECT hydra.webhook_emit('ticket.created', '{\"id\": \"1\"}')");
+    let parked = || {
+        let mut client = cluster.try_connect_as("aborts", "postgres").ok()?;
+        let row = client.query_one("SELECT state FROM hydra.webhook_worker_status", &[]).ok()?;
+        Some(row.get::<_, String>(0) == "parked")
+    };
+    wait_until("it is parked", PATIENCE, || parked() == Some(true));
+    let crashes = cluster.log().matches("was terminated by signal 6").count();
+    println!("{crashes} crashes");
+
+    let mut client = cluster.connect("aborts");
+    emit(&mut client, 2);
+    // Long enough for another crash, if one were to come.
+    std::thread::sleep(Duration::from_secs(3));
+    mend(&cluster);
+    run(&mut client, "SELECT hydra.webhook_unpark()");
+    wait_for_empty_queue(&mut client);
+    assert_eq!(crashes, 3);
+    assert_eq!(cluster.log().matches("was terminated by signal 6").count(), 3);
+}
+
+#[test]
+fn a_launcher_that_aborts_again_and_again_rests_and_lets_clients_in() {
+    let cluster = Cluster::start(&[LOOPBACK]);
+    let receiver = Receiver::start();
+    let mut client = prepare(&cluster, &receiver, "launcher_aborts");
+    cluster.dispatcher_pid("launcher_aborts");
+    let crashes = || cluster.log().matches("was terminated by signal 6").count();
+    break_down(&cluster, "abort launcher always");
+    wait_until("the launcher rests", PATIENCE, || cluster.log().contains("the launcher crashed again and again"));
+    wait_until("a client gets in", PATIENCE, || match cluster.try_connect_as("launcher_aborts", "postgres") {
+        Ok(connected) => {
+            client = connected;
+            true
+        }
+        Err(_) => false,
+    });
+    emit(&mut client, 1);
+    // Long enough for another crash, if one were to come.
+    std::thread::sleep(Duration::from_secs(3));
+    // The first was in the midst of its work.
+    assert_eq!(crashes(), 1 + 3);
+    mend(&cluster);
+    run(&mut client, "SELECT pg_reload_conf()");
+    wait_for_empty_queue(&mut client);
+    // There are two subscriptions.
+    assert_eq!((receiver.received(PATH), crashes()), (2, 1 + 3));
+}
+
+#[test]
+fn a_panic_while_emitting_fails_the_statement_and_leaves_the_session_sound() {
+    let receiver = Receiver::start();
+    let mut client = prepare(cluster(), &receiver, "emitting");
+    cluster().dispatcher_pid("emitting");
+    break_down(cluster(), "panic emit");
+    let refusal = refusal(&mut client, "SELECT hydra.webhook_emit('ticket.created', '{\"id\": \"1\"}')");
+    assert!(refusal.message.contains("fault at emit"), "{refusal:?}");
+    emit(&mut client, 2);
+    wait_for_empty_queue(&mut client);
+    assert_eq!(receiver.received(PATH), 2, "one event, two subscriptions");
+}

@@ -1,0 +1,173 @@
+//! Where requests may go: to public addresses, and nowhere else, however an address is written, and whoever wrote it into
+//! the table. Canaries listen on every address of this machine, and nobody comes.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use postgres::Client;
+use testkit::cluster::{Cluster, wait_until};
+use testkit::{PATIENCE, ask, refusal, run};
+
+/// One of each range of IPv4 that is not public, and some at their ends.
+const NOT_PUBLIC: [&str; 24] = [
+    "127.0.0.1",
+    "127.1.2.3",
+    "127.255.255.254",
+    "0.0.0.0",
+    "0.1.2.3",
+    "10.0.0.1",
+    "10.255.255.255",
+    "172.16.0.1",
+    "172.31.255.254",
+    "192.168.0.1",
+    "192.168.255.254",
+    "169.254.169.254",
+    "169.254.0.1",
+    "100.64.0.1",
+    "100.127.255.254",
+    "192.0.0.1",
+    "192.0.2.1",
+    "198.18.0.1",
+    "198.51.100.7",
+    "203.0.113.9",
+    "224.0.0.1",
+    "239.255.255.250",
+    "240.0.0.1",
+    "255.255.255.255",
+];
+
+/// Of IPv6, and what stands for an address without being one.
+const OTHERS: [&str; 24] = [
+    "[::1]",
+    "[::]",
+    "[0:0:0:0:0:0:0:1]",
+    "[0000::0001]",
+    "[::1%lo]",
+    "[::1%25lo]",
+    "[fe80::1]",
+    "[febf::1]",
+    "[fc00::1]",
+    "[fdff::1]",
+    "[ff02::1]",
+    "[2001:db8::1]",
+    "[2001::1]",
+    "[100::1]",
+    "[2002::1]",
+    "[64:ff9b:1::1]",
+    "[3fff::1]",
+    "[5f00::1]",
+    "[::ffff:0:1]",
+    "localhost",
+    "LOCALHOST",
+    "localhost.",
+    "localhost.localdomain",
+    "ip6-localhost",
+];
+
+/// The ways in which one address can be written.
+fn forms(address: Ipv4Addr) -> Vec<String> {
+    let [a, b, c, d] = address.octets();
+    let number = u32::from(address);
+    let digits: String = address.to_string().bytes().map(|byte| format!("%{byte:02x}")).collect();
+    vec![
+        address.to_string(),
+        format!("{address}."),
+        number.to_string(),
+        format!("{number:#x}"),
+        format!("0X{number:X}"),
+        format!("0{number:o}"),
+        format!("{a:#x}.{b:#x}.{c:#x}.{d:#x}"),
+        format!("0{a:o}.0{b:o}.0{c:o}.0{d:o}"),
+        format!("{a:03}.{b:03}.{c:03}.{d:03}"),
+        format!("{a}.{b}.{}", number & 0xffff),
+        format!("{a}.{}", number & 0xff_ffff),
+        digits,
+        format!("example.com@{address}"),
+        format!("example.com:443@{address}"),
+        format!("[::ffff:{address}]"),
+        format!("[::{address}]"),
+        format!("[64:ff9b::{address}]"),
+        format!("[2002:{:x}:{:x}::1]", number >> 16, number & 0xffff),
+        format!("[::ffff:{:x}:{:x}]", number >> 16, number & 0xffff),
+    ]
+}
+
+/// Listens on every address of this machine; the port, and how many came.
+fn canary() -> (u16, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("[::]:0").or_else(|_| TcpListener::bind("0.0.0.0:0")).expect("a port is free");
+    let port = listener.local_addr().expect("it is bound").port();
+    let came = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&came);
+    thread::spawn(move || {
+        for connection in listener.incoming() {
+            counter.fetch_add(1, Ordering::SeqCst);
+            drop(connection);
+        }
+    });
+    (port, came)
+}
+
+fn hosts() -> Vec<String> {
+    let own = Command::new("hostname").args(["-I"]).output().map(|output| output.stdout).unwrap_or_default();
+    let own = String::from_utf8(own).unwrap_or_default();
+    let own = own.split_whitespace().filter_map(|address| address.parse::<Ipv4Addr>().ok());
+    let not_public = NOT_PUBLIC.iter().map(|address| address.parse::<Ipv4Addr>().expect("an address"));
+    // This machine may have a public address, which would be nobody's fault.
+    let addresses = not_public.chain(own.filter(|address| address.is_private() || address.is_link_local()));
+    addresses.flat_map(forms).chain(OTHERS.map(str::to_owned)).collect()
+}
+
+/// Puts it where no function would have let it.
+fn rewrite(client: &mut Client, url: &str) -> bool {
+    let sql = "WITH made AS (
+                   INSERT INTO hydra.subscription (url, event_types, retry_schedule, timeout)
+                   VALUES ($1, '{ticket.created}', '{}', '2 s') RETURNING id)
+               INSERT INTO hydra.signing_secret (subscription_id, secret, prefix)
+               SELECT id, 'whsec_' || repeat('A', 43) || '=', 'whsec_AAAAAA' FROM made";
+    client.execute(sql, &[&url]).is_ok()
+}
+
+#[test]
+fn no_form_of_an_address_that_is_not_public_is_accepted_or_reached() {
+    let cluster = Cluster::start(&[("hydra_webhooks.allow_http", "on"), ("hydra_webhooks.allow_networks", "")]);
+    let mut client = cluster.create_database("destinations");
+    let (port, came) = canary();
+    let hosts = hosts();
+    assert!(hosts.len() >= 400, "{}", hosts.len());
+
+    let mut names = Vec::new();
+    let mut subscriptions = 0;
+    for (index, host) in hosts.iter().enumerate() {
+        // Half of them without TLS, which reaches further before it fails.
+        let scheme = if index % 2 == 0 { "http" } else { "https" };
+        let url = format!("{scheme}://{host}:{port}/");
+        let create = format!("SELECT hydra.webhook_create('{url}', '{{ticket.created}}')");
+        match client.batch_execute(&format!("BEGIN; {create}; ROLLBACK")) {
+            Ok(()) => names.push(host.as_str()),
+            Err(_) => {
+                run(&mut client, "ROLLBACK");
+                assert_eq!(refusal(&mut client, &create).code, "22023", "{url}");
+            }
+        }
+        subscriptions += i64::from(rewrite(&mut client, &url));
+    }
+    // What is a name can only be looked up when it is sent to.
+    names.sort_unstable();
+    assert_eq!(names, ["LOCALHOST", "ip6-localhost", "localhost", "localhost.localdomain"]);
+    assert!(subscriptions >= 400, "{subscriptions}");
+
+    run(&mut client, "SELECT hydra.webhook_emit('ticket.created', '{}')");
+    wait_until("all have failed", PATIENCE, || {
+        ask::<i64>(&mut client, "SELECT count(*) FROM hydra.webhook_failed") == subscriptions
+    });
+    let classes = client.query("SELECT error_class, count(*) FROM hydra.webhook_history GROUP BY 1", &[]);
+    let classes: BTreeMap<String, i64> =
+        classes.expect("the history").iter().map(|row| (row.get(0), row.get(1))).collect();
+    assert!(classes.keys().all(|class| ["destination", "dns"].contains(&class.as_str())), "{classes:?}");
+    assert!(classes["destination"] >= 400, "{classes:?}");
+    assert_eq!(came.load(Ordering::SeqCst), 0, "somebody came");
+}

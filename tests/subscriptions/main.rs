@@ -1,0 +1,5 @@
+//! Subscriptions: making, choosing and changing them.
+
+mod choosing;
+mod managing;
+mod presets;
