@@ -70,7 +70,7 @@ fn read_from(path: &Path) -> Result<Keys, Problem> {
         return Err(Problem::TooOpen { mode });
     }
     let text = fs::read_to_string(path).map_err(Problem::CannotRead)?;
-    Keys::parse(&text).map_err(|refusal| Problem::NotAKey(refusal))
+    Keys::parse(&text).map_err(Problem::NotAKey)
 }
 
 impl fmt::Display for KeyFileError {

@@ -18,33 +18,29 @@
 //!
 //! # Layout
 //!
-//! The Postgres side, from the outside in:
+//! This crate is the extension: everything that touches Postgres. From the outside in:
 //!
 //! | module | what it is about |
 //! |---|---|
-//! | [`settings`] | `hydra_webhooks.*` |
-//! | [`emit`] | `webhook_emit`, the trigger functions `webhook_emit_row` and `webhook_emit_statement`, watches |
+//! | [`settings`] | the parameters `hydra_webhooks.*` |
+//! | [`emit`] | `webhook_emit`, the trigger functions, watches |
 //! | [`api`] | the other SQL functions that are written in Rust |
-//! | [`launcher`] | a dispatcher in each database that has the extension |
+//! | [`launcher`] | keeps a dispatcher running in each database that has the extension |
 //! | [`dispatcher`] | the loop that delivers |
-//! | [`store`] | rows to structs and back |
-//! | [`wake`], [`slots`], [`process`], [`descriptors`] | commit callback, shared memory, living as a background worker |
-//! | [`first_steps`] | processes that crash again and again |
-//! | [`tables`], [`changes`], [`keys`] | our tables in the catalog, noticing changes of subscriptions, the keys that seal secrets |
-//! | [`backend`] | running inside a process of the server: subtransactions, settings, errors |
+//! | [`store`] | rows to plain structs and back |
+//! | [`tables`], [`changes`], [`keys`] | our tables in the catalog; noticing changes of subscriptions; the keys that seal secrets |
+//! | [`slots`] | shared memory, and waking the dispatcher at commit |
+//! | [`backend`] | running inside a process of the server: signals, transactions, errors |
 //!
-//! The pure side, which never names Postgres and is tested without one:
+//! The other crates know nothing of Postgres and are tested without it:
 //!
-//! | module | what it is about |
+//! | crate | what it is about |
 //! |---|---|
-//! | [`dispatch`] | what to send next, and what to write about what was sent |
-//! | [`progress`], [`snapshot`] | which events to read next |
-//! | [`lanes`], [`work`], [`writes`], [`tally`] | parts of `dispatch`: fairness, deliveries in memory, decisions not written yet, counts |
-//! | [`event`], [`subscription`], [`delivery`] | the words as types |
-//! | [`preset`], [`headers`], [`signature`], [`retry`] | bodies, headers, signatures, schedules |
-//! | [`sealing`] | signing secrets at rest |
-//! | [`sender`] | threads that make requests, and where these may go |
-//! | [`fault`] | where a test build breaks down on request |
+//! | `crates/wire` | what both ends of a webhook agree on: bodies, headers, signatures, secrets |
+//! | `crates/delivery` | what to send next, and what to record about what was sent |
+//! | `crates/sender` | making requests: where they may go, HTTP, TLS, threads |
+//! | `crates/fault` | where a test build fails on request |
+//! | `crates/testkit`, `crates/bench` | clusters and receivers for tests; measurements |
 //!
 //! SQL is in `sql/`: `schema/` and `functions/` make up the extension, `queries/` is what runs inside it.
 
@@ -99,11 +95,11 @@ extension_sql_file!("../sql/functions/delivery.sql", name = "delivery_functions"
 extension_sql_file!("../sql/functions/watch.sql", name = "watch_functions", requires = ["views"]);
 extension_sql_file!("../sql/schema/90_grants.sql", name = "grants", finalize);
 
-/// Never fails: where the extension is not preloaded, emitting still writes its row.
+/// Never fails: if the extension is not preloaded, emitting still writes its row.
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
     settings::init();
-    // SAFETY: flags that Postgres sets before it loads a library.
+    // SAFETY: reads flags that Postgres sets before it loads a library.
     let (preloading, upgrading) =
         unsafe { (pg_sys::process_shared_preload_libraries_in_progress, pg_sys::IsBinaryUpgrade) };
     if preloading && !upgrading {

@@ -1,7 +1,7 @@
-//! Every setting, `hydra_webhooks.*`.
+//! The parameters `hydra_webhooks.*`.
 //!
-//! What keeps requests away from where they must not go is for superusers alone, and takes effect on reload. Threads
-//! never read a setting: the dispatcher hands them plain values.
+//! Most are read from the configuration file, which only an administrator of the server can change, and take effect on
+//! reload. Threads never read a parameter: the dispatcher passes them plain values.
 
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::path::PathBuf;
@@ -26,10 +26,10 @@ static ON_FULL: GucSetting<OnFull> = GucSetting::<OnFull>::new(OnFull::Drop);
 static MAX_ENTITY_SIZE: GucSetting<i32> = GucSetting::<i32>::new(256);
 static ON_ENTITY_ERROR: GucSetting<OnEntityError> = GucSetting::<OnEntityError>::new(OnEntityError::Thin);
 
-/// What an emit does with an entity that cannot be sent.
+/// What emitting does with an entity that cannot be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PostgresGucEnum)]
 pub enum OnEntityError {
-    /// Sends the event without it, and says why.
+    /// Sends the event without the entity, and with the reason.
     #[name = c"thin"]
     Thin,
     /// Fails the statement.
@@ -37,10 +37,10 @@ pub enum OnEntityError {
     Error,
 }
 
-/// What an emit does while more waits than may.
+/// What emitting does while `max_pending` is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PostgresGucEnum)]
 pub enum OnFull {
-    /// Leaves the event out, with a warning.
+    /// Drops the event, with a warning.
     #[name = c"drop"]
     Drop,
     /// Fails the statement.
@@ -59,19 +59,18 @@ pub fn init() {
     );
     GucRegistry::define_bool_guc(
         c"hydra_webhooks.allow_http",
-        c"Allows subscriptions without TLS.",
-        c"When off, only https URLs are accepted and sent to.",
+        c"Allows URLs without TLS.",
+        c"When off, only https URLs are accepted, and requests go to no others.",
         &ALLOW_HTTP,
         GucContext::Sighup,
         GucFlags::default(),
     );
     // SAFETY: the hook is guarded.
-    #[allow(unsafe_code)]
     unsafe {
         GucRegistry::define_string_guc_with_hooks(
             c"hydra_webhooks.allow_networks",
-            c"Networks beyond public addresses that requests may go to.",
-            c"Comma-separated list of CIDR blocks, each with an optional :port, such as 10.0.0.0/8, [fd00::1]/128:8443.",
+            c"Networks that requests may go to, in addition to public addresses.",
+            c"A comma-separated list of CIDR blocks, each with an optional :port, such as 10.0.0.0/8, [fd00::1]/128:8443.",
             &ALLOW_NETWORKS,
             GucContext::Sighup,
             GucFlags::default(),
@@ -82,24 +81,24 @@ pub fn init() {
     }
     GucRegistry::define_string_guc(
         c"hydra_webhooks.ca_file",
-        c"File of certificates, in PEM form, trusted besides those of the system.",
-        c"For endpoints with certificates of a private authority. Empty: none.",
+        c"File of certificates, in PEM format, that are trusted in addition to those of the system.",
+        c"For endpoints with certificates of a private authority. If empty, only those of the system are trusted.",
         &CA_FILE,
         GucContext::Sighup,
         GucFlags::default(),
     );
     GucRegistry::define_string_guc(
         c"hydra_webhooks.key_file",
-        c"File of keys that signing secrets are sealed with at rest.",
-        c"A key in each line, 64 hexadecimal digits; the first seals, all open. Empty: secrets are stored as they are.",
+        c"File of keys that encrypt stored signing secrets.",
+        c"One key per line, 64 hexadecimal digits. The first encrypts, all decrypt. If empty, secrets are stored in plain text.",
         &KEY_FILE,
         GucContext::Sighup,
         GucFlags::SUPERUSER_ONLY,
     );
     GucRegistry::define_int_guc(
         c"hydra_webhooks.sender_threads",
-        c"Requests that one database can have under way at a time.",
-        c"Threads start when they are needed. A change takes effect when the dispatcher is started again.",
+        c"Maximum number of requests that one database makes at the same time.",
+        c"Threads are started when they are needed. A change takes effect when the dispatcher is restarted.",
         &SENDER_THREADS,
         1,
         10_000,
@@ -108,8 +107,8 @@ pub fn init() {
     );
     GucRegistry::define_int_guc(
         c"hydra_webhooks.max_in_flight",
-        c"Requests that one subscription can have under way at a time, unless it says otherwise.",
-        c"A subscription that keeps failing gets one at a time.",
+        c"Maximum number of requests that are made for one subscription at the same time.",
+        c"A subscription can have its own maximum. After five failures in a row a subscription gets one request at a time.",
         &MAX_IN_FLIGHT,
         1,
         10_000,
@@ -118,8 +117,8 @@ pub fn init() {
     );
     GucRegistry::define_int_guc(
         c"hydra_webhooks.retention",
-        c"For how long history and failed deliveries are kept.",
-        c"What is older is removed by the dispatcher, in batches.",
+        c"How long history and failed deliveries are kept.",
+        c"Older rows are removed by the dispatcher, in batches.",
         &RETENTION,
         1,
         10 * 365 * 24 * 60,
@@ -128,8 +127,8 @@ pub fn init() {
     );
     GucRegistry::define_int_guc(
         c"hydra_webhooks.max_pending",
-        c"Events and deliveries that may wait in one database; 0: any number.",
-        c"Counted about once a second. What is emitted above it is treated as on_full says.",
+        c"Maximum number of events and deliveries that wait in one database. 0 means no maximum.",
+        c"It is counted about once per second. What happens to events above it is decided by hydra_webhooks.on_full.",
         &MAX_PENDING,
         0,
         i32::MAX,
@@ -138,16 +137,16 @@ pub fn init() {
     );
     GucRegistry::define_enum_guc(
         c"hydra_webhooks.on_full",
-        c"What emitting does while max_pending events and deliveries wait.",
-        c"drop: leaves the event out, with a warning; error: fails the statement.",
+        c"What emitting does while hydra_webhooks.max_pending is reached.",
+        c"drop: the event is dropped, with a warning. error: the statement fails.",
         &ON_FULL,
         GucContext::Sighup,
         GucFlags::default(),
     );
     GucRegistry::define_int_guc(
         c"hydra_webhooks.max_entity_size",
-        c"Size of an entity, as JSON text, above which it is not sent.",
-        c"The event goes out without it, or the statement fails, as on_entity_error says.",
+        c"Maximum size of an entity, as JSON text.",
+        c"What happens to a larger entity is decided by hydra_webhooks.on_entity_error.",
         &MAX_ENTITY_SIZE,
         1,
         16 * 1024,
@@ -157,20 +156,18 @@ pub fn init() {
     GucRegistry::define_enum_guc(
         c"hydra_webhooks.on_entity_error",
         c"What emitting does with an entity that cannot be rendered or is too large.",
-        c"thin: sends the event with a null entity and entity_error beside it; error: fails the statement.",
+        c"thin: the event is sent with a null entity and an entity_error. error: the statement fails.",
         &ON_ENTITY_ERROR,
         GucContext::Suset,
         GucFlags::default(),
     );
-    // SAFETY: called once, from _PG_init, after all of them are defined.
-    #[allow(unsafe_code)]
+    // SAFETY: called once, from _PG_init, after all parameters were defined.
     unsafe {
         pg_sys::MarkGUCPrefixReserved(c"hydra_webhooks".as_ptr());
     }
 }
 
 #[pg_guard]
-#[allow(unsafe_code)]
 unsafe extern "C-unwind" fn check_allow_networks(
     value: *mut *mut c_char,
     _extra: *mut *mut c_void,
@@ -259,7 +256,7 @@ pub fn retention() -> Duration {
     Duration::from_secs(60 * RETENTION.get() as u64)
 }
 
-/// `None`: no limit.
+/// `None` means no maximum.
 pub fn max_pending() -> Option<i64> {
     Some(MAX_PENDING.get().into()).filter(|limit| *limit > 0)
 }

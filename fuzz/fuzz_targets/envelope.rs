@@ -1,8 +1,7 @@
-//! What a request carries: its body says what was emitted and no more, and its signatures fit into headers.
+//! What a request contains: its body is what was emitted and nothing else, and its signatures are valid headers.
 //!
-//! Input, with `\0` in between, which no text of Postgres holds: event type, entity type, entity id, tenant, entity,
-//! reason why it is not there, secret, a header to verify, an entry of a subscription's event types. What is not there
-//! is null.
+//! Input, separated by `\0`, which no text in Postgres contains: event type, entity type, entity id, tenant, entity, reason
+//! why it is missing, secret, a header to verify, an entry of a subscription's event types. What is missing is null.
 #![no_main]
 
 use std::time::{Duration, UNIX_EPOCH};
@@ -69,7 +68,7 @@ fn thin(preset: Preset, event: &Event) -> Value {
     }
 }
 
-/// The entity is there byte for byte, in the place of one that is null.
+/// The entity is in the body byte for byte, in the place where a null would be.
 fn carried(preset: Preset, event: &Event, entity: &str) {
     let body_with = |entity: &str| {
         let event = Event { entity: Some(entity.to_owned()), entity_error: None, ..event.clone() };

@@ -1,4 +1,5 @@
-//! A whole attempt: the sender makes a request to a receiver on loopback, which answers with the input and closes.
+//! A whole attempt: the sender makes a request to a receiver on loopback, which answers with the input and closes the
+//! connection.
 #![no_main]
 
 use std::io::{Read, Write};
@@ -19,7 +20,7 @@ use wire::secret::SigningSecret;
 
 const BODY: &str = r#"{"event":"ticket.created"}"#;
 
-/// The receiver closes after its answer, so that nothing is ever waited for.
+/// Never reached: the receiver closes the connection after its answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 static ANSWER: Mutex<Vec<u8>> = Mutex::new(Vec::new());
@@ -42,7 +43,7 @@ fuzz_target!(|input: &[u8]| {
             let expected = [ErrorClass::Protocol, ErrorClass::Connection];
             assert!(expected.contains(&failure.class), "{failure:?}");
         }
-        Outcome::NotStarted => panic!("nobody closed the gate"),
+        Outcome::NotStarted => panic!("the gate is open"),
     }
 });
 

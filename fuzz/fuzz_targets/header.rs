@@ -1,4 +1,4 @@
-//! Headers of a subscription's own: what is accepted fits into a request and changes nothing else of it.
+//! The headers that a subscription may add: those that are accepted can be sent, and change nothing else in a request.
 //!
 //! Input: JSON; where it is not JSON, lines of names and values with `: ` between them.
 #![no_main]
@@ -15,16 +15,20 @@ fuzz_target!(|input: &str| {
     let headers = serde_json::from_str::<Value>(input)
         .unwrap_or_else(|_| lines().map(|(name, value)| (name.to_owned(), Value::from(value))).collect());
     let parsed = parse(&headers);
-    assert_eq!(stored(&headers.to_string()), parsed.as_deref().unwrap_or_default(), "stored ones are read alike");
+    assert_eq!(
+        stored(&headers.to_string()),
+        parsed.as_deref().unwrap_or_default(),
+        "stored headers are read in the same way"
+    );
     let Ok(parsed) = parsed else { return };
 
     assert!(parsed.len() <= 20 && parsed.len() == headers.as_object().expect("an object").len());
     let mut request = Request::post("https://receiver.example/");
     let mut names = HashSet::new();
     for (name, value) in &parsed {
-        assert_eq!(headers[name], **value, "{name} comes as it was written");
+        assert_eq!(headers[name], **value, "{name} is kept as it was written");
         assert!(names.insert(name.to_lowercase()), "{name} is there twice");
-        assert!(!is_reserved(&name.to_lowercase()), "{name} is ours");
+        assert!(!is_reserved(&name.to_lowercase()), "{name} is reserved");
         assert!((1..=100).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':'));
         assert!((1..=2048).contains(&value.len()) && value.trim() == value);
         assert!(value.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{name} has a control character");

@@ -1,4 +1,4 @@
-//! What is kept of an answer, and when it says to come back.
+//! What is kept of an answer, and when it asks for the next attempt.
 //!
 //! Input: a line of `Retry-After`, then the body.
 #![no_main]
@@ -31,7 +31,7 @@ fuzz_target!(|input: &[u8]| {
     schedule(answer.retry_after, body, now);
 });
 
-/// A schedule and a failure of it, as its bytes say.
+/// A schedule that is made of these bytes, with a failure after each attempt.
 fn schedule(retry_after: Option<Duration>, bytes: &[u8], now: SystemTime) {
     let schedule: Vec<_> = bytes.iter().take(50).map(|byte| 7 * DAY / 255 * u32::from(*byte)).collect();
     let longest = schedule.iter().max().copied().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Where requests may go: what is accepted is read again by other means, and each address is judged twice.
+//! Where requests may go: what is accepted is read again in another way, and each address is checked twice.
 //!
 //! Input: lines of `allow_networks`, an address, a URL.
 #![no_main]
@@ -28,7 +28,7 @@ fuzz_target!(|input: &str| {
     }
 });
 
-/// By a splitting of text alone, which shares nothing with the parser.
+/// By splitting text, which has nothing in common with the parser.
 fn read_again(url: &str, policy: &DestinationPolicy) {
     let (scheme, rest) = url.split_once("://").expect("a scheme");
     let default_port = match scheme.to_ascii_lowercase().as_str() {
@@ -57,7 +57,7 @@ fn read_again(url: &str, policy: &DestinationPolicy) {
     }
 }
 
-/// And nothing that a resolver would read as a number.
+/// A name, and not one that a resolver would read as a number.
 fn assert_is_name(host: &str) {
     let label = |label: &str| {
         (1..64).contains(&label.len())
@@ -70,7 +70,7 @@ fn assert_is_name(host: &str) {
     assert!(!number, "{host} was accepted");
 }
 
-/// Against what the standard library calls these addresses.
+/// Compares the policy with what the standard library calls these addresses.
 fn judge(address: IpAddr, policy: &DestinationPolicy) {
     let open = policy.allow_networks.iter().any(|network| network.contains(address.to_canonical(), 443));
     let allowed = policy.allows(address, 443);

@@ -108,7 +108,7 @@ BEGIN
     RETURN operations;
 END
 $$;
-COMMENT ON FUNCTION hydra._watch_operations(text, text) IS 'Operations of a watch, as in hydra._trigger_type; fails if the operation or the level is invalid';
+COMMENT ON FUNCTION hydra._watch_operations(text, text) IS 'Operations of a watch, as in _trigger_type; fails if the operation or the level is invalid';
 
 CREATE FUNCTION hydra._watch_arguments(
     event text, condition text, entity text, columns text[], tenant text, by_statement boolean, schemas name[])

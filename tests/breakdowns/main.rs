@@ -1,5 +1,5 @@
-//! Panics and aborts in the midst of the work, in a build that breaks down on request (`crates/fault`). `scripts/test`
-//! makes that build; `HYDRA_ROUNDS` repeats each panic.
+//! Panics and aborts during the work, in a build that fails on request (see `crates/fault`). `scripts/breakdowns` makes
+//! that build and runs these tests. `HYDRA_ROUNDS` repeats each panic.
 #![cfg(feature = "faults")]
 
 use std::collections::BTreeSet;
@@ -8,11 +8,10 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use postgres::Client;
-use testkit::cluster::{Cluster, wait_until};
 use testkit::receiver::{Answer, Receiver};
-use testkit::{PATIENCE, ask, refusal, rounds, run, start_shared_cluster, subscribe, wait_for_empty_queue};
+use testkit::{Cluster, PATIENCE, ask, refusal, rounds, run, subscribe, wait_for_empty_queue, wait_until};
 
-/// Where the dispatcher, its threads and the launcher can be made to panic.
+/// The places where the dispatcher, its threads and the launcher can be made to panic.
 const POINTS: [&str; 16] = [
     "lookup",
     "start",
@@ -34,19 +33,19 @@ const POINTS: [&str; 16] = [
 
 const PATH: &str = "/tickets";
 
-/// The receiver is found by name as well, which may stand for either kind of loopback.
+/// A subscription by name may resolve to loopback in IPv4 or IPv6.
 const LOOPBACK: (&str, &str) = ("hydra_webhooks.allow_networks", "127.0.0.0/8, ::1/128");
 
 fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-    CLUSTER.get_or_init(|| start_shared_cluster(&[LOOPBACK]))
+    CLUSTER.get_or_init(|| Cluster::start_shared(&[LOOPBACK]))
 }
 
-/// Has whoever comes to the point next panic, or abort; or everybody who comes there.
-fn break_down(cluster: &Cluster, wish: &str) {
-    // In one step: a half-written wish is none.
+/// The next process or thread at a place panics or aborts, or every one of them.
+fn break_down(cluster: &Cluster, fault: &str) {
+    // The rename makes it appear in one step.
     let (new, file) = (cluster.data().join("hydra_fault.new"), cluster.data().join("hydra_fault"));
-    fs::write(&new, wish).and_then(|()| fs::rename(new, file)).expect("the data directory can be written");
+    fs::write(&new, fault).and_then(|()| fs::rename(new, file)).expect("the data directory can be written");
 }
 
 fn has_broken_down(cluster: &Cluster) -> bool {
@@ -54,7 +53,7 @@ fn has_broken_down(cluster: &Cluster) -> bool {
 }
 
 fn mend(cluster: &Cluster) {
-    fs::remove_file(cluster.data().join("hydra_fault")).expect("it was still wanted");
+    fs::remove_file(cluster.data().join("hydra_fault")).expect("the file exists");
 }
 
 /// A database with two subscriptions to one path, one of them by name.
@@ -72,7 +71,7 @@ fn emit(client: &mut Client, id: i32) {
     run(client, &format!("SELECT hydra.webhook_emit('ticket.created', '{{\"id\": \"{id}\"}}')"));
 }
 
-/// How many dispatchers ended by themselves so far.
+/// How many dispatchers have ended by themselves.
 fn failures(cluster: &Cluster) -> usize {
     let ended =
         |line: &&str| line.contains("\"hydra_webhooks dispatcher\"") && line.contains("exited with exit code 1");
@@ -87,9 +86,9 @@ fn worker(client: &mut Client) -> (String, String) {
 #[test]
 fn a_panic_anywhere_costs_one_restart_at_most_and_loses_nothing() {
     for (round, point) in (0..rounds(1)).flat_map(|round| POINTS.map(|point| (round, point))) {
-        // Not the shared one: whoever comes to the point first panics, in whichever database.
+        // Not the cluster of the other tests: a panic can happen in any database.
         static ALONE: OnceLock<Cluster> = OnceLock::new();
-        let cluster = ALONE.get_or_init(|| start_shared_cluster(&[LOOPBACK]));
+        let cluster = ALONE.get_or_init(|| Cluster::start_shared(&[LOOPBACK]));
         let receiver = Receiver::start();
         let mut client = prepare(cluster, &receiver, &format!("{point}_{round}"));
         let dispatcher = cluster.dispatcher_pid(&format!("{point}_{round}"));
@@ -103,7 +102,7 @@ fn a_panic_anywhere_costs_one_restart_at_most_and_loses_nothing() {
             _ => {}
         }
         let mut emitted = 0;
-        wait_until(format!("somebody panics at {point}"), PATIENCE, || {
+        wait_until(format!("there is a panic at {point}"), PATIENCE, || {
             emitted += 1;
             emit(&mut client, emitted);
             has_broken_down(cluster)
@@ -112,7 +111,7 @@ fn a_panic_anywhere_costs_one_restart_at_most_and_loses_nothing() {
 
         let deliveries: BTreeSet<String> =
             receiver.requests(PATH).iter().map(|request| request.delivery_id().to_owned()).collect();
-        assert_eq!(deliveries.len() as i32, 2 * emitted, "of a panic at {point}");
+        assert_eq!(deliveries.len() as i32, 2 * emitted, "after a panic at {point}");
         let failed: i64 = ask(&mut client, "SELECT count(*) FROM hydra.webhook_failed");
         let (again, restarts) = (receiver.received(PATH) - deliveries.len(), failures(cluster) - before);
         println!("{point}: {emitted} events, {again} requests again, {restarts} restarts");
@@ -122,7 +121,7 @@ fn a_panic_anywhere_costs_one_restart_at_most_and_loses_nothing() {
 }
 
 #[test]
-fn a_dispatcher_that_panics_again_and_again_is_parked_until_somebody_lets_it_go_on() {
+fn a_dispatcher_that_panics_repeatedly_is_parked_until_it_is_unparked() {
     let cluster = Cluster::start(&[LOOPBACK]);
     let receiver = Receiver::start();
     let mut client = prepare(&cluster, &receiver, "panics");
@@ -130,10 +129,10 @@ fn a_dispatcher_that_panics_again_and_again_is_parked_until_somebody_lets_it_go_
     break_down(&cluster, "panic accept always");
     emit(&mut client, 1);
     wait_until("it is parked", PATIENCE, || worker(&mut client).0 == "parked");
-    wait_until("the log tells of three failures", PATIENCE, || failures(&cluster) == 3);
+    wait_until("the log has three failures", PATIENCE, || failures(&cluster) == 3);
     assert!(worker(&mut client).1.contains("failed several times"));
 
-    // Everybody else goes on.
+    // Other sessions continue.
     let mut other = cluster.connect("panics");
     emit(&mut other, 2);
     mend(&cluster);
@@ -143,13 +142,13 @@ fn a_dispatcher_that_panics_again_and_again_is_parked_until_somebody_lets_it_go_
 }
 
 #[test]
-fn a_dispatcher_that_aborts_again_and_again_is_parked_and_lets_clients_in() {
+fn a_dispatcher_that_aborts_repeatedly_is_parked_and_clients_can_connect() {
     let cluster = Cluster::start(&[LOOPBACK]);
     let receiver = Receiver::start();
     let mut client = prepare(&cluster, &receiver, "aborts");
     cluster.dispatcher_pid("aborts");
     break_down(&cluster, "abort accept always");
-    // Its commit may come through and its answer not.
+    // It may be committed although the client gets no answer.
     let _ = client.batch_execute("SELECT hydra.webhook_emit('ticket.created', '{\"id\": \"1\"}')");
     let parked = || {
         let mut client = cluster.try_connect_as("aborts", "postgres").ok()?;
@@ -162,7 +161,7 @@ fn a_dispatcher_that_aborts_again_and_again_is_parked_and_lets_clients_in() {
 
     let mut client = cluster.connect("aborts");
     emit(&mut client, 2);
-    // Long enough for another crash, if one were to come.
+    // Long enough for another crash.
     std::thread::sleep(Duration::from_secs(3));
     mend(&cluster);
     run(&mut client, "SELECT hydra.webhook_unpark()");
@@ -172,15 +171,15 @@ fn a_dispatcher_that_aborts_again_and_again_is_parked_and_lets_clients_in() {
 }
 
 #[test]
-fn a_launcher_that_aborts_again_and_again_rests_and_lets_clients_in() {
+fn a_launcher_that_aborts_repeatedly_is_paused_and_clients_can_connect() {
     let cluster = Cluster::start(&[LOOPBACK]);
     let receiver = Receiver::start();
     let mut client = prepare(&cluster, &receiver, "launcher_aborts");
     cluster.dispatcher_pid("launcher_aborts");
     let crashes = || cluster.log().matches("was terminated by signal 6").count();
     break_down(&cluster, "abort launcher always");
-    wait_until("the launcher rests", PATIENCE, || cluster.log().contains("the launcher crashed again and again"));
-    wait_until("a client gets in", PATIENCE, || match cluster.try_connect_as("launcher_aborts", "postgres") {
+    wait_until("the launcher is paused", PATIENCE, || cluster.log().contains("the launcher crashed again and again"));
+    wait_until("a client can connect", PATIENCE, || match cluster.try_connect_as("launcher_aborts", "postgres") {
         Ok(connected) => {
             client = connected;
             true
@@ -188,9 +187,9 @@ fn a_launcher_that_aborts_again_and_again_rests_and_lets_clients_in() {
         Err(_) => false,
     });
     emit(&mut client, 1);
-    // Long enough for another crash, if one were to come.
+    // Long enough for another crash.
     std::thread::sleep(Duration::from_secs(3));
-    // The first was in the midst of its work.
+    // The first crash happened while it worked, the others when it started.
     assert_eq!(crashes(), 1 + 3);
     mend(&cluster);
     run(&mut client, "SELECT pg_reload_conf()");

@@ -1,18 +1,17 @@
-//! Both example applications in one database, and one receiver of every event type there is: each event arrives exactly
-//! when its description says, verified, in the order of the SQL that caused it.
+//! Both example applications in one database, and one receiver of every event type. Each event arrives exactly when its
+//! description says, verified, in the order of the SQL that caused it.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
 
 use serde_json::Value;
-use testkit::cluster::Cluster;
 use testkit::receiver::{Answer, Receiver, Request, Signature};
-use testkit::{ask, run, subscribe, wait_for_empty_queue};
+use testkit::{Cluster, ask, run, subscribe, wait_for_empty_queue};
 
 const PATH: &str = "/all";
 
-/// The examples, and the tenant whose events expected.txt has.
+/// The examples, and the tenant whose events are in expected.txt.
 const EXAMPLES: [(&str, &str); 2] = [("helpdesk", "transitions"), ("field_service", "9001")];
 
 struct Received {
@@ -28,7 +27,7 @@ fn file(path: &str) -> String {
 
 fn read(request: &Arc<Request>) -> Received {
     assert_eq!(request.signature, Signature::Verified);
-    let body: Value = serde_json::from_slice(&request.body).expect("the body is JSON");
+    let body: Value = request.json();
     let text = |value: &Value| value.as_str().expect("a string").to_owned();
     let received = Received {
         event: text(&body["event"]),
@@ -52,11 +51,11 @@ fn all_27_event_types_arrive_at_one_receiver_when_their_descriptions_say_verifie
     }
     let (_, secret) = subscribe(&mut client, &receiver.url(PATH), "*,webhook.*", &["max_in_flight => 1"]);
     receiver.secret(PATH, &secret);
-    // What fails here is what the extension's own events tell of.
+    // Its failure causes the extension's own events.
     receiver.answer("/failing", Answer::status(500));
     let failing = ["retry_schedule => '{}'", "disable_after => 1", "tenant_id => '9001'"];
     let (failing, _) = subscribe(&mut client, &receiver.url("/failing"), "part.deleted", &failing);
-    // Another tenant's: it gets its own event, and nobody else's.
+    // A subscription of another tenant gets only the events of that tenant.
     subscribe(&mut client, &receiver.url("/elsewhere"), "*", &["tenant_id => '9002'"]);
 
     for (name, _) in EXAMPLES {
@@ -66,7 +65,7 @@ fn all_27_event_types_arrive_at_one_receiver_when_their_descriptions_say_verifie
     let received: Vec<Received> = receiver.requests(PATH).iter().map(read).collect();
 
     let (own, caused): (Vec<_>, Vec<_>) = received.into_iter().partition(|one| one.event.starts_with("webhook."));
-    // Events of the tenants that are there to be told apart.
+    // Events of the other tenant.
     let (elsewhere, caused): (Vec<_>, Vec<_>) = caused.into_iter().partition(|one| one.tenant == "9002");
     let lines: Vec<String> =
         caused.iter().map(|one| format!("{} {} {}", one.tenant, one.event, one.entity_id)).collect();
@@ -80,8 +79,8 @@ fn all_27_event_types_arrive_at_one_receiver_when_their_descriptions_say_verifie
     assert_eq!(lines, expected);
     assert_eq!((elsewhere.len(), receiver.received("/elsewhere")), (1, 1));
 
-    let told: BTreeSet<&str> = own.iter().map(|one| one.event.as_str()).collect();
-    assert_eq!(told, BTreeSet::from(["webhook.delivery_failed", "webhook.subscription_disabled"]));
+    let own_types: BTreeSet<&str> = own.iter().map(|one| one.event.as_str()).collect();
+    assert_eq!(own_types, BTreeSet::from(["webhook.delivery_failed", "webhook.subscription_disabled"]));
     let status: String =
         ask(&mut client, &format!("SELECT status FROM hydra.webhook_subscriptions WHERE id = {failing}"));
     assert_eq!(status, "disabled");

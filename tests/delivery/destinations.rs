@@ -1,5 +1,5 @@
-//! Where requests may go: to public addresses, and nowhere else, however an address is written, and whoever wrote it into
-//! the table. Canaries listen on every address of this machine, and nobody comes.
+//! Requests go to public addresses only, in whatever form an address is written, and also if it was written into the
+//! table directly. A canary listens on every address of this machine, and nobody connects.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener};
@@ -9,10 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use postgres::Client;
-use testkit::cluster::{Cluster, wait_until};
-use testkit::{PATIENCE, ask, refusal, run};
+use testkit::{Cluster, PATIENCE, ask, refusal, run, wait_until};
 
-/// One of each range of IPv4 that is not public, and some at their ends.
+/// Addresses in each range of IPv4 that is not public, some of them at its ends.
 const NOT_PUBLIC: [&str; 24] = [
     "127.0.0.1",
     "127.1.2.3",
@@ -40,7 +39,7 @@ const NOT_PUBLIC: [&str; 24] = [
     "255.255.255.255",
 ];
 
-/// Of IPv6, and what stands for an address without being one.
+/// The same of IPv6, and names of this machine.
 const OTHERS: [&str; 24] = [
     "[::1]",
     "[::]",
@@ -96,19 +95,19 @@ fn forms(address: Ipv4Addr) -> Vec<String> {
     ]
 }
 
-/// Listens on every address of this machine; the port, and how many came.
+/// Listens on every address of this machine. Returns the port and the number of connections.
 fn canary() -> (u16, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("[::]:0").or_else(|_| TcpListener::bind("0.0.0.0:0")).expect("a port is free");
     let port = listener.local_addr().expect("it is bound").port();
-    let came = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&came);
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&connections);
     thread::spawn(move || {
         for connection in listener.incoming() {
             counter.fetch_add(1, Ordering::SeqCst);
             drop(connection);
         }
     });
-    (port, came)
+    (port, connections)
 }
 
 fn hosts() -> Vec<String> {
@@ -116,12 +115,12 @@ fn hosts() -> Vec<String> {
     let own = String::from_utf8(own).unwrap_or_default();
     let own = own.split_whitespace().filter_map(|address| address.parse::<Ipv4Addr>().ok());
     let not_public = NOT_PUBLIC.iter().map(|address| address.parse::<Ipv4Addr>().expect("an address"));
-    // This machine may have a public address, which would be nobody's fault.
+    // A public address of this machine is allowed.
     let addresses = not_public.chain(own.filter(|address| address.is_private() || address.is_link_local()));
     addresses.flat_map(forms).chain(OTHERS.map(str::to_owned)).collect()
 }
 
-/// Puts it where no function would have let it.
+/// Writes a subscription into the table, which no function would accept.
 fn rewrite(client: &mut Client, url: &str) -> bool {
     let sql = "WITH made AS (
                    INSERT INTO hydra.subscription (url, event_types, retry_schedule, timeout)
@@ -135,14 +134,14 @@ fn rewrite(client: &mut Client, url: &str) -> bool {
 fn no_form_of_an_address_that_is_not_public_is_accepted_or_reached() {
     let cluster = Cluster::start(&[("hydra_webhooks.allow_http", "on"), ("hydra_webhooks.allow_networks", "")]);
     let mut client = cluster.create_database("destinations");
-    let (port, came) = canary();
+    let (port, connections) = canary();
     let hosts = hosts();
     assert!(hosts.len() >= 400, "{}", hosts.len());
 
     let mut names = Vec::new();
     let mut subscriptions = 0;
     for (index, host) in hosts.iter().enumerate() {
-        // Half of them without TLS, which reaches further before it fails.
+        // Half of them without TLS, since a request in the clear gets further before it fails.
         let scheme = if index % 2 == 0 { "http" } else { "https" };
         let url = format!("{scheme}://{host}:{port}/");
         let create = format!("SELECT hydra.webhook_create('{url}', '{{ticket.created}}')");
@@ -155,7 +154,7 @@ fn no_form_of_an_address_that_is_not_public_is_accepted_or_reached() {
         }
         subscriptions += i64::from(rewrite(&mut client, &url));
     }
-    // What is a name can only be looked up when it is sent to.
+    // A name is resolved only when a request is made.
     names.sort_unstable();
     assert_eq!(names, ["LOCALHOST", "ip6-localhost", "localhost", "localhost.localdomain"]);
     assert!(subscriptions >= 400, "{subscriptions}");
@@ -169,5 +168,5 @@ fn no_form_of_an_address_that_is_not_public_is_accepted_or_reached() {
         classes.expect("the history").iter().map(|row| (row.get(0), row.get(1))).collect();
     assert!(classes.keys().all(|class| ["destination", "dns"].contains(&class.as_str())), "{classes:?}");
     assert!(classes["destination"] >= 400, "{classes:?}");
-    assert_eq!(came.load(Ordering::SeqCst), 0, "somebody came");
+    assert_eq!(connections.load(Ordering::SeqCst), 0, "somebody connected");
 }

@@ -1,5 +1,34 @@
-//! Deliveries: what an endpoint receives, when, and what is recorded of it.
+//! Deliveries: what an endpoint receives, when, and what is recorded.
 
-mod delivering;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use testkit::{Bench, Cluster};
+
+mod answers;
+mod by_hand;
 mod destinations;
-mod operations;
+mod history;
+mod isolation;
+mod order;
+mod own_events;
+mod statistics;
+mod tls;
+
+/// How late a request may be on a busy machine. It is never early.
+const LATE: Duration = Duration::from_millis(700);
+
+/// For all tests that leave the server alone.
+fn cluster() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    CLUSTER.get_or_init(|| Cluster::start_shared(&[]))
+}
+
+fn bench(database: &str) -> Bench<'static> {
+    Bench::new(cluster(), database)
+}
+
+#[track_caller]
+fn assert_within(what: &str, value: Duration, least: Duration, most: Duration) {
+    assert!(value >= least && value <= most, "{what}: {value:?} is not between {least:?} and {most:?}");
+}

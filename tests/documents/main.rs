@@ -1,7 +1,7 @@
-//! Payloads that are hard to render, and answers that are hard to read: no application's transaction fails because of the
-//! former, and each of the latter is recorded.
+//! Payloads that are hard to render never fail the transaction of the application. Answers that are hard to read are
+//! recorded.
 //!
-//! Both tests print their seed; `HYDRA_SEED=…` plays one again.
+//! Both tests print their seed; `HYDRA_SEED=…` repeats one.
 
 mod payloads;
 mod replies;
@@ -12,15 +12,12 @@ use std::time::Duration;
 
 use postgres::types::ToSql;
 use postgres::{Client, Row};
-use rand::SeedableRng;
-use rand::rngs::StdRng;
 use serde_json::Value;
-use testkit::cluster::{Cluster, wait_until};
 use testkit::receiver::{Answer, Receiver, Request, Signature};
-use testkit::{PATIENCE, ask, number, run, start_shared_cluster, subscribe, wait_for_empty_queue};
+use testkit::{Attempt, Cluster, PATIENCE, ask, chance, history, run, subscribe, wait_for_empty_queue, wait_until};
 
 use payloads::{COLUMNS, Document, TYPES, Way};
-use replies::{Reply, Told};
+use replies::{Recorded, Reply};
 
 const DOCUMENTS: usize = 300;
 const REPLIES: usize = 200;
@@ -28,23 +25,15 @@ const PATH: &str = "/";
 
 /// `hydra_webhooks.max_entity_size` as it is by default.
 const MAX_ENTITY: usize = 256 * 1024;
-/// What no emit takes, however busy the machine is.
+/// Longer than any emit takes on a busy machine.
 const SLOW: Duration = Duration::from_secs(5);
 
 fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-    CLUSTER.get_or_init(|| start_shared_cluster(&[]))
+    CLUSTER.get_or_init(|| Cluster::start_shared(&[]))
 }
 
-fn chance() -> StdRng {
-    let seed = number("HYDRA_SEED").unwrap_or_else(rand::random);
-    println!("HYDRA_SEED={seed}");
-    StdRng::seed_from_u64(seed)
-}
-
-// ---- payloads
-
-/// An application that writes documents, each in a transaction of its own.
+/// An application that writes each document in its own transaction.
 struct Application {
     client: Client,
 }
@@ -74,7 +63,7 @@ impl Application {
         Self { client }
     }
 
-    /// Says how long the emit took: not the statement, most of whose time goes into bringing a large document over.
+    /// Returns how long the emit took, without the time that it takes to send a large document to the server.
     fn write(&mut self, number: i32, document: &Document) -> Duration {
         let fails = |error| -> ! { panic!("document {number}, {document:?}: {error:?}") };
         let sql = match document.way {
@@ -86,15 +75,15 @@ impl Application {
         };
         let parameters: &[&(dyn ToSql + Sync)] = if document.way == Way::Row { &[] } else { &[&document.value] };
         let mut transaction = self.client.transaction().expect("a transaction");
-        transaction.execute("INSERT INTO own VALUES ($1)", &[&number]).expect("a row of the application's own");
-        let told = transaction.query(&format!("EXPLAIN (ANALYZE) {sql}"), parameters);
-        let told = told.unwrap_or_else(|error| fails(error));
+        transaction.execute("INSERT INTO own VALUES ($1)", &[&number]).expect("a row of the application");
+        let plan = transaction.query(&format!("EXPLAIN (ANALYZE) {sql}"), parameters);
+        let plan = plan.unwrap_or_else(|error| fails(error));
         transaction.commit().unwrap_or_else(|error| fails(error));
         let line = if document.way == Way::Call { "Execution Time: " } else { "Trigger emit: time=" };
-        milliseconds(&told, line)
+        milliseconds(&plan, line)
     }
 
-    /// What Postgres itself makes of the latest document.
+    /// How Postgres itself renders the latest document.
     fn expected(&mut self, document: &Document) -> Expected {
         match document.way {
             Way::Json => self.latest_row("as_json"),
@@ -121,21 +110,21 @@ impl Application {
     }
 }
 
-/// The number in the line of an executed plan that begins so.
+/// The number in the line of the plan with this beginning.
 fn milliseconds(plan: &[Row], begin: &str) -> Duration {
-    let rest = plan.iter().find_map(|row| row.get::<_, &str>(0).strip_prefix(begin)).expect("Postgres tells the time");
+    let rest = plan.iter().find_map(|row| row.get::<_, &str>(0).strip_prefix(begin)).expect("the plan has this line");
     let number: f64 = rest.split(' ').next().and_then(|number| number.parse().ok()).expect("a number");
     Duration::from_secs_f64(number / 1000.0)
 }
 
 struct Expected {
-    /// None where Postgres can make no text of it.
+    /// `None` if Postgres cannot render it.
     text: Option<String>,
     id: Option<String>,
 }
 
 impl Expected {
-    /// Fails unless this is what came; says whether it came thin, as it should.
+    /// Fails unless the request has this entity. Returns whether it was sent without its entity, as it should be.
     fn check(&self, document: &Document, request: &Request) -> bool {
         match (entity_of(request, self.id.as_deref()), &self.text) {
             (Ok(entity), Some(text)) if text.len() <= MAX_ENTITY => {
@@ -155,7 +144,7 @@ impl Expected {
     }
 }
 
-/// An entity as it came, or why it did not.
+/// The entity of a request, or why it has none.
 fn entity_of(request: &Request, id: Option<&str>) -> Result<String, String> {
     let body = request.text();
     let (before, after) = body.split_once(",\"entity\":").expect("the entity's place");
@@ -173,7 +162,7 @@ fn entity_of(request: &Request, id: Option<&str>) -> Result<String, String> {
 }
 
 #[test]
-fn whatever_an_application_writes_it_commits_and_the_receiver_gets_it_as_postgres_says_it() {
+fn whatever_an_application_writes_is_committed_and_sent_as_postgres_renders_it() {
     let mut chance = chance();
     let client = cluster().create_database("payloads");
     let mut application = Application::new(client);
@@ -219,30 +208,17 @@ fn report(documents: &[Document], mut times: Vec<(Duration, i32)>, thin: usize) 
     assert!(slowest < SLOW, "an emit took {slowest:?}");
 }
 
-// ---- answers
-
-/// What the history says of one attempt.
-#[derive(Debug)]
-struct Attempt {
-    status: Option<i32>,
-    class: Option<String>,
-    excerpt: Option<String>,
-}
-
 /// By delivery.
-fn history(client: &mut Client) -> HashMap<String, Attempt> {
-    const SQL: &str = "SELECT delivery_id::text, status_code, error_class, response_excerpt FROM hydra.webhook_history";
-    let rows = client.query(SQL, &[]).expect("the history");
-    let told: HashMap<_, _> = rows
-        .iter()
-        .map(|row| (row.get(0), Attempt { status: row.get(1), class: row.get(2), excerpt: row.get(3) }))
-        .collect();
-    assert_eq!(told.len(), rows.len(), "one attempt for each delivery");
-    told
+fn attempts(client: &mut Client) -> HashMap<String, Attempt> {
+    let history = history(client);
+    let count = history.len();
+    let attempts: HashMap<_, _> = history.into_iter().map(|attempt| (attempt.delivery.clone(), attempt)).collect();
+    assert_eq!(attempts.len(), count, "one attempt for each delivery");
+    attempts
 }
 
 #[test]
-fn whatever_a_receiver_answers_its_attempt_is_recorded_and_the_dispatcher_goes_on() {
+fn whatever_a_receiver_answers_is_recorded_and_the_dispatcher_continues() {
     let mut chance = chance();
     let mut client = cluster().create_database("replies");
     let receiver = Receiver::start();
@@ -260,30 +236,31 @@ fn whatever_a_receiver_answers_its_attempt_is_recorded_and_the_dispatcher_goes_o
     wait_for_empty_queue(&mut client);
 
     let requests = receiver.requests(PATH);
-    let history_of_them = history(&mut client);
-    assert_eq!((requests.len(), history_of_them.len()), (REPLIES, REPLIES));
-    let told: Vec<_> = requests.iter().map(|request| told(&history_of_them[request.delivery_id()])).collect();
-    let differs = |(reply, told): &(&Reply, &Told)| reply.told != Told::Either && reply.told != **told;
-    let wrong: Vec<_> = replies.iter().zip(&told).filter(differs).collect();
+    let recorded_attempts = attempts(&mut client);
+    assert_eq!((requests.len(), recorded_attempts.len()), (REPLIES, REPLIES));
+    let recorded: Vec<_> = requests.iter().map(|request| recorded(&recorded_attempts[request.delivery_id()])).collect();
+    let differs =
+        |(reply, recorded): &(&Reply, &Recorded)| reply.expected != Recorded::Either && reply.expected != **recorded;
+    let wrong: Vec<_> = replies.iter().zip(&recorded).filter(differs).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
-    let answered = told.iter().filter(|told| matches!(told, Told::Status(_))).count();
+    let answered = recorded.iter().filter(|recorded| matches!(recorded, Recorded::Status(_))).count();
     println!("{REPLIES} replies: {answered} with a status, {} without", REPLIES - answered);
 
     assert_eq!(cluster().find_dispatcher("replies"), Some(dispatcher), "the dispatcher is the same");
     run(&mut client, "SELECT hydra.webhook_emit('ticket.created', '{}')");
-    wait_until("a plain delivery is recorded", PATIENCE, || history(&mut client).len() == REPLIES + 1);
+    wait_until("a plain delivery is recorded", PATIENCE, || attempts(&mut client).len() == REPLIES + 1);
     let request = receiver.requests(PATH).pop().expect("the last one");
-    assert_eq!(history(&mut client)[request.delivery_id()].status, Some(200));
+    assert_eq!(attempts(&mut client)[request.delivery_id()].status, Some(200));
 }
 
-/// Whatever came, the row says either a status or why there is none.
-fn told(attempt: &Attempt) -> Told {
+/// Every row has either a status or the class of the failure.
+fn recorded(attempt: &Attempt) -> Recorded {
     let answered = attempt.excerpt.as_ref().is_some_and(|excerpt| excerpt.len() <= 1024 && !excerpt.contains('\0'));
     match (attempt.status, attempt.class.as_deref()) {
-        (Some(status @ 200..300), None) if answered => Told::Status(status),
-        (Some(status), Some("status")) if answered && !(200..300).contains(&status) => Told::Status(status),
-        (None, Some("protocol")) if attempt.excerpt.is_none() => Told::Failure("protocol"),
-        (None, Some("connection")) if attempt.excerpt.is_none() => Told::Failure("connection"),
+        (Some(status @ 200..300), None) if answered => Recorded::Status(status),
+        (Some(status), Some("status")) if answered && !(200..300).contains(&status) => Recorded::Status(status),
+        (None, Some("protocol")) if attempt.excerpt.is_none() => Recorded::Failure("protocol"),
+        (None, Some("connection")) if attempt.excerpt.is_none() => Recorded::Failure("connection"),
         _ => panic!("{attempt:?}"),
     }
 }

@@ -1,11 +1,11 @@
-//! Documents that applications could write: hand-picked ones that are hard to render or to carry, and then any.
+//! Documents that applications could write: hand-picked ones that are hard to render or to send, and then random ones.
 
 use std::fmt;
 
 use rand::RngExt;
 use rand::rngs::StdRng;
 
-/// How a document gets into its event.
+/// How a document is emitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     /// In a column of a table with a trigger.
@@ -20,18 +20,18 @@ pub enum Way {
 
 pub struct Document {
     pub way: Way,
-    /// The text of the value; of a row, its columns and values in SQL.
+    /// The text of the value. For a row, its columns and values in SQL.
     pub value: String,
 }
 
 impl fmt::Debug for Document {
-    /// The head is enough to know it by.
+    /// The beginning is enough to recognize it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?} of {} bytes: {:.80}", self.way, self.value.len(), self.value.escape_debug().to_string())
     }
 }
 
-/// What the columns of the table of many types are called, are of, and may hold.
+/// The columns of the table of many types: names, types and values.
 pub const COLUMNS: [(&str, &str, &[&str]); 44] = [
     ("f4", "float4", &["NaN", "Infinity", "-Infinity", "-0", "1e-45", "3.4028235e38"]),
     ("f8", "float8", &["NaN", "Infinity", "-Infinity", "-0", "5e-324", "1.7976931348623157e308", "0.1"]),
@@ -79,7 +79,7 @@ pub const COLUMNS: [(&str, &str, &[&str]); 44] = [
     ("jsons", "json[]", &["{\"{\\\"a\\\": 1, \\\"a\\\": 2}\",NULL}", "{null}"]),
 ];
 
-/// What the columns are of, besides Postgres's own types.
+/// The types of the columns that Postgres does not have.
 pub const TYPES: &str = r#"
     CREATE TYPE mood AS ENUM ('sad "but" true', 'ok', '');
     CREATE TYPE point3 AS (x int, "Y y" text, z numeric[]);
@@ -175,7 +175,7 @@ fn any(chance: &mut StdRng) -> Document {
     Document { way, value }
 }
 
-/// `plain`: what `json` takes and `jsonb` does not.
+/// With `plain` also values that `json` accepts and `jsonb` does not.
 fn any_json(chance: &mut StdRng, plain: bool, depth: usize) -> String {
     let blank = ["", "", " ", "\n\t"][chance.random_range(0..4)];
     let many = 0..chance.random_range(0..6);
@@ -224,7 +224,7 @@ fn any_json_text(chance: &mut StdRng, plain: bool) -> String {
     format!("\"{}\"", pieces.collect::<String>())
 }
 
-/// Whatever a text of Postgres can hold.
+/// Any text that Postgres can store.
 fn any_text(chance: &mut StdRng) -> String {
     let length = 1 << chance.random_range(0..10);
     (0..length).map(|_| any_char(chance)).collect()
@@ -232,6 +232,6 @@ fn any_text(chance: &mut StdRng) -> String {
 
 fn any_char(chance: &mut StdRng) -> char {
     let highest = [0x7f, 0x7f, 0x7ff, 0xffff, 0x10_ffff][chance.random_range(0..5)];
-    // Surrogates are no characters.
+    // Surrogates are not characters.
     char::from_u32(chance.random_range(1..=highest)).unwrap_or('\u{fffd}')
 }

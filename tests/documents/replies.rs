@@ -1,30 +1,30 @@
-//! Answers that a receiver could give: hand-picked ones that are no HTTP or hard to keep, and then any bytes.
+//! Answers that a receiver could give: hand-picked ones that are not HTTP or hard to store, and then random bytes.
 
 use std::fmt;
 
 use rand::RngExt;
 use rand::rngs::StdRng;
 
-/// What the history is to say of an answer: its status, or that it is none.
+/// What the history says of an answer: its status, or why it is not an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum Recorded {
     Status(i32),
     /// The class of the error.
     Failure(&'static str),
-    /// Nobody can say of any bytes.
+    /// Random bytes can be either.
     Either,
 }
 
 pub struct Reply {
     pub bytes: Vec<u8>,
-    pub told: Told,
+    pub expected: Recorded,
 }
 
 impl fmt::Debug for Reply {
-    /// The head is enough to know it by.
+    /// The beginning is enough to recognize it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let head = &self.bytes[..self.bytes.len().min(100)];
-        write!(f, "{:?} to \"{}\"", self.told, head.escape_ascii())
+        write!(f, "{:?} to \"{}\"", self.expected, head.escape_ascii())
     }
 }
 
@@ -32,21 +32,21 @@ impl fmt::Debug for Reply {
 pub fn replies(chance: &mut StdRng, count: usize) -> Vec<Reply> {
     let mut replies = hand_picked();
     while replies.len() < count {
-        replies.push(Reply { bytes: any(chance), told: Told::Either });
+        replies.push(Reply { bytes: any(chance), expected: Recorded::Either });
     }
     replies
 }
 
 fn hand_picked() -> Vec<Reply> {
-    use Told::{Failure, Status};
-    const NO_HTTP: Told = Failure("protocol");
+    use Recorded::{Failure, Status};
+    const NO_HTTP: Recorded = Failure("protocol");
     const END: &str = "\r\n\r\n";
     let body = |bytes: &[u8]| [b"HTTP/1.1 200 OK\r\n\r\n", bytes].concat();
     let mut replies = Vec::new();
-    let mut add = |told, bytes: &[u8]| replies.push(Reply { bytes: bytes.into(), told });
+    let mut add = |expected, bytes: &[u8]| replies.push(Reply { bytes: bytes.into(), expected });
 
     // Status lines.
-    for (told, line) in [
+    for (expected, line) in [
         (NO_HTTP, "HTTP/1.1 000 Nothing"),
         (NO_HTTP, "HTTP/1.1 099 Nearly"),
         (Status(999), "HTTP/1.1 999 Last"),
@@ -69,7 +69,7 @@ fn hand_picked() -> Vec<Reply> {
         (NO_HTTP, "SSH-2.0-OpenSSH_9.2"),
         (NO_HTTP, "<!DOCTYPE html><title>200 OK</title>"),
     ] {
-        add(told, format!("{line}{END}").as_bytes());
+        add(expected, format!("{line}{END}").as_bytes());
     }
     add(Status(200), format!("HTTP/1.1 200 {}{END}", "very ".repeat(1000)).as_bytes());
     add(NO_HTTP, format!("HTTP/1.1 200 {}{END}", "x".repeat(1 << 20)).as_bytes());
@@ -81,7 +81,7 @@ fn hand_picked() -> Vec<Reply> {
     add(NO_HTTP, b"\x15\x03\x01\x00\x02\x02\x28");
 
     // Headers.
-    for (told, header) in [
+    for (expected, header) in [
         (NO_HTTP, "X-A: a\0b"),
         (NO_HTTP, "X\0A: b"),
         (NO_HTTP, "X A: b"),
@@ -103,7 +103,7 @@ fn hand_picked() -> Vec<Reply> {
         (Status(200), "Upgrade: h2c\r\nConnection: upgrade"),
         (NO_HTTP, "Set-Cookie: a=\u{7f}"),
     ] {
-        add(told, format!("HTTP/1.1 200 OK\r\n{header}{END}rest").as_bytes());
+        add(expected, format!("HTTP/1.1 200 OK\r\n{header}{END}rest").as_bytes());
     }
     add(NO_HTTP, format!("HTTP/1.1 200 OK\r\nX-A: {}{END}", "x".repeat(1 << 20)).as_bytes());
     add(NO_HTTP, format!("HTTP/1.1 200 OK\r\n{}\r\n", "X-A: b\r\n".repeat(2000)).as_bytes());
@@ -161,9 +161,9 @@ fn hand_picked() -> Vec<Reply> {
     replies
 }
 
-/// Bytes at random, mostly strewn into what would be an answer.
+/// Random bytes, mostly inserted into an answer.
 fn any(chance: &mut StdRng) -> Vec<u8> {
-    // Not 410, which ends the subscription as it should.
+    // Not 410, which disables the subscription.
     let status = [200, 204, 304, 400, 429, 500, 503, 599, 102][chance.random_range(0..9)];
     let body: Vec<u8> = (0..1 << chance.random_range(0..13)).map(|_| chance.random()).collect();
     let header = [

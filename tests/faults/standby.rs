@@ -1,14 +1,15 @@
-//! A standby sends nothing and says why; promoted, it goes on where the former primary was.
+//! A standby sends nothing and says why. After its promotion it continues where the former primary ended.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use testkit::cluster::{Cluster, StopMode, wait_until};
-use testkit::receiver::{Answer, Receiver};
-use testkit::{PATIENCE, ask, run, subscribe, wait_for_empty_queue};
+use testkit::receiver::{Answer, Receiver, entity_ids};
+use testkit::{Cluster, StopMode, wait_until};
+use testkit::{PATIENCE, ask, run, subscribe, wait_for_empty_queue, worker_status};
+
+use crate::PATH;
 
 const DATABASE: &str = "replicated";
-const PATH: &str = "/";
 const PROMOTIONS: i32 = 5;
 
 #[test]
@@ -20,7 +21,7 @@ fn a_standby_sends_nothing_and_says_why_and_sends_within_seconds_of_its_promotio
     for round in 1..=PROMOTIONS {
         let standby = primary.start_standby();
         let mut client = primary.connect(DATABASE);
-        // One delivery waits for its retry, which falls into the time after the promotion.
+        // One delivery waits for its retry, which is due after the promotion.
         receiver.answer_first(PATH, 1, Answer::status(500));
         let before = receiver.received(PATH);
         run(&mut client, &format!("SELECT hydra.webhook_emit('ticket.created', '{{\"id\": \"{round} before\"}}')"));
@@ -29,10 +30,9 @@ fn a_standby_sends_nothing_and_says_why_and_sends_within_seconds_of_its_promotio
         wait_until("the standby has the retry", PATIENCE, || {
             ask::<i64>(&mut reader, "SELECT count(*) FROM hydra.delivery") == 1
         });
-        let state: String = ask(&mut reader, "SELECT state FROM hydra.webhook_worker_status");
-        assert_eq!(state, "standby");
+        assert_eq!(worker_status(&mut reader, "state"), "standby");
         assert_eq!(standby.find_dispatcher(DATABASE), None);
-        assert_eq!(receiver.received(PATH), before + 1, "the primary alone has sent");
+        assert_eq!(receiver.received(PATH), before + 1, "only the primary has sent");
 
         primary.stop(StopMode::Immediate);
         standby.promote();
@@ -44,14 +44,7 @@ fn a_standby_sends_nothing_and_says_why_and_sends_within_seconds_of_its_promotio
         wait_for_empty_queue(&mut client);
         primary = standby;
     }
-    let ids: BTreeSet<String> = receiver
-        .requests(PATH)
-        .iter()
-        .map(|request| {
-            let body: serde_json::Value = serde_json::from_slice(&request.body).expect("the body is JSON");
-            body["data"]["entity_id"].as_str().expect("a string").to_owned()
-        })
-        .collect();
+    let ids: BTreeSet<String> = entity_ids(&receiver.requests(PATH)).into_iter().collect();
     let emitted = (1..=PROMOTIONS).flat_map(|round| [format!("{round} before"), format!("{round} after")]);
     assert_eq!(ids, emitted.collect());
     assert_eq!(

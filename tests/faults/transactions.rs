@@ -1,18 +1,17 @@
-//! Transactions as chance would have them: savepoints within savepoints, exceptions, two-phase commits. What is received is
-//! what was committed, once each.
+//! Random transactions: savepoints within savepoints, exceptions, two-phase commits. What is received is what was
+//! committed, once each.
 
 use std::collections::BTreeSet;
 
 use postgres::Client;
+use rand::RngExt;
 use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
-use testkit::cluster::Cluster;
-use testkit::receiver::Receiver;
-use testkit::{ask, number, run, subscribe, wait_for_empty_queue};
+use testkit::receiver::entity_ids;
+use testkit::{Bench, Cluster, chance, number};
 
-const PATH: &str = "/";
+use crate::PATH;
 
-/// More subtransactions than a backend shows others at a time.
+/// More subtransactions than a backend keeps in shared memory.
 const MANY: usize = 70;
 
 /// Writes the SQL of one transaction after another. Each row that it inserts is an event.
@@ -22,7 +21,7 @@ struct Author {
 }
 
 impl Author {
-    /// And what ends it, if that is for later.
+    /// The second is the statement that ends it, if a later one does.
     fn transaction(&mut self) -> (String, Option<&'static str>) {
         let work = self.work(0);
         let (end, later) = match self.chance.random_range(0..10) {
@@ -47,7 +46,7 @@ impl Author {
                 format!("SAVEPOINT {name}; {inner} {end} {name};")
             }
             80..95 => {
-                // A block that fails takes what it did along, and the transaction goes on.
+                // A block that fails is rolled back, and the transaction continues.
                 let (before, inside) = (self.insert(), self.insert());
                 let fails = if self.chance.random_bool(0.5) { "RAISE division_by_zero;" } else { "" };
                 format!(
@@ -69,38 +68,29 @@ fn numbers(client: &mut Client, sql: &str) -> BTreeSet<String> {
     client.query(sql, &[]).expect("a query").iter().map(|row| row.get(0)).collect()
 }
 
-/// A short run; `HYDRA_TRANSACTIONS=5000` makes it a long one, `HYDRA_SEED` one that was before.
+/// A short run; `HYDRA_TRANSACTIONS=5000` makes it a long one, `HYDRA_SEED` repeats one.
 #[test]
-fn of_any_transactions_what_is_received_is_what_was_committed() {
+fn of_random_transactions_exactly_what_was_committed_is_received() {
     let transactions = number("HYDRA_TRANSACTIONS").unwrap_or(500);
-    let seed = number("HYDRA_SEED").unwrap_or_else(rand::random);
-    println!("HYDRA_SEED={seed}");
     let cluster = Cluster::start(&[("max_prepared_transactions", "10")]);
-    let mut client = cluster.create_database("transactions");
-    let receiver = Receiver::start();
-    subscribe(&mut client, &receiver.url(PATH), "ticket.created", &[]);
-    run(&mut client, "CREATE TABLE ticket (id int PRIMARY KEY)");
-    run(&mut client, "SELECT hydra.webhook_watch('ticket', 'ticket.created', 'insert')");
-    let mut author = Author { chance: StdRng::seed_from_u64(seed), rows: 0 };
+    let mut bench = Bench::new(&cluster, "transactions");
+    bench.subscribe(PATH, "ticket.created", &[]);
+    bench.run("CREATE TABLE ticket (id int PRIMARY KEY)");
+    bench.run("SELECT hydra.webhook_watch('ticket', 'ticket.created', 'insert')");
+    let mut author = Author { chance: chance(), rows: 0 };
     for _ in 0..transactions {
         let (transaction, later) = author.transaction();
-        run(&mut client, &transaction);
-        later.into_iter().for_each(|end| run(&mut client, end));
+        bench.run(&transaction);
+        later.into_iter().for_each(|end| bench.run(end));
     }
-    wait_for_empty_queue(&mut client);
+    bench.wait_for_empty_queue();
 
-    let committed = numbers(&mut client, "SELECT id::text FROM ticket");
-    let requests = receiver.requests(PATH);
-    let received: BTreeSet<String> = requests
-        .iter()
-        .map(|request| {
-            let body: serde_json::Value = serde_json::from_slice(&request.body).expect("the body is JSON");
-            body["data"]["entity_id"].as_str().expect("a string").to_owned()
-        })
-        .collect();
+    let committed = numbers(&mut bench.client, "SELECT id::text FROM ticket");
+    let requests = bench.receiver.requests(PATH);
+    let received: BTreeSet<String> = entity_ids(&requests).into_iter().collect();
     assert_eq!(received, committed);
     assert_eq!(requests.len(), committed.len(), "each once");
     let written: i64 = author.rows.into();
-    assert!(committed.len() as i64 * 10 > written && ask::<i64>(&mut client, "SELECT count(*) FROM ticket") < written);
+    assert!(committed.len() as i64 * 10 > written && bench.ask::<i64>("SELECT count(*) FROM ticket") < written);
     println!("{transactions} transactions, {written} rows written, {} committed and received", committed.len());
 }

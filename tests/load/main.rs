@@ -1,4 +1,4 @@
-//! Two hundred events a second, while a snapshot is held, one transaction emits a great many, and a receiver is away.
+//! Two hundred events per second, while a snapshot is held, one transaction emits many events, or a receiver is down.
 
 use std::collections::HashMap;
 use std::fs;
@@ -8,9 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use testkit::cluster::{Cluster, wait_until};
 use testkit::receiver::{Options, Receiver, Recording, Seen};
-use testkit::{StopWhenDropped, ask, number, run, subscribe};
+use testkit::{Cluster, StopWhenDropped, ask, number, run, subscribe, wait_until};
 
 const DATABASE: &str = "load";
 const SESSIONS: u32 = 4;
@@ -24,7 +23,7 @@ const MEMORY: u64 = 250 << 10;
 
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// What arrived on one path: entity, when for the first time, how often.
+/// For each entity: when it arrived for the first time, and how often.
 type Arrivals = Arc<Mutex<HashMap<i64, (Instant, usize)>>>;
 
 fn observe(arrivals: &Arrivals, address: &str) -> Receiver {
@@ -33,19 +32,18 @@ fn observe(arrivals: &Arrivals, address: &str) -> Receiver {
         let entity = seen.entity_id.parse().expect("a number");
         arrivals.lock().expect("nobody panics").entry(entity).or_insert((Instant::now(), 0)).1 += 1;
     };
-    let options =
-        Options { recording: Some(Recording::Count), observer: Some(Box::new(observer)), ..Options::default() };
+    let options = Options { recording: Recording::Count, observer: Some(Box::new(observer)), ..Options::default() };
     Receiver::start_with(address, options).expect("the address is free")
 }
 
-/// A row that an application wrote: when it began to, and how long it took to commit.
+/// A row of the application: when its transaction began, and how long it took.
 struct Written {
     id: i64,
     began: Instant,
     took: Duration,
 }
 
-/// Writes rows, evenly spread in time, until it is told to stop.
+/// Writes rows at an even rate until `stop` is set.
 fn write_rows(cluster: &Cluster, next: &AtomicI64, stop: &AtomicBool) -> Vec<Written> {
     let mut client = cluster.connect(DATABASE);
     let insert = client.prepare("INSERT INTO ticket VALUES ($1)").expect("the table exists");
@@ -65,7 +63,7 @@ fn ninety_ninth(mut times: Vec<Duration>) -> Duration {
     times[times.len() * 99 / 100]
 }
 
-/// How much memory the dispatcher had at most so far, in kB.
+/// The largest amount of memory that the dispatcher has had, in kB.
 fn memory(cluster: &Cluster) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", cluster.dispatcher_pid(DATABASE))).expect("it lives");
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a known line");
@@ -74,9 +72,9 @@ fn memory(cluster: &Cluster) -> u64 {
 
 /// A short run; `HYDRA_SECONDS=600` makes it a long one.
 #[test]
-fn at_two_hundred_events_a_second_requests_are_prompt_whatever_else_goes_on() {
+fn at_two_hundred_events_per_second_requests_are_prompt_whatever_else_happens() {
     let steady_for = Duration::from_secs(number("HYDRA_SECONDS").unwrap_or(6));
-    // In the proportions of ten minutes, five, and fifteen.
+    // In the proportions of ten, five and fifteen minutes.
     let (held_for, away_for) = (steady_for / 2, steady_for * 3 / 2);
     let many = steady_for.as_secs() as i64 * 200_000 / 600;
 
@@ -139,12 +137,12 @@ fn at_two_hundred_events_a_second_requests_are_prompt_whatever_else_goes_on() {
     assert!(late.is_empty(), "not prompt while {late:?}");
 }
 
-const AWAY: &str = "a receiver is away";
+const AWAY: &str = "a receiver is down";
 
-/// What goes on while rows are written, and from when to when.
+/// What happens while rows are written, from when to when.
 type Phase = (&'static str, Instant, Instant);
 
-/// Has it go on, one after the other. Gives back the receiver that was away.
+/// Runs the phases one after the other. Returns the receiver that was down and is back.
 fn phases(
     cluster: &Cluster,
     receiver: Receiver,
@@ -175,7 +173,7 @@ fn phases(
         });
         println!("{many} in one transaction: {committed:?} to commit, delivered after {:?}", start.elapsed());
     });
-    // What was written last is not to fall into the time when nobody is there.
+    // So that the last rows arrive before the receiver is stopped.
     thread::sleep(PROMPT);
     let address: SocketAddr = receiver.address();
     let mut receiver = Some(receiver);

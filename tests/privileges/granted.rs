@@ -1,25 +1,22 @@
-//! Who may do what: the catalogue and the deeds.
+//! What each role may do: read from the catalogue, and tried.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::process::Command;
-use std::sync::OnceLock;
-use std::thread;
 
 use postgres::Client;
-use testkit::cluster::{Cluster, wait_until};
 use testkit::receiver::{Answer, Receiver};
-use testkit::{PATIENCE, ask, refusal, refused, run, start_shared_cluster, subscribe};
+use testkit::{PATIENCE, ask, refusal, run, subscribe, wait_until};
 
-const PEOPLE: [&str; 4] = ["hydra_admin", "hydra_member", "hydra_analyst", "hydra_emitter"];
+use crate::cluster;
+
+const ROLES: [&str; 4] = ["hydra_admin", "hydra_member", "hydra_analyst", "hydra_emitter"];
 
 const ADMIN: &[&str] = &["hydra_admin"];
 const READERS: &[&str] = &["hydra_admin", "hydra_member", "hydra_analyst"];
 const ANALYSTS: &[&str] = &["hydra_admin", "hydra_analyst"];
 const EMITTER: &[&str] = &["hydra_emitter"];
 
-/// What the contract gives to whom, by the names of functions and views; what is not here is given to nobody. Names
-/// that do not exist yet are no fault.
+/// Which functions and views are granted to which roles. All others are granted to no role. Names that do not exist are
+/// ignored.
 const GRANTED: &[(&str, &[&str])] = &[
     ("webhook_adopt", ADMIN),
     ("webhook_cancel", ADMIN),
@@ -51,14 +48,14 @@ const GRANTED: &[(&str, &[&str])] = &[
     ("webhook_pending", ANALYSTS),
     ("webhook_stats", ANALYSTS),
     ("webhook_watches", READERS),
-    // A view's functions run as its reader; these tell nothing that the views do not.
+    // The functions of a view run as its reader. These show nothing that the views do not.
     ("_worker_status", READERS),
     ("_delivery_id", ANALYSTS),
     ("_percentile", ANALYSTS),
     ("_trigger_arguments", &["hydra_admin", "hydra_member", "hydra_analyst", "hydra_emitter"]),
     ("_trigger_type", &["hydra_admin", "hydra_member", "hydra_analyst", "hydra_emitter"]),
     ("_watch_details", READERS),
-    // Watching is done as the caller, step by step.
+    // A watch is created with the rights of the caller.
     ("_define_watch", EMITTER),
     ("_create_watch", EMITTER),
     ("_watches", EMITTER),
@@ -68,14 +65,14 @@ const GRANTED: &[(&str, &[&str])] = &[
     ("_check_watched", EMITTER),
     ("_check_watch", EMITTER),
     ("_check_expression", EMITTER),
-    // Trying out a choice is done as the caller, too.
+    // So is a test of what a subscription would match.
     ("_check_event_type", &["hydra_admin", "hydra_emitter"]),
     ("_choice", ADMIN),
     ("_filter_passes", ADMIN),
 ];
 
-/// Every object of the schema with its kind and its access list, the owner's own rights left out. A function without
-/// a list is one that PUBLIC may execute.
+/// Every object of the schema with its kind and its access list, the owner's own rights left out. A function without a
+/// list is one that PUBLIC may execute.
 const ACCESS: &str = "
     WITH object (name, kind, acl) AS (
         SELECT proname::text, 'f', coalesce(proacl, acldefault('f', proowner)) FROM pg_proc
@@ -92,19 +89,6 @@ const ACCESS: &str = "
            CASE entry.grantee WHEN 0 THEN 'PUBLIC' ELSE entry.grantee::regrole::text END AS grantee
     FROM object, aclexplode(object.acl) AS entry
     WHERE entry.grantee <> entry.grantor OR entry.grantee = 0";
-
-fn cluster() -> &'static Cluster {
-    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-    CLUSTER.get_or_init(|| {
-        let cluster = start_shared_cluster(&[]);
-        let mut client = cluster.connect("postgres");
-        for role in PEOPLE {
-            run(&mut client, &format!("CREATE ROLE person_{role} LOGIN IN ROLE {role}"));
-        }
-        run(&mut client, "CREATE ROLE person_nobody LOGIN");
-        cluster
-    })
-}
 
 struct Access {
     object: String,
@@ -137,12 +121,12 @@ fn nothing_is_granted_to_public() {
 }
 
 #[test]
-fn nothing_is_granted_to_others_where_new_objects_are_by_default() {
+fn default_privileges_give_no_role_rights_on_the_extension() {
     let mut superuser = cluster().connect("postgres");
     run(&mut superuser, "CREATE DATABASE generous");
     let mut client = cluster().connect("generous");
     for kind in ["TABLES", "SEQUENCES", "FUNCTIONS", "SCHEMAS"] {
-        run(&mut client, &format!("ALTER DEFAULT PRIVILEGES GRANT ALL ON {kind} TO PUBLIC, person_nobody"));
+        run(&mut client, &format!("ALTER DEFAULT PRIVILEGES GRANT ALL ON {kind} TO PUBLIC, stranger"));
     }
     run(&mut client, "CREATE EXTENSION hydra_webhooks");
     let open: BTreeSet<String> = access(&mut client)
@@ -154,7 +138,7 @@ fn nothing_is_granted_to_others_where_new_objects_are_by_default() {
 }
 
 #[test]
-fn each_role_has_exactly_what_the_contract_gives_it() {
+fn each_role_has_exactly_the_rights_that_are_granted_to_it() {
     let mut client = cluster().create_database("granted");
     let mut actual: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for entry in access(&mut client) {
@@ -180,7 +164,7 @@ fn each_role_has_exactly_what_the_contract_gives_it() {
     assert!(expected.len() > 20, "the functions have other names now");
     assert_eq!(actual, expected);
 
-    // None of them inherits from another, or from anybody.
+    // None of them is a member of another role.
     let memberships = names(
         &mut client,
         "SELECT member::regrole || ' in ' || roleid::regrole FROM pg_auth_members WHERE member::regrole::text ^@ 'hydra_'",
@@ -188,7 +172,7 @@ fn each_role_has_exactly_what_the_contract_gives_it() {
     assert!(memberships.is_empty(), "{memberships:?}");
 }
 
-/// What each role can do, tried.
+/// Each role tries everything.
 #[test]
 fn each_role_can_do_its_work_and_nothing_else() {
     let mut client = cluster().create_database("deeds");
@@ -253,12 +237,12 @@ fn each_role_can_do_its_work_and_nothing_else() {
         ("SET hydra_webhooks.max_entity_size = '1MB'".into(), &[]),
                 ("CREATE TRIGGER spy AFTER INSERT ON hydra.event FOR EACH ROW EXECUTE FUNCTION hydra.webhook_emit_row('a.b')".into(), &[]),
     ];
-    for role in PEOPLE.into_iter().chain(["nobody"]) {
-        let mut person = cluster().connect_as("deeds", &format!("person_{role}"));
+    for role in ROLES.into_iter().chain(["nobody"]) {
+        let mut person = cluster().connect_as("deeds", role.strip_prefix("hydra_").unwrap_or("stranger"));
         for (deed, allowed) in &deeds {
             assert_may(&mut person, role, deed, allowed.contains(&role));
         }
-        // Not to be tried inside a transaction.
+        // It cannot run inside a transaction.
         let network = "ALTER SYSTEM SET hydra_webhooks.allow_networks = '0.0.0.0/0'";
         assert_eq!(refusal(&mut person, network).code, "42501", "{role}");
         for table in names(
@@ -280,7 +264,7 @@ fn each_role_can_do_its_work_and_nothing_else() {
     }
 }
 
-/// Does it, and undoes it.
+/// Tries it in a transaction that is rolled back.
 #[track_caller]
 fn assert_may(person: &mut Client, role: &str, deed: &str, allowed: bool) {
     run(person, "BEGIN");
@@ -291,13 +275,13 @@ fn assert_may(person: &mut Client, role: &str, deed: &str, allowed: bool) {
     match code {
         None => assert!(allowed, "{role} may {deed}"),
         Some(code) if allowed => panic!("{role} may not {deed}: {code:?}"),
-        // A view that cannot be written or copied at all is as good as a table that one has no right to.
+        // Some views cannot be written or copied by any role.
         Some(code) => assert!(["42501", "55000", "42809"].contains(&code.code()), "{role}, {deed}: {code:?}"),
     }
 }
 
 #[test]
-fn the_worker_is_no_superuser_and_has_no_more_than_its_tables() {
+fn the_worker_is_not_a_superuser_and_has_only_its_tables() {
     let mut client = cluster().create_database("worker");
     let pid = cluster().dispatcher_pid("worker");
     let user: String = ask(&mut client, &format!("SELECT usename::text FROM pg_stat_activity WHERE pid = {pid}"));
@@ -311,7 +295,7 @@ fn the_worker_is_no_superuser_and_has_no_more_than_its_tables() {
         &mut client,
         "SELECT count(*) FROM pg_auth_members WHERE member = 'hydra_worker'::regrole OR roleid = 'hydra_worker'::regrole",
     );
-    assert_eq!(memberships, 0, "it is in no group, and nobody is in its");
+    assert_eq!(memberships, 0, "it is a member of no role, and no role is a member of it");
     let owned: i64 =
         ask(&mut client, "SELECT count(*) FROM pg_shdepend WHERE refobjid = 'hydra_worker'::regrole AND deptype = 'o'");
     assert_eq!(owned, 0);
@@ -331,7 +315,7 @@ fn the_worker_is_no_superuser_and_has_no_more_than_its_tables() {
 }
 
 #[test]
-fn secrets_are_for_the_owner_and_the_worker() {
+fn only_the_owner_and_the_worker_can_read_secrets() {
     let mut client = cluster().create_database("secrets");
     let readers: BTreeSet<String> = access(&mut client)
         .iter()
@@ -342,7 +326,7 @@ fn secrets_are_for_the_owner_and_the_worker() {
 }
 
 #[test]
-fn functions_that_run_as_their_owner_fix_their_search_path() {
+fn security_definer_functions_set_their_search_path() {
     let mut client = cluster().create_database("definers");
     let loose = names(
         &mut client,
@@ -357,96 +341,4 @@ fn functions_that_run_as_their_owner_fix_their_search_path() {
             "SELECT count(*) FROM pg_proc WHERE pronamespace = 'hydra'::regnamespace AND prosecdef"
         ) > 5
     );
-}
-
-/// A function of the caller's, on purpose: conditions mean what they mean to whoever watches, and all else in it is
-/// written out in full.
-const LOOKS_WHERE_ITS_CALLER_DOES: &str = "hydra.webhook_watch(source regclass,event text,operation text,condition text,entity text,columns text[],tenant text,level text)";
-
-#[test]
-fn pgspot_finds_no_way_into_the_script_of_the_extension() {
-    let mut client = cluster().connect("postgres");
-    let share: String = ask(&mut client, "SELECT setting FROM pg_config WHERE name = 'SHAREDIR'");
-    let script = format!("{share}/extension/hydra_webhooks--{}.sql", env!("CARGO_PKG_VERSION"));
-    let python = std::env::var("HYDRA_PYTHON").expect("`make test` names the Python that has the verifiers' packages");
-    let pgspot = Path::new(&python).with_file_name("pgspot");
-    let found =
-        Command::new(&pgspot).args(["--proc-without-search-path", LOOKS_WHERE_ITS_CALLER_DOES, &script]).output();
-    let found = found.unwrap_or_else(|error| panic!("{}: {error}", pgspot.display()));
-    let said = String::from_utf8_lossy(&found.stdout);
-    assert!(said.contains("Errors: 0 Warnings: 0 Unknown: 0"), "{said}{}", String::from_utf8_lossy(&found.stderr));
-}
-
-// ---- creating the extension
-
-#[test]
-fn a_database_that_is_not_in_utf8_is_refused_with_advice() {
-    let mut superuser = cluster().connect("postgres");
-    for encoding in ["LATIN1", "SQL_ASCII"] {
-        let database = encoding.to_lowercase();
-        run(
-            &mut superuser,
-            &format!("CREATE DATABASE {database} ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"),
-        );
-        let mut client = cluster().connect(&database);
-        let refusal = refused(&mut client, "CREATE EXTENSION hydra_webhooks", "0A000");
-        assert!(
-            refusal.message.contains("UTF8") && refusal.detail.contains(encoding) && refusal.hint.contains("UTF8"),
-            "{refusal:?}"
-        );
-        assert_eq!(ask::<i64>(&mut client, "SELECT count(*) FROM pg_namespace WHERE nspname = 'hydra'"), 0);
-    }
-}
-
-#[test]
-fn somebody_who_is_no_superuser_cannot_create_the_extension() {
-    let mut superuser = cluster().connect("postgres");
-    run(&mut superuser, "CREATE DATABASE owned OWNER person_nobody");
-    let mut client = cluster().connect_as("owned", "person_nobody");
-    assert_eq!(refusal(&mut client, "CREATE EXTENSION hydra_webhooks").code, "42501");
-}
-
-#[test]
-fn a_role_that_was_there_before_is_taken_over_only_if_it_is_harmless() {
-    let cluster = Cluster::start(&[]);
-    let mut client = cluster.connect("postgres");
-    for attribute in ["SUPERUSER", "CREATEROLE", "CREATEDB", "REPLICATION", "BYPASSRLS", "LOGIN"] {
-        run(&mut client, &format!("CREATE ROLE hydra_member {attribute}"));
-        let refusal = refused(&mut client, "CREATE EXTENSION hydra_webhooks", "55000");
-        assert!(refusal.message.contains("hydra_member"), "{refusal:?}");
-        run(&mut client, "DROP ROLE hydra_member");
-    }
-    run(&mut client, "CREATE ROLE hydra_member");
-    run(&mut client, "CREATE EXTENSION hydra_webhooks");
-    run(&mut client, "DROP EXTENSION hydra_webhooks; CREATE EXTENSION hydra_webhooks");
-}
-
-#[test]
-fn a_role_that_was_there_before_as_a_member_of_a_powerful_one_is_refused() {
-    let cluster = Cluster::start(&[]);
-    let mut client = cluster.connect("postgres");
-    run(&mut client, "CREATE ROLE hydra_emitter; GRANT pg_execute_server_program TO hydra_emitter");
-    refused(&mut client, "CREATE EXTENSION hydra_webhooks", "55000");
-}
-
-#[test]
-fn two_databases_can_get_the_extension_at_the_same_time() {
-    let cluster = Cluster::start(&[]);
-    let mut superuser = cluster.connect("postgres");
-    run(&mut superuser, "CREATE DATABASE one");
-    run(&mut superuser, "CREATE DATABASE two");
-    let mut one = cluster.connect("one");
-    let mut two = cluster.connect("two");
-    let pid: i32 = ask(&mut two, "SELECT pg_backend_pid()");
-    run(&mut one, "BEGIN");
-    run(&mut one, "CREATE EXTENSION hydra_webhooks");
-    let second = thread::spawn(move || {
-        two.batch_execute("CREATE EXTENSION hydra_webhooks").map_err(|error| format!("{error:?}"))
-    });
-    wait_until("the second waits for the first, or is done", PATIENCE, || {
-        let blocked = format!("SELECT cardinality(pg_blocking_pids({pid})) > 0");
-        ask(&mut superuser, &blocked) || second.is_finished()
-    });
-    run(&mut one, "COMMIT");
-    assert_eq!(second.join().unwrap(), Ok(()));
 }

@@ -1,24 +1,23 @@
-//! Signing secrets at rest: sealed with a key from a file, readable without a trace where it is there, and waited for where
-//! it is not.
+//! Signing secrets at rest: they are sealed with a key from a file. Without the key their subscriptions wait.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::PathBuf;
 
 use postgres::Client;
-use testkit::cluster::{Cluster, StopMode, wait_until};
 use testkit::receiver::{Answer, Receiver, Signature};
+use testkit::{Cluster, StopMode, wait_until};
 use testkit::{PATIENCE, ask, refused, run, subscribe, wait_for_empty_queue};
 
 const PATH: &str = "/";
 const SEALED: &str = "SELECT bool_and(secret ^@ 'sealed:') FROM hydra.signing_secret";
 
-/// A key of one digit, over and over.
+/// A key in which one digit is repeated.
 fn key(digit: char) -> String {
     digit.to_string().repeat(64)
 }
 
-/// A cluster that has these lines in its key file.
+/// A cluster and its key file.
 struct Vault {
     cluster: Cluster,
     file: PathBuf,
@@ -34,16 +33,16 @@ impl Vault {
     }
 
     fn write(&self, lines: &[String], mode: u32) {
-        fs::write(&self.file, lines.join("\n")).expect("the directory is ours");
-        fs::set_permissions(&self.file, Permissions::from_mode(mode)).expect("so is the file");
+        fs::write(&self.file, lines.join("\n")).expect("a file can be written into the directory of the cluster");
+        fs::set_permissions(&self.file, Permissions::from_mode(mode)).expect("its mode can be changed");
         let server = fs::metadata(self.cluster.data()).expect("the cluster is there");
         chown(&self.file, Some(server.uid()), Some(server.gid())).expect("it can be given to the server");
     }
 
-    /// A session that has taken the setting in.
+    /// A database, and a session that has applied the setting.
     fn create_database(&self, name: &str) -> Client {
         let mut client = self.cluster.create_database(name);
-        wait_until("the setting is taken in", PATIENCE, || {
+        wait_until("the setting is applied", PATIENCE, || {
             ask::<String>(&mut client, "SHOW hydra_webhooks.key_file") == self.file.to_string_lossy()
         });
         client
@@ -97,7 +96,7 @@ fn with_a_key_file_secrets_are_sealed_in_the_table_and_in_a_dump_and_requests_ve
     assert!(dump.contains("sealed:") && !dump.contains(&secret) && !dump.contains(&fresh));
 }
 
-/// Everything that somebody could read: each view and table as each role, and all that a dump holds.
+/// Everything that a role could read: each view and table as each role, and a dump.
 fn all_that_can_be_read(cluster: &Cluster, database: &str) -> String {
     let mut read = String::new();
     let mut client = cluster.connect(database);
@@ -109,7 +108,7 @@ fn all_that_can_be_read(cluster: &Cluster, database: &str) -> String {
     for role in ["hydra_admin", "hydra_member", "hydra_analyst", "hydra_emitter", "hydra_worker", "postgres"] {
         for relation in &relations {
             run(&mut client, &format!("RESET ROLE; SET ROLE {role}"));
-            // Those that are not for the role are refused, and those of the secrets are for the owner and the worker.
+            // What the role may not read is refused. The owner and the worker may read the secrets.
             if relation == "hydra.signing_secret" && matches!(role, "postgres" | "hydra_worker") {
                 continue;
             }
@@ -134,7 +133,7 @@ fn fifty_secrets_are_each_returned_once_and_found_nowhere_else() {
         ("log_statement", "all"),
         ("log_min_duration_statement", "0"),
         ("wal_level", "logical"),
-        // webhook_verify is given a secret by whoever calls it.
+        // A secret is a parameter of webhook_verify.
         ("log_parameter_max_length", "0"),
     ];
     let cluster = Cluster::start(&noisy);
@@ -169,8 +168,8 @@ fn fifty_secrets_are_each_returned_once_and_found_nowhere_else() {
     let everything = [log, read, stream.join("\n")].concat();
     for secret in &secrets {
         assert!(!everything.contains(secret.as_str()), "a secret was found where it should not be");
-        // Its head is shown, to tell it from others; no more of it.
-        assert!(!everything.contains(&secret[..16]), "more than its head was found");
+        // Its first characters are shown, to distinguish secrets.
+        assert!(!everything.contains(&secret[..16]), "more than the first characters was found");
     }
     assert_eq!(secrets.iter().collect::<std::collections::BTreeSet<_>>().len(), 50);
 }
@@ -180,36 +179,36 @@ fn while_its_key_is_missing_a_subscription_waits_loses_nothing_and_the_status_sa
     let vault = Vault::new(&[key('1')]);
     let mut client = vault.create_database("missing");
     let receiver = Receiver::start();
-    // Unfinished after twice two seconds and a little, a delivery would be given up, if that time counted against it.
+    // A delivery that is unfinished after twice its schedule is given up. The time without the key does not count.
     let quick = ["retry_schedule => '{2 s}'", "timeout => '100 ms'"];
     let (id, secret) = subscribe(&mut client, &receiver.url(PATH), "ticket.created", &quick);
     receiver.secret(PATH, &secret);
     receiver.answer_first(PATH, 2, Answer::status(500));
     emit(&mut client, 2);
     receiver.wait_for(PATH, 2, PATIENCE);
-    // One that has its secret as it stands goes on.
+    // A subscription whose secret is not sealed continues.
     vault.cluster.set(&[("hydra_webhooks.key_file", "")]);
     wait_until("there is no key file", PATIENCE, || {
         ask::<String>(&mut client, "SHOW hydra_webhooks.key_file").is_empty()
     });
     let (_, plain) = subscribe(&mut client, &receiver.url("/plain"), "ticket.created", &[]);
     receiver.secret("/plain", &plain);
-    wait_until("the status tells", PATIENCE, || detail(&mut client).contains("key_file"));
+    wait_until("the status reports the missing key", PATIENCE, || detail(&mut client).contains("key_file"));
     emit(&mut client, 5);
     receiver.wait_for("/plain", 5, PATIENCE);
     let refusal = refused(&mut client, &format!("SELECT hydra.webhook_send_test({id})"), "55000");
     assert!(refusal.detail.contains("sealed with key"), "{refusal:?}");
 
-    // Also over a restart, and for longer than its schedule lasts.
+    // Also after a restart, and for longer than its schedule.
     drop(client);
     vault.cluster.stop(StopMode::Fast);
     vault.cluster.start_again();
     let mut client = vault.cluster.connect("missing");
-    wait_until("the status tells again", PATIENCE, || detail(&mut client).contains("key_file"));
+    wait_until("the status reports the missing key again", PATIENCE, || detail(&mut client).contains("key_file"));
     std::thread::sleep(std::time::Duration::from_secs(6));
     assert_eq!(receiver.received(PATH), 2);
     let attempts: i64 = ask(&mut client, "SELECT count(*) FROM hydra.webhook_history");
-    assert_eq!(attempts, 2, "nothing more was tried, so nothing more failed");
+    assert_eq!(attempts, 2, "there were no further attempts");
 
     vault.cluster.set(&[("hydra_webhooks.key_file", vault.file.to_str().expect("a path in UTF-8"))]);
     let requests = receiver.wait_for(PATH, 9, PATIENCE);
@@ -219,7 +218,7 @@ fn while_its_key_is_missing_a_subscription_waits_loses_nothing_and_the_status_sa
 }
 
 #[test]
-fn secrets_that_are_there_are_sealed_on_demand_and_a_key_can_be_changed() {
+fn existing_secrets_are_sealed_on_demand_and_the_key_can_be_changed() {
     let vault = Vault::new(&[key('1')]);
     vault.cluster.set(&[("hydra_webhooks.key_file", "")]);
     let mut client = vault.cluster.create_database("changing");
@@ -245,7 +244,7 @@ fn secrets_that_are_there_are_sealed_on_demand_and_a_key_can_be_changed() {
     let of_the_new_key: String = ask(&mut client, "SELECT left(secret, 23) FROM hydra.signing_secret");
     assert_ne!(of_the_old_key, of_the_new_key);
     arrives_verified(&mut client, &receiver, 3);
-    assert_eq!(ask::<i64>(&mut client, "SELECT hydra.webhook_seal_secrets()"), 1, "the new key alone is enough");
+    assert_eq!(ask::<i64>(&mut client, "SELECT hydra.webhook_seal_secrets()"), 1, "the new key is enough");
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! The extension's own sender without a database: what the network side alone can do.
 //!
-//! Its source is compiled in, since the crate is a library for Postgres alone and cannot be linked to. It is driven as
-//! well as it can be: twice as many requests are handed over as there are threads, so that none ever waits for us, and
-//! a thread may be given several at a time, as the dispatcher does where many deliveries wait for a quick endpoint.
+//! It is driven as well as possible: twice as many requests are handed over as there are threads, so that no thread
+//! waits, and a thread may be given several at a time, as the dispatcher does if many deliveries wait for a quick
+//! endpoint.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use wire::secret::SigningSecret;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// About what an event of ours has on the wire.
+/// About the size of the body of an event.
 pub const BODY_BYTES: usize = 300;
 
 pub struct BareSender {
@@ -43,7 +43,7 @@ impl BareSender {
         Self { sender, bell, outcomes, threads, endpoint: endpoint(url), event_type, body }
     }
 
-    /// Makes so many requests, `chain` of them at a time for one thread, and says how many that were per second.
+    /// Makes `requests`, `chain` of them at a time for one thread. Returns the rate per second.
     pub fn rate(&self, requests: usize, chain: usize) -> f64 {
         let start = Instant::now();
         let (mut unmade, mut under_way) = (requests, 0);
@@ -55,13 +55,13 @@ impl BareSender {
             under_way += handed;
             let attempts = self.wait();
             under_way -= attempts.len();
-            // What hung behind a request that was not so quick comes back.
+            // Requests that waited behind a slow one are handed over again.
             unmade += attempts.iter().filter(|attempt| attempt.outcome == Outcome::NotStarted).count();
         }
         requests as f64 / start.elapsed().as_secs_f64()
     }
 
-    /// Makes one request with this number in its body, and returns when its answer is known here.
+    /// Makes one request with this number in its body, and returns when its answer is known.
     pub fn post_once(&self, number: usize) {
         let body = format!("{{\"id\": {number}, \"subject\": \"{}\"}}", self.body).into();
         self.sender.hand_over([Request { body, ..self.request(number, None) }]);

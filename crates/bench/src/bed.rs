@@ -1,15 +1,15 @@
 //! The test bed: a throw-away cluster with the extension in a database, and what workloads do with it.
 //!
-//! It is set up as a server that has work to do is: everything durable, room for WAL, autovacuum on. Both sides of a
-//! ratio run on the same one. A checkpoint in the middle of a sample would be counted as part of it, so they come
-//! where the bed asks for them.
+//! It is set up like a production server: everything durable, room for WAL, autovacuum on. Both sides of a ratio run on
+//! the same one. A checkpoint during a sample would be counted as part of it, so checkpoints happen only where the bed
+//! requests them.
 
 use std::fs;
 use std::time::{Duration, Instant};
 
 use postgres::Client;
 use postgres::types::FromSqlOwned;
-use testkit::cluster::{Cluster, wait_until};
+use testkit::{Cluster, wait_until};
 
 use crate::cost::Usage;
 use crate::receiver::Receiver;
@@ -38,7 +38,7 @@ pub struct Bed {
 #[derive(Clone, Copy)]
 pub enum Length {
     Seconds(u32),
-    /// Of each client.
+    /// For each client.
     Transactions(u32),
 }
 
@@ -52,7 +52,7 @@ impl Bed {
         bed
     }
 
-    /// One more session.
+    /// Another session.
     pub fn session(&self) -> Client {
         self.cluster.connect(DATABASE)
     }
@@ -72,7 +72,7 @@ impl Bed {
         self.ask(&format!("SELECT id FROM hydra.webhook_create('{url}', '{{{event_types}}}'{more})"))
     }
 
-    /// Emits so many events in one transaction, with bodies of about 300 bytes.
+    /// Emits `count` events in one transaction, with bodies of about 300 bytes.
     pub fn emit(&mut self, event_type: &str, count: usize) {
         self.run(&format!(
             "SELECT count(hydra.webhook_emit('{event_type}',
@@ -80,7 +80,7 @@ impl Bed {
         ));
     }
 
-    /// Queues so many events of `ticket.created`. Tables are then as a server has them that was idle for a while.
+    /// Queues `count` events of `ticket.created`. The tables are then as on a server that was idle for a while.
     pub fn queue_events(&mut self, count: usize) {
         self.queue_events_of("ticket.created", count);
     }
@@ -90,19 +90,19 @@ impl Bed {
         self.settle();
     }
 
-    /// Does now what autovacuum and the checkpointer would do later, in the middle of something else.
+    /// Does what autovacuum and the checkpointer would otherwise do during a sample.
     pub fn settle(&mut self) {
         self.run("VACUUM ANALYZE hydra.event");
         self.run("VACUUM ANALYZE hydra.delivery");
         self.run("CHECKPOINT");
     }
 
-    /// Lets the dispatcher send, from about now on.
+    /// Lets the dispatcher send.
     pub fn send(&mut self) {
         self.switch("on");
     }
 
-    /// Lets the dispatcher send no more, and returns when nothing is under way.
+    /// Stops the dispatcher from sending, and returns when no request is under way.
     pub fn hold_back(&mut self) {
         self.switch("off");
         const QUIET: &str = "SELECT state = 'off' AND in_flight = 0 FROM hydra.webhook_worker_status";
@@ -114,8 +114,8 @@ impl Bed {
         self.run("SELECT pg_reload_conf()");
     }
 
-    /// Sends what is queued: so many deliveries, all to this receiver. Says how long it took until the last arrived. That the
-    /// queue is empty then is looked at later: among the remains of 300,000 events that takes 50 ms.
+    /// Sends what is queued: `deliveries`, all to this receiver. Returns how long it took until the last one arrived.
+    /// Whether the queue is empty is checked later: with 300,000 dead rows that takes 50 ms.
     pub fn drain(&mut self, deliveries: usize, receiver: &Receiver) -> Duration {
         let start = Instant::now();
         let all = receiver.arrived() + deliveries;
@@ -128,7 +128,7 @@ impl Bed {
         took
     }
 
-    /// Throws away what is queued, in the dispatcher's memory too, by taking another dispatcher.
+    /// Discards what is queued, also in the memory of the dispatcher, by starting another one.
     pub fn forget(&mut self) {
         self.hold_back();
         let former = self.dispatcher();
@@ -144,11 +144,11 @@ impl Bed {
         wait_until("the queue is empty", PATIENCE, || self.ask(EMPTY));
     }
 
-    /// Transactions per second of `clients` that run this script again and again, as prepared statements. The arguments
-    /// `more` go to pgbench as they are.
+    /// Transactions per second of `clients` that repeat this script with prepared statements. `more` are further
+    /// arguments of pgbench.
     pub fn pgbench(&self, script: &str, clients: u32, length: Length, more: &[&str]) -> f64 {
         let file = self.cluster.directory().join("script.sql");
-        fs::write(&file, script).expect("the directory is ours");
+        fs::write(&file, script).expect("a file can be written into the directory of the cluster");
         let (option, amount) = match length {
             Length::Seconds(seconds) => ("--time", seconds),
             Length::Transactions(count) => ("--transactions", count),
@@ -166,7 +166,7 @@ impl Bed {
         self.cluster.dispatcher_pid(DATABASE)
     }
 
-    /// Stops the dispatcher's process where it is, without anything held that others may wait for.
+    /// Stops the process of the dispatcher by a signal, while it holds no lock.
     pub fn freeze_dispatcher(&mut self) {
         let dispatcher = self.dispatcher();
         wait_until("the dispatcher is stopped between two transactions", PATIENCE, || {
@@ -183,13 +183,13 @@ impl Bed {
         self.cluster.signal("CONT", self.dispatcher());
     }
 
-    /// How many deliveries have had a row in the retry queue so far. Those of a quick receiver that never fails have none,
-    /// unless a stall made it look slow.
+    /// How many deliveries have had a row in the retry queue. Those to a quick receiver that never fails have none,
+    /// unless the receiver seemed slow for a moment.
     pub fn retry_queue_rows(&mut self) -> i64 {
         self.ask("SELECT n_tup_ins FROM pg_stat_user_tables WHERE relid = 'hydra.delivery'::regclass")
     }
 
-    /// What was used up so far: CPU of the dispatcher, WAL and transactions of the server.
+    /// What was used since the start: CPU of the dispatcher, WAL and transactions of the server.
     pub fn usage(&mut self) -> Usage {
         let dispatcher = self.dispatcher();
         Usage::now(dispatcher, &mut self.sql)

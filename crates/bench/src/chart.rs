@@ -1,7 +1,7 @@
-//! The figures as pictures for the README.
+//! The charts of the README.
 //!
-//! Ratios have different targets, some to be above and some below. So their bars show by what factor a target was met
-//! or missed, on a scale of factors, all from one line: to the right is better. Rates have bars of their own.
+//! Some ratios must exceed their targets and some must not. So their bars show by what factor a target was met or
+//! missed, on a logarithmic scale and from one line: to the right is better. Rates are in a separate chart.
 
 use crate::report::{Row, Target, Verdict, number};
 use crate::svg::{Anchor, FAINT, INK, LINE, Svg};
@@ -9,7 +9,7 @@ use crate::svg::{Anchor, FAINT, INK, LINE, Svg};
 const WIDTH: f64 = 860.0;
 const LABELS: f64 = 380.0;
 const HEAD: f64 = 64.0;
-/// How many letters of a label fit into its column.
+/// How many characters of a label fit into its column.
 const LETTERS: usize = 60;
 
 const MET: &str = "#1a7f37";
@@ -47,7 +47,7 @@ fn targets(rows: &[Row]) -> String {
     let bottom = HEAD + ROW * margins.len() as f64;
     let mut svg = Svg::new(WIDTH, bottom + 20.0);
     title(&mut svg, "What was promised, and what was measured", "Bar: by what factor the target was met");
-    // As many doublings to either side as the furthest needs, and one for the text beside it.
+    // As many doublings to either side as the longest bar needs, and one for its text.
     let doublings = margins.iter().map(|margin| margin.factor.log2());
     let least = doublings.clone().fold(-1.0, f64::min).floor();
     let most = doublings.fold(1.0, f64::max).ceil() + 1.0;
@@ -78,7 +78,7 @@ fn rates(rows: &[Row]) -> String {
     let most = pairs.iter().map(|(_, one, other)| one.value.max(other.value)).fold(1.0, f64::max);
     let mut svg = Svg::new(WIDTH, HEAD + ROW * pairs.len() as f64);
     title(&mut svg, "Per second", "Blue: the workload. Grey: what it is divided by, in the same run");
-    // Room for the figure behind the longest bar.
+    // Room for the figure next to the longest bar.
     let length = |value: f64| value / most * (WIDTH - LABELS - 70.0);
     for (index, (row, one, other)) in pairs.iter().enumerate() {
         let y = HEAD + ROW * index as f64;

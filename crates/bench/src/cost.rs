@@ -1,4 +1,4 @@
-//! What deliveries cost besides time.
+//! What deliveries cost in addition to time.
 //!
 //! Transactions are counted by their ids: Postgres gives one to each that writes, and only those wait for a disk.
 
@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use postgres::Client;
 
-/// The unit of /proc/<pid>/stat on Linux, for all machines that it runs on today.
+/// The unit of /proc/<pid>/stat on Linux.
 const TICK: Duration = Duration::from_millis(10);
 
-/// All that was used up to now.
+/// What was used since the start.
 #[derive(Clone, Copy)]
 pub struct Usage {
     pub cpu: Duration,
-    /// Of that, what the one thread took that touches Postgres.
+    /// That of its main thread, the only one that uses Postgres.
     pub main_cpu: Duration,
     pub wal_bytes: i64,
     pub commits: i64,
@@ -64,12 +64,12 @@ impl Sub for Usage {
     }
 }
 
-/// CPU time of a process with all its threads, those that have ended as well.
+/// CPU time of a process with all its threads, including those that have ended.
 pub fn cpu_of(process: i32) -> Duration {
     cpu_in(format!("/proc/{process}"))
 }
 
-/// CPU time of our own, save that of threads with this name.
+/// CPU time of this process, without the threads that have this name.
 pub fn own_cpu_without(name: &str) -> Duration {
     let threads = fs::read_dir("/proc/self/task").expect("/proc is mounted").flatten().map(|entry| entry.path());
     let named = threads.filter(|path| fs::read_to_string(path.join("comm")).is_ok_and(|found| found.trim() == name));
@@ -78,19 +78,19 @@ pub fn own_cpu_without(name: &str) -> Duration {
 
 fn cpu_in(folder: impl AsRef<Path>) -> Duration {
     let text = fs::read_to_string(folder.as_ref().join("stat")).expect("it runs");
-    // The name of the program comes before and may hold anything; the times are 12th and 13th behind it.
+    // The name of the program precedes and may contain anything. The times are the 12th and 13th fields after it.
     let (_, behind) = text.rsplit_once(')').expect("a name in parentheses");
     let fields: Vec<&str> = behind.split_whitespace().collect();
     let ticks: u32 = fields[11..13].iter().map(|ticks| ticks.parse::<u32>().expect("a number")).sum();
     TICK * ticks
 }
 
-/// Memory of a process that is its own, in MB: not what it shares with others, such as the server's buffers.
+/// Private memory of a process, in MB, without what it shares with others, such as the shared buffers.
 pub fn own_memory_of(process: i32) -> f64 {
     memory(process, "RssAnon:")
 }
 
-/// Memory of a process, in MB, with all of the server's shared buffers that it has touched.
+/// Memory of a process, in MB, including the shared buffers that it has used.
 pub fn memory_of(process: i32) -> f64 {
     memory(process, "VmRSS:")
 }

@@ -1,6 +1,6 @@
 //! As much of HTTP/1.1 as the receiver needs: where a request ends, and which delivery it carries.
 
-/// What every request is answered with. Never changes, so that the raw client can count bytes.
+/// The answer to every request. It never changes, so that the raw client can count bytes.
 pub const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
 const DELIVERY_HEADER: &[u8] = b"X-Hydra-Delivery";

@@ -1,4 +1,4 @@
-//! What the figures were measured on: without it they mean nothing to anybody else.
+//! The machine that the figures were measured on.
 
 use std::process::Command;
 use std::{env, fs};
@@ -22,7 +22,8 @@ fn line(file: &str, name: &str) -> String {
     value.map_or(String::new(), |(_, value)| value.trim().to_string())
 }
 
-/// How processes compete for the processors: all alike, or first by session. Each process of a Postgres is a session.
+/// How the kernel distributes the processors: among all processes alike, or among sessions. Each process of a Postgres
+/// is a session.
 fn sharing() -> &'static str {
     let by_session = fs::read_to_string("/proc/sys/kernel/sched_autogroup_enabled").is_ok_and(|on| on.trim() == "1");
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();

@@ -1,19 +1,21 @@
 //! Measures the extension: every workload of the table in the README, against a real cluster and a real receiver.
 //!
-//! `bench [NUMBER…] [--out FOLDER]` runs these workloads; without a number, all. Figures are worth what they are divided
-//! by, and both sides are measured in the same run, in turn. Nothing here passes or fails: it is not a test.
+//! `bench [NUMBER…] [--out FOLDER]` runs the workloads with these numbers, or all. A figure is a ratio, and both of its
+//! sides are measured in the same run, in turn. Nothing here passes or fails: it is not a test.
 //!
-//! A full run writes results and charts to `docs/performance/`; one of some workloads only, to the folder that is given.
+//! A full run writes results and charts to `docs/performance/`. A run of some workloads writes them to the given
+//! folder.
 //!
 //! | file | idea |
 //! |---|---|
 //! | `workloads/` | what is measured |
-//! | `bed`, `cost` | a server to measure on, and what it used |
-//! | `receiver`, `raw_client`, `wire`, `http` | where requests go, and how much that can take |
+//! | `bed`, `cost` | a server to measure on, and what it uses |
+//! | `receiver`, `raw_client`, `socket`, `http` | where requests go, and how much that can take |
 //! | `bare_sender`, `plain_ureq` | what the sender is compared with |
-//! | `pulse` | how fast the machine is meanwhile |
-//! | `pairs`, `report`, `chart`, `svg`, `machine` | what becomes of the figures |
+//! | `pulse` | how fast the machine is during a measurement |
+//! | `pairs`, `report`, `chart`, `svg`, `machine` | what is made of the figures |
 
+use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
@@ -33,8 +35,8 @@ mod pulse;
 mod raw_client;
 mod receiver;
 mod report;
+mod socket;
 mod svg;
-mod wire;
 mod workloads;
 
 const RESULTS: &str = "docs/performance";
@@ -47,8 +49,8 @@ struct Order {
 fn main() -> ExitCode {
     let order = match Order::from_arguments(env::args().skip(1)) {
         Ok(order) => order,
-        Err(problem) => {
-            eprintln!("{problem}");
+        Err(error) => {
+            eprintln!("bench: {error}");
             return ExitCode::FAILURE;
         }
     };
@@ -66,17 +68,34 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// What is wrong with the arguments.
+enum UsageError {
+    NoFolder,
+    UnknownWorkload(String),
+}
+
+impl Display for UsageError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            UsageError::NoFolder => write!(f, "--out needs a folder"),
+            UsageError::UnknownWorkload(number) => {
+                let known: Vec<&str> = workloads::ALL.iter().flat_map(|workload| workload.numbers).copied().collect();
+                write!(f, "there is no workload {number}; there are {}", known.join(", "))
+            }
+        }
+    }
+}
+
 impl Order {
-    fn from_arguments(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+    fn from_arguments(mut arguments: impl Iterator<Item = String>) -> Result<Self, UsageError> {
         let mut order = Self { numbers: Vec::new(), folder: None };
         while let Some(argument) = arguments.next() {
             if argument == "--out" {
-                order.folder = Some(arguments.next().ok_or("--out needs a folder")?.into());
+                order.folder = Some(arguments.next().ok_or(UsageError::NoFolder)?.into());
             } else if workloads::ALL.iter().any(|workload| workload.numbers.contains(&argument.as_str())) {
                 order.numbers.push(argument);
             } else {
-                let known: Vec<&str> = workloads::ALL.iter().flat_map(|workload| workload.numbers).copied().collect();
-                return Err(format!("there is no workload {argument}; there are {}", known.join(", ")));
+                return Err(UsageError::UnknownWorkload(argument));
             }
         }
         Ok(order)
@@ -87,7 +106,7 @@ impl Order {
         named || self.numbers.is_empty() && workload.in_full_run
     }
 
-    /// Results of some workloads only must not take the place of those of all.
+    /// The results of some workloads must not replace those of all.
     fn folder(&self) -> Option<PathBuf> {
         let usual = || self.numbers.is_empty().then(|| RESULTS.into());
         self.folder.clone().or_else(usual)

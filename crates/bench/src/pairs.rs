@@ -1,14 +1,14 @@
-//! Two sides measured in turn, A B A B …: what the machine does besides then weighs on both.
+//! Two sides measured in turn, A B A B …: other work of the machine then slows down both.
 //!
 //! The ratio of a workload is the median of the ratios of its pairs, not the ratio of two medians.
 //!
 //! Where the sides do the same kind of work and the ratio is close to its target, a pair is *even* only if the machine
 //! was equally fast on both sides. Then more pairs are measured until there are enough even ones, or three times as
-//! many as are wanted; those count in which it was most nearly so. The figures themselves have no say in it.
+//! many as are wanted. The most even pairs count. The choice does not depend on the figures.
 
 use crate::pulse::Measured;
 
-/// As few as can have a median worth the name.
+/// The smallest number with a useful median.
 pub const PAIRS: usize = 5;
 
 /// How far apart the pulse of the two sides of an even pair may be.
@@ -16,12 +16,12 @@ const EVEN: f64 = 0.03;
 
 pub struct Pairs {
     pub samples: Vec<(f64, f64)>,
-    /// How many more were measured, in which the machine was not equally fast.
+    /// How many pairs were left out because the machine was not equally fast.
     pub left_out: usize,
 }
 
 impl Pairs {
-    /// Measures [`PAIRS`] pairs of what shares `bed`. `name` is for whoever waits for it.
+    /// Measures [`PAIRS`] pairs on one bed. `name` is shown as progress.
     pub fn measure<Bed: ?Sized>(
         name: &str,
         bed: &mut Bed,
@@ -37,7 +37,7 @@ impl Pairs {
         samples.into()
     }
 
-    /// Measures so many even pairs, if it can.
+    /// Measures `wanted` even pairs, if it can.
     pub fn measure_evenly<Bed: ?Sized>(
         wanted: usize,
         name: &str,
@@ -48,7 +48,7 @@ impl Pairs {
         Self::even(wanted, name, || (Measured::by(|| one(bed)), Measured::by(|| other(bed))))
     }
 
-    /// The same for what measures both sides by itself.
+    /// The same if one function measures both sides.
     pub fn even(wanted: usize, name: &str, mut measure: impl FnMut() -> (Measured, Measured)) -> Self {
         let mut pairs = Vec::new();
         while pairs.iter().filter(|(apart, _)| *apart <= EVEN).count() < wanted && pairs.len() < 3 * wanted {
@@ -92,7 +92,7 @@ pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     percentile(values, 0.5)
 }
 
-/// The value that a share of all is not above.
+/// The value that this share of all values does not exceed.
 pub fn percentile(values: impl IntoIterator<Item = f64>, share: f64) -> f64 {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);

@@ -1,8 +1,8 @@
-//! How fast the machine is from moment to moment.
+//! How fast the machine is at each moment.
 //!
-//! A virtual machine is not always as fast: what its host does besides makes the same system call take a third longer,
-//! for seconds or for minutes, and everything that commits or sends slows down with it. So a thread takes the *pulse*:
-//! fifty times a second, the time of some system calls. Figures can be compared that had the same pulse.
+//! A virtual machine is not always as fast: other work of its host makes the same system call take a third longer, for
+//! seconds or for minutes, and everything that commits or sends slows down with it. So a thread takes the *pulse*:
+//! fifty times a second, the time of some system calls. Figures with the same pulse can be compared.
 
 use std::hint::black_box;
 use std::os::unix::process::parent_id;
@@ -15,7 +15,7 @@ const CALLS: usize = 300;
 
 static BEATS: Mutex<Vec<Duration>> = Mutex::new(Vec::new());
 
-/// Takes it from now on, to the end of the program.
+/// Takes it until the program ends.
 pub fn start() {
     thread::spawn(|| {
         loop {
@@ -34,7 +34,7 @@ fn beat() -> Duration {
     start.elapsed()
 }
 
-/// A figure, and the pulse while it was taken.
+/// A figure, and the pulse while it was measured.
 pub struct Measured {
     pub figure: f64,
     pulse: f64,
@@ -53,7 +53,7 @@ impl Measured {
     }
 }
 
-/// Without the slowest tenth, when something else ran in the midst of a beat.
+/// Without the slowest tenth, when something else ran during a beat.
 fn mean(mut beats: Vec<Duration>) -> f64 {
     beats.sort();
     beats.truncate(beats.len() - beats.len() / 10);

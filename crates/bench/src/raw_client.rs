@@ -1,8 +1,8 @@
-//! What a receiver can take: requests like ours from a client that does nothing but write them.
+//! The capacity of a receiver: requests like those of the extension from a client that only writes them.
 //!
-//! One thread that polls, a request on each of its kept connections, the next one written when the answer is there. No
-//! signing, no threads to wake, nothing parsed. A rate above half of this one says more about the receiver than about
-//! the sender, so a row that has it is void.
+//! It is a single thread that polls, with a request on each of its connections. The next one is written when the answer
+//! is there. It signs and parses nothing and wakes no threads. A rate above half of this one may be limited by the
+//! receiver, so a row that has it is void.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,13 +14,13 @@ use rustls::{ClientConfig, RootCertStore};
 
 use crate::http::ANSWER;
 use crate::receiver::Receiver;
-use crate::wire::Wire;
+use crate::socket::Socket;
 
 const CONNECTIONS: usize = 64;
 const WARM_UP: Duration = Duration::from_millis(300);
 const MEASURED: Duration = Duration::from_millis(700);
 
-/// What else the machine does can only lower a capacity, so the best of some is nearest to it.
+/// Other work of the machine can only lower a capacity, so the highest of several figures is the best one.
 const TRIALS: usize = 3;
 
 /// Requests per second that this receiver answers.
@@ -28,7 +28,7 @@ pub fn capacity(receiver: &Receiver) -> f64 {
     best_rate(receiver, None)
 }
 
-/// The same under TLS, trusting whom these are.
+/// The same under TLS, with these roots.
 pub fn capacity_with_tls(receiver: &Receiver, roots: RootCertStore) -> f64 {
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let builder = builder.with_safe_default_protocol_versions().expect("versions");
@@ -40,7 +40,7 @@ fn best_rate(receiver: &Receiver, tls: Option<&Arc<ClientConfig>>) -> f64 {
     (0..TRIALS).map(trial).fold(0.0, f64::max)
 }
 
-/// The same where each answer takes a while, with that many requests under way.
+/// The same for a receiver that answers late, with this number of requests in flight.
 pub fn capacity_of_late_answers(receiver: &Receiver, delay: Duration, in_flight: usize) -> f64 {
     Client::connect(receiver, None, in_flight).rate(delay * 2, delay * 2)
 }
@@ -52,7 +52,7 @@ struct Client {
 }
 
 struct Line {
-    wire: Wire,
+    socket: Socket,
     answer: Vec<u8>,
 }
 
@@ -62,9 +62,9 @@ impl Client {
         let line = |number| {
             let stream = std::net::TcpStream::connect(receiver.address()).expect("the receiver accepts");
             stream.set_nonblocking(true).expect("a TCP socket");
-            let mut wire = Wire::opened(TcpStream::from_std(stream), tls);
-            wire.register(poll.registry(), Token(number)).expect("a socket can be polled");
-            Line { wire, answer: Vec::new() }
+            let mut socket = Socket::opened(TcpStream::from_std(stream), tls);
+            socket.register(poll.registry(), Token(number)).expect("a socket can be polled");
+            Line { socket, answer: Vec::new() }
         };
         let lines = (0..connections).map(line).collect();
         Self { poll, lines, request: request() }
@@ -72,7 +72,7 @@ impl Client {
 
     fn rate(mut self, warm_up: Duration, measured: Duration) -> f64 {
         for line in &mut self.lines {
-            line.wire.write(&self.request).expect("an open connection");
+            line.socket.write(&self.request).expect("an open connection");
         }
         self.exchange_for(warm_up);
         let start = Instant::now();
@@ -92,7 +92,7 @@ impl Client {
             self.poll.poll(&mut events, Some(left)).expect("an epoll");
             for event in &events {
                 let line = &mut self.lines[event.token().0];
-                line.wire.flush().expect("an open connection");
+                line.socket.flush().expect("an open connection");
                 if event.is_readable() {
                     answers += line.exchange(&self.request);
                 }
@@ -103,17 +103,17 @@ impl Client {
 
 impl Line {
     fn exchange(&mut self, request: &[u8]) -> usize {
-        assert!(self.wire.read(&mut self.answer, false).expect("an open connection"), "the receiver closed");
+        assert!(self.socket.read(&mut self.answer, false).expect("an open connection"), "the receiver closed");
         if self.answer.len() < ANSWER.len() {
             return 0;
         }
         self.answer.drain(..ANSWER.len());
-        self.wire.write(request).expect("an open connection");
+        self.socket.write(request).expect("an open connection");
         1
     }
 }
 
-/// As long as one of ours, head and body.
+/// As long as a request of the extension, head and body.
 fn request() -> Vec<u8> {
     let body = "x".repeat(300);
     let signature = "0".repeat(64);

@@ -1,9 +1,11 @@
-//! The receiver of all workloads: answers 200 to every POST, counts them, and knows when each arrived.
+//! The receiver of all workloads: answers 200 to every POST, counts them, and records when each arrived.
 //!
-//! One thread that polls, since it shares two cores with the server and the sender: its part of their time is to be
-//! small, and a receiver that is the bottleneck would measure itself. It verifies no signature; the tests do that.
+//! It is not the receiver of the tests, which has a thread per connection and verifies signatures: that one would be
+//! the bottleneck. This one shares two cores with the server and the sender, so it is a single thread that polls, and
+//! it verifies nothing.
 //!
-//! It can answer late. The delay is the same for all, so that what is due next is always at the front of a queue.
+//! It can answer late. The delay is the same for all requests, so the next answer due is always at the front of a
+//! queue.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
@@ -19,16 +21,16 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use rustls::ServerConfig;
 
 use crate::http::{ANSWER, Request};
-use crate::wire::Wire;
+use crate::socket::Socket;
 
-/// Its thread's name.
+/// The name of its thread.
 pub const NAME: &str = "receiver";
 
 const LISTENER: Token = Token(0);
 const STOP: Token = Token(1);
 const FIRST_CONNECTION: usize = 2;
 
-/// By what a request is told from others, where its arrival is recorded.
+/// What identifies a request whose arrival is recorded.
 #[derive(Clone, Copy, Default)]
 pub enum Mark {
     /// It is only counted.
@@ -60,19 +62,19 @@ pub struct Receiver {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What the thread and those who ask share.
+/// What the thread and its callers share.
 #[derive(Default)]
 struct Book {
     arrived: AtomicUsize,
     answered: AtomicUsize,
-    /// How many arrivals somebody waits for.
+    /// How many arrivals a caller waits for.
     wanted: AtomicUsize,
     arrivals: Mutex<Vec<Arrival>>,
     reached: Condvar,
 }
 
 impl Receiver {
-    /// One that counts.
+    /// A receiver that only counts.
     pub fn start() -> Self {
         Self::with(Manner::default())
     }
@@ -116,7 +118,7 @@ impl Receiver {
         self.book.answered.load(Ordering::SeqCst)
     }
 
-    /// Waits until so many requests have come, counted from its start. Says whether they did.
+    /// Waits until `count` requests have come since its start, and returns whether they did.
     pub fn wait_for(&self, count: usize, patience: Duration) -> bool {
         let until = Instant::now() + patience;
         let mut held = self.book.lock();
@@ -131,13 +133,13 @@ impl Receiver {
         true
     }
 
-    /// What was recorded since the last time.
+    /// The arrivals recorded since the last call.
     pub fn take_arrivals(&self) -> Vec<Arrival> {
         std::mem::take(&mut *self.book.lock())
     }
 }
 
-/// How many different requests these are: what more there is came twice.
+/// How many different requests these are. The others came twice.
 pub fn distinct(arrivals: &[Arrival]) -> usize {
     arrivals.iter().map(|arrival| arrival.mark).collect::<HashSet<_>>().len()
 }
@@ -162,14 +164,14 @@ impl Book {
         }
         let total = self.arrived.fetch_add(arrived, Ordering::SeqCst) + arrived;
         if total >= self.wanted.load(Ordering::SeqCst) {
-            // Whoever is about to wait holds the lock until it does.
+            // A caller that is about to wait holds the lock until it waits.
             drop(self.lock());
             self.reached.notify_all();
         }
     }
 }
 
-/// The thread's own.
+/// What belongs to the thread.
 struct Desk {
     poll: Poll,
     listener: TcpListener,
@@ -182,7 +184,7 @@ struct Desk {
 }
 
 struct Connection {
-    wire: Wire,
+    socket: Socket,
     unread: Vec<u8>,
 }
 
@@ -210,9 +212,9 @@ impl Desk {
         while let Ok((stream, _)) = self.listener.accept() {
             let token = Token(self.next_token);
             self.next_token += 1;
-            let mut wire = Wire::accepted(stream, self.manner.tls.as_ref());
-            if wire.register(self.poll.registry(), token).is_ok() {
-                self.connections.insert(token, Connection { wire, unread: Vec::new() });
+            let mut socket = Socket::accepted(stream, self.manner.tls.as_ref());
+            if socket.register(self.poll.registry(), token).is_ok() {
+                self.connections.insert(token, Connection { socket, unread: Vec::new() });
             }
         }
     }
@@ -223,7 +225,7 @@ impl Desk {
         let mut arrivals = Vec::new();
         let mut arrived = 0;
         if event.is_readable() {
-            open = connection.wire.read(&mut connection.unread, event.is_read_closed()).unwrap_or(false);
+            open = connection.socket.read(&mut connection.unread, event.is_read_closed()).unwrap_or(false);
             arrived = connection.take_requests(self.manner.mark, &mut arrivals);
         }
         if self.manner.delay.is_zero() {
@@ -232,7 +234,7 @@ impl Desk {
         } else {
             let at = Instant::now() + self.manner.delay;
             self.due.extend((0..arrived).map(|_| (at, token)));
-            open &= connection.wire.flush().is_ok();
+            open &= connection.socket.flush().is_ok();
         }
         if !open {
             self.connections.remove(&token);
@@ -269,12 +271,12 @@ impl Connection {
         count
     }
 
-    /// Says whether the connection is still good.
+    /// Returns whether the connection can be used further.
     fn answer(&mut self, requests: usize) -> bool {
         match requests {
-            0 => self.wire.flush().is_ok(),
-            1 => self.wire.write(ANSWER).is_ok(),
-            more => self.wire.write(&ANSWER.repeat(more)).is_ok(),
+            0 => self.socket.flush().is_ok(),
+            1 => self.socket.write(ANSWER).is_ok(),
+            more => self.socket.write(&ANSWER.repeat(more)).is_ok(),
         }
     }
 }

@@ -1,7 +1,7 @@
-//! What was measured, as a table for people and as JSON for everything else.
+//! The results, as a table and as JSON.
 //!
-//! A row says what it is divided by and both absolute figures, so that a ratio can be doubted. A figure that the
-//! receiver may have limited is void, whatever it is.
+//! A row has its ratio, what it is divided by and both absolute figures, so that a ratio can be checked. A figure that
+//! the receiver may have limited is void.
 
 use std::array::from_fn;
 use std::fmt::{self, Display};
@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use crate::cost::Cost;
 use crate::pairs::Pairs;
 
-/// How many times the measured rate the receiver must be able to take.
+/// The capacity of the receiver must be this multiple of the measured rate.
 const HEADROOM: f64 = 2.0;
 
-/// One of each column of the table.
+/// The columns of the table.
 type Cells<T = &'static str> = [T; 7];
 
 #[derive(Default)]
@@ -32,7 +32,7 @@ pub enum Target {
 pub enum Verdict {
     Met,
     Missed,
-    /// Has no target: an absolute for the record.
+    /// An absolute figure without a target.
     Reported,
     Void(String),
     Skipped(String),
@@ -45,7 +45,7 @@ pub struct Quantity {
 }
 
 pub struct Row {
-    /// As the issue numbers it; several rows may share one.
+    /// The number of the workload in the table; several rows may share one.
     pub number: &'static str,
     pub workload: String,
     pub figure: Option<Quantity>,
@@ -53,10 +53,10 @@ pub struct Row {
     pub divisor: Option<Quantity>,
     pub ratio: Option<f64>,
     pub target: Option<Target>,
-    /// Requests per second that the receiver takes, and the highest rate that it was sent.
+    /// Requests per second that the receiver can take, and the highest rate that it was sent.
     pub receiver: Option<(f64, f64)>,
     pub cost: Option<Cost>,
-    /// The number of a row that must be met for this one to count.
+    /// The number of a row whose target must be met for this one to count.
     pub needs: Option<&'static str>,
     pub notes: Vec<String>,
     pub samples: Vec<(f64, f64)>,
@@ -92,7 +92,7 @@ impl Row {
         Self { figure: Some(Quantity { value, unit }), ..self }
     }
 
-    /// Also makes the ratio.
+    /// Computes the ratio as well.
     pub fn divided_by(mut self, what: impl Into<String>, value: f64, unit: &'static str) -> Self {
         self.ratio = self.figure.as_ref().map(|figure| figure.value / value);
         self.divided_by = what.into();
@@ -100,7 +100,7 @@ impl Row {
         self
     }
 
-    /// Figure, divisor, ratio and samples, from pairs that have one unit.
+    /// Figure, divisor, ratio and samples of pairs in one unit.
     pub fn pairs(self, divided_by: impl Into<String>, pairs: &Pairs, unit: &'static str) -> Self {
         let row = self.figure(pairs.one(), unit).divided_by(divided_by, pairs.other(), unit);
         let row = Self { ratio: Some(pairs.ratio()), samples: pairs.samples.clone(), ..row };
@@ -155,7 +155,7 @@ impl Row {
         }
     }
 
-    /// What the target is about: a ratio where there is one, otherwise the figure itself.
+    /// The value that the target applies to: the ratio if there is one, otherwise the figure.
     pub fn measured(&self) -> Option<f64> {
         self.ratio.or(self.figure.as_ref().map(|figure| figure.value))
     }
@@ -216,13 +216,13 @@ impl Row {
 }
 
 impl Report {
-    /// Keeps a row, and shows it to whoever waits.
+    /// Adds a row and prints it.
     pub fn add(&mut self, row: Row) {
         eprint!("{}", lines(&[], &[&row]));
         self.rows.push(row);
     }
 
-    /// Makes rows void that need another one, where that one was measured and is not met.
+    /// Marks a row as void if the row that it depends on was measured and missed its target.
     pub fn compare_rows(&mut self) {
         let all_met = |number| {
             let others = self.rows.iter().filter(|row| row.number == number);
@@ -235,13 +235,13 @@ impl Report {
         }
     }
 
-    /// All rows, with their head.
+    /// All rows, with a header.
     pub fn table(&self) -> String {
         let rows: Vec<&Row> = self.rows.iter().collect();
         lines(&[HEAD.map(String::from)], &rows)
     }
 
-    /// How many rows came to what.
+    /// How many rows had which result.
     pub fn summary(&self) -> String {
         let count = |verdict: fn(&Verdict) -> bool| self.rows.iter().filter(|row| verdict(&row.verdict())).count();
         let met = count(|verdict| *verdict == Verdict::Met);
@@ -295,7 +295,7 @@ impl Display for Quantity {
 
 const HEAD: Cells = ["#", "workload", "figure", "divided by", "ratio", "target", ""];
 
-/// Rows of the table, in columns as wide as they need, each with its remarks below it.
+/// The rows, in columns of the necessary width, each with its remarks below it.
 fn lines(head: &[Cells<String>], rows: &[&Row]) -> String {
     let cells: Vec<Cells<String>> = rows.iter().map(|row| row.cells()).collect();
     let all = || head.iter().chain(&cells);
@@ -312,7 +312,7 @@ fn line(cells: &Cells<String>, widths: &Cells<usize>) -> String {
     format!("{}\n", cells.collect::<String>().trim_end())
 }
 
-/// Three or four digits that mean something, thousands with commas.
+/// Three or four significant digits, thousands with commas.
 pub fn number(value: f64) -> String {
     match value.abs() {
         whole if value.fract() == 0.0 && whole < 100.0 => format!("{value}"),

@@ -1,7 +1,7 @@
-//! Just enough SVG for bar charts.
+//! As much SVG as bar charts need.
 //!
-//! A picture has a white ground of its own and names no font file, so it reads the same on a light page and on a dark
-//! one, and loads nothing.
+//! A picture has a white background and names no font file, so it reads the same on a light page and on a dark one, and
+//! loads nothing.
 
 use std::fmt::Write;
 
@@ -26,7 +26,7 @@ pub struct Svg {
 }
 
 impl Svg {
-    /// Of this size, not counting what lies around it.
+    /// Of this size, without its margins.
     pub fn new(width: f64, height: f64) -> Self {
         Self { width, height, inside: String::new() }
     }
@@ -44,7 +44,7 @@ impl Svg {
         ));
     }
 
-    /// `y` is where the letters stand.
+    /// `y` is the baseline.
     pub fn text(&mut self, x: f64, y: f64, size: f64, anchor: Anchor, color: &str, text: &str) {
         let anchor = match anchor {
             Anchor::Start => "start",

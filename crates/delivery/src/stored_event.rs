@@ -12,7 +12,7 @@ pub struct EventRow {
     /// The transaction that emitted it; with `id`, the key of the row.
     pub xid: Xid8,
     pub id: EventId,
-    /// Block and line in which the row was found: a quick way back to it, unless the table is rewritten.
+    /// Block and line pointer where the row was read (its `ctid`): a quick way back to it, unless the table is rewritten.
     pub place: (u32, u16),
 }
 

@@ -11,7 +11,7 @@ use wire::request::Endpoint;
 pub struct Subscription {
     pub id: SubscriptionId,
     pub active: bool,
-    /// When its status last changed; a resumed subscription starts with its counters reset.
+    /// When its status last changed. A resumed subscription starts with its counters reset.
     pub status_since: SystemTime,
     pub preset: Preset,
     pub endpoint: Arc<Endpoint>,
@@ -21,18 +21,18 @@ pub struct Subscription {
     pub max_in_flight: usize,
     /// Consecutive failed attempts after which it is disabled.
     pub disable_after: Option<u32>,
-    /// For how long nothing may succeed before it is disabled.
+    /// How long nothing may succeed before it is disabled.
     pub stale_after: Option<Duration>,
     /// Requests that may start in a second.
     pub rate_limit: Option<u32>,
-    /// Whether first attempts that succeed leave a history row too.
+    /// Whether first attempts that succeed are in the history too.
     pub log_successes: bool,
     /// As last written.
     pub failing: Failing,
 }
 
 impl Subscription {
-    /// Whether it was promised that events of one session arrive in the order in which they were emitted.
+    /// Whether events of one session are promised to arrive in the order in which they were emitted.
     pub fn is_in_order(&self) -> bool {
         self.max_in_flight == 1
     }

@@ -1,7 +1,7 @@
-//! How many deliveries succeeded, how many attempts failed and how soon answers came, per subscription and hour.
+//! How many deliveries succeeded, how many attempts failed and how long answers took, by subscription and hour.
 //!
-//! Counted in memory and added to `hydra.delivery_count` once a minute: a row that is updated with every batch would
-//! slow down as its old versions pile up behind a long transaction.
+//! They are counted in memory and added to `hydra.delivery_count` once a minute. A row that is updated with every batch would
+//! become slow while a long transaction keeps its old versions from being removed.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,8 +13,9 @@ pub struct Tally {
     counts: HashMap<(SubscriptionId, u64), Count>,
 }
 
-/// How many times are told apart: the first is up to a quarter of a millisecond, and each ends 2^(1/4) times after the one
-/// before it, so that a percentile is right to a fifth. The last holds all above a minute.
+/// The number of buckets in the histogram of answer times. The first bucket ends at a quarter of a millisecond, and the upper
+/// bound of each is 2^(1/4) times that of the one before it, so that a percentile is exact to a fifth. The last bucket has
+/// all times above a minute.
 pub const TIMES: usize = 73;
 const FIRST_TIME: Duration = Duration::from_micros(250);
 const PER_DOUBLING: f64 = 4.0;
@@ -25,7 +26,7 @@ pub struct Count {
     pub failed_attempts: i64,
     /// Deliveries that were given up.
     pub failed: i64,
-    /// Answers, whatever their status, by how long they took.
+    /// Answers of any status, by how long they took.
     pub times: [i64; TIMES],
 }
 
@@ -35,9 +36,9 @@ impl Default for Count {
     }
 }
 
-fn place(took: Duration) -> usize {
+fn bucket(took: Duration) -> usize {
     let doublings = (took.as_secs_f64() / FIRST_TIME.as_secs_f64()).log2();
-    // Less than nothing becomes nothing.
+    // A negative number becomes 0.
     ((doublings * PER_DOUBLING).ceil() as usize).min(TIMES - 1)
 }
 
@@ -55,7 +56,7 @@ impl Tally {
     }
 
     pub fn answered(&mut self, subscription: SubscriptionId, now: SystemTime, took: Duration) {
-        self.count(subscription, now).times[place(took)] += 1;
+        self.count(subscription, now).times[bucket(took)] += 1;
     }
 
     fn count(&mut self, subscription: SubscriptionId, now: SystemTime) -> &mut Count {
@@ -63,12 +64,12 @@ impl Tally {
         self.counts.entry((subscription, seconds / 3600)).or_default()
     }
 
-    /// What was counted: subscription, hours since 1970, counts.
+    /// The counts: subscription, hours since 1970, counts.
     pub fn iter(&self) -> impl Iterator<Item = (SubscriptionId, u64, &Count)> {
         self.counts.iter().map(|((subscription, hour), count)| (*subscription, *hour, count))
     }
 
-    /// What was counted so far has been written.
+    /// The counts so far have been written.
     pub fn written(&mut self) {
         self.counts.clear();
     }
@@ -83,16 +84,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_told_apart_to_a_fifth_from_a_quarter_of_a_millisecond_to_a_minute() {
-        let end = |place: usize| FIRST_TIME.as_secs_f64() * 2f64.powf(place as f64 / PER_DOUBLING);
+    fn answer_times_are_exact_to_a_fifth_from_a_quarter_of_a_millisecond_to_a_minute() {
+        let end = |bucket: usize| FIRST_TIME.as_secs_f64() * 2f64.powf(bucket as f64 / PER_DOUBLING);
         for micros in [251, 300, 999, 1_000, 8_000, 123_456, 8_000_000, 59_000_000] {
             let took = Duration::from_micros(micros);
-            let end = end(place(took));
+            let end = end(bucket(took));
             assert!(
                 (took.as_secs_f64()..took.as_secs_f64() * 1.19).contains(&end),
                 "{took:?} is in the place up to {end} s"
             );
         }
-        assert_eq!([place(Duration::ZERO), place(FIRST_TIME), place(Duration::from_secs(3600))], [0, 0, TIMES - 1]);
+        assert_eq!([bucket(Duration::ZERO), bucket(FIRST_TIME), bucket(Duration::from_secs(3600))], [0, 0, TIMES - 1]);
     }
 }

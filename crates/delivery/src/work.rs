@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use wire::ids::{DeliveryId, EventId, SubscriptionId};
 use wire::preset::Preset;
 
-/// Complete in itself, so that it can become a row of `hydra.delivery` at any time.
+/// It has all that a row of `hydra.delivery` needs, so that it can become one at any time.
 #[derive(Debug)]
 pub struct Work {
     pub delivery: DeliveryId,
@@ -15,13 +15,13 @@ pub struct Work {
     pub event_type: Arc<str>,
     pub tenant_id: Option<String>,
     pub emitted_at: SystemTime,
-    /// What the body was made for.
+    /// The preset that the body was made for.
     pub preset: Preset,
     /// The exact bytes that every attempt sends.
     pub body: Arc<str>,
     /// Attempts made so far.
     pub attempts: u32,
-    /// How many of them belong to schedules before the current one.
+    /// How many of them belong to earlier schedules.
     pub earlier_attempts: u32,
     /// When the current schedule began; `None` before its first attempt.
     pub scheduled_at: Option<SystemTime>,

@@ -1,9 +1,8 @@
-//! What the dispatcher has decided and not written yet.
+//! Decisions of the dispatcher that are not written yet.
 //!
-//! Decisions are made in memory as outcomes arrive and written in batches, one transaction each. Until a batch has
-//! committed it is kept, so a failed transaction is tried again and loses nothing. Several decisions about one
-//! delivery between two batches fold into one write: a row that would be inserted and deleted at once is never seen by
-//! Postgres.
+//! Decisions are made in memory when outcomes arrive, and written in batches, one transaction for each. A batch is kept until
+//! it has committed, so a transaction that failed is tried again and loses nothing. Several decisions about one delivery
+//! between two batches fold into one write: a row that would be inserted and deleted at once is never written.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,20 +17,20 @@ use crate::work::Work;
 
 #[derive(Debug, Default)]
 pub struct Writes {
-    /// Rows of `hydra.event` to delete: their deliveries are done, or have rows of their own now.
+    /// Rows of `hydra.event` to delete: their deliveries are done, or have their own rows now.
     pub finished_events: Vec<EventRow>,
     /// Rows of `hydra.delivery`.
     pub rows: HashMap<DeliveryId, RowWrite>,
     /// Rows for `hydra.attempt`, in order of completion.
     pub attempts: Vec<AttemptRecord>,
-    /// Subscriptions that are gone: what came to be pending for them while they were being deleted goes too.
+    /// Subscriptions that were deleted: rows that became pending while they were being deleted are deleted too.
     pub deleted: Vec<SubscriptionId>,
 }
 
-/// What was found out about subscriptions.
+/// What was decided about subscriptions.
 #[derive(Debug, Default)]
 pub struct Verdicts {
-    /// Where it changed.
+    /// How they fail, if that changed.
     pub failing: HashMap<SubscriptionId, Failing>,
     pub disabled: HashMap<SubscriptionId, DisabledReason>,
 }
@@ -51,9 +50,9 @@ pub enum RowWrite {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowState {
-    /// Being sent, or in memory to be sent by this dispatcher.
+    /// Being sent by this dispatcher, or in its memory to be sent.
     Claimed,
-    /// Given back as it was; due at once if it was never tried.
+    /// Given back unchanged. Due at once if it was never tried.
     Released,
     /// Failed, and due again.
     Due { attempts: u32, scheduled_at: SystemTime, due_at: SystemTime },

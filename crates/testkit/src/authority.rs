@@ -1,4 +1,4 @@
-//! An authority of our own, so that TLS is tried as it is used: with certificates that are verified.
+//! A certificate authority, so that tests use TLS as users do: with certificates that are verified.
 
 use std::sync::Arc;
 
@@ -9,9 +9,17 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{RootCertStore, ServerConfig};
 
+const LOOPBACK: &str = "127.0.0.1";
+
 pub struct Authority {
     certificate: rcgen::Certificate,
     issuer: Issuer<'static, KeyPair>,
+}
+
+impl Default for Authority {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Authority {
@@ -23,34 +31,39 @@ impl Authority {
         Self { certificate, issuer: Issuer::new(params, key) }
     }
 
-    /// What `hydra_webhooks.ca_file` is to hold.
+    /// The content of a file for `hydra_webhooks.ca_file`.
     pub fn pem(&self) -> String {
         self.certificate.pem()
     }
 
-    /// For whoever trusts this one alone.
+    /// For a client that trusts this authority only.
     pub fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
-        roots.add(self.certificate.der().clone()).expect("our own certificate");
+        roots.add(self.certificate.der().clone()).expect("a certificate that was just made");
         roots
     }
 
     /// For a receiver on loopback.
     pub fn server(&self) -> Arc<ServerConfig> {
-        self.server_of(loopback())
+        self.server_named(LOOPBACK)
     }
 
-    /// For a receiver with such a certificate.
+    /// For a receiver whose certificate has this host name or address.
+    pub fn server_named(&self, name: &str) -> Arc<ServerConfig> {
+        self.server_of(certificate_for(name))
+    }
+
+    /// For a receiver with a certificate made of these parameters.
     pub fn server_of(&self, certificate: CertificateParams) -> Arc<ServerConfig> {
         self.configure(certificate, WebPkiClientVerifier::no_client_auth())
     }
 
-    /// For a receiver on loopback that wants its clients to have a certificate.
+    /// For a receiver on loopback that demands a certificate from its clients.
     pub fn server_that_asks(&self) -> Arc<ServerConfig> {
         let roots = Arc::new(self.roots());
         let provider = Arc::new(ring::default_provider());
         let clients = WebPkiClientVerifier::builder_with_provider(roots, provider).build();
-        self.configure(loopback(), clients.expect("an authority to trust"))
+        self.configure(certificate_for(LOOPBACK), clients.expect("an authority to trust"))
     }
 
     fn configure(&self, certificate: CertificateParams, clients: Arc<dyn ClientCertVerifier>) -> Arc<ServerConfig> {
@@ -64,6 +77,7 @@ impl Authority {
     }
 }
 
-fn loopback() -> CertificateParams {
-    CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("an address is a name")
+/// Parameters of a certificate for this host name or address.
+pub fn certificate_for(name: &str) -> CertificateParams {
+    CertificateParams::new(vec![name.to_owned()]).expect("a host name or an address")
 }

@@ -50,7 +50,7 @@ impl Gate {
 pub struct Request {
     pub delivery: DeliveryId,
     pub endpoint: Arc<Endpoint>,
-    /// What the body was made for.
+    /// The preset that the body was made for.
     pub preset: Preset,
     pub event_type: Arc<str>,
     pub body: Arc<str>,

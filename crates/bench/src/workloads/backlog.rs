@@ -1,8 +1,8 @@
-//! Deliveries that wait in the retry queue, put there by the hundred thousand.
+//! Hundreds of thousands of deliveries in the retry queue.
 
 use crate::bed::Bed;
 
-/// Makes so many that are due now, for the subscription of this id.
+/// Queues `deliveries` that are due now, for the subscription with this id.
 pub fn add(bed: &mut Bed, subscription: i64, deliveries: usize) {
     bed.run(&format!(
         "INSERT INTO hydra.delivery (id, subscription_id, event_id, event_type, emitted_at, preset, body, state, due_at)

@@ -1,4 +1,4 @@
-//! The sender against the HTTP client that it is made of, as that one comes.
+//! The sender compared with the HTTP client that it uses, with the defaults of that client.
 
 use super::Workload;
 use crate::bare_sender::BareSender;
@@ -12,7 +12,7 @@ pub const WORKLOAD: Workload =
 
 const THREADS: usize = 64;
 
-/// Some seconds each.
+/// Each takes some seconds.
 const OURS: usize = 150_000;
 const THEIRS: usize = 30_000;
 

@@ -1,4 +1,4 @@
-//! What a watch costs a statement that changes very many rows, by statement and row by row.
+//! What a watch costs a statement that changes many rows, by statement and by row.
 
 use std::time::Instant;
 

@@ -1,13 +1,13 @@
 //! One dead endpoint among a hundred: it accepts connections and never answers, and a million deliveries wait for it.
-//! The others are to notice nothing.
+//! Deliveries to the others must not be delayed.
 //!
-//! Events come at a fixed rate, each for one of the hundred by its tenant. Two servers, because to put a million rows in
-//! place and take them away again would take most of the time.
+//! Events come at a fixed rate, each for one of the hundred by its tenant. There are two servers, because writing and
+//! deleting a million rows would take most of the time.
 
 use std::net::TcpListener;
 use std::time::Duration;
 
-use testkit::cluster::wait_until;
+use testkit::wait_until;
 
 use super::Workload;
 use super::{backlog, load};
@@ -31,7 +31,7 @@ struct Beds {
 }
 
 fn run(report: &mut Report) {
-    // Nobody ever accepts from it: the system does, and leaves it at that.
+    // Connections are accepted by the kernel, and never by the program.
     let dead = TcpListener::bind("127.0.0.1:0").expect("a port on loopback");
     let dead_url = format!("http://{}/dead", dead.local_addr().expect("a bound socket"));
     let (healthy, hundredth) = (Receiver::start(), Receiver::start());

@@ -1,7 +1,7 @@
-//! What it costs to find new events beside millions that are queued.
+//! What it costs to find new events when millions are queued.
 //!
-//! It is the dispatcher's own statement, run by PL/pgSQL through the same interface, with the dispatcher's settings: so
-//! the clock of the server is read around it, and no client has a part in it. New events come from a transaction each.
+//! PL/pgSQL runs the statement of the dispatcher through the same interface and with the same settings, and reads the
+//! clock of the server before and after it, so no client is involved. Each new event comes from its own transaction.
 
 use super::Workload;
 use crate::bed::{Bed, Length};
@@ -22,7 +22,7 @@ const REPEATS: usize = 200;
 
 const FETCH: &str = include_str!("../../../../sql/queries/fetch_new_events.sql");
 
-/// As the dispatcher has them.
+/// Those of the dispatcher.
 const SETTINGS: &str = "
     SET search_path = pg_catalog, pg_temp;
     SET jit = off;
@@ -54,7 +54,7 @@ fn run(report: &mut Report) {
 }
 
 impl Queue {
-    /// Written directly, since to emit ten million one by one takes minutes.
+    /// Written directly, since emitting ten million events takes minutes.
     fn of(events: usize) -> Self {
         let mut bed = Bed::start(&[("max_wal_size", "16GB")]);
         bed.subscribe("http://127.0.0.1:9/never", "ticket.created", &[]);
@@ -84,13 +84,13 @@ impl Queue {
     }
 }
 
-/// The same in all of them. Smaller ones would be put where a little room was left beside those that are queued, each
-/// on a page of its own.
+/// The same for all events. Smaller ones would go into the small free space of pages with queued events, each on
+/// another page.
 fn entity() -> String {
     format!(r#"{{"id": 7, "subject": "{:x<130}"}}"#, "")
 }
 
-/// Fetches what `target` sees and `done` does not, as the dispatcher does with its first page.
+/// Fetches the events that the snapshot `target` sees and `done` does not, like the first page of the dispatcher.
 fn function() -> String {
     format!(
         "CREATE FUNCTION pg_temp.fetch(xid8, bigint, xid8, xid8[], bigint)

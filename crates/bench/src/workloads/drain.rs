@@ -1,8 +1,8 @@
 //! How fast a queue drains to one receiver: what the database costs on top of the network.
 //!
-//! The divisor is the same sender, given ready requests. It may be given one at a time for each thread or several, and
-//! what suits it best is tried first. The dispatcher has a third more threads, since it keeps a quarter of them for
-//! other subscriptions than a busy one; the subscription's limit is what makes both sides equal.
+//! The divisor is the same sender with prepared requests. It may get one at a time for each thread or several, and the
+//! best number is found first. The dispatcher has a third more threads, since it keeps a quarter of them for other
+//! subscriptions than a busy one. The limit of the subscription makes both sides equal.
 
 use super::Workload;
 use crate::bare_sender::BareSender;
@@ -21,7 +21,7 @@ const THREADS: usize = 64;
 
 /// How many requests the sender may be given for one thread.
 const CHAINS: [usize; 2] = [1, 32];
-/// Two seconds or so.
+/// About two seconds.
 const TRIAL: usize = 60_000;
 
 fn run(report: &mut Report) {
@@ -53,7 +53,7 @@ fn run(report: &mut Report) {
             rate
         },
     );
-    // The machine may have been slower then than since.
+    // The machine may have been slower at that time.
     let capacity = raw_client::capacity(&receiver).max(capacity);
     let fastest = pairs.samples.iter().map(|pair| pair.0.max(pair.1)).fold(0.0, f64::max);
     report.add(
@@ -83,7 +83,7 @@ fn bare(receiver: &Receiver, requests: usize, chain: usize) -> f64 {
     rate
 }
 
-/// How many requests at a time suit the sender best, and what was found out.
+/// How many requests at a time are best for the sender, and the rate of each number that was tried.
 fn best_chain(receiver: &Receiver) -> (usize, String) {
     let trials = Pairs::measure(
         &format!("bare sender, {} at a time / {}", CHAINS[0], CHAINS[1]),

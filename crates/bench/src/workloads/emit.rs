@@ -1,10 +1,9 @@
-//! What emitting costs the application: an INSERT with a trigger that emits, over the same INSERT without.
+//! What emitting costs the application: an INSERT with a trigger that emits, divided by the same INSERT without it.
 //!
-//! The dispatcher is frozen by a signal. So an emit does all that it does otherwise, setting the wake flag included, and
-//! nobody takes a core from it. Switched off by its setting, the dispatcher would still get up for every commit.
+//! The dispatcher is stopped by a signal. So an emit does all its work, including the wake flag, and no other process
+//! uses a core. If the dispatcher were switched off by its setting, it would still wake up for every commit.
 //!
-//! The trigger is the one that the extension brings. One written in PL/pgSQL, which builds its entity by itself, is
-//! reported beside it.
+//! The trigger is that of the extension. One in PL/pgSQL that builds the entity itself is reported as well.
 
 use super::Workload;
 use super::tickets;

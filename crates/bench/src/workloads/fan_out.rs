@@ -1,5 +1,4 @@
-//! Deliveries under live load where each event goes to many: an event is written once, whatever the number of
-//! subscriptions that want it.
+//! Deliveries under live load of events that many subscriptions want: an event is written once for all of them.
 
 use super::Workload;
 use super::load;

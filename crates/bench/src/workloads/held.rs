@@ -1,8 +1,8 @@
-//! Drain while somebody holds a snapshot: nothing that was deleted since can be vacuumed away, and whoever looks for work
-//! at the head of a table steps over all of it.
+//! Draining while a snapshot is held: rows deleted since then cannot be vacuumed, and a query for the oldest events has
+//! to skip all of them.
 //!
-//! Two servers, since one cannot be held and not held. On the first a transaction is opened before anything is emitted,
-//! and stays open to the end; under it all samples come after hundreds of thousands of events, and each adds its own.
+//! There are two servers, one with a held snapshot and one without. On the first, a transaction is opened before
+//! anything is emitted and stays open to the end. Each sample adds hundreds of thousands of dead rows.
 
 use postgres::Client;
 
@@ -53,7 +53,7 @@ fn run(report: &mut Report) {
     );
 }
 
-/// Until the session ends.
+/// It is held until the session ends.
 fn hold(session: &mut Client) {
     session.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ").expect("a transaction");
     session.query("SELECT count(*) FROM hydra.event", &[]).expect("a snapshot");

@@ -1,11 +1,11 @@
-//! How soon a committed event arrives, at a pace that keeps nobody busy.
+//! How soon a committed event arrives at a low rate.
 //!
-//! An event is committed when its commit is on disk, and the server says so a little later: by what it takes to tell,
-//! which is measured with transactions that write nothing and added to the time from `COMMIT`'s return to arrival. The
-//! time since `COMMIT` was sent is noted as well; most of that is the disk's. Divided by how soon a bare POST by the
-//! same sender arrives, made between two events, since a machine is never equally quick for long.
+//! An event is committed when its commit is on disk. The client learns of it a little later; that delay is measured
+//! with transactions that write nothing, and added to the time from the return of `COMMIT` to the arrival. The time
+//! since `COMMIT` was sent is noted as well; most of it is spent on the disk. The divisor is how soon a bare POST by
+//! the same sender arrives, made between two events, since the speed of a machine changes.
 //!
-//! The pace is kept whatever happens: an event that is late does not make the next one later.
+//! The rate is fixed: a late event does not delay the next one.
 
 use std::collections::HashMap;
 use std::thread;
@@ -23,18 +23,18 @@ use crate::report::{Report, Row};
 
 pub const WORKLOAD: Workload = Workload { numbers: &["5"], name: "from commit to arrival", in_full_run: true, run };
 
-/// 33 a second.
+/// 33 per second.
 const PACE: Duration = Duration::from_millis(30);
-/// For each of the rounds.
+/// In each round.
 const EVENTS: usize = 300;
 
 const EMIT: &str = "SELECT hydra.webhook_emit('ticket.created',
     jsonb_build_object('id', $1::bigint, 'subject', repeat('x', 130)))";
 
-/// When it was sent and when that returned.
+/// When it was sent, and when the call returned.
 type Sent = HashMap<u128, (Instant, Instant)>;
 
-/// Milliseconds from sending to arrival, to the return of what sent it, and from that return to arrival.
+/// Milliseconds from sending to arrival, from sending to the return of the call, and from that return to arrival.
 struct Times {
     to_arrival: Vec<f64>,
     to_return: Vec<f64>,
@@ -44,7 +44,7 @@ struct Times {
 struct Round {
     ours: Times,
     bare: Times,
-    /// Milliseconds that the server takes to say that it committed nothing.
+    /// Milliseconds that a commit of nothing takes.
     telling: Vec<f64>,
 }
 
@@ -82,7 +82,7 @@ fn row(workload: &str, pairs: &Pairs, capacity: f64) -> Row {
     Row::new("5", workload).pairs("bare POST → arrival, p50", pairs, "ms").receiver(capacity, pace)
 }
 
-/// This percentile of ours, and the median of the other side.
+/// This percentile of the events, and the median of the bare requests.
 fn pairs(rounds: &[Round], share: f64) -> Pairs {
     let pair = |round: &Round| (percentile(round.since_commit(), share), median(round.bare.to_arrival.iter().copied()));
     rounds.iter().map(pair).collect::<Vec<_>>().into()
@@ -142,7 +142,7 @@ impl Times {
     }
 }
 
-/// Less than nothing where the second came first.
+/// Negative if the second came first.
 fn millis(from: Instant, to: Instant) -> f64 {
     (to.saturating_duration_since(from).as_secs_f64() - from.saturating_duration_since(to).as_secs_f64()) * 1e3
 }

@@ -1,8 +1,8 @@
-//! Deliveries under live load, beside pg_net, on one server and with one receiver.
+//! Deliveries under live load, compared with pg_net on the same server and with the same receiver.
 //!
-//! Each event has a number, so that what was committed can be compared with what arrived. pg_net sends in batches, and
-//! more per second the larger they are, until it loses requests: the size that is best without a loss is looked for in the
-//! run. What pg_net has not sent by the end of a sample is taken away, since at its own pace it would take minutes.
+//! Each event has a number, so that what was committed can be compared with what arrived. pg_net sends in batches,
+//! faster the larger they are, until it loses requests: the run finds the best size without a loss. What pg_net has not
+//! sent at the end of a sample is deleted, since sending it would take minutes.
 
 use super::Workload;
 use super::{load, pg_net};
@@ -31,7 +31,7 @@ struct Live {
     usage: Vec<Usage>,
 }
 
-/// What became of what was committed.
+/// What happened to the committed events.
 #[derive(Default)]
 struct Count {
     sent: i64,
@@ -112,7 +112,7 @@ impl Live {
         rate
     }
 
-    /// The size with the highest rate that loses nothing, and what was found out about each that was tried.
+    /// The size with the highest rate that loses nothing, and the result of each size that was tried.
     fn best_lossless_batch(&mut self) -> (u32, String) {
         let mut best = (0.0, pg_net::DEFAULT_BATCH);
         let mut findings = Vec::new();
@@ -152,7 +152,7 @@ impl Count {
         self.sent - self.arrived
     }
 
-    /// Less than nothing is lost where a batch is rolled back after it was sent, and sent again.
+    /// The number is negative if a batch is rolled back after it was sent, and sent again.
     fn is_exact(&self) -> bool {
         self.lost() == 0 && self.twice == 0
     }

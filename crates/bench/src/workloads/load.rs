@@ -10,7 +10,7 @@ pub const CLIENTS: u32 = 16;
 /// How long a sample takes.
 pub const SECONDS: u32 = 4;
 
-/// Deliveries per second that arrive while clients run this script. What is still queued afterwards does not count.
+/// Deliveries per second that arrive while clients run this script. What is still queued at the end does not count.
 pub fn rate(bed: &mut Bed, receiver: &Receiver, script: &str, more: &[&str]) -> f64 {
     let before = receiver.arrived();
     let start = Instant::now();

@@ -1,7 +1,7 @@
-//! Ten thousand subscriptions of which one wants the event: what the others cost those who emit and the dispatcher.
+//! Ten thousand subscriptions of which one wants the event: what the others cost the application and the dispatcher.
 //!
 //! The others want the same event type for other tenants, which is the hard case: those of other event types are not
-//! even looked at.
+//! considered at all.
 
 use super::Workload;
 use super::{load, tickets};

@@ -1,7 +1,7 @@
 //! What is measured, in the order of the table: one file per idea.
 //!
-//! A workload takes what it needs from the bed, measures in pairs, and adds its rows to the report. To add one: a file
-//! with a `WORKLOAD`, and a line in each of the two lists below.
+//! A workload uses the bed, measures in pairs and adds its rows to the report. A new one is a file with a `WORKLOAD`
+//! and a line in each of the two lists below.
 
 use crate::report::Report;
 
@@ -28,10 +28,10 @@ mod tls;
 mod wal;
 
 pub struct Workload {
-    /// Rows that it makes: what it is called by on the command line.
+    /// The rows that it makes. The command line names it by them.
     pub numbers: &'static [&'static str],
     pub name: &'static str,
-    /// Whether it runs when nothing is named. Not so what takes an hour.
+    /// Whether it runs if none is named. One that takes an hour does not.
     pub in_full_run: bool,
     pub run: fn(&mut Report),
 }

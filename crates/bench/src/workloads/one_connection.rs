@@ -1,6 +1,6 @@
-//! Whether emitting gets slower the longer a connection lives, as it does where each transaction leaves something behind.
+//! Whether emitting gets slower the longer a connection lives, as it would if each transaction left something behind.
 //!
-//! Commits do not wait for the disk here: what might grow is work of the processor, and the disk's time would hide it.
+//! Commits do not wait for the disk here, since that time would hide the time of the processor.
 
 use std::time::Instant;
 
@@ -40,7 +40,7 @@ fn run(report: &mut Report) {
 /// Transactions per second of a new connection, in the last and in the first tenth of its commits.
 fn last_and_first(bed: &Bed) -> (Measured, Measured) {
     let mut session = bed.session();
-    let insert = session.prepare(&tickets::insert(TABLE)).expect("a table of ours");
+    let insert = session.prepare(&tickets::insert(TABLE)).expect("the table exists");
     let mut tps = |commits: usize| {
         let start = Instant::now();
         for _ in 0..commits {

@@ -1,4 +1,4 @@
-//! A million deliveries of the retry queue that are due at once, for an endpoint that is well again.
+//! A million deliveries of the retry queue that are due at once, for an endpoint that works again.
 //!
 //! Each is claimed by a commit that waits for the disk before it is sent, and removed afterwards.
 
@@ -15,7 +15,7 @@ pub const WORKLOAD: Workload =
     Workload { numbers: &["retry"], name: "a million retries due at once", in_full_run: true, run };
 
 const WAITING: usize = 1_000_000;
-/// So many are waited for; how fast the rest goes is no different.
+/// How many arrivals are waited for. The rest is sent at the same rate.
 const SENT: usize = 100_000;
 const PATIENCE: Duration = Duration::from_secs(300);
 

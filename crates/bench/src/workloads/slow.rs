@@ -1,7 +1,7 @@
-//! A receiver that takes a second to answer, and as many requests under way to it as it takes to keep up.
+//! A receiver that takes a second to answer, with as many requests in flight as are needed to keep up.
 //!
-//! Each of them occupies a thread, so memory is the question as much as the rate. The dispatcher keeps a quarter of its
-//! threads for other subscriptions, hence more of them than requests.
+//! Each of them occupies a thread, so memory matters as much as the rate. The dispatcher keeps a quarter of its threads
+//! for other subscriptions, so there are more threads than requests.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,11 +20,11 @@ const ANSWER_AFTER: Duration = Duration::from_secs(1);
 const IN_FLIGHT: usize = 2_000;
 const THREADS: usize = IN_FLIGHT * 4 / 3 + 1;
 
-/// Events come in small lots, 2,000 a second.
+/// Events are emitted in small batches, 2,000 per second.
 const LOT: usize = 100;
 const LOT_EVERY: Duration = Duration::from_millis(50);
 const LOTS_PER_WINDOW: u32 = 80;
-/// Until as many are under way as there will be.
+/// Until the number of requests in flight no longer grows.
 const WARM_UP_LOTS: u32 = 100;
 
 fn run(report: &mut Report) {
@@ -63,7 +63,7 @@ fn run(report: &mut Report) {
     );
 }
 
-/// Emits at its own pace, whatever becomes of the events.
+/// Emits at a fixed rate.
 struct Pace {
     next: Instant,
 }

@@ -1,8 +1,8 @@
 //! Whether anything grows over an hour of steady load: memory, descriptors, connections, dead rows.
 //!
-//! Not part of a full run. `MINUTES` in the environment says how long, an hour otherwise. One event in a hundred goes to
-//! an endpoint that refuses, so that the retry queue and the history are in use as well. Something grows if it is larger
-//! in the last quarter, in the mean, than in the second; the first is for warming up.
+//! Not part of a full run. `MINUTES` in the environment says how long it runs; an hour by default. One event in a
+//! hundred goes to an endpoint that refuses it, so that the retry queue and the history are used. Something grows if
+//! its mean in the last quarter is larger than in the second; the first quarter is for warming up.
 
 use std::fs;
 use std::sync::mpsc::{self, RecvTimeoutError, channel};
@@ -24,7 +24,7 @@ pub const WORKLOAD: Workload =
 const RATE: &str = "200";
 const BETWEEN_SAMPLES: Duration = Duration::from_secs(60);
 
-/// Dead rows come and go with each vacuum, and memory with what the allocator keeps.
+/// Dead rows vary with each vacuum, and memory with the allocator.
 const GROWS_FROM: f64 = 1.1;
 
 const WATCHED: [(&str, &str); 6] = [

@@ -5,7 +5,7 @@ use crate::bed::{Bed, Length};
 const CLIENTS: u32 = 16;
 const SECONDS: u32 = 2;
 
-/// Makes a table of tickets. `trigger` is the function that is called for each row, with its arguments.
+/// Creates a table of tickets. `trigger` is the function that is called for each row, with its arguments.
 pub fn create(bed: &mut Bed, table: &str, trigger: Option<&str>) {
     bed.run(&format!(
         "CREATE TABLE {table} (
@@ -21,7 +21,7 @@ pub fn create(bed: &mut Bed, table: &str, trigger: Option<&str>) {
     }
 }
 
-/// Inserts one.
+/// Inserts one ticket.
 pub fn insert(table: &str) -> String {
     format!("INSERT INTO {table} (tenant_id, subject) VALUES ('tenant-7', 'The radiator in room 4 does not get warm')")
 }
@@ -32,7 +32,7 @@ pub fn tps(bed: &mut Bed, table: &str) -> f64 {
     bed.pgbench(&insert(table), CLIENTS, Length::Seconds(SECONDS), &[])
 }
 
-/// For sessions that begin from now on.
+/// For new sessions.
 pub fn wait_for_disk(bed: &mut Bed, wait: bool) {
     let value = if wait { "on" } else { "off" };
     bed.run(&format!("ALTER DATABASE bench SET synchronous_commit = {value}"));

@@ -1,6 +1,6 @@
 //! What TLS costs: the same queue drained over https and over http, with connections that are kept.
 //!
-//! The receiver has to encrypt as well, on the same machine, so this is the worst that TLS can do to the rate.
+//! The receiver has to encrypt as well, on the same machine, so this is the worst case.
 
 use std::fs;
 
@@ -36,7 +36,7 @@ fn run(report: &mut Report) {
         |bed| drain(bed, OVER_TLS, &secure),
         |bed| drain(bed, IN_THE_CLEAR, &plain),
     );
-    // The side that is nearer to what its receiver takes.
+    // The side that is nearer to the capacity of its receiver.
     let sides = [(secure_capacity, pairs.one()), (capacity, pairs.other())];
     let (taken, rate) = if secure_capacity / pairs.one() < capacity / pairs.other() { sides[0] } else { sides[1] };
     report.add(
@@ -51,7 +51,7 @@ fn run(report: &mut Report) {
 
 fn trust(bed: &Bed, authority: &Authority) {
     let file = bed.cluster.directory().join("authority.pem");
-    fs::write(&file, authority.pem()).expect("the directory is ours");
+    fs::write(&file, authority.pem()).expect("a file can be written into the directory of the cluster");
     bed.cluster.set(&[("hydra_webhooks.ca_file", file.to_str().expect("a name in UTF-8"))]);
 }
 

@@ -1,9 +1,9 @@
-//! How much is written to the log for each webhook, beside a queue as one writes it in SQL: a row with the body to send,
-//! leased by an UPDATE and removed by a DELETE, five hundred at a time.
+//! How much WAL is written for each webhook, compared with a queue in SQL: a row with the body to send, leased by an
+//! UPDATE and removed by a DELETE, five hundred at a time.
 //!
-//! Both sides are filled by transactions of one row each and emptied afterwards. Page images are switched off instead of
-//! being subtracted, for the log leaves out of a record what is in its image. The queue's table is as CREATE TABLE makes
-//! it; with half of each page left free, its updates need no new index entries, which is reported beside it.
+//! Both sides are filled by transactions of one row each and emptied afterwards. Full page images are switched off:
+//! they cannot be subtracted, since a record omits what its image contains. The table of the queue has the default
+//! storage parameters. With a fillfactor of 50 its updates need no new index entries, which is reported as well.
 
 use super::Workload;
 use super::load;

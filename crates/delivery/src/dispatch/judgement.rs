@@ -1,4 +1,4 @@
-//! What an outcome means: whether to wait longer, to disable, to give up, and what history says of it.
+//! What an outcome means: whether to wait longer, to disable the subscription, to give up, and what the history says.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -10,7 +10,7 @@ use crate::subscription::{DisabledReason, Failing, Subscription};
 use crate::work::Work;
 use crate::writes::AttemptRecord;
 
-/// The time in which it could not be sent does not count: that of a pause, or before this dispatcher sent anything.
+/// Time in which it could not be sent does not count: that of a pause, or before this dispatcher sent anything.
 pub fn is_expired(subscription: &Subscription, work: &Work, sending_since: SystemTime, now: SystemTime) -> bool {
     let Subscription { schedule, endpoint, status_since, .. } = subscription;
     work.scheduled_at.is_some_and(|began| {

@@ -1,169 +1,43 @@
-//! Who is sent to next.
+//! Which subscription is sent to next.
 //!
-//! Each subscription has a lane of its own: a bounded queue and a limit of requests under way. Lanes take turns, one
-//! request a turn, so that a slow or dead endpoint, or a flood for one endpoint, never holds up another.
+//! Each subscription has a *lane*: a bounded queue and a limit of requests under way. Lanes take turns, one request in each
+//! turn, so that a slow or dead endpoint, or a flood of events for one endpoint, never delays another one.
 //!
-//! Behind a lane stand the rows of the retry queue. A lane knows when the earliest of them is due, so that rows are
-//! looked for only where there are some and where there is room. While a lane is *overflowing*, what comes new goes
-//! behind what is already waiting in the table.
+//! The rows of the retry queue wait behind the lanes. A lane knows when the earliest of its rows is due, so that rows are
+//! looked for only for lanes that have some, and have room for them. While a lane is *overflowing*, new deliveries become
+//! rows too, behind those that already wait in the table.
 //!
-//! A lane that has plenty queued keeps everybody from reading more, for a moment: most often it is about to drain, and
-//! what is not read yet waits in the table for nothing. If it is still so crowded after that moment and has hardly moved,
-//! its endpoint is slow; then it overflows, and the others go on. One that moves on is waited for: to move what is meant
-//! for it out of the others' way would take longer than to deliver it. If that lasts, events for others are read past it,
-//! see [`progress`](crate::reading).
+//! A *crowded* lane has many deliveries queued. For a moment it keeps all others from reading more: most often it will soon
+//! have sent them, and what is not read yet waits in the table at no cost. If it is still crowded after that moment and has
+//! sent little, its endpoint is slow: the lane overflows, and the others go on. If it has sent much, it is waited for,
+//! because moving its deliveries out of the way of others would take longer than sending them. If that lasts, events for
+//! others are read past it, see [`reading`](crate::reading).
 //!
 //! A lane with a rate limit *pauses* after each request until the next may start.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use foldhash::{HashMap, HashSet};
 use wire::attempt::Attempt;
 use wire::ids::SubscriptionId;
 
-use crate::subscription::{Failing, Subscription};
+use crate::subscription::Subscription;
 use crate::work::Work;
+use limits::{BYTES_ENOUGH, CROWD, CROWDED_FOR, FEW, MOVES_ON, QUEUE_LIMIT, QUEUED_ENOUGH};
 
-/// How many deliveries are plenty for a lane.
-const CROWD: usize = 1000;
+mod lane;
+mod limits;
 
-/// How long a crowded lane may keep the others waiting.
-const CROWDED_FOR: Duration = Duration::from_millis(100);
+pub use lane::Lane;
+pub use limits::FAILING_FROM;
 
-/// A crowded lane that sends so many in that time moves on.
-const MOVES_ON: usize = 500;
-
-/// How many deliveries a lane holds in memory at most; more wait in the table.
-const QUEUE_LIMIT: usize = 2 * CROWD;
-
-/// How many deliveries, and bytes of them, all lanes hold in memory before no more are read. Few enough that a busy
-/// machine sends them before they are stragglers, which have to be moved.
-const QUEUED_ENOUGH: usize = 4_000;
-const BYTES_ENOUGH: usize = 32 << 20;
-
-/// A claim costs a commit that waits for the disk, so it is worth several deliveries.
-const CLAIM_AT_LEAST: usize = 16;
-
-/// Consecutive failures from which an endpoint gets one request at a time, until one succeeds.
-pub const FAILING_FROM: u32 = 5;
-
-/// How many deliveries a thread takes at a time at most, and how soon an endpoint must answer for that.
-const LONGEST_CHAIN: usize = 32;
-const QUICK: Duration = Duration::from_millis(10);
-
-/// What a thread does in so much time is not worth waking another one for.
-const SHORT: Duration = Duration::from_millis(4);
-
-/// A lane that was late may catch up for so long, because nobody wakes up on the microsecond.
-const CATCHES_UP: Duration = Duration::from_millis(10);
-
-/// A lane with fewer requests under way than this may always send, whoever is busy besides.
-const FEW: usize = 4;
-
-#[derive(Debug)]
-pub struct Lane {
-    pub subscription: Subscription,
-    pub failing: Failing,
-    pub overflowing: bool,
-    queue: VecDeque<Arc<Work>>,
-    /// What a thread gave back because those before it took too long; goes in front once it has given back all.
-    given_back: Vec<Arc<Work>>,
-    /// Threads that are at work for it.
-    in_flight: usize,
-    /// How soon its endpoint can answer, if that is quickly: about the shortest time of late. The
-    /// others say how busy this machine is.
-    quick: Option<Duration>,
-    /// Bytes of the body that came latest, for a guess at those to come.
-    body_bytes: usize,
-    in_ring: bool,
-    next_due: Option<SystemTime>,
-    /// Where the rate is limited: when the next request may start.
-    next_start: Option<Instant>,
-}
-
-impl Lane {
-    fn new(subscription: Subscription) -> Self {
-        Self {
-            failing: subscription.failing,
-            subscription,
-            overflowing: false,
-            queue: VecDeque::new(),
-            given_back: Vec::new(),
-            in_flight: 0,
-            quick: None,
-            body_bytes: 0,
-            in_ring: false,
-            next_due: None,
-            next_start: None,
-        }
-    }
-
-    fn fails(&self) -> bool {
-        self.failing.attempts >= FAILING_FROM
-    }
-
-    /// Time between two starts, where the rate is limited.
-    fn gap(&self) -> Option<Duration> {
-        self.subscription.rate_limit.map(|limit| Duration::from_secs(1) / limit.max(1))
-    }
-
-    /// When the pause after the latest request ends, if that is still to come.
-    fn pause_end(&self, now: Instant) -> Option<Instant> {
-        self.gap().and(self.next_start).filter(|next| *next > now)
-    }
-
-    /// Notes that a request starts now.
-    fn start(&mut self, now: Instant) {
-        self.next_start = self.gap().map(|gap| {
-            let earliest = now.checked_sub(CATCHES_UP).unwrap_or(now);
-            self.next_start.map_or(now, |next| next.max(earliest)) + gap
-        });
-    }
-
-    fn limit(&self) -> usize {
-        if self.fails() { 1 } else { self.subscription.max_in_flight }
-    }
-
-    fn is_ready(&self) -> bool {
-        self.subscription.active && self.in_flight < self.limit() && !self.queue.is_empty()
-    }
-
-    /// How many deliveries one thread should take at a time: several only where they wait for a quick endpoint, as many
-    /// as are done in a moment, or more where there are more than threads.
-    fn chain(&self) -> usize {
-        match self.quick {
-            Some(took) if !self.fails() && self.subscription.rate_limit.is_none() => {
-                let short = SHORT.as_micros() / took.as_micros().max(1);
-                (self.queue.len() / self.limit()).max(short as usize).clamp(1, LONGEST_CHAIN)
-            }
-            _ => 1,
-        }
-    }
-
-    /// Whether a new delivery has to wait in the table.
-    pub fn is_full(&self) -> bool {
-        !self.subscription.active || self.overflowing || self.queue.len() >= QUEUE_LIMIT
-    }
-
-    /// How many rows to claim: enough to be busy until the next claim, and one alone for an endpoint that fails.
-    fn room(&self) -> usize {
-        let each = if self.quick.is_some() { LONGEST_CHAIN } else { 2 };
-        let most = (BYTES_ENOUGH / 4 / self.body_bytes.max(1)).clamp(CLAIM_AT_LEAST, CROWD);
-        let paced = self.subscription.rate_limit.map_or(most, |limit| limit as usize);
-        let wanted = if self.fails() { 1 } else { (each * self.limit()).clamp(CLAIM_AT_LEAST, most).min(paced) };
-        match self.in_flight + self.queue.len() {
-            there if self.subscription.active && there <= wanted / 2 => wanted - there,
-            _ => 0,
-        }
-    }
-}
-
+/// A crowded lane.
 #[derive(Debug)]
 struct Crowd {
     since: Instant,
-    /// Deliveries that left the lane since then.
+    /// Deliveries that it sent since then.
     sent: usize,
 }
 
@@ -174,9 +48,9 @@ pub struct Lanes {
     ring: VecDeque<SubscriptionId>,
     /// Lanes with rows in the table, by when the earliest is due.
     due: BTreeSet<(SystemTime, SubscriptionId)>,
-    /// Lanes that have plenty and do not overflow.
+    /// Lanes that are crowded and do not overflow.
     crowded: HashMap<SubscriptionId, Crowd>,
-    /// Lanes that could send but for the pause after their latest request, by when it ends.
+    /// Lanes that wait only for the end of the pause after their latest request, by when it ends.
     pausing: BTreeSet<(Instant, SubscriptionId)>,
     /// Lanes that fail and have their one request under way.
     probing: HashSet<SubscriptionId>,
@@ -194,7 +68,7 @@ impl Lanes {
         self.in_flight
     }
 
-    /// Whether more should be read. Lets lanes overflow that are crowded for too long.
+    /// Whether more should be read. Lanes that are crowded for too long overflow.
     pub fn have_room(&mut self, now: Instant) -> bool {
         self.crowded.retain(|id, crowd| {
             if now.duration_since(crowd.since) < CROWDED_FOR {
@@ -210,7 +84,7 @@ impl Lanes {
         self.crowded.is_empty() && self.have_memory()
     }
 
-    /// Whether more should be read, however crowded the lanes are that a flood is for. The next page may be for them too.
+    /// Whether more should be read although the lanes of a flood are crowded. The next page may be for these lanes too.
     pub fn have_room_beside(&self, is_flooded: impl Fn(SubscriptionId) -> bool) -> bool {
         let has_room = |id| self.lanes.get(id).is_some_and(|lane| lane.queue.len() + CROWD / 2 <= QUEUE_LIMIT);
         self.crowded.keys().all(|id| is_flooded(*id) && has_room(id)) && self.have_memory()
@@ -245,7 +119,7 @@ impl Lanes {
         self.lanes.insert(subscription.id, Lane::new(subscription));
     }
 
-    /// Takes a lane away, with what was queued on it.
+    /// Removes a lane, and returns what was queued.
     pub fn remove(&mut self, id: SubscriptionId) -> VecDeque<Arc<Work>> {
         let queue = self.take_queue(id);
         self.set_next_due(id, None);
@@ -253,7 +127,7 @@ impl Lanes {
         queue
     }
 
-    /// Empties the queue of a lane.
+    /// Empties the queue of a lane, and returns what was in it.
     pub fn take_queue(&mut self, id: SubscriptionId) -> VecDeque<Arc<Work>> {
         let Some(lane) = self.lanes.get_mut(&id) else { return VecDeque::new() };
         let mut queue: VecDeque<_> = std::mem::take(&mut lane.given_back).into();
@@ -278,10 +152,10 @@ impl Lanes {
         }
     }
 
-    /// The next deliveries for one thread to make, which is counted as at work from here on; there are `threads`.
+    /// The next deliveries for one thread to make, of `threads` threads. From here on the thread counts as busy.
     ///
-    /// A quarter of the threads is kept for lanes that have few requests under way, and lanes that fail have another
-    /// quarter at most: so however many endpoints are slow or dead, one that answers is served.
+    /// A quarter of the threads is kept for lanes that have few requests under way, and lanes that fail have at most another
+    /// quarter. So however many endpoints are slow or dead, one that answers is served.
     pub fn take(&mut self, threads: usize, now: Instant) -> Option<Vec<Arc<Work>>> {
         // With few threads there is nothing to keep.
         let quarter = if threads < 4 * FEW { 0 } else { threads / 4 };
@@ -319,7 +193,7 @@ impl Lanes {
         None
     }
 
-    /// Lets lanes send whose pause is over.
+    /// Lets lanes send again when their pause is over.
     pub fn end_pauses(&mut self, now: Instant) {
         while self.next_pause_end().is_some_and(|end| end <= now) {
             if let Some((_, id)) = self.pausing.pop_first() {
@@ -338,7 +212,7 @@ impl Lanes {
         self.lanes.get(&id).is_some_and(|lane| !lane.subscription.endpoint.gate.is_closed())
     }
 
-    /// A thread did not get to this delivery, which is still the next of its lane.
+    /// A thread did not make this delivery, which is still the next of its lane.
     pub fn take_back(&mut self, work: Arc<Work>) {
         if let Some(lane) = self.lanes.get_mut(&work.subscription) {
             self.queued += 1;
@@ -347,23 +221,22 @@ impl Lanes {
         }
     }
 
-    /// A thread is done with what it took from this lane; the last of it was this attempt.
-    pub fn land(&mut self, id: SubscriptionId, attempt: &Attempt) {
+    /// A thread is done with what it took from this lane. This attempt was the last of it.
+    pub fn end_chain(&mut self, id: SubscriptionId, attempt: &Attempt) {
         self.in_flight -= 1;
         self.probing.remove(&id);
         if let Some(lane) = self.lanes.get_mut(&id) {
             for work in lane.given_back.drain(..).rev() {
                 lane.queue.push_front(work);
             }
-            // A lane that was deleted and made again has not seen the start of it.
+            // A lane that was removed and inserted again has not counted the start.
             lane.in_flight = lane.in_flight.saturating_sub(1);
-            let shortest = lane.quick.map_or(attempt.took, |before| attempt.took.min(before * 9 / 8));
-            lane.quick = (attempt.outcome.is_success() && shortest <= QUICK).then_some(shortest);
+            lane.note_time_of(attempt);
             self.give_turn(id);
         }
     }
 
-    /// Lets a lane send if it can; to be called when something about it changed.
+    /// Lets a lane send if it can. To be called when something about it changed.
     pub fn give_turn(&mut self, id: SubscriptionId) {
         if let Some(lane) = self.lanes.get_mut(&id)
             && !lane.in_ring
@@ -374,7 +247,7 @@ impl Lanes {
         }
     }
 
-    /// Says when the earliest row of a lane is due, or that it has none.
+    /// Sets when the earliest row of a lane is due. `None` if it has no row.
     pub fn set_next_due(&mut self, id: SubscriptionId, due: Option<SystemTime>) {
         let Some(lane) = self.lanes.get_mut(&id) else { return };
         if let Some(was) = lane.next_due {
@@ -386,7 +259,7 @@ impl Lanes {
         }
     }
 
-    /// Says that there is a row of this lane due then.
+    /// Adds a row of this lane that is due then.
     pub fn add_due(&mut self, id: SubscriptionId, due: SystemTime) {
         let known = self.lanes.get(&id).and_then(|lane| lane.next_due);
         if known.is_none_or(|known| due < known) {
@@ -394,9 +267,9 @@ impl Lanes {
         }
     }
 
-    /// Lanes with rows due and room for some: which, and how many.
+    /// Lanes that have rows due and room for them: id and number.
     pub fn to_claim(&self, now: SystemTime) -> Vec<(SubscriptionId, i32)> {
-        // Half of the memory stays for events: what waits behind slow endpoints must not keep others from being read.
+        // Half of the memory is left for events: deliveries to slow endpoints must not keep events from being read.
         if self.queued >= QUEUED_ENOUGH / 2 || self.bytes >= BYTES_ENOUGH / 2 {
             return Vec::new();
         }
@@ -411,7 +284,7 @@ impl Lanes {
         claims.map(|(id, room)| (id, room as i32)).collect()
     }
 
-    /// When the next row is due that is not due yet.
+    /// When the earliest row is due that is not due yet.
     pub fn next_due_after(&self, now: SystemTime) -> Option<SystemTime> {
         self.due.range((now, SubscriptionId(i64::MAX))..).next().map(|(due, _)| *due)
     }

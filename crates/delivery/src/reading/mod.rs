@@ -1,133 +1,77 @@
-//! How far reading events has come: each is found exactly once, whatever the order in which transactions commit.
+//! Which events to read next: each is found exactly once, in whatever order transactions commit.
 //!
-//! Ids and clocks run ahead of commits, so "everything after the last one" loses events. What is new is instead a
-//! *stretch*, the difference of two snapshots: events of transactions that the newer one sees and the older one did
-//! not. They began after the older snapshot, or were in progress in it; both are ranges of the primary key, so dead rows
-//! of events long finished are not stepped over. A stretch is read in pages; when a page comes short, its newer
-//! snapshot becomes the older one of the next stretch. The first begins at a snapshot that saw nothing.
+//! Ids and clocks run ahead of commits, so reading everything after the last event would miss some. Instead, new events are
+//! found as a *stretch*, the difference of two snapshots: events of transactions that the newer snapshot sees and the older
+//! one did not. Such a transaction began after the older snapshot, or was in progress in it. Both are ranges of the primary
+//! key, so that dead rows of events finished long ago are not scanned. A stretch is read in pages. When a page is not full,
+//! the newer snapshot becomes the older one of the next stretch. The first stretch begins at a snapshot that saw nothing.
 //!
-//! A transaction that emitted a great many makes a stretch so long that all who commit after it would wait. So what is
-//! not read through after [`LONG`] is *set aside*, if there is anybody who gains by it: the next stretch begins where it
-//! ends, and all are read in turns, a page each.
+//! A transaction that emitted very many events (a *flood*) makes a stretch so long that all transactions that commit after
+//! it would wait. So a stretch that is not read to its end after `LONG` (0.1 s) is *set aside*, if that helps any subscription:
+//! the next stretch begins where it ends, and all of them are read in turns, a page in each turn.
 //!
-//! Not everything may be read out of turn. Subscriptions with one request at a time were promised an order, and for an
-//! event that is only for those whom the flood is for, nothing is gained. Such events are *held*: passed over until
-//! all that was set aside has been read, and then read from where the first stretch that was set aside ended. Who is
-//! held is settled at the beginning: an event is either passed over and read later, or neither.
+//! Some events may not be read out of turn. Subscriptions with one request at a time were promised an order. And for an event
+//! that is only for the subscriptions of the flood, nothing is gained. Such events are *held*: passed over until all that was
+//! set aside has been read, and then read from where the first stretch that was set aside ended. Which events are held is
+//! fixed when the first stretch is set aside, so that each event is either passed over and read later, or neither.
 
 use std::collections::VecDeque;
 use std::mem;
 use std::time::{Duration, Instant};
 
 use foldhash::HashSet;
-use wire::ids::{EventId, SubscriptionId};
+use wire::ids::SubscriptionId;
 
 use crate::stored_event::StoredEvent;
-use crate::xid::Xid8;
+use stretch::{Held, PAGE_ROWS, Part, rows_after};
 
 mod snapshot;
+mod stretch;
 
 pub use snapshot::Snapshot;
+pub use stretch::{Key, Stretch};
 
 #[cfg(test)]
 mod tests;
 
-/// How long all may wait for one stretch.
+/// How long all events may wait for one stretch.
 const LONG: Duration = Duration::from_millis(100);
 
-/// More stretches are not set aside: a database that has so many has more to send than it can.
+/// No more stretches than this are set aside: a database with so many floods has more to send than it can.
 const MOST_ASIDE: usize = 16;
 
-/// Nothing more is set aside while anything is held for so long.
+/// No more stretches are set aside when an event has been held for this long, so that it is read at last.
 const HELD_FOR: Duration = Duration::from_secs(10);
-
-/// A page has so many rows at most, and fewer where events are large or go to many: about so many bytes, or deliveries.
-const PAGE_ROWS: usize = 500;
-const PAGE_BYTES: usize = 8 << 20;
-const PAGE_DELIVERIES: usize = 500;
-const FEWEST_ROWS: usize = 10;
-
-/// The primary key of `hydra.event`; the default is before the first.
-pub type Key = (Xid8, EventId);
-
-/// What of a stretch is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
-    Everything,
-    AllButHeld,
-    Held,
-}
-
-/// Events that `target` sees and `done` did not; those up to `cursor` were read.
-#[derive(Debug)]
-pub struct Stretch {
-    pub done: Snapshot,
-    /// What is visible when its first page is read, unless that is known.
-    pub target: Option<Snapshot>,
-    pub cursor: Key,
-    /// Whether all of its commits are known to be on disk.
-    pub is_on_disk: bool,
-    /// How many its next page has at most.
-    pub rows: usize,
-    part: Part,
-    /// Whom its latest page was for.
-    targets: HashSet<SubscriptionId>,
-}
-
-impl Stretch {
-    fn after(done: Snapshot, part: Part, rows: usize) -> Self {
-        let targets = HashSet::default();
-        Self { done, target: None, cursor: Default::default(), is_on_disk: false, rows, part, targets }
-    }
-
-    fn has_begun(&self) -> bool {
-        self.cursor != Default::default()
-    }
-}
-
-/// What is not read out of turn.
-#[derive(Debug)]
-struct Held {
-    since: Instant,
-    /// Nothing that this saw is held any more.
-    from: Snapshot,
-    /// Subscriptions that were promised an order.
-    in_order: HashSet<SubscriptionId>,
-    /// Those whom the flood is for.
-    flooded: HashSet<SubscriptionId>,
-    /// Others were promised an order since. No stretch is begun out of turn any more.
-    is_closed: bool,
-}
-
-impl Held {
-    fn holds(&self, event: &StoredEvent) -> bool {
-        event.targets.iter().any(|id| self.in_order.contains(id))
-            || event.targets.iter().all(|id| self.flooded.contains(id))
-    }
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
-    /// The one that begins where all others end.
+    /// The stretch that begins where all others end.
     Newest,
-    /// The first of those that were set aside.
+    /// The first of the stretches that were set aside.
     Aside,
 }
 
 #[derive(Debug)]
 pub struct Progress {
     newest: Stretch,
-    /// When the newest is to be set aside, if a page of it was not all.
+    /// When the newest is to be set aside, if one page of it was not all of it.
     long_at: Option<Instant>,
     aside: VecDeque<Stretch>,
-    /// As long as something is set aside, or held.
+    /// While something is set aside or held.
     held: Option<Held>,
     latest: Which,
     in_order: HashSet<SubscriptionId>,
     others: HashSet<SubscriptionId>,
 }
 
+impl Default for Progress {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Progress {
+    /// Nothing has been read.
     pub fn new() -> Self {
         Self {
             newest: Stretch::after(Snapshot::empty(), Part::Everything, PAGE_ROWS),
@@ -140,7 +84,7 @@ impl Progress {
         }
     }
 
-    /// Subscriptions are these from now on: those that were promised an order, and those of the others that are active.
+    /// Sets the subscriptions: those that were promised an order, and the active ones among the others.
     pub fn set_subscriptions(&mut self, in_order: HashSet<SubscriptionId>, others: HashSet<SubscriptionId>) {
         if let Some(held) = &mut self.held {
             held.is_closed |= !in_order.is_subset(&held.in_order);
@@ -148,7 +92,7 @@ impl Progress {
         (self.in_order, self.others) = (in_order, others);
     }
 
-    /// Whether a part of the newest stretch was read, so that there is more without a wake.
+    /// Whether the newest stretch was read in part, so that there is more to read without a wake.
     pub fn has_begun(&self) -> bool {
         self.newest.has_begun()
     }
@@ -158,7 +102,7 @@ impl Progress {
         self.long_at
     }
 
-    /// The newest snapshot there was.
+    /// The newest snapshot that was taken.
     pub fn latest_snapshot(&self) -> &Snapshot {
         self.newest.target.as_ref().unwrap_or(&self.newest.done)
     }
@@ -173,11 +117,11 @@ impl Progress {
         self.aside.iter().any(|stretch| stretch.targets.contains(&id))
     }
 
-    /// Of which stretch to read a page, given that the newest has more and may be read, and that others may.
+    /// Which stretch to read a page of. `newest` is whether the newest has more and may be read, `aside` whether others may.
     pub fn choose(&self, newest: bool, aside: bool) -> Option<Which> {
         let newest = newest && self.may_take_in(Which::Newest);
         match (newest, self.aside.front().filter(|_| aside)) {
-            // What is held ends at the beginning of the newest stretch. While that moves on, it would never be the end.
+            // Held events end where the newest stretch begins. If that moved on, their end would never be reached.
             (true, Some(next)) if next.part == Part::Held && !next.has_begun() => Some(Which::Aside),
             (true, Some(_)) if self.latest == Which::Newest => Some(Which::Aside),
             (true, _) => Some(Which::Newest),
@@ -211,7 +155,7 @@ impl Progress {
         self.stretch_mut(which).is_on_disk = true;
     }
 
-    /// Takes in a page of a stretch, which was read up to this target; `is_full` if there may be more. Gives back the
+    /// Takes in a page of a stretch that was read up to this target. `is_full` is whether there may be more. Returns the
     /// events whose turn it is.
     pub fn take_in(
         &mut self,
@@ -246,7 +190,7 @@ impl Progress {
             Which::Newest => {
                 self.long_at.get_or_insert(now + LONG);
             }
-            // In turns. Those with an order have their events in one of them at most.
+            // In turns. Subscriptions with an order have their events in at most one of them.
             Which::Aside => self.aside.rotate_left(1),
         }
     }
@@ -263,7 +207,7 @@ impl Progress {
         }
     }
 
-    /// Reads what was held once nothing else is set aside, until there is no more.
+    /// Reads the held events once nothing else is set aside, until there are no more.
     fn take_up_held(&mut self) {
         let Some(held) = self.held.as_mut().filter(|_| self.aside.is_empty()) else { return };
         if held.from != self.newest.done {
@@ -282,7 +226,7 @@ impl Progress {
         if self.long_at.is_none_or(|at| now < at) {
             return;
         }
-        // If it stays, that is looked at again then.
+        // If it is not set aside now, look again then.
         self.long_at = Some(now + LONG);
         let Some(target) = self.newest.target.clone().filter(|_| self.may_set_aside(now)) else { return };
         self.held.get_or_insert_with(|| Held {
@@ -306,13 +250,4 @@ impl Progress {
             None => !self.others.is_subset(&self.newest.targets),
         }
     }
-}
-
-/// How many rows the page after this one should have, if that can be told.
-fn rows_after(page: &[StoredEvent]) -> Option<usize> {
-    let bytes: usize = page.iter().filter_map(|event| event.event.entity.as_ref()).map(String::len).sum();
-    let deliveries: usize = page.iter().map(|event| event.targets.len()).sum();
-    let rows = |limit: usize, sum: usize| limit * page.len() / sum.max(1);
-    let fitting = rows(PAGE_BYTES, bytes).min(rows(PAGE_DELIVERIES, deliveries)).clamp(FEWEST_ROWS, PAGE_ROWS);
-    (!page.is_empty()).then_some(fitting)
 }

@@ -10,7 +10,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Sees nothing: what a reader starts from.
+    /// Sees nothing. Reading begins from here.
     pub fn empty() -> Self {
         Self { xmax: Xid8(1), in_progress: Vec::new() }
     }

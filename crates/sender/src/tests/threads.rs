@@ -44,6 +44,27 @@ fn a_gate_that_closes_while_a_request_waits_for_a_thread_stops_it() {
     assert!(kept.lock().unwrap().is_empty());
 }
 
+/// Requests one to four, for one thread to make one after the other.
+fn chain_of_four(endpoint: Endpoint) -> Request {
+    let endpoint = Arc::new(endpoint);
+    let chain = (1..=4).rev().fold(None, |next: Option<Box<Request>>, number| {
+        let delivery = DeliveryId([number; 16]);
+        Some(Box::new(Request { delivery, endpoint: endpoint.clone(), next, ..request(with_short_limit("")) }))
+    });
+    *chain.expect("four requests")
+}
+
+#[test]
+fn the_requests_of_a_chain_are_made_in_their_order_over_one_connection_if_answers_come_quickly() {
+    let receiver = Receiver::answering(OK);
+    let owner = Owner::allowing_loopback();
+    owner.sender.hand_over([chain_of_four(endpoint(receiver.url()))]);
+    let attempts: Vec<_> = (1..=4).map(|_| owner.next()).collect();
+    assert!(attempts.iter().all(|attempt| attempt.outcome.is_success()), "{attempts:?}");
+    assert!(attempts.iter().map(|attempt| attempt.delivery.0[0]).eq(1..=4), "{attempts:?}");
+    assert_eq!(receiver.connections(), 1);
+}
+
 #[test]
 fn requests_behind_a_slow_one_in_a_chain_come_back_in_their_order() {
     let slow = Receiver::serving(|_, mut stream| {
@@ -51,13 +72,8 @@ fn requests_behind_a_slow_one_in_a_chain_come_back_in_their_order() {
         std::thread::sleep(2 * QUICK);
         stream.write_all(OK.as_bytes()).unwrap();
     });
-    let endpoint = Arc::new(endpoint(slow.url()));
-    let chain = (1..=4).rev().fold(None, |next: Option<Box<Request>>, number| {
-        let delivery = DeliveryId([number; 16]);
-        Some(Box::new(Request { delivery, endpoint: endpoint.clone(), next, ..request(with_short_limit("")) }))
-    });
     let owner = Owner::allowing_loopback();
-    owner.sender.hand_over(chain.map(|first| *first));
+    owner.sender.hand_over([chain_of_four(endpoint(slow.url()))]);
     let attempts: Vec<_> = (1..=4).map(|_| owner.next()).collect();
     assert!(attempts[0].outcome.is_success());
     assert!(attempts[1..].iter().all(|attempt| attempt.outcome == Outcome::NotStarted), "{attempts:?}");

@@ -1,7 +1,8 @@
-//! The tests' receiver as a program of its own, for the demo and the load tests.
+//! The tests' receiver as a program, for the demo and tests/torture.
 //!
 //! Prints one line per request: whether the signature is genuine, what it answers, event, entity and delivery id.
 
+use std::fmt::{self, Display, Formatter};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -35,8 +36,8 @@ struct Arguments {
 
 fn main() -> ExitCode {
     match arguments(env::args().skip(1)) {
-        Err(problem) => {
-            eprintln!("receiver: {problem}\n\n{USAGE}");
+        Err(error) => {
+            eprintln!("receiver: {error}\n\n{USAGE}");
             ExitCode::from(2)
         }
         Ok(Arguments { help: true, .. }) => {
@@ -53,10 +54,29 @@ fn main() -> ExitCode {
     }
 }
 
-fn arguments(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
+/// What is wrong with the arguments.
+enum UsageError {
+    NoValue(String),
+    NotAFailure(String),
+    NotAnAnswer(String),
+    Unknown(String),
+}
+
+impl Display for UsageError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            UsageError::NoValue(argument) => write!(f, "{argument} needs a value"),
+            UsageError::NotAFailure(text) => write!(f, "{text:?} is not PATH=COUNT:STATUS"),
+            UsageError::NotAnAnswer(text) => write!(f, "{text:?} is not PATH=STATUS"),
+            UsageError::Unknown(argument) => write!(f, "there is no argument {argument}"),
+        }
+    }
+}
+
+fn arguments(mut words: impl Iterator<Item = String>) -> Result<Arguments, UsageError> {
     let mut arguments = Arguments::default();
     while let Some(word) = words.next() {
-        let mut value = || words.next().ok_or(format!("{word} needs a value"));
+        let mut value = || words.next().ok_or_else(|| UsageError::NoValue(word.clone()));
         match word.as_str() {
             "--listen" => arguments.listen = Some(value()?),
             "--port-file" => arguments.port_file = Some(value()?.into()),
@@ -64,17 +84,17 @@ fn arguments(mut words: impl Iterator<Item = String>) -> Result<Arguments, Strin
             "--log" => arguments.log = Some(value()?.into()),
             "--fail" => {
                 let text = value()?;
-                let failure = failure(&text).ok_or(format!("{text:?} is not PATH=COUNT:STATUS"))?;
+                let failure = failure(&text).ok_or(UsageError::NotAFailure(text))?;
                 arguments.fail.push(failure);
             }
             "--answer" => {
                 let text = value()?;
                 let answer = text.rsplit_once('=').and_then(|(path, status)| Some((path.into(), status.parse().ok()?)));
-                arguments.answer.push(answer.ok_or(format!("{text:?} is not PATH=STATUS"))?);
+                arguments.answer.push(answer.ok_or(UsageError::NotAnAnswer(text))?);
             }
             "--quiet" => arguments.quiet = true,
             "--help" | "-h" => arguments.help = true,
-            _ => return Err(format!("there is no argument {word}")),
+            _ => return Err(UsageError::Unknown(word)),
         }
     }
     Ok(arguments)
@@ -87,7 +107,7 @@ fn failure(text: &str) -> Option<(String, usize, u16)> {
 }
 
 fn run(arguments: Arguments) -> io::Result<()> {
-    let mut options = Options { recording: Some(Recording::Count), ..Options::default() };
+    let mut options = Options { recording: Recording::Count, ..Options::default() };
     if let Some(file) = arguments.secrets {
         options.find_secrets = Some(Box::new(move |path| secrets(&file, path)));
     }
@@ -104,7 +124,7 @@ fn run(arguments: Arguments) -> io::Result<()> {
     for (path, count, status) in arguments.fail {
         receiver.answer_first(&path, count, Answer::status(status));
     }
-    // Last, as whoever waits for the file takes it that all is ready; and under its own name only when complete.
+    // Written last and renamed when complete: who waits for this file takes the receiver as ready.
     if let Some(file) = arguments.port_file {
         let draft = file.with_extension("new");
         fs::write(&draft, format!("{}\n", receiver.address().port()))?;
@@ -114,7 +134,7 @@ fn run(arguments: Arguments) -> io::Result<()> {
     Ok(())
 }
 
-/// A file that is not there, or not there yet, has no secrets.
+/// A file that does not exist yet has no secrets.
 fn secrets(file: &Path, path: &str) -> Vec<String> {
     let text = fs::read_to_string(file).unwrap_or_default();
     let pairs = text.lines().filter_map(|line| line.split_once(' '));
@@ -129,7 +149,7 @@ fn printer() -> Box<dyn Fn(&Seen<'_>) + Send + Sync> {
             Signature::Unchecked => ("unchecked", "33", ""),
             Signature::Refused(why) => ("REFUSED", "31", why),
         };
-        // The padding counts letters only, so colours are put around the padded word.
+        // Colours go around the padded word: padding would count their bytes.
         let verdict = format!("{verdict:<9}");
         let verdict = if colours { format!("\x1b[{colour}m{verdict}\x1b[0m") } else { verdict };
         let entity = match seen.entity_type {
@@ -138,7 +158,7 @@ fn printer() -> Box<dyn Fn(&Seen<'_>) + Send + Sync> {
         };
         let Seen { status, event, delivery, path, .. } = seen;
         let line = format!("{verdict} {status:>3}  {event:<26} {entity:<24} {delivery:<36}  {path}  {why}");
-        // One write, since connections print side by side. A reader that went away is no reason to stop.
+        // One write per line: connections print at the same time. A closed output does not end the program.
         let _ = writeln!(io::stdout(), "{}", line.trim_end());
     })
 }

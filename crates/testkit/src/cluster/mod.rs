@@ -1,4 +1,4 @@
-//! A throw-away Postgres cluster for one test.
+//! A throw-away Postgres cluster, for one test or shared by many.
 //!
 //! ```ignore
 //! let cluster = Cluster::start(&[("hydra_webhooks.max_pending", "1000")]);
@@ -6,48 +6,34 @@
 //! helpdesk.batch_execute("SELECT hydra.webhook_create(…)").unwrap();
 //! ```
 //!
-//! The server's programs come from the private installation that `scripts/build` stages (`HYDRA_PG_BIN`), so nothing
-//! of the machine's own Postgres is touched. A cluster listens on a Unix socket in a directory of its own and nowhere
-//! else, so any number of them run side by side. Postgres refuses to run as root; under root its programs run as the
-//! user `postgres`.
+//! The server's programs come from the private installation that `scripts/build` stages (`HYDRA_PG_BIN`), so nothing of
+//! the machine's own Postgres is touched. A cluster listens on a Unix socket in its own directory and nowhere else, so
+//! any number of them run side by side. Postgres refuses to run as root; under root its programs run as the user
+//! `postgres`.
 //!
 //! A cluster is stopped and removed by its *keeper*, a small shell that waits for the end of a pipe held by the test
-//! process. So it goes away when the value is dropped, and also when the test process is killed half-way. After a
-//! panic, the end of the server's log is printed; with `HYDRA_KEEP` set, the cluster is then left as it is.
+//! process. So it is removed when the value is dropped, and also when the test process is killed. After a panic the end
+//! of the server's log is printed; with `HYDRA_KEEP` set, the cluster is then left as it is.
 
-use std::fmt::Display;
+mod place;
+mod processes;
+mod server;
+
 use std::io::Write;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
-use std::{env, fs, process, thread};
+use std::sync::Mutex;
+use std::{env, fs, thread};
 
 use postgres::{Client, Config, NoTls};
 
-/// Part of the socket's file name, and never opened as a TCP port. Differs from the default, so that a client that
-/// was given no `PGHOST` cannot meet one of our clusters, nor one of ours the machine's.
+use crate::{PATIENCE, run, wait_until};
+use place::{Owner, keeper, new_directory, owner, programs, run_as};
+pub use server::{StopMode, Surroundings};
+
+/// Part of the socket's file name; no TCP port is opened. It differs from the default, so that a client without
+/// `PGHOST` never connects to one of these clusters.
 const PORT: u16 = 54321;
-
-/// The longest path of a Unix socket, and what Postgres appends to its directory.
-const SOCKET_PATH_LIMIT: usize = 107;
-const SOCKET_FILE: &str = "/.s.PGSQL.54321.lock";
-
-/// How long starting and stopping may take on a busy machine with two cores.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// How `pg_ctl stop` ends a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StopMode {
-    /// Waits for the clients to leave.
-    Smart,
-    /// Ends the clients' sessions, writes a checkpoint.
-    Fast,
-    /// Leaves recovery to the next start, as after a power cut of the server process.
-    Immediate,
-}
 
 pub struct Cluster {
     programs: PathBuf,
@@ -55,33 +41,26 @@ pub struct Cluster {
     directory: PathBuf,
     owner: Option<Owner>,
     surroundings: Option<Surroundings>,
-    /// Our own child, so that its end is seen at once: process 1 may take seconds to collect somebody's remains, and
-    /// until then Postgres takes the server to be running.
+    /// A child process of the test, so that its end is seen at once. Process 1 may take seconds to wait for an orphan,
+    /// and until then the server seems to run.
     server: Mutex<Option<Child>>,
     keeper: Child,
 }
 
-/// The user whom the server's programs run as, when we are root.
-#[derive(Clone, Copy)]
-struct Owner {
-    user: u32,
-    group: u32,
-}
-
-/// What a server is started by: a shell script in the directory of the cluster, which ends with `exec "$@"`. Under root,
-/// it still runs as root.
-#[derive(Clone, Copy)]
-pub struct Surroundings {
-    pub script: &'static str,
-    /// Whether it mounts something, which takes root and is undone when the server ends.
-    pub mounts: bool,
-}
-
 impl Cluster {
-    /// Starts a new cluster with the extension preloaded, plain HTTP to loopback allowed, and then `settings`, which
-    /// overrule all others. A value is written as it would follow `name = ` inside quotes.
+    /// Starts a new cluster with the extension preloaded and plain HTTP to loopback allowed. `settings` overrule all
+    /// others; a value is written without quotes.
     pub fn start(settings: &[(&str, &str)]) -> Cluster {
         Cluster::start_within(None, settings)
+    }
+
+    /// The same for many tests, each with its own database.
+    pub fn start_shared(settings: &[(&str, &str)]) -> Cluster {
+        // Each database has a dispatcher, which takes a worker process.
+        let cluster = Cluster::start(&[&[("max_worker_processes", "128")], settings].concat());
+        // Creates the roles, so that no two tests create them at the same time.
+        cluster.create_database("first");
+        cluster
     }
 
     /// The same, with a server that is started in these surroundings.
@@ -120,7 +99,7 @@ impl Cluster {
         cluster
     }
 
-    /// Starts a standby of this cluster, as it is now, which follows it.
+    /// Starts a standby that follows this cluster.
     pub fn start_standby(&self) -> Cluster {
         let (programs, owner) = (self.programs.clone(), self.owner);
         let directory = new_directory(owner);
@@ -136,90 +115,8 @@ impl Cluster {
         standby
     }
 
-    /// Makes a standby a server of its own, and returns when it is one.
-    pub fn promote(&self) {
-        self.must(self.program("pg_ctl").args(["promote", "--silent", "--pgdata"]).arg(self.data()));
-    }
-
-    /// Starts the stopped server again, on the same data.
-    pub fn start_again(&self) {
-        let mut server = self.server();
-        assert!(server.is_none(), "the server of {} runs already", self.directory.display());
-        let mut command = self.server_command();
-        // A group of its own: Ctrl-C at the tests is not for the server, which its keeper ends.
-        command.arg("-D").arg(self.data()).process_group(0);
-        let log = fs::OpenOptions::new().create(true).append(true).open(self.log_file());
-        let log = log.and_then(|log| Ok((log.try_clone()?, log)));
-        let (out, err) = log.unwrap_or_else(|error| panic!("{}: {error}", self.log_file().display()));
-        let mut child = command.stdout(out).stderr(err).spawn().expect("the server's program starts");
-
-        let mut ended = None;
-        wait_until("the server is ready", PATIENCE, || {
-            ended = child.try_wait().expect("it is our child");
-            ended.is_some() || self.is_ready(&child)
-        });
-        if let Some(status) = ended {
-            panic!("the server ended with {status}");
-        }
-        *server = Some(child);
-    }
-
-    fn server_command(&self) -> Command {
-        let Some(Surroundings { script, mounts }) = self.surroundings else { return self.program("postgres") };
-        let mut command = Command::new(if mounts { "unshare" } else { "/bin/sh" });
-        if mounts {
-            command.args(["--mount", "/bin/sh"]);
-        }
-        command.args(["-ec", script, "sh"]).current_dir(&self.directory).envs(self.environment()).stdin(Stdio::null());
-        if let Some(Owner { user, group }) = self.owner {
-            command.args(["setpriv", "--clear-groups", &format!("--reuid={user}"), &format!("--regid={group}")]);
-        }
-        command.arg(self.programs.join("postgres"));
-        command
-    }
-
-    /// Stops the server, and returns when it has ended.
-    pub fn stop(&self, mode: StopMode) {
-        let mode = match mode {
-            StopMode::Smart => "smart",
-            StopMode::Fast => "fast",
-            StopMode::Immediate => "immediate",
-        };
-        let mut server = self.server().take().expect("the server runs");
-        self.must(
-            self.program("pg_ctl").args(["stop", "--no-wait", "--silent", "--mode", mode, "--pgdata"]).arg(self.data()),
-        );
-        wait_until("the server has ended", PATIENCE, || server.try_wait().expect("it is our child").is_some());
-    }
-
-    /// Kills the postmaster and all its children at once, and returns when they are gone: what a power cut leaves,
-    /// save for what the kernel had not written yet.
-    pub fn kill9_everything(&self) {
-        let mut server = self.server().take().expect("the server runs");
-        let children = children_of(self.postmaster_pid());
-        server.kill().expect("it is our child");
-        for &pid in &children {
-            // One may have ended by itself meanwhile.
-            let _ = send_signal("KILL", pid);
-        }
-        server.wait().expect("it is our child");
-        // A start finds the shared memory still in use for as long as one of them lives.
-        wait_until("all server processes are gone", PATIENCE, || !children.iter().any(|&pid| is_running(pid)));
-    }
-
-    /// `kill -9` of one server process. Postgres then ends every session and starts all over, by itself.
-    pub fn kill9(&self, pid: i32) {
-        self.signal("KILL", pid);
-        wait_until(format!("process {pid} is gone"), PATIENCE, || !is_running(pid));
-    }
-
-    /// Sends a signal by name (`TERM`, `STOP`, `CONT`, …) to one server process.
-    pub fn signal(&self, name: &str, pid: i32) {
-        assert!(send_signal(name, pid), "cannot send SIG{name} to process {pid}");
-    }
-
-    /// Changes settings that a reload applies, and applies them. Backends take them up at their next command, workers
-    /// at their next turn: wait for the effect.
+    /// Changes settings and reloads them. Backends apply them at their next command, workers at their next turn: wait
+    /// for the effect.
     pub fn set(&self, settings: &[(&str, &str)]) {
         self.write_settings(settings);
         self.must(self.program("pg_ctl").args(["reload", "--silent", "--pgdata"]).arg(self.data()));
@@ -239,7 +136,17 @@ impl Cluster {
         self.config().dbname(database).user(role).connect(NoTls)
     }
 
-    /// For what a plain [`Client`] does not do, such as an `application_name`.
+    /// Creates a role that is a member of `groups` and has no other rights, and returns a session of it.
+    pub fn connect_as_new_role(&self, database: &str, role: &str, groups: &[&str]) -> Client {
+        let mut superuser = self.connect(database);
+        run(&mut superuser, &format!("CREATE ROLE {role} LOGIN"));
+        for group in groups {
+            run(&mut superuser, &format!("GRANT {group} TO {role}"));
+        }
+        self.connect_as(database, role)
+    }
+
+    /// For connections with other parameters, for example a password.
     pub fn config(&self) -> Config {
         let mut config = Config::new();
         config.host_path(&self.directory).port(PORT).user("postgres").dbname("postgres");
@@ -258,8 +165,8 @@ impl Cluster {
         client
     }
 
-    /// The environment with which `psql`, `pg_dump` and the like reach this cluster as its superuser.
-    pub fn environment(&self) -> Vec<(&'static str, String)> {
+    /// The environment in which `psql` and other programs connect to this cluster as its superuser.
+    fn environment(&self) -> Vec<(&'static str, String)> {
         vec![
             ("PGHOST", self.directory.to_string_lossy().into_owned()),
             ("PGPORT", PORT.to_string()),
@@ -271,29 +178,22 @@ impl Cluster {
     /// its owner.
     pub fn program(&self, name: &str) -> Command {
         let mut command = Command::new(self.programs.join(name));
-        // The current directory may be one that the owner cannot enter, and Postgres programs want to come back to it.
+        // The owner may have no access to the current directory, and programs of Postgres want to return to it.
         command.current_dir("/").envs(self.environment()).stdin(Stdio::null());
         run_as(&mut command, self.owner);
         command
-    }
-
-    pub fn postmaster_pid(&self) -> i32 {
-        let file = self.data().join("postmaster.pid");
-        let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        let first = text.lines().next().unwrap_or_default();
-        first.trim().parse().unwrap_or_else(|_| panic!("{} begins with {first:?}", file.display()))
     }
 
     /// The dispatcher of a database, if it runs now.
     pub fn find_dispatcher(&self, database: &str) -> Option<i32> {
         const QUERY: &str = "SELECT pid FROM pg_stat_activity
                              WHERE backend_type = 'hydra_webhooks dispatcher' AND datname = $1";
-        // The server may be starting over at this very moment, hence no panic.
+        // No panic: the server may be recovering at this moment.
         let mut client = self.try_connect_as("postgres", "postgres").ok()?;
         client.query_opt(QUERY, &[&database]).ok()?.map(|row| row.get(0))
     }
 
-    /// The dispatcher of a database, waited for.
+    /// Waits for the dispatcher of a database.
     pub fn dispatcher_pid(&self, database: &str) -> i32 {
         self.new_dispatcher_pid(database, None)
     }
@@ -308,7 +208,7 @@ impl Cluster {
         found.expect("wait_until returns when it is found")
     }
 
-    /// All that the server has logged so far.
+    /// Everything that the server has logged.
     pub fn log(&self) -> String {
         fs::read(self.log_file()).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
     }
@@ -317,7 +217,7 @@ impl Cluster {
         self.directory.join("data")
     }
 
-    /// A place for a test's own files that the server can read and write. Goes away with the cluster.
+    /// A place for files that the server can read and write. It is removed with the cluster.
     pub fn directory(&self) -> &Path {
         &self.directory
     }
@@ -336,19 +236,7 @@ impl Cluster {
             .unwrap_or_else(|error| panic!("cannot write settings of {}: {error}", self.directory.display()));
     }
 
-    fn server(&self) -> MutexGuard<'_, Option<Child>> {
-        self.server.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The server itself says so, in the last line of a file that begins with its process id.
-    fn is_ready(&self, server: &Child) -> bool {
-        let text = fs::read_to_string(self.data().join("postmaster.pid")).unwrap_or_default();
-        let mut lines = text.lines();
-        lines.next() == Some(server.id().to_string().as_str())
-            && lines.last().is_some_and(|line| line.trim() == "ready")
-    }
-
-    /// Runs a program to its end; its failure is the test's.
+    /// Runs a program to its end. The test fails if the program does.
     fn must(&self, command: &mut Command) {
         match command.output() {
             Ok(output) if output.status.success() => {}
@@ -373,114 +261,8 @@ impl Drop for Cluster {
         if let Some(mut server) = self.server().take() {
             let _ = server.wait();
         }
-        // The keeper goes on with the files, which takes seconds on a busy disk: nobody needs to wait for that.
+        // The keeper removes the files, which takes seconds on a busy disk. Nobody waits for that.
     }
-}
-
-/// Asks again and again until `condition` holds. Panics, naming `what`, when `patience` is over.
-#[track_caller]
-pub fn wait_until(what: impl Display, patience: Duration, mut condition: impl FnMut() -> bool) {
-    let start = Instant::now();
-    let mut pause = Duration::from_millis(1);
-    while !condition() {
-        assert!(start.elapsed() < patience, "waited {patience:?} in vain until {what}");
-        thread::sleep(pause);
-        // Quick for what takes a moment, gentle on a busy machine for what takes longer.
-        pause = (pause * 2).min(Duration::from_millis(50));
-    }
-}
-
-fn programs() -> PathBuf {
-    let programs = env::var_os("HYDRA_PG_BIN").map(PathBuf::from);
-    programs.filter(|programs| programs.join("postgres").exists()).unwrap_or_else(|| {
-        panic!("these tests need HYDRA_PG_BIN: run `make test`, which prepares a private Postgres with the extension")
-    })
-}
-
-/// None when we are no root, and everything simply runs as ourselves.
-fn owner() -> Option<Owner> {
-    use std::os::unix::fs::MetadataExt;
-    let ourselves = fs::metadata("/proc/self").expect("/proc is mounted").uid();
-    if ourselves != 0 {
-        return None;
-    }
-    let users = fs::read_to_string("/etc/passwd").expect("/etc/passwd is readable");
-    let owner = users.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        (fields.next()? == "postgres").then_some(())?;
-        let (user, group) = (fields.nth(1)?, fields.next()?);
-        Some(Owner { user: user.parse().ok()?, group: group.parse().ok()? })
-    });
-    Some(owner.expect("the user postgres exists, as Postgres refuses to run as root: run `make prepare`"))
-}
-
-fn run_as(command: &mut Command, owner: Option<Owner>) {
-    if let Some(Owner { user, group }) = owner {
-        // Setting a user as root clears the supplementary groups as well.
-        command.uid(user).gid(group);
-    }
-}
-
-fn new_directory(owner: Option<Owner>) -> PathBuf {
-    static COUNTER: AtomicU32 = AtomicU32::new(0);
-    let name = format!("hw.{}.{}", process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
-    let mut directory = env::temp_dir().join(&name);
-    if directory.as_os_str().len() + SOCKET_FILE.len() > SOCKET_PATH_LIMIT {
-        directory = Path::new("/tmp").join(&name);
-    }
-    let made = fs::create_dir(&directory).and_then(|()| match owner {
-        Some(Owner { user, group }) => std::os::unix::fs::chown(&directory, Some(user), Some(group)),
-        None => Ok(()),
-    });
-    made.unwrap_or_else(|error| panic!("cannot make {}: {error}", directory.display()));
-    directory
-}
-
-/// Starts the shell that stops the cluster and removes its files once our end of its standard input is closed.
-fn keeper(programs: &Path, directory: &Path, owner: Option<Owner>) -> Child {
-    // It looks for itself whether the server has ended. To pg_ctl, one whose parent is slow to collect it still runs.
-    const SCRIPT: &str = r#"
-        cat
-        read -r server < "$2/data/postmaster.pid"
-        "$1/pg_ctl" stop --no-wait --silent --mode immediate --pgdata "$2/data"
-        while grep -q "^State:.[DRSTtI]" "/proc/${server:-none}/status"; do sleep 0.01; done
-        rm -rf "$2"
-    "#;
-    let mut command = Command::new("/bin/sh");
-    command.args(["-c", SCRIPT, "keeper"]).arg(programs).arg(directory).current_dir("/");
-    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-    // A group of its own: Ctrl-C ends the tests, and the keeper has to outlive them.
-    command.process_group(0);
-    run_as(&mut command, owner);
-    command.spawn().expect("/bin/sh starts")
-}
-
-fn send_signal(name: &str, pid: i32) -> bool {
-    // The shell's own kill, as a bare machine has no other.
-    let mut command = Command::new("/bin/sh");
-    command.args(["-c", "kill -s \"$1\" \"$2\"", "kill", name, &pid.to_string()]).stderr(Stdio::null());
-    command.status().is_ok_and(|status| status.success())
-}
-
-/// What is left of an ended process until its parent collects it does not count.
-fn is_running(pid: i32) -> bool {
-    process_status(pid).is_some_and(|(state, _)| state != 'Z' && state != 'X')
-}
-
-fn children_of(parent: i32) -> Vec<i32> {
-    let processes = fs::read_dir("/proc").expect("/proc is mounted");
-    processes
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter(|&pid| process_status(pid).is_some_and(|(_, of)| of == parent))
-        .collect()
-}
-
-/// State and parent of a process.
-fn process_status(pid: i32) -> Option<(char, i32)> {
-    let line = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in the second field may itself hold blanks and parentheses.
-    let mut fields = line[line.rfind(')')? + 1..].split_ascii_whitespace();
-    Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
 }
 
 fn last_lines(text: &str, count: usize) -> String {

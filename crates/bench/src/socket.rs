@@ -1,7 +1,7 @@
-//! A connection that never waits, in the clear or under TLS: what the receiver and the raw client have in common.
+//! A non-blocking socket, in the clear or under TLS: what the receiver and the raw client have in common.
 //!
-//! Both ends share two cores with what they measure, so a turn costs one read and one write. A read that does not fill
-//! the buffer has emptied the socket, and the poll tells of more.
+//! Both ends share two cores with what they measure, so a turn is one read and one write. A read that does not fill the
+//! buffer has emptied the socket, and the poll reports when there is more.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
@@ -11,13 +11,13 @@ use mio::{Interest, Registry, Token};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection};
 
-pub struct Wire {
+pub struct Socket {
     stream: TcpStream,
     tls: Option<Box<Connection>>,
     unsent: Vec<u8>,
 }
 
-impl Wire {
+impl Socket {
     pub fn accepted(stream: TcpStream, tls: Option<&Arc<ServerConfig>>) -> Self {
         let start = |config: &Arc<ServerConfig>| ServerConnection::new(config.clone()).expect("a usable configuration");
         Self::new(stream, tls.map(|config| start(config).into()))
@@ -38,8 +38,8 @@ impl Wire {
         registry.register(&mut self.stream, token, Interest::READABLE | Interest::WRITABLE)
     }
 
-    /// Appends what has come, and says whether more can come. `ends` says that the peer has closed its side, which
-    /// only a further read makes sure of.
+    /// Appends what was received, and returns whether more can follow. `ends` means that the peer may have closed its
+    /// side, which only another read shows.
     pub fn read(&mut self, into: &mut Vec<u8>, ends: bool) -> io::Result<bool> {
         let mut buffer = [0; 16 * 1024];
         loop {
@@ -70,7 +70,7 @@ impl Wire {
             into.resize(start + state.plaintext_bytes_to_read(), 0);
             tls.reader().read_exact(&mut into[start..])?;
         }
-        // What the handshake has to say.
+        // The handshake may have something to send.
         self.flush()
     }
 
@@ -82,7 +82,7 @@ impl Wire {
         self.flush()
     }
 
-    /// Sends what the socket takes; the rest goes when the poll says that there is room.
+    /// Sends as much as the socket takes. The rest is sent when the poll reports that there is room.
     pub fn flush(&mut self) -> io::Result<()> {
         if let Some(tls) = &mut self.tls {
             while tls.wants_write() {

@@ -1,0 +1,121 @@
+//! Deliveries come in: from events that were read, or from rows that were claimed.
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use smallvec::SmallVec;
+use wire::attempt::ErrorClass;
+use wire::ids::DeliveryId;
+use wire::preset::Preset;
+
+use super::Dispatch;
+use super::judgement::is_expired;
+use super::open_events::Deliveries;
+use crate::stored_event::StoredEvent;
+use crate::subscription::Subscription;
+use crate::work::Work;
+use crate::writes::{AttemptRecord, RowState};
+
+/// Bodies of one event, each with the preset that it was made for.
+type Bodies = SmallVec<[(Preset, Arc<str>); 1]>;
+
+impl Dispatch {
+    /// Whether these events name subscriptions that are not known. Then subscriptions have to be read again first: a commit
+    /// can be visible a moment before the notice of what it changed.
+    pub fn has_strangers(&self, events: &[StoredEvent]) -> bool {
+        let mut targets = events.iter().flat_map(|event| &event.targets);
+        targets.any(|id| self.lanes.get(*id).is_none() && !self.gone.contains(id))
+    }
+
+    /// Takes in an event that was read from `hydra.event`.
+    pub fn accept_event(&mut self, event: &StoredEvent, now: Instant) {
+        let mut bodies = Bodies::new();
+        let mut remaining = Deliveries::with_capacity(event.targets.len());
+        for &id in &event.targets {
+            // A subscription that was deleted since then gets nothing.
+            let Some(lane) = self.lanes.get(id) else {
+                self.gone.insert(id);
+                continue;
+            };
+            let body = body_for(lane.subscription.preset, event, &mut bodies);
+            remaining.push(Arc::new(first_work(self.namespace, &lane.subscription, event, body)));
+        }
+        if remaining.is_empty() {
+            self.writes.finished_events.push(event.row);
+            return;
+        }
+        self.open.insert(event.row, remaining.clone(), now);
+        for work in remaining {
+            self.enqueue_or_release(work, now);
+        }
+    }
+
+    fn enqueue_or_release(&mut self, work: Arc<Work>, now: Instant) {
+        let Some(lane) = self.lanes.get_mut(work.subscription) else { return };
+        if lane.is_full() {
+            lane.overflowing |= lane.subscription.active;
+            self.move_event(work.event);
+            self.writes.update(&work, RowState::Released);
+        } else {
+            self.lanes.push(work, now);
+        }
+    }
+
+    /// Takes in a delivery that was claimed from `hydra.delivery`.
+    pub fn accept_claimed(&mut self, work: Work, now: SystemTime, instant: Instant) {
+        let Some(lane) = self.lanes.get(work.subscription) else {
+            self.writes.delete(&work);
+            return;
+        };
+        if !lane.subscription.active {
+            self.writes.update(&work, RowState::Released);
+        } else if is_expired(&lane.subscription, &work, self.sending_since, now) {
+            self.expire(Arc::new(work), now);
+        } else {
+            self.lanes.push(Arc::new(work), instant);
+        }
+    }
+
+    fn expire(&mut self, work: Arc<Work>, now: SystemTime) {
+        self.tally.failed(work.subscription, now);
+        // Counted as an attempt, so that each row of the history has its own number.
+        self.writes.update(&work, RowState::Failed { attempts: work.attempts + 1 });
+        self.writes.attempts.push(AttemptRecord {
+            attempt: work.attempts + 1,
+            status: None,
+            error: Some((ErrorClass::Expired, "unfinished at twice the sum of its schedule".into())),
+            excerpt: None,
+            response_ms: None,
+            at: now,
+            next_at: None,
+            work,
+        });
+    }
+}
+
+/// The body for a preset, which all deliveries of the event with this preset share.
+fn body_for(preset: Preset, event: &StoredEvent, bodies: &mut Bodies) -> Arc<str> {
+    if let Some((_, body)) = bodies.iter().find(|(known, _)| *known == preset) {
+        return Arc::clone(body);
+    }
+    let body = preset.body(&event.event);
+    bodies.push((preset, Arc::clone(&body)));
+    body
+}
+
+/// A delivery as it is before its first attempt.
+pub fn first_work(namespace: [u8; 16], subscription: &Subscription, event: &StoredEvent, body: Arc<str>) -> Work {
+    Work {
+        delivery: DeliveryId::derive(namespace, event.row.id, subscription.id),
+        subscription: subscription.id,
+        event: event.row.id,
+        event_type: Arc::clone(&event.event.event_type),
+        tenant_id: event.event.tenant_id.clone(),
+        emitted_at: event.event.emitted_at,
+        preset: subscription.preset,
+        body,
+        attempts: 0,
+        earlier_attempts: 0,
+        scheduled_at: None,
+    }
+}

@@ -1,0 +1,137 @@
+//! Deliveries are handed out as requests, and their outcomes come back.
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use wire::attempt::{Attempt, Outcome};
+use wire::ids::SubscriptionId;
+use wire::request::Request;
+
+use super::judgement::{reason_to_disable, record, retry_after};
+use super::{Dispatch, UnderWay};
+use crate::lanes::FAILING_FROM;
+use crate::retry;
+use crate::subscription::{DisabledReason, Failing};
+use crate::work::Work;
+use crate::writes::RowState;
+
+impl Dispatch {
+    /// Lets subscriptions send again when the pause for their rate limit is over.
+    pub fn end_pauses(&mut self, now: Instant) {
+        self.lanes.end_pauses(now);
+    }
+
+    /// The next requests to make, for this number of threads.
+    pub fn hand_out(&mut self, threads: usize, now: Instant) -> Vec<Request> {
+        let mut requests = Vec::new();
+        while let Some(works) = self.lanes.take(threads, now) {
+            requests.extend(self.chain(works));
+        }
+        requests
+    }
+
+    /// The requests for one thread to make one after the other.
+    fn chain(&mut self, works: Vec<Arc<Work>>) -> Option<Request> {
+        let mut chain = None;
+        for work in works.into_iter().rev() {
+            let lane = self.lanes.get(work.subscription)?;
+            let last = chain.is_none();
+            chain = Some(Request {
+                delivery: work.delivery,
+                endpoint: Arc::clone(&lane.subscription.endpoint),
+                preset: work.preset,
+                event_type: Arc::clone(&work.event_type),
+                body: Arc::clone(&work.body),
+                next: chain.map(Box::new),
+            });
+            self.under_way.insert(work.delivery, UnderWay { work, last });
+        }
+        chain
+    }
+
+    /// Takes in what became of a request. `jitter` is a random number from -1 to 1.
+    pub fn settle(&mut self, attempt: Attempt, now: SystemTime, jitter: f64) {
+        let Some(UnderWay { work, last }) = self.under_way.remove(&attempt.delivery) else { return };
+        if matches!(attempt.outcome, Outcome::Answered(_)) {
+            self.tally.answered(work.subscription, now, attempt.took);
+        }
+        match &attempt.outcome {
+            Outcome::NotStarted if self.lanes.get(work.subscription).is_none() => self.finish(&work),
+            Outcome::NotStarted if self.lanes.is_open(work.subscription) => self.lanes.take_back(work),
+            Outcome::NotStarted => {
+                self.move_event(work.event);
+                self.writes.update(&work, RowState::Released);
+            }
+            outcome if outcome.is_success() => self.settle_success(&work, &attempt, now),
+            _ => self.settle_failure(&work, &attempt, now, jitter),
+        }
+        if last {
+            self.lanes.end_chain(attempt.subscription, &attempt);
+        }
+    }
+
+    fn settle_success(&mut self, work: &Arc<Work>, attempt: &Attempt, now: SystemTime) {
+        self.tally.delivered(work.subscription, now);
+        let lane = self.lanes.get_mut(work.subscription);
+        if work.attempts > 0 || lane.as_ref().is_some_and(|lane| lane.subscription.log_successes) {
+            self.writes.attempts.push(record(work, attempt, None));
+        }
+        if let Some(lane) = lane
+            && lane.failing.attempts > 0
+        {
+            lane.failing = Failing::default();
+            self.verdicts.failing.insert(work.subscription, lane.failing);
+        }
+        self.finish(work);
+    }
+
+    fn settle_failure(&mut self, work: &Arc<Work>, attempt: &Attempt, now: SystemTime, jitter: f64) {
+        self.tally.failed_attempt(work.subscription, now);
+        let Some(lane) = self.lanes.get_mut(work.subscription) else {
+            self.writes.attempts.push(record(work, attempt, None));
+            self.finish(work);
+            return;
+        };
+        lane.failing.attempts += 1;
+        lane.failing.since.get_or_insert(now);
+        let failing = lane.failing;
+        let attempts = work.attempts + 1;
+        let in_schedule = (attempts - work.earlier_attempts) as usize;
+        let schedule = &lane.subscription.schedule;
+        let due_at =
+            retry::delay(schedule, in_schedule, retry_after(&attempt.outcome), jitter).map(|delay| now + delay);
+        let disable = reason_to_disable(&attempt.outcome, failing, &lane.subscription, now);
+
+        self.move_event(work.event);
+        self.verdicts.failing.insert(work.subscription, failing);
+        self.writes.attempts.push(record(work, attempt, due_at));
+        let state = match due_at {
+            Some(due_at) => {
+                let scheduled_at = work.scheduled_at.unwrap_or(attempt.at);
+                RowState::Due { attempts, scheduled_at, due_at }
+            }
+            None => {
+                self.tally.failed(work.subscription, now);
+                RowState::Failed { attempts }
+            }
+        };
+        self.writes.update(work, state);
+        match disable {
+            Some(reason) => self.disable(work.subscription, reason),
+            // Sent one at a time, what is queued would wait in memory for long.
+            None if failing.attempts == FAILING_FROM => self.empty_lane(work.subscription),
+            None => {}
+        }
+    }
+
+    fn disable(&mut self, id: SubscriptionId, reason: DisabledReason) {
+        if let Some(lane) = self.lanes.get_mut(id)
+            && lane.subscription.active
+        {
+            lane.subscription.active = false;
+            lane.subscription.endpoint.gate.close();
+            self.verdicts.disabled.insert(id, reason);
+            self.release_queue(id);
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Subscriptions change: what that means for their deliveries.
+
+use std::sync::Arc;
+
+use foldhash::HashSet;
+use wire::ids::SubscriptionId;
+
+use super::Dispatch;
+use crate::subscription::Subscription;
+
+impl Dispatch {
+    /// Subscriptions that were promised an order.
+    pub fn in_order(&self) -> HashSet<SubscriptionId> {
+        self.lanes.subscriptions().filter(|one| one.is_in_order()).map(|one| one.id).collect()
+    }
+
+    /// Active subscriptions that were not promised an order.
+    pub fn active_others(&self) -> HashSet<SubscriptionId> {
+        self.lanes.subscriptions().filter(|one| one.active && !one.is_in_order()).map(|one| one.id).collect()
+    }
+
+    pub fn subscription_ids(&self) -> Vec<SubscriptionId> {
+        self.lanes.ids()
+    }
+
+    /// No request starts any more, not even one that was handed out already.
+    pub fn close_gates(&mut self) {
+        for id in self.lanes.ids() {
+            if let Some(lane) = self.lanes.get(id) {
+                lane.subscription.endpoint.gate.close();
+            }
+        }
+    }
+
+    /// Takes over the subscriptions as they are now.
+    pub fn set_subscriptions(&mut self, subscriptions: Vec<Subscription>) {
+        let known: HashSet<SubscriptionId> = subscriptions.iter().map(|subscription| subscription.id).collect();
+        for id in self.lanes.ids() {
+            if !known.contains(&id) {
+                self.drop_lane(id);
+            }
+        }
+        for subscription in subscriptions {
+            self.set_subscription(subscription);
+        }
+    }
+
+    fn drop_lane(&mut self, id: SubscriptionId) {
+        if let Some(lane) = self.lanes.get(id) {
+            lane.subscription.endpoint.gate.close();
+        }
+        for work in self.lanes.remove(id) {
+            self.finish(&work);
+        }
+        self.writes.deleted.push(id);
+    }
+
+    fn set_subscription(&mut self, mut subscription: Subscription) {
+        let id = subscription.id;
+        // A decision that is not written yet still holds.
+        subscription.active &= !self.verdicts.disabled.contains_key(&id);
+        let active = subscription.active;
+        match self.lanes.get_mut(id) {
+            None => self.lanes.insert(subscription),
+            Some(lane) => {
+                if lane.subscription.status_since != subscription.status_since {
+                    lane.failing = subscription.failing;
+                }
+                let gate = &lane.subscription.endpoint.gate;
+                if !active {
+                    gate.close();
+                } else if !gate.is_closed() {
+                    // One gate for all requests, handed out before this change or after it.
+                    let endpoint = Arc::get_mut(&mut subscription.endpoint).expect("nothing else refers to it yet");
+                    endpoint.gate = Arc::clone(gate);
+                }
+                lane.subscription = subscription;
+            }
+        }
+        if !active {
+            self.release_queue(id);
+        }
+        self.lanes.give_turn(id);
+    }
+}

@@ -1,0 +1,150 @@
+//! What outcomes mean for deliveries, subscriptions, the history and the counts.
+
+use super::*;
+
+#[test]
+fn the_last_attempt_of_a_schedule_fails_the_delivery() {
+    let mut dispatch = dispatch([subscription(1)]);
+    for (event, attempts, row) in [
+        (1, 0, Row::Insert(due(1, 10))),
+        (2, 1, Row::Update(due(2, 20))),
+        (3, 2, Row::Update(RowState::Failed { attempts: 3 })),
+    ] {
+        match attempts {
+            0 => dispatch.accept(&[1], [event]),
+            _ => dispatch.accept_row(claimed(event, 1, attempts), time(0)),
+        }
+        dispatch.send(9);
+        dispatch.conclude(event, 1, status(500));
+        assert_eq!(dispatch.row(event, 1), Some(row));
+    }
+    let recorded = dispatch.writes.attempts.iter().map(|record| (record.attempt, record.next_at));
+    assert!(recorded.eq([(1, Some(time(10))), (2, Some(time(20))), (3, None)]));
+}
+
+#[test]
+fn a_retry_by_hand_starts_the_schedule_again_and_goes_on_counting_attempts() {
+    let mut dispatch = dispatch([subscription(1)]);
+    let again = Work { earlier_attempts: 3, scheduled_at: None, ..claimed(1, 1, 3) };
+    dispatch.accept_row(again, time(0));
+    dispatch.send(9);
+    dispatch.conclude(1, 1, status(500));
+    assert_eq!(dispatch.row(1, 1), Some(Row::Update(due(4, 10))));
+    assert_eq!(dispatch.writes.attempts[0].attempt, 4);
+}
+
+#[test]
+fn gone_disables_a_subscription() {
+    let mut dispatch = dispatch([one_at_a_time(1)]);
+    dispatch.accept(&[1], [1, 2]);
+    let requests = dispatch.hand_out(9, Instant::now());
+    dispatch.conclude(1, 1, status(410));
+    assert_eq!(dispatch.verdicts.disabled, disabled(1, DisabledReason::Gone));
+    assert!(requests[0].endpoint.gate.is_closed());
+    assert_eq!(dispatch.row(1, 1), Some(Row::Insert(due(1, 10))), "it can go on after a resume");
+    assert_eq!(dispatch.row(2, 1), Some(Row::Insert(RowState::Released)));
+    assert!(dispatch.send(9).is_empty());
+}
+
+#[test]
+fn enough_failures_in_a_row_disable_a_subscription_and_a_success_starts_the_count_again() {
+    let mut dispatch = dispatch([Subscription { disable_after: Some(3), ..subscription(1) }]);
+    dispatch.accept(&[1], 1..=6);
+    dispatch.send(9);
+    for event in [1, 2] {
+        dispatch.conclude(event, 1, timeout());
+    }
+    assert_eq!(dispatch.verdicts.failing[&SubscriptionId(1)].attempts, 2);
+    dispatch.conclude(3, 1, status(200));
+    assert_eq!(dispatch.verdicts.failing[&SubscriptionId(1)].attempts, 0);
+    for event in [4, 5] {
+        dispatch.conclude(event, 1, status(404));
+    }
+    assert!(dispatch.verdicts.disabled.is_empty());
+    dispatch.conclude(6, 1, timeout());
+    assert_eq!(dispatch.verdicts.disabled, disabled(1, DisabledReason::Failures));
+    assert_eq!(dispatch.verdicts.failing[&SubscriptionId(1)].attempts, 3);
+}
+
+#[test]
+fn days_without_a_success_disable_a_subscription_and_a_success_starts_the_count_again() {
+    let mut dispatch = dispatch([Subscription { stale_after: Some(seconds(100)), ..subscription(1) }]);
+    dispatch.accept(&[1], 1..=5);
+    dispatch.send(9);
+    let mut conclude = |event, outcome, at| {
+        dispatch.conclude_at(time(at), event, 1, outcome);
+        dispatch.verdicts.disabled.clone()
+    };
+    conclude(1, timeout(), 0);
+    conclude(2, status(200), 90);
+    assert!(conclude(3, timeout(), 150).is_empty());
+    assert!(conclude(4, timeout(), 249).is_empty());
+    assert_eq!(conclude(5, timeout(), 250), disabled(1, DisabledReason::Stale));
+}
+
+#[test]
+fn a_subscription_is_disabled_once() {
+    let mut dispatch = dispatch([Subscription { disable_after: Some(1), ..subscription(1) }]);
+    dispatch.accept(&[1], [1, 2]);
+    dispatch.send(9);
+    dispatch.conclude(1, 1, timeout());
+    dispatch.conclude(2, 1, status(410));
+    assert_eq!(dispatch.verdicts.disabled, disabled(1, DisabledReason::Failures));
+}
+
+#[test]
+fn a_receiver_can_ask_for_more_time_only_with_429_and_503() {
+    for (code, after) in [(429, 15), (503, 15), (500, 10)] {
+        let mut dispatch = dispatch([subscription(1)]);
+        dispatch.accept(&[1], [1]);
+        dispatch.send(9);
+        let asking = Answer { status: code, excerpt: String::new(), retry_after: Some(seconds(15)) };
+        dispatch.conclude(1, 1, Outcome::Answered(asking));
+        assert_eq!(dispatch.row(1, 1), Some(Row::Insert(due(1, after))), "status {code}");
+    }
+}
+
+#[test]
+fn the_history_has_failures_and_retries_and_with_log_successes_first_attempts() {
+    let mut dispatch = dispatch([subscription(1), Subscription { log_successes: true, ..subscription(2) }]);
+    dispatch.accept(&[1, 2], [1]);
+    dispatch.accept_row(claimed(2, 1, 1), time(0));
+    dispatch.send(9);
+    dispatch.conclude(1, 1, status(200));
+    assert!(dispatch.writes.attempts.is_empty());
+    dispatch.conclude(1, 2, status(201));
+    dispatch.conclude(2, 1, status(202));
+    let recorded: Vec<_> = dispatch.writes.attempts.iter().map(|record| (record.status, record.attempt)).collect();
+    assert_eq!(recorded, [(Some(201), 1), (Some(202), 2)]);
+    assert!(dispatch.writes.attempts.iter().all(|record| record.error.is_none() && record.next_at.is_none()));
+}
+
+#[test]
+fn the_history_says_what_was_answered_or_why_there_was_no_answer() {
+    let mut dispatch = dispatch([subscription(1)]);
+    dispatch.accept(&[1], [1, 2]);
+    dispatch.send(9);
+    dispatch.conclude(1, 1, status(302));
+    dispatch.conclude(2, 1, timeout());
+    let [answered, silent] = &dispatch.writes.attempts[..] else { panic!("{:?}", dispatch.writes.attempts) };
+    assert_eq!((answered.status, answered.excerpt.as_deref()), (Some(302), Some("said so")));
+    assert!(matches!(&answered.error, Some((ErrorClass::Status, message)) if message.contains("302")));
+    assert_eq!((silent.status, silent.excerpt.as_deref()), (None, None));
+    assert_eq!(silent.error, Some((ErrorClass::Timeout, "too late".into())));
+    assert_eq!((silent.at, silent.response_ms), (time(0), Some(1000)));
+}
+
+#[test]
+fn every_delivery_is_counted() {
+    let mut dispatch = dispatch([subscription(1)]);
+    dispatch.accept(&[1], 1..=3);
+    dispatch.send(9);
+    for (event, code) in [(1, 200), (2, 204), (3, 500)] {
+        dispatch.conclude(event, 1, status(code));
+    }
+    let hour = time(0).duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() / 3600;
+    let counted: Vec<_> = dispatch.tally.iter().collect();
+    let [(SubscriptionId(1), at, count)] = counted[..] else { panic!("{counted:?}") };
+    assert_eq!((at, count.delivered, count.failed_attempts, count.failed), (hour, 2, 1, 0));
+    assert_eq!(count.times.iter().sum::<i64>(), 3, "an answer that is a failure is counted too");
+}

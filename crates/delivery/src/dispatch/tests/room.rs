@@ -1,0 +1,120 @@
+//! What is kept in memory, and when more is read.
+
+use super::*;
+
+#[test]
+fn deliveries_that_do_not_fit_into_memory_wait_in_the_table_and_later_ones_go_behind_them() {
+    let mut dispatch = dispatch([one_at_a_time(1), subscription(2)]);
+    dispatch.accept(&[1], 1..=LANE);
+    assert!(dispatch.writes.is_empty());
+    dispatch.accept(&[1, 2], [LANE + 1]);
+    assert_eq!(dispatch.finished(), [LANE + 1]);
+    assert_eq!(dispatch.row(LANE + 1, 1), Some(Row::Insert(RowState::Released)));
+    assert_eq!(dispatch.row(LANE + 1, 2), Some(Row::Insert(RowState::Claimed)), "2 has room");
+
+    // There is room again, and it still goes behind.
+    assert_eq!(dispatch.send(1), [(1, 1)]);
+    dispatch.accept(&[1], [LANE + 2]);
+    assert_eq!(dispatch.row(LANE + 2, 1), Some(Row::Insert(RowState::Released)));
+
+    // Until the table is drained.
+    dispatch.written(time(0));
+    dispatch.set_next_due(SubscriptionId(1), Some(time(0)), time(1));
+    dispatch.accept(&[1], [LANE + 3]);
+    assert_eq!(dispatch.row(LANE + 3, 1), Some(Row::Insert(RowState::Released)));
+    dispatch.written(time(0));
+    dispatch.set_next_due(SubscriptionId(1), None, time(1));
+    dispatch.conclude(1, 1, status(200));
+    assert_eq!(dispatch.send(2), [(LANE + 1, 2), (2, 1)]);
+    dispatch.written(time(0));
+    dispatch.accept(&[1], [LANE + 4]);
+    assert_eq!(dispatch.row(LANE + 4, 1), None);
+}
+
+#[test]
+fn a_crowded_lane_stops_reading_for_a_moment_and_then_overflows() {
+    let mut dispatch = dispatch([subscription(1), subscription(2)]);
+    let start = Instant::now();
+    (1..CROWD).for_each(|id| dispatch.accept_event(&wanted_by(&[1], id), start));
+    assert!(dispatch.has_room(start));
+    dispatch.accept_event(&wanted_by(&[1], CROWD), start);
+    assert!(!dispatch.has_room(start));
+    assert!(!dispatch.has_room(start + CROWDED_FOR - Duration::from_millis(1)));
+    assert_eq!(dispatch.next_change(), Some(start + CROWDED_FOR));
+
+    assert!(dispatch.has_room(start + CROWDED_FOR));
+    dispatch.accept_event(&wanted_by(&[1, 2], CROWD + 1), start + CROWDED_FOR);
+    assert_eq!(dispatch.row(CROWD + 1, 1), Some(Row::Insert(RowState::Released)));
+    assert_eq!(dispatch.row(CROWD + 1, 2), Some(Row::Insert(RowState::Claimed)));
+    assert!(dispatch.send(99).contains(&(CROWD + 1, 2)), "the other one goes on");
+}
+
+#[test]
+fn a_crowded_lane_that_drains_in_time_does_not_overflow() {
+    let mut dispatch = dispatch([subscription(1)]);
+    let start = Instant::now();
+    (1..=CROWD).for_each(|id| dispatch.accept_event(&wanted_by(&[1], id), start));
+    assert!(!dispatch.has_room(start));
+    dispatch.send(1);
+    assert!(dispatch.has_room(start));
+    dispatch.accept_event(&wanted_by(&[1], CROWD + 1), start + CROWDED_FOR);
+    assert!(dispatch.writes.is_empty());
+}
+
+#[test]
+fn a_crowded_lane_that_sends_much_in_that_moment_is_waited_for_and_does_not_overflow() {
+    let mut dispatch = dispatch([Subscription { max_in_flight: 500, ..subscription(1) }]);
+    let start = Instant::now();
+    (1..=LANE - 1).for_each(|id| dispatch.accept_event(&wanted_by(&[1], id), start));
+    assert_eq!(dispatch.send(1000).len(), 500);
+    assert!(!dispatch.has_room(start + CROWDED_FOR));
+    dispatch.accept_event(&wanted_by(&[1], LANE), start + CROWDED_FOR);
+    assert!(dispatch.writes.is_empty());
+
+    // It sends nothing more in the next moment.
+    assert!(dispatch.has_room(start + 2 * CROWDED_FOR));
+    dispatch.accept_event(&wanted_by(&[1], LANE + 1), start + 2 * CROWDED_FOR);
+    assert_eq!(dispatch.row(LANE + 1, 1), Some(Row::Insert(RowState::Released)));
+}
+
+#[test]
+fn while_a_flood_crowds_its_lane_there_is_room_for_other_lanes_until_one_of_them_is_crowded() {
+    let mut dispatch = dispatch([subscription(1), subscription(2)]);
+    let start = Instant::now();
+    (1..=CROWD).for_each(|id| dispatch.accept_event(&wanted_by(&[1], id), start));
+    assert!(!dispatch.has_room(start) && dispatch.has_room_beside(|id| id == SubscriptionId(1)));
+    (CROWD + 1..=2 * CROWD).for_each(|id| dispatch.accept_event(&wanted_by(&[2], id), start));
+    assert!(!dispatch.has_room_beside(|id| id == SubscriptionId(1)));
+}
+
+#[test]
+fn during_a_flood_nothing_is_read_that_could_make_its_lane_overflow() {
+    let mut dispatch = dispatch([subscription(1), subscription(2)]);
+    let start = Instant::now();
+    let mut ids = 1..;
+    while dispatch.has_room_beside(|id| id == SubscriptionId(1)) {
+        // A page of what is for both.
+        ids.by_ref().take(CROWD as usize / 4).for_each(|id| dispatch.accept_event(&wanted_by(&[1, 2], id), start));
+        dispatch.send(99);
+    }
+    assert!(dispatch.writes.is_empty());
+}
+
+#[test]
+fn reading_stops_when_enough_deliveries_or_bytes_are_in_memory() {
+    let everybody: Vec<i64> = (1..=20).collect();
+    let mut many = dispatch(everybody.iter().copied().map(subscription));
+    many.accept(&everybody, 1..=199);
+    assert!(many.has_room(Instant::now()));
+    many.accept(&everybody, [200]);
+    assert!(!many.has_room(Instant::now()));
+
+    let mut large = dispatch([subscription(1)]);
+    let entity = "x".repeat(16 << 20);
+    large.accept_event(&with_entity(wanted_by(&[1], 1), entity.clone()), Instant::now());
+    assert!(large.has_room(Instant::now()));
+    large.accept_event(&with_entity(wanted_by(&[1], 2), entity), Instant::now());
+    assert!(!large.has_room(Instant::now()));
+    large.send(1);
+    assert!(large.has_room(Instant::now()));
+}

@@ -1,0 +1,115 @@
+//! The dispatcher's loop.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use foldhash::HashSet;
+
+use super::*;
+
+impl World {
+    pub(super) fn start(&mut self) {
+        self.dispatch = Dispatch::new(NAMESPACE);
+        self.dispatch.begin_sending(self.clock);
+        self.run += 1;
+        self.read_up_to = EventId(0);
+        self.rows.values_mut().for_each(|row| row.claimed = false);
+        self.rows.retain(|_, row| row.due.is_none() || !self.endpoints[&row.subscription].deleted);
+        self.news = true;
+        self.look_for_changes();
+    }
+
+    /// Requests under way may have arrived or not, and their outcomes are lost.
+    pub(super) fn crash(&mut self) {
+        for request in std::mem::take(&mut self.chains) {
+            if self.random.random_bool(0.5) && !request.endpoint.gate.is_closed() {
+                self.arrive(&request);
+            }
+        }
+        self.start();
+    }
+
+    pub(super) fn look_for_changes(&mut self) {
+        if !std::mem::take(&mut self.news) {
+            return;
+        }
+        let there = self.endpoints.values().filter(|endpoint| !endpoint.deleted);
+        // As they are read: each time with a new gate.
+        let subscriptions = there.map(|endpoint| endpoint.read()).collect();
+        self.dispatch.set_subscriptions(subscriptions);
+        for request in &self.chains {
+            let endpoint = &self.endpoints[&request.endpoint.subscription];
+            let stopped = endpoint.deleted || !endpoint.subscription.active;
+            assert!(
+                !stopped || request.endpoint.gate.is_closed(),
+                "a request of a stopped subscription may still start"
+            );
+        }
+        self.write();
+        self.look_for_due(&self.dispatch.subscription_ids());
+    }
+
+    pub(super) fn read(&mut self) {
+        if !self.dispatch.has_room(self.instant) {
+            return;
+        }
+        let page = self.random.random_range(1..30);
+        let unread = self.events.range((Bound::Excluded(self.read_up_to), Bound::Unbounded)).take(page);
+        let subscriptions = |targets: &[(SubscriptionId, _)]| targets.iter().map(|(id, _)| id.0).collect::<Vec<_>>();
+        let events: Vec<_> = unread.map(|(id, targets)| wanted_by(&subscriptions(targets), id.0)).collect();
+        if self.dispatch.has_strangers(&events) {
+            self.news = true;
+            self.look_for_changes();
+        }
+        for event in &events {
+            self.read_up_to = event.row.id;
+            self.dispatch.accept_event(event, self.instant);
+        }
+    }
+
+    pub(super) fn claim(&mut self) {
+        let room = self.dispatch.to_claim(self.clock);
+        if room.is_empty() {
+            return;
+        }
+        self.write();
+        for (subscription, count) in &room {
+            for id in self.due_rows(*subscription, *count as usize) {
+                let row = self.rows.get_mut(&id).expect("it was just found");
+                row.claimed = true;
+                let work = row.work(id, &self.work);
+                self.dispatch.accept_claimed(work, self.clock, self.instant);
+            }
+        }
+        let ids: Vec<SubscriptionId> = room.iter().map(|(id, _)| *id).collect();
+        self.look_for_due(&ids);
+    }
+
+    pub(super) fn look_for_due(&mut self, ids: &[SubscriptionId]) {
+        for id in ids {
+            let waiting = self.rows.values().filter(|row| row.subscription == *id && !row.claimed);
+            let first = waiting.filter_map(|row| row.due).min();
+            self.dispatch.set_next_due(*id, first, self.clock);
+        }
+    }
+
+    pub(super) fn hand_out(&mut self) {
+        let requests = self.dispatch.hand_out(THREADS, self.instant);
+        self.chains.extend(requests);
+        let mut under_way = HashSet::default();
+        let mut threads: BTreeMap<SubscriptionId, usize> = BTreeMap::new();
+        for chain in &self.chains {
+            *threads.entry(chain.endpoint.subscription).or_default() += 1;
+            let mut next = Some(chain);
+            while let Some(request) = next {
+                assert!(under_way.insert(request.delivery), "a delivery is under way twice");
+                next = request.next.as_deref();
+            }
+        }
+        assert!(self.chains.len() <= THREADS, "more is under way than there are threads");
+        for (id, count) in threads {
+            let limit = self.endpoints[&id].subscription.max_in_flight;
+            assert!(count <= limit, "subscription {id} has {count} requests under way of {limit}");
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The dispatcher's logic in a simulated world of tables, receivers and random events: whatever happens, in whatever order,
+//! nothing is lost, nothing is sent twice at a time or again after its success was written, and nothing waits forever.
+//!
+//! All of a run follows from its seed. A failure names the seed, and `HYDRA_SEED=17 cargo test -p delivery simulation` repeats
+//! that run; `HYDRA_SEEDS=100000` makes that many runs.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::thread;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use super::*;
+use tables::{Endpoint, Fate, Row};
+
+mod dispatcher;
+mod people;
+mod tables;
+mod threads;
+
+const SUBSCRIPTIONS: i64 = 5;
+const THREADS: usize = 12;
+const DISTURBANCES: usize = 250;
+/// More turns than are ever needed once nothing disturbs any more.
+const QUIET_TURNS: usize = 20_000;
+
+struct World {
+    random: StdRng,
+    clock: SystemTime,
+    instant: Instant,
+    // The database.
+    endpoints: BTreeMap<SubscriptionId, Endpoint>,
+    events: BTreeMap<EventId, Vec<(SubscriptionId, DeliveryId)>>,
+    rows: BTreeMap<DeliveryId, Row>,
+    // The dispatcher.
+    dispatch: Dispatch,
+    run: u32,
+    read_up_to: EventId,
+    next_event: i64,
+    news: bool,
+    /// What each thread has left to do.
+    chains: Vec<Request>,
+    // What is true, whatever the dispatcher knows.
+    fates: HashMap<DeliveryId, Fate>,
+    /// What is the same in every delivery.
+    work: Work,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let mut random = StdRng::seed_from_u64(seed);
+        let endpoints = (1..=SUBSCRIPTIONS).map(|id| (SubscriptionId(id), Endpoint::new(id, &mut random))).collect();
+        let mut world = Self {
+            random,
+            clock: time(0),
+            instant: Instant::now(),
+            endpoints,
+            events: BTreeMap::new(),
+            rows: BTreeMap::new(),
+            dispatch: Dispatch::new(NAMESPACE),
+            run: 0,
+            read_up_to: EventId(0),
+            next_event: 1,
+            news: true,
+            chains: Vec::new(),
+            fates: HashMap::default(),
+            work: claimed(0, 0, 0),
+        };
+        world.start();
+        world
+    }
+
+    fn disturb(&mut self) {
+        match self.random.random_range(0..100) {
+            0..15 => self.emit(),
+            15..30 => self.read(),
+            30..40 => self.claim(),
+            40..60 => self.hand_out(),
+            60..78 => self.finish_one(),
+            78..86 => self.write(),
+            86..93 => self.let_time_pass(),
+            93 => self.crash(),
+            94 => self.set_active(false),
+            95 => self.set_active(true),
+            96 => self.delete_or_break(),
+            97 => self.retry_by_hand(),
+            98 => self.cancel(),
+            _ => self.look_for_changes(),
+        }
+    }
+
+    /// All receivers work and nothing else happens: what is left is delivered.
+    fn settle_down(&mut self) {
+        // Decisions from before, which are only now written.
+        self.write();
+        for endpoint in self.endpoints.values_mut() {
+            endpoint.health = 1.0;
+            endpoint.resume(self.clock);
+        }
+        self.news = true;
+        for _ in 0..QUIET_TURNS {
+            self.look_for_changes();
+            self.read();
+            self.claim();
+            self.hand_out();
+            while !self.chains.is_empty() {
+                self.finish_one();
+            }
+            self.write();
+            if self.events.is_empty() && self.rows.values().all(|row| row.due.is_none()) {
+                return;
+            }
+            self.pass(Duration::from_secs(5));
+        }
+        let waiting = self.rows.iter().find(|(_, row)| row.due.is_some());
+        let endpoint = waiting.map(|(_, row)| &self.endpoints[&row.subscription]);
+        panic!(
+            "at {:?}, {} events wait, and deliveries such as {waiting:?} for {endpoint:?}",
+            self.clock,
+            self.events.len()
+        );
+    }
+
+    fn check_the_end(&self) {
+        for (id, fate) in &self.fates {
+            let given_up = self.rows.get(id).is_some_and(|row| row.due.is_none());
+            assert!(fate.over || given_up, "{fate:?} was neither delivered nor given up");
+        }
+    }
+}
+
+fn run_all(seeds: impl Iterator<Item = u64>) {
+    for seed in seeds {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(seed))) {
+            eprintln!("HYDRA_SEED={seed} repeats it");
+            resume_unwind(panic);
+        }
+    }
+}
+
+fn run(seed: u64) {
+    let mut world = World::new(seed);
+    for _ in 0..DISTURBANCES {
+        world.disturb();
+    }
+    world.settle_down();
+    world.check_the_end();
+}
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().map(|text| text.parse().expect("a number"))
+}
+
+#[test]
+fn whatever_happens_nothing_is_lost_or_sent_twice_or_waits_for_ever() {
+    let seeds = match number("HYDRA_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("HYDRA_SEEDS").unwrap_or(2_000),
+    };
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        for first in 0..threads {
+            let seeds = seeds.clone().skip(first).step_by(threads);
+            scope.spawn(|| run_all(seeds));
+        }
+    });
+}

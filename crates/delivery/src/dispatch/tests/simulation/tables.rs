@@ -1,0 +1,175 @@
+//! The tables, and what one transaction writes into them.
+
+use std::collections::BTreeSet;
+
+use super::*;
+
+/// A row of `hydra.subscription`, and its receiver.
+#[derive(Debug)]
+pub struct Endpoint {
+    pub subscription: Subscription,
+    /// The probability that a request succeeds.
+    pub health: f64,
+    pub deleted: bool,
+}
+
+/// A row of `hydra.delivery`.
+#[derive(Debug, Clone)]
+pub struct Row {
+    pub event: EventId,
+    pub subscription: SubscriptionId,
+    pub attempts: u32,
+    pub earlier: u32,
+    pub scheduled_at: Option<SystemTime>,
+    /// `None` once it has failed.
+    pub due: Option<SystemTime>,
+    pub claimed: bool,
+}
+
+/// What is true of a delivery, whatever the dispatcher knows.
+#[derive(Debug)]
+pub struct Fate {
+    #[allow(dead_code, reason = "shown when a check fails")]
+    pub event: EventId,
+    pub subscription: SubscriptionId,
+    /// The run of the dispatcher in which it last succeeded.
+    pub succeeded_in: Option<u32>,
+    /// Its success is written, or it was removed from the queue.
+    pub over: bool,
+}
+
+impl World {
+    /// One transaction with all decisions so far.
+    pub(super) fn write(&mut self) {
+        let writes = &self.dispatch.writes;
+        for (id, write) in &writes.rows {
+            match write {
+                RowWrite::Insert(work, state) => {
+                    let row = Row::new(work, self.clock).in_state(*state, self.clock);
+                    assert!(self.rows.insert(*id, row).is_none(), "a delivery has a row already");
+                }
+                RowWrite::Update(_, state) => {
+                    if let Some(row) = self.rows.get_mut(id) {
+                        *row = row.clone().in_state(*state, self.clock);
+                    }
+                }
+                RowWrite::Delete => {
+                    self.rows.remove(id);
+                    let fate = self.fates.get_mut(id).expect("every row has one");
+                    let deleted = self.endpoints[&fate.subscription].deleted;
+                    assert!(fate.succeeded_in.is_some() || deleted, "{fate:?} goes without a success");
+                    fate.over = true;
+                }
+            }
+        }
+        for event in &writes.finished_events {
+            for (subscription, id) in self.events.remove(&event.id).unwrap_or_default() {
+                let fate = self.fates.get_mut(&id).expect("every event has them");
+                if !self.rows.contains_key(&id) {
+                    let deleted = self.endpoints[&subscription].deleted;
+                    assert!(fate.succeeded_in.is_some() || deleted, "{fate:?} has no row any more");
+                    fate.over = true;
+                }
+            }
+        }
+        for id in &writes.deleted {
+            self.rows.retain(|_, row| row.subscription != *id || row.due.is_none());
+        }
+        self.dispatch.written(self.clock);
+        self.write_verdicts();
+    }
+
+    pub(super) fn write_verdicts(&mut self) {
+        let verdicts = std::mem::take(&mut self.dispatch.verdicts);
+        for (id, failing) in verdicts.failing {
+            self.endpoints.get_mut(&id).expect("one of them").subscription.failing = failing;
+        }
+        for id in verdicts.disabled.into_keys() {
+            self.endpoints.get_mut(&id).expect("one of them").stop(self.clock);
+            self.news = true;
+        }
+    }
+
+    pub(super) fn due_rows(&self, subscription: SubscriptionId, count: usize) -> Vec<DeliveryId> {
+        let waiting = self.rows.iter().filter(|(_, row)| row.subscription == subscription && !row.claimed);
+        let due =
+            waiting.filter_map(|(id, row)| row.due.filter(|due| *due <= self.clock).map(|due| (due, row.event, *id)));
+        due.collect::<BTreeSet<_>>().into_iter().take(count).map(|(_, _, id)| id).collect()
+    }
+}
+
+impl Endpoint {
+    pub(super) fn new(id: i64, random: &mut StdRng) -> Self {
+        let delays = random.random_range(0..4);
+        let subscription = Subscription {
+            schedule: (0..delays).map(|_| Duration::from_secs(random.random_range(0..60))).collect(),
+            max_in_flight: [1, 2, 10][random.random_range(0..3)],
+            disable_after: random.random_bool(0.3).then(|| random.random_range(1..12)),
+            rate_limit: random.random_bool(0.2).then(|| random.random_range(1..50)),
+            log_successes: random.random_bool(0.2),
+            ..subscription(id)
+        };
+        Self { subscription, health: [0.0, 0.5, 0.9, 1.0, 1.0][random.random_range(0..5)], deleted: false }
+    }
+
+    pub(super) fn read(&self) -> Subscription {
+        let id = self.subscription.id.0;
+        Subscription { endpoint: super::subscription(id).endpoint, ..self.subscription.clone() }
+    }
+
+    pub(super) fn stop(&mut self, now: SystemTime) {
+        if self.subscription.active {
+            self.subscription.active = false;
+            self.subscription.status_since = now;
+        }
+    }
+
+    pub(super) fn resume(&mut self, now: SystemTime) {
+        if !self.subscription.active {
+            self.subscription.active = true;
+            self.subscription.status_since = now;
+            self.subscription.failing = Failing::default();
+        }
+    }
+}
+
+impl Row {
+    pub(super) fn new(work: &Work, now: SystemTime) -> Self {
+        Self {
+            event: work.event,
+            subscription: work.subscription,
+            attempts: work.attempts,
+            earlier: work.earlier_attempts,
+            scheduled_at: work.scheduled_at,
+            due: Some(now),
+            claimed: true,
+        }
+    }
+
+    pub(super) fn in_state(self, state: RowState, now: SystemTime) -> Self {
+        match state {
+            RowState::Claimed => Self { claimed: true, ..self },
+            RowState::Released if self.attempts == 0 => Self { due: Some(now), claimed: false, ..self },
+            RowState::Released => Self { claimed: false, ..self },
+            RowState::Due { attempts, scheduled_at, due_at } => {
+                Self { attempts, scheduled_at: Some(scheduled_at), due: Some(due_at), claimed: false, ..self }
+            }
+            RowState::Failed { attempts } => Self { attempts, due: None, claimed: false, ..self },
+        }
+    }
+
+    pub(super) fn work(&self, delivery: DeliveryId, common: &Work) -> Work {
+        Work {
+            delivery,
+            subscription: self.subscription,
+            event: self.event,
+            attempts: self.attempts,
+            earlier_attempts: self.earlier,
+            scheduled_at: self.scheduled_at,
+            event_type: Arc::clone(&common.event_type),
+            tenant_id: common.tenant_id.clone(),
+            body: Arc::clone(&common.body),
+            ..*common
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Subscriptions that are paused, resumed, changed and deleted.
+
+use super::*;
+
+#[test]
+fn a_pause_gives_queued_deliveries_back_to_the_table_and_closes_the_gate() {
+    let mut dispatch = dispatch([one_at_a_time(1), subscription(2)]);
+    dispatch.accept(&[1, 2], [1, 2]);
+    dispatch.accept_row(claimed(3, 1, 1), time(0));
+    let requests = dispatch.hand_out(9, Instant::now());
+    assert_eq!(requests.len(), 3);
+    dispatch.set_subscriptions(vec![paused(1), subscription(2)]);
+
+    let under_way = requests.iter().filter(|request| request.endpoint.subscription == SubscriptionId(1));
+    assert!(under_way.map(|request| request.endpoint.gate.is_closed()).eq([true]));
+    assert!(
+        requests
+            .iter()
+            .filter(|request| request.endpoint.subscription == SubscriptionId(2))
+            .all(|r| !r.endpoint.gate.is_closed())
+    );
+    assert_eq!(dispatch.row(2, 1), Some(Row::Insert(RowState::Released)));
+    assert_eq!(dispatch.row(2, 2), Some(Row::Insert(RowState::Claimed)), "in flight");
+    assert_eq!(dispatch.row(3, 1), Some(Row::Update(RowState::Released)));
+    assert_eq!(dispatch.row(1, 1), None, "in flight, and its event has not moved");
+
+    // The one in flight is recorded, and new ones for it wait.
+    dispatch.conclude(1, 1, status(500));
+    assert_eq!(dispatch.row(1, 1), Some(Row::Insert(due(1, 10))));
+    dispatch.accept(&[1], [4]);
+    assert_eq!(dispatch.row(4, 1), Some(Row::Insert(RowState::Released)));
+    assert!(dispatch.send(9).is_empty());
+    dispatch.written(time(0));
+    assert!(dispatch.to_claim(time(100)).is_empty(), "nothing is claimed for a paused one");
+}
+
+#[test]
+fn a_resumed_subscription_starts_with_its_counters_reset() {
+    let failing = Subscription { failing: failing(7), max_in_flight: 3, ..subscription(1) };
+    let mut dispatch = dispatch([failing]);
+    dispatch.accept(&[1], 1..=3);
+    assert_eq!(dispatch.send(9).len(), 1);
+    let resumed = Subscription { status_since: time(5), max_in_flight: 3, ..subscription(1) };
+    dispatch.set_subscriptions(vec![resumed]);
+    assert_eq!(dispatch.send(9).len(), 2);
+}
+
+#[test]
+fn a_change_that_is_not_a_resume_keeps_the_count_of_failures() {
+    let mut dispatch = dispatch([subscription(1)]);
+    dispatch.accept(&[1], 1..=FAILING_FROM);
+    dispatch.send(9);
+    (1..=FAILING_FROM).for_each(|event| dispatch.conclude(event, 1, timeout()));
+    dispatch.set_subscriptions(vec![Subscription { log_successes: true, ..subscription(1) }]);
+    (6..=8).for_each(|event| dispatch.accept_row(claimed(event, 1, 0), time(0)));
+    assert_eq!(dispatch.send(9).len(), 1);
+}
+
+#[test]
+fn no_event_waits_for_a_deleted_subscription() {
+    let mut dispatch = dispatch([one_at_a_time(1), subscription(2)]);
+    dispatch.accept(&[1], [1]);
+    dispatch.accept(&[1, 2], [2]);
+    dispatch.accept_row(claimed(3, 1, 1), time(0));
+    dispatch.send(9);
+    dispatch.conclude(2, 2, status(200));
+    assert!(dispatch.finished().is_empty());
+    dispatch.set_subscriptions(vec![subscription(2)]);
+    assert_eq!(dispatch.finished(), [2], "no other subscription wanted it");
+    assert_eq!(dispatch.writes.deleted, [SubscriptionId(1)]);
+    assert_eq!(dispatch.row(3, 1), Some(Row::Delete));
+    assert_eq!(dispatch.queued(), 0);
+
+    // The one in flight is recorded, and not tried again.
+    dispatch.conclude(1, 1, status(500));
+    assert_eq!(dispatch.finished(), [2, 1]);
+    assert!(dispatch.writes.attempts.iter().map(|attempt| attempt.next_at).eq([None]));
+    assert_eq!(dispatch.row(1, 1), None);
+    assert_eq!(dispatch.in_flight(), 0);
+}
+
+#[test]
+fn a_request_for_a_deleted_subscription_that_was_not_sent_gets_no_row() {
+    let mut dispatch = dispatch([subscription(1), subscription(2)]);
+    dispatch.accept(&[1, 2], [1]);
+    dispatch.accept_row(claimed(2, 1, 1), time(0));
+    dispatch.send(9);
+    dispatch.set_subscriptions(vec![subscription(2)]);
+    dispatch.conclude(1, 1, Outcome::NotStarted);
+    dispatch.conclude(2, 1, Outcome::NotStarted);
+    assert_eq!((dispatch.row(1, 1), dispatch.row(2, 1)), (None, Some(Row::Delete)));
+    dispatch.conclude(1, 2, status(200));
+    assert_eq!(dispatch.finished(), [1]);
+}
+
+#[test]
+fn an_event_without_any_subscription_left_is_deleted_at_once() {
+    let mut dispatch = dispatch([subscription(1)]);
+    assert!(dispatch.has_strangers(&[wanted_by(&[1, 9], 1)]));
+    assert!(!dispatch.has_strangers(&[wanted_by(&[1], 1)]));
+    dispatch.accept(&[9], [1]);
+    assert_eq!(dispatch.finished(), [1]);
+    dispatch.accept_row(claimed(2, 9, 1), time(0));
+    assert_eq!(dispatch.row(2, 9), Some(Row::Delete));
+    assert!(dispatch.send(9).is_empty());
+}
+
+#[test]
+fn a_subscription_that_does_not_exist_any_more_is_looked_for_once() {
+    let event = wanted_by(&[1, 2], 1);
+    let mut dispatch = dispatch([subscription(1)]);
+    assert!(dispatch.has_strangers(std::slice::from_ref(&event)));
+    dispatch.accept_event(&event, Instant::now());
+    assert!(!dispatch.has_strangers(std::slice::from_ref(&event)));
+}

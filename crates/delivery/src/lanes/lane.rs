@@ -1,0 +1,118 @@
+//! The lane of one subscription: its queue, and how much it may send, take in memory and claim.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use wire::attempt::Attempt;
+
+use super::limits::{
+    BYTES_ENOUGH, CATCHES_UP, CLAIM_AT_LEAST, CROWD, FAILING_FROM, LONGEST_CHAIN, QUEUE_LIMIT, QUICK, SHORT,
+};
+use crate::subscription::{Failing, Subscription};
+use crate::work::Work;
+
+#[derive(Debug)]
+pub struct Lane {
+    pub subscription: Subscription,
+    pub failing: Failing,
+    pub overflowing: bool,
+    pub(super) queue: VecDeque<Arc<Work>>,
+    /// Deliveries that a thread gave back because those before them took too long. They go to the front of the queue once
+    /// the thread has given back all of them.
+    pub(super) given_back: Vec<Arc<Work>>,
+    /// Threads that make requests for it.
+    pub(super) in_flight: usize,
+    /// How soon its endpoint can answer, if it answers quickly: about the shortest of its latest times. The longer ones
+    /// say how busy this machine is.
+    quick: Option<Duration>,
+    /// Bytes of the latest body, to estimate those of the next ones.
+    pub(super) body_bytes: usize,
+    pub(super) in_ring: bool,
+    pub(super) next_due: Option<SystemTime>,
+    /// If the rate is limited: when the next request may start.
+    next_start: Option<Instant>,
+}
+
+impl Lane {
+    pub(super) fn new(subscription: Subscription) -> Self {
+        Self {
+            failing: subscription.failing,
+            subscription,
+            overflowing: false,
+            queue: VecDeque::new(),
+            given_back: Vec::new(),
+            in_flight: 0,
+            quick: None,
+            body_bytes: 0,
+            in_ring: false,
+            next_due: None,
+            next_start: None,
+        }
+    }
+
+    pub(super) fn fails(&self) -> bool {
+        self.failing.attempts >= FAILING_FROM
+    }
+
+    /// Time between two starts, if the rate is limited.
+    fn gap(&self) -> Option<Duration> {
+        self.subscription.rate_limit.map(|limit| Duration::from_secs(1) / limit.max(1))
+    }
+
+    /// When the pause after the latest request ends, unless it has ended.
+    pub(super) fn pause_end(&self, now: Instant) -> Option<Instant> {
+        self.gap().and(self.next_start).filter(|next| *next > now)
+    }
+
+    /// A request starts now.
+    pub(super) fn start(&mut self, now: Instant) {
+        self.next_start = self.gap().map(|gap| {
+            let earliest = now.checked_sub(CATCHES_UP).unwrap_or(now);
+            self.next_start.map_or(now, |next| next.max(earliest)) + gap
+        });
+    }
+
+    fn limit(&self) -> usize {
+        if self.fails() { 1 } else { self.subscription.max_in_flight }
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        self.subscription.active && self.in_flight < self.limit() && !self.queue.is_empty()
+    }
+
+    /// How many deliveries one thread should take at a time. One, unless they wait for an endpoint that answers quickly.
+    /// Then as many as take a short time, or more if there are more deliveries than threads.
+    pub(super) fn chain(&self) -> usize {
+        match self.quick {
+            Some(took) if !self.fails() && self.subscription.rate_limit.is_none() => {
+                let short = SHORT.as_micros() / took.as_micros().max(1);
+                (self.queue.len() / self.limit()).max(short as usize).clamp(1, LONGEST_CHAIN)
+            }
+            _ => 1,
+        }
+    }
+
+    /// Learns from the last attempt of a chain how quickly the endpoint answers.
+    pub(super) fn note_time_of(&mut self, attempt: &Attempt) {
+        let shortest = self.quick.map_or(attempt.took, |before| attempt.took.min(before * 9 / 8));
+        self.quick = (attempt.outcome.is_success() && shortest <= QUICK).then_some(shortest);
+    }
+
+    /// Whether a new delivery has to wait in the table.
+    pub fn is_full(&self) -> bool {
+        !self.subscription.active || self.overflowing || self.queue.len() >= QUEUE_LIMIT
+    }
+
+    /// How many rows to claim: enough to be busy until the next claim, and only one for an endpoint that fails.
+    pub(super) fn room(&self) -> usize {
+        let each = if self.quick.is_some() { LONGEST_CHAIN } else { 2 };
+        let most = (BYTES_ENOUGH / 4 / self.body_bytes.max(1)).clamp(CLAIM_AT_LEAST, CROWD);
+        let paced = self.subscription.rate_limit.map_or(most, |limit| limit as usize);
+        let wanted = if self.fails() { 1 } else { (each * self.limit()).clamp(CLAIM_AT_LEAST, most).min(paced) };
+        match self.in_flight + self.queue.len() {
+            there if self.subscription.active && there <= wanted / 2 => wanted - there,
+            _ => 0,
+        }
+    }
+}

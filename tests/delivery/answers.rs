@@ -1,0 +1,127 @@
+//! What an endpoint answers, and what the attempt then counts as.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use testkit::receiver::{Answer, Request};
+use testkit::{millis, subscribe};
+
+use crate::{LATE, assert_within, bench};
+
+fn gaps(requests: &[Arc<Request>]) -> Vec<Duration> {
+    requests.windows(2).map(|pair| pair[1].arrived - pair[0].arrived).collect()
+}
+
+/// An address that refuses connections.
+fn closed_port() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    listener.local_addr().expect("it is bound")
+}
+
+#[test]
+fn retry_after_moves_an_attempt_later_but_not_earlier_and_not_beyond_the_longest_delay() {
+    let mut bench = bench("retry_after");
+    bench.subscribe("/", "ticket.created", &["retry_schedule => '{0.4 s,0.4 s,0.4 s,0.4 s,1.5 s}'"]);
+    bench.receiver.answer_first("/", 1, Answer::retry_after("1"));
+    bench.receiver.answer_first("/", 1, Answer::status(429).with_header("Retry-After", "0"));
+    bench.receiver.answer_first("/", 1, Answer::retry_after("3600"));
+    bench.receiver.answer_first("/", 1, Answer::status(500).with_header("Retry-After", "3600"));
+    bench.emit_ticket(1);
+    let gaps = gaps(&bench.wait_for("/", 5));
+    assert_within("later", gaps[0], millis(1000), millis(1000) + LATE);
+    assert_within("not earlier", gaps[1], millis(360), millis(440) + LATE);
+    assert_within("at most the longest delay", gaps[2], millis(1500), millis(1500) + LATE);
+    assert_within("only with 429 and 503", gaps[3], millis(360), millis(440) + LATE);
+}
+
+#[test]
+fn a_redirect_is_a_failure_and_is_not_followed() {
+    let mut bench = bench("redirect");
+    bench.subscribe("/", "ticket.created", &["retry_schedule => '{}'"]);
+    bench.receiver.answer("/", Answer::redirect(&bench.receiver.url("/elsewhere")));
+    bench.emit_ticket(1);
+    bench.wait_for_failed_delivery();
+    let attempts = bench.history();
+    assert_eq!((attempts.len(), attempts[0].status, attempts[0].class.as_deref()), (1, Some(302), Some("status")));
+    assert_eq!((bench.receiver.received("/"), bench.receiver.received("/elsewhere")), (1, 0));
+}
+
+#[test]
+fn the_timeout_covers_the_whole_exchange_and_counts_as_one_failed_attempt() {
+    const LIMIT: Duration = Duration::from_millis(500);
+    let mut bench = bench("timeouts");
+    let hostile = [
+        ("/hang", Answer::hang(), &["timeout"][..]),
+        ("/drip", Answer::drip(millis(100)), &["timeout"]),
+        ("/late", Answer::ok().after(Duration::from_secs(5)), &["timeout"]),
+        ("/headers", Answer::endless_headers(), &["protocol"]),
+        ("/interim", Answer::endless_informational(), &["protocol", "timeout"]),
+    ];
+    for (path, answer, _) in &hostile {
+        bench.subscribe(path, "ticket.created", &["timeout => '500 ms'", "retry_schedule => '{1 s}'"]);
+        bench.receiver.answer(path, answer.clone());
+    }
+    bench.emit_ticket(1);
+    let attempts = bench.wait_for_history(2 * hostile.len() as i64);
+    bench.wait_for_empty_queue();
+    for ((path, _, classes), attempts) in hostile.iter().zip(attempts.chunks(2)) {
+        assert_eq!(bench.receiver.received(path), 2, "{path}");
+        for attempt in attempts {
+            assert!(attempt.class.as_deref().is_some_and(|class| classes.contains(&class)), "{path}: {attempt:?}");
+            assert_eq!((attempt.status, attempt.excerpt.as_deref()), (None, None), "{path}");
+            let took = millis(attempt.ms.expect("a duration") as u64);
+            assert!(took <= LIMIT + LATE, "{path}: {took:?}");
+            assert!(classes != &["timeout"] || took >= LIMIT, "{path}: {took:?}");
+        }
+    }
+    bench.wait_for_count("webhook_failed", hostile.len() as i64);
+}
+
+#[test]
+fn an_answer_of_success_need_not_be_complete() {
+    let mut bench = bench("endless_body");
+    bench.subscribe("/", "ticket.created", &["timeout => '500 ms'", "log_successes => true"]);
+    bench.receiver.answer("/", Answer::endless_body());
+    bench.emit_ticket(1);
+    let attempts = bench.wait_for_history(1);
+    bench.wait_for_empty_queue();
+    assert_eq!((attempts[0].status, attempts[0].class.as_deref()), (Some(200), None));
+    assert!(
+        attempts[0].excerpt.as_ref().is_some_and(|excerpt| excerpt.len() <= 1024 && excerpt.starts_with("0123456789"))
+    );
+    assert_eq!(bench.receiver.received("/"), 1);
+}
+
+#[test]
+fn the_history_says_what_is_wrong_with_an_answer_that_is_not_http() {
+    let mut bench = bench("no_answers");
+    let cases = [
+        ("/garbage", Some(Answer::garbage()), "protocol"),
+        ("/old", Some(Answer::raw(b"HTTP/0.9 200 OK\r\n\r\n")), "protocol"),
+        ("/closed", Some(Answer::close()), "connection"),
+        ("/refused", None, "connection"),
+    ];
+    for (path, answer, _) in &cases {
+        match answer {
+            Some(answer) => {
+                bench.subscribe(path, "ticket.created", &["retry_schedule => '{}'"]);
+                bench.receiver.answer(path, answer.clone());
+            }
+            None => {
+                let url = format!("http://{}/", closed_port());
+                subscribe(&mut bench.client, &url, "ticket.created", &["retry_schedule => '{}'"]);
+            }
+        }
+    }
+    bench.emit_ticket(1);
+    let attempts = bench.wait_for_history(cases.len() as i64);
+    for ((path, answer, class), attempt) in cases.iter().zip(&attempts) {
+        assert_eq!((attempt.status, attempt.class.as_deref()), (None, Some(*class)), "{path}: {attempt:?}");
+        assert!(attempt.error.as_ref().is_some_and(|error| !error.contains("SSH")), "{path}: {attempt:?}");
+        if answer.is_some() {
+            assert_eq!(bench.receiver.received(path), 1, "{path}: one attempt is one request");
+        }
+    }
+    bench.wait_for_count("webhook_failed", cases.len() as i64);
+}

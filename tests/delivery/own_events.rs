@@ -1,0 +1,80 @@
+//! Events of the extension itself: a delivery was given up, a subscription was disabled.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde_json::Value;
+use testkit::receiver::{Answer, Request, Signature};
+
+use crate::bench;
+
+/// The entities of the events of this type.
+fn entities(requests: &[Arc<Request>], event_type: &str) -> Vec<Value> {
+    let bodies = requests.iter().map(|request| request.json());
+    bodies.filter(|body| body["event"] == event_type).map(|body| body["data"]["entity"].clone()).collect()
+}
+
+#[test]
+fn subscriptions_to_webhook_events_receive_failed_deliveries_and_disabled_subscriptions() {
+    let mut bench = bench("own_events");
+    bench.receiver.answer("/failing", Answer::status(418));
+    let (failing, _) = bench.subscribe(
+        "/failing",
+        "ticket.created,webhook.*",
+        &["retry_schedule => '{}'", "disable_after => 2", "name => 'kettle'", "max_in_flight => 1"],
+    );
+    bench.subscribe("/own", "webhook.*", &[]);
+    bench.subscribe("/all", "*", &[]);
+    bench.subscribe("/filtered", "webhook.delivery_failed", &["filter => '$.status_code != 418'"]);
+    for id in 1..=2 {
+        bench.emit_ticket(id);
+    }
+    let own = bench.wait_for("/own", 3);
+    bench.wait_for_empty_queue();
+    assert!(own.iter().all(|request| request.signature == Signature::Verified));
+
+    let failed = entities(&own, "webhook.delivery_failed");
+    let ids: Vec<String> = bench.ask("SELECT array_agg(delivery_id::text) FROM hydra.webhook_failed");
+    let received_ids: BTreeSet<&str> = failed.iter().filter_map(|entity| entity["delivery_id"].as_str()).collect();
+    assert_eq!(received_ids, ids.iter().map(String::as_str).collect::<BTreeSet<_>>());
+    assert_eq!(failed.len(), 2);
+    assert_eq!((&failed[0]["subscription_id"], &failed[0]["event"]), (&failing.into(), &"ticket.created".into()));
+    assert_eq!(
+        (&failed[0]["attempts"], &failed[0]["status_code"], &failed[0]["error_class"]),
+        (&1.into(), &418.into(), &"status".into())
+    );
+    let disabled = entities(&own, "webhook.subscription_disabled");
+    assert_eq!(disabled.len(), 1);
+    assert_eq!((&disabled[0]["subscription_id"], &disabled[0]["name"]), (&failing.into(), &"kettle".into()));
+    assert_eq!(disabled[0]["reason"], "failures");
+
+    let types: Vec<Value> =
+        bench.receiver.requests("/all").iter().map(|request| request.json()["event"].clone()).collect();
+    assert_eq!(types, ["ticket.created", "ticket.created"], "a star leaves out the extension's own");
+    assert_eq!(bench.receiver.received("/filtered"), 0);
+    assert_eq!(bench.receiver.received("/failing"), 2, "no subscription receives its own failures");
+}
+
+#[test]
+fn failures_to_deliver_the_extensions_own_events_emit_no_more_of_them() {
+    let mut bench = bench("own_events_loops");
+    for path in ["/a", "/b"] {
+        bench.receiver.answer(path, Answer::status(500));
+        bench.subscribe(path, "ticket.created,webhook.*", &["retry_schedule => '{}'"]);
+    }
+    bench.emit_ticket(1);
+    // One delivery to each fails. Each then receives the failure of the other, which fails too, and no event follows.
+    bench.wait_for_count("webhook_failed", 4);
+    bench.wait_for_empty_queue();
+    assert_eq!(bench.count("webhook_failed"), 4);
+}
+
+#[test]
+fn only_the_extension_emits_its_own_events() {
+    let mut bench = bench("own_events_forged");
+    bench.subscribe("/", "webhook.*", &[]);
+    for name in ["webhook.delivery_failed", "webhook.subscription_disabled", "webhook.other"] {
+        bench.refused(&format!("SELECT hydra.webhook_emit('{name}', '{{}}')"), "42939");
+        bench.refused(&format!("SELECT hydra.webhook_register_event_type('{name}')"), "42939");
+    }
+}

@@ -1,0 +1,62 @@
+//! Statistics by subscription and hour.
+
+use std::time::Duration;
+
+use testkit::receiver::Answer;
+use testkit::{PATIENCE, wait_until};
+
+use crate::{bench, cluster};
+
+#[test]
+fn statistics_count_deliveries_attempts_and_times_and_survive_a_restart() {
+    let database = "statistics";
+    let mut bench = bench(database);
+    bench.receiver.answer_first("/", 2, Answer::status(500));
+    bench.receiver.answer("/slow", Answer::ok().after(Duration::from_millis(300)));
+    let (id, _) = bench.subscribe("/", "ticket.created", &["retry_schedule => '{0 s}'", "max_in_flight => 1"]);
+    let (slow, _) = bench.subscribe("/slow", "ticket.created", &[]);
+    for number in 1..=4 {
+        bench.emit_ticket(number);
+    }
+    bench.wait_for_empty_queue();
+    for round in 1..=2 {
+        // The dispatcher writes its counts when it ends.
+        let former = cluster().dispatcher_pid(database);
+        bench.run(&format!("SELECT pg_terminate_backend({former})"));
+        cluster().new_dispatcher_pid(database, Some(former));
+        let row = bench.client.query_one(
+            "SELECT sum(delivered)::bigint, sum(failed_attempts)::bigint, sum(failed)::bigint, max(depth), min(success_rate)::float8
+             FROM hydra.webhook_stats WHERE subscription_id = $1",
+            &[&id],
+        );
+        let row = row.expect("statistics");
+        let counts: [i64; 4] = [0, 1, 2, 3].map(|column| row.get(column));
+        // Two failures: both of one delivery, which is then given up, or of two deliveries, which then succeed.
+        assert_eq!((counts[0] + counts[2], counts[1], counts[3]), (4, 2, 0), "round {round}: {counts:?}");
+        let rate: f64 = row.get(4);
+        assert!((rate - counts[0] as f64 / (counts[0] + 2) as f64).abs() < 0.001, "{rate}");
+        let times: Vec<f64> = ["p50_ms", "p95_ms", "p99_ms"]
+            .iter()
+            .map(|column| {
+                bench.ask(&format!(
+                    "SELECT {column} FROM hydra.webhook_stats WHERE subscription_id = {slow} AND delivered > 0"
+                ))
+            })
+            .collect();
+        assert!(times.iter().all(|time| (300.0..5000.0).contains(time)) && times.is_sorted(), "{times:?}");
+    }
+}
+
+#[test]
+fn pending_deliveries_are_in_the_statistics_of_the_current_hour() {
+    let mut bench = bench("statistics_depth");
+    bench.receiver.answer("/", Answer::status(500));
+    let (id, _) = bench.subscribe("/", "ticket.created", &["retry_schedule => '{1 h}'"]);
+    for number in 1..=3 {
+        bench.emit_ticket(number);
+    }
+    const WAITING: &str = "SELECT coalesce(max(depth), 0) = 3 AND bool_or(oldest_due > now()) FROM hydra.webhook_stats WHERE subscription_id = ";
+    wait_until("all have failed once", PATIENCE, || {
+        bench.ask::<Option<bool>>(&format!("{WAITING}{id}")).unwrap_or_default()
+    });
+}

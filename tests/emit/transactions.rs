@@ -1,0 +1,116 @@
+//! Commits, rollbacks, savepoints, two-phase commit and replication.
+
+use std::collections::BTreeSet;
+
+use testkit::{Bench, Cluster, StopMode, run};
+
+use crate::{PATH, bench, bench_in, emit, set, settle_ids, settle_set, watch};
+
+#[test]
+fn the_events_received_are_those_of_what_was_committed() {
+    let mut bench = bench("transactions");
+    watch(&mut bench, "id text");
+    let rounds = [
+        "INSERT INTO ticket VALUES ('committed')",
+        "BEGIN; INSERT INTO ticket VALUES ('rolled back'); ROLLBACK",
+        "BEGIN; INSERT INTO ticket VALUES ('before savepoint'); SAVEPOINT s; INSERT INTO ticket VALUES ('lost'); \
+         ROLLBACK TO s; INSERT INTO ticket VALUES ('after savepoint'); COMMIT",
+        "BEGIN; SAVEPOINT s; INSERT INTO ticket VALUES ('released'); RELEASE s; COMMIT",
+        "BEGIN; SAVEPOINT a; SAVEPOINT b; INSERT INTO ticket VALUES ('inner'); RELEASE b; ROLLBACK TO a; COMMIT",
+        "DO $$ BEGIN
+             INSERT INTO ticket VALUES ('outside');
+             BEGIN INSERT INTO ticket VALUES ('caught'); PERFORM 1 / 0; EXCEPTION WHEN division_by_zero THEN NULL; END;
+         END $$",
+        "DO $$ BEGIN
+             FOR n IN 1..4 LOOP
+                 INSERT INTO ticket VALUES ('loop ' || n);
+                 IF n % 2 = 0 THEN COMMIT; ELSE ROLLBACK; END IF;
+             END LOOP;
+         END $$",
+        "BEGIN; INSERT INTO ticket VALUES ('prepared'); PREPARE TRANSACTION 'kept'",
+        "BEGIN; INSERT INTO ticket VALUES ('never'); PREPARE TRANSACTION 'dropped'",
+        "ROLLBACK PREPARED 'dropped'",
+    ];
+    for round in rounds {
+        // One statement at a time: several in one message are one transaction.
+        for statement in statements(round) {
+            bench.run(statement);
+        }
+    }
+    bench.refusal("INSERT INTO ticket VALUES ('failed statement'), ((1 / 0)::text)");
+    let mut ends = bench.session();
+    run(&mut ends, "BEGIN; INSERT INTO ticket VALUES ('client went away')");
+    drop(ends);
+
+    let mut expected =
+        set(&["committed", "before savepoint", "after savepoint", "released", "outside", "loop 2", "loop 4"]);
+    assert_eq!(settle_set(&mut bench), expected, "the prepared transaction is not committed");
+
+    // Another session may commit it.
+    run(&mut bench.session(), "COMMIT PREPARED 'kept'");
+    expected.insert("prepared".into());
+    assert_eq!(settle_set(&mut bench), expected);
+    let committed: BTreeSet<String> =
+        bench.client.query("SELECT id FROM ticket", &[]).unwrap().iter().map(|row| row.get(0)).collect();
+    assert_eq!(committed, expected);
+}
+
+/// A `DO` block contains semicolons and is one statement.
+fn statements(round: &str) -> Vec<&str> {
+    match round.contains("$$") {
+        true => vec![round],
+        false => round.split("; ").collect(),
+    }
+}
+
+#[test]
+fn a_prepared_transaction_outlives_the_server_and_is_sent_when_committed() {
+    let cluster = Cluster::start(&[]);
+    let mut bench = bench_in(&cluster, "prepared");
+    bench.run("BEGIN");
+    bench.run(&emit("in doubt"));
+    bench.run("PREPARE TRANSACTION 'in doubt'");
+    bench.run(&emit("before the crash"));
+    bench.wait_for(PATH, 1);
+    cluster.stop(StopMode::Immediate);
+    cluster.start_again();
+    bench.client = cluster.connect("prepared");
+    // After the crash the event before it may be sent again, and the one in doubt must not be sent.
+    bench.run(&emit("after the crash"));
+    let known = set(&["before the crash", "after the crash"]);
+    let received = |bench: &mut Bench| settle_ids(bench).into_iter().collect::<BTreeSet<_>>();
+    assert_eq!(received(&mut bench), known);
+    bench.run("COMMIT PREPARED 'in doubt'");
+    assert_eq!(received(&mut bench), set(&["before the crash", "after the crash", "in doubt"]));
+}
+
+#[test]
+fn serializable_transactions_that_emit_at_the_same_time_both_commit() {
+    let mut bench = bench("serializable");
+    let mut other = bench.session();
+    for client in [&mut bench.client, &mut other] {
+        run(client, "BEGIN ISOLATION LEVEL SERIALIZABLE");
+    }
+    bench.run(&emit("one"));
+    run(&mut other, &emit("two"));
+    run(&mut other, "COMMIT");
+    bench.run("COMMIT");
+    assert_eq!(settle_set(&mut bench), set(&["one", "two"]));
+}
+
+#[test]
+fn replicated_changes_emit_nothing_and_do_not_fail() {
+    let mut bench = bench("replica");
+    watch(&mut bench, "id text");
+    bench.run("SET session_replication_role = replica");
+    bench.run("INSERT INTO ticket VALUES ('quiet')");
+    // A trigger that always fires must not stop the replication of the application's tables, and the publisher has sent
+    // the event already.
+    bench.run("ALTER TABLE ticket ENABLE ALWAYS TRIGGER emit");
+    bench.run("INSERT INTO ticket VALUES ('always')");
+    bench.run("RESET session_replication_role");
+    bench.run("INSERT INTO ticket VALUES ('loud')");
+    let received = settle_set(&mut bench);
+    assert!(received.iter().eq(["loud"]), "{received:?}");
+    assert_eq!(bench.ask::<i64>("SELECT count(*) FROM ticket"), 3);
+}

@@ -1,0 +1,128 @@
+//! Databases that are dropped, renamed and copied.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use postgres::Client;
+use testkit::receiver::Answer;
+use testkit::{
+    Bench, Cluster, PATIENCE, ask, let_pass, rounds, run, subscribe, wait_for_state, wait_until, worker_status,
+};
+
+use crate::{PATH, assert_no_crash, assert_quick, cluster, insert, seconds, settle, tickets};
+
+#[test]
+fn a_database_can_be_dropped_with_its_dispatcher_or_next_to_others() {
+    let cluster = cluster();
+    let mut admin = cluster.connect("postgres");
+    for _ in 0..rounds(1) {
+        let bench = tickets(cluster, "doomed", &["timeout => '60 s'"]);
+        run(&mut admin, "CREATE DATABASE unrelated");
+        bench.receiver.answer(PATH, Answer::hang());
+        run(&mut bench.session(), &insert(1, 16));
+        bench.wait_for(PATH, 16);
+        assert_quick("DROP DATABASE of another", seconds(3), || run(&mut admin, "DROP DATABASE unrelated"));
+        assert_quick("DROP DATABASE", seconds(8), || run(&mut admin, "DROP DATABASE doomed WITH (FORCE)"));
+    }
+
+    // Another database can have its name at once.
+    let again = tickets(cluster, "doomed", &[]);
+    run(&mut again.session(), &insert(1, 3));
+    assert_eq!(settle(&again), 0);
+    assert_no_crash(cluster);
+}
+
+/// DROP DATABASE waits until all processes of the server have closed the files of the database.
+#[test]
+fn a_statement_cancelled_during_drop_database_of_another_does_not_block_it() {
+    let cluster = Cluster::start(&[]);
+    let bench = tickets(&cluster, "busy", &[]);
+    let mut admin = cluster.connect("postgres");
+    run(&mut admin, "CREATE DATABASE unrelated");
+    let pid = cluster.dispatcher_pid(&bench.database);
+    let mut locking = bench.session();
+    run(&mut locking, "BEGIN; LOCK TABLE hydra.event IN ACCESS EXCLUSIVE MODE");
+    let waits = format!("SELECT count(*) > 0 FROM pg_locks WHERE pid = {pid} AND NOT granted");
+    wait_until("it is stopped while it waits for the lock", PATIENCE, || {
+        cluster.signal("CONT", pid);
+        wait_until("it waits for the lock", PATIENCE, || ask(&mut locking, &waits));
+        cluster.signal("STOP", pid);
+        ask(&mut locking, &waits)
+    });
+    run(&mut locking, &format!("SELECT pg_cancel_backend({pid})"));
+    let drop = thread::spawn(move || run(&mut admin, "DROP DATABASE unrelated"));
+    let dropping = "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'ProcSignalBarrier'";
+    wait_until("the database is being dropped", PATIENCE, || ask(&mut locking, dropping));
+    cluster.signal("CONT", pid);
+    wait_until("the database is dropped", seconds(5), || drop.is_finished());
+    run(&mut locking, "COMMIT");
+}
+
+/// Postgres itself gives up after waiting five seconds for other sessions to end. What takes longer is the disk.
+#[track_caller]
+fn quickly(admin: &mut Client, statement: &str) {
+    let begun = Instant::now();
+    run(admin, statement);
+    let took = begun.elapsed();
+    println!("{statement}: {took:?}");
+    assert!(took < Duration::from_secs(10), "{statement} took {took:?}");
+}
+
+#[test]
+fn a_parked_database_can_be_renamed_copied_and_dropped() {
+    // A separate cluster, since each statement waits for a checkpoint.
+    let cluster = Cluster::start_shared(&[]);
+    let mut admin = cluster.connect("postgres");
+    let Bench { mut client, receiver, .. } = Bench::new(&cluster, "shop");
+    // Requests that hang must not delay the end of the dispatcher.
+    receiver.answer("/", Answer::hang());
+    subscribe(&mut client, &receiver.url("/"), "ticket.created", &["timeout => '60 s'"]);
+    for round in 1..=rounds(5) {
+        let before = receiver.received("/");
+        run(&mut client, "SELECT hydra.webhook_emit('ticket.created', '{}')");
+        receiver.wait_for("/", before + 1, PATIENCE);
+        run(&mut client, "SELECT hydra.webhook_park()");
+        drop(client);
+        quickly(&mut admin, "ALTER DATABASE shop RENAME TO store");
+        quickly(&mut admin, "CREATE DATABASE branch TEMPLATE store");
+        quickly(&mut admin, "DROP DATABASE branch");
+        quickly(&mut admin, "ALTER DATABASE store RENAME TO shop");
+        // A database that the launcher cannot connect to stays parked.
+        quickly(&mut admin, "ALTER DATABASE shop ALLOW_CONNECTIONS false");
+        run(&mut cluster.create_database("another"), "SELECT hydra.webhook_park()");
+        quickly(&mut admin, "DROP DATABASE another");
+        quickly(&mut admin, "ALTER DATABASE shop ALLOW_CONNECTIONS true");
+        client = cluster.connect("shop");
+        assert_eq!(worker_status(&mut client, "state"), "parked", "round {round}");
+        assert_eq!(worker_status(&mut client, "coalesce(pid, 0)"), "0", "round {round}");
+        assert!(worker_status(&mut client, "detail").contains("webhook_unpark"));
+        run(&mut client, "SELECT hydra.webhook_unpark()");
+        wait_for_state(&mut client, "running");
+    }
+    run(&mut client, "SELECT hydra.webhook_park()");
+    drop(client);
+    quickly(&mut admin, "DROP DATABASE shop");
+}
+
+#[test]
+fn events_of_a_parked_database_wait_until_it_is_unparked() {
+    let cluster = cluster();
+    let mut bench = Bench::new(cluster, "waiting");
+    bench.subscribe("/", "ticket.created", &[]);
+    wait_for_state(&mut bench.client, "running");
+    // It is parked at once, also if the transaction is rolled back.
+    bench.run("BEGIN; SELECT hydra.webhook_park(); ROLLBACK");
+    assert_eq!(cluster.find_dispatcher("waiting"), None);
+    bench.emit_tickets(1..=3);
+    // A dispatcher that has failed, or that the launcher does not see, would be started again within about a second.
+    let mut elsewhere = cluster.create_database("elsewhere");
+    wait_for_state(&mut elsewhere, "running");
+    let_pass(Duration::from_secs(3));
+    assert_eq!((bench.receiver.received("/"), cluster.find_dispatcher("waiting")), (0, None));
+    bench.run("SELECT hydra.webhook_park()");
+    bench.run("SELECT hydra.webhook_unpark()");
+    bench.wait_for("/", 3);
+    bench.wait_for_empty_queue();
+    bench.run("SELECT hydra.webhook_unpark()");
+    assert_eq!(worker_status(&mut bench.client, "state"), "running");
+}

@@ -1,0 +1,68 @@
+//! The extension is dropped and created again.
+
+use std::time::Duration;
+
+use testkit::receiver::{Answer, Receiver};
+use testkit::{PATIENCE, rounds, run, wait_until};
+
+use crate::{PATH, assert_no_crash, assert_quick, cluster, insert, prepare, seconds, settle, tickets};
+
+#[test]
+fn the_extension_can_be_dropped_while_it_delivers_and_created_again() {
+    let cluster = cluster();
+    let bench = tickets(cluster, "dropped", &["max_in_flight => 4"]);
+    let mut client = bench.session();
+    for _ in 0..rounds(1) {
+        bench.receiver.answer(PATH, Answer::ok().after(Duration::from_millis(20)));
+        let pid = cluster.dispatcher_pid(&bench.database);
+        run(&mut client, &insert(1, 2000));
+        bench.wait_for(PATH, 20);
+        assert_quick("DROP EXTENSION", seconds(5), || {
+            run(&mut client, "DROP EXTENSION hydra_webhooks CASCADE; DROP TABLE ticket")
+        });
+        wait_until("its dispatcher has ended", seconds(5), || cluster.find_dispatcher(&bench.database) != Some(pid));
+        assert!(bench.receiver.received(PATH) < 1000, "it continued for long");
+        wait_until("nothing is in flight", PATIENCE, || bench.receiver.in_flight(PATH) == 0);
+        bench.receiver.clear();
+
+        run(&mut client, "CREATE EXTENSION hydra_webhooks");
+        prepare(&mut client, &bench.receiver, &["max_in_flight => 4"]);
+        run(&mut client, &insert(2001, 2020));
+        assert_eq!(settle(&bench), 0);
+        run(&mut client, "TRUNCATE ticket");
+        bench.receiver.clear();
+    }
+    assert_no_crash(cluster);
+}
+
+#[test]
+fn an_extension_that_was_dropped_and_created_at_once_delivers() {
+    let cluster = cluster();
+    let bench = tickets(cluster, "replaced", &[]);
+    let mut client = bench.session();
+    for round in 1..=3 {
+        cluster.dispatcher_pid(&bench.database);
+        bench.receiver.clear();
+        let drop = "DROP EXTENSION hydra_webhooks CASCADE; DROP TABLE ticket; CREATE EXTENSION hydra_webhooks";
+        run(&mut client, &if round == 2 { drop.replace(';', ";\n") } else { format!("BEGIN; {drop}; COMMIT") });
+        prepare(&mut client, &bench.receiver, &[]);
+        run(&mut client, &insert(round, round));
+        assert_eq!(settle(&bench), 0, "round {round}");
+    }
+    assert_no_crash(cluster);
+}
+
+#[test]
+fn a_creation_that_is_rolled_back_leaves_no_dispatcher_and_a_later_one_works() {
+    let cluster = cluster();
+    let mut client = {
+        run(&mut cluster.connect("postgres"), "CREATE DATABASE rolled_back");
+        cluster.connect("rolled_back")
+    };
+    run(&mut client, "BEGIN; CREATE EXTENSION hydra_webhooks; ROLLBACK");
+    run(&mut client, "CREATE EXTENSION hydra_webhooks");
+    let receiver = Receiver::start();
+    prepare(&mut client, &receiver, &[]);
+    run(&mut client, &insert(1, 3));
+    receiver.wait_for(PATH, 3, PATIENCE);
+}

@@ -1,0 +1,98 @@
+//! The launcher, and settings of the server.
+
+use std::thread;
+
+use testkit::receiver::Answer;
+use testkit::{Cluster, PATIENCE, StopMode, ask, run, wait_for_state, wait_until, worker_status};
+
+use crate::{PATH, assert_no_crash, insert, launcher, seconds, settle, terminate, tickets};
+
+#[test]
+fn a_launcher_that_is_terminated_is_restarted_and_finds_its_dispatchers() {
+    let cluster = Cluster::start(&[]);
+    let bench = tickets(&cluster, "before", &[]);
+    let mut client = bench.session();
+    let dispatcher = cluster.dispatcher_pid("before");
+    let former = launcher(&mut client).expect("there is a launcher");
+    terminate(&mut client, former);
+    wait_until("there is a launcher again", PATIENCE, || launcher(&mut client).is_some_and(|pid| pid != former));
+
+    // The dispatcher still runs, and the new launcher supervises it.
+    run(&mut client, &insert(1, 3));
+    settle(&bench);
+    assert_eq!(cluster.find_dispatcher("before"), Some(dispatcher));
+    terminate(&mut client, dispatcher);
+    cluster.new_dispatcher_pid("before", Some(dispatcher));
+    run(&mut client, &insert(4, 6));
+    assert_eq!(settle(&bench), 0);
+
+    let later = tickets(&cluster, "later", &[]);
+    run(&mut later.session(), &insert(1, 3));
+    assert_eq!(settle(&later), 0);
+    let dispatchers = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'hydra_webhooks dispatcher'";
+    assert_eq!(ask::<i64>(&mut client, dispatchers), 2);
+    assert_no_crash(&cluster);
+}
+
+#[test]
+fn without_a_free_worker_slot_a_database_waits_says_so_and_starts_when_there_is_one() {
+    // One is taken by a worker of Postgres and one by the launcher.
+    let cluster = Cluster::start(&[("max_worker_processes", "3")]);
+    let first = tickets(&cluster, "first", &[]);
+    wait_for_state(&mut first.session(), "running");
+    let second = tickets(&cluster, "second", &[]);
+    wait_for_state(&mut second.session(), "stopped");
+    let detail: String = ask(&mut second.session(), "SELECT detail FROM hydra.webhook_worker_status");
+    assert!(detail.contains("max_worker_processes"), "{detail}");
+    run(&mut second.session(), &insert(1, 3));
+    // It is tried again each second, and logged once.
+    thread::sleep(seconds(3));
+    let database: u32 = ask(&mut second.session(), "SELECT oid FROM pg_database WHERE datname = 'second'");
+    let logged = format!("no background worker slot is free for database {database}:");
+    assert_eq!(cluster.log().matches(&logged).count(), 1);
+    assert_eq!(second.receiver.received(PATH), 0);
+
+    run(&mut first.session(), "DROP EXTENSION hydra_webhooks CASCADE");
+    assert_eq!(settle(&second), 0);
+}
+
+#[test]
+fn enabled_stops_all_sending_and_starts_it_again() {
+    let cluster = Cluster::start(&[]);
+    let bench = tickets(&cluster, "switched", &["retry_schedule => '{1 s,1 s,1 s}'"]);
+    bench.receiver.answer_first(PATH, 3, Answer::status(500));
+    wait_for_state(&mut bench.session(), "running");
+    run(&mut bench.session(), &insert(1, 3));
+    bench.wait_for(PATH, 3);
+    cluster.set(&[("hydra_webhooks.enabled", "off")]);
+    wait_for_state(&mut bench.session(), "off");
+    let received = bench.receiver.received(PATH);
+    run(&mut bench.session(), &insert(4, 6));
+    thread::sleep(seconds(2));
+    assert_eq!(bench.receiver.received(PATH), received, "neither events nor retries are sent");
+
+    cluster.set(&[("hydra_webhooks.enabled", "on")]);
+    bench.wait_for(PATH, received + 3);
+    assert_eq!(settle(&bench), 3);
+    assert_eq!(worker_status(&mut bench.session(), "state"), "running");
+}
+
+#[test]
+fn without_preloading_events_are_kept_and_the_status_says_what_to_do() {
+    let cluster = Cluster::start(&[("shared_preload_libraries", "")]);
+    let bench = tickets(&cluster, "not_preloaded", &[]);
+    let mut client = bench.session();
+    run(&mut client, &insert(1, 3));
+    let pending: i64 = ask(&mut client, "SELECT count(*) FROM hydra.webhook_pending");
+    assert_eq!(pending, 3);
+    assert_eq!(worker_status(&mut bench.session(), "state"), "not preloaded");
+    let detail: String = ask(&mut client, "SELECT detail FROM hydra.webhook_worker_status");
+    assert!(detail.contains("shared_preload_libraries"), "{detail}");
+    drop(client);
+
+    // With preloading, the server delivers what was kept.
+    cluster.set(&[("shared_preload_libraries", "hydra_webhooks")]);
+    cluster.stop(StopMode::Fast);
+    cluster.start_again();
+    assert_eq!(settle(&bench), 0);
+}

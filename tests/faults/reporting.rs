@@ -1,0 +1,115 @@
+//! What the workers report: log lines at each change of state, errors with their step, `pg_stat_activity`.
+
+use testkit::receiver::{Answer, Receiver};
+use testkit::{Cluster, PATIENCE, ask, run, subscribe, wait_for_empty_queue, wait_until};
+
+/// Log lines have their SQLSTATE in front.
+const PREFIX: (&str, &str) = ("log_line_prefix", "%b [%e] ");
+
+fn wait_for_line(cluster: &Cluster, line: &str) {
+    wait_until(format!("the log has: {line}"), PATIENCE, || cluster.log().lines().any(|logged| logged == line));
+}
+
+fn count_lines(cluster: &Cluster, part: &str) -> usize {
+    cluster.log().lines().filter(|line| line.contains(part)).count()
+}
+
+#[test]
+fn each_change_of_state_is_one_line_in_the_log() {
+    let cluster = Cluster::start(&[PREFIX]);
+    let mut client = cluster.create_database("helpdesk");
+    wait_for_line(&cluster, "hydra_webhooks launcher [00000] LOG:  hydra_webhooks launcher started");
+    let dispatcher = "hydra_webhooks dispatcher [00000] LOG:  hydra_webhooks dispatcher";
+    let started = format!("{dispatcher} started in database \"helpdesk\"");
+    wait_for_line(&cluster, &started);
+    wait_for_line(&cluster, &format!("{dispatcher}: events of database \"helpdesk\" are sent"));
+
+    cluster.set(&[("hydra_webhooks.retention", "7d"), ("hydra_webhooks.enabled", "off")]);
+    wait_for_line(
+        &cluster,
+        &format!(
+            "{dispatcher}: configuration of database \"helpdesk\" changed: hydra_webhooks.enabled, hydra_webhooks.retention"
+        ),
+    );
+    wait_for_line(
+        &cluster,
+        &format!("{dispatcher}: hydra_webhooks.enabled is off; nothing is sent from database \"helpdesk\""),
+    );
+    cluster.set(&[("hydra_webhooks.enabled", "on")]);
+    wait_until("it sends again", PATIENCE, || count_lines(&cluster, "events of database \"helpdesk\" are sent") == 2);
+
+    run(&mut client, "SELECT hydra.webhook_park()");
+    wait_for_line(&cluster, &format!("{dispatcher} stops in database \"helpdesk\": parked by hydra.webhook_park()"));
+    run(&mut client, "SELECT hydra.webhook_unpark()");
+    wait_until("it is started again", PATIENCE, || count_lines(&cluster, &started) == 2);
+    run(&mut client, "DROP EXTENSION hydra_webhooks");
+    wait_for_line(&cluster, &format!("{dispatcher} stops in database \"helpdesk\": the extension was dropped"));
+}
+
+#[test]
+fn a_copy_warns_that_it_does_not_send_and_logs_its_adoption() {
+    let cluster = Cluster::start(&[PREFIX]);
+    let mut original = cluster.create_database("original");
+    cluster.dispatcher_pid("original");
+    run(&mut original, "SELECT hydra.webhook_park()");
+    drop(original);
+    run(&mut cluster.connect("postgres"), "CREATE DATABASE copy TEMPLATE original");
+    let mut copy = cluster.connect("copy");
+    wait_for_line(
+        &cluster,
+        "hydra_webhooks dispatcher [55000] WARNING:  hydra_webhooks dispatcher: database \"copy\" is a copy of another \
+         installation; nothing is sent from it",
+    );
+    run(&mut copy, "SELECT hydra.webhook_adopt()");
+    wait_for_line(
+        &cluster,
+        "hydra_webhooks dispatcher [00000] LOG:  hydra_webhooks dispatcher: database \"copy\" was adopted; its events are sent",
+    );
+}
+
+#[test]
+fn an_error_of_a_worker_names_its_step_its_sqlstate_and_its_detail() {
+    let cluster = Cluster::start(&[PREFIX]);
+    let mut client = cluster.create_database("helpdesk");
+    let receiver = Receiver::start();
+    receiver.answer("/tickets", Answer::status(500));
+    subscribe(&mut client, &receiver.url("/tickets"), "ticket.created", &[]);
+    // Outcomes cannot be written any more.
+    run(&mut client, "ALTER TABLE hydra.attempt ADD CONSTRAINT full_moon CHECK (false) NOT VALID");
+    run(&mut client, "SELECT hydra.webhook_emit('ticket.created', '{\"id\": 1}')");
+    wait_for_line(
+        &cluster,
+        "hydra_webhooks dispatcher [23514] WARNING:  hydra_webhooks dispatcher: could not write outcomes: new row for \
+         relation \"attempt\" violates check constraint \"full_moon\"",
+    );
+    wait_until("the detail follows", PATIENCE, || cluster.log().contains("DETAIL:  Failing row contains ("));
+    run(&mut client, "ALTER TABLE hydra.attempt DROP CONSTRAINT full_moon");
+    wait_until("the outcome is written", PATIENCE, || ask(&mut client, "SELECT EXISTS (SELECT FROM hydra.attempt)"));
+}
+
+#[test]
+fn pg_stat_activity_says_what_each_worker_does() {
+    let cluster = Cluster::start(&[]);
+    let mut client = cluster.create_database("helpdesk");
+    let receiver = Receiver::start();
+    subscribe(&mut client, &receiver.url("/tickets"), "ticket.created", &[]);
+    run(&mut client, "SELECT hydra.webhook_emit('ticket.created', '{\"id\": 1}')");
+    receiver.wait_for("/tickets", 1, PATIENCE);
+    wait_for_empty_queue(&mut client);
+    let workers = "SELECT count(*) FROM pg_stat_activity
+                   WHERE application_name = backend_type AND state = 'idle'
+                     AND (backend_type, datname) IN (('hydra_webhooks dispatcher', 'helpdesk'))";
+    wait_until("the dispatcher is idle", PATIENCE, || ask::<i64>(&mut client, workers) == 1);
+    let launcher = "SELECT count(*) FROM pg_stat_activity
+                    WHERE backend_type = 'hydra_webhooks launcher' AND application_name = backend_type AND state = 'idle'";
+    wait_until("the launcher is idle", PATIENCE, || ask::<i64>(&mut client, launcher) == 1);
+
+    // While a client holds a lock, the dispatcher shows what it waits with.
+    let mut blocker = cluster.connect("helpdesk");
+    run(&mut blocker, "BEGIN; LOCK TABLE hydra.event IN ACCESS EXCLUSIVE MODE");
+    let step = "SELECT count(*) FROM pg_stat_activity
+                WHERE backend_type = 'hydra_webhooks dispatcher' AND state = 'active' AND query = 'read new events'
+                  AND wait_event_type = 'Lock'";
+    wait_until("the dispatcher reads new events", PATIENCE, || ask::<i64>(&mut client, step) == 1);
+    run(&mut blocker, "ROLLBACK");
+}

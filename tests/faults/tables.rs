@@ -1,0 +1,85 @@
+//! Tables that are truncated, rewritten and vacuumed.
+
+use std::thread;
+use std::time::Duration;
+
+use testkit::receiver::Answer;
+use testkit::{PATIENCE, ask, rounds, run, wait_until};
+
+use crate::{PATH, assert_no_crash, assert_quick, cluster, insert, seconds, settle, tickets, under_load};
+
+#[test]
+fn truncated_events_are_not_sent_and_later_ones_are() {
+    let cluster = cluster();
+    let bench = tickets(cluster, "truncated", &["retry_schedule => '{1 s}'"]);
+    let mut client = bench.session();
+    for _ in 0..rounds(1) {
+        bench.receiver.clear();
+        bench.receiver.answer(PATH, Answer::status(500));
+        run(&mut client, &insert(1, 5));
+        bench.wait_for(PATH, 5);
+        wait_until("all wait for their retry", PATIENCE, || {
+            ask(&mut client, "SELECT count(*) = 5 FROM hydra.webhook_history")
+        });
+        assert_quick("TRUNCATE", seconds(5), || {
+            run(&mut client, "TRUNCATE hydra.event, hydra.delivery, hydra.attempt, ticket");
+        });
+        bench.receiver.answer(PATH, Answer::ok());
+        thread::sleep(Duration::from_millis(1500));
+        assert_eq!(bench.receiver.received(PATH), 5, "there is nothing to retry");
+
+        bench.receiver.clear();
+        run(&mut client, &insert(6, 10));
+        assert_eq!(settle(&bench), 0);
+        run(&mut client, "TRUNCATE ticket");
+    }
+    assert_no_crash(cluster);
+}
+
+#[test]
+fn rewriting_the_tables_under_load_loses_nothing() {
+    let cluster = cluster();
+    let rounds = rounds(3) as usize;
+    let bench = tickets(cluster, "rewritten", &["retry_schedule => '{0.5 s,0.5 s,0.5 s,0.5 s,0.5 s}'"]);
+    let mut client = bench.session();
+    under_load(&bench, "", || {
+        for round in 1..=rounds {
+            bench.receiver.answer_first(PATH, 20, Answer::status(500));
+            bench.wait_for(PATH, round * 200);
+            for table in ["event", "delivery", "attempt", "subscription"] {
+                let rewrite = format!("VACUUM FULL hydra.{table}");
+                assert_quick(&rewrite, seconds(5), || run(&mut client, &rewrite));
+            }
+            run(&mut client, "REINDEX SCHEMA hydra");
+        }
+    });
+    assert_eq!(settle(&bench), 20 * rounds, "only the failures are tried again");
+    let failures: i64 = ask(&mut client, "SELECT count(*) FROM hydra.webhook_history WHERE status_code = 500");
+    assert_eq!(failures as usize, 20 * rounds);
+}
+
+#[test]
+fn an_event_whose_row_moved_while_it_was_sent_is_removed_and_the_row_at_its_former_place_is_not() {
+    let bench = tickets(cluster(), "moved", &["max_in_flight => 4"]);
+    let mut client = bench.session();
+    // Its row is dead after the delivery, which leaves room in front of the next row.
+    run(&mut client, &insert(1, 1));
+    settle(&bench);
+    bench.receiver.answer(PATH, Answer::ok().after(seconds(1)));
+    run(&mut client, &insert(2, 2));
+    let place = "SELECT ctid::text || ' of ' || count(*) OVER () FROM hydra.event ORDER BY id DESC LIMIT 1";
+    let before: String = ask(&mut client, place);
+    bench.wait_for(PATH, 2);
+    // VACUUM FULL keeps dead rows as long as there is an older snapshot.
+    wait_until("the second has moved to the front", PATIENCE, || {
+        run(&mut client, "VACUUM FULL hydra.event");
+        ask::<String>(&mut client, place) != before
+    });
+    bench.receiver.answer(PATH, Answer::ok().after(Duration::from_millis(1500)));
+    run(&mut client, &insert(3, 3));
+    assert_eq!(ask::<String>(&mut client, place), before.replace("of 1", "of 2"), "the third is where the second was");
+    let left = "SELECT array_agg((entity::jsonb ->> 'id')::int) FROM hydra.event";
+    wait_until("the second is done", PATIENCE, || ask::<Option<Vec<i32>>>(&mut client, left) != Some(vec![2, 3]));
+    assert_eq!(ask::<Option<Vec<i32>>>(&mut client, left), Some(vec![3]));
+    settle(&bench);
+}

@@ -1,0 +1,79 @@
+//! New secrets, and the time in which the old one signs as well.
+
+use testkit::receiver::Signature;
+use testkit::{PATIENCE, wait_until};
+
+use crate::Signed;
+use crate::forgeries::Case;
+use crate::verifiers::{PAGE, READERS_OF_LISTS};
+
+#[test]
+fn during_an_overlap_both_secrets_sign_the_old_one_last_and_then_it_ends() {
+    let mut signed = Signed::new("overlap_times", &["signatures => '{hydra,standard}'"]);
+    let id = signed.subscription;
+    let old = signed.secret.clone();
+    let new = signed.rotate("2 s");
+    assert_ne!(new, old);
+    assert_eq!(signed.bench.column(id, "secret_prefix"), new[..12]);
+    let request = signed.request();
+    assert_eq!([request.signed_with(&old), request.signed_with(&new)], [Signature::Verified; 2]);
+    let header = request.header("X-Hydra-Signature").expect("it is signed");
+    let values: Vec<&str> = header.split(",v1=").collect();
+    assert_eq!(values.len(), 3, "a time and two signatures");
+    let mut verify = |value: &str, secret: &str| -> bool {
+        let header = format!("{},v1={value}", values[0]);
+        let sql = "SELECT hydra.webhook_verify($1, $2, $3)";
+        signed.bench.client.query_one(sql, &[&request.text(), &header, &secret]).expect("it says yes or no").get(0)
+    };
+    assert!(verify(values[1], &new) && verify(values[2], &old));
+    wait_until("the old secret has ended", PATIENCE, || signed.request().signed_with(&old) != Signature::Verified);
+    assert_eq!(signed.request().signed_with(&new), Signature::Verified);
+
+    // At once, also during an overlap: a secret that leaked is no longer used.
+    let third = signed.rotate("1 day");
+    let fourth = signed.rotate("0");
+    let request = signed.request();
+    assert_eq!(request.signed_with(&fourth), Signature::Verified);
+    assert!([&new, &third].iter().all(|secret| request.signed_with(secret) != Signature::Verified));
+
+    for overlap in ["NULL", "'-1 s'", "'31 days'"] {
+        signed.bench.refused(&format!("SELECT hydra.webhook_rotate_secret({id}, {overlap})"), "22023");
+    }
+    signed.bench.run(&format!("SELECT hydra.webhook_update({id}, signatures => '{{hydra,github}}')"));
+    signed.bench.refused(&format!("SELECT hydra.webhook_rotate_secret({id}, '1 hour')"), "0A000");
+    let fifth: String = signed.bench.ask(&format!("SELECT hydra.webhook_rotate_secret({id})"));
+    assert_eq!(signed.request().signed_with(&fifth), Signature::Verified);
+}
+
+#[test]
+fn after_two_rotations_with_an_overlap_in_one_transaction_all_three_secrets_sign() {
+    let mut signed = Signed::new("rotations", &[]);
+    let first = signed.secret.clone();
+    signed.bench.run("BEGIN");
+    let [second, third] = [(); 2].map(|()| signed.rotate("1 hour"));
+    signed.bench.run("COMMIT");
+    let request = signed.request();
+    assert_eq!([&first, &second, &third].map(|secret| request.signed_with(secret)), [Signature::Verified; 3]);
+}
+
+#[test]
+fn during_an_overlap_holders_of_the_old_secret_and_of_the_new_one_accept() {
+    let mut signed = Signed::new("overlap", &["signatures => '{hydra,standard}'"]);
+    let (old, new) = (signed.secret.clone(), signed.rotate("1 hour"));
+    let request = signed.request();
+    // The documented code for Node reads the last value of a header: there the old secret has to sign.
+    assert_eq!(PAGE.accepts(&[Case::of(&request, &old)]), [true]);
+    let cases = [&old, &new].map(|secret| Case::of(&request, secret));
+    for library in READERS_OF_LISTS {
+        assert_eq!(library.accepts(&cases), [true, true], "{library:?}");
+    }
+
+    // A rotation without an overlap ends earlier ones too.
+    let newest = signed.rotate("0");
+    let request = signed.request();
+    let cases = [&old, &new, &newest].map(|secret| Case::of(&request, secret));
+    assert_eq!(PAGE.accepts(&cases), [false, false, true]);
+    for library in READERS_OF_LISTS {
+        assert_eq!(library.accepts(&cases), [false, false, true], "{library:?}");
+    }
+}

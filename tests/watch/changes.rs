@@ -1,0 +1,175 @@
+//! Watches that are replaced, removed and restored, and tables that change.
+
+use std::process::Stdio;
+
+use testkit::{ask, refused, run};
+
+use crate::{PARTS, cluster, database, events_of, problems, watch};
+
+#[test]
+fn a_second_call_replaces_the_watch_and_keeps_its_order() {
+    let mut client = database("replaced");
+    run(&mut client, PARTS);
+    let first = watch(&mut client, "'part', 'ticket.created', 'insert'");
+    let second = watch(&mut client, "'part', 'ticket.assigned', 'insert'");
+    assert!(first < second);
+    for level in ["row", "statement", "statement", "row"] {
+        let again =
+            watch(&mut client, &format!("'part', 'ticket.created', 'insert', 'new.stock > 3', level => '{level}'"));
+        assert_eq!(again, first);
+    }
+    // A watch of another operation is a different one.
+    watch(&mut client, "'part', 'ticket.created', 'delete'");
+    run(&mut client, "INSERT INTO part VALUES (1, 'a', 'b', 3), (2, 'a', 'b', 4)");
+    assert_eq!(events_of(&mut client, "ticket.created").len(), 1);
+    run(&mut client, "DELETE FROM part");
+    assert_eq!(events_of(&mut client, "ticket.created").len(), 2);
+    run(&mut client, "INSERT INTO part VALUES (5, 'a', 'b', 5)");
+    let types: Vec<String> =
+        ask(&mut client, "SELECT array_agg(event_type ORDER BY id) FROM hydra.event WHERE entity_id = '5'");
+    assert_eq!(types, ["ticket.created", "ticket.assigned"], "in the order in which the watches were created");
+
+    // One change would be two events.
+    let twice =
+        refused(&mut client, "SELECT hydra.webhook_watch('part', 'ticket.created', 'insert or update')", "42710");
+    assert!(twice.detail.contains(&first) && twice.hint.contains("hydra.webhook_unwatch"), "{twice:?}");
+
+    // A trigger created by hand is a watch as well.
+    run(
+        &mut client,
+        "CREATE TRIGGER mine AFTER UPDATE ON part FOR EACH ROW EXECUTE FUNCTION hydra.webhook_emit_row('part.updated')",
+    );
+    assert_eq!(watch(&mut client, "'part', 'part.updated', 'update', 'new.stock > 9'"), "mine");
+}
+
+#[test]
+fn unwatching_ends_the_events_and_says_so_when_there_was_no_watch() {
+    let mut client = database("unwatched");
+    run(&mut client, PARTS);
+    for operation in ["insert", "update"] {
+        watch(&mut client, &format!("'part', 'part.created', '{operation}'"));
+    }
+    watch(&mut client, "'part', 'part.deleted', 'delete'");
+    run(&mut client, "SELECT hydra.webhook_unwatch('part', 'part.created')");
+    run(&mut client, "INSERT INTO part VALUES (1); UPDATE part SET stock = 1; DELETE FROM part");
+    assert_eq!(events_of(&mut client, "part.created").len() + events_of(&mut client, "part.deleted").len(), 1);
+    for (arguments, code) in [
+        ("'part', 'part.created'", "42704"),
+        ("'part', ''", "42704"),
+        ("NULL, 'part.created'", "22004"),
+        ("'part', NULL", "22004"),
+    ] {
+        refused(&mut client, &format!("SELECT hydra.webhook_unwatch({arguments})"), code);
+    }
+}
+
+#[test]
+fn a_watch_survives_dump_and_restore() {
+    let mut client = database("dumped");
+    run(&mut client, &format!("CREATE SCHEMA app; SET search_path = app; {PARTS}"));
+    run(&mut client, "CREATE FUNCTION label(part) RETURNS text LANGUAGE sql AS $$ SELECT $1.name || '!' $$");
+    watch(
+        &mut client,
+        "'part', 'part.created', 'insert', 'new.stock > 0', $$jsonb_build_object('id', new.id, 'label', label(new), 'b', '\\')$$",
+    );
+    watch(&mut client, "'part', 'part.updated', 'update', 'old.stock > 0', $$jsonb_build_array(label(new))$$, '{stock}', level => 'statement')
+           , hydra.webhook_watch('part', 'part.deleted', 'delete'");
+
+    let dump = cluster().program("pg_dump").arg("dumped").output().expect("pg_dump starts");
+    assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
+    let file = cluster().directory().join("dump.sql");
+    std::fs::write(&file, &dump.stdout).expect("a file can be written into the directory of the cluster");
+    run(&mut client, "CREATE DATABASE restored");
+    let restore = cluster()
+        .program("psql")
+        .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", "restored", "-f"])
+        .arg(&file)
+        .stdout(Stdio::null())
+        .output()
+        .expect("psql starts");
+    assert!(restore.status.success(), "{}", String::from_utf8_lossy(&restore.stderr));
+
+    let mut restored = cluster().connect("restored");
+    let watches = "SELECT array_agg(w::text ORDER BY trigger_name) FROM hydra.webhook_watches AS w";
+    run(&mut client, "RESET search_path");
+    assert_eq!(ask::<Vec<String>>(&mut client, watches), ask::<Vec<String>>(&mut restored, watches));
+    for client in [&mut client, &mut restored] {
+        run(
+            client,
+            "INSERT INTO app.part VALUES (1, 't', 'bolt', 1), (2, 't', 'nut', 0); UPDATE app.part SET stock = 5; DELETE FROM app.part",
+        );
+        assert_eq!(events_of(client, "part.created"), [r#"1 t {"b": "\\", "id": 1, "label": "bolt!"}"#]);
+        assert_eq!(events_of(client, "part.updated"), [r#"1 t ["bolt!"]"#]);
+        assert_eq!(events_of(client, "part.deleted").len(), 2);
+    }
+}
+
+#[test]
+fn conditions_and_columns_follow_a_rename_and_expressions_that_cannot_are_reported() {
+    let mut client = database("renamed");
+    run(&mut client, PARTS);
+    let row = watch(&mut client, "'part', 'part.updated', 'update', 'new.stock > 0', columns => '{stock}'");
+    let entity = "'part', 'part.created', 'insert', entity => 'jsonb_build_object(''left'', new.stock)'";
+    watch(&mut client, entity);
+    watch(&mut client, "'part', 'part.stock_updated', 'update', columns => '{stock}', level => 'statement'");
+    watch(&mut client, "'part', 'part.deleted', 'delete', 'old.stock > 0', level => 'statement'");
+    run(&mut client, "INSERT INTO part VALUES (1, 't', 'bolt', 1)");
+    assert_eq!(problems(&mut client).len(), 0);
+    events_of(&mut client, "part.created");
+
+    run(&mut client, "ALTER TABLE part RENAME stock TO quantity");
+    assert_eq!(problems(&mut client).len(), 3);
+    let fine: String =
+        ask(&mut client, "SELECT string_agg(trigger_name, ',') FROM hydra.webhook_watches WHERE problem IS NULL");
+    assert_eq!(fine, row);
+    let shown: String = ask(
+        &mut client,
+        &format!("SELECT condition || columns::text FROM hydra.webhook_watches WHERE trigger_name = '{row}'"),
+    );
+    assert_eq!(shown, "new.quantity > 0{quantity}");
+
+    // In the session that had planned the expression, and in a new one.
+    for session in [&mut client, &mut cluster().connect("renamed")] {
+        let broken = refused(session, "INSERT INTO part VALUES (2, 't', 'nut', 1)", "42703");
+        assert!(broken.message.contains("part.created") && broken.message.contains("new.stock"), "{broken:?}");
+        assert!(
+            broken.detail.contains("jsonb_build_object") && broken.hint.contains("hydra.webhook_watch"),
+            "{broken:?}"
+        );
+        refused(session, "DELETE FROM part", "42703");
+        let broken = refused(session, "UPDATE part SET quantity = 2", "42703");
+        assert!(broken.detail.contains("stock"), "{broken:?}");
+    }
+
+    watch(&mut client, &entity.replace("new.stock", "new.quantity"));
+    run(&mut client, "INSERT INTO part VALUES (2, 't', 'nut', 1)");
+    assert_eq!(events_of(&mut client, "part.created"), [r#"2 t {"left": 1}"#]);
+    assert_eq!(problems(&mut client).len(), 2);
+
+    // Other objects that an expression names can be dropped as well.
+    run(&mut client, "CREATE FUNCTION f(int) RETURNS jsonb LANGUAGE sql AS 'SELECT to_jsonb($1)'");
+    watch(&mut client, "'part', 'part.created', 'insert', entity => 'f(new.id)'");
+    run(&mut client, "INSERT INTO part VALUES (3, 't', 'nut', 1); DROP FUNCTION f(int)");
+    refused(&mut client, "INSERT INTO part VALUES (4, 't', 'nut', 1)", "42883");
+}
+
+#[test]
+fn a_column_that_is_added_or_changed_is_in_the_next_event() {
+    let mut client = database("altered");
+    run(&mut client, PARTS);
+    watch(&mut client, "'part', 'part.created', 'insert', entity => 'to_jsonb(new)'");
+    run(&mut client, "INSERT INTO part VALUES (1, 't', 'a', 1)");
+    let mut other = cluster().connect("altered");
+    run(
+        &mut other,
+        "ALTER TABLE part ADD COLUMN colour text DEFAULT 'red', ALTER COLUMN stock TYPE text, DROP COLUMN name",
+    );
+    run(&mut client, "INSERT INTO part VALUES (2, 't', '7')");
+    assert_eq!(
+        events_of(&mut client, "part.created"),
+        [
+            r#"1 t {"id": 1, "name": "a", "stock": 1, "tenant_id": "t"}"#,
+            r#"2 t {"id": 2, "stock": "7", "colour": "red", "tenant_id": "t"}"#
+        ]
+    );
+}

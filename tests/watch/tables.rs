@@ -1,0 +1,122 @@
+//! Tables of all kinds: odd names, partitions, children, temporary and foreign tables.
+
+use std::collections::BTreeSet;
+
+use testkit::{ask, refused, run};
+
+use crate::{PARTS, cluster, database, events_of, watch};
+
+#[test]
+fn tables_and_columns_with_odd_names_can_be_watched() {
+    let mut client = database("odd");
+    run(
+        &mut client,
+        r#"CREATE SCHEMA "Sch'e ma"; CREATE TABLE "Sch'e ma"."t ""WHEN (" (id int, "C'ol ""x" int, "select" text, "column" int);
+           CREATE ROLE odd_owner LOGIN; ALTER TABLE "Sch'e ma"."t ""WHEN (" OWNER TO odd_owner"#,
+    );
+    let table = r#"'"Sch''e ma"."t ""WHEN ("'"#;
+    for level in ["row", "statement"] {
+        watch(
+            &mut client,
+            &format!(
+                r#"{table}, 'part.updated', 'update', 'new."C''ol ""x" > 0 AND new."select" <> '') EXECUTE FUNCTION x(''',
+                   entity => 'jsonb_build_array(old."C''ol ""x")', columns => ARRAY['C''ol "x', 'column'], level => '{level}'"#
+            ),
+        );
+        run(
+            &mut client,
+            r#"TRUNCATE "Sch'e ma"."t ""WHEN ("; INSERT INTO "Sch'e ma"."t ""WHEN (" VALUES (1, 2, 'a', 3);
+               UPDATE "Sch'e ma"."t ""WHEN (" SET "C'ol ""x" = 7; UPDATE "Sch'e ma"."t ""WHEN (" SET id = 7"#,
+        );
+        assert_eq!(events_of(&mut client, "part.updated"), ["1 - [2]"], "{level}");
+        let columns: Vec<String> = ask(&mut client, "SELECT columns FROM hydra.webhook_watches");
+        assert_eq!(columns, ["C'ol \"x", "column"]);
+        let condition: String = ask(&mut client, "SELECT condition FROM hydra.webhook_watches");
+        assert!(condition.contains(") EXECUTE FUNCTION x('") && condition.starts_with("new.\"C"), "{condition}");
+    }
+    run(&mut client, &format!("SELECT hydra.webhook_unwatch({table}, 'part.updated')"));
+}
+
+#[test]
+fn a_partitioned_table_is_watched_with_all_its_partitions() {
+    let mut client = database("partitions");
+    run(
+        &mut client,
+        "CREATE TABLE part (id int, region text, extra text) PARTITION BY LIST (region);
+         CREATE TABLE part_a PARTITION OF part FOR VALUES IN ('a');
+         CREATE TABLE part_b (extra text, gone int, region text, id int);
+         ALTER TABLE part_b DROP COLUMN gone;
+         ALTER TABLE part ATTACH PARTITION part_b FOR VALUES IN ('b');",
+    );
+    watch(
+        &mut client,
+        "'part', 'part.created', 'insert', entity => 'jsonb_build_array(new.id, new.region, new.extra)'",
+    );
+    let shown: i64 = ask(&mut client, "SELECT count(*) FROM hydra.webhook_watches");
+    assert_eq!(shown, 1, "those of its partitions are part of it");
+    run(&mut client, "INSERT INTO part VALUES (1, 'a', 'x'), (2, 'b', 'y'); INSERT INTO part_b VALUES ('z', 'b', 3)");
+    let expected = [r#"1 - [1, "a", "x"]"#, r#"2 - [2, "b", "y"]"#, r#"3 - [3, "b", "z"]"#];
+    assert_eq!(events_of(&mut client, "part.created"), expected);
+
+    let on_partition = refused(&mut client, "SELECT hydra.webhook_watch('part_a', 'part.created', 'insert')", "42710");
+    assert!(on_partition.hint.contains("partition"), "{on_partition:?}");
+    refused(&mut client, "SELECT hydra.webhook_unwatch('part_a', 'part.created')", "42704");
+    // A watch of a partition alone does not stand in the way of the next one on the whole.
+    watch(&mut client, "'part_a', 'ticket.created', 'insert'");
+    watch(&mut client, "'part', 'ticket.resolved', 'insert'");
+
+    // By statement: one that moves rows between partitions is an update of each.
+    watch(&mut client, "'part', 'part.created', 'insert', level => 'statement'");
+    let clones: i64 = ask(&mut client, "SELECT count(*) FROM pg_trigger WHERE tgname ~ 'part_created'");
+    assert_eq!(clones, 1, "none of the former triggers is left");
+    watch(
+        &mut client,
+        "'part', 'part.updated', 'update', level => 'statement', entity => 'jsonb_build_array(old.region, new.region, new.extra)'",
+    );
+    run(&mut client, "INSERT INTO part VALUES (4, 'a', 'w')");
+    assert_eq!(events_of(&mut client, "part.created").len(), 1);
+    run(&mut client, "UPDATE part SET region = CASE id WHEN 1 THEN 'b' WHEN 2 THEN 'a' ELSE region END WHERE id <> 4");
+    let moved: BTreeSet<String> = events_of(&mut client, "part.updated").into_iter().collect();
+    let expected = [r#"1 - ["a", "b", "x"]"#, r#"2 - ["b", "a", "y"]"#, r#"3 - ["b", "b", "z"]"#];
+    assert_eq!(moved, expected.map(str::to_owned).into());
+
+    run(
+        &mut client,
+        "CREATE FUNCTION not_here() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+         CREATE TRIGGER not_here BEFORE INSERT ON part_a FOR EACH ROW EXECUTE FUNCTION not_here()",
+    );
+    refused(&mut client, "UPDATE part SET region = 'a'", "55000");
+}
+
+#[test]
+fn children_temporary_and_foreign_tables_can_be_watched() {
+    let mut client = database("kinds");
+    run(&mut client, &format!("{PARTS}; CREATE TABLE special (more text) INHERITS (part)"));
+    watch(
+        &mut client,
+        "'part', 'part.updated', 'update', level => 'statement', entity => 'jsonb_build_array(old.stock, new.stock)'",
+    );
+    run(&mut client, "INSERT INTO part VALUES (1, 'a', 'x', 1); INSERT INTO special VALUES (2, 'a', 'y', 2, 'z')");
+    run(&mut client, "UPDATE part SET stock = stock * 10");
+    assert_eq!(events_of(&mut client, "part.updated"), ["1 a [1, 10]", "2 a [2, 20]"]);
+
+    run(&mut client, "CREATE TEMPORARY TABLE draft (id int)");
+    watch(&mut client, "'draft', 'part.created', 'insert', entity => 'to_jsonb(new)'");
+    run(&mut client, "INSERT INTO draft VALUES (1)");
+    assert_eq!(events_of(&mut client, "part.created"), [r#"1 - {"id": 1}"#]);
+
+    let directory = cluster().directory().display();
+    run(
+        &mut client,
+        &format!(
+            "CREATE EXTENSION postgres_fdw;
+             CREATE SERVER here FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '{directory}', port '54321', dbname 'kinds');
+             CREATE USER MAPPING FOR postgres SERVER here OPTIONS (user 'postgres');
+             CREATE TABLE beneath (id int); CREATE FOREIGN TABLE far (id int) SERVER here OPTIONS (table_name 'beneath')"
+        ),
+    );
+    watch(&mut client, "'far', 'part.deleted', 'insert'");
+    run(&mut client, "INSERT INTO far VALUES (8)");
+    assert_eq!(events_of(&mut client, "part.deleted"), [r#"8 - {"id":8}"#]);
+    refused(&mut client, "SELECT hydra.webhook_watch('far', 'part.updated', 'insert', level => 'statement')", "0A000");
+}
