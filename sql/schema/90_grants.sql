@@ -21,9 +21,9 @@ COMMENT ON FUNCTION hydra._new_secret() IS 'Returns a new random signing secret'
 COMMENT ON FUNCTION hydra._seal_secret(text, bigint) IS 'Returns a secret in the form in which it is stored: sealed if there is a key';
 COMMENT ON FUNCTION hydra._reseal_secret(text, bigint) IS 'Returns a stored secret, sealed with the first key';
 COMMENT ON FUNCTION hydra._delivery_id(uuid, bigint, bigint) IS 'Id of the delivery of an event to a subscription';
-COMMENT ON FUNCTION hydra._subscriptions_changed() IS 'Makes the backends and the dispatcher read the subscriptions again, which they keep in memory';
+COMMENT ON FUNCTION hydra._subscriptions_changed() IS 'Announces a change of subscriptions, secrets or event types, as hydra._announce_changes() does';
 COMMENT ON FUNCTION hydra._filter_passes(text, jsonb) IS
-    'Whether an entity passes the filter of a subscription: the path finds something other than false or null; a null filter: always';
+    'Whether an entity passes the filter of a subscription: the path finds something other than false or null; null filter: always';
 COMMENT ON FUNCTION hydra._check_event_type(text) IS 'Fails if this event type cannot be emitted';
 COMMENT ON FUNCTION hydra._check_expression(text, text) IS 'Fails if a text is not exactly one SQL expression';
 COMMENT ON FUNCTION hydra._check_watch(oid, text[], boolean, boolean) IS
@@ -31,7 +31,8 @@ COMMENT ON FUNCTION hydra._check_watch(oid, text[], boolean, boolean) IS
 COMMENT ON FUNCTION hydra._trigger_arguments(bytea) IS 'Arguments of a trigger, from its tgargs';
 COMMENT ON FUNCTION hydra._watch_details(text[], text, text[], text[]) IS
     'Details of a watch, from the arguments, the definition and the columns of its trigger, and the columns of its table';
-COMMENT ON FUNCTION hydra._announce_changes() IS 'Makes the dispatcher read again what it keeps in memory';
+COMMENT ON FUNCTION hydra._announce_changes() IS
+    'Makes the dispatcher and all sessions read again what they keep in memory, after the current transaction commits';
 COMMENT ON FUNCTION hydra._worker_status() IS 'State of the dispatcher of this database, for hydra.webhook_worker_status';
 
 -- Nothing is granted to PUBLIC. Each role gets what its purpose needs, and the worker what its statements need.
