@@ -164,7 +164,9 @@ fn a_launcher_that_aborts_repeatedly_is_paused_and_clients_can_connect() {
     cluster.dispatcher_pid("launcher_aborts");
     let crashes = || cluster.log().matches("was terminated by signal 6").count();
     break_down(&cluster, "abort launcher always");
-    wait_until("the launcher is paused", PATIENCE, || cluster.log().contains("hydra_webhooks launcher crashed 3 times"));
+    wait_until("the launcher is paused", PATIENCE, || {
+        cluster.log().contains("hydra_webhooks launcher crashed 3 times")
+    });
     wait_until("a client can connect", PATIENCE, || match cluster.try_connect_as("launcher_aborts", "postgres") {
         Ok(connected) => {
             bench.client = connected;
