@@ -104,7 +104,7 @@ fn names_that_are_not_answered_hold_a_bounded_number_of_threads_and_leave_nothin
 }
 
 #[test]
-fn only_so_many_names_are_kept() {
+fn a_bounded_number_of_names_is_kept() {
     let directory = answering(|_| Ok(vec![address()]));
     for number in 0..2000 {
         directory.addresses(&format!("name{number}.example"), PATIENCE).unwrap();
