@@ -1,7 +1,7 @@
 //! What a session keeps in memory of event types and of the subscriptions that want their events.
 //!
 //! It is read once and kept until there are changes, see [`changes`]. An emit receives pending invalidation messages
-//! before it looks. It reads what the latest snapshot sees, never the older one of its own transaction: otherwise an
+//! before it looks. It reads what the latest snapshot sees, never the older one of its transaction: otherwise an
 //! event of a long transaction could miss a subscription that was created before it was emitted.
 
 use std::cell::RefCell;

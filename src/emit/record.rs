@@ -18,9 +18,9 @@ pub fn emit(tables: &Tables, event_type: &EventType, tenant: Option<String>, ent
 }
 
 /// The same for many entities.
-pub fn emit_all(tables: &Tables, event_type: &EventType, entities: impl Iterator<Item = RenderResult>) {
+pub fn emit_all(tables: &Tables, event_type: &EventType, entities: Vec<RenderResult>) {
     fault::point("emit");
-    insert_all(tables, entities.filter_map(|entity| wanted_event(event_type, None, entity)));
+    insert_all(tables, entities.into_iter().filter_map(|entity| wanted_event(event_type, None, entity)));
 }
 
 /// How entities of this type are rendered.

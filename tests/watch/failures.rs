@@ -92,6 +92,11 @@ fn triggers_that_cannot_work_are_reported_and_refuse_to_fire() {
         ("AFTER INSERT ON part EXECUTE FUNCTION hydra.webhook_emit_row('part.created')", "FOR EACH ROW"),
         ("AFTER INSERT ON part EXECUTE FUNCTION hydra.webhook_emit_statement('part.created')", "transition table"),
         (
+            "AFTER INSERT ON part REFERENCING NEW TABLE AS new FOR EACH ROW
+             EXECUTE FUNCTION hydra.webhook_emit_statement('part.created')",
+            "FOR EACH STATEMENT",
+        ),
+        (
             "AFTER INSERT ON part FOR EACH ROW EXECUTE FUNCTION hydra.webhook_emit_row('part.created', 'x', 'y')",
             "arguments",
         ),

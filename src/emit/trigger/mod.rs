@@ -33,7 +33,7 @@ enum Level {
 /// A valid call of a trigger function.
 struct TriggerCall<'a> {
     data: &'a pg_sys::TriggerData,
-    definition: Definition<'a>,
+    definition: Definition<&'a str>,
     table: Table,
 }
 
@@ -62,18 +62,20 @@ impl<'a> TriggerCall<'a> {
             };
             level.refuse(format!("{}() must be called by {kind}", level.function()), detail);
         }
-        let definition = Definition::parse(arguments_of(trigger.trigger()));
-        let suits = |definition: &Definition<'_>| matches!(level, Level::Statement) || definition.suits_row_level();
-        let definition = definition.filter(suits).unwrap_or_else(|| {
-            let message = format!("{}() was called with invalid trigger arguments", level.function());
-            level.refuse(message, "The first argument is an event type; pairs of a name and a value may follow.")
-        });
-        Self { data, definition, table: level.table(data) }
+        match Definition::parse(arguments_of(trigger.trigger())) {
+            Some(definition) if matches!(level, Level::Statement) || definition.suits_row_level() => {
+                Self { data, definition, table: level.table(data) }
+            }
+            _ => {
+                let message = format!("{}() was called with invalid trigger arguments", level.function());
+                level.refuse(message, "The first argument is an event type; pairs of a name and a value may follow.")
+            }
+        }
     }
 
     /// What writes the events of this call; `None` if there are none to write.
     fn emitter(&self) -> Option<Emitter> {
-        let event = &*self.definition.event;
+        let event = self.definition.event;
         if cache::nobody_wants(event) {
             return None;
         }
@@ -128,12 +130,11 @@ impl Emitter {
     fn emit(&self, changes: &[Change]) {
         let (tables, event_type) = (&self.event_types.tables, &self.event_type);
         let options = record::render_options(event_type);
-        match &self.evaluator {
-            Some(evaluator) => {
-                record::emit_all(tables, event_type, evaluator.entities(changes, options).into_iter());
-            }
-            None => record::emit_all(tables, event_type, changes.iter().map(|change| change.sent().render(options))),
-        }
+        let entities = match &self.evaluator {
+            Some(evaluator) => evaluator.entities(changes, options),
+            None => changes.iter().map(|change| change.sent().render(options)).collect(),
+        };
+        record::emit_all(tables, event_type, entities);
     }
 }
 

@@ -2,8 +2,8 @@
 
 use pgrx::prelude::*;
 
-use super::super::entity::{Change, Row};
 use super::{Level, TriggerCall, operation};
+use crate::emit::entity::{Change, Row};
 
 /// Trigger function: emits the row as the event type that the trigger names.
 #[pg_trigger]

@@ -7,9 +7,9 @@
 
 use pgrx::prelude::*;
 
-use super::super::entity::{Change, Row};
 use super::TriggerCall;
 use crate::backend::refuse::refuse;
+use crate::emit::entity::{Change, Row};
 
 /// A chunk ends when it has this many rows or bytes: enough to make the cost of a query per row small, and little enough
 /// to be kept in memory together with the entities rendered from it.

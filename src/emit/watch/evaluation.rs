@@ -13,7 +13,6 @@ use std::rc::Rc;
 
 use pgrx::prelude::*;
 
-use super::super::entity::{Change, MAX_ID_BYTES, RawJsonb, RenderOptions, RenderResult, Rendered, Row, Unsendable};
 use super::definition::{Definition, Expressions};
 use super::expression;
 use super::query::{Answer, Plan, inside_spi};
@@ -22,13 +21,14 @@ use super::table::Table;
 use crate::backend::refuse::refuse;
 use crate::backend::search_path::with_search_path;
 use crate::backend::subtransaction::{Failure, in_subtransaction, must_end, report};
+use crate::emit::entity::{Change, MAX_ID_BYTES, RawJsonb, RenderOptions, RenderResult, Rendered, Row, Unsendable};
 
 /// More watches than one session uses. When it is reached, all are forgotten.
 const MAX_KEPT: usize = 256;
 
 /// Evaluates the expressions of one trigger for one table.
 pub struct Evaluator {
-    definition: Definition<'static>,
+    definition: Definition<String>,
     table: Table,
     /// Of the table, when the plans were made.
     version: u64,
@@ -58,13 +58,14 @@ thread_local! {
 
 impl Evaluator {
     /// The evaluator that this session keeps for the trigger, or a new one if the trigger or the table has changed.
-    pub fn of_trigger(trigger: pg_sys::Oid, definition: &Definition<'_>, table: Table) -> Rc<Self> {
+    pub fn of_trigger(trigger: pg_sys::Oid, definition: &Definition<&str>, table: Table) -> Rc<Self> {
         let kept = KEPT.with_borrow(|kept| kept.get(&(trigger, table)).cloned());
-        let is_current = |kept: &Rc<Self>| kept.version == table.version() && kept.definition == *definition;
+        let is_current =
+            |kept: &Rc<Self>| kept.version == table.version() && kept.definition.map(String::as_str) == *definition;
         if let Some(kept) = kept.filter(is_current) {
             return kept;
         }
-        let new = Rc::new(Self::new(definition.clone(), table));
+        let new = Rc::new(Self::new(definition, table));
         new.check();
         // What is removed is dropped after the borrow: freeing a plan calls Postgres.
         let removed = KEPT.with_borrow_mut(|kept| {
@@ -75,9 +76,9 @@ impl Evaluator {
         new
     }
 
-    pub fn new(definition: Definition<'_>, table: Table) -> Self {
+    pub fn new(definition: &Definition<&str>, table: Table) -> Self {
         Self {
-            definition: definition.into_owned(),
+            definition: definition.map(|text| (*text).to_owned()),
             table,
             version: table.version(),
             values: OnceCell::new(),
@@ -111,7 +112,7 @@ impl Evaluator {
     /// The entity of a row that meets the condition.
     fn entity_of(&self, change: &Change, options: RenderOptions<'_>) -> RenderResult {
         let values = in_subtransaction(|| {
-            let expressions = || self.definition.expressions.without_condition();
+            let expressions = || Expressions { condition: None, ..self.expressions() };
             self.evaluate(&self.values, expressions, change, |answer| Values::read(answer, options))
         });
         match values {
@@ -223,7 +224,7 @@ impl Evaluator {
     fn evaluate<'a, T>(
         &self,
         plan: &OnceCell<Plan>,
-        expressions: impl FnOnce() -> Expressions<'a>,
+        expressions: impl FnOnce() -> Expressions<&'a str>,
         change: &Change,
         read: impl Fn(&Answer) -> T,
     ) -> Option<T> {
@@ -238,7 +239,7 @@ impl Evaluator {
     /// `None` for rows that do not meet the condition.
     fn values_of_all(&self, changes: &[Change], options: RenderOptions<'_>) -> Vec<Option<Values>> {
         self.under_search_path(|| {
-            let sql = || sql::for_many_rows(self.table, &self.definition.expressions);
+            let sql = || sql::for_many_rows(self.table, &self.expressions());
             let plan = self.many.get_or_init(|| Plan::kept(&sql(), self.table.array_type()));
             let array = |row: fn(&Change) -> &Option<Row>| {
                 let rows: Option<Vec<pg_sys::Datum>> =
@@ -253,6 +254,10 @@ impl Evaluator {
             }
             values
         })
+    }
+
+    fn expressions(&self) -> Expressions<&str> {
+        self.definition.expressions.map(String::as_str)
     }
 
     /// Inside SPI, with names as the author of the expressions meant them.

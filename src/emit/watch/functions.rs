@@ -5,8 +5,6 @@
 //! including its problems, is taken from texts alone: nothing is looked up for it, and no expression of the author is
 //! analysed or run.
 
-use std::borrow::Cow;
-
 use pgrx::prelude::*;
 
 use super::definition::Definition;
@@ -33,10 +31,10 @@ fn _check_expression(part: &str, expression: &str) {
 #[pg_extern]
 fn _check_watch(source: pg_sys::Oid, arguments: Vec<String>, has_old: bool, has_new: bool) {
     let definition = parse(&arguments).expect("arguments that webhook_watch has written");
-    Evaluator::new(definition, Table { oid: source, has_old, has_new }).check();
+    Evaluator::new(&definition, Table { oid: source, has_old, has_new }).check();
 }
 
-fn parse(arguments: &[String]) -> Option<Definition<'_>> {
+fn parse(arguments: &[String]) -> Option<Definition<&str>> {
     Definition::parse(arguments.iter().map(String::as_str))
 }
 
@@ -46,7 +44,7 @@ fn _trigger_arguments(arguments: &[u8]) -> Vec<String> {
     let mut parts: Vec<_> = arguments.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect();
     // Each ends with a NUL.
     parts.pop();
-    parts.into_iter().map(Cow::into_owned).collect()
+    parts.into_iter().map(std::borrow::Cow::into_owned).collect()
 }
 
 /// What a watch says, from the catalog's entry for its trigger. `definition` is the whole CREATE TRIGGER, `update_of` its
@@ -74,20 +72,19 @@ fn _watch_details(
         return TableIterator::once((when, None, None, None, Some(problem.to_owned())));
     };
     let problem = problem(&parsed, &existing);
-    let Definition { expressions, columns, .. } = parsed;
-    let columns: Vec<String> = update_of.into_iter().chain(columns.into_iter().map(Cow::into_owned)).collect();
-    let text = |expression: Option<Cow<'_, str>>| expression.map(Cow::into_owned);
+    let Definition { expressions, columns, .. } = parsed.map(|text| (*text).to_owned());
+    let columns = [update_of, columns].concat();
     TableIterator::once((
-        text(expressions.condition).or(when),
+        expressions.condition.or(when),
         (!columns.is_empty()).then_some(columns),
-        text(expressions.entity),
-        text(expressions.tenant),
+        expressions.entity,
+        expressions.tenant,
         problem,
     ))
 }
 
 /// The first problem of the watch.
-fn problem(definition: &Definition<'_>, existing: &[String]) -> Option<String> {
+fn problem(definition: &Definition<&str>, existing: &[String]) -> Option<String> {
     let is_missing = |column: &str| existing.iter().all(|existing| existing != column);
     if let Some(column) = definition.columns.iter().find(|column| is_missing(column)) {
         return Some(format!("it is for changes of column \"{column}\", which does not exist"));

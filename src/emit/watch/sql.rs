@@ -12,7 +12,7 @@ pub const TENANT: i32 = 2;
 pub const ENTITY: i32 = 3;
 
 /// For one row. `$1` is the new row, `$2` the old one.
-pub fn for_one_row(table: Table, expressions: &Expressions<'_>) -> String {
+pub fn for_one_row(table: Table, expressions: &Expressions<&str>) -> String {
     let new = table.has_new.then_some("(SELECT ($1).*) AS new");
     let old = table.has_old.then_some("(SELECT ($2).*) AS old");
     query("1", &[new, old], expressions)
@@ -20,7 +20,7 @@ pub fn for_one_row(table: Table, expressions: &Expressions<'_>) -> String {
 
 /// For many rows. `$1` is an array of the new rows, `$2` one of the old rows. Functions that return sets advance side by
 /// side in a select list.
-pub fn for_many_rows(table: Table, expressions: &Expressions<'_>) -> String {
+pub fn for_many_rows(table: Table, expressions: &Expressions<&str>) -> String {
     let rows = format!(
         "(SELECT pg_catalog.unnest($1) AS hydra_new, pg_catalog.unnest($2) AS hydra_old, \
          pg_catalog.generate_series(1, pg_catalog.cardinality({})) AS hydra_number) AS hydra_rows",
@@ -32,11 +32,11 @@ pub fn for_many_rows(table: Table, expressions: &Expressions<'_>) -> String {
 }
 
 /// Each expression ends with a line break, since it may end with a comment.
-fn query(number: &str, sources: &[Option<&str>], expressions: &Expressions<'_>) -> String {
+fn query(number: &str, sources: &[Option<&str>], expressions: &Expressions<&str>) -> String {
     let sources: String = sources.iter().flatten().map(|source| format!("{source}, ")).collect();
-    let tenant = expressions.tenant.as_deref().unwrap_or("NULL");
-    let entity = expressions.entity.as_deref().unwrap_or("NULL");
-    let condition = expressions.condition.as_deref().map(|condition| format!(" WHERE ({condition}\n)"));
+    let tenant = expressions.tenant.unwrap_or("NULL");
+    let entity = expressions.entity.unwrap_or("NULL");
+    let condition = expressions.condition.map(|condition| format!(" WHERE ({condition}\n)"));
     format!(
         "SELECT {number}, hydra_values.hydra_tenant, hydra_values.hydra_entity FROM {sources}LATERAL (VALUES (\
          COALESCE(({tenant}\n)::pg_catalog.text), COALESCE(({entity}\n)::pg_catalog.jsonb)\
