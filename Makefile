@@ -1,9 +1,9 @@
-# What can be done here. The work itself is in scripts/; this file only names it.
+# All targets. The work itself is done by scripts/; this file only names it.
 
 .PHONY: help prepare build demo demo-stop test lint torture torture-pgbench fuzz bench install clean
 .DEFAULT_GOAL := help
 
-help: ## shows this
+help: ## shows this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 prepare: ## installs what building and testing need: Debian packages, cargo-pgrx, the verifiers
@@ -12,13 +12,13 @@ prepare: ## installs what building and testing need: Debian packages, cargo-pgrx
 build: prepare ## builds the extension into a private Postgres under /tmp
 	@scripts/build
 
-demo: ## shows webhooks being delivered, on a cluster of its own; leaves it running
+demo: ## shows webhooks being delivered on a separate cluster, and leaves it running
 	@scripts/demo
 
-demo-stop: ## ends what `make demo` left running
+demo-stop: ## stops and removes what `make demo` left running
 	@scripts/demo stop
 
-test: build ## runs all tests, against the private Postgres
+test: build ## runs all tests on the private Postgres
 	@scripts/test
 
 lint: prepare ## checks formatting, the list of promises, and Clippy without a warning
@@ -27,17 +27,17 @@ lint: prepare ## checks formatting, the list of promises, and Clippy without a w
 torture: build ## the long runs of docs/reliability.md: simulation, kills, hostile receivers, load, fuzzing
 	@scripts/torture
 
-torture-pgbench: build ## pgbench with the dispatcher being killed; compares what arrived with what committed
+torture-pgbench: build ## runs pgbench while the dispatcher is killed; compares received with committed events
 	@tests/torture/pgbench.sh plain terminate kill9
 
-fuzz: prepare ## feeds what strangers may send to the code that reads it, two minutes each (SECONDS_EACH)
+fuzz: prepare ## fuzzes the code that reads untrusted input, two minutes for each target (SECONDS_EACH)
 	@scripts/fuzz
 
-bench: build ## measures all workloads (ROWS="1 5": those); twenty minutes, on a machine that does nothing else
+bench: build ## measures all workloads (ROWS="1 5": only these), in twenty minutes on a machine that does nothing else
 	@scripts/bench $(ROWS)
 
 install: prepare ## installs the extension into the machine's Postgres (PG_CONFIG), as root or by sudo
 	@scripts/install
 
-clean: demo-stop ## removes what was built and staged
+clean: demo-stop ## removes all built and staged files
 	@scripts/clean

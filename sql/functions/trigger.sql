@@ -11,5 +11,5 @@ AS $$
            tgtype & (2 | 32 | 64) = 0
 $$;
 COMMENT ON FUNCTION hydra._trigger_type(smallint) IS
-    'Operations and level of a trigger, as webhook_watch takes them, and whether it is an AFTER trigger for these operations alone';
+    'Operations and level of a trigger, as webhook_watch accepts them, and whether it is an AFTER trigger for only these operations';
 SET LOCAL search_path = hydra, pg_temp;

@@ -36,7 +36,7 @@ pub struct WriteStatements {
     delete_deliveries: Statement,
     delete_pending: Statement,
     insert_attempts: Statement,
-    tell_of_failed: Statement,
+    emit_delivery_failed: Statement,
     record_failures: Statement,
     disable: Statement,
     add_counts: Statement,
@@ -55,7 +55,7 @@ impl Default for WriteStatements {
             delete_deliveries: Statement::new(include_str!("../../sql/queries/delete_deliveries.sql")),
             delete_pending: Statement::new(include_str!("../../sql/queries/delete_pending.sql")),
             insert_attempts: Statement::new(include_str!("../../sql/queries/insert_attempts.sql")),
-            tell_of_failed: Statement::new(include_str!("../../sql/queries/tell_of_failed.sql")),
+            emit_delivery_failed: Statement::new(include_str!("../../sql/queries/emit_delivery_failed.sql")),
             record_failures: Statement::new(include_str!("../../sql/queries/record_failures.sql")),
             disable: Statement::new(include_str!("../../sql/queries/disable_subscriptions.sql")),
             add_counts: Statement::new(include_str!("../../sql/queries/add_counts.sql")),
@@ -91,7 +91,7 @@ impl Store {
             }
             self.delete_events(client, &writes.finished_events);
             self.insert_attempts(client, &writes.attempts);
-            self.tell_of_failed(client, writes);
+            self.emit_delivery_failed(client, writes);
             fault::point("write");
         });
     }
@@ -225,14 +225,14 @@ impl Store {
     }
 
     /// After their rows and history were written.
-    fn tell_of_failed(&self, client: &mut SpiClient<'_>, writes: &Writes) {
+    fn emit_delivery_failed(&self, client: &mut SpiClient<'_>, writes: &Writes) {
         let failed = writes.rows.iter().filter_map(|(id, write)| match write {
             RowWrite::Insert(_, RowState::Failed { .. }) | RowWrite::Update(_, RowState::Failed { .. }) => Some(*id),
             _ => None,
         });
         let failed: Vec<Uuid> = failed.map(uuid).collect();
         if !failed.is_empty() {
-            self.writes.tell_of_failed.write(client, &[failed.into()]);
+            self.writes.emit_delivery_failed.write(client, &[failed.into()]);
         }
     }
 
