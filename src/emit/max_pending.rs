@@ -30,7 +30,7 @@ pub fn has_room(event: &str) -> bool {
         return true;
     }
     match settings::on_full() {
-        OnFull::Drop => drop_event(slot, event),
+        OnFull::Drop => drop_event(slot, event, waiting, limit),
         OnFull::Error => refuse(
             PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
             format!("no room for event \"{event}\""),
@@ -41,17 +41,15 @@ pub fn has_room(event: &str) -> bool {
     false
 }
 
-fn drop_event(slot: &Slot, event: &str) {
+fn drop_event(slot: &Slot, event: &str, waiting: i64, limit: i64) {
     slot.count_dropped();
     if WARNED.get().is_some_and(|at| at.elapsed() < WARN_EVERY) {
         return;
     }
     WARNED.set(Some(Instant::now()));
     let code = PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED;
-    let waiting = slot.pending();
-    let detail = detail(waiting, settings::max_pending().unwrap_or_default());
     ErrorReport::new(code, format!("event \"{event}\" is dropped"), "hydra_webhooks")
-        .set_detail(detail)
+        .set_detail(detail(waiting, limit))
         .set_hint("hydra.webhook_worker_status counts the dropped events. This session warns once a minute.")
         .report(PgLogLevel::WARNING);
 }

@@ -31,7 +31,9 @@ fn emit_in_chunks(emitter: &Emitter, mut rows: TransitionRows) {
         unsafe {
             more = memory.switch_to(|_| {
                 let changes = rows.next_chunk();
-                emitter.emit(&changes);
+                if !changes.is_empty() {
+                    emitter.emit(&changes);
+                }
                 !changes.is_empty()
             });
             memory.reset();
