@@ -13,7 +13,7 @@ use pgrx::pgrx_sql_entity_graph::metadata::{
 };
 use pgrx::prelude::*;
 
-use super::{MAX_ID_BYTES, RenderOptions, RenderResult, Rendered, Unsendable};
+use super::rendered::{MAX_ID_BYTES, RenderOptions, RenderResult, Rendered, Unsendable};
 
 /// A `jsonb` as Postgres stores it, detoasted.
 pub struct RawJsonb(*mut pg_sys::Jsonb);

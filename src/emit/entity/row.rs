@@ -10,7 +10,7 @@ use pgrx::FromDatum;
 use pgrx::prelude::*;
 
 use super::jsonb::RawJsonb;
-use super::{MAX_ID_BYTES, RenderOptions, RenderResult, Rendered, Unsendable};
+use super::rendered::{MAX_ID_BYTES, RenderOptions, RenderResult, Rendered, Unsendable};
 use crate::backend::subtransaction::{Failure, in_subtransaction};
 
 /// The most that a value shrinks when it is written as text: a row whose stored size is more than this factor times the
