@@ -4,6 +4,8 @@
 //! best number is found first. The dispatcher has a third more threads, since it keeps a quarter of them for other
 //! subscriptions than a busy one. The limit of the subscription makes both sides equal.
 
+use std::time::Duration;
+
 use super::Workload;
 use crate::bare_sender::BareSender;
 use crate::bed::Bed;
@@ -18,6 +20,9 @@ pub const WORKLOAD: Workload =
 
 const EVENTS: usize = 300_000;
 const THREADS: usize = 64;
+
+/// How long the receiver may take to record what it answered.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How many requests the sender may be given for one thread.
 const CHAINS: [usize; 2] = [1, 32];
@@ -78,7 +83,10 @@ fn drain(bed: &mut Bed, receiver: &Receiver) -> (f64, Usage) {
 }
 
 fn bare(receiver: &Receiver, requests: usize, chain: usize) -> f64 {
+    let before = receiver.arrived();
     let rate = BareSender::start(&receiver.url("bare"), THREADS, None).rate(requests, chain);
+    // The receiver answers before it records, so the last arrivals may still be missing.
+    assert!(receiver.wait_for(before + requests, PATIENCE), "all requests arrived");
     receiver.take_arrivals();
     rate
 }
