@@ -32,7 +32,7 @@ const EVENTS: usize = 300;
 const EMIT: &str = "SELECT hydra.webhook_emit('ticket.created',
     jsonb_build_object('id', $1::bigint, 'subject', repeat('x', 130)))";
 
-/// By number of the event: when the commit was sent, and when the call returned.
+/// By number of the event or bare request: when it was sent, and when the call returned.
 type Sent = HashMap<u128, (Instant, Instant)>;
 
 /// Milliseconds from sending to arrival, from sending to the return of the call, and from that return to arrival.
