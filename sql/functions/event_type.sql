@@ -22,7 +22,8 @@ BEGIN
                   HINT = 'Omit it for the default: entity_type is the first part of the name, id_key is id.';
     END IF;
 
-    -- A new name first. Another session may register the same name at the same time.
+    -- INSERT comes first. If another session registers the same name at the same time, the UPDATE below changes its
+    -- row.
     IF NOT EXISTS (SELECT FROM hydra.event_type AS known WHERE known.name = webhook_register_event_type.name) THEN
         INSERT INTO hydra.event_type (name, description, entity_type, id_key, origin)
         VALUES (name, coalesce(description, ''), coalesce(entity_type, split_part(name, '.', 1)),

@@ -1,8 +1,8 @@
 SET LOCAL search_path = pg_catalog, pg_temp;
--- Managing subscriptions. The functions run as their owner (SECURITY DEFINER): EXECUTE on a function decides who may call it,
--- and nobody needs to write the tables directly.
+-- Functions that manage subscriptions. They run as their owner (SECURITY DEFINER), so a role needs only EXECUTE on a
+-- function, and no privilege on the tables.
 
--- For the few events of the extension itself. An emit finds its subscriptions in memory.
+-- Only for the few events of the extension itself. For other events, sessions find the subscriptions in their memory.
 CREATE FUNCTION hydra._wanted_by(event_type text, tenant_id text, entity jsonb, other_than bigint) RETURNS bigint[]
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -60,7 +60,7 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                   DETAIL = 'A schedule has at most 50 delays, each between 0 and 7 days and not null, in a one-dimensional array.',
                   HINT = 'For three retries, use an array such as ''{30 s,2 min,10 min}''.';
-    -- Looks for a variable in what is left when string constants are removed. There are no values for variables.
+    -- Looks for a variable in the path without its string constants. There are no values for variables.
     ELSIF regexp_replace(filter::text, '(?<!\$)"(\\.|[^"\\])*"', '', 'g') ~ '\$"' THEN
         RAISE EXCEPTION 'invalid filter: %', filter
             USING ERRCODE = 'invalid_parameter_value',
@@ -103,7 +103,7 @@ BEGIN
         RAISE EXCEPTION 'event type "%" is not registered', unknown
             USING ERRCODE = 'undefined_object',
                   DETAIL = 'A subscription can name only registered event types.',
-                  HINT = format('SELECT hydra.webhook_register_event_type(%L, ''when it fires'');', unknown);
+                  HINT = format('SELECT hydra.webhook_register_event_type(%L, ''<description>'');', unknown);
     END IF;
 
     IF NOT EXISTS (SELECT FROM hydra.preset AS known WHERE known.name = coalesce(preset, 'hydra')) THEN
@@ -141,14 +141,14 @@ CREATE FUNCTION hydra._keep_secret(subscription_id bigint, secret text)
     RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    -- Sealed before the INSERT, because its parameters may be logged.
+    -- Sealed before the INSERT, because the parameters of the INSERT may be logged.
     stored text := hydra._seal_secret(secret, subscription_id);
     prefix text := left(secret, 12);
 BEGIN
     INSERT INTO hydra.signing_secret (subscription_id, secret, prefix) VALUES (_keep_secret.subscription_id, stored, prefix);
 END
 $$;
-COMMENT ON FUNCTION hydra._keep_secret(bigint, text) IS 'Stores a new secret of a subscription, sealed where there is a key';
+COMMENT ON FUNCTION hydra._keep_secret(bigint, text) IS 'Stores a new secret of a subscription, sealed if there is a key';
 
 CREATE FUNCTION hydra.webhook_seal_secrets()
     RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -323,7 +323,8 @@ $$;
 COMMENT ON FUNCTION hydra.webhook_rotate_secret(bigint, interval) IS
     'Gives a subscription a new signing secret and returns it, once; during the overlap the old secret signs too';
 
--- The filter is evaluated as the caller, so that it reads nothing that the caller could not read.
+-- Not SECURITY DEFINER: the filter is evaluated with the privileges of the caller, so it can read nothing that the
+-- caller could not read.
 CREATE FUNCTION hydra.webhook_would_match(subscription_id bigint, event text, entity jsonb, tenant_id text DEFAULT NULL)
     RETURNS boolean LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$

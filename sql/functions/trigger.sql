@@ -1,5 +1,5 @@
 SET LOCAL search_path = pg_catalog, pg_temp;
--- The only place that knows the bits of tgtype.
+-- The bits of tgtype are used only here.
 CREATE FUNCTION hydra._trigger_type(tgtype smallint, OUT operations text[], OUT level text, OUT may_emit boolean)
     LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$

@@ -1,6 +1,6 @@
 SET LOCAL search_path = pg_catalog, pg_temp;
--- Watching tables. A watch is a trigger and nothing else. Its definition says all that it does, so dumps, copies and ALTER
--- TABLE treat it like any other trigger. These functions create and drop triggers as the caller: nobody can do more with
+-- Functions that watch tables. A watch is stored only as a trigger, so dumps, copies and ALTER TABLE treat it like any
+-- other trigger. These functions create and drop triggers with the privileges of the caller: nobody can do more with
 -- them than with CREATE TRIGGER and DROP TRIGGER.
 
 CREATE FUNCTION hydra._watches(source regclass)
@@ -114,8 +114,9 @@ CREATE FUNCTION hydra._watch_arguments(
     event text, condition text, entity text, columns text[], tenant text, by_statement boolean, schemas name[])
     RETURNS text[] LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
-    -- Names in expressions are looked up in the search_path of the caller of webhook_watch. Schemas of temporary tables
-    -- belong to one session. pg_temp is named, and last, because it would otherwise be searched first.
+    -- Names in expressions are looked up in the search_path of the caller of webhook_watch, without the schema of its
+    -- temporary tables, which belongs to its session. pg_temp is last in the list, because it is searched first if it
+    -- is not in the list.
     SELECT ARRAY[event]
            || CASE WHEN by_statement AND condition IS NOT NULL THEN ARRAY['condition', condition] END
            || CASE WHEN by_statement THEN (SELECT array_agg(part ORDER BY n, part = name)
@@ -160,8 +161,8 @@ $$;
 COMMENT ON FUNCTION hydra._create_watch(text, text, text[], text[], text, boolean, text[], boolean, boolean) IS
     'The CREATE TRIGGER command of a watch';
 
--- Prepares everything; webhook_watch itself executes it, because the condition has to be parsed with the search_path of the
--- caller, who wrote it.
+-- Checks the arguments and returns the commands. webhook_watch itself executes them, because the condition has to be
+-- parsed with the search_path of the caller, who wrote it.
 CREATE FUNCTION hydra._define_watch(
     source regclass, event text, operation text, condition text, entity text, columns text[], tenant text, level text,
     schemas name[], OUT trigger_name text, OUT drop_former text, OUT create_trigger text)
@@ -238,7 +239,8 @@ $$;
 COMMENT ON FUNCTION hydra._define_watch(regclass, text, text, text, text, text[], text, text, name[]) IS
     'Commands that webhook_watch has to execute; fails if the table cannot be watched in this way';
 
--- Triggers of a table fire in order of their names. A number in the name makes that the order of their creation.
+-- The triggers of a table fire in the order of their names. Because the names have numbers, this is the order of their
+-- creation.
 CREATE FUNCTION hydra._new_watch_name(source regclass, event text, operations text[])
     RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$

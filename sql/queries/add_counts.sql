@@ -1,6 +1,6 @@
--- Adds what was counted since the last call to the hour's row of each subscription. $1 to $5, one entry per row: subscription,
--- hour (whole hours since 1970), deliveries, failed attempts, deliveries given up. $6: the response times of all rows, $7
--- buckets for each row, one row after the other.
+-- Adds counts to the rows of subscriptions and hours. $1 to $5, one entry for each row: subscription, hour (whole hours
+-- since 1970), deliveries that succeeded, failed attempts, deliveries that were given up. $6: the response times of all
+-- rows, $7 buckets for each row, one row after the other.
 INSERT INTO hydra.delivery_count AS c (subscription_id, hour, delivered, failed_attempts, failed, response_times)
 SELECT n.subscription_id, pg_catalog.to_timestamp(n.hour * 3600.0), n.delivered, n.failed_attempts, n.failed,
        $6[(n.place - 1) * $7 + 1 : n.place * $7]

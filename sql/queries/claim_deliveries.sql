@@ -1,6 +1,6 @@
--- Claims deliveries that are due, and returns them in order of due time and event: at most $2 for each subscription of $1,
--- the longest due first. $3: number of this run of the dispatcher. The rows are found by an array, not by a join: the plan
--- is kept, and a plan made while the table was empty would join in the wrong direction.
+-- Claims deliveries that are due, and returns them in order of due time and event: at most $2 for each subscription of
+-- $1, the earliest due first. $3: number of this run of the dispatcher. The rows are found by an array and not by a
+-- join, because the plan is kept: a plan that was made while the table was empty would join in the wrong direction.
 WITH due AS MATERIALIZED (
     SELECT q.id
     FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS room (subscription_id, deliveries),

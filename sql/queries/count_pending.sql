@@ -1,5 +1,5 @@
--- Returns about how many events and deliveries are waiting. It counts a sample of $1 bytes of each table, so that it takes the
--- same time for tables of any size.
+-- Returns about how many events and deliveries are waiting. It counts a sample of $1 bytes of each table, so that it
+-- takes the same time for tables of any size.
 WITH share AS (
     SELECT least(1, $1 / greatest(pg_relation_size('hydra.event'), 1)::float8) AS event,
            least(1, $1 / greatest(pg_relation_size('hydra.delivery'), 1)::float8) AS delivery

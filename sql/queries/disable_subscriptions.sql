@@ -1,5 +1,5 @@
--- Disables the subscriptions $1 for the reasons $2, and emits webhook.subscription_disabled to the other subscriptions that
--- want it. Only active ones: a person may have paused one, or resumed it, in the meantime.
+-- Disables the subscriptions $1 for the reasons $2, and emits webhook.subscription_disabled to the other subscriptions
+-- that want it. Only active subscriptions are disabled: a user may have paused one in the meantime.
 WITH disabled AS (
     UPDATE hydra.subscription AS s
     SET status = 'disabled', disabled_reason = n.reason, status_since = pg_catalog.now()

@@ -1,5 +1,5 @@
--- Emits webhook.delivery_failed for those deliveries of $1 that have failed, to the other subscriptions that want it. Not for
--- deliveries of webhook.* events themselves: these would report each other without end.
+-- Emits webhook.delivery_failed for those deliveries of $1 that have failed, to the other subscriptions that want it.
+-- Deliveries of webhook.* events are left out: otherwise such events would report each other without end.
 INSERT INTO hydra.event (event_type, entity_type, entity_id, tenant_id, entity, targets)
 SELECT 'webhook.delivery_failed', 'webhook', d.id::text, d.tenant_id, notice.entity::text, wanted.targets
 FROM hydra.delivery AS d

@@ -1,5 +1,6 @@
--- Returns the next events of the transactions $1, which were in progress in the former snapshot and are finished in the newer
--- one, in order of transaction and id. Of transaction $2, only events with an id after $3. At most $4 rows.
+-- Returns the next events of the transactions $1, in order of transaction and id. These transactions were in progress
+-- in the former snapshot and are finished in the newer snapshot. Of transaction $2, only events with an id after $3. At
+-- most $4 rows.
 SELECT e.xid,
        e.id AS event_id,
        e.event_type,

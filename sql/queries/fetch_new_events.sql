@@ -1,6 +1,6 @@
--- Returns the next events of transactions that began after the former snapshot, in order of transaction and id: events after
--- transaction and id ($1, $2), of transactions before $3 (xmax of the newer snapshot) that are not among $4 (in progress in
--- the newer snapshot). At most $5 rows.
+-- Returns the next events of transactions that began after the former snapshot, in order of transaction and id: events
+-- after transaction and id ($1, $2), of transactions before $3 (xmax of the newer snapshot) that are not among $4 (in
+-- progress in the newer snapshot). At most $5 rows.
 SELECT e.xid,
        e.id AS event_id,
        e.event_type,

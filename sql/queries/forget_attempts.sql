@@ -1,5 +1,5 @@
--- Deletes history older than $1 and returns the ids of its rows, at most $2. Only the first rows in order of recording are
--- looked at. That is the order of time except for moments, so the old rows come first and the others need not be read.
+-- Deletes history older than $1 and returns the ids of the deleted rows, at most $2. Only the first rows in the order
+-- of their ids are read. This order differs from the order of time only by moments, so the old rows come first.
 WITH head AS MATERIALIZED (
     SELECT a.id, a.attempted_at FROM hydra.attempt AS a ORDER BY a.id LIMIT $2
 )

@@ -1,6 +1,7 @@
--- Adds deliveries that failed or have to wait to the retry queue, one array per column; $13 is the number of this run of the
--- dispatcher. Deliveries of a subscription that was deleted in the meantime are skipped. A delivery that was never tried is
--- due since its event was emitted, so that such deliveries are sent in that order, whenever their rows were written.
+-- Adds deliveries that failed or have to wait to the retry queue, one array per column; $13 is the number of this run
+-- of the dispatcher. Deliveries of a subscription that was deleted in the meantime are skipped. A delivery that was
+-- never attempted is due since its event was emitted, so that such deliveries are sent in the order of their events,
+-- regardless of when their rows were written.
 INSERT INTO hydra.delivery (id, subscription_id, event_id, event_type, tenant_id, emitted_at, preset, body, state, attempts,
                             scheduled_at, due_at, claimed_by, failed_at)
 SELECT n.id, n.subscription_id, n.event_id, n.event_type, n.tenant_id, n.emitted_at, n.preset, n.body,

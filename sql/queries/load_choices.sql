@@ -1,6 +1,6 @@
--- Returns what each active subscription wants; event types are separated by spaces. A plain scan and nothing else: every
--- session that emits reads it, and there may be ten thousand rows. Parsed with the search_path of that session, so every
--- name and operator is qualified.
+-- Returns tenant, filter and event types of each active subscription; event types are separated by spaces. The query is
+-- a plain scan, because every session that emits runs it, and there may be ten thousand rows. It is parsed with the
+-- search_path of that session, so every name and operator is qualified.
 SELECT s.id AS subscription_id,
        s.tenant_id,
        s.filter::pg_catalog.text AS filter,

@@ -1,5 +1,6 @@
--- Returns every subscription that has a secret in use, with its effective settings and these secrets, the newest first. Times
--- are in milliseconds. Empty signatures: each delivery is signed as the preset of its body does.
+-- Returns every subscription that has a secret in use, with its effective settings and its secrets in use, the newest
+-- first. Durations are in milliseconds. If signatures is empty, each delivery is signed in the way of the preset that
+-- its body was made for.
 SELECT s.id AS subscription_id,
        s.status = 'active' AS active,
        s.status_since,

@@ -1,5 +1,5 @@
--- Returns what a test request to subscription $1 needs, whatever the status of the subscription: its secrets in use, the newest
--- first, and its settings as load_subscriptions.sql gives them.
+-- Returns what a test request to subscription $1 needs, whatever the status of the subscription: its secrets in use,
+-- the newest first, and its settings in the form of load_subscriptions.sql.
 SELECT s.url,
        coalesce(s.own_signatures, '{}') AS signatures,
        (extract(epoch FROM s.timeout) * 1000)::bigint AS timeout_ms,

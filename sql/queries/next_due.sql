@@ -1,4 +1,4 @@
--- Returns when the earliest waiting delivery of each subscription of $1 is due; null if none is waiting.
+-- Returns for each subscription of $1 when its earliest waiting delivery is due; null if none is waiting.
 SELECT asked.subscription_id,
        (SELECT d.due_at FROM hydra.delivery AS d
         WHERE d.subscription_id = asked.subscription_id AND d.state = 'pending' AND d.claimed_by IS NULL

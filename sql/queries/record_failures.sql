@@ -1,5 +1,5 @@
--- Records the health of the subscriptions $1 that still exist: consecutive failed attempts ($2), and when the first of them
--- failed ($3, null if there are none).
+-- Records the health of those subscriptions of $1 that still exist: the number of consecutive failed attempts ($2), and
+-- when the first of these attempts failed ($3; null: there are none).
 INSERT INTO hydra.subscription_health AS h (subscription_id, consecutive_failures, failing_since)
 SELECT n.subscription_id, n.failures, n.since
 FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3)) AS n (subscription_id, failures, since)

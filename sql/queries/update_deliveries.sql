@@ -1,5 +1,6 @@
--- Records the result of the deliveries $1, as far as this run of the dispatcher ($5) has claimed them, and releases them:
--- unchanged (attempts $2 null), due again ($4), or failed ($4 null). $3: when the first attempt of the schedule was made.
+-- Records the results of those deliveries of $1 that this run of the dispatcher ($5) has claimed, and releases their
+-- claims. $2: number of attempts; null: no attempt was made, and the delivery is unchanged. $3: when the first attempt
+-- of the schedule was made. $4: when the next attempt is due; null: the delivery has failed.
 UPDATE hydra.delivery AS d
 SET claimed_by = NULL,
     attempts = coalesce(u.attempts, d.attempts),

@@ -1,7 +1,7 @@
--- This script runs with our own schema first in the search_path, because the generated definitions of functions in Rust do not
--- name it. Our own files search only pg_catalog: each sets search_path in its first line and resets it in its last. Even so,
--- nobody else may have created anything in the schema. An empty schema is accepted: DROP EXTENSION leaves one behind, and a
--- dump creates one before the extension.
+-- This script runs with our own schema first in the search_path, because the generated definitions of functions in Rust
+-- do not name it. Our own files search only pg_catalog: each sets search_path in its first line and resets it in its
+-- last. Even so, nobody else may have created anything in the schema. An empty schema is accepted: DROP EXTENSION
+-- leaves one behind, and a dump creates one before the extension.
 DO $$
 DECLARE
     trusted boolean;
@@ -24,8 +24,9 @@ BEGIN
 END
 $$;
 
--- Roles. They belong to the cluster and not to the extension: CREATE EXTENSION in another database may have created them, and
--- DROP EXTENSION leaves them. An existing role is used only if it has no privilege beyond those that we grant.
+-- Roles. They belong to the cluster and not to the extension: CREATE EXTENSION in another database may have created
+-- them, and DROP EXTENSION leaves them. An existing role is used only if it has no privilege beyond those that we
+-- grant.
 DO $$
 DECLARE
     wanted record;

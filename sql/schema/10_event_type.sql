@@ -5,7 +5,7 @@ AS $$
     SELECT name ~ '^[a-z0-9_]+(\.[a-z0-9_]+)+$' AND length(name) <= 100
 $$;
 COMMENT ON FUNCTION hydra._is_event_type_name(text) IS
-    'Whether this can name an event type: two or more parts of a-z, 0-9 and _, joined by dots; at most 100 characters';
+    'Whether the text is a valid name of an event type: two or more parts of a-z, 0-9 and _, joined by dots; at most 100 characters';
 
 CREATE TABLE hydra.event_type (
     name text PRIMARY KEY CONSTRAINT name_is_dotted CHECK (hydra._is_event_type_name(name)),
@@ -24,8 +24,8 @@ COMMENT ON COLUMN hydra.event_type.id_key IS 'Key of the entity, or column of th
 COMMENT ON COLUMN hydra.event_type.origin IS
     'catalogue: comes with the extension; application: registered in this database, and part of a dump; extension: emitted only by the extension';
 
--- A dump contains the event types that the application registered, including entries of the catalogue that it changed. When
--- they are restored, they replace the entries that CREATE EXTENSION made.
+-- A dump contains the event types that the application registered, including entries of the catalogue that the
+-- application changed. When a dump is restored, its event types replace the entries that CREATE EXTENSION made.
 CREATE FUNCTION hydra._replace_catalogue_entry() RETURNS trigger
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$

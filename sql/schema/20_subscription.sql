@@ -6,7 +6,7 @@ CREATE TABLE hydra.preset (
     disable_after integer,
     stale_after interval
 );
-COMMENT ON TABLE hydra.preset IS 'Presets: the wire contracts of subscriptions, with their default settings';
+COMMENT ON TABLE hydra.preset IS 'Presets: formats of requests, with default settings for subscriptions';
 COMMENT ON COLUMN hydra.preset.name IS 'Name of the preset';
 COMMENT ON COLUMN hydra.preset.timeout IS 'Time limit of one whole request';
 COMMENT ON COLUMN hydra.preset.retry_schedule IS 'Delay before each retry, counted from the failure of the attempt before it';
@@ -51,7 +51,7 @@ COMMENT ON COLUMN hydra.subscription.name IS 'Name, for people';
 COMMENT ON COLUMN hydra.subscription.url IS 'URL that requests are sent to';
 COMMENT ON COLUMN hydra.subscription.event_types IS 'Event types that it receives; ticket.*: all that begin with ticket.; *: all except those of the extension';
 COMMENT ON COLUMN hydra.subscription.tenant_id IS 'Tenant whose events it receives; null: all tenants';
-COMMENT ON COLUMN hydra.subscription.preset IS 'Its wire contract, and the source of the settings below that are null';
+COMMENT ON COLUMN hydra.subscription.preset IS 'Format of its requests, and source of the settings below that are null';
 COMMENT ON COLUMN hydra.subscription.signatures IS 'Signatures of each request: hydra, x_webhook, standard, github; null: that of the preset';
 COMMENT ON COLUMN hydra.subscription.headers IS 'Its additional headers, names and values';
 COMMENT ON COLUMN hydra.subscription.timeout IS 'Time limit of one whole request; null: that of the preset';
@@ -78,14 +78,14 @@ CREATE TABLE hydra.signing_secret (
     CONSTRAINT valid_for_a_while CHECK (valid_until > valid_from)
 );
 CREATE INDEX signing_secret_subscription ON hydra.signing_secret (subscription_id);
--- At most one secret without an end: the current one, which a rotation replaces.
+-- A subscription has at most one secret without an end. This is the current one, which a rotation replaces.
 CREATE UNIQUE INDEX signing_secret_current ON hydra.signing_secret (subscription_id) WHERE valid_until IS NULL;
 COMMENT ON TABLE hydra.signing_secret IS 'Secrets that sign requests; readable only by the owner of the extension and the worker';
 COMMENT ON COLUMN hydra.signing_secret.id IS 'Number of the secret; a larger one is newer';
 COMMENT ON COLUMN hydra.signing_secret.subscription_id IS 'The subscription whose requests it signs';
 COMMENT ON COLUMN hydra.signing_secret.secret IS
     'whsec_ and 32 random bytes in standard base64 with padding; sealed with the first key of hydra_webhooks.key_file if that is set';
-COMMENT ON COLUMN hydra.signing_secret.prefix IS 'First 12 characters of the secret, to recognize it by';
+COMMENT ON COLUMN hydra.signing_secret.prefix IS 'First 12 characters of the secret, so that people can recognize it';
 COMMENT ON COLUMN hydra.signing_secret.valid_from IS 'When it started to sign';
 COMMENT ON COLUMN hydra.signing_secret.valid_until IS 'When it stops signing, after a rotation with an overlap; null: it is the current secret';
 
@@ -104,7 +104,7 @@ COMMENT ON COLUMN hydra.effective_subscription.name IS 'Name, for people';
 COMMENT ON COLUMN hydra.effective_subscription.url IS 'URL that requests are sent to';
 COMMENT ON COLUMN hydra.effective_subscription.event_types IS 'Event types that it receives';
 COMMENT ON COLUMN hydra.effective_subscription.tenant_id IS 'Tenant whose events it receives; null: all tenants';
-COMMENT ON COLUMN hydra.effective_subscription.preset IS 'Its wire contract';
+COMMENT ON COLUMN hydra.effective_subscription.preset IS 'Format of its requests';
 COMMENT ON COLUMN hydra.effective_subscription.own_signatures IS
     'Signatures that were set for it; null: each request is signed in the way of the preset that its body was made for';
 COMMENT ON COLUMN hydra.effective_subscription.signatures IS 'Signatures of each request for a new event';
@@ -126,8 +126,8 @@ COMMENT ON COLUMN hydra.effective_subscription.disabled_reason IS 'gone, failure
 COMMENT ON COLUMN hydra.effective_subscription.status_since IS 'When the status last changed';
 COMMENT ON COLUMN hydra.effective_subscription.created_at IS 'When it was created';
 
--- A separate table: a change of hydra.subscription makes every backend read the subscriptions again, which the worker's
--- counting must not do.
+-- Not columns of hydra.subscription: a change of that table makes every backend read the subscriptions again, and the
+-- dispatcher changes these counts often.
 CREATE TABLE hydra.subscription_health (
     subscription_id bigint PRIMARY KEY REFERENCES hydra.subscription ON DELETE CASCADE,
     consecutive_failures integer NOT NULL CONSTRAINT consecutive_failures_count CHECK (consecutive_failures >= 0),
@@ -136,11 +136,11 @@ CREATE TABLE hydra.subscription_health (
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE hydra.subscription_health IS 'Consecutive failures of each subscription that has failed';
 COMMENT ON COLUMN hydra.subscription_health.subscription_id IS 'The subscription';
-COMMENT ON COLUMN hydra.subscription_health.consecutive_failures IS 'Number of attempts that failed since the last success, in order of completion';
+COMMENT ON COLUMN hydra.subscription_health.consecutive_failures IS 'Number of failed attempts since the last success; attempts count in the order in which they end';
 COMMENT ON COLUMN hydra.subscription_health.failing_since IS 'When the first of these attempts failed; null: there are none';
 
--- Backends and the dispatcher keep subscriptions in memory; these triggers make them read the tables again. ENABLE ALWAYS:
--- also under session_replication_role = replica, because a stale cache loses events.
+-- Backends and the dispatcher keep subscriptions in memory. These triggers make them read the tables again, with ENABLE
+-- ALWAYS also under session_replication_role = replica: a session with an outdated copy in memory would lose events.
 CREATE TRIGGER announce_changes AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON hydra.event_type
     FOR EACH STATEMENT EXECUTE FUNCTION hydra._subscriptions_changed();
 CREATE TRIGGER announce_changes AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON hydra.preset

@@ -1,17 +1,18 @@
 SET LOCAL search_path = pg_catalog, pg_temp;
--- The identity of this installation. Dumps and copies of the database contain the row. The dispatcher compares it with the
--- cluster and the database in which it runs, and sends nothing from a copy until hydra.webhook_adopt() is called.
+-- The identity of this installation. Dumps and copies of the database contain its row. The dispatcher compares the row
+-- with the cluster and the database in which it runs. If they differ, the database is a copy, and nothing is sent until
+-- hydra.webhook_adopt() is called.
 CREATE TABLE hydra.identity (
     namespace uuid PRIMARY KEY DEFAULT pg_catalog.gen_random_uuid(),
     system_identifier bigint NOT NULL,
     database_oid oid NOT NULL,
     adopted_at timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
-COMMENT ON TABLE hydra.identity IS 'The installation that deliveries belong to; if a row names another database, the dispatcher is parked';
+COMMENT ON TABLE hydra.identity IS 'The installation that deliveries belong to; if a row names another database, this one is a copy, and nothing is sent until hydra.webhook_adopt() is called';
 COMMENT ON COLUMN hydra.identity.namespace IS 'Random; delivery ids are derived from it';
 COMMENT ON COLUMN hydra.identity.system_identifier IS 'The cluster, as in pg_control_system()';
 COMMENT ON COLUMN hydra.identity.database_oid IS 'OID of the database';
-COMMENT ON COLUMN hydra.identity.adopted_at IS 'When deliveries started to belong to it';
+COMMENT ON COLUMN hydra.identity.adopted_at IS 'When the extension was created or the copy was adopted';
 
 CREATE VIEW hydra.current_identity AS
 SELECT i.namespace FROM hydra.identity AS i ORDER BY i.adopted_at DESC LIMIT 1;

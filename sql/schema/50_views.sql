@@ -1,6 +1,6 @@
 SET LOCAL search_path = pg_catalog, pg_temp;
--- The views for users. With security_barrier, so that a function of the reader in a WHERE cannot see rows that the view leaves
--- out.
+-- The views for users. They have security_barrier, so that a function in the WHERE clause of a user's query cannot see
+-- rows that the view leaves out.
 
 CREATE VIEW hydra.webhook_subscriptions WITH (security_barrier) AS
 SELECT s.id, s.name, s.url, s.status, s.disabled_reason, s.status_since, s.event_types, s.tenant_id, s.preset,
@@ -33,7 +33,7 @@ COMMENT ON COLUMN hydra.webhook_subscriptions.disabled_reason IS 'gone: the endp
 COMMENT ON COLUMN hydra.webhook_subscriptions.status_since IS 'When the status last changed';
 COMMENT ON COLUMN hydra.webhook_subscriptions.event_types IS 'Event types that it receives; ticket.*: all that begin with ticket.; *: all except those of the extension';
 COMMENT ON COLUMN hydra.webhook_subscriptions.tenant_id IS 'Tenant whose events it receives; null: all tenants';
-COMMENT ON COLUMN hydra.webhook_subscriptions.preset IS 'Its wire contract';
+COMMENT ON COLUMN hydra.webhook_subscriptions.preset IS 'Format of its requests';
 COMMENT ON COLUMN hydra.webhook_subscriptions.signatures IS 'Signatures of each request';
 COMMENT ON COLUMN hydra.webhook_subscriptions.header_names IS 'Names of its additional headers; the values, which may be secret, are not shown';
 COMMENT ON COLUMN hydra.webhook_subscriptions.timeout IS 'Time limit of one whole request';
@@ -98,7 +98,7 @@ LEFT JOIN LATERAL (
     WHERE a.delivery_id = d.id
     ORDER BY a.attempt DESC, a.id DESC LIMIT 1) AS latest ON true
 WHERE d.state = 'failed';
-COMMENT ON VIEW hydra.webhook_failed IS 'Deliveries that were given up after their last attempt; hydra.webhook_retry sends one again';
+COMMENT ON VIEW hydra.webhook_failed IS 'Deliveries that were given up after their last attempt or have expired; hydra.webhook_retry sends one again';
 COMMENT ON COLUMN hydra.webhook_failed.delivery_id IS 'Id of the delivery';
 COMMENT ON COLUMN hydra.webhook_failed.subscription_id IS 'The subscription, which may have been deleted';
 COMMENT ON COLUMN hydra.webhook_failed.event_id IS 'Number of the event';
@@ -129,9 +129,9 @@ COMMENT ON COLUMN hydra.webhook_history.error IS 'Message that describes the fai
 COMMENT ON COLUMN hydra.webhook_history.response_excerpt IS 'Start of the body of the response, at most 1024 bytes';
 COMMENT ON COLUMN hydra.webhook_history.response_ms IS 'Milliseconds from the start of the request to its end';
 COMMENT ON COLUMN hydra.webhook_history.attempted_at IS 'When the request started';
-COMMENT ON COLUMN hydra.webhook_history.next_attempt_at IS 'When the next attempt was to be made; null: there was to be none';
+COMMENT ON COLUMN hydra.webhook_history.next_attempt_at IS 'When the next attempt was planned; null: none was planned';
 
--- The upper bound of the bucket that holds the percentile.
+-- Returns the upper bound of the bucket that contains the percentile.
 CREATE FUNCTION hydra._percentile(response_times bigint[], share double precision) RETURNS double precision
     LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -172,7 +172,7 @@ COMMENT ON COLUMN hydra.webhook_stats.p50_ms IS 'Median response time in millise
 COMMENT ON COLUMN hydra.webhook_stats.p95_ms IS '95th percentile of the response times in milliseconds, at most a fifth too high; null: there were no responses';
 COMMENT ON COLUMN hydra.webhook_stats.p99_ms IS '99th percentile of the response times in milliseconds, at most a fifth too high; null: there were no responses';
 COMMENT ON COLUMN hydra.webhook_stats.depth IS 'Number of unfinished deliveries now; only in the row of the current hour, otherwise null';
-COMMENT ON COLUMN hydra.webhook_stats.oldest_due IS 'When the earliest of these is or was due';
+COMMENT ON COLUMN hydra.webhook_stats.oldest_due IS 'When the earliest of the unfinished deliveries is or was due';
 
 CREATE VIEW hydra.webhook_watches WITH (security_barrier) AS
 SELECT t.tgrelid::regclass AS source, a.arguments[1] AS event,
@@ -214,15 +214,15 @@ COMMENT ON COLUMN hydra.webhook_watches.tenant IS 'Expression for the tenant; nu
 COMMENT ON COLUMN hydra.webhook_watches.trigger_name IS 'Name of the trigger; the triggers of a table fire in order of their names';
 COMMENT ON COLUMN hydra.webhook_watches.enabled IS 'Whether it fires in sessions with session_replication_role = origin, the default';
 COMMENT ON COLUMN hydra.webhook_watches.problem IS
-    'Why statements that should emit will fail, such as a renamed column; null: no problem is known';
+    'Why statements that should emit will fail, such as a column that does not exist; null: no problem is known';
 
 CREATE VIEW hydra.webhook_worker_status WITH (security_barrier) AS
 SELECT status.state, status.detail, status.pid, status.since, status.in_flight, status.queued, status.dropped
 FROM hydra._worker_status() AS status;
 COMMENT ON VIEW hydra.webhook_worker_status IS 'Whether the events of this database are being sent, and if not, why';
 COMMENT ON COLUMN hydra.webhook_worker_status.state IS
-    'running, starting, off, parked, standby, stopped or not preloaded';
-COMMENT ON COLUMN hydra.webhook_worker_status.detail IS 'What the state means, and what can be done';
+    'running, starting, off, parked, standby, stopped or not preloaded; a state can have several reasons, see detail';
+COMMENT ON COLUMN hydra.webhook_worker_status.detail IS 'Reason of the state, and what can be done';
 COMMENT ON COLUMN hydra.webhook_worker_status.pid IS 'Process id of the dispatcher; null: it is not running';
 COMMENT ON COLUMN hydra.webhook_worker_status.since IS 'When the dispatcher started; null: it is not running';
 COMMENT ON COLUMN hydra.webhook_worker_status.in_flight IS 'Number of requests in progress';

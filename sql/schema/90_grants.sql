@@ -9,10 +9,10 @@ COMMENT ON FUNCTION hydra.webhook_emit_statement() IS
 COMMENT ON FUNCTION hydra.webhook_send_test(bigint) IS
     'Makes one signed request of type webhook.test now and returns the response; records no history';
 COMMENT ON FUNCTION hydra.webhook_verify(text, text, text, interval) IS
-    'Whether an X-Hydra-Signature header fits this body and this secret, and its time is no further from now than the tolerance';
+    'Whether an X-Hydra-Signature header is a valid signature of the body with the secret, and its time differs from now by at most the tolerance';
 COMMENT ON FUNCTION hydra.webhook_park() IS
     'Stops the dispatcher of this database at once, until hydra.webhook_unpark() or a restart of the server, so that the database can be renamed, copied or dropped';
-COMMENT ON FUNCTION hydra.webhook_unpark() IS 'Starts the dispatcher of this database again, after hydra.webhook_park() or when it failed too often';
+COMMENT ON FUNCTION hydra.webhook_unpark() IS 'Starts the dispatcher of this database again, after hydra.webhook_park() or after it failed several times';
 COMMENT ON FUNCTION hydra._check_url(text) IS 'Fails if no request may be sent to this URL';
 COMMENT ON FUNCTION hydra._names_event_type(text, text) IS
     'Whether an entry of the event types of a subscription matches this event type: its name; ticket.*: all that begin with ticket.; *: all except those of the extension';
@@ -30,20 +30,20 @@ COMMENT ON FUNCTION hydra._check_watch(oid, text[], boolean, boolean) IS
     'Fails if the expressions of a watch do not fit its table; the last two arguments: whether there are old rows, and new rows';
 COMMENT ON FUNCTION hydra._trigger_arguments(bytea) IS 'Arguments of a trigger, from its tgargs';
 COMMENT ON FUNCTION hydra._watch_details(text[], text, text[], text[]) IS
-    'Details of a watch, from the arguments, the definition and the columns of its trigger, and the columns of its table';
+    'Returns the details of a watch, from the arguments, the definition and the columns of its trigger, and the columns of its table';
 COMMENT ON FUNCTION hydra._announce_changes() IS
     'Makes the dispatcher and all sessions read again what they keep in memory, after the current transaction commits';
 COMMENT ON FUNCTION hydra._worker_status() IS 'State of the dispatcher of this database, for hydra.webhook_worker_status';
 
--- Nothing is granted to PUBLIC. Each role gets what its purpose needs, and the worker what its statements need.
+-- Nothing is granted to PUBLIC. Each role gets the privileges for its purpose, and the worker those for its statements.
 COMMENT ON SCHEMA hydra IS 'Hydra Webhooks: signed, retried webhooks from this database';
 REVOKE ALL ON SCHEMA hydra FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA hydra FROM PUBLIC;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA hydra FROM PUBLIC;
 REVOKE ALL ON ALL ROUTINES IN SCHEMA hydra FROM PUBLIC;
 
--- Nor to roles that are granted everything that a superuser creates (ALTER DEFAULT PRIVILEGES), or had a privilege on the schema
--- while it was empty.
+-- Revokes also the privileges of roles that are granted everything that a superuser creates (ALTER DEFAULT PRIVILEGES),
+-- or that had a privilege on the schema while it was empty.
 DO $$
 DECLARE
     given record;
@@ -80,8 +80,8 @@ GRANT EXECUTE ON FUNCTION
     hydra.webhook_emit(text, jsonb, text), hydra.webhook_emit_row(), hydra.webhook_emit_statement(),
     hydra.webhook_watch(regclass, text, text, text, text, text[], text, text), hydra.webhook_unwatch(regclass, text)
     TO hydra_emitter;
--- Watching is done as the caller, who needs each of these functions. None of them shows or does anything that the caller could
--- not see or do otherwise.
+-- hydra.webhook_watch and hydra.webhook_unwatch run as their caller, who needs each of these functions. None of these
+-- functions shows or does anything that the caller could not see or do without it.
 GRANT EXECUTE ON FUNCTION
     hydra._define_watch(regclass, text, text, text, text, text[], text, text, name[]), hydra._watches(regclass),
     hydra._new_watch_name(regclass, text, text[]),

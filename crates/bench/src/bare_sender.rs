@@ -1,8 +1,8 @@
-//! The extension's own sender without a database: what the network side alone can do.
+//! The sender of the extension without a database, to measure the rate that the sender alone reaches.
 //!
-//! It is driven as well as possible: twice as many requests are handed over as there are threads, so that no thread
-//! waits, and a thread may be given several at a time, as the dispatcher does if many deliveries wait for a quick
-//! endpoint.
+//! It is used in the best possible way: the number of requests that are handed over is twice the number of threads, so
+//! that no thread waits. A thread can be given several requests at a time, as the dispatcher does if many deliveries
+//! wait for a quick endpoint.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -61,7 +61,7 @@ impl BareSender {
         requests as f64 / start.elapsed().as_secs_f64()
     }
 
-    /// Makes one request with this number in its body, and returns when its answer is known.
+    /// Makes one request with this number in its body, and waits until its outcome is known.
     pub fn post_once(&self, number: usize) {
         let body = format!("{{\"id\": {number}, \"subject\": \"{}\"}}", self.body).into();
         self.sender.hand_over([Request { body, ..self.request(number, None) }]);

@@ -1,8 +1,8 @@
-//! The test bed: a throw-away cluster with the extension in a database, and what workloads do with it.
+//! The test bed: a temporary cluster with the extension in a database, and the operations that workloads need.
 //!
-//! It is set up like a production server: everything durable, room for WAL, autovacuum on. Both sides of a ratio run on
-//! the same one. A checkpoint during a sample would be counted as part of it, so checkpoints happen only where the bed
-//! requests them.
+//! The cluster has the settings of a production server: all commits are durable, there is room for WAL, autovacuum is
+//! on. Both sides of a ratio usually run on the same bed. A checkpoint during a sample would change its figure, so
+//! checkpoints happen only when the bed requests them.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use crate::receiver::Receiver;
 
 const DATABASE: &str = "bench";
 
-/// How long one sample may take.
+/// The time limit of one sample.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 const SETTINGS: &[(&str, &str)] = &[
@@ -38,12 +38,12 @@ pub struct Bed {
 #[derive(Clone, Copy)]
 pub enum Length {
     Seconds(u32),
-    /// For each client.
+    /// The number of transactions of each client.
     Transactions(u32),
 }
 
 impl Bed {
-    /// `settings` overrule those of the bed. Nothing is sent until [`Bed::send`].
+    /// Starts a bed. `settings` override the settings of the bed. Nothing is sent until [`Bed::send`] is called.
     pub fn start(settings: &[(&str, &str)]) -> Self {
         let cluster = Cluster::start(&[SETTINGS, settings].concat());
         let sql = cluster.create_database(DATABASE);
@@ -52,7 +52,7 @@ impl Bed {
         bed
     }
 
-    /// Another session.
+    /// Returns another session of the superuser.
     pub fn session(&self) -> Client {
         self.cluster.connect(DATABASE)
     }
@@ -61,12 +61,12 @@ impl Bed {
         self.sql.batch_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
     }
 
-    /// The one value that a query returns.
+    /// Runs a query that returns one value, and returns this value.
     pub fn ask<T: FromSqlOwned>(&mut self, sql: &str) -> T {
         self.sql.query_one(sql, &[]).unwrap_or_else(|error| panic!("{sql}: {error:?}")).get(0)
     }
 
-    /// The id of a new subscription; `more` are further arguments, `name => value`.
+    /// Creates a subscription and returns its id. `more` are further arguments, `name => value`.
     pub fn subscribe(&mut self, url: &str, event_types: &str, more: &[&str]) -> i64 {
         let more: String = more.iter().map(|argument| format!(", {argument}")).collect();
         self.ask(&format!("SELECT id FROM hydra.webhook_create('{url}', '{{{event_types}}}'{more})"))
@@ -80,7 +80,7 @@ impl Bed {
         ));
     }
 
-    /// Queues `count` events of `ticket.created`. The tables are then as on a server that was idle for a while.
+    /// Queues `count` events of `ticket.created`. Then vacuums and checkpoints, as an idle server would do.
     pub fn queue_events(&mut self, count: usize) {
         self.queue_events_of("ticket.created", count);
     }
@@ -90,7 +90,7 @@ impl Bed {
         self.settle();
     }
 
-    /// Does what autovacuum and the checkpointer would otherwise do during a sample.
+    /// Does now what autovacuum and the checkpointer would otherwise do during a sample.
     pub fn settle(&mut self) {
         self.run("VACUUM ANALYZE hydra.event");
         self.run("VACUUM ANALYZE hydra.delivery");
@@ -114,8 +114,9 @@ impl Bed {
         self.run("SELECT pg_reload_conf()");
     }
 
-    /// Sends what is queued: `deliveries`, all to this receiver. Returns how long it took until the last one arrived.
-    /// Whether the queue is empty is checked later: with 300,000 dead rows that takes 50 ms.
+    /// Sends the queued deliveries, `deliveries` in number, all to this receiver. Returns the time until the last one
+    /// has arrived. Then waits until the queue is empty; this is not part of the time, because the check takes 50 ms
+    /// with 300,000 dead rows.
     pub fn drain(&mut self, deliveries: usize, receiver: &Receiver) -> Duration {
         let start = Instant::now();
         let all = receiver.arrived() + deliveries;
@@ -128,7 +129,7 @@ impl Bed {
         took
     }
 
-    /// Discards what is queued, also in the memory of the dispatcher, by starting another one.
+    /// Deletes the queue, also in the memory of the dispatcher, which is started again for this.
     pub fn forget(&mut self) {
         self.hold_back();
         let former = self.dispatcher();
@@ -144,8 +145,8 @@ impl Bed {
         wait_until("the queue is empty", PATIENCE, || self.ask(EMPTY));
     }
 
-    /// Transactions per second of `clients` that repeat this script with prepared statements. `more` are further
-    /// arguments of pgbench.
+    /// Runs pgbench with `clients` that repeat this script with prepared statements. Returns the transactions per
+    /// second. `more` are further arguments of pgbench.
     pub fn pgbench(&self, script: &str, clients: u32, length: Length, more: &[&str]) -> f64 {
         let file = self.cluster.directory().join("script.sql");
         fs::write(&file, script).expect("a file can be written into the directory of the cluster");
@@ -183,13 +184,13 @@ impl Bed {
         self.cluster.signal("CONT", self.dispatcher());
     }
 
-    /// How many deliveries have had a row in the retry queue. Those to a quick receiver that never fails have none,
-    /// unless the receiver seemed slow for a moment.
+    /// Returns the number of deliveries that have had a row in the retry queue. If the receiver is quick and never
+    /// fails, this is 0, unless the receiver seemed slow for a moment.
     pub fn retry_queue_rows(&mut self) -> i64 {
         self.ask("SELECT n_tup_ins FROM pg_stat_user_tables WHERE relid = 'hydra.delivery'::regclass")
     }
 
-    /// What was used since the start: CPU of the dispatcher, WAL and transactions of the server.
+    /// Returns what was used since the start: CPU time of the dispatcher, WAL and transactions of the server.
     pub fn usage(&mut self) -> Usage {
         let dispatcher = self.dispatcher();
         Usage::now(dispatcher, &mut self.sql)

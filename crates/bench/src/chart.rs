@@ -1,7 +1,8 @@
 //! The charts of the README.
 //!
-//! Some ratios must exceed their targets and some must not. So their bars show by what factor a target was met or
-//! missed, on a logarithmic scale and from one line: to the right is better. Rates are in a separate chart.
+//! Some targets are lower limits of a ratio, some are upper limits. So a bar does not show the ratio, but the factor by
+//! which the target was met or missed, on a logarithmic scale. All bars begin at one line, and to the right is better.
+//! Rates are in a separate chart.
 
 use crate::report::{Row, Target, Verdict, number};
 use crate::svg::{Anchor, FAINT, INK, LINE, Svg};
@@ -9,7 +10,7 @@ use crate::svg::{Anchor, FAINT, INK, LINE, Svg};
 const WIDTH: f64 = 860.0;
 const LABELS: f64 = 380.0;
 const HEAD: f64 = 64.0;
-/// How many characters of a label fit into its column.
+/// The number of characters of a label that fit into its column.
 const LETTERS: usize = 60;
 
 const MET: &str = "#1a7f37";
@@ -17,12 +18,12 @@ const MISSED: &str = "#bc4c00";
 const OURS: &str = "#0969da";
 const THEIRS: &str = "#afb8c1";
 
-/// File names and their contents.
+/// Draws the charts. Returns file names and contents.
 pub fn draw(rows: &[Row]) -> Vec<(&'static str, String)> {
     vec![("targets.svg", targets(rows)), ("rates.svg", rates(rows))]
 }
 
-/// A row whose target was measured: by what factor it was met.
+/// The factor by which a row meets its target. Less than 1: the target was missed.
 struct Margin<'a> {
     row: &'a Row,
     factor: f64,
@@ -46,8 +47,8 @@ fn targets(rows: &[Row]) -> String {
     let margins: Vec<Margin> = rows.iter().filter_map(Margin::of).collect();
     let bottom = HEAD + ROW * margins.len() as f64;
     let mut svg = Svg::new(WIDTH, bottom + 20.0);
-    title(&mut svg, "What was promised, and what was measured", "Bar: by what factor the target was met");
-    // As many doublings to either side as the longest bar needs, and one for its text.
+    title(&mut svg, "Results and targets", "Bar: the factor by which the target was met");
+    // The scale has as many doublings as the longest bars need, and on the right one more for the text.
     let doublings = margins.iter().map(|margin| margin.factor.log2());
     let least = doublings.clone().fold(-1.0, f64::min).floor();
     let most = doublings.fold(1.0, f64::max).ceil() + 1.0;
@@ -69,7 +70,7 @@ fn targets(rows: &[Row]) -> String {
     svg.finish()
 }
 
-/// Rows that compare two rates.
+/// Draws the rows that compare two rates.
 fn rates(rows: &[Row]) -> String {
     const ROW: f64 = 52.0;
     let rows = rows.iter().filter(|row| !matches!(row.verdict(), Verdict::Void(_)));
@@ -77,8 +78,8 @@ fn rates(rows: &[Row]) -> String {
     let pairs: Vec<_> = pairs.filter(|(_, one, other)| one.unit == "/s" && other.unit == "/s").collect();
     let most = pairs.iter().map(|(_, one, other)| one.value.max(other.value)).fold(1.0, f64::max);
     let mut svg = Svg::new(WIDTH, HEAD + ROW * pairs.len() as f64);
-    title(&mut svg, "Per second", "Blue: the workload. Grey: what it is divided by, in the same run");
-    // Room for the figure next to the longest bar.
+    title(&mut svg, "Per second", "Blue: what was measured. Grey: what it is compared with, measured in the same run");
+    // The longest bar leaves room for its figure.
     let length = |value: f64| value / most * (WIDTH - LABELS - 70.0);
     for (index, (row, one, other)) in pairs.iter().enumerate() {
         let y = HEAD + ROW * index as f64;

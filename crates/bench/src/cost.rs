@@ -12,17 +12,17 @@ use postgres::Client;
 /// The unit of /proc/<pid>/stat on Linux.
 const TICK: Duration = Duration::from_millis(10);
 
-/// What was used since the start.
+/// What the server has used since its start.
 #[derive(Clone, Copy)]
 pub struct Usage {
     pub cpu: Duration,
-    /// That of its main thread, the only one that uses Postgres.
+    /// CPU time of the main thread of the dispatcher, the only thread that uses Postgres.
     pub main_cpu: Duration,
     pub wal_bytes: i64,
     pub commits: i64,
 }
 
-/// Per delivery.
+/// What the server has used for one delivery.
 #[derive(Clone, Copy)]
 pub struct Cost {
     pub cpu_micros: f64,
@@ -64,12 +64,12 @@ impl Sub for Usage {
     }
 }
 
-/// CPU time of a process with all its threads, including those that have ended.
+/// Returns the CPU time of a process with all its threads, including those that have ended.
 pub fn cpu_of(process: i32) -> Duration {
     cpu_in(format!("/proc/{process}"))
 }
 
-/// CPU time of this process, without the threads that have this name.
+/// Returns the CPU time of this process, without the threads that have this name.
 pub fn own_cpu_without(name: &str) -> Duration {
     let threads = fs::read_dir("/proc/self/task").expect("/proc is mounted").flatten().map(|entry| entry.path());
     let named = threads.filter(|path| fs::read_to_string(path.join("comm")).is_ok_and(|found| found.trim() == name));
@@ -78,19 +78,20 @@ pub fn own_cpu_without(name: &str) -> Duration {
 
 fn cpu_in(folder: impl AsRef<Path>) -> Duration {
     let text = fs::read_to_string(folder.as_ref().join("stat")).expect("it runs");
-    // The name of the program precedes and may contain anything. The times are the 12th and 13th fields after it.
+    // The name of the program comes before them and may contain any characters. The times are the 12th and 13th fields
+    // after it.
     let (_, behind) = text.rsplit_once(')').expect("a name in parentheses");
     let fields: Vec<&str> = behind.split_whitespace().collect();
     let ticks: u32 = fields[11..13].iter().map(|ticks| ticks.parse::<u32>().expect("a number")).sum();
     TICK * ticks
 }
 
-/// Private memory of a process, in MB, without what it shares with others, such as the shared buffers.
+/// Returns the private memory of a process in MB, without shared memory such as the shared buffers.
 pub fn own_memory_of(process: i32) -> f64 {
     memory(process, "RssAnon:")
 }
 
-/// Memory of a process, in MB, including the shared buffers that it has used.
+/// Returns the memory of a process in MB, including the shared buffers that it has used.
 pub fn memory_of(process: i32) -> f64 {
     memory(process, "VmRSS:")
 }

@@ -1,6 +1,6 @@
 //! As much of HTTP/1.1 as the receiver needs: where a request ends, and which delivery it carries.
 
-/// The answer to every request. It never changes, so that the raw client can count bytes.
+/// The answer to every request. All answers are the same, so the raw client counts answers by their bytes.
 pub const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
 const DELIVERY_HEADER: &[u8] = b"X-Hydra-Delivery";
@@ -12,7 +12,7 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// The request that these bytes begin with, if all of it is there.
+    /// Returns the request at the beginning of these bytes, if it is complete.
     pub fn parse(bytes: &'a [u8]) -> Option<Self> {
         let head = bytes.windows(4).position(|end| end == b"\r\n\r\n")? + 4;
         let length = header(&bytes[..head], b"Content-Length").map_or(0, |value| number(value) as usize);
@@ -24,13 +24,13 @@ impl<'a> Request<'a> {
         self.head.len() + self.body.len()
     }
 
-    /// The delivery id, as the number that its hexadecimal digits make.
+    /// Returns the delivery id, as the number that its hexadecimal digits make.
     pub fn delivery(&self) -> Option<u128> {
         let digits = header(self.head, DELIVERY_HEADER)?.iter().filter_map(|byte| (*byte as char).to_digit(16));
         Some(digits.fold(0, |id, digit| id << 4 | u128::from(digit)))
     }
 
-    /// The number that follows `key` in the body.
+    /// Returns the number that follows `key` in the body.
     pub fn number_after(&self, key: &[u8]) -> Option<u128> {
         let place = self.body.windows(key.len()).position(|text| text == key)?;
         Some(number(&self.body[place + key.len()..]))

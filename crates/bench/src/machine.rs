@@ -22,8 +22,8 @@ fn line(file: &str, name: &str) -> String {
     value.map_or(String::new(), |(_, value)| value.trim().to_string())
 }
 
-/// How the kernel distributes the processors: among all processes alike, or among sessions. Each process of a Postgres
-/// is a session.
+/// Returns how the kernel distributes the processors: equally among all threads, or among sessions. Each process of a
+/// Postgres server has its own session.
 fn sharing() -> &'static str {
     let by_session = fs::read_to_string("/proc/sys/kernel/sched_autogroup_enabled").is_ok_and(|on| on.trim() == "1");
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();

@@ -1,19 +1,21 @@
-//! Measures the extension: every workload of the table in the README, against a real cluster and a real receiver.
+//! The benchmark: runs the workloads that the README lists, against a real cluster and a real receiver.
 //!
-//! `bench [NUMBER…] [--out FOLDER]` runs the workloads with these numbers, or all. A figure is a ratio, and both of its
-//! sides are measured in the same run, in turn. Nothing here passes or fails: it is not a test.
+//! `bench [NUMBER…] [--out FOLDER]` runs the workloads with these numbers, or all. The result of a workload is one or
+//! more *rows*. Most rows have a ratio: a figure, divided by the figure that it is compared with. The two figures are
+//! the *sides* of the ratio. They are measured in the same run, in turn. The bench is not a test: a missed target is
+//! reported, and the program does not fail.
 //!
-//! A full run writes results and charts to `docs/performance/`. A run of some workloads writes them to the given
-//! folder.
+//! A full run writes results and charts to `docs/performance/`. A run of some workloads writes them only if a folder is
+//! given.
 //!
-//! | file | idea |
+//! | file | content |
 //! |---|---|
 //! | `workloads/` | what is measured |
-//! | `bed`, `cost` | a server to measure on, and what it uses |
-//! | `receiver`, `raw_client`, `socket`, `http` | where requests go, and how much that can take |
-//! | `bare_sender`, `plain_ureq` | what the sender is compared with |
+//! | `bed`, `cost` | a server to measure on, and the processor time, memory and WAL that it uses |
+//! | `receiver`, `raw_client`, `socket`, `http` | the receiver of the requests, and its capacity |
+//! | `bare_sender`, `plain_ureq` | the sender without a database, and an HTTP client that it is compared with |
 //! | `pulse` | how fast the machine is during a measurement |
-//! | `pairs`, `report`, `chart`, `svg`, `machine` | what is made of the figures |
+//! | `pairs`, `report`, `chart`, `svg`, `machine` | ratios, table, charts, and the description of the machine |
 
 use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
@@ -106,7 +108,7 @@ impl Order {
         named || self.numbers.is_empty() && workload.in_full_run
     }
 
-    /// The results of some workloads must not replace those of all.
+    /// Returns the folder for the results. A run of some workloads must not replace the results of a full run.
     fn folder(&self) -> Option<PathBuf> {
         let usual = || self.numbers.is_empty().then(|| RESULTS.into());
         self.folder.clone().or_else(usual)

@@ -1,22 +1,24 @@
-//! Two sides measured in turn, A B A B …: other work of the machine then slows down both.
+//! Measures the two sides of a ratio in turn, A B A B …, so that other work of the machine slows down both sides.
 //!
-//! The ratio of a workload is the median of the ratios of its pairs, not the ratio of two medians.
+//! A *pair* is two successive figures, one of each side. The ratio of a workload is the median of the ratios of its
+//! pairs, not the ratio of two medians.
 //!
-//! Where the sides do the same kind of work and the ratio is close to its target, a pair is *even* only if the machine
-//! was equally fast on both sides. Then more pairs are measured until there are enough even ones, or three times as
-//! many as are wanted. The most even pairs count. The choice does not depend on the figures.
+//! A pair is *even* if the machine was equally fast while each of its sides was measured. If the sides do the same kind
+//! of work and the ratio is close to its target, even pairs are needed. Then pairs are measured until enough are even,
+//! but at most three times as many as are wanted, and the most even ones count. The choice does not depend on the
+//! figures.
 
 use crate::pulse::Measured;
 
 /// The smallest number with a useful median.
 pub const PAIRS: usize = 5;
 
-/// How far apart the pulse of the two sides of an even pair may be.
+/// The largest difference of the pulse between the sides of an even pair: 3 %.
 const EVEN: f64 = 0.03;
 
 pub struct Pairs {
     pub samples: Vec<(f64, f64)>,
-    /// How many pairs were left out because the machine was not equally fast.
+    /// The number of pairs that were left out because others were more even.
     pub left_out: usize,
 }
 
@@ -37,7 +39,7 @@ impl Pairs {
         samples.into()
     }
 
-    /// Measures `wanted` even pairs, if it can.
+    /// Measures until there are `wanted` even pairs, or `3 * wanted` pairs. The `wanted` most even pairs count.
     pub fn measure_evenly<Bed: ?Sized>(
         wanted: usize,
         name: &str,
@@ -48,7 +50,7 @@ impl Pairs {
         Self::even(wanted, name, || (Measured::by(|| one(bed)), Measured::by(|| other(bed))))
     }
 
-    /// The same if one function measures both sides.
+    /// Does the same with one function that measures both sides.
     pub fn even(wanted: usize, name: &str, mut measure: impl FnMut() -> (Measured, Measured)) -> Self {
         let mut pairs = Vec::new();
         while pairs.iter().filter(|(apart, _)| *apart <= EVEN).count() < wanted && pairs.len() < 3 * wanted {
@@ -92,7 +94,7 @@ pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     percentile(values, 0.5)
 }
 
-/// The value that this share of all values does not exceed.
+/// Returns the smallest value that is not exceeded by this share of all values.
 pub fn percentile(values: impl IntoIterator<Item = f64>, share: f64) -> f64 {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);

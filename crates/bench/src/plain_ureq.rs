@@ -1,5 +1,5 @@
-//! ureq with its defaults: one agent, shared by all threads, with a timeout. It is the simplest program that sends
-//! webhooks, and the sender is measured against it. It signs requests like the extension, since receivers need that.
+//! ureq with its defaults: one agent, shared by all threads, with a timeout. This is the simplest program that sends
+//! webhooks, and the sender is compared with it. It signs requests like the extension, because receivers need that.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -10,7 +10,7 @@ use wire::signature::{self, Scheme, Signed};
 
 use crate::bare_sender::BODY_BYTES;
 
-/// Requests per second of `threads` that make `requests` together.
+/// Makes `requests` with `threads` threads. Returns the number of requests per second.
 pub fn rate(url: &str, threads: usize, requests: usize) -> f64 {
     let agent: Agent = Agent::config_builder().timeout_global(Some(Duration::from_secs(8))).build().into();
     let secrets = [SigningSecret::random(&mut rand::rng())];

@@ -1,8 +1,8 @@
 //! How fast the machine is at each moment.
 //!
-//! A virtual machine is not always as fast: other work of its host makes the same system call take a third longer, for
-//! seconds or for minutes, and everything that commits or sends slows down with it. So a thread takes the *pulse*:
-//! fifty times a second, the time of some system calls. Figures with the same pulse can be compared.
+//! The speed of a virtual machine varies: because of other work of its host, a system call can take a third longer, for
+//! seconds or for minutes. Everything that commits or sends is then slower too. So a thread measures the *pulse*: fifty
+//! times a second, it measures the time of some system calls. Figures with the same pulse can be compared.
 
 use std::hint::black_box;
 use std::os::unix::process::parent_id;
@@ -15,7 +15,7 @@ const CALLS: usize = 300;
 
 static BEATS: Mutex<Vec<Duration>> = Mutex::new(Vec::new());
 
-/// Takes it until the program ends.
+/// Starts the thread that measures the pulse until the program ends.
 pub fn start() {
     thread::spawn(|| {
         loop {
@@ -47,13 +47,13 @@ impl Measured {
         Self { figure, pulse: mean(BEATS.lock().expect("nobody panics")[before..].to_vec()) }
     }
 
-    /// By how much the pulse of two figures differs: 0.1 for ten per cent.
+    /// Returns by how much the pulse of two figures differs: 0.1 for ten per cent.
     pub fn apart(&self, other: &Self) -> f64 {
         (self.pulse / other.pulse).ln().abs()
     }
 }
 
-/// Without the slowest tenth, when something else ran during a beat.
+/// Returns the mean without the slowest tenth, in which another thread ran during a beat.
 fn mean(mut beats: Vec<Duration>) -> f64 {
     beats.sort();
     beats.truncate(beats.len() - beats.len() / 10);

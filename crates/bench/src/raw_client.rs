@@ -1,8 +1,8 @@
-//! The capacity of a receiver: requests like those of the extension from a client that only writes them.
+//! Measures the capacity of a receiver, with a client that only writes requests like those of the extension.
 //!
-//! It is a single thread that polls, with a request on each of its connections. The next one is written when the answer
-//! is there. It signs and parses nothing and wakes no threads. A rate above half of this one may be limited by the
-//! receiver, so a row that has it is void.
+//! The client is a single thread that polls. It has one request on each of its connections, and writes the next one
+//! when the answer has arrived. It signs and parses nothing, and wakes no threads. If the rate of a row is more than
+//! half of this capacity, the receiver may have limited the rate, so the row is void.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,15 +20,15 @@ const CONNECTIONS: usize = 64;
 const WARM_UP: Duration = Duration::from_millis(300);
 const MEASURED: Duration = Duration::from_millis(700);
 
-/// Other work of the machine can only lower a capacity, so the highest of several figures is the best one.
+/// How often the capacity is measured. The highest figure is used, because other work of the machine can only lower it.
 const TRIALS: usize = 3;
 
-/// Requests per second that this receiver answers.
+/// Returns the number of requests per second that this receiver answers.
 pub fn capacity(receiver: &Receiver) -> f64 {
     best_rate(receiver, None)
 }
 
-/// The same under TLS, with these roots.
+/// Does the same over TLS, with these root certificates.
 pub fn capacity_with_tls(receiver: &Receiver, roots: RootCertStore) -> f64 {
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let builder = builder.with_safe_default_protocol_versions().expect("versions");
@@ -40,7 +40,7 @@ fn best_rate(receiver: &Receiver, tls: Option<&Arc<ClientConfig>>) -> f64 {
     (0..TRIALS).map(trial).fold(0.0, f64::max)
 }
 
-/// The same for a receiver that answers late, with this number of requests in flight.
+/// Does the same for a receiver that answers late, with this number of requests in flight.
 pub fn capacity_of_late_answers(receiver: &Receiver, delay: Duration, in_flight: usize) -> f64 {
     Client::connect(receiver, None, in_flight).rate(delay * 2, delay * 2)
 }
@@ -113,7 +113,7 @@ impl Line {
     }
 }
 
-/// As long as a request of the extension, head and body.
+/// Returns a request whose head and body are as long as those of the extension.
 fn request() -> Vec<u8> {
     let body = "x".repeat(300);
     let signature = "0".repeat(64);

@@ -1,11 +1,11 @@
-//! The receiver of all workloads: answers 200 to every POST, counts them, and records when each arrived.
+//! The receiver of all workloads: answers 200 to every POST, counts the requests, and records when each arrived.
 //!
-//! It is not the receiver of the tests, which has a thread per connection and verifies signatures: that one would be
-//! the bottleneck. This one shares two cores with the server and the sender, so it is a single thread that polls, and
-//! it verifies nothing.
+//! The receiver of the tests, which has a thread per connection and verifies signatures, would be the bottleneck. This
+//! receiver shares two cores with the server and the sender, so it is a single thread that polls, and it verifies
+//! nothing.
 //!
-//! It can answer late. The delay is the same for all requests, so the next answer due is always at the front of a
-//! queue.
+//! It can answer late. The delay is the same for all requests, so the answer that is due next is always at the front of
+//! the queue.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
@@ -23,7 +23,7 @@ use rustls::ServerConfig;
 use crate::http::{ANSWER, Request};
 use crate::socket::Socket;
 
-/// The name of its thread.
+/// The name of the thread of the receiver.
 pub const NAME: &str = "receiver";
 
 const LISTENER: Token = Token(0);
@@ -33,12 +33,12 @@ const FIRST_CONNECTION: usize = 2;
 /// What identifies a request whose arrival is recorded.
 #[derive(Clone, Copy, Default)]
 pub enum Mark {
-    /// It is only counted.
+    /// Nothing: requests are only counted, and not recorded.
     #[default]
     None,
-    /// The id of its delivery.
+    /// The id of the delivery.
     Delivery,
-    /// The number that follows this text in its body.
+    /// The number that follows this text in the body.
     NumberAfter(&'static str),
 }
 
@@ -62,19 +62,19 @@ pub struct Receiver {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What the thread and its callers share.
+/// The data that the thread and the callers share.
 #[derive(Default)]
 struct Book {
     arrived: AtomicUsize,
     answered: AtomicUsize,
-    /// How many arrivals a caller waits for.
+    /// The number of arrivals that a caller waits for.
     wanted: AtomicUsize,
     arrivals: Mutex<Vec<Arrival>>,
     reached: Condvar,
 }
 
 impl Receiver {
-    /// A receiver that only counts.
+    /// Starts a receiver that only counts.
     pub fn start() -> Self {
         Self::with(Manner::default())
     }
@@ -108,17 +108,18 @@ impl Receiver {
         format!("{}://{}/{path}", self.scheme, self.address)
     }
 
-    /// How many requests have come so far.
+    /// Returns the number of requests that have arrived so far.
     pub fn arrived(&self) -> usize {
         self.book.arrived.load(Ordering::SeqCst)
     }
 
-    /// How many of them were answered.
+    /// Returns the number of requests that were answered so far.
     pub fn answered(&self) -> usize {
         self.book.answered.load(Ordering::SeqCst)
     }
 
-    /// Waits until `count` requests have come since its start, and returns whether they did.
+    /// Waits until `count` requests have arrived since the receiver was started. Returns false if `patience` has
+    /// passed.
     pub fn wait_for(&self, count: usize, patience: Duration) -> bool {
         let until = Instant::now() + patience;
         let mut held = self.book.lock();
@@ -133,13 +134,13 @@ impl Receiver {
         true
     }
 
-    /// The arrivals recorded since the last call.
+    /// Returns the arrivals that were recorded since the last call.
     pub fn take_arrivals(&self) -> Vec<Arrival> {
         std::mem::take(&mut *self.book.lock())
     }
 }
 
-/// How many different requests these are. The others came twice.
+/// Returns the number of different requests among these. The others arrived twice.
 pub fn distinct(arrivals: &[Arrival]) -> usize {
     arrivals.iter().map(|arrival| arrival.mark).collect::<HashSet<_>>().len()
 }
@@ -164,14 +165,14 @@ impl Book {
         }
         let total = self.arrived.fetch_add(arrived, Ordering::SeqCst) + arrived;
         if total >= self.wanted.load(Ordering::SeqCst) {
-            // A caller that is about to wait holds the lock until it waits.
+            // A caller that is about to wait holds the lock until it waits, so it cannot miss the notification.
             drop(self.lock());
             self.reached.notify_all();
         }
     }
 }
 
-/// What belongs to the thread.
+/// The data of the thread.
 struct Desk {
     poll: Poll,
     listener: TcpListener,
@@ -179,7 +180,7 @@ struct Desk {
     book: Arc<Book>,
     connections: HashMap<Token, Connection>,
     next_token: usize,
-    /// Requests to answer, and when.
+    /// When to answer, and on which connection.
     due: VecDeque<(Instant, Token)>,
 }
 

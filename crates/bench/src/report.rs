@@ -1,7 +1,7 @@
 //! The results, as a table and as JSON.
 //!
-//! A row has its ratio, what it is divided by and both absolute figures, so that a ratio can be checked. A figure that
-//! the receiver may have limited is void.
+//! A row has the ratio and both figures, so that the ratio can be checked. A row is void if the capacity of the
+//! receiver may have limited its figure.
 
 use std::array::from_fn;
 use std::fmt::{self, Display};
@@ -32,7 +32,7 @@ pub enum Target {
 pub enum Verdict {
     Met,
     Missed,
-    /// An absolute figure without a target.
+    /// The row has no target.
     Reported,
     Void(String),
     Skipped(String),
@@ -45,7 +45,7 @@ pub struct Quantity {
 }
 
 pub struct Row {
-    /// The number of the workload in the table; several rows may share one.
+    /// The number of the workload in the README. Several rows can have the same number.
     pub number: &'static str,
     pub workload: String,
     pub figure: Option<Quantity>,
@@ -53,10 +53,10 @@ pub struct Row {
     pub divisor: Option<Quantity>,
     pub ratio: Option<f64>,
     pub target: Option<Target>,
-    /// Requests per second that the receiver can take, and the highest rate that it was sent.
+    /// Requests per second that the receiver can take, and the highest rate of requests that was sent to it.
     pub receiver: Option<(f64, f64)>,
     pub cost: Option<Cost>,
-    /// The number of a row whose target must be met for this one to count.
+    /// The number of another row. This row is void if that row misses its target.
     pub needs: Option<&'static str>,
     pub notes: Vec<String>,
     pub samples: Vec<(f64, f64)>,
@@ -92,7 +92,7 @@ impl Row {
         Self { figure: Some(Quantity { value, unit }), ..self }
     }
 
-    /// Computes the ratio as well.
+    /// Sets the divisor, and computes the ratio.
     pub fn divided_by(mut self, what: impl Into<String>, value: f64, unit: &'static str) -> Self {
         self.ratio = self.figure.as_ref().map(|figure| figure.value / value);
         self.divided_by = what.into();
@@ -100,7 +100,7 @@ impl Row {
         self
     }
 
-    /// Figure, divisor, ratio and samples of pairs in one unit.
+    /// Sets figure, divisor, ratio and samples from pairs, whose sides have the same unit.
     pub fn pairs(self, divided_by: impl Into<String>, pairs: &Pairs, unit: &'static str) -> Self {
         let row = self.figure(pairs.one(), unit).divided_by(divided_by, pairs.other(), unit);
         let row = Self { ratio: Some(pairs.ratio()), samples: pairs.samples.clone(), ..row };
@@ -118,7 +118,7 @@ impl Row {
         Self { target: Some(Target::AtMost(target)), ..self }
     }
 
-    /// `capacity` of the receiver, and the highest rate that either side sent it.
+    /// Sets the capacity of the receiver, and the highest rate that either side sent to it.
     pub fn receiver(self, capacity: f64, rate: f64) -> Self {
         Self { receiver: Some((capacity, rate)), ..self }
     }
@@ -155,7 +155,7 @@ impl Row {
         }
     }
 
-    /// The value that the target applies to: the ratio if there is one, otherwise the figure.
+    /// Returns the value that the target applies to: the ratio if there is one, otherwise the figure.
     pub fn measured(&self) -> Option<f64> {
         self.ratio.or(self.figure.as_ref().map(|figure| figure.value))
     }
@@ -235,13 +235,13 @@ impl Report {
         }
     }
 
-    /// All rows, with a header.
+    /// Returns all rows with a header, as text.
     pub fn table(&self) -> String {
         let rows: Vec<&Row> = self.rows.iter().collect();
         lines(&[HEAD.map(String::from)], &rows)
     }
 
-    /// How many rows had which result.
+    /// Returns the numbers of rows with each verdict.
     pub fn summary(&self) -> String {
         let count = |verdict: fn(&Verdict) -> bool| self.rows.iter().filter(|row| verdict(&row.verdict())).count();
         let met = count(|verdict| *verdict == Verdict::Met);
@@ -295,7 +295,7 @@ impl Display for Quantity {
 
 const HEAD: Cells = ["#", "workload", "figure", "divided by", "ratio", "target", ""];
 
-/// The rows, in columns of the necessary width, each with its remarks below it.
+/// Formats rows as a table, each with its remarks below it.
 fn lines(head: &[Cells<String>], rows: &[&Row]) -> String {
     let cells: Vec<Cells<String>> = rows.iter().map(|row| row.cells()).collect();
     let all = || head.iter().chain(&cells);
@@ -312,7 +312,7 @@ fn line(cells: &Cells<String>, widths: &Cells<usize>) -> String {
     format!("{}\n", cells.collect::<String>().trim_end())
 }
 
-/// Three or four significant digits, thousands with commas.
+/// Formats a number with three or four significant digits, and commas between thousands.
 pub fn number(value: f64) -> String {
     match value.abs() {
         whole if value.fract() == 0.0 && whole < 100.0 => format!("{value}"),

@@ -38,8 +38,8 @@ impl Socket {
         registry.register(&mut self.stream, token, Interest::READABLE | Interest::WRITABLE)
     }
 
-    /// Appends what was received, and returns whether more can follow. `ends` means that the peer may have closed its
-    /// side, which only another read shows.
+    /// Appends the received bytes to `into`, and returns whether more can follow. `ends`: the peer may have closed its
+    /// side; then the socket is read once more to find out.
     pub fn read(&mut self, into: &mut Vec<u8>, ends: bool) -> io::Result<bool> {
         let mut buffer = [0; 16 * 1024];
         loop {

@@ -1,7 +1,7 @@
 //! As much SVG as bar charts need.
 //!
-//! A picture has a white background and names no font file, so it reads the same on a light page and on a dark one, and
-//! loads nothing.
+//! A picture has a white background, so that it can be read on a light and on a dark page. It uses no font file, so
+//! that a browser loads nothing else.
 
 use std::fmt::Write;
 
@@ -26,7 +26,7 @@ pub struct Svg {
 }
 
 impl Svg {
-    /// Of this size, without its margins.
+    /// Creates a picture of this size. Its margins are added.
     pub fn new(width: f64, height: f64) -> Self {
         Self { width, height, inside: String::new() }
     }
@@ -37,14 +37,14 @@ impl Svg {
         ));
     }
 
-    /// From top to bottom.
+    /// Draws a vertical line.
     pub fn rule(&mut self, x: f64, top: f64, bottom: f64, color: &str) {
         self.push(format_args!(
             r#"<line x1="{x:.1}" y1="{top:.1}" x2="{x:.1}" y2="{bottom:.1}" stroke="{color}" stroke-width="1"/>"#
         ));
     }
 
-    /// `y` is the baseline.
+    /// Writes a text. `y` is its baseline.
     pub fn text(&mut self, x: f64, y: f64, size: f64, anchor: Anchor, color: &str, text: &str) {
         let anchor = match anchor {
             Anchor::Start => "start",

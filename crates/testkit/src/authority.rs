@@ -31,34 +31,34 @@ impl Authority {
         Self { certificate, issuer: Issuer::new(params, key) }
     }
 
-    /// The content of a file for `hydra_webhooks.ca_file`.
+    /// Returns the content of a file for `hydra_webhooks.ca_file`.
     pub fn pem(&self) -> String {
         self.certificate.pem()
     }
 
-    /// For a client that trusts this authority only.
+    /// Returns the root certificates of a client that trusts only this authority.
     pub fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.der().clone()).expect("a certificate that was just made");
         roots
     }
 
-    /// For a receiver on loopback.
+    /// Returns the configuration of a receiver on loopback.
     pub fn server(&self) -> Arc<ServerConfig> {
         self.server_named(LOOPBACK)
     }
 
-    /// For a receiver whose certificate has this host name or address.
+    /// Returns the configuration of a receiver whose certificate has this host name or address.
     pub fn server_named(&self, name: &str) -> Arc<ServerConfig> {
         self.server_of(certificate_for(name))
     }
 
-    /// For a receiver with a certificate made of these parameters.
+    /// Returns the configuration of a receiver whose certificate has these parameters.
     pub fn server_of(&self, certificate: CertificateParams) -> Arc<ServerConfig> {
         self.configure(certificate, WebPkiClientVerifier::no_client_auth())
     }
 
-    /// For a receiver on loopback that demands a certificate from its clients.
+    /// Returns the configuration of a receiver on loopback that requires a certificate of its clients.
     pub fn server_that_asks(&self) -> Arc<ServerConfig> {
         let roots = Arc::new(self.roots());
         let provider = Arc::new(ring::default_provider());
@@ -77,7 +77,7 @@ impl Authority {
     }
 }
 
-/// Parameters of a certificate for this host name or address.
+/// Returns the parameters of a certificate for this host name or address.
 pub fn certificate_for(name: &str) -> CertificateParams {
     CertificateParams::new(vec![name.to_owned()]).expect("a host name or an address")
 }

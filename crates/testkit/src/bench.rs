@@ -16,7 +16,7 @@ use crate::{
 pub struct Bench<'a> {
     pub cluster: &'a Cluster,
     pub database: String,
-    /// It ends with the server; [`Bench::session`] connects again.
+    /// The session of the superuser. It ends with the server; [`Bench::session`] connects again.
     pub client: Client,
     pub receiver: Receiver,
 }
@@ -27,12 +27,12 @@ impl<'a> Bench<'a> {
         Bench { cluster, database: database.into(), client, receiver: Receiver::start() }
     }
 
-    /// Another session of the superuser.
+    /// Returns another session of the superuser.
     pub fn session(&self) -> Client {
         self.cluster.connect(&self.database)
     }
 
-    /// A session of a new role, which is a member of `groups` and has no other rights.
+    /// Returns a session of a new role, which is a member of `groups` and has no other privileges.
     pub fn session_of_new_role(&self, role: &str, groups: &[&str]) -> Client {
         self.cluster.connect_as_new_role(&self.database, role, groups)
     }
@@ -42,7 +42,7 @@ impl<'a> Bench<'a> {
         run(&mut self.client, sql);
     }
 
-    /// The one value that a query returns.
+    /// Runs a query that returns one value, and returns this value.
     #[track_caller]
     pub fn ask<T: FromSqlOwned>(&mut self, sql: &str) -> T {
         ask(&mut self.client, sql)
@@ -58,7 +58,7 @@ impl<'a> Bench<'a> {
         refused(&mut self.client, sql, code)
     }
 
-    /// A subscription of a path of the receiver, which then verifies signatures with its secret.
+    /// Creates a subscription for a path of the receiver, which then verifies signatures with the secret.
     #[track_caller]
     pub fn subscribe(&mut self, path: &str, event_types: &str, more: &[&str]) -> (i64, String) {
         let (id, secret) = subscribe(&mut self.client, &self.receiver.url(path), event_types, more);
@@ -66,7 +66,7 @@ impl<'a> Bench<'a> {
         (id, secret)
     }
 
-    /// Emits an event with this JSON as its entity. Returns its id, or nothing if no subscription wants it.
+    /// Emits an event with this JSON as its entity. Returns the id of the event, or `None` if no subscription wants it.
     #[track_caller]
     pub fn emit(&mut self, event_type: &str, entity: &str) -> Option<i64> {
         let sql = "SELECT hydra.webhook_emit($1, $2::text::jsonb)";
@@ -80,7 +80,7 @@ impl<'a> Bench<'a> {
         self.emit("ticket.created", &format!("{{\"id\": \"{id}\"}}"))
     }
 
-    /// The same for many tickets, in one transaction.
+    /// Emits `ticket.created` for many tickets, in one transaction.
     #[track_caller]
     pub fn emit_tickets(&mut self, ids: RangeInclusive<usize>) {
         self.run(&format!(
@@ -102,7 +102,7 @@ impl<'a> Bench<'a> {
         wait_for_empty_queue(&mut self.client);
     }
 
-    /// A column of a subscription in `hydra.webhook_subscriptions`, as text; null is empty.
+    /// Returns a column of a subscription in `hydra.webhook_subscriptions`, as text; null is the empty text.
     #[track_caller]
     pub fn column(&mut self, id: i64, column: &str) -> String {
         self.ask(&format!("SELECT coalesce(({column})::text, '') FROM hydra.webhook_subscriptions WHERE id = {id}"))
@@ -113,7 +113,7 @@ impl<'a> Bench<'a> {
         wait_until(format!("{column} of subscription {id} is {value}"), PATIENCE, || self.column(id, column) == value);
     }
 
-    /// The number of rows of a table or view of the extension.
+    /// Returns the number of rows of a table or view of the extension.
     #[track_caller]
     pub fn count(&mut self, relation: &str) -> i64 {
         self.ask(&format!("SELECT count(*) FROM hydra.{relation}"))

@@ -20,7 +20,7 @@ pub struct Attempt {
     pub next_at: Option<SystemTime>,
 }
 
-/// All attempts: by subscription, event and number.
+/// Returns all attempts, ordered by subscription, event and number.
 pub fn history(client: &mut Client) -> Vec<Attempt> {
     let sql = "SELECT delivery_id::text, subscription_id, event_id, event, attempt, status_code, error_class, error,
                       response_excerpt, response_ms, attempted_at, next_attempt_at

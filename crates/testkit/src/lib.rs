@@ -1,16 +1,16 @@
-//! What tests and the bench share.
+//! Code that the tests and the bench share.
 //!
-//! | module | idea |
+//! | module | content |
 //! |---|---|
-//! | `cluster` | a throw-away Postgres cluster, and what can happen to its server |
+//! | `cluster` | a temporary Postgres cluster, whose server can be stopped, killed and promoted |
 //! | `receiver` | an endpoint that records, verifies and answers requests |
-//! | `bench` | a database, a session in it and a receiver: what nearly every test begins with |
+//! | `bench` | a database, a session in it and a receiver, which nearly every test needs |
 //! | `history` | the rows of `hydra.webhook_history` |
 //! | `authority` | certificates for TLS |
 //! | `sql` | statements, and the errors that they must fail with |
 //! | `subscribing` | new subscriptions, and an empty queue |
-//! | `worker` | the state that the extension reports |
-//! | `wait` | conditions that are waited for |
+//! | `worker` | the row of `hydra.webhook_worker_status` |
+//! | `wait` | waiting for conditions |
 //! | `environment` | numbers and seeds for longer or repeated runs |
 
 pub mod authority;

@@ -1,4 +1,4 @@
-//! Statements of tests, and the errors that they expect.
+//! Running statements, and checking the errors that they must fail with.
 
 use postgres::Client;
 use postgres::types::FromSqlOwned;
@@ -12,7 +12,7 @@ pub struct Refusal {
     pub hint: String,
 }
 
-/// The one value that a query returns.
+/// Runs a query that returns one value, and returns this value.
 #[track_caller]
 pub fn ask<T: FromSqlOwned>(client: &mut Client, sql: &str) -> T {
     client.query_one(sql, &[]).unwrap_or_else(|error| panic!("{sql}: {error:?}")).get(0)
@@ -23,7 +23,7 @@ pub fn run(client: &mut Client, sql: &str) {
     client.batch_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
 }
 
-/// The error of a statement that must fail.
+/// Runs a statement that must fail, and returns its error.
 #[track_caller]
 pub fn refusal(client: &mut Client, sql: &str) -> Refusal {
     let Err(error) = client.batch_execute(sql) else { panic!("{sql} was accepted") };
@@ -36,7 +36,7 @@ pub fn refusal(client: &mut Client, sql: &str) -> Refusal {
     }
 }
 
-/// A statement that must fail with this SQLSTATE, and with a message, a detail and a hint.
+/// Runs a statement that must fail with this SQLSTATE, and with a message, a detail and a hint.
 #[track_caller]
 pub fn refused(client: &mut Client, sql: &str, code: &str) -> Refusal {
     let refusal = refusal(client, sql);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long anything may take on a busy machine.
+/// The usual time limit of a wait, for a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Checks repeatedly until `condition` holds. Panics after `patience`, naming `what`.
@@ -16,12 +16,12 @@ pub fn wait_until(what: impl Display, patience: Duration, mut condition: impl Fn
     while !condition() {
         assert!(start.elapsed() < patience, "waited {patience:?} in vain until {what}");
         thread::sleep(pause);
-        // Short at first, longer later so that it takes little time from a busy machine.
+        // The pauses become longer, so that the checks use little time of a busy machine.
         pause = (pause * 2).min(Duration::from_millis(50));
     }
 }
 
-/// Lets time pass, where its passing is what is tested.
+/// Sleeps. Only for tests of something that happens, or does not happen, while time passes.
 pub fn let_pass(time: Duration) {
     thread::sleep(time);
 }
@@ -30,8 +30,8 @@ pub fn millis(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
-/// Sets the flag at the end of a scope, also when a test fails: threads that run until it is set would otherwise run
-/// for ever.
+/// Sets the flag at the end of a scope, also if the test fails. Otherwise threads that run until the flag is set would
+/// never end.
 pub struct StopWhenDropped<'a>(pub &'a AtomicBool);
 
 impl Drop for StopWhenDropped<'_> {

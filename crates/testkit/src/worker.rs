@@ -4,7 +4,7 @@ use postgres::Client;
 
 use crate::{PATIENCE, ask, wait_until};
 
-/// A column, as text.
+/// Returns a column as text.
 #[track_caller]
 pub fn worker_status(client: &mut Client, column: &str) -> String {
     ask(client, &format!("SELECT {column}::text FROM hydra.webhook_worker_status"))

@@ -1,8 +1,8 @@
-//! Hundreds of thousands of deliveries in the retry queue.
+//! Adds hundreds of thousands of deliveries to the retry queue.
 
 use crate::bed::Bed;
 
-/// Queues `deliveries` that are due now, for the subscription with this id.
+/// Adds `deliveries` rows that are due now, for the subscription with this id.
 pub fn add(bed: &mut Bed, subscription: i64, deliveries: usize) {
     bed.run(&format!(
         "INSERT INTO hydra.delivery (id, subscription_id, event_id, event_type, emitted_at, preset, body, state, due_at)

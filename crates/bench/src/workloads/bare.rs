@@ -12,7 +12,7 @@ pub const WORKLOAD: Workload =
 
 const THREADS: usize = 64;
 
-/// Each takes some seconds.
+/// The number of requests. Each side takes some seconds.
 const OURS: usize = 150_000;
 const THEIRS: usize = 30_000;
 

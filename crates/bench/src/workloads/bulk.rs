@@ -1,4 +1,4 @@
-//! What a watch costs a statement that changes many rows, by statement and by row.
+//! The cost of a watch for a statement that changes many rows, with level `statement` and with level `row`.
 
 use std::time::Instant;
 

@@ -1,8 +1,8 @@
 //! One dead endpoint among a hundred: it accepts connections and never answers, and a million deliveries wait for it.
 //! Deliveries to the others must not be delayed.
 //!
-//! Events come at a fixed rate, each for one of the hundred by its tenant. There are two servers, because writing and
-//! deleting a million rows would take most of the time.
+//! Events are emitted at a fixed rate, each for one of the hundred subscriptions by its tenant. There are two servers,
+//! because writing and deleting a million rows for each sample would take most of the time.
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -31,7 +31,7 @@ struct Beds {
 }
 
 fn run(report: &mut Report) {
-    // Connections are accepted by the kernel, and never by the program.
+    // The kernel accepts connections, and the program never reads from them.
     let dead = TcpListener::bind("127.0.0.1:0").expect("a port on loopback");
     let dead_url = format!("http://{}/dead", dead.local_addr().expect("a bound socket"));
     let (healthy, hundredth) = (Receiver::start(), Receiver::start());
@@ -64,7 +64,7 @@ fn run(report: &mut Report) {
     );
 }
 
-/// A hundred subscriptions of one tenant each, the last of which goes elsewhere.
+/// Creates a bed with a hundred subscriptions of one tenant each. The last one has the URL `last`.
 fn bed(receiver: &Receiver, last: &str) -> Bed {
     let mut bed = Bed::start(&[]);
     for tenant in 1..=ENDPOINTS {

@@ -1,4 +1,4 @@
-//! What it costs to find new events when millions are queued.
+//! The time to find new events when millions are queued.
 //!
 //! PL/pgSQL runs the statement of the dispatcher through the same interface and with the same settings, and reads the
 //! clock of the server before and after it, so no client is involved. Each new event comes from its own transaction.
@@ -13,7 +13,7 @@ pub const WORKLOAD: Workload =
 
 const DEEP: usize = 10_000_000;
 const SHALLOW: usize = 10_000;
-/// Events of one transaction among those that are queued.
+/// The number of events in each transaction of those that are queued.
 const TOGETHER: usize = 1000;
 
 const CLIENTS: u32 = 8;
@@ -22,7 +22,7 @@ const REPEATS: usize = 200;
 
 const FETCH: &str = include_str!("../../../../sql/queries/fetch_new_events.sql");
 
-/// Those of the dispatcher.
+/// The settings of the dispatcher.
 const SETTINGS: &str = "
     SET search_path = pg_catalog, pg_temp;
     SET jit = off;
@@ -54,7 +54,8 @@ fn run(report: &mut Report) {
 }
 
 impl Queue {
-    /// Written directly, since emitting ten million events takes minutes.
+    /// Creates a bed with this number of queued events. They are inserted with SQL, because emitting ten million events
+    /// takes minutes.
     fn of(events: usize) -> Self {
         let mut bed = Bed::start(&[("max_wal_size", "16GB")]);
         bed.subscribe("http://127.0.0.1:9/never", "ticket.created", &[]);
@@ -84,13 +85,14 @@ impl Queue {
     }
 }
 
-/// The same for all events. Smaller ones would go into the small free space of pages with queued events, each on
-/// another page.
+/// Returns the entity, which is the same for all events. Smaller new events would be stored in the free space of pages
+/// with queued events, each on another page.
 fn entity() -> String {
     format!(r#"{{"id": 7, "subject": "{:x<130}"}}"#, "")
 }
 
-/// Fetches the events that the snapshot `target` sees and `done` does not, like the first page of the dispatcher.
+/// Returns the definition of a function that fetches the events that the snapshot `target` sees and `done` does not,
+/// like the first page of the dispatcher.
 fn function() -> String {
     format!(
         "CREATE FUNCTION pg_temp.fetch(xid8, bigint, xid8, xid8[], bigint)

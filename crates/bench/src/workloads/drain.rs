@@ -1,8 +1,10 @@
-//! How fast a queue drains to one receiver: what the database costs on top of the network.
+//! The rate at which a queue is *drained* (delivered until it is empty) to one receiver: the cost of the database in
+//! addition to that of the network.
 //!
-//! The divisor is the same sender with prepared requests. It may get one at a time for each thread or several, and the
-//! best number is found first. The dispatcher has a third more threads, since it keeps a quarter of them for other
-//! subscriptions than a busy one. The limit of the subscription makes both sides equal.
+//! The divisor is the rate of the same sender with prepared requests. It can get one or several requests at a time for
+//! each thread; the best number is found first. The dispatcher has a third more threads, because it keeps a quarter of
+//! them for subscriptions that are not busy. `max_in_flight` of the subscription gives both sides the same number of
+//! requests in progress.
 
 use std::time::Duration;
 
@@ -24,9 +26,9 @@ const THREADS: usize = 64;
 /// How long the receiver may take to record what it answered.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How many requests the sender may be given for one thread.
+/// The numbers of requests at a time for one thread that are tried.
 const CHAINS: [usize; 2] = [1, 32];
-/// About two seconds.
+/// The number of requests of a trial, for about two seconds.
 const TRIAL: usize = 60_000;
 
 fn run(report: &mut Report) {
@@ -58,7 +60,7 @@ fn run(report: &mut Report) {
             rate
         },
     );
-    // The machine may have been slower at that time.
+    // Measured again: the machine may have been slower at the beginning.
     let capacity = raw_client::capacity(&receiver).max(capacity);
     let fastest = pairs.samples.iter().map(|pair| pair.0.max(pair.1)).fold(0.0, f64::max);
     report.add(
@@ -91,7 +93,8 @@ fn bare(receiver: &Receiver, requests: usize, chain: usize) -> f64 {
     rate
 }
 
-/// How many requests at a time are best for the sender, and the rate of each number that was tried.
+/// Returns the best number of requests at a time for a thread of the sender, and the rate with each number that was
+/// tried.
 fn best_chain(receiver: &Receiver) -> (usize, String) {
     let trials = Pairs::measure(
         &format!("bare sender, {} at a time / {}", CHAINS[0], CHAINS[1]),

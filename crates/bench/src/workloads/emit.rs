@@ -1,9 +1,11 @@
-//! What emitting costs the application: an INSERT with a trigger that emits, divided by the same INSERT without it.
+//! The cost of emitting for the application: the rate of an INSERT with a trigger that emits, divided by the rate of
+//! the same INSERT without this trigger.
 //!
-//! The dispatcher is stopped by a signal. So an emit does all its work, including the wake flag, and no other process
-//! uses a core. If the dispatcher were switched off by its setting, it would still wake up for every commit.
+//! The dispatcher is stopped by a signal. So emitting does all its work, including setting the wake flag, and no other
+//! process uses a core. If the dispatcher were switched off by the setting `enabled`, it would still wake up for every
+//! commit.
 //!
-//! The trigger is that of the extension. One in PL/pgSQL that builds the entity itself is reported as well.
+//! The trigger is that of the extension. A trigger in PL/pgSQL that builds the entity itself is reported as well.
 
 use super::Workload;
 use super::tickets;

@@ -1,4 +1,5 @@
-//! Deliveries under live load of events that many subscriptions want: an event is written once for all of them.
+//! Deliveries under live load with *fan-out*: ten subscriptions want each event. An event is written once for all of
+//! them.
 
 use super::Workload;
 use super::load;

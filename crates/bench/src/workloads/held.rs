@@ -1,5 +1,5 @@
-//! Draining while a snapshot is held: rows deleted since then cannot be vacuumed, and a query for the oldest events has
-//! to skip all of them.
+//! Draining a queue while an old snapshot is held (a transaction stays open). Rows that were deleted since then cannot
+//! be vacuumed, and a query for the oldest events would have to skip all of them.
 //!
 //! There are two servers, one with a held snapshot and one without. On the first, a transaction is opened before
 //! anything is emitted and stays open to the end. Each sample adds hundreds of thousands of dead rows.
@@ -53,7 +53,7 @@ fn run(report: &mut Report) {
     );
 }
 
-/// It is held until the session ends.
+/// Opens a transaction with a snapshot, which is held until the session ends.
 fn hold(session: &mut Client) {
     session.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ").expect("a transaction");
     session.query("SELECT count(*) FROM hydra.event", &[]).expect("a snapshot");

@@ -1,11 +1,12 @@
-//! How soon a committed event arrives at a low rate.
+//! The time from the commit of an event to the arrival of its request, at a low rate.
 //!
-//! An event is committed when its commit is on disk. The client learns of it a little later; that delay is measured
-//! with transactions that write nothing, and added to the time from the return of `COMMIT` to the arrival. The time
-//! since `COMMIT` was sent is noted as well; most of it is spent on the disk. The divisor is how soon a bare POST by
-//! the same sender arrives, made between two events, since the speed of a machine changes.
+//! An event is committed when its commit is on disk. The client is informed a little later. This delay is measured with
+//! transactions that write nothing, and is added to the time from the return of `COMMIT` to the arrival. The time from
+//! the sending of `COMMIT` to the arrival is a note of the row; most of it is the time of the disk. The divisor is the
+//! time until a POST by the same sender without a database arrives. These are made between the events, because the
+//! speed of a machine changes.
 //!
-//! The rate is fixed: a late event does not delay the next one.
+//! The rate is fixed: an event that arrives late does not delay the next one.
 
 use std::collections::HashMap;
 use std::thread;
@@ -23,15 +24,15 @@ use crate::report::{Report, Row};
 
 pub const WORKLOAD: Workload = Workload { numbers: &["5"], name: "from commit to arrival", in_full_run: true, run };
 
-/// 33 per second.
+/// The time between two events: 33 events per second.
 const PACE: Duration = Duration::from_millis(30);
-/// In each round.
+/// The number of events in each round.
 const EVENTS: usize = 300;
 
 const EMIT: &str = "SELECT hydra.webhook_emit('ticket.created',
     jsonb_build_object('id', $1::bigint, 'subject', repeat('x', 130)))";
 
-/// When it was sent, and when the call returned.
+/// By number of the event or bare request: when it was sent, and when the call returned.
 type Sent = HashMap<u128, (Instant, Instant)>;
 
 /// Milliseconds from sending to arrival, from sending to the return of the call, and from that return to arrival.
@@ -44,7 +45,7 @@ struct Times {
 struct Round {
     ours: Times,
     bare: Times,
-    /// Milliseconds that a commit of nothing takes.
+    /// Milliseconds that the commit of a transaction without writes takes.
     telling: Vec<f64>,
 }
 
@@ -82,13 +83,13 @@ fn row(workload: &str, pairs: &Pairs, capacity: f64) -> Row {
     Row::new("5", workload).pairs("bare POST → arrival, p50", pairs, "ms").receiver(capacity, pace)
 }
 
-/// This percentile of the events, and the median of the bare requests.
+/// Returns pairs: this percentile of the events of a round, and the median of its bare requests.
 fn pairs(rounds: &[Round], share: f64) -> Pairs {
     let pair = |round: &Round| (percentile(round.since_commit(), share), median(round.bare.to_arrival.iter().copied()));
     rounds.iter().map(pair).collect::<Vec<_>>().into()
 }
 
-/// Events and bare requests in turn. Even numbers are events.
+/// Makes events and bare requests in turn. Even numbers are events.
 fn round(session: &mut Client, sender: &BareSender, receiver: &Receiver) -> Round {
     receiver.take_arrivals();
     let all = receiver.arrived() + 2 * EVENTS;
@@ -142,7 +143,7 @@ impl Times {
     }
 }
 
-/// Negative if the second came first.
+/// Returns the milliseconds between two times; negative if `to` is before `from`.
 fn millis(from: Instant, to: Instant) -> f64 {
     (to.saturating_duration_since(from).as_secs_f64() - from.saturating_duration_since(to).as_secs_f64()) * 1e3
 }

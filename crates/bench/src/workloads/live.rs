@@ -1,8 +1,9 @@
 //! Deliveries under live load, compared with pg_net on the same server and with the same receiver.
 //!
-//! Each event has a number, so that what was committed can be compared with what arrived. pg_net sends in batches,
-//! faster the larger they are, until it loses requests: the run finds the best size without a loss. What pg_net has not
-//! sent at the end of a sample is deleted, since sending it would take minutes.
+//! Each event has a number, so that the committed events can be compared with those that arrived. pg_net sends in
+//! batches. With larger batches it is faster, until it loses requests. The run finds the batch size at which pg_net is
+//! fastest without losing any. Requests that pg_net has not sent at the end of a sample are deleted, because sending
+//! them would take minutes.
 
 use super::Workload;
 use super::{load, pg_net};
@@ -112,7 +113,7 @@ impl Live {
         rate
     }
 
-    /// The size with the highest rate that loses nothing, and the result of each size that was tried.
+    /// Returns the batch size with the highest rate that loses nothing, and the results of all sizes that were tried.
     fn best_lossless_batch(&mut self) -> (u32, String) {
         let mut best = (0.0, pg_net::DEFAULT_BATCH);
         let mut findings = Vec::new();
@@ -152,7 +153,8 @@ impl Count {
         self.sent - self.arrived
     }
 
-    /// The number is negative if a batch is rolled back after it was sent, and sent again.
+    /// Whether each event arrived exactly once. The number of lost events is negative if a batch is rolled back after
+    /// it was sent, and sent again.
     fn is_exact(&self) -> bool {
         self.lost() == 0 && self.twice == 0
     }

@@ -7,10 +7,11 @@ use crate::receiver::Receiver;
 
 pub const CLIENTS: u32 = 16;
 
-/// How long a sample takes.
+/// The duration of a sample.
 pub const SECONDS: u32 = 4;
 
-/// Deliveries per second that arrive while clients run this script. What is still queued at the end does not count.
+/// Returns the deliveries per second that arrive while clients run this script. Deliveries that are still queued at the
+/// end are not counted.
 pub fn rate(bed: &mut Bed, receiver: &Receiver, script: &str, more: &[&str]) -> f64 {
     let before = receiver.arrived();
     let start = Instant::now();

@@ -1,7 +1,8 @@
-//! Ten thousand subscriptions of which one wants the event: what the others cost the application and the dispatcher.
+//! Ten thousand subscriptions of which one wants the event: the cost of the other subscriptions for the application and
+//! the dispatcher.
 //!
-//! The others want the same event type for other tenants, which is the hard case: those of other event types are not
-//! considered at all.
+//! The others want the same event type for other tenants, which is the most expensive case: subscriptions for other
+//! event types are not considered at all.
 
 use super::Workload;
 use super::{load, tickets};

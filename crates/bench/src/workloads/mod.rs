@@ -1,7 +1,7 @@
-//! What is measured, in the order of the table: one file per idea.
+//! The workloads, in the order of the table in the README: one file for each.
 //!
-//! A workload uses the bed, measures in pairs and adds its rows to the report. A new one is a file with a `WORKLOAD`
-//! and a line in each of the two lists below.
+//! A workload uses the bed, measures pairs, and adds rows to the report. To add one, add a file with a `WORKLOAD`, and
+//! a line to each of the two lists below.
 
 use crate::report::Report;
 
@@ -28,10 +28,10 @@ mod tls;
 mod wal;
 
 pub struct Workload {
-    /// The rows that it makes. The command line names it by them.
+    /// The numbers of its rows. On the command line, each of them selects the workload.
     pub numbers: &'static [&'static str],
     pub name: &'static str,
-    /// Whether it runs if none is named. One that takes an hour does not.
+    /// Whether it runs if the command line selects none. False for a workload that takes an hour.
     pub in_full_run: bool,
     pub run: fn(&mut Report),
 }

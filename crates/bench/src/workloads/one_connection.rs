@@ -1,6 +1,7 @@
-//! Whether emitting gets slower the longer a connection lives, as it would if each transaction left something behind.
+//! Whether emitting gets slower the longer a connection exists, as it would if each transaction left something in
+//! memory.
 //!
-//! Commits do not wait for the disk here, since that time would hide the time of the processor.
+//! Commits do not wait for the disk here, because that time is much longer than the time of the processor.
 
 use std::time::Instant;
 
@@ -37,7 +38,7 @@ fn run(report: &mut Report) {
     );
 }
 
-/// Transactions per second of a new connection, in the last and in the first tenth of its commits.
+/// Returns the transactions per second of a new connection, in the last and in the first tenth of its commits.
 fn last_and_first(bed: &Bed) -> (Measured, Measured) {
     let mut session = bed.session();
     let insert = session.prepare(&tickets::insert(TABLE)).expect("the table exists");

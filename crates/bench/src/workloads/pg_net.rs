@@ -1,21 +1,21 @@
 //! pg_net, another extension that sends requests from inside Postgres, if it is installed on this machine.
 //!
-//! It gets the same events in the same way, one in each transaction, and sends them to the same receiver. It does not
-//! keep requests after a failure: a request that has left its queue and did not arrive is lost.
+//! It gets the same events, one in each transaction, and sends them to the same receiver. It does not keep requests
+//! after a failure: a request that has left its queue and does not arrive is lost.
 
 use crate::bed::Bed;
 
 pub const SETTINGS: &[(&str, &str)] =
     &[("shared_preload_libraries", "hydra_webhooks,pg_net"), ("pg_net.database_name", "bench")];
 
-/// How many requests it sends at a time by default.
+/// The default number of requests that pg_net sends at a time.
 pub const DEFAULT_BATCH: u32 = 200;
 
 pub fn is_installed() -> bool {
     Bed::start(&[]).ask("SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_net')")
 }
 
-/// Prepares it on a bed that was started with [`SETTINGS`]. Returns its version.
+/// Installs pg_net on a bed that was started with [`SETTINGS`]. Returns its version.
 pub fn install(bed: &mut Bed) -> String {
     bed.run("CREATE EXTENSION pg_net");
     bed.run("SELECT net.wait_until_running()");
@@ -27,7 +27,7 @@ pub fn set_batch(bed: &mut Bed, size: u32) {
     bed.run("SELECT pg_reload_conf()");
 }
 
-/// Deletes what it has not sent, after its current batch. Returns how many requests these were.
+/// Deletes the requests that pg_net has not sent, after its current batch. Returns their number.
 pub fn clear(bed: &mut Bed) -> i64 {
     let mut transaction = bed.sql.transaction().expect("a transaction");
     transaction.batch_execute("LOCK TABLE net.http_request_queue").expect("a lock");

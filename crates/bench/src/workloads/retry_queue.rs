@@ -1,6 +1,7 @@
-//! A million deliveries of the retry queue that are due at once, for an endpoint that works again.
+//! A million deliveries of the retry queue that are due at the same time, for an endpoint that works again.
 //!
-//! Each is claimed by a commit that waits for the disk before it is sent, and removed afterwards.
+//! Before a delivery is sent, it is claimed by a transaction whose commit waits for the disk. Its row is deleted
+//! afterwards.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ pub const WORKLOAD: Workload =
     Workload { numbers: &["retry"], name: "a million retries due at once", in_full_run: true, run };
 
 const WAITING: usize = 1_000_000;
-/// How many arrivals are waited for. The rest is sent at the same rate.
+/// The number of arrivals after which the rate is computed. The rest would be sent at the same rate.
 const SENT: usize = 100_000;
 const PATIENCE: Duration = Duration::from_secs(300);
 

@@ -1,7 +1,7 @@
-//! A receiver that takes a second to answer, with as many requests in flight as are needed to keep up.
+//! A receiver that takes a second to answer, with enough requests in flight to deliver all events.
 //!
-//! Each of them occupies a thread, so memory matters as much as the rate. The dispatcher keeps a quarter of its threads
-//! for other subscriptions, so there are more threads than requests.
+//! Each request in flight occupies a thread, so the memory is measured as well as the rate. The dispatcher keeps a
+//! quarter of its threads for other subscriptions, so there are more threads than requests.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,11 +20,11 @@ const ANSWER_AFTER: Duration = Duration::from_secs(1);
 const IN_FLIGHT: usize = 2_000;
 const THREADS: usize = IN_FLIGHT * 4 / 3 + 1;
 
-/// Events are emitted in small batches, 2,000 per second.
+/// The number of events in a batch. 2,000 events are emitted per second.
 const LOT: usize = 100;
 const LOT_EVERY: Duration = Duration::from_millis(50);
 const LOTS_PER_WINDOW: u32 = 80;
-/// Until the number of requests in flight no longer grows.
+/// The number of batches until the number of requests in flight no longer grows.
 const WARM_UP_LOTS: u32 = 100;
 
 fn run(report: &mut Report) {

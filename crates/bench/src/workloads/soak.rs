@@ -1,8 +1,9 @@
-//! Whether anything grows over an hour of steady load: memory, descriptors, connections, dead rows.
+//! Whether memory, descriptors, connections or dead rows grow during an hour of steady load.
 //!
-//! Not part of a full run. `MINUTES` in the environment says how long it runs; an hour by default. One event in a
-//! hundred goes to an endpoint that refuses it, so that the retry queue and the history are used. Something grows if
-//! its mean in the last quarter is larger than in the second; the first quarter is for warming up.
+//! This workload is not part of a full run. The environment variable `MINUTES` sets its duration; the default is an
+//! hour. One event in a hundred goes to an endpoint that refuses it, so that the retry queue and the history are used.
+//! A quantity grows if its mean in the last quarter of the time is larger than in the second; the first quarter is for
+//! warming up.
 
 use std::fs;
 use std::sync::mpsc::{self, RecvTimeoutError, channel};
@@ -24,7 +25,8 @@ pub const WORKLOAD: Workload =
 const RATE: &str = "200";
 const BETWEEN_SAMPLES: Duration = Duration::from_secs(60);
 
-/// Dead rows vary with each vacuum, and memory with the allocator.
+/// A quantity grows only if it increases by this factor: dead rows vary with each vacuum, and memory with the
+/// allocator.
 const GROWS_FROM: f64 = 1.1;
 
 const WATCHED: [(&str, &str); 6] = [
@@ -103,7 +105,7 @@ fn sample(dispatcher: i32, sql: &mut Client) -> Sample {
     ]
 }
 
-/// How many descriptors of a process are open, and how many of them are sockets.
+/// Returns the number of open descriptors of a process, and the number of sockets among them.
 fn descriptors_of(process: i32) -> (f64, f64) {
     let entries = fs::read_dir(format!("/proc/{process}/fd")).expect("the process runs");
     let open: Vec<_> = entries.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok()).collect();
@@ -111,7 +113,7 @@ fn descriptors_of(process: i32) -> (f64, f64) {
     (open.len() as f64, sockets as f64)
 }
 
-/// The samples of a quarter, counted from 0.
+/// Returns the samples of a quarter of the time. The quarters are counted from 0.
 fn quarter(samples: &[Sample], number: usize) -> &[Sample] {
     &samples[samples.len() * number / 4..samples.len() * (number + 1) / 4]
 }

@@ -21,18 +21,18 @@ pub fn create(bed: &mut Bed, table: &str, trigger: Option<&str>) {
     }
 }
 
-/// Inserts one ticket.
+/// Returns a script that inserts one ticket.
 pub fn insert(table: &str) -> String {
     format!("INSERT INTO {table} (tenant_id, subject) VALUES ('tenant-7', 'The radiator in room 4 does not get warm')")
 }
 
-/// Transactions per second of clients that insert, beginning with empty tables.
+/// Returns the transactions per second of clients that insert tickets, beginning with empty tables.
 pub fn tps(bed: &mut Bed, table: &str) -> f64 {
     bed.run(&format!("TRUNCATE hydra.event, {table}"));
     bed.pgbench(&insert(table), CLIENTS, Length::Seconds(SECONDS), &[])
 }
 
-/// For new sessions.
+/// Sets `synchronous_commit` for new sessions.
 pub fn wait_for_disk(bed: &mut Bed, wait: bool) {
     let value = if wait { "on" } else { "off" };
     bed.run(&format!("ALTER DATABASE bench SET synchronous_commit = {value}"));

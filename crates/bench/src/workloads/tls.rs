@@ -1,6 +1,6 @@
-//! What TLS costs: the same queue drained over https and over http, with connections that are kept.
+//! The cost of TLS: the same queue is drained over https and over http, with connections that are kept open.
 //!
-//! The receiver has to encrypt as well, on the same machine, so this is the worst case.
+//! The receiver encrypts as well, on the same machine, so this is the worst case.
 
 use std::fs;
 
@@ -36,7 +36,7 @@ fn run(report: &mut Report) {
         |bed| drain(bed, OVER_TLS, &secure),
         |bed| drain(bed, IN_THE_CLEAR, &plain),
     );
-    // The side that is nearer to the capacity of its receiver.
+    // The report shows the side whose rate is nearer to the capacity of its receiver.
     let sides = [(secure_capacity, pairs.one()), (capacity, pairs.other())];
     let (taken, rate) = if secure_capacity / pairs.one() < capacity / pairs.other() { sides[0] } else { sides[1] };
     report.add(

@@ -1,9 +1,10 @@
 //! How much WAL is written for each webhook, compared with a queue in SQL: a row with the body to send, leased by an
 //! UPDATE and removed by a DELETE, five hundred at a time.
 //!
-//! Both sides are filled by transactions of one row each and emptied afterwards. Full page images are switched off:
-//! they cannot be subtracted, since a record omits what its image contains. The table of the queue has the default
-//! storage parameters. With a fillfactor of 50 its updates need no new index entries, which is reported as well.
+//! On both sides, transactions of one row each fill the queue, which is emptied afterwards. Full page images are
+//! switched off: their size cannot be subtracted, because a record omits the data that its page image contains. The
+//! table of the queue has the default storage parameters. With a fillfactor of 50, its updates need no new index
+//! entries; this is reported as well.
 
 use super::Workload;
 use super::load;

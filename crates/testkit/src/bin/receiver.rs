@@ -1,6 +1,7 @@
-//! The tests' receiver as a program, for the demo and tests/torture.
+//! The receiver of the tests as a program, for the demo and tests/torture.
 //!
-//! Prints one line per request: whether the signature is genuine, what it answers, event, entity and delivery id.
+//! It prints one line for each request: whether the signature is genuine, the status of the answer, event, entity and
+//! delivery id.
 
 use std::fmt::{self, Display, Formatter};
 use std::io::{self, IsTerminal, Write};
@@ -124,7 +125,7 @@ fn run(arguments: Arguments) -> io::Result<()> {
     for (path, count, status) in arguments.fail {
         receiver.answer_first(&path, count, Answer::status(status));
     }
-    // Written last and renamed when complete: who waits for this file takes the receiver as ready.
+    // Written last and renamed when complete: when this file exists, the receiver is ready.
     if let Some(file) = arguments.port_file {
         let draft = file.with_extension("new");
         fs::write(&draft, format!("{}\n", receiver.address().port()))?;
@@ -134,7 +135,7 @@ fn run(arguments: Arguments) -> io::Result<()> {
     Ok(())
 }
 
-/// A file that does not exist yet has no secrets.
+/// Reads the secrets in a file. A file that does not exist yet has no secrets.
 fn secrets(file: &Path, path: &str) -> Vec<String> {
     let text = fs::read_to_string(file).unwrap_or_default();
     let pairs = text.lines().filter_map(|line| line.split_once(' '));
@@ -149,7 +150,7 @@ fn printer() -> Box<dyn Fn(&Seen<'_>) + Send + Sync> {
             Signature::Unchecked => ("unchecked", "33", ""),
             Signature::Refused(why) => ("REFUSED", "31", why),
         };
-        // Colours go around the padded word: padding would count their bytes.
+        // The word is padded first, because padding would count the bytes of the colours.
         let verdict = format!("{verdict:<9}");
         let verdict = if colours { format!("\x1b[{colour}m{verdict}\x1b[0m") } else { verdict };
         let entity = match seen.entity_type {
@@ -158,7 +159,7 @@ fn printer() -> Box<dyn Fn(&Seen<'_>) + Send + Sync> {
         };
         let Seen { status, event, delivery, path, .. } = seen;
         let line = format!("{verdict} {status:>3}  {event:<26} {entity:<24} {delivery:<36}  {path}  {why}");
-        // One write per line: connections print at the same time. A closed output does not end the program.
+        // Each line is one write, because connections print at the same time. A closed output does not end the program.
         let _ = writeln!(io::stdout(), "{}", line.trim_end());
     })
 }

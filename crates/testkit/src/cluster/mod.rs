@@ -1,4 +1,4 @@
-//! A throw-away Postgres cluster, for one test or shared by many.
+//! A temporary Postgres cluster, for one test or shared by many.
 //!
 //! ```ignore
 //! let cluster = Cluster::start(&[("hydra_webhooks.max_pending", "1000")]);
@@ -41,20 +41,20 @@ pub struct Cluster {
     directory: PathBuf,
     owner: Option<Owner>,
     surroundings: Option<Surroundings>,
-    /// A child process of the test, so that its end is seen at once. Process 1 may take seconds to wait for an orphan,
-    /// and until then the server seems to run.
+    /// The server is a child process of the test, so that its end is noticed at once. If it were an orphan, process 1
+    /// might take seconds to wait for it, and until then the server would seem to run.
     server: Mutex<Option<Child>>,
     keeper: Child,
 }
 
 impl Cluster {
-    /// Starts a new cluster with the extension preloaded and plain HTTP to loopback allowed. `settings` overrule all
-    /// others; a value is written without quotes.
+    /// Starts a new cluster with the extension preloaded and plain HTTP to loopback allowed. `settings` override all
+    /// other settings; a value is written without quotes.
     pub fn start(settings: &[(&str, &str)]) -> Cluster {
         Cluster::start_within(None, settings)
     }
 
-    /// The same for many tests, each with its own database.
+    /// Starts a cluster for many tests, each with its own database.
     pub fn start_shared(settings: &[(&str, &str)]) -> Cluster {
         // Each database has a dispatcher, which takes a worker process.
         let cluster = Cluster::start(&[&[("max_worker_processes", "128")], settings].concat());
@@ -63,7 +63,7 @@ impl Cluster {
         cluster
     }
 
-    /// The same, with a server that is started in these surroundings.
+    /// Starts a cluster. `surroundings` is a shell script that starts its server.
     pub fn start_within(surroundings: Option<Surroundings>, settings: &[(&str, &str)]) -> Cluster {
         let programs = programs();
         let owner = owner();
@@ -87,7 +87,7 @@ impl Cluster {
             ("shared_preload_libraries", "hydra_webhooks"),
             ("hydra_webhooks.allow_http", "on"),
             ("hydra_webhooks.allow_networks", "127.0.0.0/8"),
-            // Durability is under test, so it stays on.
+            // Durability is tested, so it is not switched off.
             ("fsync", "on"),
             ("max_prepared_transactions", "20"),
             ("timezone", "UTC"),
@@ -115,14 +115,14 @@ impl Cluster {
         standby
     }
 
-    /// Changes settings and reloads them. Backends apply them at their next command, workers at their next turn: wait
-    /// for the effect.
+    /// Changes settings and reloads them. Backends apply them before their next command, background workers in the next
+    /// iteration of their loops, so tests have to wait for the effect.
     pub fn set(&self, settings: &[(&str, &str)]) {
         self.write_settings(settings);
         self.must(self.program("pg_ctl").args(["reload", "--silent", "--pgdata"]).arg(self.data()));
     }
 
-    /// A session of the superuser `postgres`.
+    /// Returns a session of the superuser `postgres`.
     pub fn connect(&self, database: &str) -> Client {
         self.connect_as(database, "postgres")
     }
@@ -136,7 +136,7 @@ impl Cluster {
         self.config().dbname(database).user(role).connect(NoTls)
     }
 
-    /// Creates a role that is a member of `groups` and has no other rights, and returns a session of it.
+    /// Creates a role that is a member of `groups` and has no other privileges, and returns a session of this role.
     pub fn connect_as_new_role(&self, database: &str, role: &str, groups: &[&str]) -> Client {
         let mut superuser = self.connect(database);
         run(&mut superuser, &format!("CREATE ROLE {role} LOGIN"));
@@ -146,14 +146,14 @@ impl Cluster {
         self.connect_as(database, role)
     }
 
-    /// For connections with other parameters, for example a password.
+    /// Returns the configuration of a connection, for callers that need other parameters, for example a password.
     pub fn config(&self) -> Config {
         let mut config = Config::new();
         config.host_path(&self.directory).port(PORT).user("postgres").dbname("postgres");
         config
     }
 
-    /// Makes a database with the extension in it, and returns a superuser's session there.
+    /// Creates a database with the extension, and returns a session of the superuser in it.
     pub fn create_database(&self, name: &str) -> Client {
         self.connect("postgres")
             .batch_execute(&format!("CREATE DATABASE {name}"))
@@ -165,7 +165,7 @@ impl Cluster {
         client
     }
 
-    /// The environment in which `psql` and other programs connect to this cluster as its superuser.
+    /// Returns the environment in which `psql` and other programs connect to this cluster as its superuser.
     fn environment(&self) -> Vec<(&'static str, String)> {
         vec![
             ("PGHOST", self.directory.to_string_lossy().into_owned()),
@@ -174,8 +174,8 @@ impl Cluster {
         ]
     }
 
-    /// A program of the staged installation (`psql`, `pg_dump`, `pgbench`, …), pointed at this cluster and running as
-    /// its owner.
+    /// Returns a command for a program of the staged installation (`psql`, `pg_dump`, `pgbench`, …) that connects to
+    /// this cluster and runs as its owner.
     pub fn program(&self, name: &str) -> Command {
         let mut command = Command::new(self.programs.join(name));
         // The owner may have no access to the current directory, and programs of Postgres want to return to it.
@@ -184,7 +184,7 @@ impl Cluster {
         command
     }
 
-    /// The dispatcher of a database, if it runs now.
+    /// Returns the process id of the dispatcher of a database, if it runs now.
     pub fn find_dispatcher(&self, database: &str) -> Option<i32> {
         const QUERY: &str = "SELECT pid FROM pg_stat_activity
                              WHERE backend_type = 'hydra_webhooks dispatcher' AND datname = $1";
@@ -193,7 +193,7 @@ impl Cluster {
         client.query_opt(QUERY, &[&database]).ok()?.map(|row| row.get(0))
     }
 
-    /// Waits for the dispatcher of a database.
+    /// Waits for the dispatcher of a database, and returns its process id.
     pub fn dispatcher_pid(&self, database: &str) -> i32 {
         self.new_dispatcher_pid(database, None)
     }
@@ -208,7 +208,7 @@ impl Cluster {
         found.expect("wait_until returns when it is found")
     }
 
-    /// Everything that the server has logged.
+    /// Returns everything that the server has logged.
     pub fn log(&self) -> String {
         fs::read(self.log_file()).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
     }
@@ -217,7 +217,7 @@ impl Cluster {
         self.directory.join("data")
     }
 
-    /// A place for files that the server can read and write. It is removed with the cluster.
+    /// Returns a directory for files that the server can read and write. It is removed with the cluster.
     pub fn directory(&self) -> &Path {
         &self.directory
     }
@@ -261,7 +261,7 @@ impl Drop for Cluster {
         if let Some(mut server) = self.server().take() {
             let _ = server.wait();
         }
-        // The keeper removes the files, which takes seconds on a busy disk. Nobody waits for that.
+        // The keeper removes the files. That takes seconds on a busy disk, so the test does not wait for it.
     }
 }
 

@@ -1,4 +1,4 @@
-//! Where a cluster is and whom it belongs to: its programs, its directory, its owner, and the keeper that removes it.
+//! The programs, the directory and the owner of a cluster, and the keeper that removes it.
 
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use super::PORT;
 /// The longest path of a Unix socket.
 const SOCKET_PATH_LIMIT: usize = 107;
 
-/// The user that the server's programs run as, if we are root.
+/// The user as whom the programs of the server run if the tests run as root.
 #[derive(Clone, Copy)]
 pub(super) struct Owner {
     pub user: u32,
@@ -25,7 +25,7 @@ pub(super) fn programs() -> PathBuf {
     })
 }
 
-/// `None` if we are not root: the server then runs as the same user as the tests.
+/// Returns the owner of the cluster. `None` if the tests do not run as root: then the server runs as the same user.
 pub(super) fn owner() -> Option<Owner> {
     use std::os::unix::fs::MetadataExt;
     let ourselves = fs::metadata("/proc/self").expect("/proc is mounted").uid();
@@ -84,7 +84,7 @@ pub(super) fn keeper(programs: &Path, directory: &Path, owner: Option<Owner>) ->
     command.spawn().expect("/bin/sh starts")
 }
 
-/// What Postgres appends to the directory of the socket.
+/// The file name that Postgres appends to the directory of the socket.
 fn socket_file() -> String {
     format!("/.s.PGSQL.{PORT}.lock")
 }

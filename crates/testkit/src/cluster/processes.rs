@@ -1,16 +1,16 @@
-//! Processes of a server, as `/proc` shows them.
+//! Processes of a server, from `/proc`.
 
 use std::fs;
 use std::process::{Command, Stdio};
 
 pub(super) fn send_signal(name: &str, pid: i32) -> bool {
-    // That of the shell: a small machine may have no program `kill`.
+    // `kill` of the shell: a small machine may have no program of this name.
     let mut command = Command::new("/bin/sh");
     command.args(["-c", "kill -s \"$1\" \"$2\"", "kill", name, &pid.to_string()]).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }
 
-/// A zombie does not count.
+/// Whether a process runs. A zombie does not.
 pub(super) fn is_running(pid: i32) -> bool {
     process_status(pid).is_some_and(|(state, _)| state != 'Z' && state != 'X')
 }
@@ -23,7 +23,7 @@ pub(super) fn children_of(parent: u32) -> Vec<i32> {
         .collect()
 }
 
-/// State and parent of a process.
+/// Returns state and parent of a process.
 fn process_status(pid: i32) -> Option<(char, u32)> {
     let line = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name in the second field may contain blanks and parentheses.

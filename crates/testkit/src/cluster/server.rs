@@ -1,4 +1,4 @@
-//! The server process of a cluster: started, stopped and killed.
+//! Starting, stopping and killing the server of a cluster.
 
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -13,9 +13,9 @@ use crate::{PATIENCE, wait_until};
 /// How `pg_ctl stop` ends a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StopMode {
-    /// Ends the clients' sessions, writes a checkpoint.
+    /// Ends the sessions of clients, and writes a checkpoint.
     Fast,
-    /// Leaves recovery to the next start, as after a crash of the server.
+    /// Stops at once. The next start has to recover, as after a crash of the server.
     Immediate,
 }
 
@@ -84,8 +84,8 @@ impl Cluster {
         wait_until("the server has ended", PATIENCE, || server.try_wait().expect("it is our child process").is_some());
     }
 
-    /// Kills the postmaster and all its children at once, and returns when they are gone. This is a power cut, except
-    /// that what the kernel has not written yet is not lost.
+    /// Kills the postmaster and all its children at once, and returns when they have ended. This is like a power
+    /// failure, except that the kernel still writes what the server has passed to it.
     pub fn kill9_everything(&self) {
         let mut server = self.server().take().expect("the server runs");
         let children = children_of(server.id());
@@ -95,11 +95,11 @@ impl Cluster {
             let _ = send_signal("KILL", pid);
         }
         server.wait().expect("it is our child process");
-        // As long as one of them lives, the shared memory is in use and the server cannot be started.
+        // While one of them runs, the shared memory is in use and the server cannot be started.
         wait_until("all server processes are gone", PATIENCE, || !children.iter().any(|&pid| is_running(pid)));
     }
 
-    /// `kill -9` of one server process. Postgres then ends every session and recovers, by itself.
+    /// Kills one server process with SIGKILL. Postgres then ends every session and recovers.
     pub fn kill9(&self, pid: i32) {
         self.signal("KILL", pid);
         wait_until(format!("process {pid} is gone"), PATIENCE, || !is_running(pid));
@@ -114,7 +114,8 @@ impl Cluster {
         self.server.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The server writes it into the last line of a file that begins with its process id.
+    /// Whether the server accepts connections. It writes its status into the last line of a file that begins with its
+    /// process id.
     fn is_ready(&self, server: &Child) -> bool {
         let text = fs::read_to_string(self.data().join("postmaster.pid")).unwrap_or_default();
         let mut lines = text.lines();

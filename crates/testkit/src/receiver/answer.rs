@@ -1,9 +1,9 @@
-//! What a path answers, well-behaved or hostile.
+//! The answers of a path, regular or hostile.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Made by one of the constructors, refined by `with_…` and `after`.
+/// An answer. It is made by one of the constructors, and changed by `with_…` and `after`.
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub(super) kind: Kind,
@@ -17,13 +17,13 @@ pub(super) enum Kind {
         headers: Vec<(String, String)>,
         body: Vec<u8>,
     },
-    /// No answer; waits until the other side closes.
+    /// Sends no answer, and waits until the client closes the connection.
     Hang,
-    /// Closes without an answer.
+    /// Closes the connection without an answer.
     Close,
-    /// Sends these bytes and closes.
+    /// Sends these bytes and closes the connection.
     Raw(Vec<u8>),
-    /// Sends `start`, then `repeat` until the other side closes.
+    /// Sends `start`, and then `repeat` until the client closes the connection.
     Endless {
         start: Vec<u8>,
         repeat: Vec<u8>,
@@ -51,7 +51,7 @@ impl Answer {
         Answer::status(302).with_header("Location", to)
     }
 
-    /// 503 with `Retry-After`: seconds, or an HTTP date.
+    /// Answers 503 with `Retry-After`: seconds, or an HTTP date.
     pub fn retry_after(when: &str) -> Answer {
         Answer::status(503).with_header("Retry-After", when)
     }
@@ -64,12 +64,12 @@ impl Answer {
         Answer::of(Kind::Close)
     }
 
-    /// The greeting of a server of another protocol.
+    /// Sends the greeting of a server of another protocol.
     pub fn garbage() -> Answer {
         Answer::raw(b"SSH-2.0-not-what-you-expected\r\n\x00\xff\xfe\r\n\r\n")
     }
 
-    /// Any bytes at all, such as HTTP/1.0, a status of 999, or two lengths.
+    /// Sends any bytes, such as HTTP/1.0, a status of 999, or two lengths.
     pub fn raw(bytes: impl Into<Vec<u8>>) -> Answer {
         Answer::of(Kind::Raw(bytes.into()))
     }
@@ -86,7 +86,7 @@ impl Answer {
         Answer::endless("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "10\r\n0123456789abcdef\r\n")
     }
 
-    /// A complete 200, one byte at a time.
+    /// Sends a complete answer with status 200, one byte at a time.
     pub fn drip(interval: Duration) -> Answer {
         Answer::of(Kind::Drip { interval })
     }
@@ -103,7 +103,7 @@ impl Answer {
         self
     }
 
-    /// Waits before it answers.
+    /// Makes the receiver wait before it answers.
     pub fn after(mut self, delay: Duration) -> Answer {
         self.delay = delay;
         self
@@ -119,7 +119,7 @@ impl Answer {
     }
 }
 
-/// An answer with its bytes laid out once, since most are sent thousands of times.
+/// An answer with its bytes. They are built once, because most answers are sent thousands of times.
 pub(super) struct Ready {
     pub answer: Answer,
     pub status: u16,

@@ -38,7 +38,7 @@ pub(super) fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         let started = thread::Builder::new().name("connection".into()).stack_size(256 << 10).spawn({
             let shared = shared.clone();
             move || {
-                // An error means that the other side has closed, which it may.
+                // An error means that the client has closed the connection, which is permitted.
                 let _ = Connection::new(&stream, &shared).serve();
                 lock(&shared.connections).remove(&number);
                 let _ = stream.shutdown(Shutdown::Both);
@@ -57,7 +57,7 @@ struct Connection<'a> {
     buffer: Vec<u8>,
     start: usize,
     end: usize,
-    /// That of the latest request: most connections serve only one path.
+    /// The endpoint of the latest request. It is kept because most connections serve only one path.
     endpoint: Option<Arc<Endpoint>>,
     line: Vec<u8>,
 }
@@ -103,7 +103,8 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// The length of the next request's head, which is then in the buffer; `None` if the connection ends before it.
+    /// Reads until the head of the next request is in the buffer, and returns its length. `None` if the connection ends
+    /// before.
     fn read_head(&mut self) -> io::Result<Option<usize>> {
         let mut searched = 0;
         loop {
@@ -181,7 +182,7 @@ impl<'a> Connection<'a> {
         }
     }
 
-    /// Verifies, records and logs the request at the front of the buffer, and returns its answer.
+    /// Verifies, records and logs the request at the front of the buffer. Returns the answer to send.
     fn record(
         &mut self,
         head: usize,
@@ -268,7 +269,7 @@ impl<'a> Connection<'a> {
                 Ok(false)
             }
             Kind::Hang => {
-                // Returns when the other side closes.
+                // Returns when the client closes the connection.
                 while stream.read(&mut self.buffer)? > 0 {}
                 Ok(false)
             }

@@ -22,7 +22,8 @@ pub(super) struct State {
     pub then: Arc<Ready>,
     pub received: usize,
     pub requests: Vec<Arc<Request>>,
-    /// How many threads wait for a request. A notification is a system call, so it is made only if there are any.
+    /// The number of threads that wait for a request. A notification is a system call, so it is made only if threads
+    /// wait.
     pub waiting: usize,
 }
 

@@ -1,4 +1,4 @@
-//! As much of HTTP/1.1 as a receiver needs: the head of a request, and where its body ends.
+//! The part of HTTP/1.1 that a receiver needs: the head of a request, and the end of its body.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! What an observer sees of a request, and the line that a log has of it.
+//! The parts of a request that an observer gets, and the line for a request in a log.
 
 use std::io::{self, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::signature::Signature;
 
-/// Borrowed from the connection's buffer.
+/// A request, borrowed from the buffer of the connection.
 pub struct Seen<'a> {
     pub path: &'a str,
     pub delivery: &'a str,
@@ -20,8 +20,8 @@ pub struct Seen<'a> {
     pub body: &'a [u8],
 }
 
-/// The text of the JSON string, or the digits of the number, that follows a key. It does not parse JSON: in the bodies
-/// of our presets these keys come before anything that a caller has written.
+/// Returns the text of the JSON string, or the digits of the number, that follows a key. It does not parse JSON: in the
+/// bodies of all presets, these keys come before the entity.
 pub(super) fn member<'a>(body: &'a [u8], key: &[u8]) -> Option<&'a str> {
     let start = body.windows(key.len()).position(|bytes| bytes == key)? + key.len();
     let rest = body[start..].trim_ascii_start();
@@ -37,7 +37,7 @@ pub(super) fn event_of(body: &[u8]) -> &str {
     member(body, b"\"event\":").or_else(|| member(body, b"\"type\":")).unwrap_or("-")
 }
 
-/// From the envelope, or from the entity where the data is the entity alone.
+/// Returns the id of the entity: from the body of the preset `hydra`, or from the entity in the other presets.
 pub(super) fn entity_id_of(body: &[u8]) -> &str {
     member(body, b"\"entity_id\":").or_else(|| member(body, b"\"id\":")).unwrap_or("-")
 }

@@ -8,19 +8,19 @@
 //! assert!(requests.iter().all(|request| request.signature == Signature::Verified));
 //! ```
 //!
-//! It shares no code with the extension, so that it is a second opinion on signatures and on HTTP. Every request is
-//! recorded before it is answered: who has the answer finds the request here. One thread per connection keeps it
-//! simple.
+//! It shares no code with the extension, so that it checks signatures and HTTP independently. Every request is recorded
+//! before it is answered: a caller that has the answer finds the request here. It has one thread per connection,
+//! because that is simple.
 //!
-//! | file | idea |
+//! | file | content |
 //! |---|---|
-//! | `answer` | what a path answers, well-behaved or hostile |
-//! | `request` | a request as it came in |
+//! | `answer` | the answers of a path, regular or hostile |
+//! | `request` | a request as it was received |
 //! | `endpoint` | a path: its secrets, its answers, its requests |
 //! | `connection` | reads, records and answers requests |
 //! | `http` | the head of a request, and where its body ends |
 //! | `signature` | verifies every scheme |
-//! | `log` | what an observer and a log see of a request |
+//! | `log` | the parts of a request for an observer and for a log |
 
 mod answer;
 mod connection;
@@ -51,26 +51,26 @@ pub use request::{Request, entity_ids, entity_numbers};
 pub use signature::Signature;
 use signature::{Secret, SignatureHeaders, verify};
 
-/// What is kept of each request.
+/// Which data of requests are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Recording {
-    /// All of it, for [`Receiver::requests`].
+    /// The whole requests, for [`Receiver::requests`].
     #[default]
     Full,
-    /// The count only, for a receiver that runs for days.
+    /// Only their number, for a receiver that runs for days.
     Count,
 }
 
-/// Runs until it is dropped.
+/// A receiver. It runs until it is dropped.
 pub struct Receiver {
     address: SocketAddr,
     shared: Arc<Shared>,
     acceptor: Option<JoinHandle<()>>,
 }
 
-/// Returns the secrets of a path that has none yet, or none that fits the request.
+/// Returns the secrets of a path that has no secret yet, or no secret that verifies the request.
 type FindSecrets = Box<dyn Fn(&str) -> Vec<String> + Send + Sync>;
-/// Sees every request, on the thread of its connection, before it is answered.
+/// Is called with every request, on the thread of its connection, before the request is answered.
 type Observer = Box<dyn Fn(&Seen<'_>) + Send + Sync>;
 
 struct Shared {
@@ -94,7 +94,7 @@ pub struct Options {
 }
 
 impl Receiver {
-    /// On a free port of loopback, recording everything.
+    /// Starts a receiver on a free port of loopback that records whole requests.
     pub fn start() -> Receiver {
         Receiver::start_with("127.0.0.1:0", Options::default()).expect("loopback has a free port")
     }
@@ -128,12 +128,12 @@ impl Receiver {
         format!("http://{}{path}", self.address)
     }
 
-    /// Adds a secret to those that the path accepts. With none, signatures stay unchecked.
+    /// Adds a secret to those that the path accepts. If a path has no secret, signatures are not checked.
     pub fn secret(&self, path: &str, secret: &str) {
         write(&self.shared.endpoint(path).secrets).push(Secret::new(secret));
     }
 
-    /// What the path answers from now on; 200 by default.
+    /// Sets the answer of the path from now on. By default, paths answer 200.
     pub fn answer(&self, path: &str, answer: Answer) {
         let endpoint = self.shared.endpoint(path);
         let mut state = lock(&endpoint.state);
@@ -141,8 +141,8 @@ impl Receiver {
         state.then = Ready::new(answer);
     }
 
-    /// What the next `count` requests on the path are answered with: after those of earlier calls of this, before what
-    /// `answer` has set.
+    /// Sets the answer to the next `count` requests on the path. Answers of earlier calls are sent before; afterwards,
+    /// the path answers as set by `answer`.
     pub fn answer_first(&self, path: &str, count: usize, answer: Answer) {
         let endpoint = self.shared.endpoint(path);
         lock(&endpoint.state).first.push_back((count, Ready::new(answer)));
@@ -179,7 +179,7 @@ impl Receiver {
         state.requests.clone()
     }
 
-    /// In the order of their arrival. Empty unless requests are recorded in full.
+    /// Returns the requests in the order of their arrival. Empty if whole requests are not recorded.
     pub fn requests(&self, path: &str) -> Vec<Arc<Request>> {
         lock(&self.shared.endpoint(path).state).requests.clone()
     }
@@ -188,7 +188,7 @@ impl Receiver {
         lock(&self.shared.endpoint(path).state).received
     }
 
-    /// The largest number of unanswered requests on the path at a time, since it was last cleared.
+    /// Returns the largest number of unanswered requests on the path at a time, since it was last cleared.
     pub fn most_in_flight(&self, path: &str) -> usize {
         self.shared.endpoint(path).most_in_flight.load(Ordering::Relaxed)
     }
@@ -197,7 +197,7 @@ impl Receiver {
         self.shared.endpoint(path).in_flight.load(Ordering::Relaxed)
     }
 
-    /// Forgets all requests; answers and secrets stay.
+    /// Deletes all requests, but keeps answers and secrets.
     pub fn clear(&self) {
         for endpoint in read(&self.shared.endpoints).values() {
             let mut state = lock(&endpoint.state);
@@ -216,7 +216,7 @@ impl Receiver {
 }
 
 impl Drop for Receiver {
-    /// Closes the port and all connections, also those that hang.
+    /// Closes the port and all connections, also those whose threads wait.
     fn drop(&mut self) {
         self.shared.ending.store(true, Ordering::Release);
         {

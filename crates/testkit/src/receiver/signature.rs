@@ -1,4 +1,5 @@
-//! Verifies signatures of every scheme. It shares no code with the extension, and so is a second opinion.
+//! Verifies signatures of every scheme. It shares no code with the extension, so that it checks signatures
+//! independently.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -7,7 +8,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// How far the time in a signature may be from ours, in seconds.
+/// The largest difference between the time of a signature and the current time, in seconds.
 const TOLERANCE: u64 = 300;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,11 +17,11 @@ pub enum Signature {
     Unchecked,
     /// Every signature header on the request is genuine and recent, and there is at least one.
     Verified,
-    /// Why it is not genuine.
+    /// The reason why a signature is not genuine.
     Refused(&'static str),
 }
 
-/// The headers that a signature, an observer and the log need, found in one pass.
+/// The headers that are needed to verify signatures, for observers and for the log.
 #[derive(Default)]
 pub(super) struct SignatureHeaders<'a> {
     pub delivery: Option<&'a [u8]>,
@@ -42,7 +43,7 @@ impl<'a> SignatureHeaders<'a> {
     pub fn of(headers: impl Iterator<Item = (&'a str, &'a [u8])>) -> SignatureHeaders<'a> {
         let mut known = SignatureHeaders::default();
         for (name, value) in headers {
-            // The first letter rules out most headers without a comparison.
+            // Most headers are excluded by their first letter, without a comparison.
             if !matches!(name.as_bytes().first(), Some(b'x' | b'X' | b'w' | b'W')) {
                 continue;
             }

@@ -38,7 +38,7 @@ fn the_example_of_standard_webhooks_verifies_while_it_is_recent() {
     assert!(matches!(after(301), Signature::Refused(_)));
 }
 
-/// What the receiver answers to these bytes, which end with the request.
+/// Sends these bytes, which end with the request, to a receiver. Returns its answer.
 fn exchange(receiver: &Receiver, request: &str) -> String {
     let mut stream = TcpStream::connect(receiver.address()).expect("it listens");
     stream.write_all(request.as_bytes()).expect("it reads");
