@@ -1,16 +1,17 @@
-//! What to send next, and what to record about what was sent.
+//! The decisions of the dispatcher: which events to read, which deliveries to send next, and what to write about the
+//! outcomes.
 //!
-//! Pure: nothing here knows Postgres, a clock or randomness. The dispatcher passes in what it read, when, and what
-//! became of requests; it sends the requests and writes the rows that come out.
+//! Nothing in this crate uses Postgres, a clock or random numbers. The dispatcher passes in the rows that it read, the
+//! current time and the outcomes of requests. It makes the requests and writes the rows that this crate returns.
 //!
-//! | module | idea |
+//! | module | what it does |
 //! |---|---|
-//! | [`dispatch`] | the life of deliveries from event to success or failure |
-//! | [`lanes`] | which subscription may send next |
-//! | [`reading`] | which events to read next |
-//! | [`retry`] | when a failed delivery is tried again |
-//! | [`writes`], [`tally`] | what is to be written: rows, and counts |
-//! | [`stored_event`], [`xid`], [`subscription`], [`work`] | what the dispatcher reads: events, subscriptions, deliveries |
+//! | [`dispatch`] | decides about deliveries, from event to success or failure |
+//! | [`lanes`] | decides which subscription may send next |
+//! | [`reading`] | decides which events to read next |
+//! | [`retry`] | decides when a failed delivery is tried again |
+//! | [`writes`], [`tally`] | collect what is to be written: rows, and counts |
+//! | [`stored_event`], [`xid`], [`subscription`], [`work`] | describe what is read: events, subscriptions, deliveries |
 
 pub mod dispatch;
 pub mod lanes;

@@ -1,25 +1,27 @@
-//! When a failed delivery is tried again.
+//! Decides when a failed delivery is tried again, and when it has expired.
 //!
-//! A schedule is a list of delays, each counted from the failure before it. A delivery has one attempt more than its schedule
-//! has delays. Delays are varied a little, so that deliveries that failed together are not retried together. With
-//! `Retry-After` a receiver may ask for more time, never for less, and for at most the longest delay of the schedule.
+//! A schedule is a list of delays. Each delay is counted from the failure before it. A delivery has one attempt more
+//! than its schedule has delays. Delays are varied a little, so that deliveries that failed at the same time are not
+//! retried at the same time. With `Retry-After` a receiver may ask for a longer delay, but not for a shorter one, and
+//! not for more than the longest delay of the schedule.
 
 use std::time::{Duration, SystemTime};
 
-/// The part of a delay by which it may be shorter or longer.
+/// The fraction by which a delay may be shorter or longer.
 const JITTER: f64 = 0.1;
 
-/// The delay after the `failures`-th failure of a schedule (counted from 1). `None` if that was the last attempt. `jitter` is a
-/// random number from -1 to 1.
+/// Returns the delay after the `failures`-th failure of a schedule (counted from 1). `None` if that was the last
+/// attempt. `jitter` is a random number from -1 to 1.
 pub fn delay(schedule: &[Duration], failures: usize, retry_after: Option<Duration>, jitter: f64) -> Option<Duration> {
     let planned = schedule.get(failures.checked_sub(1)?)?.mul_f64(1.0 + JITTER * jitter);
     let longest = schedule.iter().max()?;
     Some(planned.max(retry_after.unwrap_or_default().min(*longest)))
 }
 
-/// Whether a delivery whose schedule began at `began` is unfinished after twice the time of its schedule. This happens when an
-/// endpoint that keeps failing gets one request at a time and many deliveries wait for it. The time of a schedule is the sum
-/// of its delays and of the time limits of its requests: otherwise a short schedule would be over before its last attempt.
+/// Whether a delivery has expired: twice the duration of its schedule has passed since `began`. This happens when many
+/// deliveries wait for an endpoint that keeps failing and gets one request at a time. The duration of a schedule is the
+/// sum of its delays and of the time limits of its requests. Without the time limits, a short schedule would be over
+/// before its last attempt. With an empty schedule no delivery expires.
 pub fn is_expired(schedule: &[Duration], timeout: Duration, began: SystemTime, now: SystemTime) -> bool {
     let requests = timeout * (schedule.len() as u32 + 1);
     let lifetime = (schedule.iter().sum::<Duration>() + requests) * 2;

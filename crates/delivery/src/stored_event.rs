@@ -6,20 +6,21 @@ use wire::ids::{EventId, SubscriptionId};
 
 use crate::xid::Xid8;
 
-/// Which row of `hydra.event` it is.
+/// Identifies a row of `hydra.event`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EventRow {
-    /// The transaction that emitted it; with `id`, the key of the row.
+    /// The transaction that emitted the event. With `id` it is the key of the row.
     pub xid: Xid8,
     pub id: EventId,
-    /// Block and line pointer where the row was read (its `ctid`): a quick way back to it, unless the table is rewritten.
+    /// Block and line pointer of the row when it was read (its `ctid`). This is the fastest way to find the row, unless
+    /// the table has been rewritten.
     pub place: (u32, u16),
 }
 
 #[derive(Debug, Clone)]
 pub struct StoredEvent {
     pub row: EventRow,
-    /// The subscriptions that wanted it when it was emitted.
+    /// The subscriptions that wanted the event when it was emitted.
     pub targets: SmallVec<[SubscriptionId; 1]>,
     pub event: Event,
 }

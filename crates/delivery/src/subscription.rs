@@ -1,4 +1,4 @@
-//! A subscription as the dispatcher knows it: an endpoint, and the policy of delivering to it.
+//! A subscription as the dispatcher uses it: an endpoint, and the rules for sending to it.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -11,23 +11,23 @@ use wire::request::Endpoint;
 pub struct Subscription {
     pub id: SubscriptionId,
     pub active: bool,
-    /// When its status last changed. A resumed subscription starts with its counters reset.
+    /// When the status of the subscription last changed. A resumed subscription begins with its counters reset.
     pub status_since: SystemTime,
     pub preset: Preset,
     pub endpoint: Arc<Endpoint>,
     /// Delay before each retry.
     pub schedule: Vec<Duration>,
-    /// Requests under way at a time.
+    /// The maximum number of requests in flight.
     pub max_in_flight: usize,
-    /// Consecutive failed attempts after which it is disabled.
+    /// The number of consecutive failed attempts after which the subscription is disabled.
     pub disable_after: Option<u32>,
-    /// How long nothing may succeed before it is disabled.
+    /// The subscription is disabled when all attempts have failed for this long.
     pub stale_after: Option<Duration>,
-    /// Requests that may start in a second.
+    /// The maximum number of requests that may start in a second.
     pub rate_limit: Option<u32>,
-    /// Whether first attempts that succeed are in the history too.
+    /// Whether first attempts that succeed are recorded in the history too.
     pub log_successes: bool,
-    /// As last written.
+    /// The failures since the last success, as last written to the table.
     pub failing: Failing,
 }
 
@@ -38,22 +38,23 @@ impl Subscription {
     }
 }
 
-/// How a subscription fails: its attempts since the last success, in order of completion.
+/// The failures of a subscription since its last success: the number of failed attempts, and when the first of them
+/// ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Failing {
     pub attempts: u32,
-    /// When the first of them ended.
+    /// `None` if no attempt has failed since the last success.
     pub since: Option<SystemTime>,
 }
 
-/// Why the extension stops sending to a subscription.
+/// Why the extension disabled a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DisabledReason {
-    /// It answered `410 Gone`.
+    /// The receiver answered `410 Gone`.
     Gone,
     /// `disable_after` was reached.
     Failures,
-    /// Nothing succeeded for `stale_after`.
+    /// All attempts failed for `stale_after`.
     Stale,
 }
 

@@ -1,7 +1,8 @@
-//! How many deliveries succeeded, how many attempts failed and how long answers took, by subscription and hour.
+//! Counts for the statistics: deliveries that succeeded, attempts that failed, and times of answers, by subscription
+//! and hour.
 //!
-//! They are counted in memory and added to `hydra.delivery_count` once a minute. A row that is updated with every batch would
-//! become slow while a long transaction keeps its old versions from being removed.
+//! Counts are kept in memory and added to `hydra.delivery_count` once a minute. If a row were updated with every batch,
+//! updates would become slow while a long transaction keeps the old versions of the row from being removed.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,9 +14,9 @@ pub struct Tally {
     counts: HashMap<(SubscriptionId, u64), Count>,
 }
 
-/// The number of buckets in the histogram of answer times. The first bucket ends at a quarter of a millisecond, and the upper
-/// bound of each is 2^(1/4) times that of the one before it, so that a percentile is exact to a fifth. The last bucket has
-/// all times above a minute.
+/// The number of buckets in the histogram of answer times. The first bucket ends at a quarter of a millisecond. The
+/// upper bound of each bucket is 2^(1/4) times that of the bucket before it, so that a percentile is at most a fifth
+/// too high. The last bucket also has all longer times.
 pub const TIMES: usize = 73;
 const FIRST_TIME: Duration = Duration::from_micros(250);
 const PER_DOUBLING: f64 = 4.0;
@@ -26,7 +27,7 @@ pub struct Count {
     pub failed_attempts: i64,
     /// Deliveries that were given up.
     pub failed: i64,
-    /// Answers of any status, by how long they took.
+    /// The number of answers with any status, by the time that they took.
     pub times: [i64; TIMES],
 }
 
@@ -36,25 +37,30 @@ impl Default for Count {
     }
 }
 
+/// The bucket of the histogram for an answer that took this long.
 fn bucket(took: Duration) -> usize {
     let doublings = (took.as_secs_f64() / FIRST_TIME.as_secs_f64()).log2();
-    // A negative number becomes 0.
+    // The conversion of a negative number gives 0.
     ((doublings * PER_DOUBLING).ceil() as usize).min(TIMES - 1)
 }
 
 impl Tally {
+    /// Counts a delivery that succeeded.
     pub fn delivered(&mut self, subscription: SubscriptionId, now: SystemTime) {
         self.count(subscription, now).delivered += 1;
     }
 
+    /// Counts an attempt that failed.
     pub fn failed_attempt(&mut self, subscription: SubscriptionId, now: SystemTime) {
         self.count(subscription, now).failed_attempts += 1;
     }
 
+    /// Counts a delivery that was given up.
     pub fn failed(&mut self, subscription: SubscriptionId, now: SystemTime) {
         self.count(subscription, now).failed += 1;
     }
 
+    /// Counts an answer by the time that it took.
     pub fn answered(&mut self, subscription: SubscriptionId, now: SystemTime, took: Duration) {
         self.count(subscription, now).times[bucket(took)] += 1;
     }
@@ -64,12 +70,12 @@ impl Tally {
         self.counts.entry((subscription, seconds / 3600)).or_default()
     }
 
-    /// The counts: subscription, hours since 1970, counts.
+    /// Returns all counts: subscription, hours since 1970, counts.
     pub fn iter(&self) -> impl Iterator<Item = (SubscriptionId, u64, &Count)> {
         self.counts.iter().map(|((subscription, hour), count)| (*subscription, *hour, count))
     }
 
-    /// The counts so far have been written.
+    /// Clears the counts. To be called when they have been written.
     pub fn written(&mut self) {
         self.counts.clear();
     }
@@ -91,7 +97,7 @@ mod tests {
             let end = end(bucket(took));
             assert!(
                 (took.as_secs_f64()..took.as_secs_f64() * 1.19).contains(&end),
-                "{took:?} is in the place up to {end} s"
+                "{took:?} is in the bucket that ends at {end} s"
             );
         }
         assert_eq!([bucket(Duration::ZERO), bucket(FIRST_TIME), bucket(Duration::from_secs(3600))], [0, 0, TIMES - 1]);

@@ -1,4 +1,4 @@
-//! A delivery in the dispatcher's memory.
+//! A delivery in the memory of the dispatcher, queued or in flight. The code calls it *work*.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -6,7 +6,8 @@ use std::time::SystemTime;
 use wire::ids::{DeliveryId, EventId, SubscriptionId};
 use wire::preset::Preset;
 
-/// It has all that a row of `hydra.delivery` needs, so that it can become one at any time.
+/// A delivery that remains to be made. It has all columns of a row of `hydra.delivery`, so that it can become such a
+/// row at any time.
 #[derive(Debug)]
 pub struct Work {
     pub delivery: DeliveryId,
@@ -17,12 +18,12 @@ pub struct Work {
     pub emitted_at: SystemTime,
     /// The preset that the body was made for.
     pub preset: Preset,
-    /// The exact bytes that every attempt sends.
+    /// The body, whose exact bytes every attempt sends.
     pub body: Arc<str>,
-    /// Attempts made so far.
+    /// The number of attempts made so far.
     pub attempts: u32,
-    /// How many of them belong to earlier schedules.
+    /// The number of these attempts that belong to earlier schedules.
     pub earlier_attempts: u32,
-    /// When the current schedule began; `None` before its first attempt.
+    /// When the current schedule began, which is at its first attempt. `None` before that.
     pub scheduled_at: Option<SystemTime>,
 }

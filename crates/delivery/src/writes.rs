@@ -1,8 +1,9 @@
-//! Decisions of the dispatcher that are not written yet.
+//! Collects the decisions of the dispatcher until they are written.
 //!
-//! Decisions are made in memory when outcomes arrive, and written in batches, one transaction for each. A batch is kept until
-//! it has committed, so a transaction that failed is tried again and loses nothing. Several decisions about one delivery
-//! between two batches fold into one write: a row that would be inserted and deleted at once is never written.
+//! Decisions are made in memory when outcomes arrive, and written in batches, one transaction for each batch. A batch
+//! is kept until it has committed, so that it can be written again if its transaction fails, and nothing is lost.
+//! Several decisions about one delivery between two batches are merged into one write: a row that would be inserted and
+//! deleted at once is never written.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,21 +18,23 @@ use crate::work::Work;
 
 #[derive(Debug, Default)]
 pub struct Writes {
-    /// Rows of `hydra.event` to delete: their deliveries are done, or have their own rows now.
+    /// Rows of `hydra.event` to delete: all their deliveries are done or have their own rows now.
     pub finished_events: Vec<EventRow>,
-    /// Rows of `hydra.delivery`.
+    /// Rows of `hydra.delivery` to insert, update or delete.
     pub rows: HashMap<DeliveryId, RowWrite>,
-    /// Rows for `hydra.attempt`, in order of completion.
+    /// Rows to insert into `hydra.attempt`, in order of completion.
     pub attempts: Vec<AttemptRecord>,
-    /// Subscriptions that were deleted: rows that became pending while they were being deleted are deleted too.
+    /// Subscriptions that were deleted. Their remaining rows are removed: some may have been inserted while the
+    /// subscription was being deleted.
     pub deleted: Vec<SubscriptionId>,
 }
 
-/// What was decided about subscriptions.
+/// Changes of the health of subscriptions: their failures since the last success, and which of them are disabled.
 #[derive(Debug, Default)]
 pub struct Verdicts {
-    /// How they fail, if that changed.
+    /// The failures since the last success, of subscriptions for which they changed.
     pub failing: HashMap<SubscriptionId, Failing>,
+    /// Subscriptions that are disabled, with the reason.
     pub disabled: HashMap<SubscriptionId, DisabledReason>,
 }
 
@@ -50,22 +53,23 @@ pub enum RowWrite {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowState {
-    /// Being sent by this dispatcher, or in its memory to be sent.
+    /// In the memory of this dispatcher, queued or in flight.
     Claimed,
-    /// Given back unchanged. Due at once if it was never tried.
+    /// No longer claimed, and otherwise unchanged. Due at once if there was no attempt yet.
     Released,
-    /// Failed, and due again.
+    /// The latest attempt failed, and the delivery is due again at `due_at`.
     Due { attempts: u32, scheduled_at: SystemTime, due_at: SystemTime },
-    /// Given up.
+    /// The delivery was given up.
     Failed { attempts: u32 },
 }
 
+/// A row of the history.
 #[derive(Debug)]
 pub struct AttemptRecord {
     pub work: Arc<Work>,
     pub attempt: u32,
     pub status: Option<u16>,
-    /// Kind and message of a failure.
+    /// Class and message of the error, if the attempt failed.
     pub error: Option<(ErrorClass, String)>,
     pub excerpt: Option<String>,
     pub response_ms: Option<i32>,
@@ -82,12 +86,12 @@ impl Writes {
         self.finished_events.len() + self.rows.len() + self.attempts.len() + self.deleted.len()
     }
 
-    /// The delivery gets a row, claimed by this dispatcher.
+    /// Inserts a row for the delivery, claimed by this dispatcher.
     pub fn insert(&mut self, work: Arc<Work>) {
         self.rows.insert(work.delivery, RowWrite::Insert(work, RowState::Claimed));
     }
 
-    /// The row of a delivery changes.
+    /// Changes the state of the row of a delivery.
     pub fn update(&mut self, work: &Work, state: RowState) {
         self.rows
             .entry(work.delivery)
@@ -99,7 +103,7 @@ impl Writes {
             .or_insert(RowWrite::Update(work.subscription, state));
     }
 
-    /// The delivery is done.
+    /// Deletes the row of a delivery. A row that is not written yet is not inserted.
     pub fn delete(&mut self, work: &Work) {
         match self.rows.remove(&work.delivery) {
             Some(RowWrite::Insert(..)) => {}

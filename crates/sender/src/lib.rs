@@ -1,21 +1,21 @@
-//! The sender: makes requests over HTTP and returns what became of them as attempts. It knows nothing of Postgres.
+//! The sender: makes HTTP requests and returns the result of each as an attempt. It does not use Postgres.
 //!
-//! One thread of a Postgres process hands requests over, and never waits here. Other threads make them. Their attempts
-//! come back through a channel, and a [`Bell`] wakes the thread that waits for them. Nothing in this crate calls
-//! Postgres, reads a setting or writes to the log: only the one thread that Postgres knows may do that.
+//! The main thread of a Postgres process hands requests over to the sender and never waits for them. Other threads make
+//! the requests. Their attempts come back through a channel, and a [`Bell`] wakes the main thread. Nothing in this
+//! crate calls Postgres, reads a setting or writes to the log, because only the main thread may do that.
 //!
 //! From the outside in:
 //!
-//! | module | idea |
+//! | module | what it does |
 //! |---|---|
-//! | [`Sender`], here | hand over, change the rules, stop |
-//! | `worker` | what a thread does with each request |
-//! | `shared` | what all threads share |
-//! | `exchange` | one HTTP request and its answer, and what can go wrong |
-//! | `rules` | the rules that requests are made under |
-//! | [`destination`] | where requests may go: policy, URL, addresses behind a host name |
-//! | `transport` | bytes over the network: TCP, TLS, deadlines |
-//! | `threads` | starting threads in a Postgres process, giving them requests, waking the one that waits |
+//! | [`Sender`], here | hands requests over, changes the rules, stops |
+//! | `worker` | makes the requests of one thread, and reports their results |
+//! | `shared` | has what all threads share |
+//! | `exchange` | makes one HTTP request and reads its answer or the error |
+//! | `rules` | has the rules for requests: allowed destinations and trusted certificates |
+//! | [`destination`] | decides where requests may go: policy, URL, addresses of a host name |
+//! | `transport` | moves bytes over the network: TCP, TLS, deadlines |
+//! | `threads` | starts threads in a Postgres process, gives them requests, wakes the main thread |
 
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -44,24 +44,25 @@ use shared::Shared;
 use threads::Pool;
 use worker::Worker;
 
-/// How much longer a stop that had to cut connections waits for their threads to notice. They notice at once; this
-/// bounds the wait for one that does not.
+/// After cutting connections, [`Sender::stop`] waits at most this much longer for the threads to end. Normally they end
+/// at once.
 const GRACE: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// How many requests can be under way at a time.
+    /// The maximum number of requests in flight.
     pub max_threads: usize,
 }
 
-/// Dropped without [`stop`](Sender::stop), it cuts off all requests and waits for nothing.
+/// Makes requests with its threads. If it is dropped without a call of [`stop`](Sender::stop), it cuts all connections
+/// and does not wait.
 pub struct Sender {
     pool: Pool<Worker>,
     shared: Arc<Shared>,
 }
 
 impl Sender {
-    /// Starts no thread: the first threads are started for the first requests.
+    /// Creates a sender. It starts no thread yet: threads are started when there are requests for them.
     pub fn start(
         limits: Limits,
         policy: Arc<DestinationPolicy>,
@@ -75,27 +76,27 @@ impl Sender {
         Self { pool: Pool::new(limits.max_threads, Box::new(new_worker)), shared }
     }
 
-    /// Never waits. Each request gives an attempt, unless a stop cuts it off. Requests above `max_threads` at a time
-    /// are queued.
+    /// Hands requests over to the threads, and never waits. Each request results in an attempt, unless
+    /// [`stop`](Sender::stop) cuts it off. Requests above `max_threads` at a time are queued.
     pub fn hand_over(&self, requests: impl IntoIterator<Item = Request>) {
         let failure = Failure::new(ErrorClass::Internal, "no thread could be started");
         self.shared.give_back(self.pool.hand_over(requests), &Outcome::Failed(failure));
     }
 
-    /// Applies to every request that starts from now on.
+    /// Sets the policy for all requests that start from now on.
     pub fn set_policy(&self, policy: Arc<DestinationPolicy>) {
         self.shared.set_policy(policy);
     }
 
-    /// Applies to every request that starts from now on.
+    /// Sets the trusted certificates for all requests that start from now on.
     pub fn set_roots(&self, roots: Roots) {
         self.shared.set_roots(roots);
     }
 
-    /// Lets no request start any more, and waits for those under way, for `limit` and hardly longer. Requests that were
-    /// not started are reported as not started. Requests that are not finished by then are cut off and not reported: an
-    /// attempt that we interrupted ourselves must not count as a failure of its receiver. Returns the number of threads
-    /// that could not even be cut off.
+    /// Prevents the start of further requests, and waits for those in flight for at most `limit`. Requests that were
+    /// not started are reported as not started. Requests that have not finished within `limit` are cut off and not
+    /// reported: an attempt that we interrupted ourselves must not count as a failure of its receiver. Returns the
+    /// number of threads that did not end even then.
     pub fn stop(self, limit: Duration) -> usize {
         self.shared.close();
         self.shared.give_back(self.pool.close(), &Outcome::NotStarted);

@@ -1,11 +1,11 @@
-//! The rules that requests are made under.
+//! The rules for requests: which destinations are allowed, and which certificates are trusted.
 
 use std::sync::Arc;
 
 use crate::destination::DestinationPolicy;
 use crate::transport::Roots;
 
-/// A connection is used only for requests under the rules that it was opened under.
+/// The rules for a request. A connection is used only for requests with the rules that applied when it was opened.
 #[derive(Debug)]
 pub struct Rules {
     pub policy: Arc<DestinationPolicy>,

@@ -1,5 +1,5 @@
-//! What all threads of a sender share: the rules in force, the addresses of host names, the open sockets, and the way
-//! back for attempts.
+//! What all threads of a sender share: the rules in force, the addresses of host names, the list of open sockets, and
+//! the channel that attempts are returned through.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -20,9 +20,9 @@ pub struct Shared {
     pub sockets: Arc<OpenSockets>,
     outcomes: mpsc::Sender<Attempt>,
     bell: Arc<Bell>,
-    /// No request may start any more.
+    /// Set when no further request may start.
     closing: AtomicBool,
-    /// Attempts are not reported any more.
+    /// Set when attempts are no longer reported.
     abandoned: AtomicBool,
 }
 
@@ -39,7 +39,7 @@ impl Shared {
         }
     }
 
-    /// The rules that a request that starts now is made under.
+    /// The rules for a request that starts now.
     pub fn rules(&self) -> Arc<Rules> {
         self.lock_rules().clone()
     }
@@ -54,12 +54,12 @@ impl Shared {
         *rules = Arc::new(Rules { policy: rules.policy.clone(), roots });
     }
 
-    /// Reports what became of a request. The bell is rung later, see [`Handler`](crate::threads::Handler).
+    /// Reports the result of a request. The bell is rung later, see [`Handler`](crate::threads::Handler).
     pub fn report(&self, attempt: Attempt) {
         if self.abandoned.load(Ordering::Acquire) {
             return;
         }
-        // Fails when the receiving end is gone: then nothing waits for attempts.
+        // Sending fails if the receiver of the channel is gone. Then nothing waits for attempts.
         let _ = self.outcomes.send(attempt);
     }
 
@@ -68,7 +68,8 @@ impl Shared {
         self.bell.ring();
     }
 
-    /// Reports requests that no thread will make, in their order: they are taken up again as they come.
+    /// Reports requests that no thread will make, in their order, because the dispatcher queues them again in the order
+    /// in which they are reported.
     pub fn give_back(&self, requests: Vec<Request>, outcome: &Outcome) {
         for request in requests {
             let mut left = Some(request);
@@ -86,7 +87,7 @@ impl Shared {
         }
     }
 
-    /// No request may start any more.
+    /// Prevents the start of further requests.
     pub fn close(&self) {
         self.closing.store(true, Ordering::Release);
     }
@@ -95,7 +96,7 @@ impl Shared {
         self.closing.load(Ordering::Acquire)
     }
 
-    /// Reports nothing any more, and cuts off what is under way.
+    /// Stops reporting attempts, and cuts the connections of all requests in flight.
     pub fn abandon(&self) {
         self.abandoned.store(true, Ordering::Release);
         self.directory.close();

@@ -1,4 +1,4 @@
-//! What one thread does with its requests: it makes each over its own connections and reports what became of it.
+//! Makes the requests of one thread over its own connections, and reports their results.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -11,8 +11,9 @@ use crate::exchange::Client;
 use crate::shared::Shared;
 use crate::threads::Handler;
 
-/// A thread makes the next request of a chain only if the answer to the one before it came this soon. Otherwise the
-/// rest is given back, so that nothing waits behind a slow answer while other threads are free.
+/// A thread makes the next request of a chain only if the request before it took at most this long. Otherwise the rest
+/// of the chain is given back, so that nothing waits behind a slow answer while other threads are free. `QUICK` of the
+/// lanes is another limit: it decides which endpoints get chains.
 pub const QUICK: Duration = Duration::from_millis(50);
 
 pub struct Worker {
@@ -25,7 +26,7 @@ impl Worker {
         Self { shared, client: None }
     }
 
-    /// Makes a request, reports what became of it, and returns how long it took.
+    /// Makes a request, reports its result, and returns how long it took.
     fn make(&mut self, request: &Request) -> Duration {
         let at = SystemTime::now();
         let started = Instant::now();
@@ -36,7 +37,7 @@ impl Worker {
         took
     }
 
-    /// A panic in one request must cost neither the thread nor other requests.
+    /// Makes one attempt. A panic in it must neither end the thread nor affect other requests.
     fn attempt(&mut self, request: &Request, now: SystemTime) -> Outcome {
         let attempt = catch_unwind(AssertUnwindSafe(|| {
             fault::point("request");
@@ -45,13 +46,13 @@ impl Worker {
             outcome
         }));
         attempt.unwrap_or_else(|_panic| {
-            // A panic may have left it in any state.
+            // The panic may have left the client in any state.
             self.client = None;
             Outcome::Failed(Failure::new(ErrorClass::Internal, "internal error of the sender"))
         })
     }
 
-    /// A client under the rules in force: the one there is, with its connections, unless the rules changed.
+    /// Returns a client with the rules in force: the existing one, with its connections, unless the rules have changed.
     fn client(&mut self, limit: Duration) -> &mut Client {
         let rules = self.shared.rules();
         let kept = self.client.take().filter(|client| client.keeps_to(&rules));

@@ -1,10 +1,10 @@
-//! What became of a request: the attempt that it cost, and what the receiver answered.
+//! The result of a request: an attempt, with the answer of the receiver or the reason why none came.
 
 use std::time::{Duration, SystemTime};
 
 use crate::ids::{DeliveryId, SubscriptionId};
 
-/// What became of a [`Request`](crate::request::Request).
+/// The result of a [`Request`](crate::request::Request).
 #[derive(Debug)]
 pub struct Attempt {
     pub delivery: DeliveryId,
@@ -12,22 +12,23 @@ pub struct Attempt {
     pub outcome: Outcome,
     /// When the request started.
     pub at: SystemTime,
-    /// How long it took until the answer was read or given up.
+    /// The time until the answer was read or given up.
     pub took: Duration,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// The endpoint's gate was closed: no request was made, and nothing is counted.
+    /// No request was made: the gate of the endpoint was closed, an earlier request of the chain took too long, or the
+    /// sender was stopping. Nothing is counted.
     NotStarted,
-    /// The receiver answered, whatever its status.
+    /// The receiver answered, with any status.
     Answered(Answer),
     /// No answer came.
     Failed(Failure),
 }
 
 impl Outcome {
-    /// Success is 200 to 299; everything else fails the attempt.
+    /// Whether the attempt succeeded: the receiver answered with a status from 200 to 299.
     pub fn is_success(&self) -> bool {
         matches!(self, Outcome::Answered(answer) if (200..300).contains(&answer.status))
     }
@@ -38,17 +39,17 @@ pub struct Answer {
     pub status: u16,
     /// The beginning of the body: valid UTF-8 without NUL, at most [`EXCERPT_BYTES`] bytes.
     pub excerpt: String,
-    /// What `Retry-After` asked for, if it is there and can be read.
+    /// The delay that the header `Retry-After` asks for, if it is present and can be read.
     pub retry_after: Option<Duration>,
 }
 
-/// How much of an answer's body is kept for people to read, in bytes.
+/// The length of the part of a body that is kept for the history, in bytes.
 pub const EXCERPT_BYTES: usize = 1024;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     pub class: ErrorClass,
-    /// For people: what went wrong. Never contains a secret, the query of a URL, or bytes from the network.
+    /// What went wrong, for people to read. Never contains a secret, the query of a URL, or bytes from the network.
     pub message: String,
 }
 
@@ -65,17 +66,17 @@ pub enum ErrorClass {
     Destination,
     /// The name could not be resolved.
     Dns,
-    /// No connection, or it broke.
+    /// The connection could not be opened, or was lost.
     Connection,
     /// The TLS handshake or the certificate was refused.
     Tls,
-    /// The time limit ran out.
+    /// The time limit was exceeded.
     Timeout,
-    /// The answer was not HTTP, or over a limit.
+    /// The answer was not HTTP, or exceeded a limit.
     Protocol,
-    /// The answer's status was not 200 to 299.
+    /// The status of the answer was not 200 to 299.
     Status,
-    /// Unfinished at twice the sum of its schedule.
+    /// The delivery did not succeed within twice the duration of its retry schedule.
     Expired,
     /// An internal error of this extension.
     Internal,

@@ -1,4 +1,4 @@
-//! An event, as its receivers see it.
+//! An event, as receivers see it. Its *entity* is the JSON object that the event is about, such as a row.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -9,7 +9,7 @@ pub struct Event {
     pub entity_type: Arc<str>,
     pub entity_id: Option<String>,
     pub tenant_id: Option<String>,
-    /// JSON text, which is sent unchanged. `None` if it cannot be sent.
+    /// The entity as JSON text, which is sent unchanged. `None` if it cannot be sent.
     pub entity: Option<String>,
     /// Why the entity is missing.
     pub entity_error: Option<String>,

@@ -1,12 +1,13 @@
-//! Which event types an entry of a subscription's list names.
+//! Matches event types against the entries of `event_types` of a subscription. An entry is a name, a group such as
+//! `ticket.*`, or `*`.
 
-/// Whether an entry of a subscription's event types may name more than one.
+/// Whether an entry may match more than one event type.
 pub fn is_pattern(wanted: &str) -> bool {
     wanted.ends_with('*')
 }
 
-/// Whether an entry of a subscription's event types names this one: by its name, by `ticket.*`, or by `*`, which stands for
-/// all but the events of the extension itself.
+/// Whether an entry matches this event type. The entry `*` matches all event types except those of the extension
+/// itself.
 pub fn names(wanted: &str, event_type: &str) -> bool {
     match wanted.strip_suffix('*') {
         Some("") => !event_type.starts_with("webhook."),

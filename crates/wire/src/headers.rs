@@ -1,8 +1,8 @@
 //! The headers that a subscription may add to its requests.
 //!
-//! Some receivers need an API key or a routing hint with each request. A subscription may not set headers that say how the
-//! request is to be read, where it goes or how it is signed: receivers differ in which of two values of one header they
-//! read. A line break in a value would begin another header, so it is refused.
+//! Some receivers need an API key or a routing hint with each request. A subscription must not set headers that say how
+//! the request is to be read, where it goes or how it is signed: if a header occurs twice, some receivers read the
+//! first value and others the last. A line break in a value would begin another header, so it is refused.
 
 use std::collections::HashSet;
 
@@ -13,12 +13,12 @@ use crate::preset::Preset;
 use crate::refusal::Refusal;
 use crate::signature::Scheme;
 
-/// Far more than receivers need; bounds the size of a request.
+/// These limits are far above what receivers need. They bound the size of a request.
 const MOST: usize = 20;
 const LONGEST_VALUE: usize = 2048;
 const LONGEST_NAME: usize = 100;
 
-/// Set for each request, or part of the connection.
+/// Headers that are set for each request, or belong to the connection.
 const RESERVED: [&str; 15] = [
     "accept",
     "accept-encoding",
@@ -37,10 +37,10 @@ const RESERVED: [&str; 15] = [
     "via",
 ];
 
-/// Names with these prefixes are set by us now or in the future, or belong to proxies.
+/// Headers whose names have these prefixes are set by the extension, now or in the future, or belong to proxies.
 const RESERVED_PREFIXES: [&str; 4] = ["x-hydra-", "x-webhook-", "webhook-", "proxy-"];
 
-/// The headers in a JSON object, in its order.
+/// Reads the headers from a JSON object, in its order.
 pub fn parse(headers: &Value) -> Result<Vec<(String, String)>, Refusal> {
     let Some(headers) = headers.as_object() else {
         return refuse("invalid headers", "Headers are a JSON object of names and values.");
@@ -63,7 +63,7 @@ pub fn parse(headers: &Value) -> Result<Vec<(String, String)>, Refusal> {
     Ok(parsed)
 }
 
-/// The headers of a subscription, as they are stored. They were checked when they were set.
+/// Reads the headers of a subscription from the text that is stored. They were checked when they were set.
 pub fn stored(text: &str) -> Vec<(String, String)> {
     serde_json::from_str(text).ok().and_then(|headers| parse(&headers).ok()).unwrap_or_default()
 }

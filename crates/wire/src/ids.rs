@@ -1,4 +1,5 @@
-//! The ids of events, subscriptions and deliveries. Each is a type, so that one is never taken for another.
+//! The ids of events, subscriptions and deliveries. Each kind has its own type, so that one is never mistaken for
+//! another.
 
 use std::fmt;
 
@@ -24,13 +25,13 @@ impl fmt::Display for SubscriptionId {
     }
 }
 
-/// The id of a delivery: UUID-shaped, the same in every attempt, never shared by two deliveries.
+/// The id of a delivery: a UUID that is the same in every attempt and never shared by two deliveries.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeliveryId(pub [u8; 16]);
 
 impl DeliveryId {
-    /// The id of the delivery of `event` to `subscription`: the first bytes of a SHA-256 over the namespace of the
-    /// installation and both numbers, as a version 8 UUID (RFC 9562).
+    /// Returns the id of the delivery of `event` to `subscription`: the first bytes of a SHA-256 over the namespace of
+    /// the installation and both numbers, as a version 8 UUID (RFC 9562).
     pub fn derive(namespace: [u8; 16], event: EventId, subscription: SubscriptionId) -> Self {
         let digest = Sha256::new()
             .chain_update(namespace)
@@ -46,7 +47,7 @@ impl DeliveryId {
 }
 
 impl fmt::Display for DeliveryId {
-    /// The lower-case 8-4-4-4-12 form.
+    /// Writes the id in the lower-case 8-4-4-4-12 form.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut digits = [0; 32];
         hex::encode_to_slice(self.0, &mut digits).expect("two digits a byte");

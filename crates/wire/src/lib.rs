@@ -1,17 +1,17 @@
 //! What both ends of a webhook agree on: ids, events, bodies, headers, signatures and secrets.
 //!
-//! Pure: it has no clock and no input or output. Times and random numbers are passed in.
+//! Nothing in this crate has a clock, input or output. Times and random numbers are passed in.
 //!
-//! | module | idea |
+//! | module | what it does |
 //! |---|---|
-//! | [`ids`] | which event, subscription, delivery |
-//! | [`event`], [`event_type`] | what happened, and by which names subscriptions ask for it |
-//! | [`preset`] | the format of a subscription's requests: body and headers |
-//! | [`headers`] | the headers that a subscription may add |
-//! | [`signature`] | how a request proves where it comes from, and how a receiver verifies it |
-//! | [`secret`] | signing secrets, and how they are stored |
-//! | [`request`], [`attempt`] | what to send, and what became of it |
-//! | [`refusal`] | why a value that a user gave is refused |
+//! | [`ids`] | identifies events, subscriptions and deliveries |
+//! | [`event`], [`event_type`] | describes an event; matches its type against what a subscription asks for |
+//! | [`preset`] | builds the body of a subscription's requests, and names their headers |
+//! | [`headers`] | checks the headers that a subscription may add |
+//! | [`signature`] | signs a request, and verifies a signature as a receiver does |
+//! | [`secret`] | makes signing secrets, and encrypts them for storage |
+//! | [`request`], [`attempt`] | describes a request, and its result |
+//! | [`refusal`] | says why a value that a user gave is refused |
 
 pub mod attempt;
 pub mod event;

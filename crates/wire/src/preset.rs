@@ -1,4 +1,4 @@
-//! The formats that a subscription can choose from: the body and the headers of its requests.
+//! The presets: formats of requests that a subscription can choose from. A preset determines the body and the headers.
 //!
 //! The defaults of a preset (timeout, schedule, when to disable) are rows of `hydra.preset`, where both SQL and the
 //! dispatcher read them. A delivery keeps the preset that its body was made for, even if its subscription changes to another
@@ -24,7 +24,7 @@ pub enum Preset {
 pub enum Field {
     EventType,
     DeliveryId,
-    /// Of the attempt, in unix seconds.
+    /// The time of the attempt, in unix seconds.
     Time,
 }
 
@@ -43,7 +43,7 @@ impl Preset {
         Self::ALL.into_iter().find(|preset| preset.as_str() == name)
     }
 
-    /// The headers of each request, whatever its signatures.
+    /// The headers of each request, except those of the signatures.
     pub fn headers(self) -> &'static [(&'static str, Field)] {
         match self {
             Preset::Hydra => &[("X-Hydra-Event", Field::EventType), ("X-Hydra-Delivery", Field::DeliveryId)],
@@ -56,7 +56,7 @@ impl Preset {
         }
     }
 
-    /// The signature of each request, unless the subscription names others.
+    /// The signature scheme of each request, unless the subscription has others.
     pub fn scheme(self) -> Scheme {
         match self {
             Preset::Hydra => Scheme::Hydra,
@@ -75,7 +75,7 @@ impl Preset {
     }
 }
 
-/// `data` is the entity alone. If the entity is missing, an object with the reason is in its place.
+/// A body in which `data` is only the entity. If the entity is missing, `data` is an object with the reason.
 fn flat_body(type_key: &str, event: &Event) -> Arc<str> {
     let mut body = String::with_capacity(event.entity.as_ref().map_or(0, String::len) + 128);
     body.push_str("{\"");
@@ -132,7 +132,7 @@ fn push_text(body: &mut String, text: Option<&str>) {
     }
 }
 
-/// Needs no escape in a JSON string.
+/// Whether this byte needs no escape in a JSON string.
 fn is_plain(byte: u8) -> bool {
     byte >= b' ' && !matches!(byte, b'"' | b'\\')
 }

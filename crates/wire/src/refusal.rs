@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The message in lower case without a full stop, facts in the detail, what to do next in the hint.
+/// The message is in lower case without a full stop. The detail states facts, and the hint says what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     pub message: String,

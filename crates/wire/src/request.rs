@@ -1,8 +1,9 @@
 //! A request to make: one attempt of one delivery.
 //!
-//! A *delivery* is one event on its way to one subscription. Each *attempt* to make it is one HTTP request. The
-//! dispatcher describes it as a [`Request`]. A sender thread makes it and returns an
-//! [`Attempt`](crate::attempt::Attempt). A request has the exact bytes of the body, so that every attempt sends the same.
+//! A *delivery* is one event on its way to one subscription. Each *attempt* of a delivery is one HTTP request. The
+//! dispatcher describes the request as a [`Request`]. A sender thread makes it and returns an
+//! [`Attempt`](crate::attempt::Attempt). A request contains the exact bytes of the body, so that every attempt sends
+//! the same body.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,19 +20,20 @@ use crate::signature::Scheme;
 pub struct Endpoint {
     pub subscription: SubscriptionId,
     pub url: String,
-    /// The secrets that are valid now, the newest first. Never empty.
+    /// The secrets that are valid now, the newest first. Empty if they cannot be read: then the subscription is not
+    /// active, and no request is made.
     pub secrets: Vec<SigningSecret>,
-    /// The signatures of each request. If empty, that of its preset.
+    /// The signature schemes of each request. If empty, the scheme of the preset is used.
     pub schemes: Vec<Scheme>,
     /// The headers that the subscription adds: names and values.
     pub headers: Vec<(String, String)>,
     /// Time limit for the whole exchange, from name resolution to the end of the answer.
     pub timeout: Duration,
-    /// Closed when the subscription is not active any more: no request starts after that.
+    /// Closed when the subscription is no longer active: no request starts after that.
     pub gate: Arc<Gate>,
 }
 
-/// Whether requests may still start. Shared by the thread that closes it and those that send.
+/// Whether requests may still start. Shared by the thread that closes the gate and the threads that send.
 #[derive(Debug, Default)]
 pub struct Gate(AtomicBool);
 
@@ -54,7 +56,8 @@ pub struct Request {
     pub preset: Preset,
     pub event_type: Arc<str>,
     pub body: Arc<str>,
-    /// Another request to the same endpoint, which the same thread makes after this one if the answer comes quickly. If many
-    /// deliveries wait for an endpoint that answers quickly, to wake a thread for each would take longer than to make it.
+    /// Another request to the same endpoint, which the same thread makes after this one if the answer comes quickly. If
+    /// many deliveries wait for an endpoint that answers quickly, waking one thread for each request would take longer
+    /// than making the request.
     pub next: Option<Box<Request>>,
 }

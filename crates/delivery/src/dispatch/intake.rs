@@ -1,4 +1,4 @@
-//! Deliveries come in: from events that were read, or from rows that were claimed.
+//! Queues deliveries: those of events that were read, and those of rows of the retry queue that were claimed.
 
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -20,19 +20,19 @@ use crate::writes::{AttemptRecord, RowState};
 type Bodies = SmallVec<[(Preset, Arc<str>); 1]>;
 
 impl Dispatch {
-    /// Whether these events name subscriptions that are not known. Then subscriptions have to be read again first: a commit
-    /// can be visible a moment before the notice of what it changed.
+    /// Whether these events have targets that are unknown subscriptions. Then the subscriptions have to be read again
+    /// first: a commit can become visible shortly before the invalidation message that reports what it changed.
     pub fn has_strangers(&self, events: &[StoredEvent]) -> bool {
         let mut targets = events.iter().flat_map(|event| &event.targets);
         targets.any(|id| self.lanes.get(*id).is_none() && !self.gone.contains(id))
     }
 
-    /// Takes in an event that was read from `hydra.event`.
+    /// Queues the deliveries of an event that was read from `hydra.event`.
     pub fn accept_event(&mut self, event: &StoredEvent, now: Instant) {
         let mut bodies = Bodies::new();
         let mut remaining = Deliveries::with_capacity(event.targets.len());
         for &id in &event.targets {
-            // A subscription that was deleted since then gets nothing.
+            // The subscription was deleted after the event was emitted, so it gets nothing.
             let Some(lane) = self.lanes.get(id) else {
                 self.gone.insert(id);
                 continue;
@@ -50,6 +50,8 @@ impl Dispatch {
         }
     }
 
+    /// Queues a delivery of an open event. If its lane is full, the event moves and the delivery waits in the retry
+    /// queue.
     fn enqueue_or_release(&mut self, work: Arc<Work>, now: Instant) {
         let Some(lane) = self.lanes.get_mut(work.subscription) else { return };
         if lane.is_full() {
@@ -61,7 +63,8 @@ impl Dispatch {
         }
     }
 
-    /// Takes in a delivery that was claimed from `hydra.delivery`.
+    /// Queues a delivery that was claimed from `hydra.delivery`. If its subscription was deleted, the row is deleted.
+    /// If the subscription is not active, the row is released. If the delivery has expired, it fails.
     pub fn accept_claimed(&mut self, work: Work, now: SystemTime, instant: Instant) {
         let Some(lane) = self.lanes.get(work.subscription) else {
             self.writes.delete(&work);
@@ -76,6 +79,7 @@ impl Dispatch {
         }
     }
 
+    /// Records a delivery as failed because it has expired.
     fn expire(&mut self, work: Arc<Work>, now: SystemTime) {
         self.tally.failed(work.subscription, now);
         // Counted as an attempt, so that each row of the history has its own number.
@@ -83,7 +87,7 @@ impl Dispatch {
         self.writes.attempts.push(AttemptRecord {
             attempt: work.attempts + 1,
             status: None,
-            error: Some((ErrorClass::Expired, "unfinished at twice the sum of its schedule".into())),
+            error: Some((ErrorClass::Expired, "not delivered within twice the duration of its retry schedule".into())),
             excerpt: None,
             response_ms: None,
             at: now,
@@ -93,7 +97,7 @@ impl Dispatch {
     }
 }
 
-/// The body for a preset, which all deliveries of the event with this preset share.
+/// Returns the body for a preset. All deliveries of the event with this preset share it.
 fn body_for(preset: Preset, event: &StoredEvent, bodies: &mut Bodies) -> Arc<str> {
     if let Some((_, body)) = bodies.iter().find(|(known, _)| *known == preset) {
         return Arc::clone(body);
@@ -103,7 +107,7 @@ fn body_for(preset: Preset, event: &StoredEvent, bodies: &mut Bodies) -> Arc<str
     body
 }
 
-/// A delivery as it is before its first attempt.
+/// Returns the delivery of an event to a subscription, as it is before its first attempt.
 pub fn first_work(namespace: [u8; 16], subscription: &Subscription, event: &StoredEvent, body: Arc<str>) -> Work {
     Work {
         delivery: DeliveryId::derive(namespace, event.row.id, subscription.id),

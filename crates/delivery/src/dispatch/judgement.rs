@@ -1,4 +1,5 @@
-//! What an outcome means: whether to wait longer, to disable the subscription, to give up, and what the history says.
+//! Decides what an outcome means: whether to disable the subscription, whether to retry later than planned, whether the
+//! delivery has expired, and what the history says.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -10,7 +11,9 @@ use crate::subscription::{DisabledReason, Failing, Subscription};
 use crate::work::Work;
 use crate::writes::AttemptRecord;
 
-/// Time in which it could not be sent does not count: that of a pause, or before this dispatcher sent anything.
+/// Whether the delivery has expired, see [`retry::is_expired`]. The time is counted from the first attempt of its
+/// schedule, but not from before the latest change of the status of its subscription, and not from before this
+/// dispatcher began to send. So the time during which the subscription was paused or no dispatcher ran is not counted.
 pub fn is_expired(subscription: &Subscription, work: &Work, sending_since: SystemTime, now: SystemTime) -> bool {
     let Subscription { schedule, endpoint, status_since, .. } = subscription;
     work.scheduled_at.is_some_and(|began| {
@@ -18,6 +21,7 @@ pub fn is_expired(subscription: &Subscription, work: &Work, sending_since: Syste
     })
 }
 
+/// The delay that the receiver asks for, if the answer has a status with which it may ask for one.
 pub fn retry_after(outcome: &Outcome) -> Option<Duration> {
     match outcome {
         Outcome::Answered(Answer { status: 429 | 503, retry_after, .. }) => *retry_after,
@@ -25,6 +29,7 @@ pub fn retry_after(outcome: &Outcome) -> Option<Duration> {
     }
 }
 
+/// Whether to disable the subscription after this outcome, and why. `failing` includes the outcome.
 pub fn reason_to_disable(
     outcome: &Outcome,
     failing: Failing,
@@ -42,6 +47,7 @@ pub fn reason_to_disable(
     }
 }
 
+/// Returns the row of the history for an attempt. `next_at` is the time of the retry, if there is one.
 pub fn record(work: &Arc<Work>, attempt: &Attempt, next_at: Option<SystemTime>) -> AttemptRecord {
     let (status, error, excerpt) = match &attempt.outcome {
         Outcome::Answered(answer) if attempt.outcome.is_success() => (Some(answer.status), None, Some(&answer.excerpt)),

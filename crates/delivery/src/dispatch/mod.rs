@@ -1,22 +1,28 @@
-//! The life of deliveries: what to send next, and what to write about what was sent.
+//! Decides about deliveries: which to send next, and what to write about their outcomes.
 //!
-//! *One event, one home.* An event starts as a row of `hydra.event`. While all goes well its deliveries exist only in
-//! memory, and when the last of them has succeeded the row is deleted. If one of them fails or has to wait, or if the event
-//! is unfinished after [`STRAGGLER`], the event *moves*: every delivery without a success gets a row in `hydra.delivery`,
-//! and the same transaction deletes the row of the event. So the home of a delivery is the row of its event while the event
-//! is open, and a separate row afterwards.
+//! *Each unfinished delivery is stored in exactly one place.* An event begins as a row of `hydra.event`. As long as
+//! this row stands for its unfinished deliveries, the event is *open*, and the deliveries themselves exist only in
+//! memory. When the last of them has succeeded, the row is deleted. If one of them fails or has to wait, the event
+//! *moves*: each delivery that has not succeeded gets a row in `hydra.delivery`, the *retry queue*, and the same
+//! transaction deletes the row of the event. An event that is still open after [`STRAGGLER`] is a *straggler*, and
+//! moves too.
 //!
-//! Nothing here knows Postgres, a clock or randomness. Rows come in as [`StoredEvent`](crate::stored_event::StoredEvent) and
-//! [`Work`], outcomes as [`Attempt`](wire::attempt::Attempt). Requests go out through
-//! [`Dispatch::hand_out`], and decisions are left in [`Dispatch::writes`].
+//! A dispatcher *claims* rows of the retry queue: it marks them as its own, reads them into memory and sends them. If
+//! it does not send such a delivery after all, it *releases* the row: the row is no longer claimed, and otherwise
+//! unchanged.
 //!
-//! | file | what happens to deliveries |
+//! Nothing here uses Postgres, a clock or random numbers. Rows come in as
+//! [`StoredEvent`](crate::stored_event::StoredEvent) and [`Work`], outcomes as [`Attempt`](wire::attempt::Attempt).
+//! Requests are returned by [`Dispatch::hand_out`], and decisions are left in [`Dispatch::writes`].
+//!
+//! | module | what it does |
 //! |---|---|
-//! | `intake` | they come from events, or from rows that were claimed |
-//! | `sending` | they are handed out, and outcomes come back |
-//! | `judgement` | what an outcome means |
-//! | `moving` | their event is finished, or moves |
-//! | `subscriptions` | their subscription changes |
+//! | `intake` | queues deliveries of events that were read, and of rows that were claimed |
+//! | `sending` | hands deliveries out as requests, and processes the outcomes |
+//! | `judgement` | decides what an outcome means |
+//! | `moving` | finishes events, and moves events |
+//! | `open_events` | keeps the open events with their unfinished deliveries |
+//! | `subscriptions` | applies changes of subscriptions |
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -39,27 +45,27 @@ mod subscriptions;
 #[cfg(test)]
 mod tests;
 
-/// How long an event may be unfinished before it moves. This bounds the deliveries that a crash repeats.
+/// How long an event may be open before it moves. This bounds the number of deliveries that a crash repeats.
 pub const STRAGGLER: Duration = Duration::from_secs(2);
 
 /// A delivery that was handed out.
 #[derive(Debug)]
 struct UnderWay {
     work: Arc<Work>,
-    /// Whether its thread is free after it.
+    /// Whether this is the last delivery of its chain, so that its thread is free afterwards.
     last: bool,
 }
 
 #[derive(Debug)]
 pub struct Dispatch {
-    /// What delivery ids are derived from.
+    /// The namespace from which delivery ids are derived.
     namespace: [u8; 16],
     lanes: Lanes,
     open: OpenEvents,
     under_way: HashMap<DeliveryId, UnderWay>,
-    /// Subscriptions that events named and that do not exist any more. Ids are not used again.
+    /// Ids of subscriptions that were targets of events and no longer exist. An id is never used again.
     gone: HashSet<SubscriptionId>,
-    /// Since when deliveries are sent. The time before does not count against any.
+    /// When this dispatcher began to send. Earlier time is not counted when deliveries expire.
     sending_since: SystemTime,
     pub writes: Writes,
     pub verdicts: Verdicts,
@@ -81,42 +87,47 @@ impl Dispatch {
         }
     }
 
-    /// The installation has another identity: deliveries of new events get other ids.
+    /// Sets the namespace. To be called when the installation has another identity: deliveries of new events then get
+    /// other ids.
     pub fn set_namespace(&mut self, namespace: [u8; 16]) {
         self.namespace = namespace;
     }
 
-    /// Deliveries are sent from now on.
+    /// Records that deliveries are sent from `now` on.
     pub fn begin_sending(&mut self, now: SystemTime) {
         self.sending_since = now;
     }
 
+    /// The number of deliveries that are queued in memory.
     pub fn queued(&self) -> usize {
         self.lanes.queued()
     }
 
+    /// The number of threads that are making requests.
     pub fn in_flight(&self) -> usize {
         self.lanes.in_flight()
     }
 
-    /// Whether more should be read. What is not read waits in the tables.
+    /// Whether more events should be read. Unread events wait in the table. A lane that has been crowded for too long
+    /// begins to overflow.
     pub fn has_room(&mut self, now: Instant) -> bool {
         self.lanes.have_room(now)
     }
 
-    /// Whether more should be read although the lanes of a flood are crowded.
+    /// Whether more events should be read although lanes are crowded: only lanes of a flood are crowded, and they still
+    /// have room.
     pub fn has_room_beside(&self, is_flooded: impl Fn(SubscriptionId) -> bool) -> bool {
         self.lanes.have_room_beside(is_flooded)
     }
 
-    /// When time alone changes something: the oldest open event is due to move, a crowded lane overflows, or a lane with a
-    /// rate limit may send again.
+    /// The next time at which something changes without a new event or outcome: the oldest event has to move, a crowded
+    /// lane overflows, or a lane with a rate limit may send again.
     pub fn next_change(&self) -> Option<Instant> {
         let straggler = self.open.oldest().map(|since| since + STRAGGLER);
         straggler.into_iter().chain(self.lanes.next_overflow()).chain(self.lanes.next_pause_end()).min()
     }
 
-    /// The decisions so far have been written.
+    /// To be called when all decisions have been written. Clears them, and notes when the written rows are due.
     pub fn written(&mut self, now: SystemTime) {
         let writes = std::mem::take(&mut self.writes);
         for (_, write) in writes.rows {
@@ -130,16 +141,19 @@ impl Dispatch {
         }
     }
 
-    /// Subscriptions that have rows due in the table and room for them: id and number of rows.
+    /// The subscriptions that have due rows in the retry queue and room for them, each with the number of rows to
+    /// claim.
     pub fn to_claim(&self, now: SystemTime) -> Vec<(SubscriptionId, i32)> {
         self.lanes.to_claim(now)
     }
 
+    /// When the next rows of the retry queue become due after `now`.
     pub fn next_due_after(&self, now: SystemTime) -> Option<SystemTime> {
         self.lanes.next_due_after(now)
     }
 
-    /// Sets when the earliest row of a subscription in the table is due.
+    /// Sets when the earliest row of a subscription in the retry queue is due. `None` if it has no row. While a row is
+    /// due already, the lane overflows.
     pub fn set_next_due(&mut self, id: SubscriptionId, due: Option<SystemTime>, now: SystemTime) {
         self.lanes.set_next_due(id, due);
         if let Some(lane) = self.lanes.get_mut(id) {

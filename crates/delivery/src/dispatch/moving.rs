@@ -1,4 +1,5 @@
-//! Where deliveries have their home: events that are finished, and events that move.
+//! Finishes events whose deliveries are done, and moves events: their unfinished deliveries become rows of the retry
+//! queue.
 
 use std::time::Instant;
 
@@ -10,7 +11,8 @@ use crate::work::Work;
 use crate::writes::RowState;
 
 impl Dispatch {
-    /// A delivery is done. Its row is deleted, or the row of its event if it was the last one.
+    /// Ends a delivery that is done. Its own row is deleted or, if it was the last delivery of an open event, the row
+    /// of the event.
     pub(super) fn finish(&mut self, work: &Work) {
         match self.open.end(work) {
             Ended::OwnRow => self.writes.delete(work),
@@ -19,7 +21,7 @@ impl Dispatch {
         }
     }
 
-    /// Gives each delivery of an event that has not succeeded its own row, unless they have one already.
+    /// Moves an event: inserts a row for each of its unfinished deliveries. Does nothing if the event is not open.
     pub(super) fn move_event(&mut self, event: EventId) {
         if let Some(open) = self.open.remove(event) {
             self.writes.finished_events.push(open.row);
@@ -29,8 +31,8 @@ impl Dispatch {
         }
     }
 
-    /// Moves events that are unfinished for too long, and empties the lanes that they wait for: deliveries to a slow endpoint
-    /// wait in the table.
+    /// Moves stragglers, and empties the lanes in which their deliveries are still queued: deliveries to a slow
+    /// endpoint wait in the table.
     pub fn move_stragglers(&mut self, now: Instant) {
         while let Some(event) = self.open.next_older_than(STRAGGLER, now) {
             let waiting: Vec<SubscriptionId> =
@@ -40,18 +42,19 @@ impl Dispatch {
         }
     }
 
+    /// The subscriptions whose delivery of this event has not been handed out.
     fn not_under_way(&self, open: &OpenEvent) -> impl Iterator<Item = SubscriptionId> {
         let waiting = open.remaining.iter().filter(|work| !self.under_way.contains_key(&work.delivery));
         waiting.map(|work| work.subscription)
     }
 
-    /// Moves events that some subscriptions have received already. Otherwise the next dispatcher would send them to these
-    /// again.
+    /// Moves events that only some of their subscriptions have received. Otherwise the next dispatcher would send such
+    /// an event again to the subscriptions that have received it.
     pub fn move_half_delivered(&mut self) {
         self.open.half_delivered().into_iter().for_each(|event| self.move_event(event));
     }
 
-    /// Lets a lane overflow, and gives what it has queued back to the table.
+    /// Lets a lane overflow, and releases its queued deliveries.
     pub(super) fn empty_lane(&mut self, id: SubscriptionId) {
         if let Some(lane) = self.lanes.get_mut(id) {
             lane.overflowing = true;
@@ -59,7 +62,7 @@ impl Dispatch {
         self.release_queue(id);
     }
 
-    /// Gives back to the table what is queued for a subscription.
+    /// Releases the queued deliveries of a subscription. Those of open events become rows of the retry queue first.
     pub(super) fn release_queue(&mut self, id: SubscriptionId) {
         for work in self.lanes.take_queue(id) {
             self.move_event(work.event);

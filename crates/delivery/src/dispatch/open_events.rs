@@ -1,4 +1,4 @@
-//! Events whose home is their row in `hydra.event`, with their deliveries that have not succeeded yet.
+//! Keeps the open events: those whose unfinished deliveries are stored only as the row of the event in `hydra.event`.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,27 +17,27 @@ pub type Deliveries = SmallVec<[Arc<Work>; 1]>;
 #[derive(Debug)]
 pub struct OpenEvent {
     pub row: EventRow,
-    /// Deliveries without a success.
+    /// The deliveries that are not done.
     pub remaining: Deliveries,
-    /// How many deliveries it had at first.
+    /// The number of deliveries that the event had when it was read.
     deliveries: usize,
 }
 
 #[derive(Debug, Default)]
 pub struct OpenEvents {
     open: HashMap<EventId, OpenEvent>,
-    /// Events by age, also some that are not open any more.
+    /// Events in order of age. Some of them may no longer be open.
     ages: VecDeque<(Instant, EventId)>,
 }
 
-/// What the end of a delivery means for its home.
+/// What is to be deleted when a delivery ends.
 #[derive(Debug)]
 pub enum Ended {
-    /// Its event is not open: the delivery has its own row.
+    /// The own row of the delivery, because its event is not open.
     OwnRow,
-    /// Other deliveries of its event remain.
+    /// Nothing yet, because other deliveries of the event remain.
     OthersRemain,
-    /// It was the last one: the row of its event is finished.
+    /// The row of the event, because this was its last delivery.
     Last(EventRow),
 }
 
@@ -55,7 +55,7 @@ impl OpenEvents {
         self.open.remove(&event)
     }
 
-    /// A delivery needs no more attempts.
+    /// Removes a delivery that needs no further attempts from its event.
     pub fn end(&mut self, work: &Work) -> Ended {
         let Some(open) = self.open.get_mut(&work.event) else { return Ended::OwnRow };
         open.remaining.retain(|other| other.delivery != work.delivery);
@@ -67,12 +67,12 @@ impl OpenEvents {
         Ended::Last(row)
     }
 
-    /// Since when the oldest event is known. It may be one that is not open any more.
+    /// When the oldest event was read. This event may no longer be open.
     pub fn oldest(&self) -> Option<Instant> {
         self.ages.front().map(|(since, _)| *since)
     }
 
-    /// The next event that has been open for `age`. Each is returned once.
+    /// Takes the next event that has been open for `age`. Each event is returned once.
     pub fn next_older_than(&mut self, age: Duration, now: Instant) -> Option<EventId> {
         while let Some((since, event)) = self.ages.front().copied() {
             let is_open = self.open.contains_key(&event);
@@ -87,7 +87,7 @@ impl OpenEvents {
         None
     }
 
-    /// Events of which some deliveries have succeeded and others have not.
+    /// The events of which some deliveries are done and others are not.
     pub fn half_delivered(&self) -> Vec<EventId> {
         let half = |(_, open): &(&EventId, &OpenEvent)| open.remaining.len() < open.deliveries;
         self.open.iter().filter(half).map(|(event, _)| *event).collect()

@@ -1,4 +1,4 @@
-//! Deliveries are handed out as requests, and their outcomes come back.
+//! Hands deliveries out as requests, and processes the outcomes.
 
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -16,12 +16,12 @@ use crate::work::Work;
 use crate::writes::RowState;
 
 impl Dispatch {
-    /// Lets subscriptions send again when the pause for their rate limit is over.
+    /// Lets subscriptions send again if their rate limit allows the next request.
     pub fn end_pauses(&mut self, now: Instant) {
         self.lanes.end_pauses(now);
     }
 
-    /// The next requests to make, for this number of threads.
+    /// Returns the next requests to make. `threads` is the total number of threads.
     pub fn hand_out(&mut self, threads: usize, now: Instant) -> Vec<Request> {
         let mut requests = Vec::new();
         while let Some(works) = self.lanes.take(threads, now) {
@@ -30,7 +30,7 @@ impl Dispatch {
         requests
     }
 
-    /// The requests for one thread to make one after the other.
+    /// Makes a chain of requests, which one thread makes one after the other.
     fn chain(&mut self, works: Vec<Arc<Work>>) -> Option<Request> {
         let mut chain = None;
         for work in works.into_iter().rev() {
@@ -49,7 +49,7 @@ impl Dispatch {
         chain
     }
 
-    /// Takes in what became of a request. `jitter` is a random number from -1 to 1.
+    /// Processes the outcome of a request. `jitter` is a random number from -1 to 1.
     pub fn settle(&mut self, attempt: Attempt, now: SystemTime, jitter: f64) {
         let Some(UnderWay { work, last }) = self.under_way.remove(&attempt.delivery) else { return };
         if matches!(attempt.outcome, Outcome::Answered(_)) {
@@ -118,7 +118,8 @@ impl Dispatch {
         self.writes.update(work, state);
         match disable {
             Some(reason) => self.disable(work.subscription, reason),
-            // Sent one at a time, what is queued would wait in memory for long.
+            // From now on there is one request at a time, so the queued deliveries would stay in memory for a long
+            // time.
             None if failing.attempts == FAILING_FROM => self.empty_lane(work.subscription),
             None => {}
         }

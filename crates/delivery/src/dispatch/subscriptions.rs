@@ -1,4 +1,4 @@
-//! Subscriptions change: what that means for their deliveries.
+//! Applies changes of subscriptions: lanes are added and removed, and deliveries are released or deleted.
 
 use std::sync::Arc;
 
@@ -9,12 +9,12 @@ use super::Dispatch;
 use crate::subscription::Subscription;
 
 impl Dispatch {
-    /// Subscriptions that were promised an order.
+    /// The subscriptions that were promised an order.
     pub fn in_order(&self) -> HashSet<SubscriptionId> {
         self.lanes.subscriptions().filter(|one| one.is_in_order()).map(|one| one.id).collect()
     }
 
-    /// Active subscriptions that were not promised an order.
+    /// The active subscriptions that were not promised an order.
     pub fn active_others(&self) -> HashSet<SubscriptionId> {
         self.lanes.subscriptions().filter(|one| one.active && !one.is_in_order()).map(|one| one.id).collect()
     }
@@ -23,7 +23,7 @@ impl Dispatch {
         self.lanes.ids()
     }
 
-    /// No request starts any more, not even one that was handed out already.
+    /// Prevents the start of any further request, also of requests that were handed out already.
     pub fn close_gates(&mut self) {
         for id in self.lanes.ids() {
             if let Some(lane) = self.lanes.get(id) {
@@ -32,7 +32,7 @@ impl Dispatch {
         }
     }
 
-    /// Takes over the subscriptions as they are now.
+    /// Replaces the subscriptions by those that were just read. A subscription that is not among them was deleted.
     pub fn set_subscriptions(&mut self, subscriptions: Vec<Subscription>) {
         let known: HashSet<SubscriptionId> = subscriptions.iter().map(|subscription| subscription.id).collect();
         for id in self.lanes.ids() {
@@ -57,7 +57,7 @@ impl Dispatch {
 
     fn set_subscription(&mut self, mut subscription: Subscription) {
         let id = subscription.id;
-        // A decision that is not written yet still holds.
+        // A subscription stays disabled if the decision to disable it is not written yet.
         subscription.active &= !self.verdicts.disabled.contains_key(&id);
         let active = subscription.active;
         match self.lanes.get_mut(id) {
@@ -70,7 +70,7 @@ impl Dispatch {
                 if !active {
                     gate.close();
                 } else if !gate.is_closed() {
-                    // One gate for all requests, handed out before this change or after it.
+                    // Requests that were handed out before this change share the gate with requests after it.
                     let endpoint = Arc::get_mut(&mut subscription.endpoint).expect("nothing else refers to it yet");
                     endpoint.gate = Arc::clone(gate);
                 }

@@ -1,4 +1,4 @@
-//! The lane of one subscription: its queue, and how much it may send, take in memory and claim.
+//! The lane of one subscription: its queue, and how many deliveries it may send, keep in memory and claim.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,21 +16,22 @@ use crate::work::Work;
 pub struct Lane {
     pub subscription: Subscription,
     pub failing: Failing,
+    /// Whether new deliveries become rows of the retry queue.
     pub overflowing: bool,
     pub(super) queue: VecDeque<Arc<Work>>,
-    /// Deliveries that a thread gave back because those before them took too long. They go to the front of the queue once
-    /// the thread has given back all of them.
+    /// Deliveries that a thread gave back because those before them took too long. When the thread has given back all
+    /// of them, they are put at the front of the queue.
     pub(super) given_back: Vec<Arc<Work>>,
-    /// Threads that make requests for it.
+    /// The number of threads that are making requests for this lane.
     pub(super) in_flight: usize,
-    /// How soon its endpoint can answer, if it answers quickly: about the shortest of its latest times. The longer ones
-    /// say how busy this machine is.
+    /// About the shortest of the recent response times of the endpoint. `None` if the endpoint is not quick. Longer
+    /// times mostly show how busy this machine is.
     quick: Option<Duration>,
-    /// Bytes of the latest body, to estimate those of the next ones.
+    /// The size of the latest body in bytes, as an estimate of the size of the next ones.
     pub(super) body_bytes: usize,
     pub(super) in_ring: bool,
     pub(super) next_due: Option<SystemTime>,
-    /// If the rate is limited: when the next request may start.
+    /// When the next request may start, if the rate is limited.
     next_start: Option<Instant>,
 }
 
@@ -55,17 +56,17 @@ impl Lane {
         self.failing.attempts >= FAILING_FROM
     }
 
-    /// Time between two starts, if the rate is limited.
+    /// The time between the starts of two requests, if the rate is limited.
     fn gap(&self) -> Option<Duration> {
         self.subscription.rate_limit.map(|limit| Duration::from_secs(1) / limit.max(1))
     }
 
-    /// When the pause after the latest request ends, unless it has ended.
+    /// When the rate limit allows the next request. `None` if it allows one now.
     pub(super) fn pause_end(&self, now: Instant) -> Option<Instant> {
         self.gap().and(self.next_start).filter(|next| *next > now)
     }
 
-    /// A request starts now.
+    /// Records that a request starts now, and computes when the next one may start.
     pub(super) fn start(&mut self, now: Instant) {
         self.next_start = self.gap().map(|gap| {
             let earliest = now.checked_sub(CATCHES_UP).unwrap_or(now);
@@ -73,6 +74,7 @@ impl Lane {
         });
     }
 
+    /// The maximum number of requests in flight.
     fn limit(&self) -> usize {
         if self.fails() { 1 } else { self.subscription.max_in_flight }
     }
@@ -81,8 +83,8 @@ impl Lane {
         self.subscription.active && self.in_flight < self.limit() && !self.queue.is_empty()
     }
 
-    /// How many deliveries one thread should take at a time. One, unless they wait for an endpoint that answers quickly.
-    /// Then as many as take a short time, or more if there are more deliveries than threads.
+    /// How many deliveries one thread should take at a time. One, unless the endpoint is quick. Then as many as one
+    /// thread can send within [`SHORT`], or more if more deliveries are queued than threads may send them.
     pub(super) fn chain(&self) -> usize {
         match self.quick {
             Some(took) if !self.fails() && self.subscription.rate_limit.is_none() => {
@@ -93,7 +95,7 @@ impl Lane {
         }
     }
 
-    /// Learns from the last attempt of a chain how quickly the endpoint answers.
+    /// Updates the response time of the endpoint from the last attempt of a chain.
     pub(super) fn note_time_of(&mut self, attempt: &Attempt) {
         let shortest = self.quick.map_or(attempt.took, |before| attempt.took.min(before * 9 / 8));
         self.quick = (attempt.outcome.is_success() && shortest <= QUICK).then_some(shortest);
@@ -104,7 +106,8 @@ impl Lane {
         !self.subscription.active || self.overflowing || self.queue.len() >= QUEUE_LIMIT
     }
 
-    /// How many rows to claim: enough to be busy until the next claim, and only one for an endpoint that fails.
+    /// How many rows to claim: enough to keep the lane busy until the next claim, but only one for an endpoint that
+    /// fails.
     pub(super) fn room(&self) -> usize {
         let each = if self.quick.is_some() { LONGEST_CHAIN } else { 2 };
         let most = (BYTES_ENOUGH / 4 / self.body_bytes.max(1)).clamp(CLAIM_AT_LEAST, CROWD);

@@ -1,19 +1,27 @@
-//! Which subscription is sent to next.
+//! Decides which subscription may send next.
 //!
-//! Each subscription has a *lane*: a bounded queue and a limit of requests under way. Lanes take turns, one request in each
-//! turn, so that a slow or dead endpoint, or a flood of events for one endpoint, never delays another one.
+//! Each subscription has a *lane*: a bounded queue of deliveries and a limit of requests in flight. Lanes take turns,
+//! so that a slow or dead endpoint, or many events for one endpoint, never delay another endpoint. In each turn a
+//! thread takes one delivery. From the lane of an endpoint that answers quickly it takes several, and sends them one
+//! after the other: a *chain*.
 //!
-//! The rows of the retry queue wait behind the lanes. A lane knows when the earliest of its rows is due, so that rows are
-//! looked for only for lanes that have some, and have room for them. While a lane is *overflowing*, new deliveries become
-//! rows too, behind those that already wait in the table.
+//! Deliveries that do not fit into their lane, or that are to be retried, are rows of the retry queue. A lane knows
+//! when the earliest of its rows is due. Rows are claimed only for a lane that has due rows and room for them. While a
+//! lane is *overflowing*, its new deliveries become rows too, so that they are sent after those that already wait in
+//! the table.
 //!
-//! A *crowded* lane has many deliveries queued. For a moment it keeps all others from reading more: most often it will soon
-//! have sent them, and what is not read yet waits in the table at no cost. If it is still crowded after that moment and has
-//! sent little, its endpoint is slow: the lane overflows, and the others go on. If it has sent much, it is waited for,
-//! because moving its deliveries out of the way of others would take longer than sending them. If that lasts, events for
-//! others are read past it, see [`reading`](crate::reading).
+//! A lane is *crowded* when it has many deliveries queued. Then no more events are read for any lane, for at most
+//! `CROWDED_FOR`. Usually the lane sends its queue within that time, and unread events wait in the table at no cost. If
+//! the lane is still crowded after that time and has sent little, its endpoint is slow: the lane overflows, and reading
+//! continues. If it has sent many deliveries, reading waits for another `CROWDED_FOR`, because moving its deliveries to
+//! the table would take longer than sending them. If a flood keeps the lane crowded, events for other subscriptions are
+//! read before the rest of the flood, see [`reading`](crate::reading).
 //!
-//! A lane with a rate limit *pauses* after each request until the next may start.
+//! A lane with a rate limit waits after each request until the next one may start. The code calls this wait a *pause*.
+//! It is not the pause of a subscription that a user asked for.
+//!
+//! A lane *fails* after [`FAILING_FROM`] consecutive failures. Then it has one request in flight at a time, until one
+//! succeeds.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -37,7 +45,7 @@ pub use limits::FAILING_FROM;
 #[derive(Debug)]
 struct Crowd {
     since: Instant,
-    /// Deliveries that it sent since then.
+    /// The number of deliveries that it has sent since then.
     sent: usize,
 }
 
@@ -46,16 +54,18 @@ pub struct Lanes {
     lanes: HashMap<SubscriptionId, Lane>,
     /// Lanes that can send now, in order of their turns.
     ring: VecDeque<SubscriptionId>,
-    /// Lanes with rows in the table, by when the earliest is due.
+    /// Lanes with rows in the table, ordered by the due time of their earliest row.
     due: BTreeSet<(SystemTime, SubscriptionId)>,
     /// Lanes that are crowded and do not overflow.
     crowded: HashMap<SubscriptionId, Crowd>,
-    /// Lanes that wait only for the end of the pause after their latest request, by when it ends.
+    /// Lanes that could send if their rate limit allowed it, ordered by the time from which it does.
     pausing: BTreeSet<(Instant, SubscriptionId)>,
-    /// Lanes that fail and have their one request under way.
+    /// Lanes that fail and have their one request in flight.
     probing: HashSet<SubscriptionId>,
+    /// Deliveries in the queues of all lanes, and the bytes of their bodies.
     queued: usize,
     bytes: usize,
+    /// Threads that are making requests.
     in_flight: usize,
 }
 
@@ -68,7 +78,8 @@ impl Lanes {
         self.in_flight
     }
 
-    /// Whether more should be read. Lanes that are crowded for too long overflow.
+    /// Whether more events should be read. A lane that has been crowded for `CROWDED_FOR` and has sent little begins to
+    /// overflow.
     pub fn have_room(&mut self, now: Instant) -> bool {
         self.crowded.retain(|id, crowd| {
             if now.duration_since(crowd.since) < CROWDED_FOR {
@@ -84,7 +95,8 @@ impl Lanes {
         self.crowded.is_empty() && self.have_memory()
     }
 
-    /// Whether more should be read although the lanes of a flood are crowded. The next page may be for these lanes too.
+    /// Whether more events should be read although lanes are crowded: only lanes of a flood are crowded. Each of them
+    /// must still have room for a page, because the next page may be for these lanes too.
     pub fn have_room_beside(&self, is_flooded: impl Fn(SubscriptionId) -> bool) -> bool {
         let has_room = |id| self.lanes.get(id).is_some_and(|lane| lane.queue.len() + CROWD / 2 <= QUEUE_LIMIT);
         self.crowded.keys().all(|id| is_flooded(*id) && has_room(id)) && self.have_memory()
@@ -94,7 +106,7 @@ impl Lanes {
         self.queued < QUEUED_ENOUGH && self.bytes < BYTES_ENOUGH
     }
 
-    /// When the first crowded lane begins to overflow.
+    /// When the first crowded lane may begin to overflow.
     pub fn next_overflow(&self) -> Option<Instant> {
         self.crowded.values().map(|crowd| crowd.since + CROWDED_FOR).min()
     }
@@ -138,6 +150,7 @@ impl Lanes {
         queue
     }
 
+    /// Adds a delivery to the end of the queue of its lane.
     pub fn push(&mut self, work: Arc<Work>, now: Instant) {
         let id = work.subscription;
         if let Some(lane) = self.lanes.get_mut(&id) {
@@ -152,12 +165,13 @@ impl Lanes {
         }
     }
 
-    /// The next deliveries for one thread to make, of `threads` threads. From here on the thread counts as busy.
+    /// Takes the next deliveries for one thread, which counts as busy from then on. `threads` is the total number of
+    /// threads.
     ///
-    /// A quarter of the threads is kept for lanes that have few requests under way, and lanes that fail have at most another
-    /// quarter. So however many endpoints are slow or dead, one that answers is served.
+    /// A quarter of the threads is reserved for lanes that have few requests in flight. All lanes that fail have at
+    /// most another quarter. So an endpoint that answers is served, however many other endpoints are slow or dead.
     pub fn take(&mut self, threads: usize, now: Instant) -> Option<Vec<Arc<Work>>> {
-        // With few threads there is nothing to keep.
+        // If there are few threads, none is reserved.
         let quarter = if threads < 4 * FEW { 0 } else { threads / 4 };
         let turns = if self.in_flight < threads { self.ring.len() } else { 0 };
         for _ in 0..turns {
@@ -193,7 +207,7 @@ impl Lanes {
         None
     }
 
-    /// Lets lanes send again when their pause is over.
+    /// Lets lanes send again if their rate limit allows the next request.
     pub fn end_pauses(&mut self, now: Instant) {
         while self.next_pause_end().is_some_and(|end| end <= now) {
             if let Some((_, id)) = self.pausing.pop_first() {
@@ -202,17 +216,17 @@ impl Lanes {
         }
     }
 
-    /// When the first pause is over.
+    /// When the rate limit of the first waiting lane allows its next request.
     pub fn next_pause_end(&self) -> Option<Instant> {
         self.pausing.first().map(|(end, _)| *end)
     }
 
-    /// Whether requests of this lane may start.
+    /// Whether requests of this lane may start. False for a lane that does not exist.
     pub fn is_open(&self, id: SubscriptionId) -> bool {
         self.lanes.get(&id).is_some_and(|lane| !lane.subscription.endpoint.gate.is_closed())
     }
 
-    /// A thread did not make this delivery, which is still the next of its lane.
+    /// Takes back a delivery that a thread did not send. When the chain ends, it is put back at the front of the queue.
     pub fn take_back(&mut self, work: Arc<Work>) {
         if let Some(lane) = self.lanes.get_mut(&work.subscription) {
             self.queued += 1;
@@ -221,7 +235,7 @@ impl Lanes {
         }
     }
 
-    /// A thread is done with what it took from this lane. This attempt was the last of it.
+    /// Ends the chain that a thread took from this lane. `attempt` is the outcome of its last request.
     pub fn end_chain(&mut self, id: SubscriptionId, attempt: &Attempt) {
         self.in_flight -= 1;
         self.probing.remove(&id);
@@ -229,14 +243,15 @@ impl Lanes {
             for work in lane.given_back.drain(..).rev() {
                 lane.queue.push_front(work);
             }
-            // A lane that was removed and inserted again has not counted the start.
+            // The subscription may have been removed and added again while the chain was being sent. Then the new lane
+            // has not counted the chain.
             lane.in_flight = lane.in_flight.saturating_sub(1);
             lane.note_time_of(attempt);
             self.give_turn(id);
         }
     }
 
-    /// Lets a lane send if it can. To be called when something about it changed.
+    /// Lets a lane take turns if it can send. To be called when something about the lane has changed.
     pub fn give_turn(&mut self, id: SubscriptionId) {
         if let Some(lane) = self.lanes.get_mut(&id)
             && !lane.in_ring
@@ -247,7 +262,7 @@ impl Lanes {
         }
     }
 
-    /// Sets when the earliest row of a lane is due. `None` if it has no row.
+    /// Sets when the earliest row of a lane in the table is due. `None` if it has no row.
     pub fn set_next_due(&mut self, id: SubscriptionId, due: Option<SystemTime>) {
         let Some(lane) = self.lanes.get_mut(&id) else { return };
         if let Some(was) = lane.next_due {
@@ -259,7 +274,7 @@ impl Lanes {
         }
     }
 
-    /// Adds a row of this lane that is due then.
+    /// Notes that the lane has a row in the table that is due at `due`.
     pub fn add_due(&mut self, id: SubscriptionId, due: SystemTime) {
         let known = self.lanes.get(&id).and_then(|lane| lane.next_due);
         if known.is_none_or(|known| due < known) {
@@ -267,7 +282,7 @@ impl Lanes {
         }
     }
 
-    /// Lanes that have rows due and room for them: id and number.
+    /// The lanes that have due rows and room for them, each with the number of rows to claim.
     pub fn to_claim(&self, now: SystemTime) -> Vec<(SubscriptionId, i32)> {
         // Half of the memory is left for events: deliveries to slow endpoints must not keep events from being read.
         if self.queued >= QUEUED_ENOUGH / 2 || self.bytes >= BYTES_ENOUGH / 2 {
@@ -284,7 +299,7 @@ impl Lanes {
         claims.map(|(id, room)| (id, room as i32)).collect()
     }
 
-    /// When the earliest row is due that is not due yet.
+    /// The earliest due time after `now`.
     pub fn next_due_after(&self, now: SystemTime) -> Option<SystemTime> {
         self.due.range((now, SubscriptionId(i64::MAX))..).next().map(|(due, _)| *due)
     }

@@ -1,19 +1,24 @@
-//! Which events to read next: each is found exactly once, in whatever order transactions commit.
+//! Decides which events to read next. Each event is found exactly once, in whatever order transactions commit.
 //!
-//! Ids and clocks run ahead of commits, so reading everything after the last event would miss some. Instead, new events are
-//! found as a *stretch*, the difference of two snapshots: events of transactions that the newer snapshot sees and the older
-//! one did not. Such a transaction began after the older snapshot, or was in progress in it. Both are ranges of the primary
-//! key, so that dead rows of events finished long ago are not scanned. A stretch is read in pages. When a page is not full,
-//! the newer snapshot becomes the older one of the next stretch. The first stretch begins at a snapshot that saw nothing.
+//! An event gets its id and its time before its transaction commits, and transactions commit in another order. So
+//! reading everything after the last event would miss some. Instead, events are read in *stretches*. A stretch is the
+//! difference of two snapshots: the events of transactions that the newer snapshot sees and the older one does not see.
+//! The id of such a transaction is after the older snapshot, or in its list of running transactions. Both cases are
+//! ranges of the primary key, so that dead rows of events that were finished long ago are not scanned. A stretch is
+//! read in *pages*. When a page is not full, the stretch has been read, and its newer snapshot becomes the older one of
+//! the next stretch. The first stretch begins at a snapshot that sees nothing.
 //!
-//! A transaction that emitted very many events (a *flood*) makes a stretch so long that all transactions that commit after
-//! it would wait. So a stretch that is not read to its end after `LONG` (0.1 s) is *set aside*, if that helps any subscription:
-//! the next stretch begins where it ends, and all of them are read in turns, a page in each turn.
+//! A *flood* is a transaction that emitted very many events. Its stretch is so long that all transactions that commit
+//! after it would wait. So a stretch that has not been read to its end after `LONG` (0.1 s) is *set aside*, if that
+//! helps any subscription: the next stretch begins where it ends, and from then on these stretches are read in turns,
+//! one page in each turn.
 //!
-//! Some events may not be read out of turn. Subscriptions with one request at a time were promised an order. And for an event
-//! that is only for the subscriptions of the flood, nothing is gained. Such events are *held*: passed over until all that was
-//! set aside has been read, and then read from where the first stretch that was set aside ended. Which events are held is
-//! fixed when the first stretch is set aside, so that each event is either passed over and read later, or neither.
+//! Two kinds of events are not read out of turn: events for subscriptions with one request at a time, which were
+//! promised an order, and events that are only for subscriptions of the flood, for which nothing would be gained. Such
+//! events are *held*: they are skipped at first. When all stretches that were set aside have been read, the held events
+//! are read, beginning at the end of the first stretch that was set aside. Which events are held is decided when the
+//! first stretch is set aside, and does not change after that. So each event that is skipped is read later, and no
+//! event is read twice.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -34,33 +39,38 @@ pub use stretch::{Key, Stretch};
 #[cfg(test)]
 mod tests;
 
-/// How long all events may wait for one stretch.
+/// For how long one stretch may make all other events wait.
 const LONG: Duration = Duration::from_millis(100);
 
-/// No more stretches than this are set aside: a database with so many floods has more to send than it can.
+/// The maximum number of stretches that are set aside. With more floods than this, the database emits more than can be
+/// sent anyway.
 const MOST_ASIDE: usize = 16;
 
-/// No more stretches are set aside when an event has been held for this long, so that it is read at last.
+/// When events have been held for this long, no more stretches are set aside, so that the held events get read.
 const HELD_FOR: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
     /// The stretch that begins where all others end.
     Newest,
-    /// The first of the stretches that were set aside.
+    /// The first of the stretches that were set aside, or a stretch of held events.
     Aside,
 }
 
+/// What has been read, and what remains to be read.
 #[derive(Debug)]
 pub struct Progress {
     newest: Stretch,
-    /// When the newest is to be set aside, if one page of it was not all of it.
+    /// When the newest stretch is to be set aside. `None` until one page of it was full.
     long_at: Option<Instant>,
     aside: VecDeque<Stretch>,
-    /// While something is set aside or held.
+    /// Present while a stretch is set aside or events are held.
     held: Option<Held>,
+    /// The stretch that the latest page was read from.
     latest: Which,
+    /// Subscriptions that were promised an order.
     in_order: HashSet<SubscriptionId>,
+    /// Active subscriptions that were not promised an order.
     others: HashSet<SubscriptionId>,
 }
 
@@ -71,7 +81,7 @@ impl Default for Progress {
 }
 
 impl Progress {
-    /// Nothing has been read.
+    /// The state in which nothing has been read.
     pub fn new() -> Self {
         Self {
             newest: Stretch::after(Snapshot::empty(), Part::Everything, PAGE_ROWS),
@@ -92,12 +102,13 @@ impl Progress {
         (self.in_order, self.others) = (in_order, others);
     }
 
-    /// Whether the newest stretch was read in part, so that there is more to read without a wake.
+    /// Whether the newest stretch was read in part, so that there is more to read even if no session wakes the
+    /// dispatcher.
     pub fn has_begun(&self) -> bool {
         self.newest.has_begun()
     }
 
-    /// When there may be something to set aside.
+    /// When the newest stretch may have to be set aside.
     pub fn long_at(&self) -> Option<Instant> {
         self.long_at
     }
@@ -107,21 +118,23 @@ impl Progress {
         self.newest.target.as_ref().unwrap_or(&self.newest.done)
     }
 
-    /// Whether the newest stretch overtakes what was set aside.
+    /// Whether events of the newest stretch are read before older events, which are set aside or held.
     pub fn overtakes(&self) -> bool {
         self.held.is_some()
     }
 
-    /// Whether something is set aside for this subscription.
+    /// Whether a stretch that was set aside has events for this subscription. Only its latest page is considered.
     pub fn is_flooded(&self, id: SubscriptionId) -> bool {
         self.aside.iter().any(|stretch| stretch.targets.contains(&id))
     }
 
-    /// Which stretch to read a page of. `newest` is whether the newest has more and may be read, `aside` whether others may.
+    /// Chooses the stretch to read a page of. `newest`: whether the newest stretch may have more events and there is
+    /// room for them. `aside`: whether there is room for events of the other stretches.
     pub fn choose(&self, newest: bool, aside: bool) -> Option<Which> {
         let newest = newest && self.may_take_in(Which::Newest);
         match (newest, self.aside.front().filter(|_| aside)) {
-            // Held events end where the newest stretch begins. If that moved on, their end would never be reached.
+            // Held events are read up to the beginning of the newest stretch. If the newest stretch advanced first each
+            // time, that point would never be reached.
             (true, Some(next)) if next.part == Part::Held && !next.has_begun() => Some(Which::Aside),
             (true, Some(_)) if self.latest == Which::Newest => Some(Which::Aside),
             (true, _) => Some(Which::Newest),
@@ -130,7 +143,7 @@ impl Progress {
         }
     }
 
-    /// Whether a page of this stretch may be taken in, as far as is known now.
+    /// Whether a page of this stretch may be taken in, given the subscriptions that are known now.
     pub fn may_take_in(&self, which: Which) -> bool {
         let is_closed = self.held.as_ref().is_some_and(|held| held.is_closed);
         which == Which::Aside || !is_closed || self.has_begun()
@@ -150,13 +163,13 @@ impl Progress {
         }
     }
 
-    /// All commits of this stretch are on disk.
+    /// Records that all commits of this stretch are on disk.
     pub fn note_on_disk(&mut self, which: Which) {
         self.stretch_mut(which).is_on_disk = true;
     }
 
-    /// Takes in a page of a stretch that was read up to this target. `is_full` is whether there may be more. Returns the
-    /// events whose turn it is.
+    /// Takes in a page of a stretch that was read up to `target`. `is_full`: whether the stretch may have more events.
+    /// Returns the events of the page that are to be delivered now. The others are held, or were delivered before.
     pub fn take_in(
         &mut self,
         which: Which,
@@ -190,7 +203,8 @@ impl Progress {
             Which::Newest => {
                 self.long_at.get_or_insert(now + LONG);
             }
-            // In turns. Subscriptions with an order have their events in at most one of them.
+            // These stretches are read in turns. This keeps the promised order, because the events of a subscription
+            // that was promised an order are in at most one of them.
             Which::Aside => self.aside.rotate_left(1),
         }
     }
@@ -207,7 +221,8 @@ impl Progress {
         }
     }
 
-    /// Reads the held events once nothing else is set aside, until there are no more.
+    /// When no stretch is set aside any longer, begins a stretch of held events. When no held event is left, stops
+    /// holding events.
     fn take_up_held(&mut self) {
         let Some(held) = self.held.as_mut().filter(|_| self.aside.is_empty()) else { return };
         if held.from != self.newest.done {
@@ -221,12 +236,12 @@ impl Progress {
         }
     }
 
-    /// Sets the newest stretch aside if it is long.
+    /// Sets the newest stretch aside if it has been read for too long.
     pub fn set_aside(&mut self, now: Instant) {
         if self.long_at.is_none_or(|at| now < at) {
             return;
         }
-        // If it is not set aside now, look again then.
+        // If the stretch cannot be set aside now, try again after `LONG`.
         self.long_at = Some(now + LONG);
         let Some(target) = self.newest.target.clone().filter(|_| self.may_set_aside(now)) else { return };
         self.held.get_or_insert_with(|| Held {
@@ -241,6 +256,7 @@ impl Progress {
         self.long_at = None;
     }
 
+    /// Whether the newest stretch may be set aside, and whether that helps any subscription.
     fn may_set_aside(&self, now: Instant) -> bool {
         match &self.held {
             Some(held) => {

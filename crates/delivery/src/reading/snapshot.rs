@@ -1,8 +1,8 @@
-//! Which transactions a reader of the database sees.
+//! A snapshot of Postgres: which transactions a query sees.
 
 use crate::xid::Xid8;
 
-/// Sees the transactions before `xmax` that were not in progress.
+/// A snapshot sees the transactions before `xmax`, except those that were in progress.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     pub xmax: Xid8,
@@ -10,12 +10,12 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Sees nothing. Reading begins from here.
+    /// A snapshot that sees nothing. Reading begins with it.
     pub fn empty() -> Self {
         Self { xmax: Xid8(1), in_progress: Vec::new() }
     }
 
-    /// Reads the text form, `xmin:xmax:xip,xip,…`.
+    /// Reads the text form of `pg_snapshot`: `xmin:xmax:xip,xip,…`.
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.splitn(3, ':').skip(1);
         let xmax = parts.next()?.parse().ok().map(Xid8)?;

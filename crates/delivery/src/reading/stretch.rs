@@ -1,4 +1,5 @@
-//! A stretch: the events between two snapshots, read in pages. And which of them are held back.
+//! A stretch of events between two snapshots, the size of its pages, and the rule that decides which of its events are
+//! held.
 
 use std::time::Instant;
 
@@ -9,15 +10,15 @@ use super::snapshot::Snapshot;
 use crate::stored_event::StoredEvent;
 use crate::xid::Xid8;
 
-/// A page has at most this many rows. It has fewer if events are large or go to many subscriptions: about so many that it
-/// has [`PAGE_BYTES`] bytes, or [`PAGE_DELIVERIES`] deliveries.
+/// The maximum number of rows in a page. If events are large or go to many subscriptions, the next page is limited to
+/// about [`PAGE_BYTES`] bytes or [`PAGE_DELIVERIES`] deliveries.
 pub const PAGE_ROWS: usize = 500;
 const PAGE_BYTES: usize = 8 << 20;
 const PAGE_DELIVERIES: usize = 500;
-/// However large events are, a page has as many as this.
+/// No page is limited to fewer rows than this, however large the events are.
 const FEWEST_ROWS: usize = 10;
 
-/// The primary key of `hydra.event`. The default is before the first.
+/// The primary key of `hydra.event`. The default value is before the first key.
 pub type Key = (Xid8, EventId);
 
 /// Which events of a stretch are read.
@@ -28,19 +29,19 @@ pub enum Part {
     Held,
 }
 
-/// Events that `target` sees and `done` did not see. Those up to `cursor` were read.
+/// The events that `target` sees and `done` does not see. Those up to `cursor` have been read.
 #[derive(Debug)]
 pub struct Stretch {
     pub done: Snapshot,
-    /// If `None`, it is what is visible when the first page is read.
+    /// `None` until a full page has been read. Until then it is the snapshot that the next page is read under.
     pub target: Option<Snapshot>,
     pub cursor: Key,
-    /// Whether all of its commits are known to be on disk.
+    /// Whether all commits of the stretch are known to be on disk.
     pub is_on_disk: bool,
-    /// How many rows its next page has at most.
+    /// The maximum number of rows of the next page.
     pub rows: usize,
     pub(super) part: Part,
-    /// The subscriptions that its latest page was for.
+    /// The subscriptions that have events in the latest page.
     pub(super) targets: HashSet<SubscriptionId>,
 }
 
@@ -55,28 +56,32 @@ impl Stretch {
     }
 }
 
-/// Which events are not read out of turn.
+/// The rule that decides which events are held, and how far the held events have been read.
 #[derive(Debug)]
 pub struct Held {
+    /// When the first stretch was set aside.
     pub since: Instant,
-    /// Events that this snapshot saw are not held any more.
+    /// Where the held events begin: those that this snapshot sees have been read.
     pub from: Snapshot,
     /// Subscriptions that were promised an order.
     pub in_order: HashSet<SubscriptionId>,
-    /// Subscriptions that the flood is for.
+    /// The subscriptions of the flood.
     pub flooded: HashSet<SubscriptionId>,
-    /// Other subscriptions were promised an order since then. No stretch is begun out of turn any more.
+    /// Set when another subscription was promised an order after `since`. Then no new stretch is begun until the held
+    /// events have been read.
     pub is_closed: bool,
 }
 
 impl Held {
+    /// Whether this event is held: it is for a subscription that was promised an order, or only for subscriptions of
+    /// the flood.
     pub fn holds(&self, event: &StoredEvent) -> bool {
         event.targets.iter().any(|id| self.in_order.contains(id))
             || event.targets.iter().all(|id| self.flooded.contains(id))
     }
 }
 
-/// How many rows the page after this one should have. `None` if this one is empty.
+/// How many rows the next page should have, judging by this one. `None` if this page is empty.
 pub fn rows_after(page: &[StoredEvent]) -> Option<usize> {
     let bytes: usize = page.iter().filter_map(|event| event.event.entity.as_ref()).map(String::len).sum();
     let deliveries: usize = page.iter().map(|event| event.targets.len()).sum();

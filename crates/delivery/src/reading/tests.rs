@@ -1,5 +1,5 @@
-//! Reading in a model of transactions: whatever commits when, each event is read once, and in order where that was promised.
-//! Random runs follow from their seeds, and a failure names its seed.
+//! Reading in a model of transactions: in whatever order they commit, each event is read once, and in order where that
+//! was promised. Random runs are determined by their seeds, and a failure names its seed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,17 +33,17 @@ struct World {
     now: Instant,
     next_xid: u64,
     next_id: i64,
-    /// Transactions in progress by session, with what they emitted.
+    /// Transactions in progress, by session, with the events that they emitted.
     sessions: BTreeMap<u64, (u64, Vec<StoredEvent>)>,
-    /// What has committed, in order of transaction and id.
+    /// Events that have committed, in order of transaction and id.
     committed: BTreeMap<(u64, i64), StoredEvent>,
-    /// Which session emitted which event.
+    /// The session that emitted each event.
     emitters: BTreeMap<i64, u64>,
     /// Events in the order in which they were read.
     read: Vec<StoredEvent>,
-    /// From this event on, [`LATER`] gets its events in order too.
+    /// The first event from which on [`LATER`] gets its events in order too.
     in_order_from: Option<i64>,
-    /// Whether reading was informed of that.
+    /// Whether reading was informed that [`LATER`] is in order.
     known: bool,
 }
 
@@ -65,7 +65,7 @@ impl World {
         world
     }
 
-    /// Reading is informed of changes, before it takes in anything that was committed after them.
+    /// Informs reading of changes, before it takes in anything that was committed after them.
     fn inform_reading(&mut self) {
         if self.in_order_from.is_some() && !self.known {
             self.known = true;
@@ -108,7 +108,7 @@ impl World {
         Snapshot { xmax: Xid8(self.next_xid), in_progress }
     }
 
-    /// Reads a page of what may be read, if there is anything.
+    /// Reads one page, if there is anything that may be read.
     fn read(&mut self, newest: bool, aside: bool) -> Option<Which> {
         self.progress.set_aside(self.now);
         let which = self.progress.choose(newest, aside)?;
@@ -127,7 +127,7 @@ impl World {
         Some(which)
     }
 
-    /// Reads for this long, a page in each 20 ms.
+    /// Reads for this long, one page every 20 ms.
     fn read_for(&mut self, millis: u64) {
         for _ in 0..millis / 20 {
             self.now += Duration::from_millis(20);
@@ -135,7 +135,7 @@ impl World {
         }
     }
 
-    /// Reads until there is no more, a page in each `millis` milliseconds.
+    /// Reads until there is no more, one page every `millis` milliseconds.
     fn read_all(&mut self, millis: u64) {
         loop {
             let before = self.read.len();

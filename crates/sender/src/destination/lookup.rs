@@ -1,8 +1,9 @@
-//! The addresses of host names: looked up by a few threads, kept for a while, shared by all requests.
+//! Looks up the addresses of host names with a few threads, and keeps them for a while for all requests.
 //!
-//! The system's lookup cannot be interrupted and may take half a minute when no name server answers. So it runs on
-//! separate threads, at most [`MAX_THREADS`] of them, and a request waits for it no longer than its own time limit. A name
-//! is looked up once for all requests that need it at the same time, so a name that nobody answers for holds one thread.
+//! The lookup of the system cannot be interrupted and may take half a minute if no name server answers. So it runs on
+//! separate threads, at most [`MAX_THREADS`] of them, and a request waits for it no longer than its own time limit. A
+//! name is looked up once for all requests that need it at the same time, so a name whose server does not answer
+//! occupies one thread.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -14,16 +15,18 @@ use std::time::{Duration, Instant};
 
 use crate::threads::spawn_quiet;
 
-/// Bounds the memory and threads that names which nobody answers for can hold.
+/// The maximum number of lookup threads. Bounds the memory and threads that names whose server does not answer can
+/// occupy.
 const MAX_THREADS: usize = 32;
-/// Bounds the memory of what is kept.
+/// The maximum number of names that are kept. Bounds their memory.
 const MAX_NAMES: usize = 1024;
 
-/// Receivers change their addresses rarely, and a lookup takes milliseconds, so a short time is cheap enough.
+/// How long addresses are kept. Receivers change their addresses rarely, and a lookup takes milliseconds, so looking up
+/// a name every ten seconds is cheap enough.
 const REMEMBERED: Duration = Duration::from_secs(10);
-/// Just long enough that a burst of requests does not look up the name for each of them.
+/// How long a failure is kept: just long enough that a burst of requests does not look up the name for each of them.
 const FAILURE_REMEMBERED: Duration = Duration::from_secs(1);
-/// A thread with nothing to look up for this long ends.
+/// A lookup thread that has had nothing to do for this long ends.
 const IDLE_LIFE: Duration = Duration::from_secs(5);
 
 type Addresses = Arc<[IpAddr]>;
@@ -33,13 +36,13 @@ type Lookup = Box<dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync>;
 pub enum LookupError {
     /// There is no such name, or its name server does not answer.
     Unknown,
-    /// The time limit of the request ran out.
+    /// The time limit of the request was exceeded.
     TimedOut,
     /// No thread could be started.
     NoThread,
 }
 
-/// Cheap to clone. Clones share everything.
+/// Finds the addresses of host names. Cheap to clone. Clones share everything.
 #[derive(Clone)]
 pub struct Directory(Arc<Inner>);
 
@@ -62,13 +65,14 @@ struct State {
 }
 
 enum Entry {
-    /// With the number of requests that wait for it.
+    /// The name is being looked up. Has the number of requests that wait for it.
     Awaited(usize),
+    /// The name has been looked up. The result is valid until this time.
     Known(Result<Addresses, LookupError>, Instant),
 }
 
 impl Directory {
-    /// With the lookup of the system.
+    /// Creates a directory that uses the lookup of the system.
     pub fn system() -> Self {
         Self::new(Box::new(|name| Ok((name, 0).to_socket_addrs()?.map(|found| found.ip()).collect())))
     }
@@ -77,7 +81,7 @@ impl Directory {
         Self(Arc::new(Inner { lookup, state: Mutex::default(), answered: Condvar::new(), queued: Condvar::new() }))
     }
 
-    /// The addresses of a name, at least one.
+    /// Returns the addresses of a name, at least one. Waits for at most `limit`.
     pub fn addresses(&self, name: &str, limit: Duration) -> Result<Addresses, LookupError> {
         let until = Instant::now() + limit;
         let mut state = self.0.lock();
@@ -90,7 +94,7 @@ impl Directory {
         self.0.wait_for(state, name, until)
     }
 
-    /// Ends all waiting at once. The threads end as soon as their lookups do.
+    /// Ends the waits of all requests at once. Each thread ends as soon as its lookup ends.
     pub fn close(&self) {
         let mut state = self.0.lock();
         state.closed = true;
@@ -101,6 +105,7 @@ impl Directory {
 }
 
 impl State {
+    /// Returns the result for a name that was looked up and is still valid.
     fn known(&self, name: &str) -> Option<Result<Addresses, LookupError>> {
         match self.names.get(name) {
             Some(Entry::Known(answer, until)) if Instant::now() < *until => Some(answer.clone()),
@@ -120,14 +125,16 @@ impl State {
         true
     }
 
-    /// Forgets all that is known. Names that are awaited stay: there are no more of them than requests under way.
+    /// Removes all known names if there are too many. Names that are being looked up stay: there are no more of them
+    /// than requests in flight.
     fn make_room(&mut self) {
         if self.names.len() >= MAX_NAMES {
             self.names.retain(|_, entry| matches!(entry, Entry::Awaited(_)));
         }
     }
 
-    /// A request waits no longer. A name that no request waits for need not be looked up.
+    /// Notes that a request no longer waits for the name. If no other request waits for it and it is still queued, it
+    /// is not looked up.
     fn remove_waiting(&mut self, name: &str) {
         if let Some(Entry::Awaited(waiting)) = self.names.get_mut(name) {
             *waiting -= 1;
@@ -140,6 +147,7 @@ impl State {
 }
 
 impl Inner {
+    /// Waits until the name has been looked up.
     fn wait_for(&self, mut state: MutexGuard<'_, State>, name: &str, until: Instant) -> Result<Addresses, LookupError> {
         loop {
             if let Some(known) = state.known(name) {
@@ -172,6 +180,7 @@ impl Inner {
         }
     }
 
+    /// Looks up queued names. Runs on each lookup thread.
     fn work(&self) {
         let mut state = self.lock();
         loop {

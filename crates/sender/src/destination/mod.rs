@@ -1,4 +1,4 @@
-//! Where a request may go: the policy, the URL, the addresses behind its host name.
+//! Decides where a request may go: the policy, the URL, and the addresses of its host name.
 
 mod lookup;
 mod network;

@@ -1,11 +1,13 @@
-//! One entry of `hydra_webhooks.allow_networks`: a network in CIDR form, and a port if only that one is meant.
+//! Reads one entry of `hydra_webhooks.allow_networks`: a network in CIDR form, and optionally the only port that it
+//! allows.
 
 use std::net::IpAddr;
 use std::str::FromStr;
 
 use wire::refusal::Refusal;
 
-/// `10.0.0.0/8`, `10.1.2.3`, `127.0.0.1/32:8443`, `fd00::/8`, `[::1]/128:8443`.
+/// A network that requests may go to. Examples: `10.0.0.0/8`, `10.1.2.3`, `127.0.0.1/32:8443`, `fd00::/8`,
+/// `[::1]/128:8443`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AllowedNetwork {
     network: IpAddr,
@@ -38,7 +40,8 @@ impl AllowedNetwork {
         }
     }
 
-    /// Refused as in Postgres's type `cidr`: `10.0.0.1/8` is more likely a mistake.
+    /// Whether bits to the right of the prefix are set. Then the entry is refused, as by the type `cidr` of Postgres:
+    /// `10.0.0.1/8` is probably a mistake.
     fn has_stray_bits(&self) -> bool {
         match self.network {
             IpAddr::V4(network) => network.to_bits().trailing_zeros() < 32 - self.prefix,
@@ -59,7 +62,7 @@ impl FromStr for AllowedNetwork {
     }
 }
 
-/// Returns the reason if the entry cannot be read.
+/// Reads an entry. Returns the reason if it cannot be read.
 fn parse(entry: &str) -> Result<AllowedNetwork, &'static str> {
     let (address, prefix, port) = split(entry)?;
     let network: IpAddr = address.parse().map_err(|_| "not an IP address")?;
@@ -71,8 +74,8 @@ fn parse(entry: &str) -> Result<AllowedNetwork, &'static str> {
     let port = port.map(|digits| number(digits).filter(|port| *port > 0).ok_or("the port is out of range"));
     let allowed = AllowedNetwork { network, prefix, port: port.transpose()? };
     match network {
-        // Addresses are compared as IPv4, so it would never match.
-        IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => Err("an IPv4 network is written as IPv4"),
+        // An IPv4-mapped address is converted to IPv4 before it is compared, so this entry would never match.
+        IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => Err("an IPv4 network must be written in IPv4 notation"),
         _ if allowed.has_stray_bits() => Err("the address has bits set to the right of the prefix"),
         _ => Ok(allowed),
     }
@@ -80,12 +83,13 @@ fn parse(entry: &str) -> Result<AllowedNetwork, &'static str> {
 
 type Parts<'a> = (&'a str, Option<&'a str>, Option<&'a str>);
 
-/// Address, prefix length, port. An IPv6 address has colons itself, so it is in brackets if a port follows.
+/// Splits an entry into address, prefix length and port. An IPv6 address contains colons, so it must be in brackets if
+/// a port follows.
 fn split(entry: &str) -> Result<Parts<'_>, &'static str> {
     if let Some(rest) = entry.strip_prefix('[') {
         let (address, rest) = rest.split_once(']').ok_or("a bracket is not closed")?;
         if !address.contains(':') {
-            return Err("only an IPv6 address is written in brackets");
+            return Err("only an IPv6 address can be in brackets");
         }
         let (prefix, port) = split_port(rest);
         return match prefix {
@@ -108,7 +112,7 @@ fn split_port(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Digits only: the standard parser would accept a sign as well.
+/// Reads a number that consists of digits only. The standard parser would accept a sign as well.
 fn number<N: FromStr>(digits: &str) -> Option<N> {
     let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
     digits.parse().ok().filter(|_| plain)
@@ -183,8 +187,8 @@ mod tests {
         assert_eq!(refusal("127.0.0.1:99999"), "the port is out of range");
         assert_eq!(refusal("127.0.0.1:"), "the port is out of range");
         assert_eq!(refusal("[::1/128"), "a bracket is not closed");
-        assert_eq!(refusal("[127.0.0.1]"), "only an IPv6 address is written in brackets");
+        assert_eq!(refusal("[127.0.0.1]"), "only an IPv6 address can be in brackets");
         assert_eq!(refusal("[::1]x"), "not an IP address");
-        assert_eq!(refusal("::ffff:10.0.0.0/104"), "an IPv4 network is written as IPv4");
+        assert_eq!(refusal("::ffff:10.0.0.0/104"), "an IPv4 network must be written in IPv4 notation");
     }
 }

@@ -1,17 +1,17 @@
-//! Which addresses requests may go to.
+//! Decides which addresses requests may go to.
 //!
 //! A role that may create subscriptions chooses where the database server sends requests. Without a rule it could reach
-//! what only this server can reach: its loopback interface, the private network, the metadata service of the cloud. So the
-//! default is HTTPS to public addresses and nothing else.
+//! what only this server can reach: its loopback interface, the private network, the metadata service of the cloud. So
+//! by default only HTTPS to public addresses is allowed.
 //!
-//! The rule names what is public rather than what is not: products that keep a list of forbidden ranges have found gaps
-//! in it for years. Of IPv4, all global unicast outside the special-purpose registry is public. Of IPv6, `2000::/3` is,
-//! without the blocks in it that embed other addresses or are reserved. An IPv4 address that is written as IPv6 counts as
-//! IPv4. `allow_networks` allows more. The metadata services are never allowed, because somebody who allows `0.0.0.0/0`
-//! for a test does not mean them.
+//! The rule lists what is public and not what is forbidden: products that keep a list of forbidden ranges have found
+//! gaps in it for years. For IPv4, all global unicast addresses outside the special-purpose registry are public. For
+//! IPv6, the addresses in `2000::/3` are public, except the blocks that embed other addresses or are reserved. An
+//! IPv4-mapped IPv6 address is treated as the IPv4 address. `allow_networks` allows more. The metadata services are
+//! never allowed, because somebody who allows `0.0.0.0/0` for a test does not intend to allow them.
 //!
-//! The rule is applied to addresses and not to names, and to the addresses that are then connected to. So a name that
-//! resolves to something else a moment later changes nothing.
+//! The rule is applied not to host names but to the addresses that are then connected to. So a host name that resolves
+//! to another address a moment later cannot bypass it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -24,6 +24,7 @@ pub struct DestinationPolicy {
 }
 
 impl DestinationPolicy {
+    /// Whether requests may go to this address and port.
     pub fn allows(&self, address: IpAddr, port: u16) -> bool {
         let address = address.to_canonical();
         if is_metadata(address) {
@@ -33,8 +34,8 @@ impl DestinationPolicy {
     }
 }
 
-/// Where clouds serve credentials. Some of these addresses look public, and some are in networks that may have to be
-/// allowed.
+/// Whether a cloud serves credentials at this address. Some of these addresses look public, and some are in networks
+/// that may have to be allowed.
 fn is_metadata(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => matches!(
@@ -59,7 +60,7 @@ fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// Global unicast: all but the special-purpose registry, multicast and reserved addresses.
+/// Whether the address is global unicast: not in the special-purpose registry, not multicast and not reserved.
 fn is_public_v4(address: Ipv4Addr) -> bool {
     !matches!(
         address.octets(),

@@ -1,7 +1,7 @@
-//! Gives ureq the addresses of a URL, after every one of them was checked against the policy.
+//! Gives ureq the addresses of a URL, after checking every one of them against the policy.
 //!
-//! ureq connects to the addresses that it gets from here and to no others. If the policy refuses one address of a name,
-//! all of them are refused: a name that resolves both to a public address and to a forbidden one is not an accident.
+//! ureq connects only to the addresses that it gets from here. If the policy refuses one address of a name, all of them
+//! are refused: a name does not resolve both to a public address and to a forbidden one by accident.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -25,7 +25,7 @@ pub struct VettingResolver {
     pub policy: Arc<DestinationPolicy>,
 }
 
-/// Why there is no address to connect to. ureq passes it through unread.
+/// Why there is no address to connect to. ureq returns this error unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoAddress {
     Refused,
@@ -60,6 +60,7 @@ impl VettingResolver {
     }
 }
 
+/// Returns the address if the host is an IP address.
 fn literal(host: &str) -> Option<IpAddr> {
     host.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
@@ -90,7 +91,7 @@ mod tests {
 
     use super::*;
 
-    /// Its name server answers with a public address and with a loopback address in turns.
+    /// The name server answers with a public address, a loopback address, and both, in turns.
     #[test]
     fn a_name_that_changes_its_address_never_leads_to_this_machine() {
         let asked = AtomicU32::new(0);

@@ -1,9 +1,9 @@
-//! Which URLs a subscription may have. Checked when one is created and again before each attempt, since the settings
-//! may have changed in between.
+//! Checks whether a subscription may have a URL: when the URL is set, and again before each attempt, because the
+//! settings may have changed in between.
 //!
-//! The check is stricter than the parser behind it, which silently drops a fragment, takes port 99999 for the default one
-//! and turns a user name into a header. Host names that some libraries read as numbers (`127.1`, `0x7f000001`) are refused:
-//! what is checked must be what is connected to.
+//! The check is stricter than the parser behind it, which silently drops a fragment, treats port 99999 as the default
+//! port, and turns a user name into a header. Host names that some libraries read as numbers (`127.1`, `0x7f000001`)
+//! are refused: what is checked must be what is connected to.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -17,11 +17,12 @@ const MAX_URL_BYTES: usize = 2048;
 const MAX_HOST_BYTES: usize = 253;
 const MAX_LABEL_BYTES: usize = 63;
 
+/// Checks whether a subscription may have this URL.
 pub fn check_url(url: &str, policy: &DestinationPolicy) -> Result<(), Refusal> {
     parse_url(url, policy).map(drop)
 }
 
-/// The same check, for a caller that goes on to use the URL.
+/// Checks a URL in the same way, and returns it in parsed form.
 pub fn parse_url(url: &str, policy: &DestinationPolicy) -> Result<Uri, Refusal> {
     check_characters(url)?;
     let uri: Uri = url.parse().map_err(|_| malformed("It cannot be read as a URL."))?;
@@ -57,12 +58,11 @@ fn check_scheme(uri: &Uri, policy: &DestinationPolicy) -> Result<u16, Refusal> {
     }
 }
 
-/// The port, if one is named.
+/// Checks the part with host and port. Returns the port, if there is one.
 fn check_authority(authority: &Authority) -> Result<Option<u16>, Refusal> {
     if authority.as_str().contains('@') {
-        return Err(
-            malformed("It holds a user name or a password.").hint("Receivers know the sender by its signature.")
-        );
+        return Err(malformed("It holds a user name or a password.")
+            .hint("Remove it. Receivers can verify the signature, or a header that the subscription adds."));
     }
     match &authority.as_str()[authority.host().len()..] {
         "" => Ok(None),
@@ -70,7 +70,8 @@ fn check_authority(authority: &Authority) -> Result<Option<u16>, Refusal> {
     }
 }
 
-/// The port in what follows a host: after an address in brackets the parser accepts more than a port there.
+/// Reads the port from the text after the host, which must be `:` and a number. This is checked here, because after an
+/// address in brackets the parser also accepts other text.
 fn port_of(rest: &str) -> Option<u16> {
     let digits = rest.strip_prefix(':').filter(|digits| !digits.starts_with('+'))?;
     digits.parse().ok().filter(|number| *number > 0)
@@ -84,7 +85,8 @@ fn check_host(host: &str, port: u16, policy: &DestinationPolicy) -> Result<(), R
     }
 }
 
-/// The address, if the host is one. Only the one form that every library reads alike is accepted.
+/// Returns the address, if the host is an IP address. Only the form that every library reads in the same way is
+/// accepted.
 fn literal(host: &str) -> Result<Option<IpAddr>, Refusal> {
     if let Some(inner) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         let address: Option<Ipv6Addr> = inner.parse().ok();
@@ -98,7 +100,8 @@ fn literal(host: &str) -> Result<Option<IpAddr>, Refusal> {
     address.map(|address| Some(address.into())).ok_or_else(not_canonical)
 }
 
-/// No top-level domain is a number, but several forms of IPv4 addresses end in one.
+/// Whether the last label of the host is a number. No top-level domain is a number, but several forms of IPv4 addresses
+/// end in one.
 fn ends_in_a_number(host: &str) -> bool {
     let last = host.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
     let hex = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
@@ -116,7 +119,8 @@ fn check_name(host: &str) -> Result<(), Refusal> {
     }
 }
 
-/// The standard has no underscores in host names, but some receivers have them.
+/// Whether a label of a host name is well formed. The standard does not allow underscores, but some receivers have
+/// them.
 fn is_label(label: &str) -> bool {
     (1..=MAX_LABEL_BYTES).contains(&label.len())
         && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))

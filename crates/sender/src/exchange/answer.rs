@@ -1,8 +1,9 @@
-//! Reading an answer: the status decides, and the rest is read for people and to keep the connection.
+//! Reads an answer. The status decides about the attempt. The rest is read for the history, and so that the connection
+//! can be used again.
 //!
-//! What goes wrong after the status line changes nothing: the receiver has answered. The head of the body is kept. More of
-//! it is read, as much as an ordinary receiver sends, because a connection can be used again only if its answer was read to
-//! the end. The connection of a longer or endless body is dropped.
+//! Errors after the status line change nothing, because the receiver has answered. The beginning of the body is kept.
+//! More of the body is read, up to as much as an ordinary receiver sends, because a connection can be used again only
+//! if the answer was read to its end. If the body is longer or endless, the connection is dropped.
 
 use std::io::Read;
 use std::time::{Duration, SystemTime};
@@ -11,12 +12,12 @@ use http::response::Parts;
 use http::{HeaderMap, header};
 use wire::attempt::{Answer, EXCERPT_BYTES};
 
-/// How much of a body is read at most: an ordinary receiver sends less.
+/// The maximum number of bytes that are read of a body. An ordinary receiver sends less.
 const MAX_READ_BYTES: usize = 16 * 1024;
-/// A receiver may ask for any pause. This one is longer than any schedule and can still be added to a time.
+/// The maximum delay that a receiver can ask for. It is longer than any schedule, and can still be added to a time.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(366 * 24 * 3600);
 
-/// Reads what is kept of an answer. `now` is what a date in `Retry-After` is compared with.
+/// Reads the parts of an answer that are kept. A date in `Retry-After` is compared with `now`.
 pub fn read_answer(head: &Parts, body: impl Read, now: SystemTime) -> Answer {
     Answer {
         status: head.status.as_u16(),
@@ -25,7 +26,7 @@ pub fn read_answer(head: &Parts, body: impl Read, now: SystemTime) -> Answer {
     }
 }
 
-/// Goes on reading when the excerpt is full, up to the end or the limit.
+/// Returns the beginning of a body. Continues to read when the excerpt is full, up to the end of the body or the limit.
 fn read_head(mut body: impl Read) -> Vec<u8> {
     let mut kept = Vec::new();
     let mut buffer = [0; 2048];
@@ -43,7 +44,8 @@ fn read_head(mut body: impl Read) -> Vec<u8> {
     kept
 }
 
-/// Valid UTF-8 without NUL, as Postgres requires, and no longer than the limit even if bytes were replaced.
+/// Converts the beginning of a body to valid UTF-8 without NUL, as Postgres requires. The result is not longer than the
+/// limit, even if bytes were replaced.
 fn excerpt(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
@@ -62,12 +64,13 @@ fn is_end_of(bytes: &[u8], part: &[u8]) -> bool {
     bytes.as_ptr_range().end == part.as_ptr_range().end
 }
 
+/// Returns the delay that the header `Retry-After` asks for, in seconds or as a date.
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     let pause = match value.bytes().all(|byte| byte.is_ascii_digit()) {
-        // A number that is too large to be stored means: very late.
+        // A number that is too large for its type is treated as a very long delay.
         true if !value.is_empty() => Duration::from_secs(value.parse().unwrap_or(u64::MAX)),
-        // A time in the past means: at once.
+        // A time in the past means no delay.
         _ => httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default(),
     };
     Some(pause.min(MAX_RETRY_AFTER))

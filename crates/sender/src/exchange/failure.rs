@@ -1,8 +1,8 @@
 //! Turns any error into the message that is shown in the history.
 //!
-//! The messages are fixed texts. Those of the libraries may quote what came over the network, and a history that shows
-//! exactly how an address answered can be used as a port scanner. So a message says what the owner of a receiver needs to
-//! repair it, and no more.
+//! The messages are fixed texts. Messages of the libraries may quote data from the network, and a history that shows
+//! exactly how an address answered can be used as a port scanner. So a message says what the owner of a receiver needs
+//! to repair it, and no more.
 
 use std::io::{self, ErrorKind};
 
@@ -12,7 +12,7 @@ use wire::attempt::{ErrorClass, Failure};
 
 use crate::destination::{LookupError, NoAddress};
 
-/// `answering` is whether a part of an answer had come.
+/// Converts an error of ureq. `answering`: whether a part of the answer had arrived.
 pub fn from_http(error: &Error, answering: bool) -> Failure {
     match error {
         Error::Io(error) => from_io(error),
@@ -62,7 +62,8 @@ fn from_io(error: &io::Error) -> Failure {
     Failure::new(ErrorClass::Connection, message)
 }
 
-/// Not caused by the receiver, and reported as such.
+/// Whether this process or the system has no free file descriptor. The receiver did not cause this, so it is reported
+/// as an internal error.
 fn is_out_of_descriptors(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }

@@ -1,9 +1,9 @@
-//! One attempt: a signed POST and its answer, with ureq.
+//! Makes one attempt: a signed POST and its answer, with ureq.
 //!
-//! Each thread has a separate client, and so its own connections: the connection pool that ureq shares among threads is one
-//! lock around linear scans. Some things that ureq does by default are turned off: following redirects (they would bypass
-//! the check of the URL), taking a proxy from the environment of the server (then the addresses would not be checked),
-//! cookies, unpacking bodies.
+//! Each thread has a separate client, and so its own connections: the connection pool that ureq shares among threads is
+//! searched one entry after the other, under one lock. Some things that ureq does by default are turned off: following
+//! redirects (they would bypass the check of the URL), taking a proxy from the environment of the server (then the
+//! addresses would not be checked), cookies, unpacking bodies.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -28,32 +28,35 @@ pub use answer::read_answer;
 
 const USER_AGENT: &str = "Hydra-Webhooks/1.0";
 
-/// A connection that rested longer is not used again. Common receivers (Node among them) close theirs after five seconds. A
-/// request that is under way just then would be lost, and nobody could say whether it arrived.
+/// A connection that was idle for longer is not used again. Common receivers (Node among them) close theirs after five
+/// seconds. A request that is sent at that moment is lost, and there is no way to know whether it arrived.
 const MAX_IDLE: Duration = Duration::from_millis(4500);
-/// For each thread. One for each host is enough, because a thread makes one request at a time.
+/// The maximum number of idle connections of each thread. One for each host is enough, because a thread makes one
+/// request at a time.
 const MAX_IDLE_CONNECTIONS: usize = 3;
 
-/// More than receivers send; bounds what an endless header takes.
+/// The maximum size of the header of an answer. Receivers send less. The limit bounds the memory for an endless header.
 const MAX_ANSWER_HEADER_BYTES: usize = 16_000;
-/// Larger than the header may be, because ureq reads it in one piece. ureq's default of 128 kB would take 1.2 GB at 4,000
-/// connections.
+/// The size of the input buffer. It must be larger than [`MAX_ANSWER_HEADER_BYTES`], because ureq reads the header in
+/// one piece. With the default of ureq, 128 kB, 4,000 connections would take 1.2 GB.
 const INPUT_BYTES: usize = 16 * 1024;
 const OUTPUT_BYTES: usize = 8 * 1024;
 
-/// Makes attempts, one at a time, under the rules that were in force when it was made.
+/// Makes attempts, one at a time, under the rules that were in force when the client was created.
 pub struct Client {
     agent: Agent,
-    /// The agent's own time limit. A request with another limit costs a copy of the agent's configuration.
+    /// The time limit in the configuration of the agent. A request with another time limit costs a copy of this
+    /// configuration.
     limit: Duration,
     rules: Arc<Rules>,
     trace: Arc<Trace>,
-    /// Where the latest request went: the next one mostly goes there too, and need not be parsed again.
+    /// The endpoint and URL of the latest request. The next request mostly goes to the same endpoint, so its URL need
+    /// not be parsed again.
     latest: Option<(Arc<Endpoint>, Uri)>,
 }
 
 impl Client {
-    /// `limit` is the time limit of most requests to come.
+    /// Creates a client. `limit` is the time limit of most requests to come.
     pub fn new(rules: Arc<Rules>, directory: Directory, sockets: Arc<OpenSockets>, limit: Duration) -> Self {
         let trace = Arc::new(Trace::default());
         let connector = TcpConnector { sockets, trace: trace.clone() };
@@ -62,12 +65,12 @@ impl Client {
         Self { agent: Agent::with_parts(config(limit), connector, resolver), limit, rules, trace, latest: None }
     }
 
-    /// Whether these are its rules, under which its connections were opened.
+    /// Whether this client was created with these rules, under which its connections were opened.
     pub fn keeps_to(&self, rules: &Arc<Rules>) -> bool {
         Arc::ptr_eq(&self.rules, rules)
     }
 
-    /// `now` is the time that is signed.
+    /// Makes an attempt. `now` is the time that is signed.
     pub fn attempt(&mut self, request: &Request, now: SystemTime) -> Outcome {
         let response = self.uri(&request.endpoint).and_then(|uri| self.send(request, &uri, now));
         match response {
@@ -79,7 +82,7 @@ impl Client {
         }
     }
 
-    /// Checked under the rules of this client, which stay the same.
+    /// Returns the URL of the endpoint, checked under the rules of this client, which do not change.
     fn uri(&mut self, endpoint: &Arc<Endpoint>) -> Result<Uri, Failure> {
         if let Some((latest, uri)) = &self.latest
             && Arc::ptr_eq(latest, endpoint)
@@ -92,8 +95,9 @@ impl Client {
         Ok(uri)
     }
 
-    /// A receiver may close a resting connection at the moment when it is used again. Then the request was most likely not
-    /// read, and it costs no attempt: it is made once more, on a new connection.
+    /// Sends the request, and if necessary a second time. A receiver may close an idle connection at the moment when it
+    /// is used again. Then the request was most likely not read, so it is sent again on a new connection, and both
+    /// together are one attempt.
     fn send(&self, request: &Request, uri: &Uri, now: SystemTime) -> Result<Response<Body>, Failure> {
         let started = Instant::now();
         let limit = request.endpoint.timeout;
@@ -104,6 +108,7 @@ impl Client {
         result.map_err(|error| failure::from_http(&error, self.trace.is_answered()))
     }
 
+    /// Sends the request once and reads the header of the answer.
     fn exchange(
         &self,
         request: &Request,
@@ -138,6 +143,7 @@ fn config(limit: Duration) -> Config {
         .build()
 }
 
+/// Builds the HTTP request, with the headers of the preset, the signatures and the subscription.
 fn message(request: &Request, uri: Uri, now: SystemTime) -> Result<http::Request<&str>, Error> {
     let Endpoint { schemes, secrets, headers, .. } = &*request.endpoint;
     let mut builder = http::Request::post(uri).header(http::header::CONTENT_TYPE, "application/json");
@@ -146,7 +152,7 @@ fn message(request: &Request, uri: Uri, now: SystemTime) -> Result<http::Request
     let usual = [request.preset.scheme()];
     let signatures = signature::headers(if schemes.is_empty() { &usual } else { schemes }, secrets, signed);
     for (name, field) in request.preset.headers() {
-        // The headers of a signature may have the id and the time already.
+        // The headers of a signature may contain the id and the time already.
         if signatures.iter().all(|(signed, _)| signed != name) {
             builder = match field {
                 Field::EventType => builder.header(*name, &*request.event_type),
@@ -164,6 +170,7 @@ fn message(request: &Request, uri: Uri, now: SystemTime) -> Result<http::Request
     Ok(builder.body(&*request.body)?)
 }
 
+/// Whether the receiver closed the connection.
 fn is_hang_up(error: &Error) -> bool {
     use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     let Error::Io(error) = error else {

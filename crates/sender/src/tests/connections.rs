@@ -36,7 +36,7 @@ fn requests_that_follow_each_other_go_over_the_connection_that_was_used_last() {
         assert_eq!(owner.status_of(endpoint(receiver.url())), 200);
     }
     let used = used.lock().unwrap();
-    // The second of the first two threads may have become idle after the third request.
+    // The second of the first two threads may have become idle only after the third request.
     assert!(used[used.len() - 8..].iter().all(|number| Some(number) == used.last()), "{used:?}");
     assert_eq!(receiver.connections(), 2);
 }
@@ -65,7 +65,7 @@ fn a_receiver_that_closes_after_each_answer_costs_no_attempt() {
     assert_eq!(receiver.connections(), 20);
 }
 
-/// Serves one request on each connection, and closes it at the second.
+/// Serves one request on each connection, and closes the connection when a second request comes.
 fn closing_at_the_second(seen: Arc<AtomicUsize>) -> Receiver {
     Receiver::serving(move |_, mut stream| {
         seen.fetch_add(read_request(&mut stream).is_some().into(), Ordering::SeqCst);

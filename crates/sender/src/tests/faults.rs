@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::receiver::{Receiver, read_request, write_for_ever};
 use super::*;
 
-/// A receiver that reads the request and then writes the piece over and over.
+/// A receiver that reads the request and then writes this piece again and again.
 fn repeating(head: &'static str, piece: &'static str) -> Receiver {
     Receiver::serving(move |_, mut stream| {
         read_request(&mut stream);
@@ -14,7 +14,7 @@ fn repeating(head: &'static str, piece: &'static str) -> Receiver {
     })
 }
 
-/// A receiver that reads the request, writes this much and waits.
+/// A receiver that reads the request, writes this text and waits.
 fn stopping_after(part: &'static str) -> Receiver {
     Receiver::serving(move |_, mut stream| {
         read_request(&mut stream);

@@ -1,4 +1,4 @@
-//! The sender with receivers that behave and receivers that do not. All are on 127.0.0.1.
+//! The sender with receivers that work and receivers that do not. All of them are on 127.0.0.1.
 
 mod answers;
 mod connections;
@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const BODY: &str = r#"{"event":"ticket.created"}"#;
 
-/// Has a sender and takes its attempts, as the dispatcher does.
+/// A sender, and the channel and bell through which its attempts come.
 struct Owner {
     sender: Sender,
     outcomes: Outcomes<Attempt>,
@@ -31,7 +31,7 @@ struct Owner {
 }
 
 impl Owner {
-    /// Loopback and plain http are allowed.
+    /// Creates a sender that may make plain http requests to the loopback interface.
     fn allowing_loopback() -> Self {
         Self::with(8, loopback_policy(), Roots::load(None).unwrap())
     }
@@ -56,7 +56,7 @@ impl Owner {
     }
 
     fn attempt(&self, endpoint: Endpoint) -> Attempt {
-        // The bell is rung when the thread is idle again, so it must not be rung from before.
+        // The bell is rung when the thread is idle again. It must not still be rung from an earlier request.
         self.bell.silence();
         self.sender.hand_over([request(endpoint)]);
         assert!(self.bell.wait(PATIENCE), "no outcome came");

@@ -11,7 +11,7 @@ pub struct Receiver {
     connections: Arc<AtomicUsize>,
 }
 
-/// A request as it came in.
+/// A request that was received.
 pub struct Received {
     pub head: String,
     pub body: String,
@@ -77,7 +77,7 @@ impl Receiver {
         self.port
     }
 
-    /// How many connections have been accepted so far.
+    /// The number of connections that have been accepted so far.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
@@ -85,7 +85,7 @@ impl Receiver {
 
 pub const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-/// `None` at the end of the connection.
+/// Reads a request. `None` at the end of the connection.
 pub fn read_request(stream: &mut impl Read) -> Option<Received> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {

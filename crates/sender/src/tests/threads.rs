@@ -7,7 +7,7 @@ use super::receiver::{OK, Receiver, read_request};
 use super::*;
 use crate::worker::QUICK;
 
-/// Makes the clock overflow inside the client, which panics.
+/// A request that makes the clock overflow inside the client, which panics.
 fn panicking(url: String) -> Endpoint {
     Endpoint { timeout: Duration::MAX, ..endpoint(url) }
 }
@@ -44,7 +44,7 @@ fn a_gate_that_closes_while_a_request_waits_for_a_thread_stops_it() {
     assert!(kept.lock().unwrap().is_empty());
 }
 
-/// Requests one to four, for one thread to make one after the other.
+/// A chain of requests one to four.
 fn chain_of_four(endpoint: Endpoint) -> Request {
     let endpoint = Arc::new(endpoint);
     let chain = (1..=4).rev().fold(None, |next: Option<Box<Request>>, number| {
@@ -77,7 +77,7 @@ fn requests_behind_a_slow_one_in_a_chain_come_back_in_their_order() {
     let attempts: Vec<_> = (1..=4).map(|_| owner.next()).collect();
     assert!(attempts[0].outcome.is_success());
     assert!(attempts[1..].iter().all(|attempt| attempt.outcome == Outcome::NotStarted), "{attempts:?}");
-    // The dispatcher takes them up again in this order, which a subscription may have been promised.
+    // The dispatcher queues them again in this order, which may have been promised to the subscription.
     assert!(attempts.iter().map(|attempt| attempt.delivery.0[0]).eq(1..=4), "{attempts:?}");
 }
 
@@ -144,7 +144,7 @@ fn a_stop_waits_for_requests_under_way() {
     owner.sender.hand_over([request(endpoint(receiver.url())), request(endpoint(receiver.url()))]);
     on_its_way.recv_timeout(PATIENCE).unwrap();
     let stopping = std::thread::spawn(move || owner.sender.stop(PATIENCE));
-    // What was not started comes back first, which shows that the stop has begun.
+    // The requests that were not started come back first. This shows that the stop has begun.
     let waited = owner.outcomes.recv_timeout(PATIENCE).unwrap();
     assert_eq!(waited.outcome, Outcome::NotStarted);
     drop(release);

@@ -1,12 +1,12 @@
-//! How a sender thread wakes the thread that waits for attempts.
+//! Wakes the thread that waits for attempts.
 //!
-//! The waiting thread is that of a Postgres process. It sleeps on its latch and on one file descriptor, and other threads
-//! must not touch the latch. So the bell is an eventfd. Ringing costs a system call only if the bell was silent: under
-//! load there are thousands of attempts each time the dispatcher looks.
+//! The waiting thread is the main thread of a Postgres process. It sleeps on its latch and on one file descriptor, and
+//! other threads must not touch the latch. So the bell is an eventfd. Ringing it costs a system call only if it is not
+//! rung already. This matters because under load there are thousands of attempts each time the dispatcher looks.
 //!
-//! The order makes this safe. A thread sends its attempt, then rings. The waiting thread silences the bell, then takes the
-//! attempts. A thread that finds the bell already rung has sent its attempt before the bell is silenced, so the attempt is
-//! taken.
+//! The order of the steps makes this safe. A thread sends its attempt, then rings. The waiting thread silences the
+//! bell, then takes the attempts. A thread that finds the bell already rung has sent its attempt before the bell is
+//! silenced, so the attempt is taken.
 
 #![allow(unsafe_code)]
 
@@ -26,19 +26,20 @@ impl Bell {
         Ok(Self { rung: AtomicBool::new(false), event: new_eventfd()? })
     }
 
+    /// Wakes the waiting thread. To be called after an attempt was sent.
     pub fn ring(&self) {
         if !self.rung.swap(true, Ordering::AcqRel) {
             add_one(&self.event);
         }
     }
 
-    /// To be called before the attempts are taken, never after.
+    /// Ends the ringing. To be called before the attempts are taken, never after.
     pub fn silence(&self) {
         take_all(&self.event);
         self.rung.swap(false, Ordering::AcqRel);
     }
 
-    /// Readable while the bell is rung.
+    /// The file descriptor, which is readable while the bell is rung.
     pub fn fd(&self) -> RawFd {
         self.event.as_raw_fd()
     }
@@ -60,7 +61,7 @@ fn new_eventfd() -> io::Result<OwnedFd> {
     }
 }
 
-/// The only failure is a full counter, which is a rung bell.
+/// Adds one to the counter. This fails only if the counter is full, and then the bell is rung already.
 fn add_one(event: &OwnedFd) {
     let one = 1u64;
     // SAFETY: the kernel reads the eight bytes of `one`, which outlives the call.

@@ -1,5 +1,4 @@
-//! Threads in a Postgres process: how they are started, how each gets its next request, and how they wake the thread that
-//! waits for them.
+//! Starts threads in a Postgres process, gives each of them its next request, and lets them wake the main thread.
 
 mod bell;
 mod pool;

@@ -1,12 +1,12 @@
-//! The threads that make requests, and which of them makes the next one.
+//! The threads that make requests, and the choice which of them makes the next one.
 //!
-//! While a thread is idle no request waits, whichever endpoint it is for, so a slow endpoint delays only itself. A request
-//! goes to the thread that became idle last: its caches are warm and its connections are fresh, so little traffic is
-//! carried by few threads over few connections. A thread is started only when none is idle, and ends when it had nothing
-//! to do for [`IDLE_LIFE`], which closes its connections.
+//! No request waits while a thread is idle, whichever endpoint the request is for. So a slow endpoint delays only
+//! itself. A request goes to the thread that became idle last, because its caches and its connections are the most
+//! recently used. So little traffic needs few threads and few connections. A thread is started only if none is idle. It
+//! ends, and closes its connections, when it has had nothing to do for [`IDLE_LIFE`].
 //!
-//! An idle thread is given its request directly, in its own [`IdleThread`]. The shared queue holds only requests that
-//! come while all threads are busy. So handing over wakes exactly the threads that it has requests for.
+//! An idle thread is given its request directly, in its own [`IdleThread`]. The shared queue contains only requests
+//! that come while all threads are busy. So handing requests over wakes exactly as many threads as are needed.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -17,16 +17,17 @@ use wire::request::Request;
 
 use super::quiet::{spawn_quiet, yield_to_others};
 
-/// Longer would be of no use: connections that rest longer than 4.5 s (`MAX_IDLE` of the client) are not used again.
+/// How long an idle thread lives. A longer time would be useless: connections that were idle for more than 4.5 s
+/// (`MAX_IDLE` of the client) are not used again.
 const IDLE_LIFE: Duration = Duration::from_secs(5);
 
 /// What a thread does with its requests, one at a time.
 pub trait Handler: Send + 'static {
-    /// Makes the request and reports what became of it.
+    /// Makes the request and reports its result.
     fn handle(&mut self, request: Request);
 
-    /// Wakes the thread that waits for the reports. Called when this thread is idle again, so that it gets the next
-    /// request if one is handed over in response, and no other thread is started for it.
+    /// Wakes the thread that waits for the results. Called when this thread is idle again: if that thread hands over a
+    /// request in response, this thread gets it, and no other thread is started for it.
     fn done(&self);
 }
 
@@ -46,7 +47,7 @@ struct Inner<H> {
 #[derive(Default)]
 struct State {
     queue: VecDeque<Request>,
-    /// The most recent one last.
+    /// The idle threads. The one that became idle last is at the end.
     idle: Vec<Arc<IdleThread>>,
     threads: usize,
     closed: bool,
@@ -64,8 +65,8 @@ impl<H: Handler> Pool<H> {
         Self(Arc::new(Inner { max_threads: max_threads.max(1), new_handler, state, ended }))
     }
 
-    /// Never waits for a request to end. Returns the requests that no thread will ever take: all of them once the pool is
-    /// closed, and those that came while not a single thread could be started.
+    /// Hands requests over and does not wait for them to end. Returns the requests that no thread will ever take: all
+    /// of them if the pool is closed, and those that came while there was no thread and none could be started.
     pub fn hand_over(&self, requests: impl IntoIterator<Item = Request>) -> Vec<Request> {
         let mut state = self.0.lock();
         if state.closed {
@@ -84,13 +85,14 @@ impl<H: Handler> Pool<H> {
                 state.queue.push_back(request);
             }
         }
-        // Waking and starting threads costs system calls, so it is done without the lock that every thread needs.
+        // Waking and starting threads costs system calls, so it is done after releasing the lock, which every thread
+        // needs.
         drop(state);
         woken.iter().for_each(|idle| idle.thread.unpark());
         starting.into_iter().flat_map(|request| self.start_thread(request)).collect()
     }
 
-    /// Starts a thread with this request. Returns the requests that no thread will take, if there is no thread at all.
+    /// Starts a thread with this request. If there is no thread at all, returns the requests that no thread will take.
     fn start_thread(&self, request: Request) -> Vec<Request> {
         let first = Arc::new(Mutex::new(Some(request)));
         let (inner, taken) = (self.0.clone(), first.clone());
@@ -104,7 +106,7 @@ impl<H: Handler> Pool<H> {
         }
     }
 
-    /// Takes no more requests, and returns those that no thread has taken.
+    /// Closes the pool, so that it takes no further requests. Returns the requests that no thread has taken.
     pub fn close(&self) -> Vec<Request> {
         let mut state = self.0.lock();
         state.closed = true;
@@ -133,6 +135,8 @@ impl<H: Handler> Pool<H> {
 }
 
 impl<H: Handler> Inner<H> {
+    /// Queues a request for the existing threads, because no thread could be started. If there is no thread at all,
+    /// returns all queued requests.
     fn place_without_new_thread(&self, request: Option<Request>) -> Vec<Request> {
         let mut state = self.lock();
         state.threads -= 1;
@@ -147,7 +151,7 @@ impl<H: Handler> Inner<H> {
         Vec::new()
     }
 
-    /// All that a thread does, from its first request on.
+    /// Runs a thread, from its first request to its end.
     fn run(&self, first: Option<Request>) {
         let mut handler = (self.new_handler)();
         let mut next = first;
@@ -157,7 +161,8 @@ impl<H: Handler> Inner<H> {
         }
     }
 
-    /// The next request. `None` when the thread is to end; then it is no longer counted.
+    /// Returns the next request, and waits for it if necessary. `None` when the thread is to end. Then it is no longer
+    /// counted.
     fn next(&self, handler: &H) -> Option<Request> {
         let mut state = self.lock();
         let queued = state.queue.pop_front();
@@ -177,6 +182,7 @@ impl<H: Handler> Inner<H> {
         self.wait_as(&idle)
     }
 
+    /// Waits as this idle thread for a request. `None` when the thread is to end.
     fn wait_as(&self, idle: &Arc<IdleThread>) -> Option<Request> {
         let until = Instant::now() + IDLE_LIFE;
         loop {
@@ -186,7 +192,7 @@ impl<H: Handler> Inner<H> {
             }
             let mut state = self.lock();
             match state.idle.iter().position(|other| Arc::ptr_eq(other, idle)) {
-                // What takes a thread off the list has given it a request, or has closed the pool.
+                // A thread is removed from the list only when it is given a request, or when the pool is closed.
                 None => return take(&idle.request),
                 Some(_) if Instant::now() < until => {}
                 Some(place) => {
@@ -214,7 +220,8 @@ impl IdleThread {
         Self { thread: std::thread::current(), request: Mutex::default() }
     }
 
-    /// To be called under the lock of the state, so that a thread that is off the list always has its request.
+    /// Gives this thread its next request. To be called under the lock of the state, so that a thread that is no longer
+    /// on the list always has its request, unless the pool is closed.
     fn give(&self, request: Request) {
         *self.request.lock().unwrap_or_else(PoisonError::into_inner) = Some(request);
     }

@@ -1,12 +1,13 @@
-//! Starting threads that do not disturb the Postgres process they run in.
+//! Starts threads that do not disturb the Postgres process in which they run.
 //!
-//! They must never run its signal handlers: those assume the one thread that Postgres knows, and corrupt its state on
-//! another one. A new thread inherits the signal mask of the thread that starts it, so all signals are blocked while it
-//! starts, and no longer.
+//! These threads must never run the signal handlers of Postgres. The handlers assume that they run on the main thread,
+//! and would corrupt the state of Postgres on any other thread. A new thread inherits the signal mask of the thread
+//! that starts it. So the starting thread blocks all signals, starts the new thread, which keeps this mask, and then
+//! restores its own mask.
 //!
-//! They should not take processor time from the thread that gives them their work. By default Linux lets a woken thread
-//! preempt the one that woke it, and where processors are short that thread would hardly ever run. A thread of the batch
-//! policy waits until a processor is free.
+//! These threads should not take processor time from the thread that gives them their work. By default Linux lets a
+//! thread that is woken preempt the thread that woke it. With few processors the dispatcher, which wakes them, would
+//! hardly ever run. A thread with the batch policy waits until a processor is free.
 
 #![allow(unsafe_code)]
 

@@ -1,12 +1,12 @@
-//! A time limit that was given as a duration, as a moment on the clock: each step of a request may take the time that the
-//! steps before it have left.
+//! Converts a time limit from a duration to a deadline, so that each step of a request has only the time that the
+//! earlier steps did not use.
 
 use std::time::{Duration, Instant};
 
 use ureq::Error;
 use ureq::unversioned::transport::{NextTimeout, time};
 
-/// Until when something must have happened.
+/// The deadline of a step, with the time limit that it comes from.
 #[derive(Clone, Copy)]
 pub struct Limit {
     until: Instant,
@@ -14,11 +14,12 @@ pub struct Limit {
 }
 
 impl Limit {
+    /// Converts a time limit that begins now.
     pub fn new(timeout: NextTimeout) -> Self {
         Self { until: Instant::now() + *timeout.after, timeout }
     }
 
-    /// For a time limit that was worked out a moment ago.
+    /// Converts a time limit that began at `then`.
     pub fn since(timeout: NextTimeout, then: time::Instant) -> Self {
         match then {
             time::Instant::Exact(then) => Self { until: then + *timeout.after, timeout },
@@ -26,11 +27,13 @@ impl Limit {
         }
     }
 
+    /// The time that is left, or the error to return if the deadline has passed.
     pub fn left(&self) -> Result<Duration, Error> {
         let left = self.until.saturating_duration_since(Instant::now());
         if left.is_zero() { Err(self.exceeded()) } else { Ok(left) }
     }
 
+    /// The error that reports that the deadline has passed.
     pub fn exceeded(&self) -> Error {
         Error::Timeout(self.timeout.reason)
     }

@@ -1,4 +1,4 @@
-//! Bytes over the network: TCP and TLS connections with a time limit, and how all of them are cut off at once.
+//! Moves bytes over the network: TCP and TLS connections with a time limit, and a way to cut all of them at once.
 
 mod deadline;
 mod open_sockets;

@@ -1,11 +1,11 @@
-//! The sockets that threads may be blocked on. Only shutting down its socket ends a blocked read in time, so a stop needs to
-//! know them all.
+//! The list of all open sockets, so that a stop can end requests that hang: a blocked read can be ended early only by
+//! shutting down its socket.
 
 use std::io::{self, ErrorKind};
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-/// All connections of all threads, so that a stop can end them.
+/// The sockets of all connections of all threads.
 #[derive(Debug, Default)]
 pub struct OpenSockets(Mutex<Sockets>);
 
@@ -16,15 +16,16 @@ struct Sockets {
 }
 
 impl OpenSockets {
-    /// Refuses a connection after the cut, before time is spent on it.
+    /// Refuses new connections after [`cut`](Self::cut), before time is spent on opening them.
     pub fn admit(&self) -> io::Result<()> {
         self.lock().admit()
     }
 
+    /// Adds a socket to the list. Refuses it after [`cut`](Self::cut).
     pub fn add(&self, stream: &Arc<TcpStream>) -> io::Result<()> {
         let mut sockets = self.lock();
         sockets.admit()?;
-        // Only when the list would grow: to look through it each time would cost more than it saves.
+        // Done only when the list would grow: searching it each time would cost more than it saves.
         if sockets.list.len() == sockets.list.capacity() {
             sockets.list.retain(|socket| socket.strong_count() > 0);
         }
@@ -32,12 +33,12 @@ impl OpenSockets {
         Ok(())
     }
 
-    /// Ends every exchange at once, and each one to come.
+    /// Shuts down all sockets, which ends all exchanges at once, and refuses all later ones.
     pub fn cut(&self) {
         let mut sockets = self.lock();
         sockets.cut = true;
         for socket in sockets.list.drain(..).filter_map(|socket| socket.upgrade()) {
-            // Fails if it is closed already.
+            // This fails if the socket is closed already.
             let _ = socket.shutdown(Shutdown::Both);
         }
     }

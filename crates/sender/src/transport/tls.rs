@@ -1,8 +1,8 @@
-//! TLS with rustls, over any transport.
+//! TLS connections with rustls, over any transport.
 //!
-//! ureq has its own connector, but it builds the certificate store again for each connection if a request has its own time
-//! limit, as all of ours have. Here one configuration is made once, and all threads share it: the certificates, which take
-//! a megabyte when parsed, and the sessions that can be resumed.
+//! ureq has its own connector, but for a request with a separate time limit, which all of our requests have, it builds
+//! the certificate store again for each connection. Here one configuration is made once and shared by all threads: the
+//! certificates, which take a megabyte when parsed, and the sessions that can be resumed.
 //!
 //! Certificates are always verified, and there is no way to turn that off. The roots are those of the system, and those of
 //! `ca_file` for receivers whose certificate was signed by a private authority.
@@ -31,7 +31,7 @@ use super::trace::Trace;
 #[derive(Clone, Debug)]
 pub struct Roots {
     config: Arc<ClientConfig>,
-    /// The number of certificates. Without any, every https request is refused.
+    /// The number of certificates. If it is 0, every https request is refused.
     pub count: usize,
 }
 
@@ -101,13 +101,13 @@ fn server_name(details: &ConnectionDetails) -> Result<ServerName<'static>, Error
     ServerName::try_from(bare.to_owned()).map_err(|_| Error::Tls("host name cannot be verified"))
 }
 
-/// Opening the TCP connection has used some of the time limit.
+/// The part of the time limit that opening the TCP connection has not used.
 fn left_of(details: &ConnectionDetails) -> Result<NextTimeout, Error> {
     let left = Limit::since(details.timeout, details.now).left()?;
     Ok(NextTimeout { after: Duration::Exact(left), ..details.timeout })
 }
 
-/// As a stream returns it: an error of rustls inside an I/O error.
+/// Wraps an error of rustls in an I/O error, as a stream does.
 fn tls_error(error: rustls::Error) -> Error {
     std::io::Error::new(std::io::ErrorKind::InvalidData, error).into()
 }

@@ -1,5 +1,6 @@
-//! What ureq does not report about a request: whether its connection is a new one, and whether any part of an answer came.
-//! A request that fails without a byte of an answer, on a connection that was used before, was most likely never read.
+//! Records what ureq does not report about a request: whether its connection is a new one, and whether any part of an
+//! answer came. If a request on a connection that was used before fails without a byte of an answer, it was most likely
+//! never read.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,24 +12,28 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// Before each request.
+    /// Clears the record. To be called before each request.
     pub fn clear(&self) {
         self.opened.store(false, Ordering::Relaxed);
         self.answered.store(false, Ordering::Relaxed);
     }
 
+    /// Records that a connection is being opened for the request.
     pub fn opens_connection(&self) {
         self.opened.store(true, Ordering::Relaxed);
     }
 
+    /// Records that a part of an answer came.
     pub fn gets_answer(&self) {
         self.answered.store(true, Ordering::Relaxed);
     }
 
+    /// Whether any part of an answer came.
     pub fn is_answered(&self) -> bool {
         self.answered.load(Ordering::Relaxed)
     }
 
+    /// Whether the request used an existing connection and no part of an answer came.
     pub fn is_reused_and_silent(&self) -> bool {
         !self.opened.load(Ordering::Relaxed) && !self.is_answered()
     }

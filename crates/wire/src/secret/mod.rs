@@ -1,7 +1,7 @@
-//! Signing secrets, and how they are stored.
+//! Signing secrets: makes them, prepares their HMAC keys, and encrypts them for storage.
 //!
-//! A secret that is made here works with the libraries of all signature schemes. Its base64 has the standard alphabet and
-//! padding, because some libraries refuse anything else.
+//! A secret that the extension makes works with the libraries of all signature schemes. Its base64 has the standard
+//! alphabet and padding, because some libraries refuse anything else.
 
 use std::fmt;
 
@@ -23,7 +23,7 @@ const RANDOM_BYTES: usize = 32;
 #[derive(Clone)]
 pub struct SigningSecret {
     text: String,
-    // Prepared once: to process the key each time would be a fifth of the work of a signature.
+    // Prepared once, because processing the key each time would be a fifth of the work of a signature.
     whole: Hmac<Sha256>,
     decoded: Hmac<Sha256>,
 }
@@ -35,17 +35,17 @@ impl SigningSecret {
         Self::from(format!("{PREFIX}{}", STANDARD.encode(bytes)))
     }
 
-    /// With the whole text as the key, as in all schemes but Standard Webhooks.
+    /// The HMAC whose key is the whole text of the secret, as in all schemes except Standard Webhooks.
     pub(crate) fn whole(&self) -> &Hmac<Sha256> {
         &self.whole
     }
 
-    /// With the key of Standard Webhooks.
+    /// The HMAC with the key of Standard Webhooks.
     pub(crate) fn decoded(&self) -> &Hmac<Sha256> {
         &self.decoded
     }
 
-    /// The secret itself, for code that stores it or returns it to its owner.
+    /// Returns the text of the secret, for code that stores it or returns it to its owner.
     pub fn expose(&self) -> &str {
         &self.text
     }
@@ -57,8 +57,9 @@ impl From<String> for SigningSecret {
     }
 }
 
-/// The key of Standard Webhooks. A secret of another form, which can only be written into the table by hand, is taken as it
-/// is: a signature that can be verified is better than a delivery that can never be made.
+/// The key of Standard Webhooks: the decoded base64 after `whsec_`. A secret of another form, which can only be written
+/// into the table by hand, is used as it is: a signature that can be verified is better than a delivery that can never
+/// be made.
 fn decoded(secret: &str) -> Vec<u8> {
     let encoded = secret.strip_prefix(PREFIX).unwrap_or(secret);
     STANDARD.decode(encoded).unwrap_or_else(|_| encoded.as_bytes().to_vec())

@@ -1,11 +1,12 @@
-//! Signing secrets at rest: sealed with a key that is in a file and not in the database, so that a dump, the disk of a
-//! replica or somebody who reads the table does not reveal them.
+//! Encrypts (*seals*) and decrypts (*opens*) signing secrets that are stored in the database. The key is in a file
+//! outside the database, so that a dump, the disk of a replica or a user who reads the table does not reveal the
+//! secrets.
 //!
 //! A sealed secret is `sealed:<key>:<base64>`: the first bytes of the SHA-256 of the key, then nonce and ciphertext of
-//! XChaCha20-Poly1305. It is bound to its subscription, and does not open in the row of another one. Without a key file
-//! secrets are stored as they are.
+//! XChaCha20-Poly1305. It is bound to its subscription: it cannot be opened in the row of another one. Without a key
+//! file secrets are stored as they are.
 //!
-//! A key file has a key in each line, 64 hexadecimal digits. The first one seals and all of them open. To change the key,
+//! A key file has a key in each line, 64 hexadecimal digits. The first key seals, and all keys open. To change the key,
 //! put a new one before the first line, seal all secrets again, and remove the old one.
 
 use base64::Engine;
@@ -23,7 +24,7 @@ const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
 const ID_BYTES: usize = 8;
 
-/// The keys of a file, in its order. Without any key, secrets are stored as they are.
+/// The keys of a key file, in the order of its lines. If there is no key, secrets are stored as they are.
 #[derive(Default)]
 pub struct Keys(Vec<SealingKey>);
 
@@ -35,9 +36,9 @@ struct SealingKey {
 /// Why a stored secret cannot be read.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Unreadable {
-    /// It was sealed with this key, which is not in the key file.
+    /// The secret was sealed with the key that has this id, and that key is not in the key file.
     KeyMissing(String),
-    /// It was changed, or belongs to another subscription.
+    /// The stored value was changed, or belongs to another subscription.
     Damaged,
 }
 
@@ -56,7 +57,7 @@ impl Keys {
         if keys.is_empty() { Err(not_a_key(1)) } else { Ok(Self(keys)) }
     }
 
-    /// The form in which a secret of this subscription is to be stored.
+    /// Returns the form in which a secret of this subscription is to be stored.
     pub fn seal(&self, secret: &str, subscription: SubscriptionId, rng: &mut impl CryptoRng) -> String {
         let Some(key) = self.0.first() else { return secret.to_owned() };
         let mut nonce = [0; NONCE_BYTES];
@@ -67,7 +68,7 @@ impl Keys {
         format!("{PREFIX}{}:{}", key.id, STANDARD.encode([&nonce[..], &sealed].concat()))
     }
 
-    /// The secret of this subscription, from the form in which it is stored.
+    /// Returns the secret of this subscription, given the form in which it is stored.
     pub fn open(&self, stored: &str, subscription: SubscriptionId) -> Result<String, Unreadable> {
         let Some(sealed) = stored.strip_prefix(PREFIX) else { return Ok(stored.to_owned()) };
         let (id, sealed) = sealed.split_once(':').ok_or(Unreadable::Damaged)?;

@@ -1,4 +1,5 @@
-//! How a request proves where it comes from: an HMAC-SHA256 over the exact bytes of its body.
+//! Signs requests, so that a receiver can verify where a request comes from: an HMAC-SHA256 over the exact bytes of its
+//! body.
 //!
 //! A receiver has the same secret, computes the same value and compares. There are four schemes, so that receivers can
 //! verify with a library or code that they have already:
@@ -8,9 +9,10 @@
 //! - `standard`: Standard Webhooks. The key is the decoded base64 after `whsec_`, and the id is signed too.
 //! - `github`: the body alone, for receivers that were written for GitHub. It has no time, so it cannot stop a replay.
 //!
-//! While a secret is being replaced, both the new and the old secret sign, the newest first and the oldest last. Receivers
-//! that read a list accept any of the values, and a receiver that keeps only the last `v1` keeps the value of the old
-//! secret. `x_webhook` and `github` have room for one value, that of the newest secret.
+//! While a secret is being replaced, requests are signed with both the new and the old secret, the newest first and the
+//! oldest last. Receivers that read a list accept any of the values, and a receiver that keeps only the last `v1` keeps
+//! the value of the old secret. A signature of `x_webhook` or `github` can hold only one value: that of the newest
+//! secret.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -54,7 +56,7 @@ impl Scheme {
         Self::ALL.into_iter().find(|scheme| scheme.as_str() == name)
     }
 
-    /// The names of the headers that this scheme writes. A subscription may not set them.
+    /// The names of the headers that this scheme writes. A subscription must not set them.
     pub fn header_names(self) -> &'static [&'static str] {
         match self {
             Scheme::Hydra => &["X-Hydra-Signature"],
@@ -74,13 +76,13 @@ pub struct Signed<'a> {
     pub body: &'a str,
 }
 
-/// The signature headers of a request: names and values. `secrets` has the newest first.
+/// Returns the signature headers of a request: names and values. `secrets` has the newest first.
 pub fn headers(schemes: &[Scheme], secrets: &[SigningSecret], signed: Signed<'_>) -> Vec<(&'static str, String)> {
     let values = schemes.iter().map(|scheme| (scheme.header_names(), header_values(*scheme, secrets, signed)));
     values.flat_map(|(names, values)| names.iter().copied().zip(values)).collect()
 }
 
-/// In the order of [`Scheme::header_names`].
+/// Returns the values of the headers of a scheme, in the order of [`Scheme::header_names`].
 fn header_values(scheme: Scheme, secrets: &[SigningSecret], signed: Signed<'_>) -> Vec<String> {
     match scheme {
         Scheme::Hydra => vec![hydra(secrets, signed)],

@@ -1,4 +1,4 @@
-//! Verifying a `hydra` signature, as a receiver does.
+//! Verifies a `hydra` signature, as a receiver does.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -7,8 +7,8 @@ use hmac::Mac;
 use super::mac::mac;
 use crate::secret::SigningSecret;
 
-/// Whether a `hydra` header matches this body: any of its `v1` may be the right one, and its time must be within
-/// `tolerance` of `now`, in either direction. A header that cannot be read does not match.
+/// Whether a `hydra` header is a valid signature of this body: one of its `v1` values matches, and its time is within
+/// `tolerance` of `now`, in either direction. A header that cannot be read is not valid.
 pub fn verify(body: &str, header: &str, secret: &SigningSecret, tolerance: Duration, now: SystemTime) -> bool {
     let Some((time, digests)) = read_header(header) else {
         return false;
@@ -21,7 +21,8 @@ pub fn verify(body: &str, header: &str, secret: &SigningSecret, tolerance: Durat
     found && now.as_secs().abs_diff(at) <= tolerance.as_secs()
 }
 
-/// The time as it was written, and each `v1`. Unknown keys are skipped, so that other schemes can be added to a header.
+/// Returns the time as it was written, and the value of each `v1`. Unknown keys are skipped, so that other schemes can
+/// be added to a header.
 fn read_header(header: &str) -> Option<(&str, Vec<Vec<u8>>)> {
     let parts: Vec<_> = header.split(',').filter_map(|part| part.split_once('=')).collect();
     let mut times = parts.iter().filter(|(key, _)| *key == "t").map(|(_, value)| *value);
@@ -33,6 +34,6 @@ fn read_header(header: &str) -> Option<(&str, Vec<Vec<u8>>)> {
 }
 
 fn matches(body: &str, time: &str, digest: &[u8], secret: &SigningSecret) -> bool {
-    // Compares in constant time.
+    // This comparison takes constant time.
     mac(secret.whole(), &[time, ".", body]).verify_slice(digest).is_ok()
 }

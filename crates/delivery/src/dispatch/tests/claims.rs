@@ -1,4 +1,4 @@
-//! Rows of the retry queue that are claimed.
+//! Claiming rows of the retry queue.
 
 use super::*;
 
@@ -20,7 +20,7 @@ fn rows_are_claimed_when_they_are_due_and_not_before() {
     );
     assert_eq!(dispatch.next_due_after(time(10)), None);
 
-    // What is in memory takes up room.
+    // Deliveries in memory take up room.
     dispatch.accept_row(claimed(1, 2, 1), time(10));
     assert_eq!(dispatch.to_claim(time(10)), [(SubscriptionId(1), 20), (SubscriptionId(2), 15)]);
     dispatch.set_next_due(SubscriptionId(1), None, time(10));

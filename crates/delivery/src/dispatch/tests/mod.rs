@@ -1,4 +1,4 @@
-//! The life of deliveries, one step at a time. `simulation` has all of them in any order.
+//! Deliveries from event to success or failure, one step at a time. `simulation` does all steps in random order.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,14 +28,15 @@ mod subscriptions;
 
 const NAMESPACE: [u8; 16] = [7; 16];
 
-/// The limits of lanes: how many deliveries one has in memory, how many crowd it, for how long it may then keep others
-/// waiting, and from how many failures on its endpoint gets one request at a time.
+/// The limits of lanes: the maximum number of deliveries in memory, the number from which a lane is crowded, the time
+/// for which a crowded lane may keep others waiting, and the number of failures after which an endpoint gets one
+/// request at a time.
 const LANE: i64 = 2000;
 const CROWD: i64 = 1000;
 const CROWDED_FOR: Duration = Duration::from_millis(100);
 const FAILING_FROM: i64 = 5;
 
-/// What is to be written about one delivery.
+/// The write that is decided about one delivery.
 #[derive(Debug, PartialEq, Eq)]
 enum Row {
     Insert(RowState),
@@ -91,7 +92,7 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Seconds after the time at which these tests begin.
+/// The time this many seconds after the beginning of these tests.
 fn time(after: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + seconds(1_000_000_000 + after)
 }

@@ -1,4 +1,4 @@
-//! Events that finish and events that move.
+//! Finishing events and moving events.
 
 use super::*;
 
@@ -8,7 +8,7 @@ fn an_event_that_all_subscriptions_received_is_deleted_and_leaves_nothing() {
     dispatch.accept(&[1, 2], [1]);
     assert_eq!(dispatch.send(9), [(1, 1), (1, 2)]);
     dispatch.conclude(1, 1, status(200));
-    assert!(dispatch.writes.is_empty(), "the other one is still under way");
+    assert!(dispatch.writes.is_empty(), "the other delivery is still in flight");
     dispatch.conclude(1, 2, status(299));
     assert_eq!(dispatch.finished(), [1]);
     assert!(dispatch.writes.rows.is_empty() && dispatch.writes.attempts.is_empty());
@@ -38,7 +38,7 @@ fn a_delivery_in_flight_when_its_event_moves_ends_without_a_row() {
     dispatch.accept(&[1, 2, 3], [1]);
     dispatch.send(9);
     dispatch.conclude(1, 1, status(500));
-    // Before the move is written there is nothing to delete yet; afterwards there is.
+    // Before the move is written there is no row to delete. Afterwards there is one.
     dispatch.conclude(1, 2, status(200));
     assert_eq!(dispatch.row(1, 2), None);
     dispatch.written(time(0));
@@ -54,7 +54,7 @@ fn decisions_about_one_delivery_fold_into_one_write() {
     dispatch.send(9);
     dispatch.conclude(1, 1, status(500));
     assert_eq!(dispatch.row(1, 1), Some(Row::Update(due(2, 20))));
-    // Nothing was written, and the next outcome still replaces this one.
+    // The update has not been written, so the next outcome replaces it.
     dispatch.accept_row(claimed(1, 1, 2), time(0));
     dispatch.send(9);
     dispatch.conclude(1, 1, status(200));
@@ -91,9 +91,9 @@ fn deliveries_that_wait_two_seconds_for_a_slow_endpoint_go_to_the_table_and_new_
     dispatch.accept_event(&wanted_by(&[1], 3), start + seconds(1));
     dispatch.send(9);
     dispatch.move_stragglers(start + seconds(2));
-    assert_eq!(dispatch.row(1, 1), Some(Row::Insert(RowState::Claimed)), "under way");
+    assert_eq!(dispatch.row(1, 1), Some(Row::Insert(RowState::Claimed)), "in flight");
     assert_eq!(dispatch.row(2, 1), Some(Row::Insert(RowState::Released)));
-    assert_eq!(dispatch.row(2, 2), Some(Row::Insert(RowState::Claimed)), "under way to another endpoint");
+    assert_eq!(dispatch.row(2, 2), Some(Row::Insert(RowState::Claimed)), "in flight to another endpoint");
     assert_eq!(dispatch.row(3, 1), Some(Row::Insert(RowState::Released)), "young, and behind");
     dispatch.accept(&[1], [4]);
     assert_eq!(dispatch.row(4, 1), Some(Row::Insert(RowState::Released)), "new, and behind");

@@ -1,4 +1,4 @@
-//! What outcomes mean for deliveries, subscriptions, the history and the counts.
+//! The effect of outcomes on deliveries, subscriptions, the history and the counts.
 
 use super::*;
 

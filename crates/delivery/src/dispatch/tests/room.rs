@@ -1,4 +1,4 @@
-//! What is kept in memory, and when more is read.
+//! How much is kept in memory, and when more is read.
 
 use super::*;
 
@@ -12,12 +12,12 @@ fn deliveries_that_do_not_fit_into_memory_wait_in_the_table_and_later_ones_go_be
     assert_eq!(dispatch.row(LANE + 1, 1), Some(Row::Insert(RowState::Released)));
     assert_eq!(dispatch.row(LANE + 1, 2), Some(Row::Insert(RowState::Claimed)), "2 has room");
 
-    // There is room again, and it still goes behind.
+    // There is room again, but the new delivery still goes behind the rows in the table.
     assert_eq!(dispatch.send(1), [(1, 1)]);
     dispatch.accept(&[1], [LANE + 2]);
     assert_eq!(dispatch.row(LANE + 2, 1), Some(Row::Insert(RowState::Released)));
 
-    // Until the table is drained.
+    // This ends when the table has no due rows.
     dispatch.written(time(0));
     dispatch.set_next_due(SubscriptionId(1), Some(time(0)), time(1));
     dispatch.accept(&[1], [LANE + 3]);
@@ -71,7 +71,7 @@ fn a_crowded_lane_that_sends_much_in_that_moment_is_waited_for_and_does_not_over
     dispatch.accept_event(&wanted_by(&[1], LANE), start + CROWDED_FOR);
     assert!(dispatch.writes.is_empty());
 
-    // It sends nothing more in the next moment.
+    // The lane sends nothing more during the next period.
     assert!(dispatch.has_room(start + 2 * CROWDED_FOR));
     dispatch.accept_event(&wanted_by(&[1], LANE + 1), start + 2 * CROWDED_FOR);
     assert_eq!(dispatch.row(LANE + 1, 1), Some(Row::Insert(RowState::Released)));
@@ -93,7 +93,7 @@ fn during_a_flood_nothing_is_read_that_could_make_its_lane_overflow() {
     let start = Instant::now();
     let mut ids = 1..;
     while dispatch.has_room_beside(|id| id == SubscriptionId(1)) {
-        // A page of what is for both.
+        // A page of events for both subscriptions.
         ids.by_ref().take(CROWD as usize / 4).for_each(|id| dispatch.accept_event(&wanted_by(&[1, 2], id), start));
         dispatch.send(99);
     }

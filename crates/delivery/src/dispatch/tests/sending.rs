@@ -62,7 +62,7 @@ fn no_more_requests_start_in_a_second_than_the_rate_limit_says() {
         }
     }
     assert_eq!(started, (0..1000).step_by(100).collect::<Vec<_>>());
-    // Only time lets it send again, so the dispatcher has to know when to wake up.
+    // The lane can send again only when time has passed, so the dispatcher has to know when to wake up.
     assert_eq!(dispatch.next_change(), Some(start + Duration::from_millis(1000)));
 }
 

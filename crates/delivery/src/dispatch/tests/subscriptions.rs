@@ -1,4 +1,4 @@
-//! Subscriptions that are paused, resumed, changed and deleted.
+//! Pausing, resuming, changing and deleting subscriptions.
 
 use super::*;
 
@@ -24,7 +24,7 @@ fn a_pause_gives_queued_deliveries_back_to_the_table_and_closes_the_gate() {
     assert_eq!(dispatch.row(3, 1), Some(Row::Update(RowState::Released)));
     assert_eq!(dispatch.row(1, 1), None, "in flight, and its event has not moved");
 
-    // The one in flight is recorded, and new ones for it wait.
+    // The request in flight is recorded, and new deliveries for the subscription wait.
     dispatch.conclude(1, 1, status(500));
     assert_eq!(dispatch.row(1, 1), Some(Row::Insert(due(1, 10))));
     dispatch.accept(&[1], [4]);
@@ -71,7 +71,7 @@ fn no_event_waits_for_a_deleted_subscription() {
     assert_eq!(dispatch.row(3, 1), Some(Row::Delete));
     assert_eq!(dispatch.queued(), 0);
 
-    // The one in flight is recorded, and not tried again.
+    // The request in flight is recorded, and not tried again.
     dispatch.conclude(1, 1, status(500));
     assert_eq!(dispatch.finished(), [2, 1]);
     assert!(dispatch.writes.attempts.iter().map(|attempt| attempt.next_at).eq([None]));

@@ -57,8 +57,8 @@ fn a_panic_in_a_lookup_is_a_failure_and_the_next_name_is_found() {
     assert!(directory.addresses("receiver.example", PATIENCE).is_ok());
 }
 
-/// A directory whose names starting with "dead" are answered when the sender is dropped; and the number of lookups
-/// that have started.
+/// A directory in which names that begin with "dead" are answered only when the sender is dropped. Also returns the
+/// number of lookups that have started.
 fn with_dead_names() -> (Directory, mpsc::Sender<()>, Arc<AtomicUsize>) {
     let (revive, wait) = mpsc::channel::<()>();
     let wait = Mutex::new(wait);

@@ -1,4 +1,4 @@
-//! The dispatcher's loop.
+//! The loop of the simulated dispatcher.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -19,7 +19,7 @@ impl World {
         self.look_for_changes();
     }
 
-    /// Requests under way may have arrived or not, and their outcomes are lost.
+    /// Crashes and starts again. Requests in flight may have arrived or not, and their outcomes are lost.
     pub(super) fn crash(&mut self) {
         for request in std::mem::take(&mut self.chains) {
             if self.random.random_bool(0.5) && !request.endpoint.gate.is_closed() {
@@ -34,7 +34,7 @@ impl World {
             return;
         }
         let there = self.endpoints.values().filter(|endpoint| !endpoint.deleted);
-        // As they are read: each time with a new gate.
+        // Like subscriptions that are read from the table, each has a new gate.
         let subscriptions = there.map(|endpoint| endpoint.read()).collect();
         self.dispatch.set_subscriptions(subscriptions);
         for request in &self.chains {
@@ -102,14 +102,14 @@ impl World {
             *threads.entry(chain.endpoint.subscription).or_default() += 1;
             let mut next = Some(chain);
             while let Some(request) = next {
-                assert!(under_way.insert(request.delivery), "a delivery is under way twice");
+                assert!(under_way.insert(request.delivery), "a delivery is in flight twice");
                 next = request.next.as_deref();
             }
         }
-        assert!(self.chains.len() <= THREADS, "more is under way than there are threads");
+        assert!(self.chains.len() <= THREADS, "more chains are in flight than there are threads");
         for (id, count) in threads {
             let limit = self.endpoints[&id].subscription.max_in_flight;
-            assert!(count <= limit, "subscription {id} has {count} requests under way of {limit}");
+            assert!(count <= limit, "subscription {id} has {count} requests in flight, and its limit is {limit}");
         }
     }
 }

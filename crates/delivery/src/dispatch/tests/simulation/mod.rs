@@ -1,8 +1,9 @@
-//! The dispatcher's logic in a simulated world of tables, receivers and random events: whatever happens, in whatever order,
-//! nothing is lost, nothing is sent twice at a time or again after its success was written, and nothing waits forever.
+//! The decisions of the dispatcher in a simulated world of tables, receivers and random events. Whatever happens, and
+//! in whatever order, no delivery is lost, no delivery is sent twice at the same time or again after its success was
+//! written, and no delivery waits forever.
 //!
-//! All of a run follows from its seed. A failure names the seed, and `HYDRA_SEED=17 cargo test -p delivery simulation` repeats
-//! that run; `HYDRA_SEEDS=100000` makes that many runs.
+//! Everything in a run is determined by its seed. A failure names the seed, and `HYDRA_SEED=17 cargo test -p delivery
+//! simulation` repeats that run. `HYDRA_SEEDS=100000` makes that many runs.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -22,7 +23,7 @@ mod threads;
 const SUBSCRIPTIONS: i64 = 5;
 const THREADS: usize = 12;
 const DISTURBANCES: usize = 250;
-/// More turns than are ever needed once nothing disturbs any more.
+/// More turns than are ever needed once there are no more disturbances.
 const QUIET_TURNS: usize = 20_000;
 
 struct World {
@@ -39,11 +40,11 @@ struct World {
     read_up_to: EventId,
     next_event: i64,
     news: bool,
-    /// What each thread has left to do.
+    /// The requests that each thread has yet to make.
     chains: Vec<Request>,
-    // What is true, whatever the dispatcher knows.
+    // The true state, which the dispatcher may not know.
     fates: HashMap<DeliveryId, Fate>,
-    /// What is the same in every delivery.
+    /// The parts that are the same in every delivery.
     work: Work,
 }
 
@@ -90,9 +91,9 @@ impl World {
         }
     }
 
-    /// All receivers work and nothing else happens: what is left is delivered.
+    /// Lets all receivers work and nothing else happen, until everything that is left has been delivered.
     fn settle_down(&mut self) {
-        // Decisions from before, which are only now written.
+        // Decisions that were made earlier and are written now.
         self.write();
         for endpoint in self.endpoints.values_mut() {
             endpoint.health = 1.0;

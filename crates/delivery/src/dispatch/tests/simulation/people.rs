@@ -1,4 +1,4 @@
-//! What the application and people do, and time.
+//! The actions of the application and of users, and the passing of time.
 
 use super::*;
 
@@ -72,7 +72,7 @@ impl World {
             _ => Duration::from_secs(self.random.random_range(30..7200)),
         };
         self.pass(passed);
-        // The clock of the machine is set.
+        // Somebody sets the clock of the machine.
         if self.random.random_bool(0.05) {
             let hour = Duration::from_secs(3600);
             self.clock = if self.random.random_bool(0.5) { self.clock + hour } else { self.clock - hour };

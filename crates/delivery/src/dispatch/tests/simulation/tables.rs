@@ -1,4 +1,4 @@
-//! The tables, and what one transaction writes into them.
+//! The simulated tables, and the transaction that writes decisions into them.
 
 use std::collections::BTreeSet;
 
@@ -26,7 +26,7 @@ pub struct Row {
     pub claimed: bool,
 }
 
-/// What is true of a delivery, whatever the dispatcher knows.
+/// The true state of a delivery, which the dispatcher may not know.
 #[derive(Debug)]
 pub struct Fate {
     #[allow(dead_code, reason = "shown when a check fails")]
@@ -34,12 +34,12 @@ pub struct Fate {
     pub subscription: SubscriptionId,
     /// The run of the dispatcher in which it last succeeded.
     pub succeeded_in: Option<u32>,
-    /// Its success is written, or it was removed from the queue.
+    /// Whether its success is written, or it was removed from the queue.
     pub over: bool,
 }
 
 impl World {
-    /// One transaction with all decisions so far.
+    /// Writes all decisions so far, in one transaction.
     pub(super) fn write(&mut self) {
         let writes = &self.dispatch.writes;
         for (id, write) in &writes.rows {
@@ -57,7 +57,7 @@ impl World {
                     self.rows.remove(id);
                     let fate = self.fates.get_mut(id).expect("every row has one");
                     let deleted = self.endpoints[&fate.subscription].deleted;
-                    assert!(fate.succeeded_in.is_some() || deleted, "{fate:?} goes without a success");
+                    assert!(fate.succeeded_in.is_some() || deleted, "{fate:?} is deleted without a success");
                     fate.over = true;
                 }
             }
@@ -67,7 +67,7 @@ impl World {
                 let fate = self.fates.get_mut(&id).expect("every event has them");
                 if !self.rows.contains_key(&id) {
                     let deleted = self.endpoints[&subscription].deleted;
-                    assert!(fate.succeeded_in.is_some() || deleted, "{fate:?} has no row any more");
+                    assert!(fate.succeeded_in.is_some() || deleted, "{fate:?} no longer has a row");
                     fate.over = true;
                 }
             }

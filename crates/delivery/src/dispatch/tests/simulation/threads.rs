@@ -1,9 +1,9 @@
-//! The threads that make requests, and the receivers that answer them.
+//! The simulated threads that make requests, and the receivers that answer them.
 
 use super::*;
 
 impl World {
-    /// A thread makes its next request.
+    /// Lets a thread make its next request.
     pub(super) fn finish_one(&mut self) {
         if self.chains.is_empty() {
             return;
@@ -34,7 +34,7 @@ impl World {
         self.dispatch.settle(Attempt { delivery, subscription, outcome, at: self.clock, took }, self.clock, jitter);
     }
 
-    /// A request arrives at its receiver, and is answered.
+    /// Lets a request arrive at its receiver, which answers it.
     pub(super) fn arrive(&mut self, request: &Request) -> Outcome {
         let health = self.endpoints[&request.endpoint.subscription].health;
         let fate = self.fates.get_mut(&request.delivery).expect("nothing is sent that was not emitted");

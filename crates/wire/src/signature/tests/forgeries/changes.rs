@@ -9,7 +9,7 @@ use super::message::Message;
 use super::pick;
 use crate::secret::PREFIX;
 
-/// One to three changes, which make it a different message.
+/// Makes one to three changes, which give a different message.
 pub fn forge(chance: &mut StdRng, sent: &Message, other: &Message) -> Message {
     loop {
         let mut forged = sent.clone();
@@ -38,7 +38,8 @@ fn change(chance: &mut StdRng, message: &mut Message, other: &Message) {
     *text = changed(chance, text, another);
 }
 
-/// What is signed is joined by dots: the end of one part must not count as the beginning of the next.
+/// Moves the boundary between two signed parts, which are joined by dots. The end of one part must not be taken for the
+/// beginning of the next.
 fn move_boundary(first: &mut String, second: &mut String) {
     let joined = format!("{first}.{second}");
     let elsewhere = joined.match_indices('.').map(|(place, _)| place).find(|place| *place != first.len());
@@ -56,7 +57,7 @@ fn changed(chance: &mut StdRng, text: &str, another: &str) -> String {
         0 => return format!("{head}{}{tail}", strange(chance)),
         1 => return head,
         2 => return tail,
-        // Two genuine ones.
+        // The values of two genuine messages.
         3 => return another.to_owned(),
         4 => return head + &another.chars().skip(place).collect::<String>(),
         5 => return changed_parts(chance, text),
@@ -95,7 +96,7 @@ fn changed_parts(chance: &mut StdRng, text: &str) -> String {
     parts.join(separator)
 }
 
-/// The same value in another encoding.
+/// Writes the same value in another encoding.
 fn recoded(chance: &mut StdRng, text: &str) -> String {
     let digits = |encode: fn(Vec<u8>) -> String| {
         let (rest, last) = text.rsplit_once('=').unwrap_or(("", text));

@@ -1,15 +1,15 @@
-//! A signed message as its receiver sees it, and whether it was signed so.
+//! A signed message as its receiver sees it, and the check whether the signer signed it.
 
 use super::super::*;
 use super::TOLERANCE;
 use crate::secret::PREFIX;
 
-/// What a receiver has when it decides.
+/// What a receiver knows when it decides.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Message {
     pub scheme: Scheme,
     pub id: String,
-    /// For the schemes that have it in a separate header.
+    /// The time, for the schemes that have it in a separate header.
     pub time: String,
     /// The signature.
     pub header: String,
@@ -19,7 +19,7 @@ pub struct Message {
     pub now: u64,
 }
 
-/// What the signer writes down for each value: this key, time, id and body gave it.
+/// What the signer records for each value: the key, time, id and body that gave it.
 pub struct Record {
     pub scheme: Scheme,
     pub key: Vec<u8>,
@@ -40,9 +40,9 @@ pub enum Harmless {
     WhatIsNotSigned,
     /// `2E` and `2e` are the same byte.
     UpperCaseDigits,
-    /// Order, unknown parts, further values: a value that matches is there, and exactly one time.
+    /// The order, unknown parts or further values: one value still matches, and there is exactly one time.
     OtherPartsThanTheOneThatMatches,
-    /// Within the tolerance.
+    /// The time is within the tolerance.
     AnotherClock,
 }
 
@@ -52,7 +52,7 @@ impl Message {
         let says = |value: String| self.header.split(' ').any(|said| said == value);
         match self.scheme {
             Scheme::Hydra => verify(&self.body, &self.header, &secret, Duration::from_secs(TOLERANCE), at(self.now)),
-            // As receivers do: compute the value from what came, and compare.
+            // Computes the value from the message and compares it, as receivers do.
             Scheme::XWebhook => {
                 self.is_in_time() && self.header == digest_alone(&secret, &[&self.time, ".", &self.body])
             }
@@ -69,7 +69,7 @@ impl Message {
         key(self.scheme, &self.secret)
     }
 
-    /// Whether the signer signed it, as this record says.
+    /// Whether the signer signed this message, according to its records.
     pub fn was_signed_as(&self, record: &Record) -> bool {
         let Self { scheme, id, time, body, .. } = self;
         let same = *scheme == record.scheme && *body == record.body && self.key() == record.key;
@@ -90,7 +90,7 @@ impl Message {
         }
     }
 
-    /// What was changed, although what was signed is the same.
+    /// Returns the change after which the message still matches what was signed.
     pub fn harmless_change(&self, sent: &Message) -> Harmless {
         let without_prefix = |secret: &str| secret.strip_prefix(PREFIX).unwrap_or(secret).to_owned();
         if self.secret != sent.secret && without_prefix(&self.secret) == without_prefix(&sent.secret) {

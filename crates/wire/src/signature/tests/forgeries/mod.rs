@@ -1,10 +1,11 @@
-//! Forgeries: of 10,000 changes to genuine messages, none is accepted that nobody signed.
+//! Forgeries: among 10,000 changes to genuine messages, no message is accepted that nobody signed.
 //!
-//! The signer records what it signed: this key, time, id and body gave this value. A changed message may be accepted only
-//! if its value, its content and the key of its reader were recorded, and the clock is near its time. Some changes do not
-//! affect any of these. Such messages are meant to be accepted, and [`Harmless`] names and counts each kind of change.
+//! The signer records which key, time, id and body gave which value. A changed message may be accepted only if its
+//! value and its content were recorded with the key of its reader, and the clock is near its time. Some changes affect
+//! none of these. Such messages are meant to be accepted, and [`Harmless`] names and counts each kind of change.
 //!
-//! All of a run follows from its seed, which it prints; `HYDRA_SEED=17 cargo test -p wire forgeries` repeats it.
+//! Everything in a run is determined by its seed, which it prints. `HYDRA_SEED=17 cargo test -p wire forgeries` repeats
+//! the run.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +25,7 @@ const FORGERIES: usize = 10_000;
 const MESSAGES: usize = 60;
 const TOLERANCE: u64 = 300;
 
-/// Half of the messages have the scheme that we verify ourselves.
+/// Half of the messages have the scheme that the extension can verify.
 const SCHEMES: [Scheme; 6] =
     [Scheme::Hydra, Scheme::XWebhook, Scheme::Hydra, Scheme::Standard, Scheme::Hydra, Scheme::Github];
 

@@ -15,14 +15,14 @@ const BODIES: [&str; 5] = [
     "",
 ];
 
-/// Signs, and keeps the records.
+/// Signs messages and records what it signed.
 pub struct Signer {
     pub chance: StdRng,
     pub records: Vec<Record>,
 }
 
 impl Signer {
-    /// With one secret or, during a rotation, two. The receiver has one of them.
+    /// Makes a message that is signed with one secret or, as during a rotation, two. The receiver has one of them.
     pub fn message(&mut self, scheme: Scheme) -> Message {
         let id = DeliveryId(self.chance.random());
         let body = pick(&mut self.chance, &BODIES);
@@ -38,7 +38,7 @@ impl Signer {
             secret: String::new(),
             now: at,
         };
-        // A scheme with room for one value signs with the newest secret.
+        // A scheme that can hold only one value signs with the newest secret.
         let signing = if matches!(scheme, Scheme::Hydra | Scheme::Standard) { &secrets[..] } else { &secrets[..1] };
         let said = message.header.split([' ', ',']).filter(|part| !part.starts_with("t=") && *part != "v1");
         for (secret, value) in signing.iter().zip(said) {
@@ -54,7 +54,7 @@ impl Signer {
         Message { secret: pick(&mut self.chance, signing).expose().to_owned(), ..message }
     }
 
-    /// A secret made by us, or one of another form.
+    /// A secret that the extension made, or one of another form.
     pub fn secret(&mut self) -> SigningSecret {
         match self.chance.random_range(0..4) {
             0 => secret(&format!("imported {}", self.chance.random::<u32>())),
