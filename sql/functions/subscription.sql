@@ -103,7 +103,7 @@ BEGIN
         RAISE EXCEPTION 'event type "%" is not registered', unknown
             USING ERRCODE = 'undefined_object',
                   DETAIL = 'A subscription can name only registered event types.',
-                  HINT = format('SELECT hydra.webhook_register_event_type(%L, ''when it fires'');', unknown);
+                  HINT = format('SELECT hydra.webhook_register_event_type(%L, ''<description>'');', unknown);
     END IF;
 
     IF NOT EXISTS (SELECT FROM hydra.preset AS known WHERE known.name = coalesce(preset, 'hydra')) THEN

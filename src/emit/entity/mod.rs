@@ -1,8 +1,8 @@
-//! An entity as JSON text, exactly as it will be sent.
+//! Renders an entity as JSON text, exactly as it will be sent.
 //!
-//! It is a `jsonb` ([`RawJsonb`]) or the row of a table ([`Row`]). Rendering runs the caller's own code, such as a cast to
-//! json or the output function of a type, so it is done as the caller. A payload never fails the caller's transaction: an
-//! entity that cannot be rendered, or is too large, is left out, and the event says why.
+//! An entity is a `jsonb` ([`RawJsonb`]) or the row of a table ([`Row`]). Rendering runs the caller's own code, such as
+//! a cast to json or the output function of a type, so it is done as the caller. If an entity cannot be rendered, or is
+//! too large, the caller's transaction does not fail here: the entity is left out, and the event says why.
 
 mod jsonb;
 mod row;
@@ -14,8 +14,8 @@ pub use row::{Change, Row};
 
 use crate::backend::subtransaction::Failure;
 
-/// Longer values are not taken as an id or a tenant: they would be sent with every event, however small its entity is
-/// kept.
+/// The maximum size of an id or a tenant. Longer values are ignored, because ids and tenants are sent even if the
+/// entity is left out for its size.
 pub const MAX_ID_BYTES: usize = 1024;
 
 /// How to render an entity.
@@ -40,11 +40,11 @@ pub struct Rendered {
 /// An entity that cannot be sent.
 pub struct Unsendable {
     pub problem: Problem,
-    /// What else is known of it; without its text.
+    /// The id and tenant of the entity, without its text.
     pub rest: Rendered,
 }
 
-/// What is wrong with an entity. As text it follows "the entity"; the receiver reads it.
+/// What is wrong with an entity. Its text is sent to the receiver after the words "the entity".
 pub enum Problem {
     TooLarge { limit: usize },
     NotRendered(Failure),
