@@ -27,7 +27,7 @@ pub fn schedule(timetable: &mut Timetable) {
 
 /// Runs the chores that are due. Each chore sets its next deadline before it runs, so that a chore that fails is not
 /// repeated at once.
-pub fn run(store: &Store, slot: &Slot, timetable: &mut Timetable, at_home: bool) -> Result<(), Failure> {
+pub fn run(store: &Store, slot: &Slot, timetable: &mut Timetable, has_identity: bool) -> Result<(), Failure> {
     fault::point("chores");
     let now = Instant::now();
     if timetable.is_due(Deadline::CountPending, now) {
@@ -37,7 +37,7 @@ pub fn run(store: &Store, slot: &Slot, timetable: &mut Timetable, at_home: bool)
     if timetable.is_due(Deadline::Forget, now) {
         timetable.set(Deadline::Forget, now + FORGET_EVERY);
         // The history of a copy that was not adopted is left as it is.
-        if at_home && forget(store)? {
+        if has_identity && forget(store)? {
             timetable.set(Deadline::Forget, Instant::now() + FORGET_MORE);
         }
     }

@@ -25,7 +25,7 @@ pub struct Configuration {
     database: String,
     /// Whether this is the database that `hydra.identity` names. If not, it is a copy that was not adopted, and must
     /// not send.
-    at_home: bool,
+    has_identity: bool,
     /// Subscriptions whose secrets cannot be read.
     unreadable: BTreeSet<SubscriptionId>,
     settings: settings::Values,
@@ -34,11 +34,11 @@ pub struct Configuration {
 impl Configuration {
     pub fn new(slot: &'static Slot, extension: pg_sys::Oid, database: String) -> Self {
         let settings = settings::values();
-        Self { slot, extension, database, at_home: false, unreadable: BTreeSet::new(), settings }
+        Self { slot, extension, database, has_identity: false, unreadable: BTreeSet::new(), settings }
     }
 
-    pub fn at_home(&self) -> bool {
-        self.at_home
+    pub fn has_identity(&self) -> bool {
+        self.has_identity
     }
 
     pub fn database(&self) -> &str {
@@ -74,7 +74,7 @@ impl Configuration {
         if let Some(namespace) = namespace {
             dispatch.set_namespace(namespace);
         }
-        self.at_home = namespace.is_some();
+        self.has_identity = namespace.is_some();
         self.enter(self.state(), dispatch);
         fault::point("load");
         self.set_unreadable(subscriptions.unreadable, dispatch);
@@ -86,7 +86,7 @@ impl Configuration {
 
     /// Returns the state in which the database should be.
     fn state(&self) -> State {
-        match (self.at_home, settings::enabled()) {
+        match (self.has_identity, settings::enabled()) {
             (false, _) => State::Foreign,
             (true, false) => State::Off,
             (true, true) => State::Running,

@@ -263,7 +263,7 @@ impl Dispatcher {
         if self.is_over() {
             return Ok(());
         }
-        chores::run(&self.store, self.slot, &mut self.timetable, self.configuration.at_home())
+        chores::run(&self.store, self.slot, &mut self.timetable, self.configuration.has_identity())
     }
 
     /// Returns how long the loop may sleep.
