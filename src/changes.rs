@@ -1,10 +1,10 @@
-//! Noticing that subscriptions, signing secrets or event types have changed.
+//! Notices that subscriptions, signing secrets or event types have changed, in this session or in another one.
 //!
-//! Processes keep them in memory: the dispatcher what to send where, every other session which events are wanted. A
-//! statement that changes them invalidates the cached relation `hydra.subscription`, as Postgres does after DDL; dropping
-//! the extension does the same. Such a message is transactional: it arrives with the commit, in the order of commits, and
-//! a rollback takes it back. The session that made the change sees it at once. Others receive it at the start of their
-//! next transaction, or when they call `AcceptInvalidationMessages`.
+//! The dispatcher keeps in memory what to send where; every other session keeps which events are wanted. A statement
+//! that changes this data invalidates the cached relation `hydra.subscription`, as Postgres does after DDL; dropping
+//! the extension does the same. The invalidation message is transactional: other sessions receive it after the commit,
+//! in the order of commits, and a rollback discards it. The session that made the change notices it at once. Others
+//! receive the message at the start of their next transaction, or when they call `AcceptInvalidationMessages`.
 
 use std::cell::{Cell, RefCell};
 
@@ -14,29 +14,31 @@ use crate::slots::wake;
 use crate::tables::Tables;
 
 thread_local! {
-    /// True at first: nothing has been read yet.
+    /// Whether there were changes since the last [`take`]. True at first, because nothing has been read yet.
     static NOTED: Cell<bool> = const { Cell::new(true) };
+    /// Whether the callback is registered.
     static LISTENING: Cell<bool> = const { Cell::new(false) };
-    /// Relations whose invalidation is a change; empty: any relation's.
+    /// The relations to listen to. If empty, an invalidation of any relation counts as a change.
     static RELATIONS: RefCell<Vec<pg_sys::Oid>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Whether there are changes that have not been taken.
+/// Returns whether there were changes since the last [`take`].
 pub fn are_noted() -> bool {
     NOTED.get()
 }
 
-/// Whether there were changes. To be called before reading: a change that arrives meanwhile is noted again.
+/// Returns whether there were changes, and clears the flag. To be called before reading, so that a change that arrives
+/// during the read sets the flag again.
 pub fn take() -> bool {
     NOTED.replace(false)
 }
 
-/// As if there were changes: everything has to be read again.
+/// Sets the flag, so that everything is read again.
 pub fn note() {
     NOTED.set(true);
 }
 
-/// Begins to note changes of any relation.
+/// Begins to note changes. An invalidation of any relation counts until [`listen_to`] is called.
 pub fn listen() {
     if !LISTENING.replace(true) {
         // SAFETY: the callback is guarded, and stays loaded for as long as the process lives.
@@ -44,12 +46,12 @@ pub fn listen() {
     }
 }
 
-/// From now on notes changes of these relations only; of any relation if there are none.
+/// From now on counts only invalidations of these relations as changes; of any relation if the list is empty.
 pub fn listen_to(relations: &[pg_sys::Oid]) {
     RELATIONS.set(relations.to_vec());
 }
 
-/// From now on notes changes of subscriptions only. To be called in a transaction.
+/// From now on counts only changes of subscriptions. To be called in a transaction.
 pub fn listen_to_subscriptions() {
     listen_to(&[Tables::find().subscription]);
 }
@@ -62,7 +64,7 @@ unsafe extern "C-unwind" fn on_invalidation(_arg: pg_sys::Datum, relation: pg_sy
     }
 }
 
-/// Trigger function: announces a change of the table that it is on.
+/// Trigger function: announces a change of the table that has the trigger.
 #[pg_trigger]
 fn _subscriptions_changed<'a>(
     _trigger: &'a PgTrigger<'a>,
@@ -71,8 +73,8 @@ fn _subscriptions_changed<'a>(
     Ok(None)
 }
 
-/// Makes processes read again what they keep in memory, once this transaction has committed, and wakes the dispatcher.
-/// This session reads it again at once.
+/// Makes other sessions read again what they keep in memory, after this transaction has committed, and wakes the
+/// dispatcher. This session reads the data again at its next emit.
 #[pg_extern]
 fn _announce_changes() {
     // SAFETY: looks names up and queues a message for the end of the transaction.

@@ -1,4 +1,4 @@
-//! The keys that signing secrets are sealed with, from the file that `hydra_webhooks.key_file` names.
+//! Reads the keys that signing secrets are sealed (encrypted) with, from the file that `hydra_webhooks.key_file` names.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -12,8 +12,8 @@ use wire::secret::{Keys, Unreadable};
 use crate::backend::refuse::refuse;
 use crate::settings;
 
-/// Permissions that only the owner may have. The group may read the file, as with a private key of the server that root
-/// owns.
+/// Permission bits that must not be set: write for the group, and everything for others. The group may read the file,
+/// as Postgres allows for the private key of a server if root owns that file.
 const TOO_OPEN: u32 = 0o027;
 
 /// Why the key file cannot be used.
@@ -30,7 +30,7 @@ enum Problem {
     NotAKey(Refusal),
 }
 
-/// The keys; none if no file is named.
+/// Reads the keys. There are none if no file is named.
 pub fn read() -> Result<Keys, KeyFileError> {
     match settings::key_file() {
         Some(path) => read_from(&path).map_err(|problem| KeyFileError { path, problem }),
@@ -38,19 +38,19 @@ pub fn read() -> Result<Keys, KeyFileError> {
     }
 }
 
-/// The same; fails the statement if the file cannot be used.
+/// Reads the keys, and fails the statement if the file cannot be used.
 pub fn read_or_refuse() -> Keys {
     read().unwrap_or_else(|error| {
         refuse(
             PgSqlErrorCode::ERRCODE_CONFIG_FILE_ERROR,
             "hydra_webhooks.key_file cannot be used",
             &error.to_string(),
-            "It has one key per line, 64 hexadecimal digits, and only the server may read it: openssl rand -hex 32 makes a key.",
+            "The file must have one key per line, 64 hexadecimal digits, and mode 0600 or 0640: openssl rand -hex 32 makes a key.",
         )
     })
 }
 
-/// Fails the statement: a secret of this subscription cannot be read.
+/// Fails the statement because a secret of this subscription cannot be read.
 pub fn refuse_unreadable(subscription: SubscriptionId, why: &Unreadable) -> ! {
     let detail = match why {
         Unreadable::KeyMissing(id) => format!("It is sealed with key {id}, which is not in hydra_webhooks.key_file."),

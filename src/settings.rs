@@ -1,7 +1,7 @@
-//! The parameters `hydra_webhooks.*`.
+//! Defines the parameters `hydra_webhooks.*`, and reads their values.
 //!
-//! Most are read from the configuration file, which only an administrator of the server can change, and take effect on
-//! reload. Threads never read a parameter: the dispatcher passes them plain values.
+//! Most parameters are read from the configuration file, which only an administrator of the server can change, and take
+//! effect on reload. Threads never read a parameter: the dispatcher passes them plain values.
 
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::path::PathBuf;
@@ -29,7 +29,7 @@ static ON_ENTITY_ERROR: GucSetting<OnEntityError> = GucSetting::<OnEntityError>:
 /// What emitting does with an entity that cannot be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PostgresGucEnum)]
 pub enum OnEntityError {
-    /// Sends the event without the entity, and with the reason.
+    /// Sends the event without the entity, and with the reason why the entity is missing.
     #[name = c"thin"]
     Thin,
     /// Fails the statement.
@@ -89,8 +89,8 @@ pub fn init() {
     );
     GucRegistry::define_string_guc(
         c"hydra_webhooks.key_file",
-        c"File of keys that encrypt stored signing secrets.",
-        c"One key per line, 64 hexadecimal digits. The first encrypts, all decrypt. If empty, secrets are stored in plain text.",
+        c"File of keys that seal (encrypt) stored signing secrets.",
+        c"One key per line, 64 hexadecimal digits. The first key seals, any key opens. If empty, secrets are stored in plain text.",
         &KEY_FILE,
         GucContext::Sighup,
         GucFlags::SUPERUSER_ONLY,
@@ -128,7 +128,7 @@ pub fn init() {
     GucRegistry::define_int_guc(
         c"hydra_webhooks.max_pending",
         c"Maximum number of events and deliveries that wait in one database. 0 means no maximum.",
-        c"It is counted about once per second. What happens to events above it is decided by hydra_webhooks.on_full.",
+        c"They are counted about once per second. hydra_webhooks.on_full decides what happens when the maximum is reached.",
         &MAX_PENDING,
         0,
         i32::MAX,
@@ -146,7 +146,7 @@ pub fn init() {
     GucRegistry::define_int_guc(
         c"hydra_webhooks.max_entity_size",
         c"Maximum size of an entity, as JSON text.",
-        c"What happens to a larger entity is decided by hydra_webhooks.on_entity_error.",
+        c"hydra_webhooks.on_entity_error decides what happens to a larger entity.",
         &MAX_ENTITY_SIZE,
         1,
         16 * 1024,
@@ -188,7 +188,7 @@ unsafe extern "C-unwind" fn check_allow_networks(
     }
 }
 
-/// The settings that a dispatcher goes by, without the prefix `hydra_webhooks.`.
+/// The settings that the dispatcher uses, without the prefix `hydra_webhooks.`.
 const OF_DISPATCHER: [&CStr; 9] = [
     c"enabled",
     c"allow_http",
@@ -201,9 +201,10 @@ const OF_DISPATCHER: [&CStr; 9] = [
     c"max_pending",
 ];
 
-/// The values of these settings at a time.
+/// The values of [`OF_DISPATCHER`] at one moment.
 pub struct Values([String; OF_DISPATCHER.len()]);
 
+/// Returns the present values.
 pub fn values() -> Values {
     Values(OF_DISPATCHER.map(|name| {
         let name = [c"hydra_webhooks.".to_bytes(), name.to_bytes_with_nul()].concat();
@@ -216,7 +217,7 @@ pub fn values() -> Values {
 }
 
 impl Values {
-    /// The names of the settings that differ.
+    /// Returns the names of the settings whose values differ.
     pub fn changed(&self, new: &Self) -> Vec<String> {
         let values = OF_DISPATCHER.iter().zip(&self.0).zip(&new.0);
         let changed = values.filter(|((_, old), new)| old != new);
@@ -256,7 +257,7 @@ pub fn retention() -> Duration {
     Duration::from_secs(60 * RETENTION.get() as u64)
 }
 
-/// `None` means no maximum.
+/// Returns the maximum; `None` if there is none.
 pub fn max_pending() -> Option<i64> {
     Some(MAX_PENDING.get().into()).filter(|limit| *limit > 0)
 }
@@ -265,7 +266,7 @@ pub fn on_full() -> OnFull {
     ON_FULL.get()
 }
 
-/// In bytes.
+/// Returns the maximum in bytes.
 pub fn max_entity_size() -> usize {
     MAX_ENTITY_SIZE.get() as usize * 1024
 }

@@ -1,24 +1,25 @@
-//! Where the extension's tables are in the catalog, and acting as their owner.
+//! Finds the extension's tables in the catalog, and runs code as their owner.
 //!
-//! Users who emit events have no privileges on these tables. What the extension does with them, it does as their owner,
-//! and no code of the user runs in that time.
+//! Users who emit events have no privileges on these tables. So the extension accesses the tables as their owner. No
+//! code of the user runs during that time.
 
 use pgrx::prelude::*;
 
 /// The number of the column `id` in `hydra.event`.
 const ID_COLUMN: pg_sys::AttrNumber = 2;
 
+/// The tables that Rust code accesses directly.
 #[derive(Clone, Copy)]
 pub struct Tables {
     pub event: pg_sys::Oid,
-    /// The sequence of its ids.
+    /// The sequence that generates the ids of events.
     pub event_ids: pg_sys::Oid,
     pub subscription: pg_sys::Oid,
     owner: pg_sys::Oid,
 }
 
 impl Tables {
-    /// Looks them up in the catalog.
+    /// Looks the tables up in the catalog.
     pub fn find() -> Self {
         // SAFETY: looks names up in the catalog; the relation is closed again.
         unsafe {
@@ -50,7 +51,8 @@ pub fn as_owner<R>(body: impl FnOnce() -> R) -> R {
     Tables::find().as_owner(body)
 }
 
-/// An error needs no cleanup: aborting the (sub)transaction restores the caller's identity.
+/// Runs `body` as `role`. After an error no cleanup is needed: aborting the (sub)transaction restores the caller's
+/// identity.
 fn as_role<R>(role: pg_sys::Oid, body: impl FnOnce() -> R) -> R {
     let mut user = pg_sys::InvalidOid;
     let mut context = 0;

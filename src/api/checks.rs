@@ -1,4 +1,5 @@
-//! Rules that are written in Rust, for SQL to use.
+//! Functions that the extension's SQL calls: to check URLs and headers, to match event types, to derive the ids of
+//! deliveries.
 
 use pgrx::prelude::*;
 use pgrx::{JsonB, Uuid};
@@ -10,7 +11,7 @@ use wire::ids::{DeliveryId, EventId, SubscriptionId};
 use crate::backend::refuse::refuse;
 use crate::settings;
 
-/// Refuses a URL that no request may go to.
+/// Fails if no request may be sent to this URL.
 #[pg_extern]
 fn _check_url(url: &str) {
     if let Err(error) = check_url(url, &settings::destination_policy()) {
@@ -23,13 +24,13 @@ fn _check_url(url: &str) {
     }
 }
 
-/// Whether an entry of a subscription's event types names this event type.
+/// Returns whether an entry of the `event_types` of a subscription matches this event type.
 #[pg_extern(immutable, strict, parallel_safe)]
 fn _names_event_type(wanted: &str, event_type: &str) -> bool {
     names(wanted, event_type)
 }
 
-/// Refuses headers that a subscription cannot have.
+/// Fails if a subscription cannot have these headers.
 #[pg_extern(strict)]
 fn _check_headers(headers: JsonB) {
     if let Err(refusal) = headers::parse(&headers.0) {
@@ -42,7 +43,7 @@ fn _check_headers(headers: JsonB) {
     }
 }
 
-/// The id of the delivery of an event to a subscription.
+/// Returns the id of the delivery of an event to a subscription.
 #[pg_extern(immutable, strict, parallel_safe)]
 fn _delivery_id(namespace: Uuid, event_id: i64, subscription_id: i64) -> Uuid {
     Uuid::from_bytes(DeliveryId::derive(*namespace.as_bytes(), EventId(event_id), SubscriptionId(subscription_id)).0)

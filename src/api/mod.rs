@@ -1,4 +1,5 @@
-//! SQL functions that are written in Rust. Those that only read and write our tables are in `sql/functions`.
+//! SQL functions that are written in Rust. Functions that only read and write the extension's tables are written in
+//! SQL, in `sql/functions`.
 
 mod checks;
 mod park;

@@ -1,8 +1,9 @@
-//! `webhook_park` and `webhook_unpark`: whether the extension runs a process in this database. Without one, the database
-//! can be renamed, copied or dropped.
+//! `webhook_park` ends the process of the extension in this database and prevents another one from starting, so that
+//! the database can be renamed, copied or dropped. `webhook_unpark` allows a process again.
 //!
-//! Both take effect at once, even if the transaction is rolled back. The state is kept in shared memory, so a restart of
-//! the server forgets it: it could not be read from the database without connecting to it.
+//! Both functions take effect at once, and a rollback does not undo them. The state is kept only in shared memory, so
+//! it is lost at a restart of the server. It cannot be stored in the database, because the launcher would have to
+//! connect to the database to read it.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,8 @@ use crate::backend::refuse::refuse;
 use crate::backend::signals;
 use crate::slots::{self, Slot, State};
 
-/// A dispatcher that ends waits a moment for its requests to finish, and writes their outcomes.
+/// How long to wait for the dispatcher to end: it first waits a moment for its requests to finish, and writes their
+/// outcomes.
 const PATIENCE: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
@@ -25,12 +27,12 @@ fn webhook_park() {
     }
     let deadline = Instant::now() + PATIENCE;
     loop {
-        // The launcher assigns a slot to the database.
+        // The launcher assigns a slot to the database if it has none.
         slots::hint_here();
         let slot = wait_for(deadline, slots::here).unwrap_or_else(|| refuse_without_slot());
         slot.park();
         wait_for(deadline, || slot.is_vacant().then_some(())).unwrap_or_else(|| refuse_busy());
-        // Otherwise the launcher has just taken the slot away.
+        // If this is no longer the slot of the database, the launcher has freed it meanwhile: try again.
         if slots::here().is_some_and(Slot::is_parked) {
             return;
         }
@@ -40,7 +42,8 @@ fn webhook_park() {
 #[pg_extern]
 fn webhook_unpark() {
     let Some(slot) = slots::here() else { return };
-    // Before unparking, while no dispatcher can be started in the slot. One that is still running ends, or goes on.
+    // Set the state before unparking: until then no dispatcher can start in the slot, so this cannot overwrite the
+    // state of a new one. If a dispatcher is still running, leave its state alone.
     if slot.is_vacant() && (slot.is_parked() || slot.state() == State::Resting) {
         slot.set_state(State::Ended);
     }
@@ -48,7 +51,7 @@ fn webhook_unpark() {
     slots::hint_here();
 }
 
-/// `None` if the deadline has passed.
+/// Waits until `condition` returns a value; returns `None` if the deadline passes first.
 fn wait_for<T>(deadline: Instant, condition: impl Fn() -> Option<T>) -> Option<T> {
     loop {
         let found = condition();
@@ -63,7 +66,7 @@ fn refuse_without_slot() -> ! {
     refuse(
         PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
         "the launcher has not reached this database yet",
-        "It skips templates, and databases to which hydra_worker may not connect. Nothing runs here, and nothing is parked.",
+        "It skips template databases, and databases to which hydra_worker may not connect. The database was not parked.",
         "If more databases have the extension than the launcher can serve, the server log says so.",
     )
 }
@@ -72,7 +75,7 @@ fn refuse_busy() -> ! {
     refuse(
         PgSqlErrorCode::ERRCODE_OBJECT_IN_USE,
         "the dispatcher of this database has not ended yet",
-        "It was asked to end, and will not be started again.",
+        "The dispatcher was asked to end, and will not be started again.",
         "Look at hydra.webhook_worker_status in a moment: if pid is null, it has ended.",
     )
 }

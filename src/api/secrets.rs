@@ -1,4 +1,4 @@
-//! Signing secrets: making and sealing them, and verifying what was signed with one.
+//! Functions for signing secrets: create one, seal (encrypt) it, and verify a signature that was made with it.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,19 +11,20 @@ use wire::signature;
 use crate::backend::refuse::refuse;
 use crate::keys;
 
-/// A new signing secret.
+/// Returns a new signing secret.
 #[pg_extern]
 fn _new_secret() -> String {
     SigningSecret::random(&mut rand::rng()).expose().to_owned()
 }
 
-/// The form in which a secret is stored: sealed if there is a key, otherwise as it is.
+/// Returns the form in which a secret is stored: sealed if there is a key, otherwise in plain text.
 #[pg_extern(strict)]
 fn _seal_secret(secret: &str, subscription_id: i64) -> String {
     keys::read_or_refuse().seal(secret, SubscriptionId(subscription_id), &mut rand::rng())
 }
 
-/// A stored secret, sealed with the first key, whether it was sealed with another key or not at all.
+/// Seals a stored secret with the first key, and returns the result. The secret may have been sealed with another key,
+/// or not at all.
 #[pg_extern(strict)]
 fn _reseal_secret(stored: &str, subscription_id: i64) -> String {
     let (id, keys) = (SubscriptionId(subscription_id), keys::read_or_refuse());
@@ -39,8 +40,8 @@ fn _reseal_secret(stored: &str, subscription_id: i64) -> String {
     keys.seal(&secret, id, &mut rand::rng())
 }
 
-/// Whether a request with this body and `X-Hydra-Signature` header was signed with this secret, within the tolerance of
-/// now.
+/// Returns whether a request with this body and `X-Hydra-Signature` header was signed with this secret, at a time that
+/// differs from the present time by at most the tolerance.
 #[pg_extern(strict)]
 fn webhook_verify(body: &str, header: &str, secret: &str, tolerance: default!(Interval, "'300 s'")) -> bool {
     let micros = tolerance.as_micros();
@@ -48,7 +49,7 @@ fn webhook_verify(body: &str, header: &str, secret: &str, tolerance: default!(In
         refuse(
             PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
             "tolerance must not be negative",
-            "It is how far the time of the signature may be from now.",
+            "The tolerance is how far the time of the signature may be from now.",
             "Leave it out for 300 s.",
         )
     };

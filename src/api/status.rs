@@ -1,4 +1,7 @@
-//! Whether events of this database are being sent, and if not, why.
+//! The view `hydra.webhook_worker_status`: whether events of this database are being sent, and if not, why.
+//!
+//! The state `parked` has three causes: `webhook_park()`, a copy that was not adopted, and a dispatcher that failed
+//! several times. The detail says which, and what to do.
 
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
@@ -26,7 +29,7 @@ fn _worker_status() -> TableIterator<
             "not preloaded",
             "events are kept, nothing is sent: add hydra_webhooks to shared_preload_libraries and restart",
         ),
-        (Some(_), _) if is_standby() => ("standby", "nothing is sent from a standby; once promoted, it sends"),
+        (Some(_), _) if is_standby() => ("standby", "a standby sends nothing; it starts to send when it is promoted"),
         (Some(_), None) => ("starting", "the launcher has not reached this database yet"),
         (Some(_), Some(slot)) if slot.is_parked() => {
             ("parked", "by hydra.webhook_park(), until hydra.webhook_unpark() or a restart of the server")
@@ -62,7 +65,7 @@ fn describe(state: State) -> (&'static str, &'static str) {
         State::Off => ("off", "events are kept, nothing is sent: hydra_webhooks.enabled is off"),
         State::Foreign => (
             "parked",
-            "this database is a copy of another installation: SELECT hydra.webhook_adopt() makes it a separate one",
+            "this database is a copy and was not adopted: SELECT hydra.webhook_adopt() makes it send its own events",
         ),
         State::Absent => ("stopped", "the extension was dropped or is being created"),
         State::Ended => ("stopped", "the dispatcher was asked to end and will be started again"),
@@ -70,8 +73,9 @@ fn describe(state: State) -> (&'static str, &'static str) {
         State::NoWorker => {
             ("stopped", "no background worker slot is free: raise max_worker_processes; the launcher tries again")
         }
-        State::Resting => {
-            ("parked", "the dispatcher failed several times: see the server log; it will be started again later")
-        }
+        State::Resting => (
+            "parked",
+            "the dispatcher failed several times, see the server log; it starts again in some minutes, or after hydra.webhook_unpark()",
+        ),
     }
 }

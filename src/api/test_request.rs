@@ -1,7 +1,8 @@
-//! `webhook_send_test`: makes one signed request now and returns its answer.
+//! `webhook_send_test`: makes one signed request now and returns the response.
 //!
-//! The request is made by the same sender as every other, on a thread of this backend. The backend waits on its latch, so
-//! the statement can be cancelled. Nothing is written, so a rollback does not undo the request and it counts for nothing.
+//! The request is made by the same sender as all others, on a thread of this backend. The backend waits on its latch,
+//! so the statement can be cancelled. Nothing is written: a rollback does not undo the request, and the request is not
+//! included in counts, history or failures.
 
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -20,7 +21,7 @@ use crate::backend::signals;
 use crate::store::subscriptions::test_subject;
 use crate::{keys, settings, tables};
 
-/// There are no events or deliveries of this type; only test requests have it.
+/// The event type of test requests. Events and deliveries never have it.
 const EVENT_TYPE: &str = "webhook.test";
 
 #[pg_extern]
@@ -41,7 +42,7 @@ fn webhook_send_test(
         refuse(
             PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             "nothing is sent while hydra_webhooks.enabled is off",
-            "It stops all requests of this cluster, including tests.",
+            "The setting stops all requests of this cluster, including tests.",
             "Set it to on in postgresql.conf, and reload.",
         );
     }
@@ -67,7 +68,7 @@ fn webhook_send_test(
     })
 }
 
-/// The test request to this subscription; `None` if there is no such subscription.
+/// Returns the test request to this subscription; `None` if there is no such subscription.
 fn test_request(id: Option<i64>) -> Option<Request> {
     let id = SubscriptionId(id?);
     let keys = keys::read_or_refuse();

@@ -1,4 +1,4 @@
-//! What `pg_stat_activity` shows of a worker: its name, its state, and in `query` what it is doing.
+//! Sets what `pg_stat_activity` shows of a worker: its name, its state, and in `query` what it is doing.
 
 use std::cell::Cell;
 use std::ffi::CStr;
@@ -11,21 +11,22 @@ thread_local! {
     static IS_IDLE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// To be called once the worker is connected.
+/// Sets the name of the worker. To be called once, after the worker has connected.
 pub fn introduce(name: &CStr) {
     setting::pin(c"application_name", name);
     idle();
 }
 
-/// The worker does this, as it follows "could not".
+/// Reports what the worker is doing. `step` is a verb phrase such as `read new events`: error messages put "could not"
+/// before it.
 pub fn running(step: &'static CStr) {
     IS_IDLE.set(false);
     report(pg_sys::BackendState::STATE_RUNNING, Some(step));
 }
 
-/// The worker waits.
+/// Reports that the worker is waiting.
 pub fn idle() {
-    // Each report costs a look at the clock.
+    // Each report reads the clock, so this is reported only once.
     if !IS_IDLE.replace(true) {
         report(pg_sys::BackendState::STATE_IDLE, None);
     }

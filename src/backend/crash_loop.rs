@@ -1,11 +1,12 @@
-//! Workers that crash each time they start.
+//! Keeps a worker that crashes at each start from being started again at once.
 //!
-//! When a process crashes, Postgres restarts the whole cluster at once, with new shared memory. A dispatcher that
-//! crashes each time it starts would keep all clients out, and nothing in memory would show that it has crashed before.
-//! So a file records the starts after which the dispatcher wrote nothing to the database, or the launcher did not look
-//! at the databases. The file is removed as soon as the process has done that, and when it ends without a crash.
+//! When a process crashes, Postgres restarts the whole server at once, with new shared memory. A worker that crashes at
+//! each start would prevent all clients from connecting, and nothing in memory would show that it has crashed before.
+//! So each start of a worker is recorded in a file. The worker removes the file after its first useful work (the
+//! dispatcher: it has written to the database; the launcher: it has looked at the databases), and when it ends without
+//! a crash. What remains in the file are starts that were followed by a crash before any useful work.
 //!
-//! If the file cannot be written, nothing is recorded and the process goes on.
+//! If the file cannot be written, nothing is recorded and the worker goes on.
 
 use std::fmt::Display;
 use std::fs;
@@ -18,7 +19,7 @@ use crate::slots::Slot;
 const CRASHES: usize = 3;
 const WITHIN: Duration = Duration::from_secs(15);
 
-/// What a worker that may not start did, for its log line.
+/// Returns the reason why a worker is not started, for the log.
 pub fn description() -> String {
     format!("crashed {CRASHES} times in {} s", WITHIN.as_secs())
 }
@@ -37,13 +38,13 @@ impl CrashLoop {
         Self::of(slot.database().map_or(0, pgrx::pg_sys::Oid::to_u32))
     }
 
-    /// Below the data directory, where server processes run, in a folder that backups leave out.
+    /// The file is in the data directory, where server processes run, in a folder that backups leave out.
     fn of(worker: impl Display) -> Self {
         Self { file: format!("pg_stat_tmp/hydra_webhooks.{worker}").into() }
     }
 
-    /// Records a start; to be called once in the life of the process, before it does anything. Returns whether it may
-    /// go on.
+    /// Records a start, and returns whether the worker may go on. To be called once in the life of the process, before
+    /// it does anything else.
     pub fn may_start(&self) -> bool {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let starts = fs::read_to_string(&self.file).unwrap_or_default();
@@ -58,7 +59,7 @@ impl CrashLoop {
         true
     }
 
-    /// The process has done its work once, or ends without a crash.
+    /// Removes the file. To be called after the first useful work of the process, and when it ends without a crash.
     pub fn end(&self) {
         let _ = fs::remove_file(&self.file);
     }

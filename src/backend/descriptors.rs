@@ -1,15 +1,16 @@
-//! File descriptors: each request under way takes one, and each sender thread keeps a few idle connections open.
+//! Raises the limit of open file descriptors, and computes how many sender threads that limit allows.
 //!
-//! A process that runs out of descriptors cannot open a table's file either. So the limit is raised to the maximum, and
-//! the number of threads is bounded by it.
+//! Each request in flight takes a descriptor, and each sender thread keeps a few idle connections open. A process that
+//! has no descriptor left cannot open the file of a table either.
 
-/// What the rest of the process needs: tables, the log, libraries.
+/// Descriptors that are kept for the rest of the process: tables, the write-ahead log, libraries.
 const RESERVED: usize = 512;
 
 /// Connections that one thread can have open at a time: one in use, and those that the sender keeps idle.
 const PER_THREAD: usize = 4;
 
-/// The number of threads: as wanted, but at most as many as there are descriptors for.
+/// Raises the limit of descriptors, and returns the number of threads: `wanted`, or fewer if there are too few
+/// descriptors for that.
 pub fn threads_for(wanted: usize) -> usize {
     let available = raise_limit().saturating_sub(RESERVED) / PER_THREAD;
     wanted.min(available.max(1))

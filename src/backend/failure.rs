@@ -8,7 +8,7 @@ use pgrx::prelude::*;
 /// An error of Postgres that a worker survived.
 #[derive(Debug)]
 pub struct Failure {
-    /// What was being done, as it follows "could not".
+    /// What the worker was doing: a verb phrase such as `read new events`. Error messages put "could not" before it.
     pub step: &'static CStr,
     pub code: PgSqlErrorCode,
     pub message: String,
@@ -28,7 +28,8 @@ impl Failure {
         }
     }
 
-    /// Writes it to the server log, with its SQLSTATE and detail. `worker` says who reports it.
+    /// Writes the error to the server log, with its SQLSTATE and detail. The message begins with the name of the
+    /// `worker`.
     pub fn warn(&self, worker: &str) {
         let message = format!("{worker}: could not {}: {}", self.step.to_string_lossy(), self.message);
         let report = ErrorReport::new(self.code, message, "hydra_webhooks");

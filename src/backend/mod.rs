@@ -1,16 +1,17 @@
-//! Running inside a process of the server: signals, transactions, settings, errors.
+//! What the other modules need to run inside a process of the server: signals, transactions, parameters, errors.
 //!
-//! | file | idea |
+//! | file | what it does |
 //! |---|---|
-//! | `signals` | what a background worker does when it is asked to stop or to reload, and how it waits |
-//! | `transaction` | a transaction whose error does not end the process |
-//! | `failure` | such an error, and what was being done |
-//! | `subtransaction` | code that may fail without failing the caller's transaction |
-//! | `refuse` | errors that fail the statement |
-//! | `activity` | what `pg_stat_activity` shows of a worker |
-//! | `setting`, `search_path` | parameters of this process; the search path of an expression |
-//! | `crash_loop` | workers that crash each time they start |
-//! | `descriptors` | the limit of open files |
+//! | `signals` | handles requests to stop or to reload in a background worker, and waits |
+//! | `transaction` | runs a transaction of a worker; an error does not end the process |
+//! | `failure` | describes such an error, and what the worker was doing |
+//! | `subtransaction` | runs code that may fail without failing the caller's transaction |
+//! | `refuse` | raises errors that fail the statement |
+//! | `activity` | sets what `pg_stat_activity` shows of a worker |
+//! | `setting` | sets parameters of this process |
+//! | `search_path` | runs an expression with the search path of its author |
+//! | `crash_loop` | keeps a worker that crashes at each start from being started again at once |
+//! | `descriptors` | raises the limit of open files |
 
 pub mod activity;
 pub mod crash_loop;

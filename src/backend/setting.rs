@@ -1,4 +1,4 @@
-//! Parameters of this process, set against what ALTER DATABASE and ALTER ROLE say.
+//! Sets parameters of this process in such a way that ALTER DATABASE and ALTER ROLE do not override them.
 
 use std::ffi::CStr;
 

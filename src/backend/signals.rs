@@ -1,9 +1,9 @@
-//! Signals and waiting.
+//! Handles the signals of a background worker, and waits.
 //!
 //! The first SIGTERM cancels the current statement, which may be waiting for a lock, and is remembered. The transaction
-//! is aborted as after any error, and the worker writes what is done before it ends. Postgres's own handler, `die`,
-//! would end the process at once, and deliveries that had arrived but were not yet written would be sent again. A
-//! second SIGTERM does what `die` does.
+//! is aborted as after any error, and the worker writes the outcomes that have arrived before it ends. Postgres's own
+//! handler, `die`, would end the process at once, and deliveries whose outcomes had arrived but were not yet written
+//! would be sent again. A second SIGTERM does what `die` does.
 
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +15,7 @@ use super::activity;
 
 static STOP: AtomicBool = AtomicBool::new(false);
 
-/// To be called once, before the worker connects.
+/// Installs the signal handlers. To be called once, before the worker connects.
 pub fn attach() {
     // SAFETY: the handlers do only what a signal handler may do; sets a flag of this process.
     unsafe {
@@ -29,7 +29,8 @@ pub fn attach() {
             pg_sys::pqsignal_be(pg_sys::SIGTERM as i32, Some(on_sigterm));
             pg_sys::pqsignal_be(pg_sys::SIGHUP as i32, Some(on_sighup));
         }
-        // A background worker starts with SIGHUP ignored, so one that was sent before now is lost.
+        // A background worker starts with SIGHUP ignored. A SIGHUP may have been sent before now, so a reload is
+        // requested.
         (&raw mut pg_sys::ConfigReloadPending).write_volatile(1);
         pg_sys::BackgroundWorkerUnblockSignals();
     }
@@ -62,8 +63,8 @@ unsafe extern "C-unwind" fn on_sighup(_signal: i32) {
     }
 }
 
-/// Sleeps until the latch is set, `fd` is readable or the time is over. Serves interrupts, except that a SIGTERM is left
-/// for [`stop_requested`].
+/// Sleeps until the latch is set, `fd` is readable or the timeout has passed. Then handles interrupts, except that
+/// SIGTERM is left to [`stop_requested`].
 pub fn wait(fd: Option<RawFd>, timeout: Duration) {
     if !timeout.is_zero() {
         activity::idle();
@@ -77,19 +78,20 @@ pub fn wait(fd: Option<RawFd>, timeout: Duration) {
     }
 }
 
-/// Between statements there is nothing to cancel, and an error would end the process.
+/// Clears a pending cancel of a statement. Between statements there is nothing to cancel, and the error would end the
+/// process.
 fn forget_cancel() {
     // SAFETY: a flag of this process.
     unsafe { (&raw mut pg_sys::QueryCancelPending).write_volatile(0) };
 }
 
-/// The same for a client's backend, where SIGTERM ends the process.
+/// Sleeps in the same way in a client's backend, where SIGTERM ends the process.
 pub fn wait_as_backend(fd: Option<RawFd>, timeout: Duration) {
     sleep(fd, timeout);
     pgrx::check_for_interrupts!();
 }
 
-/// Ends the process if the postmaster is gone.
+/// Waits for the latch, `fd` or the timeout. Ends the process if the postmaster no longer runs.
 fn sleep(fd: Option<RawFd>, timeout: Duration) {
     let mut events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
     if fd.is_some() {
@@ -109,8 +111,8 @@ fn sleep(fd: Option<RawFd>, timeout: Duration) {
     }
 }
 
-/// Whether this process was asked to end. After a call that returned true statements run again, so that the caller can
-/// write what is done; the caller then has to end soon.
+/// Returns whether this process was asked to end. If so, a pending cancel is cleared, so that the caller can run the
+/// statements that write its outcomes. The caller then has to end soon.
 pub fn stop_requested() -> bool {
     let asked = stop_was_requested();
     if asked {
@@ -119,12 +121,12 @@ pub fn stop_requested() -> bool {
     asked
 }
 
-/// Whether this process was ever asked to end.
+/// Returns whether this process was asked to end, without clearing a pending cancel.
 pub fn stop_was_requested() -> bool {
     STOP.load(Ordering::Acquire)
 }
 
-/// Reads the configuration again if a reload was requested; returns whether it was.
+/// Reads the configuration again if a reload was requested, and returns whether it was requested.
 pub fn reload_requested() -> bool {
     // SAFETY: called from the main loop of a worker, as Postgres requires.
     unsafe {

@@ -1,17 +1,19 @@
-//! Running code that may fail, without failing the caller's transaction.
+//! Runs code that may fail, without failing the caller's transaction.
 
 use pgrx::pg_sys::panic::{CaughtError, ErrorReportWithLevel};
 use pgrx::prelude::*;
 
-/// How it failed. Only the code may be sent: the message can contain anything that the failing code puts into it.
+/// The error of code that failed. Only its SQLSTATE is kept: receivers are informed of it, and the message could
+/// contain any text.
 pub struct Failure {
     pub code: PgSqlErrorCode,
 }
 
-/// Runs `body` in a subtransaction, which is rolled back if it fails. An error that must end the statement is raised again.
+/// Runs `body` in a subtransaction. If `body` fails, rolls the subtransaction back and returns the error; an error that
+/// must end the statement is raised again.
 pub fn in_subtransaction<T>(body: impl Fn() -> T) -> Result<T, Failure> {
-    // SAFETY: the subtransaction is ended in both cases, and memory context and resource owner are restored, as PL/pgSQL
-    // does around a block with an EXCEPTION clause.
+    // SAFETY: the subtransaction is ended in both cases, and memory context and resource owner are restored, as
+    // PL/pgSQL does around a block with an EXCEPTION clause.
     unsafe {
         let context = pg_sys::CurrentMemoryContext;
         let owner = pg_sys::CurrentResourceOwner;
@@ -39,7 +41,7 @@ pub fn in_subtransaction<T>(body: impl Fn() -> T) -> Result<T, Failure> {
     }
 }
 
-/// Whether the statement must end: it was cancelled, or the session is being ended.
+/// Returns whether the statement must end: it was cancelled, or the session is being ended.
 pub fn must_end(error: &CaughtError) -> bool {
     use PgSqlErrorCode::*;
     match error {
@@ -55,6 +57,7 @@ pub fn must_end(error: &CaughtError) -> bool {
     }
 }
 
+/// Returns the report of an error of any kind.
 pub fn report(error: &CaughtError) -> &ErrorReportWithLevel {
     let (CaughtError::PostgresError(report)
     | CaughtError::ErrorReport(report)
@@ -63,11 +66,13 @@ pub fn report(error: &CaughtError) -> &ErrorReportWithLevel {
 }
 
 impl Failure {
-    /// Whether the code that was run may be wrong, not the data.
+    /// Returns whether the error is of class 42 (syntax error or access rule violation). Then the code may be wrong,
+    /// not the data.
     pub fn is_of_syntax_or_access(&self) -> bool {
         self.sqlstate().starts_with("42")
     }
 
+    /// Returns the SQLSTATE as text.
     pub fn sqlstate(&self) -> String {
         let code = self.code as i32;
         // Five characters of six bits each, as Postgres packs them.

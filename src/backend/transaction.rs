@@ -1,4 +1,4 @@
-//! Transactions of a background worker.
+//! Runs the transactions of a background worker.
 
 use std::ffi::CStr;
 use std::panic::AssertUnwindSafe;
@@ -7,10 +7,11 @@ use pgrx::prelude::*;
 
 use super::{Failure, activity};
 
-/// Runs `body` in its own transaction and commits it. On an error aborts it and returns the error: an error never ends
-/// the process, and what was to be written is still in the caller's hands.
+/// Runs `body` in its own transaction and commits it. On an error, aborts the transaction and returns the error: the
+/// process goes on, and the caller still has what was to be written.
 ///
-/// `step` says what is being done, as it follows "could not". `pg_stat_activity` shows it, and the failure holds it.
+/// `step` says what is being done: a verb phrase that can stand after "could not". `pg_stat_activity` shows it, and the
+/// returned failure contains it.
 pub fn transaction<R>(step: &'static CStr, body: impl FnOnce() -> R) -> Result<R, Failure> {
     activity::running(step);
     let attempt = AssertUnwindSafe(|| {
@@ -22,7 +23,7 @@ pub fn transaction<R>(step: &'static CStr, body: impl FnOnce() -> R) -> Result<R
             let result = body();
             pg_sys::PopActiveSnapshot();
             pg_sys::CommitTransactionCommand();
-            // Otherwise autovacuum never learns what the worker wrote.
+            // Without this report autovacuum would not know what the worker wrote.
             pg_sys::pgstat_report_stat(false);
             Ok(result)
         }
@@ -32,8 +33,9 @@ pub fn transaction<R>(step: &'static CStr, body: impl FnOnce() -> R) -> Result<R
             // SAFETY: ends what was begun above; sets a flag of this process.
             unsafe {
                 pg_sys::AbortCurrentTransaction();
-                // When Postgres cancels a statement, it clears the flag for all other pending interrupts too. DROP
-                // DATABASE waits until this process has served one of those.
+                // When Postgres cancels a statement, it also clears the flag that says that other interrupts are
+                // pending. Set it again: DROP DATABASE, for example, waits until this process has handled such an
+                // interrupt.
                 (&raw mut pg_sys::InterruptPending).write_volatile(1);
             }
             Err(Failure::new(step, &error))

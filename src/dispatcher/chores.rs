@@ -1,4 +1,4 @@
-//! What the dispatcher does from time to time beside delivering: removes what is too old, counts what waits.
+//! What the dispatcher does from time to time, other than delivering: it removes old history, and counts what waits.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -12,10 +12,10 @@ use crate::store::Store;
 const FORGET_EVERY: Duration = Duration::from_secs(60);
 const FORGET_MORE: Duration = Duration::from_millis(500);
 
-/// How often what waits is counted, if `max_pending` is set.
+/// How often the waiting events and deliveries are counted, if `max_pending` is set.
 const COUNT_EVERY: Duration = Duration::from_secs(1);
 
-/// To be called at start and when settings changed.
+/// Makes the chores due now. To be called at start and when settings changed.
 pub fn schedule(timetable: &mut Timetable) {
     let now = Instant::now();
     timetable.set(Deadline::Forget, now);
@@ -25,8 +25,9 @@ pub fn schedule(timetable: &mut Timetable) {
     }
 }
 
-/// Each sets its next deadline first, so that nothing is retried in a loop if it fails.
-pub fn run(store: &Store, slot: &Slot, timetable: &mut Timetable, at_home: bool) -> Result<(), Failure> {
+/// Runs the chores that are due. Each chore sets its next deadline before it runs, so that a chore that fails is not
+/// repeated at once.
+pub fn run(store: &Store, slot: &Slot, timetable: &mut Timetable, has_identity: bool) -> Result<(), Failure> {
     fault::point("chores");
     let now = Instant::now();
     if timetable.is_due(Deadline::CountPending, now) {
@@ -36,13 +37,14 @@ pub fn run(store: &Store, slot: &Slot, timetable: &mut Timetable, at_home: bool)
     if timetable.is_due(Deadline::Forget, now) {
         timetable.set(Deadline::Forget, now + FORGET_EVERY);
         // The history of a copy that was not adopted is left as it is.
-        if at_home && forget(store)? {
+        if has_identity && forget(store)? {
             timetable.set(Deadline::Forget, Instant::now() + FORGET_MORE);
         }
     }
     Ok(())
 }
 
+/// Removes some old history. Returns whether there was any.
 fn forget(store: &Store) -> Result<bool, Failure> {
     let before = SystemTime::now().checked_sub(settings::retention()).unwrap_or(SystemTime::UNIX_EPOCH);
     transaction(c"remove old history", || store.forget(before))

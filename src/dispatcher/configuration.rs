@@ -1,7 +1,7 @@
-//! What the dispatcher goes by: whether this database is to send, and to which subscriptions.
+//! Finds out whether this database may send, and loads the subscriptions.
 //!
-//! It is read again when a subscription, a secret or an event type changed, when an overlap of two secrets ends, and
-//! when the server's configuration was reloaded.
+//! This is done again when a subscription, a secret or an event type has changed, when an overlap of two secrets ends,
+//! and when the configuration of the server was reloaded.
 
 use std::collections::BTreeSet;
 use std::time::SystemTime;
@@ -23,8 +23,9 @@ pub struct Configuration {
     slot: &'static Slot,
     extension: pg_sys::Oid,
     database: String,
-    /// Whether this database is ours to send for, and not a copy that was not adopted.
-    at_home: bool,
+    /// Whether this is the database that `hydra.identity` names. If not, it is a copy that was not adopted, and must
+    /// not send.
+    has_identity: bool,
     /// Subscriptions whose secrets cannot be read.
     unreadable: BTreeSet<SubscriptionId>,
     settings: settings::Values,
@@ -33,18 +34,18 @@ pub struct Configuration {
 impl Configuration {
     pub fn new(slot: &'static Slot, extension: pg_sys::Oid, database: String) -> Self {
         let settings = settings::values();
-        Self { slot, extension, database, at_home: false, unreadable: BTreeSet::new(), settings }
+        Self { slot, extension, database, has_identity: false, unreadable: BTreeSet::new(), settings }
     }
 
-    pub fn at_home(&self) -> bool {
-        self.at_home
+    pub fn has_identity(&self) -> bool {
+        self.has_identity
     }
 
     pub fn database(&self) -> &str {
         &self.database
     }
 
-    /// Whether the extension that this dispatcher works for still exists. If not, the slot says so.
+    /// Returns whether the extension that this dispatcher works for still exists. If not, records that in the slot.
     pub fn extension_exists(&self) -> Result<bool, Failure> {
         match extension::find()? {
             Some(extension) if extension == self.extension => return Ok(true),
@@ -55,7 +56,7 @@ impl Configuration {
         Ok(false)
     }
 
-    /// Reads it again, and hands the subscriptions over. Returns false if the extension is gone.
+    /// Loads the configuration and passes it on. Returns false if the extension is gone.
     pub fn load(
         &mut self,
         store: &Store,
@@ -73,7 +74,7 @@ impl Configuration {
         if let Some(namespace) = namespace {
             dispatch.set_namespace(namespace);
         }
-        self.at_home = namespace.is_some();
+        self.has_identity = namespace.is_some();
         self.enter(self.state(), dispatch);
         fault::point("load");
         self.set_unreadable(subscriptions.unreadable, dispatch);
@@ -83,18 +84,21 @@ impl Configuration {
         Ok(true)
     }
 
+    /// Returns the state in which the database should be.
     fn state(&self) -> State {
-        match (self.at_home, settings::enabled()) {
+        match (self.has_identity, settings::enabled()) {
             (false, _) => State::Foreign,
             (true, false) => State::Off,
             (true, true) => State::Running,
         }
     }
 
+    /// Starts or stops sending, according to the state.
     fn enter(&mut self, state: State, dispatch: &mut Dispatch) {
         let former = self.slot.state();
         if state != State::Running {
-            // Before the new subscriptions are handed over, which have new gates.
+            // Prevents the start of further requests, also of those that were handed out already. The subscriptions
+            // that are passed on below come with new gates.
             dispatch.close_gates();
         } else if former != State::Running {
             dispatch.begin_sending(SystemTime::now());
@@ -115,7 +119,7 @@ impl Configuration {
                     format!(
                         "{NAME}: database \"{database}\" is a copy of another installation; nothing is sent from it"
                     ),
-                    "SELECT hydra.webhook_adopt() makes it an installation of its own, which sends."
+                    "SELECT hydra.webhook_adopt() makes it send its own events."
                 );
             }
             State::Off => log!("{NAME}: hydra_webhooks.enabled is off; nothing is sent from database \"{database}\""),
@@ -126,7 +130,7 @@ impl Configuration {
 
     fn set_unreadable(&mut self, unreadable: BTreeSet<SubscriptionId>, dispatch: &mut Dispatch) {
         if !self.unreadable.is_subset(&unreadable) {
-            // The time during which a secret could not be read counts against no delivery.
+            // The time during which a secret could not be read is not counted when deliveries expire.
             dispatch.begin_sending(SystemTime::now());
         }
         if !unreadable.is_subset(&self.unreadable) {
@@ -137,7 +141,7 @@ impl Configuration {
         self.unreadable = unreadable;
     }
 
-    /// To be called after a reload of the server's configuration.
+    /// Logs which settings have changed. To be called after a reload of the server's configuration.
     pub fn log_changed_settings(&mut self) {
         let new = settings::values();
         let changed = self.settings.changed(&new);
@@ -148,7 +152,7 @@ impl Configuration {
     }
 }
 
-/// Without a usable file there are no keys, and sealed secrets cannot be read.
+/// Reads the keys. If the file cannot be used there are none, and sealed secrets cannot be read.
 fn load_keys() -> Keys {
     keys::read().unwrap_or_else(|error| {
         warning!("{NAME}: hydra_webhooks.key_file: {error}");

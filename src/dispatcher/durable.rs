@@ -1,8 +1,8 @@
-//! No request before the commit of its event is durable.
+//! Makes sure that no request is made before the commit of its event is on disk.
 //!
-//! Where the application runs with `synchronous_commit = off`, a commit is visible before it is on disk. A request made
-//! then could be for a transaction that a crash undoes. So the log is flushed up to the commits of a page before
-//! anything of it is sent.
+//! If the application uses `synchronous_commit = off`, a commit is visible before it is on disk. A request that is made
+//! at that time could report a transaction that a crash undoes. So the write-ahead log is flushed up to the commits of
+//! a page before any event of the page is sent.
 
 use delivery::stored_event::StoredEvent;
 use delivery::xid::Xid8;
@@ -10,12 +10,13 @@ use pgrx::prelude::*;
 
 use crate::backend::{Failure, transaction};
 
-/// Postgres certainly knows the position of the commit of a transaction that began at most this many transactions ago.
-/// It may have forgotten those of older ones.
+/// If a transaction began at most this many transactions ago, Postgres knows the position of its commit in the
+/// write-ahead log. Positions of older transactions may be forgotten.
 const RECENT: u64 = 50_000;
 
-/// Where the commits of these events are, given the newest transaction id. Postgres knows the position of a commit in
-/// the log up to that of some neighbours, one of which may be a deletion of ours that no client waits for.
+/// Returns where the commits of these events are in the write-ahead log. `latest` is the newest transaction id.
+/// Postgres stores one position for a group of neighbouring transactions, so the position may be later than the commit
+/// itself. It may be the position of one of our own asynchronous commits, which nobody else flushes.
 pub fn commits_of(events: &[StoredEvent], latest: Xid8) -> Commits {
     let mut last = 0;
     let mut end = 0;
@@ -35,7 +36,7 @@ pub fn commits_of(events: &[StoredEvent], latest: Xid8) -> Commits {
 /// Where in the write-ahead log commits are.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Commits {
-    /// Before this position, or at the beginning if it is zero.
+    /// At or before this position. Zero means that nothing has to be flushed.
     UpTo(pg_sys::XLogRecPtr),
     /// Unknown: a transaction that began long ago may have committed a moment ago.
     Somewhere,
@@ -44,15 +45,15 @@ pub enum Commits {
 impl Commits {
     pub fn are_on_disk(self) -> bool {
         match self {
-            // SAFETY: reads how far the log was flushed.
+            // SAFETY: reads how far the write-ahead log was flushed.
             Self::UpTo(position) => position == 0 || !unsafe { pg_sys::XLogNeedsFlush(position) },
             Self::Somewhere => false,
         }
     }
 
-    /// Flushes the log up to there.
+    /// Flushes the write-ahead log up to these commits.
     pub fn flush(self) -> Result<(), Failure> {
-        transaction(c"flush the log", || match self {
+        transaction(c"flush the write-ahead log", || match self {
             // SAFETY: a position inside the log; returns at once if it is on disk.
             Self::UpTo(position) => unsafe { pg_sys::XLogFlush(position) },
             // SAFETY: inside a transaction. Its commit comes after all visible ones, and waits for the disk.

@@ -1,4 +1,4 @@
-//! The process around the dispatcher's loop: its start, connection and end.
+//! The process around the dispatcher's loop: starts it, connects it to the database, and records its end.
 
 use std::ffi::CStr;
 use std::time::SystemTime;
@@ -11,7 +11,7 @@ use crate::backend::{Failure, activity, setting, signals, transaction};
 use crate::launcher::REST;
 use crate::slots::{Slot, State, shared};
 
-/// How much free memory the process keeps, and the size of the pieces that it keeps, in bytes.
+/// How much free memory the process keeps, and the size of the largest piece that it takes from this memory, in bytes.
 const KEPT: i32 = 16 << 20;
 const KEPT_PIECE: i32 = 1 << 20;
 
@@ -23,7 +23,8 @@ pub extern "C-unwind" fn hydra_webhooks_dispatcher_main(arg: pg_sys::Datum) {
     let slot = shared().expect("only the launcher starts dispatchers").slot(arg.value());
     // SAFETY: the callback is guarded; its argument is the index of the slot.
     unsafe { pg_sys::before_shmem_exit(Some(on_exit), arg) };
-    // Before it connects: webhook_park() waits until the slot is vacant.
+    // Enter the slot before connecting. Otherwise webhook_park() could find the slot vacant while this process is about
+    // to connect.
     slot.enter(std::process::id() as i32, SystemTime::now());
     if !slot.is_parked() {
         serve(slot);
@@ -32,6 +33,7 @@ pub extern "C-unwind" fn hydra_webhooks_dispatcher_main(arg: pg_sys::Datum) {
     unsafe { pg_sys::proc_exit(0) }
 }
 
+/// Connects to the database and runs the loop, unless the dispatcher has crashed too often or there is no extension.
 fn serve(slot: &'static Slot) {
     if !CrashLoop::of_dispatcher(slot).may_start() {
         let database = slot.database().map_or(0, pg_sys::Oid::to_u32);
@@ -47,8 +49,8 @@ fn serve(slot: &'static Slot) {
     }
 }
 
-/// Each page of events takes and frees some hundred kilobytes. By default they are returned to the system each time, and
-/// taken from it again page by page.
+/// Makes the allocator keep free memory. Each page of events takes and frees some hundred kilobytes. By default they
+/// are returned to the system each time, and taken from it again one memory page at a time.
 fn keep_memory() {
     // SAFETY: sets options of the allocator of this process.
     unsafe {
@@ -57,13 +59,14 @@ fn keep_memory() {
     }
 }
 
-/// Connects to the database and as the role that the launcher chose, with settings of our own.
+/// Connects to the database as the role that the launcher chose, and sets the parameters on which the dispatcher
+/// depends.
 fn connect() {
     let extra = pgrx::bgworkers::BackgroundWorker::get_extra();
     let mut oids = extra.split(' ').map(|oid| pg_sys::Oid::from(oid.parse::<u32>().unwrap_or(0)));
     pgrx::bgworkers::BackgroundWorker::connect_worker_to_spi_by_oid(oids.next(), oids.next());
     activity::introduce(c"hydra_webhooks dispatcher");
-    // The owner of the database can set another role, if the worker was made a member of it.
+    // With ALTER DATABASE the owner of the database can set another role, if the worker is a member of that role.
     setting::pin(c"role", c"none");
     setting::pin(c"default_transaction_isolation", c"read committed");
     setting::pin(c"default_transaction_read_only", c"off");
@@ -78,7 +81,7 @@ fn connect() {
     setting::pin(c"enable_hashjoin", c"off");
     setting::pin(c"enable_mergejoin", c"off");
     setting::pin(c"plan_cache_mode", c"force_generic_plan");
-    // After a crash a batch of outcomes is written again; nothing is lost. Claims wait for the disk.
+    // If a crash loses the last outcomes, their deliveries are sent again; none is lost. Only claims wait for the disk.
     setting::pin(c"synchronous_commit", c"off");
 }
 
@@ -92,7 +95,7 @@ unsafe extern "C-unwind" fn on_exit(_code: i32, arg: pg_sys::Datum) {
     }
 }
 
-/// The extension in this database, if it is there, and the name of the database.
+/// Returns the extension in this database, if it exists, and the name of the database.
 fn look_around() -> Result<(Option<pg_sys::Oid>, String), Failure> {
     let extension = extension::find()?;
     let database = transaction(c"read the name of the database", || {

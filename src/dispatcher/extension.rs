@@ -1,10 +1,10 @@
-//! Whether the extension that a dispatcher works for is still in the database.
+//! Finds out whether the extension is in the database.
 
 use pgrx::prelude::*;
 
 use crate::backend::{Failure, transaction};
 
-/// The extension in this database; `None` if there is none.
+/// Returns the extension in this database; `None` if there is none.
 pub fn find() -> Result<Option<pg_sys::Oid>, Failure> {
     transaction(c"look for the extension", find_in_catalog)
 }

@@ -1,21 +1,24 @@
-//! The dispatcher: the one thread that touches Postgres for all deliveries of a database.
+//! The dispatcher of a database: the one thread that uses Postgres for all its deliveries.
 //!
-//! Its loop takes in outcomes, writes what they mean, reads new events and claims due deliveries, hands out requests, and
-//! waits: for its latch (a commit, a signal), for the sender (an outcome), or for the next deadline. It waits nowhere
-//! else. An error aborts a transaction and nothing more: what was to be written is kept and tried again.
+//! In each turn of its loop it processes outcomes of requests, claims due deliveries, reads new events, hands requests
+//! to the sender, and writes its decisions. Then it waits: for its latch (a commit, a signal), for the sender (an
+//! outcome), or for the next deadline. It waits nowhere else. An error only aborts the transaction: what was to be
+//! written is kept and tried again.
 //!
-//! | file | owns |
+//! | file | what it does |
 //! |---|---|
-//! | `entry` | the process around the loop: its start, connection and end |
-//! | `configuration`, `extension` | whether to send, and to which subscriptions; whether the extension is still there |
-//! | `reader`, `durable` | which events were read, and whether their commits are on disk |
-//! | `writer` | what was decided and is not written yet |
-//! | `requests` | the sender, and outcomes that come back from it |
-//! | `timetable` | every deadline |
-//! | `chores` | what is done from time to time |
+//! | `entry` | starts the process, connects to the database, and ends the process |
+//! | `configuration` | finds out whether to send, and to which subscriptions |
+//! | `extension` | finds out whether the extension is in the database |
+//! | `reader` | reads new events |
+//! | `durable` | makes sure that the commits of these events are on disk |
+//! | `writer` | writes what was decided |
+//! | `requests` | hands requests to the sender, and processes the outcomes |
+//! | `timetable` | knows all deadlines |
+//! | `chores` | removes old history, and counts what waits |
 //!
-//! What to send next, and what an outcome means, is decided by [`Dispatch`], which knows no Postgres. Rows are read and
-//! written by [`Store`].
+//! [`Dispatch`] decides what to send next, and what an outcome means; it does not use Postgres. [`Store`] reads and
+//! writes rows.
 
 mod chores;
 mod configuration;
@@ -45,7 +48,8 @@ use writer::Writer;
 
 const NAME: &str = "hydra_webhooks dispatcher";
 
-/// How often the queue is looked at without a wake. It also bounds how late a pause is noticed.
+/// How often the queue is read without a wake. If the wake of a change was lost, such as a pause of a subscription, the
+/// change is noticed after this time.
 const POLL: Duration = Duration::from_millis(500);
 
 /// After an error nothing is read or written for this long.
@@ -108,12 +112,13 @@ impl Dispatcher {
         !signals::stop_requested() && !self.slot.is_parked() && !self.is_over()
     }
 
-    /// Whether the extension that this dispatcher works for is gone.
+    /// Returns whether the extension that this dispatcher works for is gone.
     fn is_over(&self) -> bool {
         matches!(self.slot.state(), State::Absent | State::Ended)
     }
 
-    /// Takes over the queue: claims of earlier dispatchers become void.
+    /// Takes over the queue: releases the claims of earlier dispatchers. After an error, tries again until the
+    /// dispatcher has to end.
     fn take_over(&mut self) {
         while self.goes_on() {
             let taken = transaction(c"take over the queue", || {
@@ -129,6 +134,7 @@ impl Dispatcher {
         }
     }
 
+    /// Processes outcomes, and applies what has changed by the passage of time.
     fn take_outcomes(&mut self) {
         self.requests.settle(&mut self.dispatch);
         let now = Instant::now();
@@ -137,7 +143,7 @@ impl Dispatcher {
         self.writer.schedule(&self.dispatch, &mut self.timetable);
     }
 
-    /// One turn of what concerns the database. After an error the rest waits for the next turn.
+    /// Does the work of one turn in the database. After an error, the remaining steps wait for the next turn.
     fn turn(&mut self) -> Result<(), Failure> {
         self.look_for_events()?;
         self.look_for_changes()?;
@@ -150,15 +156,17 @@ impl Dispatcher {
             self.requests.hand_out(&mut self.dispatch);
             self.writer.schedule(&self.dispatch, &mut self.timetable);
         }
-        // Last: a commit of ours just before reading would have to be on disk too, see `durable`.
+        // Write last. If we committed just before reading, sending the events would also have to wait until our own
+        // commit is on disk, see `durable`.
         if self.writer.is_due(&self.dispatch, &self.timetable) {
             self.write()?;
         }
         Ok(())
     }
 
+    /// Notes that there may be new events, if the dispatcher was woken or has not looked for [`POLL`].
     fn look_for_events(&mut self) -> Result<(), Failure> {
-        // In this order: a wake that comes after the flag was taken is seen by the next turn.
+        // Clear the flag before reading: a wake that comes later is seen in the next turn.
         let woken = self.slot.take_wake();
         let now = Instant::now();
         let polled = self.timetable.is_due(Deadline::Poll, now);
@@ -167,12 +175,14 @@ impl Dispatcher {
         }
         if woken || polled {
             self.reader.look_again();
-            // At the start of a transaction Postgres reports changes of subscriptions.
+            // At the start of a transaction Postgres delivers invalidation messages, which report changes of
+            // subscriptions.
             transaction(c"look for changes", || ())?;
         }
         Ok(())
     }
 
+    /// Loads the configuration again if it has changed.
     fn look_for_changes(&mut self) -> Result<(), Failure> {
         if self.timetable.overlap_has_ended(SystemTime::now()) {
             changes::note();
@@ -188,7 +198,7 @@ impl Dispatcher {
         if !configuration.load(store, dispatch, reader, timetable)? {
             return Ok(());
         }
-        // Decisions about them must be in the table before it is asked what is due.
+        // Write the decisions first: the next query reads from the table when deliveries are due.
         self.write()?;
         let ids = self.dispatch.subscription_ids();
         self.look_for_due(&ids)
@@ -198,13 +208,15 @@ impl Dispatcher {
         self.writer.write(&self.store, &mut self.dispatch, &mut self.timetable)
     }
 
-    /// Takes in one page, so that requests are handed out between two of them.
+    /// Reads at most one page of events and queues their deliveries, so that requests are handed out before the next
+    /// page.
     fn read(&mut self) -> Result<(), Failure> {
         self.reader.find(&self.store, &mut self.dispatch)?;
         if !self.reader.has_durable_page(self.dispatch.in_flight())? {
             return Ok(());
         }
-        // Changes that were committed before the last event of the page: a new secret, a new subscription.
+        // Load changes that were committed before the last event of the page, such as a new secret or a new
+        // subscription.
         if changes::are_noted() || self.reader.has_strangers(&self.dispatch) {
             changes::note();
             self.look_for_changes()?;
@@ -216,16 +228,16 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Claims what is due in the retry queue.
+    /// Claims due deliveries of the retry queue.
     fn claim(&mut self) -> Result<(), Failure> {
         let room = self.dispatch.to_claim(SystemTime::now());
         if room.is_empty() {
             return Ok(());
         }
-        // Decisions about these subscriptions must be in the table before it is asked what is due.
+        // Write the decisions about these subscriptions first: the next query reads from the table what is due.
         self.write()?;
         let claimed = transaction(c"claim due deliveries", || {
-            // No request before its claim is durable.
+            // A claim must be on disk before its request is made.
             setting::pin_local(c"synchronous_commit", c"local");
             self.store.claim(&room, self.writer.run())
         })?;
@@ -237,6 +249,7 @@ impl Dispatcher {
         self.look_for_due(&ids)
     }
 
+    /// Finds out when the next delivery in the retry queue is due, for each of these subscriptions.
     fn look_for_due(&mut self, ids: &[SubscriptionId]) -> Result<(), Failure> {
         let due = transaction(c"look for due deliveries", || self.store.next_due(ids))?;
         let now = SystemTime::now();
@@ -250,9 +263,10 @@ impl Dispatcher {
         if self.is_over() {
             return Ok(());
         }
-        chores::run(&self.store, self.slot, &mut self.timetable, self.configuration.at_home())
+        chores::run(&self.store, self.slot, &mut self.timetable, self.configuration.has_identity())
     }
 
+    /// Returns how long the loop may sleep.
     fn time_to_wait(&mut self) -> Duration {
         let (now, wall) = (Instant::now(), SystemTime::now());
         let running = self.slot.state() == State::Running;
@@ -275,11 +289,13 @@ impl Dispatcher {
         changes::note();
         self.timetable.set(Deadline::Poll, Instant::now());
         chores::schedule(&mut self.timetable);
-        // A count that is not kept up must not be compared with a limit that is set later.
+        // Reset the number of waiting events. While `max_pending` is 0 nothing is counted, and an old number must not
+        // be compared with a limit that is set later.
         self.slot.report_pending(0);
     }
 
-    /// Lets requests under way finish for a moment and writes their outcomes. What is left is sent again.
+    /// Waits a moment for requests in flight, and writes their outcomes. Other deliveries are sent by the next
+    /// dispatcher.
     fn end(self) {
         let reason = match self.slot.state() {
             State::Absent | State::Ended => "the extension was dropped",

@@ -1,4 +1,5 @@
-//! Reads pages of new events. [`Progress`] decides which ones come next.
+//! Reads pages of new events, and queues their deliveries when their commits are on disk. [`Progress`] decides which
+//! page comes next.
 
 use std::time::{Duration, Instant};
 
@@ -10,25 +11,27 @@ use super::durable::{Commits, commits_of};
 use crate::backend::{Failure, transaction};
 use crate::store::{Page, Store};
 
-/// How long to wait for others to flush the log before it is flushed here: other clients commit all the time.
+/// How long to wait before the dispatcher flushes the write-ahead log itself. Most often another session flushes it
+/// within that time.
 pub const LOG_WAIT: Duration = Duration::from_millis(2);
 
 pub struct Reader {
     progress: Progress,
     /// Whether there may be events that were not read.
     has_unread: bool,
-    /// Events that were read and not taken in yet.
+    /// A page that was read, and whose deliveries are not queued yet.
     found: Option<Found>,
 }
 
-/// A page of events.
+/// A page that was read.
 struct Found {
     which: Which,
     target: Snapshot,
     events: Vec<StoredEvent>,
     is_full: bool,
-    /// What has to be on disk before anything of it is sent.
+    /// The commits of the events. They must be on disk before any of the events is sent.
     commits: Commits,
+    /// When the dispatcher flushes the write-ahead log itself.
     flush_at: Instant,
 }
 
@@ -37,7 +40,7 @@ impl Reader {
         Self { progress: Progress::new(), has_unread: true, found: None }
     }
 
-    /// There may be new events.
+    /// Notes that there may be new events.
     pub fn look_again(&mut self) {
         self.has_unread = true;
     }
@@ -47,17 +50,17 @@ impl Reader {
         self.progress.set_subscriptions(dispatch.in_order(), dispatch.active_others());
     }
 
-    /// Whether a page waits to be taken in.
+    /// Returns whether a page waits for [`take_in`](Self::take_in).
     pub fn has_page(&self) -> bool {
         self.found.is_some()
     }
 
-    /// When a stretch becomes long, so that it may have to be set aside.
+    /// Returns when a stretch becomes long, so that it may have to be set aside.
     pub fn long_at(&self) -> Option<Instant> {
         self.progress.long_at()
     }
 
-    /// Reads the next page that there is room for, unless one waits already.
+    /// Reads the next page, if there is room for its events and no page waits already.
     pub fn find(&mut self, store: &Store, dispatch: &mut Dispatch) -> Result<(), Failure> {
         if self.found.is_some() {
             return Ok(());
@@ -67,7 +70,8 @@ impl Reader {
         let Some(which) = self.next_page(dispatch, now) else { return Ok(()) };
         self.found = Some(self.read(store, which)?);
         if which == Which::Newest {
-            // A stretch that had begun ends at an older snapshot, and says nothing about later commits.
+            // If this page belongs to a stretch that was already begun, it was read up to an older snapshot, so there
+            // may be later commits.
             self.has_unread = self.progress.has_begun();
         }
         Ok(())
@@ -88,16 +92,17 @@ impl Reader {
         Ok(Found { which, target, events, is_full, commits, flush_at: Instant::now() + LOG_WAIT })
     }
 
-    /// Which page there is room for.
+    /// Returns which page to read next; `None` if there is nothing to read or no room for it.
     pub fn next_page(&self, dispatch: &mut Dispatch, now: Instant) -> Option<Which> {
         let room = dispatch.has_room(now);
-        // Events that overtake a flood do not wait until its lanes have drained.
+        // Newer events may be read while the lanes of a flood are still crowded.
         let room_beside =
             room || self.progress.overtakes() && dispatch.has_room_beside(|lane| self.progress.is_flooded(lane));
         self.progress.choose(self.has_unread && room_beside, room)
     }
 
-    /// Whether a page waits whose commits are on disk. Flushes the log if nothing else is under way.
+    /// Returns whether a page waits whose commits are on disk. Flushes the write-ahead log if no request is in flight,
+    /// or if the page has waited for [`LOG_WAIT`].
     pub fn has_durable_page(&self, in_flight: usize) -> Result<bool, Failure> {
         let Some(found) = &self.found else { return Ok(false) };
         if !found.commits.are_on_disk() {
@@ -109,17 +114,17 @@ impl Reader {
         Ok(true)
     }
 
-    /// Whether the page is for subscriptions that the dispatcher does not know.
+    /// Returns whether the page has events for subscriptions that are not loaded yet.
     pub fn has_strangers(&self, dispatch: &Dispatch) -> bool {
         self.found.as_ref().is_some_and(|found| dispatch.has_strangers(&found.events))
     }
 
-    /// Takes in the page that waits.
+    /// Queues the deliveries of the page that waits.
     pub fn take_in(&mut self, dispatch: &mut Dispatch, now: Instant) {
         let Some(found) = self.found.take() else { return };
         fault::point("accept");
         let which = found.which;
-        // If subscriptions changed since it was read, it may have to be read again later.
+        // If subscriptions have changed since the page was read, the page may have to be read again later.
         let may_be_taken = self.progress.may_take_in(which);
         if may_be_taken {
             self.accept(found, dispatch, now);

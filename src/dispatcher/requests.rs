@@ -1,4 +1,4 @@
-//! The requests under way: the sender, and the outcomes that come back from it.
+//! Hands requests to the sender, and passes the outcomes to [`Dispatch`].
 
 use std::os::fd::RawFd;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::NAME;
 use crate::backend::descriptors;
 use crate::settings;
 
-/// How long requests under way may take to finish when the dispatcher ends.
+/// How long requests in flight may take to finish when the dispatcher ends.
 const LAST_REQUESTS: Duration = Duration::from_millis(1500);
 
 pub struct Requests {
@@ -34,12 +34,12 @@ impl Requests {
         Self { sender, threads, outcomes, bell }
     }
 
-    /// Readable when there are outcomes.
+    /// Returns a file descriptor that is readable when there are outcomes.
     pub fn fd(&self) -> RawFd {
         self.bell.fd()
     }
 
-    /// Hands over what may be sent now.
+    /// Hands the requests that may be made now to the sender.
     pub fn hand_out(&self, dispatch: &mut Dispatch) {
         let requests = dispatch.hand_out(self.threads, Instant::now());
         if !requests.is_empty() {
@@ -48,7 +48,7 @@ impl Requests {
         }
     }
 
-    /// Takes in the outcomes that are here.
+    /// Passes the outcomes that have arrived to `dispatch`.
     pub fn settle(&self, dispatch: &mut Dispatch) {
         self.bell.silence();
         let now = SystemTime::now();
@@ -63,7 +63,7 @@ impl Requests {
         self.sender.set_roots(load_roots());
     }
 
-    /// Lets requests under way finish for a moment and takes in their outcomes. The others are cut off.
+    /// Waits a moment for requests in flight, aborts the others, and passes all outcomes to `dispatch`.
     pub fn end(self, dispatch: &mut Dispatch) {
         self.sender.stop(LAST_REQUESTS);
         dispatch.close_gates();
@@ -74,11 +74,12 @@ impl Requests {
     }
 }
 
+/// Returns a random number from -1 to 1, by which retries are varied.
 fn jitter() -> f64 {
     rand::random_range(-1.0..=1.0)
 }
 
-/// Certificates to trust; without a readable `ca_file`, those of the system.
+/// Loads the certificates to trust. If `ca_file` cannot be read, only those of the system are trusted.
 fn load_roots() -> Roots {
     let ca_file = settings::ca_file();
     let roots = Roots::load(ca_file.as_deref()).unwrap_or_else(|error| {

@@ -1,13 +1,14 @@
-//! When the dispatcher has something to do although nothing happens.
+//! All deadlines of the dispatcher: when it has to wake up although no event and no outcome has arrived.
 //!
-//! Every deadline has a name here, so that the dispatcher never sleeps past one. The deadlines of single deliveries
-//! (retries, rate limits) are known to [`Dispatch`](delivery::dispatch::Dispatch), and passed in.
+//! Every deadline has a name here, so that the dispatcher does not sleep past one.
+//! [`Dispatch`](delivery::dispatch::Dispatch) knows the deadlines of single deliveries (retries, rate limits); they are
+//! passed in.
 
 use std::time::{Duration, Instant, SystemTime};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deadline {
-    /// To look at the queue without a wake, in case one was lost. It also bounds how late a pause is noticed.
+    /// To read the queue without a wake, in case a wake was lost.
     Poll,
     /// To write outcomes, the oldest of which has waited long enough.
     Batch,
@@ -17,7 +18,7 @@ pub enum Deadline {
     Counts,
     /// To remove history that is older than the retention.
     Forget,
-    /// To count what waits, for `max_pending`.
+    /// To count the waiting events and deliveries, for `max_pending`.
     CountPending,
 }
 
@@ -27,8 +28,8 @@ pub struct Timetable {
     at: [Option<Instant>; DEADLINES],
     /// After an error nothing is read or written before this.
     resume: Instant,
-    /// When an overlap of two signing secrets ends, so that secrets have to be read again. By the wall clock, as it was
-    /// given.
+    /// When an overlap of two signing secrets ends, so that secrets have to be loaded again. By the wall clock, because
+    /// the time comes from a table.
     overlap_ends: Option<SystemTime>,
 }
 
@@ -54,10 +55,12 @@ impl Timetable {
         self.at[deadline as usize].is_some_and(|at| at <= now)
     }
 
+    /// Prevents reading and writing for this long.
     pub fn back_off(&mut self, wait: Duration) {
         self.resume = Instant::now() + wait;
     }
 
+    /// Returns whether reading and writing are allowed again after an error.
     pub fn may_go_on(&self, now: Instant) -> bool {
         now >= self.resume
     }
@@ -70,7 +73,8 @@ impl Timetable {
         self.overlap_ends.is_some_and(|at| at <= wall)
     }
 
-    /// How long to sleep, given the deadlines that others know: by the monotonic clock, and by the wall clock.
+    /// Returns how long to sleep. `others` are more deadlines, on the monotonic clock; `due` is one more, on the wall
+    /// clock.
     pub fn time_to_wait(
         &self,
         now: Instant,
@@ -82,7 +86,8 @@ impl Timetable {
         let by_wall = by_wall.map(|at| now + at.duration_since(wall).unwrap_or_default());
         let first = self.at.iter().copied().flatten().chain(others).chain(by_wall).min();
         let wait = first.unwrap_or(now).max(self.resume).saturating_duration_since(now);
-        // The latch counts whole milliseconds. Rounded down, the dispatcher would wake before there is something to do.
+        // The latch waits for whole milliseconds. Without this one, the time would be rounded down, and the dispatcher
+        // would wake up before there is something to do.
         wait + Duration::from_millis(1)
     }
 }

@@ -1,4 +1,5 @@
-//! Writes what was decided: in batches, and what must not delay the rest on its own.
+//! Writes what was decided: outcomes in batches; the health of subscriptions and the counts in separate transactions,
+//! so that they do not delay outcomes.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -19,13 +20,14 @@ const BATCH_WAIT: Duration = Duration::from_millis(10);
 /// How often counts are written.
 const COUNTS_EVERY: Duration = Duration::from_secs(60);
 
-/// When the health of subscriptions could not be written, it is tried again after this.
+/// How long to wait before the health of subscriptions is written again after an error.
 const HEALTH_RETRY: Duration = Duration::from_secs(1);
 
 pub struct Writer {
     slot: &'static Slot,
-    /// Distinguishes claims of this run of the dispatcher from those of others.
+    /// A number that distinguishes the claims of this run of the dispatcher from the claims of others.
     run: i64,
+    /// Whether this run has written outcomes. Then it is not in a crash loop.
     has_written: bool,
 }
 
@@ -39,7 +41,7 @@ impl Writer {
         self.run
     }
 
-    /// To be called after decisions were made.
+    /// Sets the deadlines for what is to be written. To be called after decisions were made.
     pub fn schedule(&self, dispatch: &Dispatch, timetable: &mut Timetable) {
         if !dispatch.writes.is_empty() {
             timetable.start(Deadline::Batch, BATCH_WAIT);
@@ -49,12 +51,15 @@ impl Writer {
         }
     }
 
+    /// Returns whether something has to be written now.
     pub fn is_due(&self, dispatch: &Dispatch, timetable: &Timetable) -> bool {
         let now = Instant::now();
         dispatch.writes.len() >= BATCH
             || [Deadline::Batch, Deadline::Health, Deadline::Counts].iter().any(|each| timetable.is_due(*each, now))
     }
 
+    /// Writes all outcomes, and health and counts if they are due. If rows of events were moved, the outcomes are
+    /// written a second time, and the rows are then found by key.
     pub fn write(&mut self, store: &Store, dispatch: &mut Dispatch, timetable: &mut Timetable) -> Result<(), Failure> {
         if !dispatch.writes.is_empty() {
             let apply = || transaction(c"write outcomes", || store.apply(&dispatch.writes, self.run));
@@ -76,11 +81,12 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes all that is left. What is still under way is sent again by the next dispatcher.
+    /// Writes all that is left. Deliveries that are still in flight are sent again by the next dispatcher.
     pub fn end(self, store: &Store, dispatch: &mut Dispatch) {
         dispatch.move_half_delivered();
         let written = transaction(c"write outcomes", || store.apply(&dispatch.writes, self.run));
-        // In a transaction of their own: outcomes keep deliveries from being repeated, these do not.
+        // Counts and health are written in a separate transaction. If that fails, the outcomes are still written, so no
+        // delivery is sent again.
         let summed_up = transaction(c"write counts", || {
             store.apply_verdicts(&dispatch.verdicts);
             store.add_counts(&dispatch.tally);
@@ -91,7 +97,8 @@ impl Writer {
     }
 }
 
-/// A client may hold the lock on a subscription for any time. Nothing else waits for it.
+/// Writes the health of subscriptions, in a separate transaction: a client may hold the lock on a subscription for a
+/// long time, and other writes must not wait for that lock.
 fn write_health(store: &Store, dispatch: &mut Dispatch, timetable: &mut Timetable) {
     let written = transaction(c"write the health of subscriptions", || {
         setting::pin_local(c"lock_timeout", c"10ms");
@@ -104,6 +111,7 @@ fn write_health(store: &Store, dispatch: &mut Dispatch, timetable: &mut Timetabl
     }
 }
 
+/// Writes the counts of deliveries.
 fn write_counts(store: &Store, dispatch: &mut Dispatch) -> Result<(), Failure> {
     if !dispatch.tally.is_empty() {
         transaction(c"write counts", || store.add_counts(&dispatch.tally))?;

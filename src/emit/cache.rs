@@ -1,8 +1,8 @@
-//! What a session keeps in memory of event types and of the subscriptions that want their events.
+//! Keeps event types, and the subscriptions that want their events, in the memory of a session.
 //!
-//! It is read once and kept until there are changes, see [`changes`]. An emit receives pending invalidation messages
-//! before it looks. It reads what the latest snapshot sees, never the older one of its transaction: otherwise an
-//! event of a long transaction could miss a subscription that was created before it was emitted.
+//! They are read once and kept until there are changes, see [`changes`]. An emit first receives pending invalidation
+//! messages. Reading uses the latest snapshot, never the older one of the transaction: otherwise an event of a long
+//! transaction could miss a subscription that was created before the event was emitted.
 
 use std::cell::RefCell;
 use std::ffi::CStr;
@@ -42,7 +42,7 @@ thread_local! {
 }
 
 impl EventTypes {
-    /// Refuses a name that cannot be emitted.
+    /// Returns the event type of this name; fails if there is none that can be emitted.
     pub fn get(&self, name: Option<&str>) -> Rc<EventType> {
         let Some(name) = name else {
             refuse(
@@ -69,12 +69,12 @@ fn refuse_event_type(name: &str) -> ! {
         PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
         format!("event type \"{name}\" is not registered"),
         "Only registered event types can be emitted.",
-        &format!("SELECT hydra.webhook_register_event_type({}, 'when it fires');", pgrx::spi::quote_literal(name)),
+        &format!("SELECT hydra.webhook_register_event_type({}, '<description>');", pgrx::spi::quote_literal(name)),
     )
 }
 
-/// Whether nobody wants this event. Most emits of most event types need to know nothing else: then no table is touched,
-/// so none is locked.
+/// Returns true if it is known, without reading any table, that no subscription wants this event. This is the usual
+/// case: then the emit ends without touching or locking a table.
 pub fn nobody_wants(event: &str) -> bool {
     // SAFETY: receives what other sessions have changed.
     unsafe { pg_sys::AcceptInvalidationMessages() };
@@ -82,7 +82,7 @@ pub fn nobody_wants(event: &str) -> bool {
     !changes::are_noted() && CACHE.with_borrow(|cached| cached.as_ref().is_some_and(unwanted))
 }
 
-/// The event types as they are now. Locks `hydra.event` as an insert does.
+/// Returns the event types as they are now. Locks `hydra.event` as an insert does.
 pub fn event_types() -> Rc<EventTypes> {
     changes::listen();
     loop {
@@ -114,7 +114,8 @@ fn load(tables: Tables) -> EventTypes {
     EventTypes { tables, by_name: shared.collect() }
 }
 
-/// Inside SPI. Under the latest snapshot, which SPI takes over for statements that only read.
+/// Reads the event types and the subscriptions. To be called inside SPI. Uses the latest snapshot: statements that only
+/// read take the active snapshot.
 fn read_event_types() -> HashMap<String, EventType> {
     // SAFETY: the snapshot is popped again, and SPI keeps its results until it is disconnected.
     unsafe {
@@ -130,6 +131,8 @@ fn read_event_types() -> HashMap<String, EventType> {
     }
 }
 
+/// Runs a statement that only reads.
+///
 /// # Safety
 /// SPI must stay connected for as long as these rows are in use.
 unsafe fn read<'conn>(sql: &CStr) -> Rows<'conn> {

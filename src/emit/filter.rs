@@ -1,11 +1,12 @@
-//! Which entities a subscription wants: a JSON path.
+//! Decides whether a subscription wants an entity, by the JSON path that is its filter.
 //!
-//! An entity passes if the path finds something other than `false` or `null` in it. That serves both kinds of path: a
-//! comparison, which finds its result, and a path that selects parts. This is the only place where the rule is written
-//! down: SQL calls `hydra._filter_passes`.
+//! An entity passes if the first value that the path returns for it is not `false` or `null`. This works for both kinds
+//! of path: a comparison, which returns true or false, and a path that selects parts of the entity. This is the only
+//! place where the rule is written down: SQL calls `hydra._filter_passes`.
 //!
-//! A path runs as the user who emits, on what will be sent. If the path fails, or there is no entity to look at because it
-//! is too large to be sent, the event passes: the receiver can throw away an event too many, but an event too few is lost.
+//! A path runs as the user who emits, on what will be sent. If the path fails, or there is no entity because it is too
+//! large to be sent, the event passes: the receiver can ignore an event that it did not want, but an event that is not
+//! sent is lost.
 
 use std::cell::OnceCell;
 use std::ffi::CString;
@@ -19,14 +20,14 @@ use crate::backend::subtransaction::in_subtransaction;
 /// A `jsonpath`, aligned as Postgres expects it.
 pub struct Filter(Vec<u64>);
 
-/// An entity for filters to look at. Its text is parsed when the first filter does.
+/// An entity to which filters are applied. Its text is parsed when the first filter needs it.
 pub struct Subject<'a> {
     text: Option<&'a str>,
     value: OnceCell<Option<pg_sys::Datum>>,
 }
 
 impl<'a> Subject<'a> {
-    /// `None`: there is no entity to look at.
+    /// Makes a subject from the text of an entity; `None` if there is no entity.
     pub fn from_text(text: Option<&'a str>) -> Self {
         Self { text, value: OnceCell::new() }
     }
@@ -35,7 +36,8 @@ impl<'a> Subject<'a> {
         Self { text: None, value: OnceCell::from(Some(entity.datum())) }
     }
 
-    /// `None` also for text that is JSON but cannot be `jsonb`, such as `\u0000`.
+    /// Returns the entity as `jsonb`. Returns `None` also for text that is JSON but cannot be `jsonb`, such as
+    /// `\u0000`.
     fn value(&self) -> Option<pg_sys::Datum> {
         *self.value.get_or_init(|| {
             let text = CString::new(self.text?).ok()?;
@@ -48,7 +50,7 @@ impl<'a> Subject<'a> {
 }
 
 impl Filter {
-    /// From the text of a stored path.
+    /// Parses the text of a stored path.
     pub fn parse(path: &str) -> Self {
         let path = CString::new(path).expect("text has no NUL");
         // SAFETY: the function takes a C string; its result is copied to the length that it states.
@@ -63,13 +65,14 @@ impl Filter {
         }
     }
 
+    /// Returns whether the entity passes.
     pub fn passes(&self, subject: &Subject<'_>) -> bool {
         subject.value().is_none_or(|entity| in_subtransaction(|| self.finds(entity)).unwrap_or(true))
     }
 
     fn finds(&self, entity: pg_sys::Datum) -> bool {
-        // SAFETY: the function takes a jsonb, a jsonpath, a jsonb with variables, and whether to suppress errors where the
-        // path does not fit the entity; its result is a jsonb.
+        // SAFETY: the function takes a jsonb, a jsonpath, a jsonb with variables, and whether to suppress errors where
+        // the path does not fit the entity; its result is a jsonb.
         unsafe {
             let no_variables = pgrx::direct_function_call_as_datum(pg_sys::jsonb_in, &[Some(c"{}".as_ptr().into())]);
             let path = Some(pg_sys::Datum::from(self.0.as_ptr()));
@@ -81,7 +84,7 @@ impl Filter {
     }
 }
 
-/// Whether an entity passes the filter of a subscription; null: it has none.
+/// Returns whether an entity passes the filter of a subscription. If the filter is null, every entity passes.
 #[pg_extern(stable, cost = 1000)]
 fn _filter_passes(filter: Option<&str>, entity: Option<RawJsonb>) -> bool {
     let Some(filter) = filter.map(Filter::parse) else { return true };

@@ -1,10 +1,10 @@
-//! A row of `hydra.event`, written below SQL.
+//! Inserts a row into `hydra.event` without an INSERT statement.
 //!
-//! An INSERT through SPI sets up an executor for every row and parses the table's CHECK constraints again for each; that
-//! was half of the cost of an emit. So the row is inserted as Postgres inserts rows into its catalogs: into the heap and
-//! the indexes, in the caller's transaction. What else the executor would do is done here or is not needed: no permission
-//! is checked, an event cannot violate the constraints, and the trigger that keeps events in their cluster is replaced by
-//! the check of the replication role.
+//! An INSERT through SPI sets up an executor for every row and parses the table's CHECK constraints again for each;
+//! that was half of the cost of an emit. So the row is inserted as Postgres inserts rows into its catalogs: directly
+//! into the table and its indexes, in the caller's transaction. The other work of the executor is not needed: no
+//! permission has to be checked, and an event cannot violate the constraints. The trigger `keep_to_its_cluster`, which
+//! discards rows that arrive by logical replication, is replaced by a check of `session_replication_role`.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -17,23 +17,23 @@ use super::entity::{Problem, Rendered};
 use super::wanted::EventType;
 use crate::tables::Tables;
 
-/// An event as its row will have it.
+/// The content of a new row.
 pub struct NewEvent<'a> {
     pub event_type: &'a EventType,
-    /// Its text is not used if there is a problem.
+    /// The entity. Its text is not used if there is a problem.
     pub rendered: Rendered,
     pub tenant_id: Option<String>,
     /// Why the entity cannot be sent.
     pub problem: Option<Problem>,
-    /// Never empty.
+    /// The subscriptions that want the event. Never empty.
     pub targets: Vec<SubscriptionId>,
 }
 
-/// In the order of the table: xid, id, event_type, entity_type, entity_id, tenant_id, entity, entity_error, emitted_at,
-/// targets.
+/// The number of columns. They are, in the order of the table: xid, id, event_type, entity_type, entity_id, tenant_id,
+/// entity, entity_error, emitted_at, targets.
 const COLUMNS: usize = 10;
 
-/// The table, open for inserts. It has to be closed; after an error Postgres does that.
+/// The table, open for inserts. It has to be closed; after an error Postgres closes it.
 pub struct EventTable<'a> {
     tables: &'a Tables,
     relation: pg_sys::Relation,
@@ -41,7 +41,7 @@ pub struct EventTable<'a> {
 }
 
 impl<'a> EventTable<'a> {
-    /// The table must be locked already.
+    /// Opens the table, which must be locked already.
     pub fn open(tables: &'a Tables) -> Self {
         // SAFETY: the table that was found, and its indexes.
         unsafe {
@@ -51,9 +51,10 @@ impl<'a> EventTable<'a> {
         }
     }
 
-    /// Writes the row; the event's id, or `None` if the session is a replica, which stores no events.
+    /// Writes the row and returns the id of the event. Returns `None` if `session_replication_role` is `replica`: then
+    /// no event is stored.
     pub fn insert(&self, event: &NewEvent<'_>) -> Option<i64> {
-        // SAFETY: a flag of this process; see the trigger keep_to_its_cluster.
+        // SAFETY: a flag of this process. For other inserts, the trigger keep_to_its_cluster has the same effect.
         if unsafe { pg_sys::SessionReplicationRole } == pg_sys::SESSION_REPLICATION_ROLE_REPLICA as i32 {
             return None;
         }
@@ -81,8 +82,9 @@ impl<'a> EventTable<'a> {
 }
 
 impl NewEvent<'_> {
+    /// Returns the values of the columns; `None` for null.
     fn values(&self, id: i64) -> [Option<pg_sys::Datum>; COLUMNS] {
-        // SAFETY: both only read the state of this backend, which is in a transaction.
+        // SAFETY: both functions only read the state of this backend, which is in a transaction.
         let (xid, now) = unsafe { (pg_sys::GetTopFullTransactionId().value, pg_sys::GetCurrentTimestamp()) };
         let entity = self.problem.is_none().then_some(self.rendered.text.as_str());
         [
@@ -100,8 +102,8 @@ impl NewEvent<'_> {
     }
 }
 
-/// Ids that this backend took from the sequence and has not used yet. All sessions that emit compete for the sequence, so
-/// it is incremented by [`STEP`] and gives that many ids at a time.
+/// Ids that this backend took from the sequence and has not used yet. All sessions that emit compete for the sequence,
+/// so one access takes [`STEP`] ids.
 struct Ids {
     sequence: pg_sys::Oid,
     left: Range<i64>,
@@ -123,6 +125,7 @@ fn next_id(tables: &Tables) -> i64 {
     })
 }
 
+/// Takes [`STEP`] ids from the sequence, and returns the first of them.
 fn take_step(tables: &Tables) -> i64 {
     // Only the owner has privileges on the sequence.
     tables.as_owner(|| {

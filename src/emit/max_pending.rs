@@ -1,8 +1,9 @@
-//! How many events and deliveries may wait, `hydra_webhooks.max_pending`, and what happens to an event above that.
+//! Limits how many events and deliveries may wait (`hydra_webhooks.max_pending`). If the limit is reached, a new event
+//! is dropped or its statement fails.
 //!
-//! The dispatcher publishes about once a second how many wait; sessions that emit do not count. So the limit may be
-//! exceeded by what is emitted in a second, by the error of a sample, and by what transactions have emitted that have not
-//! committed.
+//! About once a second, the dispatcher counts the waiting events and deliveries and publishes the number; sessions that
+//! emit only read it. So the limit can be exceeded: by the events of the last second, by the error of the number, which
+//! is estimated from a sample, and by events of transactions that have not committed.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -21,7 +22,8 @@ thread_local! {
     static WARNED: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// Whether one more event may wait; if not, drops it or fails the statement, as `hydra_webhooks.on_full` says.
+/// Returns whether one more event may wait. If not, drops the event or fails the statement, as `hydra_webhooks.on_full`
+/// says.
 pub fn has_room(event: &str) -> bool {
     let Some(limit) = settings::max_pending() else { return true };
     let Some(slot) = slots::here() else { return true };
@@ -41,6 +43,7 @@ pub fn has_room(event: &str) -> bool {
     false
 }
 
+/// Counts a dropped event, and warns about it unless this session has warned recently.
 fn drop_event(slot: &Slot, event: &str, waiting: i64, limit: i64) {
     slot.count_dropped();
     if WARNED.get().is_some_and(|at| at.elapsed() < WARN_EVERY) {

@@ -1,17 +1,17 @@
-//! Emitting an event: one row, in the transaction of the caller.
+//! Emits events. An event is one row, written in the transaction of the caller.
 //!
 //! Each module uses only those below it:
 //!
-//! | module | what it is about |
+//! | module | what it does |
 //! |---|---|
-//! | `trigger` | the trigger functions `webhook_emit_row` and `webhook_emit_statement` |
-//! | `watch` | what a trigger says about its events, and evaluating the SQL expressions in it |
-//! | `record` | writing events for the subscriptions that want them |
-//! | `insert` | the row of an event in its table |
-//! | `max_pending` | how much may wait |
-//! | `cache` | what a session keeps in memory of event types and subscriptions |
-//! | `wanted`, `filter` | which subscriptions want an event |
-//! | `entity` | an entity as JSON text |
+//! | `trigger` | has the trigger functions `webhook_emit_row` and `webhook_emit_statement` |
+//! | `watch` | parses the arguments of a trigger, and evaluates the SQL expressions in them |
+//! | `record` | writes events for the subscriptions that want them |
+//! | `insert` | inserts the row of an event into `hydra.event` |
+//! | `max_pending` | limits how many events and deliveries may wait |
+//! | `cache` | keeps event types and subscriptions in the memory of a session |
+//! | `wanted`, `filter` | find the subscriptions that want an event |
+//! | `entity` | renders an entity as JSON text |
 
 mod cache;
 mod entity;
@@ -27,7 +27,8 @@ use pgrx::prelude::*;
 
 use entity::{RawJsonb, Rendered};
 
-/// Writes an event for every active subscription that wants it; its id, or null when nobody does.
+/// Writes one event if at least one active subscription wants it. Returns the id of the event, or null if none was
+/// written.
 #[pg_extern]
 fn webhook_emit(
     event: Option<&str>,
@@ -40,7 +41,8 @@ fn webhook_emit(
     }
     let event_types = cache::event_types();
     let event_type = event_types.get(event);
-    // Who wants it may depend on the tenant, which may have to be found in the entity.
+    // Only the type is checked here. Whether a subscription wants this event may depend on the tenant, which may have
+    // to be found in the entity.
     if !event_type.is_wanted() {
         return None;
     }
@@ -51,7 +53,7 @@ fn webhook_emit(
     record::emit(&event_types.tables, &event_type, tenant_id.map(str::to_owned), rendered)
 }
 
-/// Refuses an event type that cannot be emitted.
+/// Fails if this event type cannot be emitted.
 #[pg_extern]
 fn _check_event_type(event: Option<&str>) {
     cache::event_types().get(event);

@@ -1,4 +1,4 @@
-//! Writing events for the subscriptions that want them.
+//! Writes events for the subscriptions that want them.
 
 use pgrx::prelude::*;
 
@@ -11,23 +11,25 @@ use crate::settings::{self, OnEntityError};
 use crate::slots::wake;
 use crate::tables::Tables;
 
-/// Writes the event, unless nobody wants it or too many wait; its id. Without a tenant it has the entity's.
+/// Writes the event, unless nobody wants it or too many events wait. Returns its id if it was written. If `tenant` is
+/// `None`, the event gets the tenant of the entity.
 pub fn emit(tables: &Tables, event_type: &EventType, tenant: Option<String>, entity: RenderResult) -> Option<i64> {
     fault::point("emit");
     insert_all(tables, wanted_event(event_type, tenant, entity).into_iter())
 }
 
-/// The same for many entities.
+/// Writes an event for each of these entities, as [`emit`] does for one.
 pub fn emit_all(tables: &Tables, event_type: &EventType, entities: Vec<RenderResult>) {
     fault::point("emit");
     insert_all(tables, entities.into_iter().filter_map(|entity| wanted_event(event_type, None, entity)));
 }
 
-/// How entities of this type are rendered.
+/// Returns how entities of this type are rendered.
 pub fn render_options(event_type: &EventType) -> RenderOptions<'_> {
     RenderOptions { id_key: &event_type.id_key, limit: settings::max_entity_size() }
 }
 
+/// Fails in a read-only transaction.
 pub fn refuse_read_only() {
     // SAFETY: a flag of this backend; the function raises an error.
     unsafe {
@@ -37,7 +39,7 @@ pub fn refuse_read_only() {
     }
 }
 
-/// `None` if nobody wants it, or too many wait.
+/// Returns the event to be written; `None` if nobody wants it or too many events wait.
 fn wanted_event(event_type: &EventType, tenant: Option<String>, entity: RenderResult) -> Option<NewEvent<'_>> {
     let (mut rendered, problem) = match entity {
         Ok(rendered) => (rendered, None),
@@ -53,6 +55,7 @@ fn wanted_event(event_type: &EventType, tenant: Option<String>, entity: RenderRe
     is_written.then_some(NewEvent { event_type, rendered, tenant_id, problem, targets })
 }
 
+/// Fails if `hydra_webhooks.on_entity_error` is `error`.
 fn refuse_if_set_to(event: &str, problem: &Problem) {
     if settings::on_entity_error() == OnEntityError::Error {
         refuse(
@@ -64,7 +67,7 @@ fn refuse_if_set_to(event: &str, problem: &Problem) {
     }
 }
 
-/// The id of the last event.
+/// Inserts the events, and returns the id of the last one.
 fn insert_all<'a>(tables: &Tables, events: impl Iterator<Item = NewEvent<'a>>) -> Option<i64> {
     let mut events = events.peekable();
     events.peek()?;

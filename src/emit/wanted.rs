@@ -1,4 +1,4 @@
-//! Which subscriptions want an event: by its type, its tenant and its entity.
+//! Finds the subscriptions that want an event: by its type, its tenant and its entity.
 
 use foldhash::HashMap;
 use wire::event_type::{is_pattern, names};
@@ -16,7 +16,7 @@ pub struct EventType {
     of_tenant: HashMap<String, Vec<Choice>>,
 }
 
-/// What a subscription wants of the events of a type.
+/// A subscription that wants events of this type, and its filter.
 struct Choice {
     subscription: SubscriptionId,
     filter: Option<Filter>,
@@ -27,13 +27,13 @@ impl EventType {
         Self { name, entity_type, id_key, of_any_tenant: Vec::new(), of_tenant: HashMap::default() }
     }
 
-    /// Whether there is a subscription for events of this type, of any tenant and with any entity.
+    /// Returns whether any subscription wants events of this type, regardless of tenant and filter.
     pub fn is_wanted(&self) -> bool {
         !self.of_any_tenant.is_empty() || !self.of_tenant.is_empty()
     }
 
-    /// The subscriptions that want an event of this tenant with this entity. `None`: it has no tenant, or no entity that
-    /// can be sent.
+    /// Returns the subscriptions that want an event with this tenant and entity. `tenant` is `None` if the event has
+    /// none; `entity` is `None` if it cannot be sent.
     pub fn wanted_by(&self, tenant: Option<&str>, entity: Option<&str>) -> Vec<SubscriptionId> {
         let own = tenant.and_then(|tenant| self.of_tenant.get(tenant));
         let subject = Subject::from_text(entity);
@@ -41,7 +41,7 @@ impl EventType {
         let choices = choices.filter(|choice| choice.filter.as_ref().is_none_or(|filter| filter.passes(&subject)));
         let mut subscriptions: Vec<SubscriptionId> = choices.map(|choice| choice.subscription).collect();
         subscriptions.sort_unstable();
-        // One that names the event type in two ways.
+        // A subscription can match the event type with more than one entry.
         subscriptions.dedup();
         subscriptions
     }
@@ -57,7 +57,7 @@ impl EventType {
     }
 }
 
-/// An active subscription as it is stored.
+/// An active subscription as it is stored in its table.
 pub struct StoredChoice<'a> {
     pub subscription: SubscriptionId,
     pub tenant: Option<&'a str>,
@@ -67,7 +67,7 @@ pub struct StoredChoice<'a> {
 }
 
 impl StoredChoice<'_> {
-    /// Adds the subscription to the event types that it names.
+    /// Adds the subscription to the event types that it wants.
     pub fn add_to(&self, event_types: &mut HashMap<String, EventType>) {
         let choice = || Choice { subscription: self.subscription, filter: self.filter.map(Filter::parse) };
         for wanted in self.event_types.split(' ') {

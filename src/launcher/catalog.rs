@@ -1,11 +1,11 @@
-//! What the launcher reads: the databases, and the role that dispatchers connect as.
+//! Reads what the launcher needs from the shared catalogs: the databases, and the role that dispatchers connect as.
 
 use pgrx::prelude::*;
 
 /// The role that dispatchers connect as. It does not exist until the extension is first created in this cluster.
 const WORKER_ROLE: &std::ffi::CStr = c"hydra_worker";
 
-/// What `datconnlimit` is for a database that was being dropped when the server crashed.
+/// The value of `datconnlimit` of a database that was being dropped when the server crashed.
 const DROPPED: i32 = -2;
 
 pub struct Catalog {
@@ -16,11 +16,11 @@ pub struct Catalog {
     pub existing: Vec<pg_sys::Oid>,
 }
 
-/// `None` when the role of the dispatchers does not exist. To be called in a transaction.
+/// Reads the catalogs; returns `None` if the role of the dispatchers does not exist. To be called in a transaction.
 pub fn read_catalog() -> Option<Catalog> {
     let (mut databases, mut existing) = (Vec::new(), Vec::new());
-    // SAFETY: a sequential scan of a shared catalog, in a transaction, closed before it ends. SPI needs a
-    // database.
+    // SAFETY: a sequential scan of a shared catalog, in a transaction, which ends before the transaction does. SPI
+    // cannot be used, because the launcher is not connected to a database.
     unsafe {
         let worker_role = pg_sys::get_role_oid(WORKER_ROLE.as_ptr(), true);
         if worker_role == pg_sys::InvalidOid {
@@ -50,7 +50,8 @@ pub fn read_catalog() -> Option<Catalog> {
     }
 }
 
-/// Whether the role may connect. CREATE EXTENSION grants that, so a database where it may not has no extension.
+/// Returns whether the role may connect to the database. CREATE EXTENSION grants this right, so a database without it
+/// does not have the extension.
 fn may_connect(database: pg_sys::Oid, role: pg_sys::Oid) -> bool {
     #[allow(clippy::useless_conversion)] // wider from PostgreSQL 16 on
     let connect = pg_sys::ACL_CONNECT.into();

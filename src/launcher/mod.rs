@@ -1,9 +1,10 @@
 //! Finds the databases that have the extension, and keeps a dispatcher running in each.
 //!
-//! A worker can connect to one database in its life. So the launcher connects to none: it starts a dispatcher in each
-//! database once, and a dispatcher that finds no extension ends and says so in its slot. After that the launcher looks
-//! again where it is asked to (by CREATE EXTENSION, or by an emit in a database without a dispatcher) and, each minute,
-//! in databases that are new. Template databases are left alone: a connection to one would block CREATE DATABASE.
+//! A worker can connect to only one database in its life. So the launcher does not connect to any. Once, it starts a
+//! dispatcher in each database; a dispatcher that finds no extension ends, and records that in its slot. After that,
+//! the launcher starts a dispatcher in such a database only if it is asked to: by CREATE EXTENSION, or by an emit in a
+//! database without a dispatcher. Once a minute it looks for new databases. It skips template databases, because a
+//! connection to one would block CREATE DATABASE.
 
 mod catalog;
 mod run;
@@ -29,11 +30,11 @@ const TICK: Duration = Duration::from_secs(1);
 /// A dispatcher that ended is started again at the earliest this long after its previous start.
 const RESTART_DELAY: Duration = Duration::from_secs(1);
 
-/// How long a worker that failed several times in a row is left alone: a cluster that restarts all the time lets no
-/// client in.
+/// How long a worker that failed several times in a row is not started. (A crash of a worker restarts the whole server,
+/// and no client can connect during a restart.)
 pub const REST: Duration = Duration::from_secs(300);
 
-/// To be called while the postmaster loads us.
+/// Registers the launcher as a background worker. To be called while the postmaster loads the library.
 pub fn register() {
     BackgroundWorkerBuilder::new(NAME)
         .set_type(NAME)
@@ -80,8 +81,9 @@ fn run(mut launcher: Launcher, crash_loop: &CrashLoop) {
     }
 }
 
+/// Waits for [`REST`], or until a reload or the end of the process is requested.
 fn rest() {
-    // A reload that was requested before does not count.
+    // Discards a reload that was requested before; only a later one ends the wait.
     signals::reload_requested();
     let end = Instant::now() + REST;
     while !signals::stop_requested() && !signals::reload_requested() && Instant::now() < end {
@@ -91,7 +93,7 @@ fn rest() {
 
 struct Launcher {
     shared: &'static Shared,
-    /// By the index of the slot.
+    /// What is known of each dispatcher, by the index of its slot.
     runs: HashMap<usize, Run>,
     /// Databases that were looked at and do not have the extension.
     absent: HashSet<pg_sys::Oid>,
@@ -103,11 +105,13 @@ impl Launcher {
         Self { shared, runs: HashMap::new(), absent: HashSet::new(), next_look: Instant::now() }
     }
 
+    /// Starts dispatchers where they are needed.
     fn look(&mut self) -> Result<(), Failure> {
         fault::point("launcher");
         let now = Instant::now();
         let restart = self.slots_to_restart(now);
-        // After slots were freed: a wake that was set in such a slot before was seen there.
+        // Take the hints after slots were freed. A commit before that has set the wake flag of the slot, which
+        // `settle_absent` has checked; a later commit finds no slot and leaves a hint.
         let hints = self.shared.take_hints();
         self.absent.retain(|database| !hints.contains(database));
         if hints.is_empty() && restart.is_empty() && now < self.next_look {
@@ -130,11 +134,13 @@ impl Launcher {
         Ok(())
     }
 
-    /// Records which dispatchers ended; returns the slots in which one is to be started again.
+    /// Records which dispatchers have ended, and returns the slots in which a dispatcher is to be started again.
     fn slots_to_restart(&mut self, now: Instant) -> Vec<usize> {
         (0..MAX_DATABASES).filter(|index| self.wants_restart(*index, now)).collect()
     }
 
+    /// Returns whether a dispatcher is to be started again in this slot. If the dispatcher has ended, updates the
+    /// state.
     fn wants_restart(&mut self, index: usize, now: Instant) -> bool {
         let slot = self.shared.slot(index);
         let Some(database) = slot.database() else { return false };
@@ -160,8 +166,10 @@ impl Launcher {
         }
     }
 
+    /// Frees the slot of a database that does not have the extension.
     fn settle_absent(&mut self, index: usize, slot: &Slot, database: pg_sys::Oid) {
-        // A wake that no dispatcher took: the extension may have been created again since the dispatcher looked.
+        // If the wake flag is set, no dispatcher has seen that commit: the extension may have been created again after
+        // the dispatcher looked for it.
         if slot.take_wake() {
             slot.set_state(State::Ended);
         } else {
@@ -182,8 +190,8 @@ impl Launcher {
         }
     }
 
-    /// Frees the slots of parked databases that were dropped. Other slots are freed when their dispatcher is to be started
-    /// again.
+    /// Frees the slots of parked databases that were dropped. Other slots are freed when their dispatcher is to be
+    /// started again.
     fn forget_dropped(&mut self, existing: &[pg_sys::Oid]) {
         for (index, slot) in self.shared.slots() {
             let exists = slot.database().is_none_or(|database| existing.contains(&database));
@@ -211,7 +219,7 @@ impl Launcher {
         slot.set_state(State::Starting);
         let run = self.runs.entry(index).or_insert_with(|| Run::new(Instant::now()));
         if !run.start(index, database, worker_role) {
-            // It is tried again each second.
+            // The launcher tries again each second.
             slot.set_state(State::NoWorker);
             if !had_no_worker {
                 let oid = database.to_u32();

@@ -1,4 +1,4 @@
-//! A dispatcher as the launcher sees it: its process, when it was started, how often it failed.
+//! What the launcher knows of one dispatcher: its process, when it was started, how often it failed.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use pgrx::prelude::*;
 use super::{NAME, REST};
 use crate::slots::{Slot, State};
 
-/// After this many failures within this time a dispatcher is left alone for [`REST`].
+/// After this many failures within this time a dispatcher is not started again for [`REST`].
 const FAILURES: usize = 3;
 const FAILURES_WITHIN: Duration = Duration::from_secs(60);
 
@@ -23,7 +23,7 @@ impl Run {
         Self { worker: None, started: now, failures: Vec::new() }
     }
 
-    /// Starts a dispatcher; returns whether a worker slot was free for it.
+    /// Starts a dispatcher. Returns false if there is no free background worker slot (`max_worker_processes`).
     pub fn start(&mut self, index: usize, database: pg_sys::Oid, worker_role: pg_sys::Oid) -> bool {
         let worker = BackgroundWorkerBuilder::new("hydra_webhooks dispatcher")
             .set_type("hydra_webhooks dispatcher")
@@ -39,7 +39,7 @@ impl Run {
         self.worker.is_some()
     }
 
-    /// Whether the dispatcher runs, or is about to.
+    /// Returns whether the dispatcher runs, or is about to run.
     pub fn is_alive(&self, slot: &Slot) -> bool {
         match self.worker.as_ref().map(DynamicBackgroundWorker::pid) {
             Some(Ok(_) | Err(BackgroundWorkerStatus::NotYetStarted)) => true,
@@ -48,7 +48,8 @@ impl Run {
         }
     }
 
-    /// The dispatcher ended without being asked to. Returns the state that decides when it is started again.
+    /// Records that the dispatcher ended without being asked to. Returns the state that decides when it is started
+    /// again.
     pub fn state_after_failure(&mut self, now: Instant, database: pg_sys::Oid) -> State {
         self.failures.retain(|failure| now.duration_since(*failure) < FAILURES_WITHIN);
         self.failures.push(now);
@@ -65,8 +66,8 @@ impl Run {
     }
 }
 
-/// Whether a dispatcher runs in this slot. A launcher that was restarted has no handles of the dispatchers that its
-/// predecessor started; it knows them by their process ids.
+/// Returns whether a dispatcher runs in this slot. After a restart, the launcher has no handles of the dispatchers that
+/// were started before; it knows them by their process ids.
 pub fn runs_in(slot: &Slot) -> bool {
     // SAFETY: looks a number up in the array of processes.
     slot.pid().is_some_and(|pid| unsafe { !pg_sys::BackendPidGetProc(pid).is_null() })

@@ -1,10 +1,14 @@
-//! Shared memory: one slot per database that sends, and how to reach the launcher.
+//! The extension's shared memory: one slot for each database that sends, and how to reach the launcher.
 //!
-//! A slot belongs to the launcher while no dispatcher runs in it. It belongs to the dispatcher from before its first
-//! read of the queue until its exit. Backends set wake flags and latches, count what they drop, and park the dispatcher.
-//! All fields are atomic and private, so that each ordering stands in one method. Nothing points into a process: a
-//! latch lives in shared memory of Postgres, at the same address in every process. Setting the latch of a process that
-//! has ended wakes another process for nothing.
+//! A *slot* is the entry of one database in an array in shared memory; it is not a replication slot. While no
+//! dispatcher runs for the database, the slot belongs to the launcher. From before the first read of the queue until
+//! the dispatcher exits, the slot belongs to the dispatcher. Backends set wake flags and latches, count the events that
+//! they drop, and park the dispatcher.
+//!
+//! All fields are atomic and private, so that the memory ordering of each access is chosen in one method. No field
+//! points into the memory of one process: a latch is in shared memory of Postgres, at the same address in every
+//! process. If its process has ended, another process may have the latch by now; setting the latch then wakes that
+//! process unnecessarily, which is harmless.
 
 pub mod wake;
 
@@ -24,12 +28,14 @@ pub struct Shared {
     slots: [Slot; MAX_DATABASES],
 }
 
+/// The entry of one database.
 #[derive(Default)]
 pub struct Slot {
     /// OID of the database; 0 in a free slot.
     database: AtomicU32,
     state: AtomicU32,
     latch: AtomicUsize,
+    /// Set to wake the dispatcher; cleared before it reads the queue.
     wake: AtomicBool,
     /// The dispatcher's process; 0 if there is none.
     pid: AtomicI32,
@@ -38,7 +44,7 @@ pub struct Slot {
     in_flight: AtomicU32,
     queued: AtomicU32,
     unreadable: AtomicU32,
-    /// Whether no dispatcher is to run in it.
+    /// Set by `webhook_park()`: no dispatcher may run for this database.
     parked: AtomicBool,
     pending: AtomicI64,
     dropped: AtomicI64,
@@ -52,7 +58,7 @@ pub enum State {
     Running,
     /// `hydra_webhooks.enabled` is off.
     Off,
-    /// The database is a copy that nobody has adopted.
+    /// The database is a copy that was not adopted.
     Foreign,
     /// The database has no extension.
     Absent,
@@ -62,7 +68,7 @@ pub enum State {
     Failed,
     /// There is no free background worker slot for the dispatcher.
     NoWorker,
-    /// It failed several times in a row; the launcher starts it again later.
+    /// The dispatcher failed several times in a row; the launcher starts it again later.
     Resting,
 }
 
@@ -96,18 +102,18 @@ impl Default for Shared {
     }
 }
 
-/// To be called while the postmaster loads us.
+/// Requests the shared memory. To be called while the postmaster loads the library.
 pub fn init() {
     pg_shmem_init!(SHARED);
     PRELOADED.store(true, Ordering::Relaxed);
 }
 
-/// `None` when the extension was not preloaded: then there is no dispatcher to wake.
+/// Returns the shared memory; `None` if the extension was not preloaded. Then there is no dispatcher to wake.
 pub fn shared() -> Option<&'static Shared> {
     PRELOADED.load(Ordering::Relaxed).then(|| SHARED.get())
 }
 
-/// The slot of this backend's database.
+/// Returns the slot of this backend's database.
 pub fn here() -> Option<&'static Slot> {
     // SAFETY: set when the backend connected, and never changed.
     shared()?.slot_of(unsafe { pg_sys::MyDatabaseId })
@@ -126,7 +132,7 @@ impl Shared {
         &self.slots[index]
     }
 
-    /// All slots, with their indexes.
+    /// Returns all slots with their indexes.
     pub fn slots(&self) -> impl Iterator<Item = (usize, &Slot)> {
         self.slots.iter().enumerate()
     }
@@ -154,6 +160,7 @@ impl Shared {
         set_latch(self.launcher_latch.load(Ordering::Acquire));
     }
 
+    /// Returns the databases that the launcher was asked to look at, and clears the list.
     pub fn take_hints(&self) -> Vec<pg_sys::Oid> {
         let taken = self.hints.iter().map(|hint| hint.swap(0, Ordering::AcqRel));
         taken.filter(|oid| *oid != 0).map(pg_sys::Oid::from).collect()
@@ -185,7 +192,7 @@ impl Slot {
         self.state.store(state as u32, Ordering::Release);
     }
 
-    /// The calling process is the dispatcher from now on.
+    /// Records that the calling process is the dispatcher from now on.
     pub fn enter(&self, pid: i32, now: SystemTime) {
         let micros = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
         self.since.store(micros as i64, Ordering::Release);
@@ -193,7 +200,7 @@ impl Slot {
         self.pid.store(pid, Ordering::SeqCst);
     }
 
-    /// The dispatcher ends.
+    /// Records that the dispatcher ends.
     pub fn leave(&self) {
         self.latch.store(0, Ordering::Release);
         self.pid.store(0, Ordering::Release);
@@ -202,22 +209,22 @@ impl Slot {
         self.unreadable.store(0, Ordering::Relaxed);
     }
 
-    /// The process of its dispatcher, if one runs.
+    /// Returns the process id of the dispatcher; `None` if no dispatcher runs.
     pub fn pid(&self) -> Option<i32> {
         Some(self.pid.load(Ordering::SeqCst)).filter(|pid| *pid != 0)
     }
 
-    /// When its dispatcher started.
+    /// Returns when the dispatcher started.
     pub fn since(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_micros(self.since.load(Ordering::Acquire).try_into().unwrap_or(0))
     }
 
-    /// How many requests are under way.
+    /// Returns the number of requests in flight.
     pub fn in_flight(&self) -> u32 {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    /// How many deliveries the dispatcher holds in memory.
+    /// Returns the number of deliveries that the dispatcher has in memory.
     pub fn queued(&self) -> u32 {
         self.queued.load(Ordering::Relaxed)
     }
@@ -227,7 +234,7 @@ impl Slot {
         self.queued.store(queued as u32, Ordering::Relaxed);
     }
 
-    /// How many subscriptions wait because their signing secrets cannot be read.
+    /// Returns the number of subscriptions that wait because their signing secrets cannot be read.
     pub fn unreadable(&self) -> u32 {
         self.unreadable.load(Ordering::Relaxed)
     }
@@ -236,7 +243,7 @@ impl Slot {
         self.unreadable.store(subscriptions as u32, Ordering::Relaxed);
     }
 
-    /// About how many events and deliveries waited when they were last counted.
+    /// Returns about how many events and deliveries waited when they were last counted.
     pub fn pending(&self) -> i64 {
         self.pending.load(Ordering::Relaxed)
     }
@@ -245,7 +252,7 @@ impl Slot {
         self.pending.store(pending, Ordering::Relaxed);
     }
 
-    /// How many events were dropped because too many waited.
+    /// Returns the number of events that were dropped because too many waited.
     pub fn dropped(&self) -> i64 {
         self.dropped.load(Ordering::Relaxed)
     }
@@ -254,13 +261,14 @@ impl Slot {
         self.dropped.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Whether no dispatcher runs in it.
+    /// Returns true if no dispatcher runs for this database.
     pub fn is_vacant(&self) -> bool {
         self.pid().is_none()
     }
 
-    /// Makes the dispatcher end, and keeps another from starting. Sequentially consistent with `enter`: either a
-    /// dispatcher that starts sees this, or the caller that waits for the slot to be vacant sees that dispatcher.
+    /// Makes the dispatcher end, and prevents another one from starting. This is sequentially consistent with `enter`:
+    /// either a dispatcher that starts sees the flag, or the caller, which waits until the slot is vacant, sees that
+    /// dispatcher.
     pub fn park(&self) {
         self.parked.store(true, Ordering::SeqCst);
         set_latch(self.latch.load(Ordering::SeqCst));
@@ -274,14 +282,15 @@ impl Slot {
         self.parked.load(Ordering::SeqCst)
     }
 
-    /// Wakes the dispatcher, unless it was woken since it last looked.
+    /// Wakes the dispatcher. Does nothing if the dispatcher was woken already and has not looked since.
     pub fn wake(&self) {
         if !self.wake.swap(true, Ordering::AcqRel) {
             set_latch(self.latch.load(Ordering::Acquire));
         }
     }
 
-    /// Whether there was a wake since the last call; to be called before the queue is read.
+    /// Returns whether the dispatcher was woken, and clears the flag. To be called before the queue is read, so that a
+    /// commit during the read sets the flag again.
     pub fn take_wake(&self) -> bool {
         self.wake.swap(false, Ordering::AcqRel)
     }

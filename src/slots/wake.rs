@@ -1,9 +1,9 @@
-//! Waking the dispatcher when a transaction commits.
+//! Wakes the dispatcher when a transaction commits.
 //!
 //! There is one callback, registered once per backend: a registration per transaction would make a long session slower
-//! with every emit. The callback only sets a flag and a latch, because an error after the commit would bring down the
-//! whole cluster. A wake may be lost (COMMIT PREPARED runs in another backend); the dispatcher looks at the queue every
-//! half second without one.
+//! with every emit. The callback only sets a flag and a latch, because an error after the commit would restart the
+//! whole server. Some commits do not wake the dispatcher: COMMIT PREPARED runs in another backend. So the dispatcher
+//! also looks at the queue every half second.
 
 use std::cell::Cell;
 use std::ffi::c_void;

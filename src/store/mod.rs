@@ -1,13 +1,15 @@
-//! Rows to plain structs and back: runs `sql/queries/*.sql`.
+//! Runs the statements in `sql/queries/`, and converts rows to plain structs and back.
 //!
-//! Every function is to be called inside a transaction, and raises Postgres's own error if something is wrong.
+//! Every function has to be called inside a transaction. If something is wrong, it raises the error of Postgres.
 //!
-//! | file | idea |
+//! | file | what it does |
 //! |---|---|
-//! | `read`, `write` | what the dispatcher reads and writes |
-//! | `subscriptions` | subscriptions with their secrets, for the dispatcher and for test requests |
-//! | `statement`, `row` | statements that are planned once; rows whose columns are known by name |
-//! | `types`, `names` | values of Postgres; texts that are kept once |
+//! | `read`, `write` | read and write rows for the dispatcher |
+//! | `subscriptions` | reads subscriptions with their secrets, for the dispatcher and for test requests |
+//! | `statement` | keeps the plan of a statement |
+//! | `row` | reads the rows of a result, by the names of the columns |
+//! | `types` | converts values of Postgres |
+//! | `names` | stores texts that many rows share only once in memory |
 
 mod names;
 mod read;

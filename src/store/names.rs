@@ -1,4 +1,4 @@
-//! Texts that many rows share, such as the name of an event type. Each is kept once.
+//! Stores texts that many rows share, such as the name of an event type, only once in memory.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -7,10 +7,11 @@ use std::sync::Arc;
 #[derive(Default)]
 pub struct Names(RefCell<HashSet<Arc<str>>>);
 
-/// When there are more names than this, all are forgotten.
+/// When this many texts are stored, all are dropped.
 const MANY: usize = 10_000;
 
 impl Names {
+    /// Returns the stored copy of a text, and stores one if there is none.
     pub fn get(&self, name: &str) -> Arc<str> {
         let mut names = self.0.borrow_mut();
         if let Some(known) = names.get(name) {

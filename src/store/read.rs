@@ -1,4 +1,4 @@
-//! What the dispatcher reads.
+//! Reads for the dispatcher: subscriptions, new events, due deliveries, and the number of waiting ones.
 
 use std::time::SystemTime;
 
@@ -20,7 +20,7 @@ use super::statement::Statement;
 use super::subscriptions::Subscriptions;
 use super::types::{Tid, Xid};
 
-/// How much of a table is read to estimate its number of rows. It takes some milliseconds.
+/// How much of a table is read to estimate its number of rows. Reading this much takes some milliseconds.
 const SAMPLE_BYTES: f64 = (8 << 20) as f64;
 
 columns!(IdentityColumns { namespace, at_home });
@@ -83,14 +83,19 @@ impl Default for Reads {
 /// The next rows of a stretch, see [`delivery::reading`].
 #[derive(Debug)]
 pub struct Page<'a> {
+    /// The older snapshot: events that it sees were read before this stretch.
     pub done: &'a Snapshot,
+    /// The newer snapshot: the stretch has the events that it sees and `done` does not.
     pub target: &'a Snapshot,
+    /// The last event that was read.
     pub cursor: Key,
+    /// The maximum number of rows to read.
     pub rows: usize,
 }
 
 impl Page<'_> {
-    /// Transactions that `done` saw in progress and `target` sees finished, and that are not read yet.
+    /// Returns the transactions that `done` saw in progress and `target` sees finished, except those that were read
+    /// already.
     fn late(&self) -> Vec<Xid> {
         let finished = |xid: &&Xid8| self.target.sees(**xid);
         let unread = |xid: &&Xid8| **xid >= self.cursor.0;
@@ -99,7 +104,8 @@ impl Page<'_> {
 }
 
 impl Store {
-    /// The namespace of this installation; `None` if the database is a copy that was not adopted.
+    /// Returns the namespace from which delivery ids are derived; `None` if the database is a copy that was not
+    /// adopted.
     pub fn identity(&self) -> Option<[u8; 16]> {
         Spi::connect(|client| {
             let mut rows = self.reads.identity.read(client, &[]);
@@ -110,12 +116,12 @@ impl Store {
         })
     }
 
-    /// `max_in_flight` is for subscriptions without their own.
+    /// Reads the subscriptions. `max_in_flight` applies to those that do not have their own maximum.
     pub fn subscriptions(&self, max_in_flight: usize, keys: &Keys) -> Subscriptions {
         Spi::connect(|client| Subscriptions::read(self.reads.subscriptions.read(client, &[]), max_in_flight, keys))
     }
 
-    /// The snapshot of the current transaction.
+    /// Returns the snapshot of the current transaction.
     pub fn snapshot(&self) -> Snapshot {
         Spi::connect(|client| {
             let mut rows = self.reads.snapshot.read(client, &[]);
@@ -125,7 +131,8 @@ impl Store {
         })
     }
 
-    /// In order of transaction and id. Fewer rows than asked for mean that there are no more.
+    /// Reads the events of a page, in order of transaction and id. If there are fewer than asked for, there are no
+    /// more.
     pub fn events(&self, page: &Page<'_>) -> Vec<StoredEvent> {
         Spi::connect(|client| {
             // Late transactions come before all new ones.
@@ -149,7 +156,8 @@ impl Store {
     }
 
     fn new_events(&self, client: &SpiClient<'_>, page: &Page<'_>, rows: usize) -> Vec<StoredEvent> {
-        // One lower bound, not two: an index scan starts at the first bound, and a transaction can have many events.
+        // Pass one lower bound, the greater of two. With both bounds in the query, an index scan would start at the
+        // first of them, and would skip many rows each time if a transaction has many events.
         let after = page.cursor.max((page.done.xmax, EventId(0)));
         let in_progress: Vec<Xid> = page.target.in_progress.iter().copied().map(Xid).collect();
         let args = [
@@ -184,7 +192,7 @@ impl Store {
         }
     }
 
-    /// Claims deliveries that are due, for this run of the dispatcher; `room` says how many for each subscription.
+    /// Claims due deliveries for this run of the dispatcher. `room` has the maximum number for each subscription.
     pub fn claim(&self, room: &[(SubscriptionId, i32)], run: i64) -> Vec<Work> {
         let (ids, counts): (Vec<i64>, Vec<i32>) = room.iter().map(|(id, count)| (id.0, *count)).unzip();
         Spi::connect_mut(|client| {
@@ -195,7 +203,7 @@ impl Store {
         })
     }
 
-    /// When the earliest waiting delivery of each subscription is due.
+    /// Returns when the earliest waiting delivery of each subscription is due.
     pub fn next_due(&self, subscriptions: &[SubscriptionId]) -> Vec<(SubscriptionId, Option<SystemTime>)> {
         Spi::connect(|client: &SpiClient<'_>| {
             let rows =
@@ -206,7 +214,7 @@ impl Store {
         })
     }
 
-    /// About how many events and deliveries wait.
+    /// Returns about how many events and deliveries wait.
     pub fn count_pending(&self) -> i64 {
         Spi::connect(|client: &SpiClient<'_>| {
             let mut rows = self.reads.count_pending.read(client, &[SAMPLE_BYTES.into()]);

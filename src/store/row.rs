@@ -1,10 +1,10 @@
-//! What a statement returned, row by row.
+//! Reads the rows that a statement has returned.
 //!
-//! A row is taken apart once, and its values are read where they lie. The tuples of pgrx look each column up again and
-//! copy its value twice; that was a third of what a delivery cost the dispatcher.
+//! A row is split into its columns once, and the values are read in place, without a copy. The tuples of pgrx look each
+//! column up again and copy its value twice; that took a third of the dispatcher's time for a delivery.
 //!
-//! Columns are known by name, not by position. The names are looked up once for each result, so that a query that lost a
-//! column fails at its first use.
+//! Columns are found by name, not by position. The names are looked up once for each result, so that a query that lost
+//! a column fails at its first use.
 
 use std::ffi::CStr;
 use std::marker::PhantomData;
@@ -40,7 +40,7 @@ macro_rules! columns {
 }
 pub(crate) use columns;
 
-/// The rows of a statement; they live until SPI is disconnected.
+/// The rows of a statement. They are valid until SPI is disconnected.
 pub struct Rows<'conn> {
     table: Option<&'conn pg_sys::SPITupleTable>,
     next: usize,
@@ -54,7 +54,7 @@ pub struct Row<'conn> {
 }
 
 impl Rows<'_> {
-    /// Those of the statement that SPI has just run.
+    /// Returns the rows of the statement that SPI has just run.
     ///
     /// # Safety
     /// SPI must stay connected for as long as these rows are in use.
@@ -63,7 +63,7 @@ impl Rows<'_> {
         Self { table: unsafe { pg_sys::SPI_tuptable.as_ref() }, next: 0 }
     }
 
-    /// The column of this name; an error if there is none.
+    /// Returns the column of this name; raises an error if there is none.
     pub fn column(&self, name: &str) -> Column {
         let attributes = self.table.map(types_of).unwrap_or_default();
         let is_it = |attribute: &pg_sys::FormData_pg_attribute| {
@@ -97,38 +97,38 @@ impl<'conn> Iterator for Rows<'conn> {
 }
 
 impl<'conn> Row<'conn> {
-    /// A column that is never null.
+    /// Returns the value of a column that is never null.
     pub fn value<T: IntoDatum + FromDatum + 'static>(&self, column: Column) -> T {
         self.maybe(column).expect("a column that is not null")
     }
 
-    /// A column that may be null.
+    /// Returns the value of a column that may be null.
     pub fn maybe<T: IntoDatum + FromDatum + 'static>(&self, column: Column) -> Option<T> {
         self.read(column)
     }
 
-    /// A text that is never null. It is not copied.
+    /// Returns a text that is never null, without a copy.
     pub fn text(&self, column: Column) -> &'conn str {
         self.maybe_text(column).expect("a column that is not null")
     }
 
-    /// A text that may be null. It is not copied.
+    /// Returns a text that may be null, without a copy.
     pub fn maybe_text(&self, column: Column) -> Option<&'conn str> {
         self.read(column)
     }
 
-    /// An array of numbers that has no nulls and is never null itself.
+    /// Returns an array of numbers. Neither the array nor a number is ever null.
     pub fn numbers<T>(&self, column: Column, number: impl Fn(i64) -> T) -> SmallVec<[T; 1]> {
         let array: Array<'_, i64> = self.read(column).expect("a column that is not null");
         array.as_slice().expect("an array without nulls").iter().copied().map(number).collect()
     }
 
-    /// A time that may be null.
+    /// Returns a time that may be null.
     pub fn time(&self, column: Column) -> Option<SystemTime> {
         self.maybe::<TimestampWithTimeZone>(column).map(to_system_time)
     }
 
-    /// A number of milliseconds that may be null.
+    /// Returns a duration, stored as a number of milliseconds, that may be null.
     pub fn millis(&self, column: Column) -> Option<Duration> {
         self.maybe::<i64>(column).map(millis)
     }

@@ -1,4 +1,4 @@
-//! A statement that is planned at its first use and kept.
+//! Keeps the plan of a statement, which is made at the first use.
 
 use std::cell::OnceCell;
 
@@ -18,7 +18,7 @@ impl Statement {
         Self { sql, plan: OnceCell::new() }
     }
 
-    /// Reads. `args` have the same types at every call.
+    /// Runs a statement that reads. `args` must have the same types at every call.
     pub fn read<'conn>(&self, client: &SpiClient<'conn>, args: &[DatumWithOid<'_>]) -> Rows<'conn> {
         let plan = self.plan.get_or_init(|| client.prepare(self.sql, &types(args)).expect("SPI prepares").keep());
         client.select(plan, None, args).expect("SPI reads");
@@ -26,7 +26,7 @@ impl Statement {
         unsafe { Rows::of_last_statement() }
     }
 
-    /// Writes. `args` have the same types at every call.
+    /// Runs a statement that writes. `args` must have the same types at every call.
     pub fn write<'conn>(&self, client: &mut SpiClient<'conn>, args: &[DatumWithOid<'_>]) -> Rows<'conn> {
         let plan = self.plan.get_or_init(|| client.prepare_mut(self.sql, &types(args)).expect("SPI prepares").keep());
         client.update(plan, None, args).expect("SPI writes");

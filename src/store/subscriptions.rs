@@ -1,4 +1,4 @@
-//! Subscriptions with their secrets, as they are sent to.
+//! Reads subscriptions with their secrets, in the form that is needed to send requests to them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ columns!(SubscriptionColumns {
 });
 columns!(TestColumns { preset, tenant_id });
 
-/// The subscriptions, and when they have to be read again although nobody changed them.
+/// The subscriptions, and when they have to be read again even if nobody changes them.
 pub struct Subscriptions {
     pub list: Vec<Subscription>,
     /// When the first overlap of two secrets ends.
@@ -64,7 +64,7 @@ impl Subscriptions {
     }
 }
 
-/// `None` for a subscription with a preset that this version does not know.
+/// Makes a subscription from its row. Returns `None` if this version does not know its preset.
 fn subscription(
     row: &Row<'_>,
     columns: &SubscriptionColumns,
@@ -77,7 +77,7 @@ fn subscription(
     let delays: Vec<i64> = row.value(columns.retry_schedule_ms);
     Some(Subscription {
         id,
-        // Without its secrets what it is to be sent waits, as during a pause.
+        // If its secrets cannot be read, its deliveries wait, as while a subscription is paused.
         active: row.value::<bool>(columns.active) && has_secrets,
         status_since: row.time(columns.status_since).expect("a time that is not null"),
         preset: Preset::parse(row.text(columns.preset))?,
@@ -92,7 +92,7 @@ fn subscription(
     })
 }
 
-/// `None` for a subscription with a signature that this version does not know.
+/// Makes the endpoint of a subscription from its row. Returns `None` if this version does not know its signature.
 fn endpoint(
     row: &Row<'_>,
     columns: &EndpointColumns,
@@ -111,7 +111,7 @@ fn endpoint(
     })
 }
 
-/// The secrets in use, the newest first.
+/// Returns the secrets in use, the newest first.
 fn secrets(
     row: &Row<'_>,
     columns: &EndpointColumns,
@@ -129,7 +129,8 @@ pub struct TestSubject {
     pub tenant_id: Option<String>,
 }
 
-/// `None` if there is no such subscription, or its preset or signature is not known.
+/// Reads what a test request is made from. Returns `None` if there is no such subscription, or if this version does not
+/// know its preset or signature.
 pub fn test_subject(id: SubscriptionId, keys: &Keys) -> Result<Option<TestSubject>, Unreadable> {
     let statement = Statement::new(include_str!("../../sql/queries/load_test_subject.sql"));
     Spi::connect(|client| {

@@ -1,4 +1,4 @@
-//! Types of Postgres that pgrx lacks, and times.
+//! Converts values of Postgres that pgrx does not convert: `xid8`, `tid`, and times of the standard library.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -30,7 +30,7 @@ impl FromDatum for Xid {
     }
 }
 
-/// The place of a row in its table, block and line: `tid`.
+/// The place of a row in its table: block and line (`tid`).
 pub struct Tid(pub u32, pub u16);
 
 impl IntoDatum for Tid {
@@ -61,7 +61,7 @@ pub fn to_timestamp(time: SystemTime) -> TimestampWithTimeZone {
     TimestampWithTimeZone::try_from(micros - EPOCHS_APART).expect("a time that Postgres can hold")
 }
 
-/// Times before 1970 are 1970.
+/// Converts a time. Times before 1970 become 1970.
 pub fn to_system_time(time: TimestampWithTimeZone) -> SystemTime {
     let micros = i64::from(time).saturating_add(EPOCHS_APART);
     UNIX_EPOCH + Duration::from_micros(micros.try_into().unwrap_or(0))

@@ -1,4 +1,4 @@
-//! What the dispatcher writes. Rows that were deleted in the meantime are skipped.
+//! Writes the decisions of the dispatcher. Rows that were deleted in the meantime are skipped.
 
 use std::cell::Cell;
 use std::time::SystemTime;
@@ -18,7 +18,7 @@ use super::statement::Statement;
 use super::types::{Tid, Xid, to_timestamp};
 use crate::backend::setting;
 
-/// An array cannot be larger than a gigabyte, so bodies are written in parts of about this size.
+/// Bodies are written in parts of about this size, because an array cannot be larger than a gigabyte.
 const STATEMENT_BYTES: usize = 16 << 20;
 
 /// The maximum number of old rows of a table that are removed in one transaction.
@@ -29,7 +29,7 @@ columns!(DeletedColumns { xid, event_id });
 pub struct WriteStatements {
     delete_events: Statement,
     delete_events_in_place: Statement,
-    /// Whether the rows of the next batch have to be found by key.
+    /// Whether the events of the next batch have to be found by key, not by place.
     places_lost: Cell<bool>,
     insert_deliveries: Statement,
     update_deliveries: Statement,
@@ -72,15 +72,16 @@ impl Store {
         Spi::run(include_str!("../../sql/queries/delete_orphans.sql")).expect("SPI writes");
     }
 
-    /// Whether the latest batch failed because events are not where they were. It succeeds when written again.
+    /// Returns whether the latest batch failed because rows of events are no longer at the place (`ctid`) from which
+    /// they were read. If the batch is written again, the rows are found by key.
     pub fn has_lost_places(&self) -> bool {
         self.writes.places_lost.get()
     }
 
-    /// Writes a batch of decisions. `run`: this run of the dispatcher.
+    /// Writes a batch of decisions. `run` is the number of this run of the dispatcher.
     pub fn apply(&self, writes: &Writes, run: i64) {
         if !writes.rows.is_empty() {
-            plan_anew();
+            force_new_plans();
         }
         Spi::connect_mut(|client| {
             self.apply_rows(client, writes, run);
@@ -96,7 +97,8 @@ impl Store {
         });
     }
 
-    /// Writes the health of subscriptions. Not with the rest, since it waits for clients that change a subscription.
+    /// Writes the health of subscriptions. To be called in a separate transaction, because it waits for clients that
+    /// are changing a subscription.
     pub fn apply_verdicts(&self, verdicts: &Verdicts) {
         let failing = || verdicts.failing.iter();
         let health = [
@@ -105,25 +107,26 @@ impl Store {
             failing().map(|(_, failing)| failing.since.map(to_timestamp)).collect::<Vec<_>>().into(),
         ];
         let (ids, reasons) = unzip(verdicts.disabled.iter().map(|(id, reason)| (id.0, reason.as_str().to_owned())));
-        plan_anew();
+        force_new_plans();
         Spi::connect_mut(|client| {
             self.writes.record_failures.write(client, &health);
-            // Even if it changed nothing, it would make all sessions read the subscriptions again.
+            // Run this only if there is something to disable: the statement makes all sessions read the subscriptions
+            // again, even if it changes no row.
             if !ids.is_empty() {
                 self.writes.disable.write(client, &[ids.into(), reasons.into()]);
             }
         });
     }
 
-    /// By place, which costs a third of what it costs by key. But another row may be in that place by now: after VACUUM
-    /// FULL, or when a client deleted the row. Then nothing of this batch is written, and the batch is written again, by
-    /// key.
+    /// Deletes finished events by their place (`ctid`), which costs a third of deleting them by key. But another row
+    /// may be in that place by now: after VACUUM FULL, or when a client has deleted the row. Then the transaction
+    /// fails, and the caller has to write the batch again. The second time, the events are deleted by key.
     fn delete_events(&self, client: &mut SpiClient<'_>, finished: &[EventRow]) {
         if finished.is_empty() {
             return;
         }
         if self.writes.places_lost.take() {
-            plan_anew();
+            force_new_plans();
             let (xids, ids) = unzip(finished.iter().map(|row| (Xid(row.xid), row.id.0)));
             self.writes.delete_events.write(client, &[xids.into(), ids.into()]);
             return;
@@ -136,7 +139,7 @@ impl Store {
         let key = |row: Row<'_>| (row.value::<Xid>(columns.xid).0, EventId(row.value(columns.event_id)));
         if !deleted.map(key).eq(rows.iter().map(|row| (row.xid, row.id))) {
             self.writes.places_lost.set(true);
-            error!("rows of hydra.event are not where they were");
+            error!("rows of hydra.event were moved or deleted after they had been read");
         }
     }
 
@@ -151,7 +154,7 @@ impl Store {
                 RowWrite::Delete => deletes.push(uuid(*id)),
             }
         }
-        // In order of the events, so that deliveries that wait together are sent in order.
+        // Insert in order of the events, so that deliveries that become due together are sent in that order.
         inserts.sort_by_key(|(work, _)| work.event);
         let largest = inserts.iter().map(|(work, _)| work.body.len()).max().unwrap_or(0).max(1);
         for part in inserts.chunks((STATEMENT_BYTES / largest).max(1)) {
@@ -224,7 +227,8 @@ impl Store {
         self.writes.insert_attempts.write(client, &args);
     }
 
-    /// After their rows and history were written.
+    /// Emits `webhook.delivery_failed` for deliveries that have failed. To be called after their rows and history were
+    /// written.
     fn emit_delivery_failed(&self, client: &mut SpiClient<'_>, writes: &Writes) {
         let failed = writes.rows.iter().filter_map(|(id, write)| match write {
             RowWrite::Insert(_, RowState::Failed { .. }) | RowWrite::Update(_, RowState::Failed { .. }) => Some(*id),
@@ -236,6 +240,7 @@ impl Store {
         }
     }
 
+    /// Adds these counts to those that are stored.
     pub fn add_counts(&self, tally: &Tally) {
         let counts = || tally.iter();
         let args = [
@@ -254,26 +259,26 @@ impl Store {
 }
 
 impl Store {
-    /// Removes some history and some failed deliveries that are older than `before`; returns whether there were any.
+    /// Removes some history and some failed deliveries that are older than `before`. Returns whether there were any.
     pub fn forget(&self, before: SystemTime) -> bool {
-        plan_anew();
+        force_new_plans();
         Spi::connect_mut(|client| {
             let mut forget = |statement: &Statement| {
                 statement.write(client, &[to_timestamp(before).into(), FORGOTTEN_AT_ONCE.into()]).count() > 0
             };
-            // Both, even if the first removed something.
+            // Run both statements, even if the first removed something.
             forget(&self.writes.forget_attempts) | forget(&self.writes.forget_failed)
         })
     }
 }
 
-/// Makes Postgres plan the statements of this transaction again, for the sizes that their arguments and tables have now.
-/// A plan that was made while a table was empty would read the whole table for each row of the arguments.
-fn plan_anew() {
+/// Makes Postgres plan the statements of this transaction again, for the present sizes of their arguments and tables. A
+/// plan that was made while a table was empty would read the whole table for each row of the arguments.
+fn force_new_plans() {
     setting::pin_local(c"plan_cache_mode", c"force_custom_plan");
 }
 
-/// A state, as the statements take it.
+/// A [`RowState`] as columns of a row.
 #[derive(Default)]
 struct RowColumns {
     attempts: Option<i32>,

@@ -1,6 +1,6 @@
-//! A `jsonb` as JSON text, in the form in which Postgres writes it.
+//! Renders a `jsonb` as JSON text, in the form in which Postgres writes it.
 //!
-//! The size is checked while the text is written: 16 kB of `jsonb` can hold numbers whose text takes 131 MB.
+//! The size is checked while the text is written: 16 kB of `jsonb` can hold numbers whose text has 131 MB.
 
 use std::ffi::CStr;
 
@@ -32,17 +32,17 @@ impl RawJsonb {
         self.0.into()
     }
 
-    /// Its text, if that has at most 16 bytes.
+    /// Returns the text if it has at most 16 bytes.
     pub fn short_text(&self) -> Option<String> {
         self.text(16)
     }
 
-    /// Whether its text has at most `limit` bytes.
+    /// Returns whether the text has at most `limit` bytes.
     pub fn fits(&self, limit: usize) -> bool {
         self.text(limit).is_some()
     }
 
-    /// The value of a key of the entity, if it is a scalar and short enough to be an id.
+    /// Returns the value of a key of the entity, if it is a scalar and short enough to be an id.
     fn scalar(&self, key: &str) -> Option<String> {
         let length = key.len().try_into().ok()?;
         let mut value = pg_sys::JsonbValue::default();
@@ -60,7 +60,7 @@ impl RawJsonb {
         }
     }
 
-    /// `None` if it would have more than `limit` bytes.
+    /// Returns the text; `None` if it would have more than `limit` bytes.
     fn text(&self, limit: usize) -> Option<String> {
         let mut renderer = Renderer::default();
         // SAFETY: the value was detoasted, and the iterator walks it to its end.
@@ -155,7 +155,7 @@ impl Renderer {
     }
 }
 
-/// `None` for null, and for a container.
+/// Returns a scalar as text; `None` for null and for a container.
 ///
 /// # Safety
 /// Postgres must have filled in the value.

@@ -1,11 +1,11 @@
-//! What rendering an entity gives: its text, or why it cannot be sent.
+//! The result of rendering an entity: its text, or why it cannot be sent.
 
 use std::fmt;
 
 use crate::backend::subtransaction::Failure;
 
-/// Longer values are not taken as an id or a tenant: they would be sent with every event, however small its entity is
-/// kept.
+/// The maximum size of an id or a tenant. Longer values are ignored, because ids and tenants are sent even if the
+/// entity is left out for its size.
 pub const MAX_ID_BYTES: usize = 1024;
 
 /// How to render an entity.
@@ -30,11 +30,11 @@ pub struct Rendered {
 /// An entity that cannot be sent.
 pub struct Unsendable {
     pub problem: Problem,
-    /// What else is known of it; without its text.
+    /// The id and tenant of the entity, without its text.
     pub rest: Rendered,
 }
 
-/// What is wrong with an entity. As text it follows "the entity"; the receiver reads it.
+/// What is wrong with an entity. Its text is sent to the receiver after the words "the entity".
 pub enum Problem {
     TooLarge { limit: usize },
     NotRendered(Failure),

@@ -1,8 +1,8 @@
-//! The row of a table as an entity.
+//! Renders the row of a table as an entity.
 //!
-//! `row_to_json` keeps `json` columns as they are, where `to_jsonb` would refuse `\u0000` in them. A row far over the
-//! limit is not rendered at all. Rendering cannot fail for the common built-in types; other types run code of their
-//! owners, so a row that has one is rendered in a subtransaction.
+//! `row_to_json` keeps `json` columns as they are, where `to_jsonb` would refuse `\u0000` in them. A row that is far
+//! larger than the limit is not rendered at all. Rendering cannot fail for the common built-in types; other types run
+//! code of their owners, so a row that has one is rendered in a subtransaction.
 
 use std::ffi::CStr;
 
@@ -13,9 +13,9 @@ use super::jsonb::RawJsonb;
 use super::rendered::{MAX_ID_BYTES, RenderOptions, RenderResult, Rendered, Unsendable};
 use crate::backend::subtransaction::{Failure, in_subtransaction};
 
-/// The most that a value shrinks when it is written as text: a row whose stored size is more than this factor times the
-/// limit is over the limit as text too. Only numbers in `jsonb` arrays shrink that much; they take 12 bytes where text
-/// takes 2.
+/// The largest ratio of the stored size of a value to the size of its text. If the stored size of a row is more than
+/// this factor times the limit, its text is larger than the limit too. Only numbers in `jsonb` arrays shrink that much:
+/// they are stored in 12 bytes where text takes 2.
 const MAX_SHRINKAGE: usize = 8;
 
 /// Types whose rendering runs no code of users and cannot fail.
@@ -55,7 +55,7 @@ pub struct Row {
 }
 
 impl Change {
-    /// The row that is sent: the new one, or the old one of a DELETE.
+    /// Returns the row that is sent: the new one, or the old one of a DELETE.
     pub fn sent(&self) -> &Row {
         self.new.as_ref().or(self.old.as_ref()).expect("a change has a row")
     }
@@ -63,7 +63,7 @@ impl Change {
 
 impl Row {
     /// # Safety
-    /// Postgres must keep the tuple and its descriptor, that of a table, for as long as this is used.
+    /// Postgres must keep the tuple, and its descriptor, which is that of a table, while this row is used.
     pub unsafe fn new(tuple: pg_sys::HeapTuple, descriptor: pg_sys::TupleDesc) -> Self {
         Self { tuple, descriptor }
     }
@@ -83,20 +83,20 @@ impl Row {
         }
     }
 
-    /// Its id and tenant alone.
+    /// Returns the id and tenant of the row, without its text.
     pub fn without_text(&self, options: RenderOptions<'_>) -> Rendered {
         // SAFETY: as the caller of `new` has promised.
         let (entity_id, tenant_id) = unsafe { (self.text_of(options.id_key), self.text_of("tenant_id")) };
         Rendered { text: String::new(), entity_id, tenant_id }
     }
 
-    /// As a value of the table's row type.
+    /// Returns the row as a value of the table's row type.
     pub fn datum(&self) -> pg_sys::Datum {
         // SAFETY: as the caller of `new` has promised; the result is in the current memory context.
         unsafe { pg_sys::heap_copy_tuple_as_datum(self.tuple, self.descriptor) }
     }
 
-    /// The columns with their numbers, which begin with 1.
+    /// Returns the columns with their numbers, which begin with 1.
     unsafe fn columns(&self) -> impl Iterator<Item = (i32, &pg_sys::FormData_pg_attribute)> {
         // SAFETY: a descriptor has as many attributes as it says.
         let attributes = unsafe { (*self.descriptor).attrs.as_slice((*self.descriptor).natts as usize) };
@@ -110,7 +110,7 @@ impl Row {
         (!is_null).then_some(datum)
     }
 
-    /// A column as text; `None` if it is null, does not exist or is too long to be an id.
+    /// Returns a column as text; `None` if it is null, does not exist or is too long to be an id.
     unsafe fn text_of(&self, name: &str) -> Option<String> {
         // SAFETY: a column of this row and its type. SPI returns a C string in the current memory context, or null.
         unsafe {
@@ -118,7 +118,8 @@ impl Row {
                 CStr::from_ptr(attribute.attname.data.as_ptr()).to_bytes() == name.as_bytes()
             };
             let (column, attribute) = self.columns().find(|(_, attribute)| is_named(attribute))?;
-            // Most ids and tenants have one of the first two types. For others Postgres looks the output function up for each row.
+            // Most ids and tenants have one of the first two types. For others, Postgres looks up the output function
+            // for each row.
             let text = match attribute.atttypid {
                 pg_sys::INT8OID => self.value(column).map(|datum| (datum.value() as i64).to_string()),
                 pg_sys::TEXTOID => self.value(column).and_then(|datum| String::from_datum(datum, false)),
@@ -131,7 +132,8 @@ impl Row {
         }
     }
 
-    /// Judged by the stored size, without rendering the row; `jsonb` columns are rendered up to the limit.
+    /// Returns true if the text of the row is certainly larger than the limit. This is decided by the stored size,
+    /// without rendering the row; only `jsonb` columns are rendered, up to the limit.
     unsafe fn is_surely_larger_than(&self, limit: usize) -> bool {
         let mut stored = 0;
         // SAFETY: only values of variable length are measured.

@@ -1,7 +1,7 @@
 //! The trigger functions: `webhook_emit_row` for each row, `webhook_emit_statement` for all rows of a statement.
 //!
-//! Both take the same arguments and write the same events for the same rows. They differ in where the changed rows come
-//! from: `row` has the one that the trigger was called for, `statement` reads the transition tables in chunks.
+//! Both functions take the same arguments and write the same events for the same rows. They differ in the source of the
+//! changed rows: `row` gets the row that the trigger was called for, `statement` reads the transition tables in chunks.
 //!
 //! Most calls are for events that nobody wants. Such a call parses the arguments in place, asks the cache and returns.
 
@@ -46,7 +46,7 @@ struct Emitter {
 }
 
 impl<'a> TriggerCall<'a> {
-    /// Refuses a call that is not valid for a trigger function of this level.
+    /// Checks the call; fails if it is not valid for a trigger function of this level.
     fn new(trigger: &PgTrigger<'a>, level: Level) -> Self {
         record::refuse_read_only();
         let data = trigger.trigger_data();
@@ -73,7 +73,7 @@ impl<'a> TriggerCall<'a> {
         }
     }
 
-    /// What writes the events of this call; `None` if there are none to write.
+    /// Returns what writes the events of this call; `None` if there are none to write.
     fn emitter(&self) -> Option<Emitter> {
         let event = self.definition.event;
         if cache::nobody_wants(event) {
@@ -92,7 +92,8 @@ impl<'a> TriggerCall<'a> {
         Some(Emitter { event_types, event_type, evaluator })
     }
 
-    /// Whether the statement sets one of the columns that the watch is for. By its SET list, as with UPDATE OF.
+    /// Returns whether the statement sets one of the columns that the watch is for. Only the SET list of the statement
+    /// counts, as with UPDATE OF.
     fn sets_a_column_of_the_watch(&self) -> bool {
         let columns = &self.definition.columns;
         columns.is_empty()
@@ -103,6 +104,7 @@ impl<'a> TriggerCall<'a> {
             })
     }
 
+    /// Returns the number of a column; fails if it does not exist.
     fn column_number(&self, column: &str) -> i32 {
         let name = CString::new(column).expect("an argument of a trigger has no NUL");
         // SAFETY: a C string.
@@ -119,7 +121,7 @@ impl<'a> TriggerCall<'a> {
         number
     }
 
-    /// Valid for as long as the trigger runs.
+    /// Returns the descriptor of the rows, which is valid while the trigger runs.
     fn row_descriptor(&self) -> pg_sys::TupleDesc {
         // SAFETY: the relation is open for as long as the trigger runs.
         unsafe { (*self.data.tg_relation).rd_att }
@@ -139,7 +141,7 @@ impl Emitter {
 }
 
 impl Level {
-    /// Whether it is a call by a trigger of this level that has the rows to be sent.
+    /// Returns whether the call comes from a trigger of this level that has the rows to be sent.
     fn fits(self, data: &pg_sys::TriggerData) -> bool {
         let timing = data.tg_event & pg_sys::TRIGGER_EVENT_TIMINGMASK;
         let for_each_row = data.tg_event & pg_sys::TRIGGER_EVENT_ROW != 0;
@@ -153,7 +155,7 @@ impl Level {
             }
     }
 
-    /// The table, and which rows expressions can see.
+    /// Returns the table, and which rows expressions can see.
     fn table(self, data: &pg_sys::TriggerData) -> Table {
         let (has_old, has_new) = match self {
             Self::Row => {
@@ -187,7 +189,7 @@ fn operation(data: &pg_sys::TriggerData) -> u32 {
     data.tg_event & pg_sys::TRIGGER_EVENT_OPMASK
 }
 
-/// What the trigger was created with.
+/// Returns the arguments that the trigger was created with.
 fn arguments_of(trigger: &pg_sys::Trigger) -> impl Iterator<Item = &str> {
     let argument = |number| {
         // SAFETY: Postgres keeps `tgnargs` C strings with the trigger, in the encoding of the database, which is UTF8.

@@ -1,11 +1,11 @@
-//! The event of one row.
+//! `webhook_emit_row`: emits the event of one row.
 
 use pgrx::prelude::*;
 
 use super::{Level, TriggerCall, operation};
 use crate::emit::entity::{Change, Row};
 
-/// Trigger function: emits the row as the event type that the trigger names.
+/// Trigger function: emits the row, with the event type that is the first argument of the trigger.
 #[pg_trigger]
 fn webhook_emit_row<'a>(
     trigger: &'a PgTrigger<'a>,
@@ -17,7 +17,7 @@ fn webhook_emit_row<'a>(
     Ok(None)
 }
 
-/// Valid for as long as the trigger runs.
+/// Returns the change that the trigger was called for. It is valid while the trigger runs.
 fn changed_row(call: &TriggerCall<'_>) -> Change {
     // SAFETY: Postgres keeps the tuples and the relation for as long as the trigger runs.
     let row = |tuple| Some(unsafe { Row::new(tuple, call.row_descriptor()) });

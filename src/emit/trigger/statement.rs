@@ -1,6 +1,6 @@
-//! The events of all rows of a statement, for bulk changes.
+//! `webhook_emit_statement`: emits the events of all rows of a statement, for bulk changes.
 //!
-//! The trigger fires once. It asks once who wants the event, and takes the rows in chunks: one query evaluates the
+//! The trigger fires once. It finds out once who wants the event, and reads the rows in chunks: one query evaluates the
 //! expressions of a chunk, and its events are written in the order of the rows. The events are the same as those of a
 //! trigger FOR EACH ROW.
 
@@ -22,7 +22,8 @@ fn webhook_emit_statement<'a>(
     Ok(None)
 }
 
-/// With a memory context that is reset after each chunk, so that memory is bounded by the size of a chunk.
+/// Emits the events in a memory context that is reset after each chunk, so that memory is bounded by the size of a
+/// chunk.
 fn emit_in_chunks(emitter: &Emitter, mut rows: TransitionRows) {
     let mut memory = PgMemoryContexts::new("hydra_webhooks chunk");
     let mut more = true;

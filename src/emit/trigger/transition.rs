@@ -1,9 +1,9 @@
-//! The rows of a statement, from its transition tables.
+//! Reads the changed rows of a statement from its transition tables.
 //!
-//! Postgres puts the old and the new version of an updated row into their tables at the same moment, so the first old row
-//! belongs to the first new row, and so on. Pairing them by a key instead would be wrong when an UPDATE changes keys. There
-//! is one exception: a row that was to move to another partition and that a trigger there kept from moving. Then the
-//! tables differ in length, and old and new rows cannot be paired.
+//! Postgres puts the old and the new version of an updated row into their tables at the same moment, so the first old
+//! row belongs to the first new row, and so on. Pairing them by a key instead would be wrong if an UPDATE changes keys.
+//! There is one exception: an UPDATE would move a row to another partition, but a trigger of that partition suppresses
+//! the insert. Then the tables differ in length, and old and new rows cannot be paired.
 
 use pgrx::prelude::*;
 
@@ -11,12 +11,12 @@ use super::TriggerCall;
 use crate::backend::refuse::refuse;
 use crate::emit::entity::{Change, Row};
 
-/// A chunk ends when it has this many rows or bytes: enough to make the cost of a query per row small, and little enough
-/// to be kept in memory together with the entities rendered from it.
+/// A chunk ends when it has this many rows or bytes: enough to make the cost of a query per row small, and few enough
+/// to be kept in memory together with the entities rendered from them.
 const CHUNK_ROWS: usize = 256;
 const CHUNK_BYTES: usize = 4 * 1024 * 1024;
 
-/// The changed rows of the statement, in the order in which it changed them.
+/// The changed rows of the statement, in the order in which the statement changed them.
 pub struct TransitionRows {
     descriptor: pg_sys::TupleDesc,
     old: Option<TransitionTable>,
@@ -38,19 +38,19 @@ impl TransitionRows {
             refuse(
                 PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                 format!("old and new rows of the statement on {} cannot be paired", call.table.name()),
-                "A trigger kept a row from moving to another partition.",
+                "A trigger prevented a row from moving to another partition.",
                 "Watch the table with level => 'row'.",
             );
         }
         Self { descriptor: call.row_descriptor(), old, new }
     }
 
-    /// The next rows, in the current memory context; empty at the end.
+    /// Returns the next rows, in the current memory context; no rows at the end.
     pub fn next_chunk(&mut self) -> Vec<Change> {
         let mut changes = Vec::new();
         let mut bytes = 0;
-        // One slot per chunk, as it may refer to a row in the memory of the chunk. After an error Postgres frees it.
-        // SAFETY: the descriptor is valid while the trigger runs.
+        // Each chunk has its own tuple slot, which may refer to a row in the memory of the chunk. After an error
+        // Postgres frees the slot.
         let slot = unsafe { pg_sys::MakeSingleTupleTableSlot(self.descriptor, &raw const pg_sys::TTSOpsMinimalTuple) };
         while changes.len() < CHUNK_ROWS && bytes < CHUNK_BYTES {
             let [old, new] = [&self.old, &self.new].map(|table| {
@@ -89,7 +89,7 @@ impl TransitionTable {
         unsafe { pg_sys::tuplestore_tuple_count(self.store) }
     }
 
-    /// A copy of the next row, in the current memory context.
+    /// Returns a copy of the next row, in the current memory context.
     ///
     /// # Safety
     /// The slot must be one for minimal tuples of this table.

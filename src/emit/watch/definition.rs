@@ -1,9 +1,11 @@
-//! What a trigger says about the events that it emits.
+//! Parses the arguments of a trigger, which define the events that it emits.
 //!
-//! All of it is in the arguments of the trigger, so that a dump contains it and nothing has to be looked up: first the
-//! event type, then pairs of a name and a value. `hydra.webhook_watch` writes them; they may also be written by hand.
+//! The arguments contain the whole definition, so that a dump includes it and nothing has to be looked up: first the
+//! event type, then pairs of a name and a value. `hydra.webhook_watch` writes the arguments; they may also be written
+//! by hand.
 //!
-//! A trigger parses its arguments for every row, so a definition can borrow its texts (`Definition<&str>`) or own them.
+//! A trigger parses its arguments for every row, so a definition can borrow its texts (`Definition<&str>`) or own them
+//! (`Definition<String>`).
 
 /// The parsed arguments of a trigger.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -11,19 +13,20 @@ pub struct Definition<T> {
     pub event: T,
     /// SQL expressions over `old` and `new`.
     pub expressions: Expressions<T>,
-    /// The trigger fires only for an UPDATE that sets one of them; empty: for any.
+    /// Only an UPDATE that sets one of these columns emits events. If empty, every change does.
     pub columns: Vec<T>,
-    /// The path for names in the expressions; `None`: that of the session.
+    /// The `search_path` for names in the expressions; `None`: that of the session.
     pub search_path: Option<T>,
 }
 
+/// The SQL expressions of a trigger.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Expressions<T> {
-    /// Which rows have an event.
+    /// Only rows for which this is true have an event; `None`: all rows.
     pub condition: Option<T>,
-    /// `jsonb`; `None`: the row.
+    /// The entity, as `jsonb`; `None`: the row is the entity.
     pub entity: Option<T>,
-    /// Text; `None`: the `tenant_id` of the entity or of the row.
+    /// The tenant, as text; `None`: the `tenant_id` of the entity or of the row.
     pub tenant: Option<T>,
 }
 
@@ -32,7 +35,7 @@ impl<T> Expressions<T> {
         self.each().next().is_none()
     }
 
-    /// The expressions that are given, with their names.
+    /// Returns the expressions that are given, with their names.
     pub fn each(&self) -> impl Iterator<Item = (&'static str, &T)> {
         let all = [("condition", &self.condition), ("entity", &self.entity), ("tenant", &self.tenant)];
         all.into_iter().filter_map(|(name, text)| Some((name, text.as_ref()?)))
@@ -46,6 +49,7 @@ impl<T> Expressions<T> {
         }
     }
 
+    /// Returns the field for the expression of this name.
     fn place_of(&mut self, name: &str) -> Option<&mut Option<T>> {
         match name {
             "condition" => Some(&mut self.condition),
@@ -57,7 +61,7 @@ impl<T> Expressions<T> {
 }
 
 impl<'a> Expressions<&'a str> {
-    /// One expression alone.
+    /// Returns expressions of which only this one is given.
     pub fn only(name: &str, text: &'a str) -> Self {
         let mut expressions = Self::default();
         *expressions.place_of(name).expect("the name of an expression") = Some(text);
@@ -75,15 +79,15 @@ impl<T> Definition<T> {
         }
     }
 
-    /// Whether a trigger FOR EACH ROW can have it. Such a trigger has a condition and columns in its own clauses, WHEN and
-    /// UPDATE OF.
+    /// Returns whether the arguments are valid for a trigger FOR EACH ROW. Such a trigger has its condition and columns
+    /// in the clauses WHEN and UPDATE OF, not in its arguments.
     pub fn suits_row_level(&self) -> bool {
         self.expressions.condition.is_none() && self.columns.is_empty()
     }
 }
 
 impl<'a> Definition<&'a str> {
-    /// `None` if these are not valid arguments.
+    /// Parses the arguments; returns `None` if they are not valid.
     pub fn parse(arguments: impl IntoIterator<Item = &'a str>) -> Option<Self> {
         let mut arguments = arguments.into_iter();
         let mut definition = Self { event: arguments.next()?, ..Self::default() };

@@ -1,11 +1,13 @@
-//! Evaluating the expressions of a watch.
+//! Evaluates the expressions of a watch.
 //!
-//! They run as the user whose transaction it is, like the body of a trigger function: nothing here changes the user. Names
-//! in them mean what they meant to the author, by the `search_path` that the trigger carries.
+//! Expressions run as the user whose transaction it is, like the body of a trigger function: nothing here changes the
+//! user. Names in expressions mean what they meant to the author, because they are resolved with the `search_path` that
+//! is in the trigger's arguments.
 //!
-//! An expression that is no longer valid for its table is an error that names the watch: a definition is not a payload,
-//! and without it nobody knows what to send to whom. An expression that is valid but fails for a row is the fault of the
-//! payload: that event is sent without its entity, and still to its tenant if only the entity failed.
+//! If an expression is no longer valid for its table, the statement fails, and the error names the watch: without a
+//! valid definition it is not known what to send to which tenant. If a valid expression for the entity or the tenant
+//! fails, the data of the row is the cause. Then the event is sent without its entity, and it has a tenant if the
+//! tenant expression did not fail. If a condition fails, the statement fails.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
@@ -23,24 +25,26 @@ use crate::backend::search_path::with_search_path;
 use crate::backend::subtransaction::{Failure, in_subtransaction, must_end, report};
 use crate::emit::entity::{Change, MAX_ID_BYTES, RawJsonb, RenderOptions, RenderResult, Rendered, Row, Unsendable};
 
-/// More watches than one session uses. When it is reached, all are forgotten.
+/// The maximum number of evaluators that a session keeps. When it is reached, all are dropped.
 const MAX_KEPT: usize = 256;
 
 /// Evaluates the expressions of one trigger for one table.
 pub struct Evaluator {
     definition: Definition<String>,
     table: Table,
-    /// Of the table, when the plans were made.
+    /// The version of the table when the plans were made.
     version: u64,
-    /// Tenant and entity of one row, its tenant alone, its condition alone.
+    /// For one row: its tenant and entity.
     values: OnceCell<Plan>,
+    /// For one row: only its tenant.
     tenant: OnceCell<Plan>,
+    /// For one row: only whether it meets the condition.
     condition: OnceCell<Plan>,
-    /// Tenant and entity of each row, of many, that meets the condition.
+    /// For many rows at once: tenant and entity of each row that meets the condition.
     many: OnceCell<Plan>,
 }
 
-/// What the expressions give for one row.
+/// The results of the expressions for one row.
 struct Values {
     tenant: Option<String>,
     entity: Option<RenderResult>,
@@ -57,7 +61,8 @@ thread_local! {
 }
 
 impl Evaluator {
-    /// The evaluator that this session keeps for the trigger, or a new one if the trigger or the table has changed.
+    /// Returns the evaluator that this session keeps for the trigger, or a new one if the trigger or the table has
+    /// changed.
     pub fn of_trigger(trigger: pg_sys::Oid, definition: &Definition<&str>, table: Table) -> Rc<Self> {
         let kept = KEPT.with_borrow(|kept| kept.get(&(trigger, table)).cloned());
         let is_current =
@@ -67,7 +72,7 @@ impl Evaluator {
         }
         let new = Rc::new(Self::new(definition, table));
         new.check();
-        // What is removed is dropped after the borrow: freeing a plan calls Postgres.
+        // Removed evaluators are dropped after the borrow has ended, because freeing a plan calls Postgres.
         let removed = KEPT.with_borrow_mut(|kept| {
             let all = if kept.len() >= MAX_KEPT { std::mem::take(kept) } else { HashMap::new() };
             (all, kept.insert((trigger, table), Rc::clone(&new)))
@@ -88,7 +93,7 @@ impl Evaluator {
         }
     }
 
-    /// The entities of rows, without those that do not meet the condition.
+    /// Returns the entities of the rows that meet the condition.
     pub fn entities(&self, changes: &[Change], options: RenderOptions<'_>) -> Vec<RenderResult> {
         if let [change] = changes
             && self.definition.expressions.condition.is_none()
@@ -100,7 +105,8 @@ impl Evaluator {
                 let meet_condition = changes.iter().zip(values).filter_map(|(change, values)| Some((change, values?)));
                 meet_condition.map(|(change, values)| self.complete(change, values, options)).collect()
             }
-            // It failed for one of the rows. Each is evaluated alone, so that the others are not affected.
+            // An expression failed for one of the rows. Now each row is evaluated alone, so that the others are not
+            // affected.
             Err(failure) => {
                 self.check_if_doubtful(&failure);
                 let meet_condition = changes.iter().filter(|change| self.meets_condition(change));
@@ -109,7 +115,7 @@ impl Evaluator {
         }
     }
 
-    /// The entity of a row that meets the condition.
+    /// Returns the entity of a row that meets the condition.
     fn entity_of(&self, change: &Change, options: RenderOptions<'_>) -> RenderResult {
         let values = in_subtransaction(|| {
             let expressions = || Expressions { condition: None, ..self.expressions() };
@@ -121,14 +127,16 @@ impl Evaluator {
         }
     }
 
-    /// Fails as the WHEN clause of a trigger does.
+    /// Returns whether the row meets the condition. If the condition fails, so does the statement, as with the WHEN
+    /// clause of a trigger.
     fn meets_condition(&self, change: &Change) -> bool {
         let Some(condition) = &self.definition.expressions.condition else { return true };
         let expressions = || Expressions::only("condition", condition);
         self.evaluate(&self.condition, expressions, change, |_| ()).is_some()
     }
 
-    /// What has no expression is taken from the row. If the tenant has an expression, that alone decides.
+    /// Completes the results with values of the row: the entity, the id and the tenant if they have no expression. If
+    /// there is a tenant expression, its result is used even if it is null.
     fn complete(&self, change: &Change, values: Values, options: RenderOptions<'_>) -> RenderResult {
         let row = change.sent();
         let expressions = &self.definition.expressions;
@@ -152,7 +160,7 @@ impl Evaluator {
         entity
     }
 
-    /// What remains of an event whose expressions failed.
+    /// Returns what is sent of an event whose expressions failed: its id and tenant.
     fn without_entity(&self, change: &Change, failure: Failure, options: RenderOptions<'_>) -> Unsendable {
         self.check_if_doubtful(&failure);
         let mut rest = change.sent().without_text(options);
@@ -169,7 +177,7 @@ impl Evaluator {
 // ---- checking
 
 impl Evaluator {
-    /// Refuses expressions that are not valid for the table.
+    /// Fails if an expression is not valid for the table.
     pub fn check(&self) {
         for (name, text) in self.definition.expressions.each() {
             if let Some(problem) = expression::problem(text) {
@@ -183,14 +191,15 @@ impl Evaluator {
         }
     }
 
-    /// Something that an expression names may have been dropped since it was planned.
+    /// Checks the expressions again if the error is of a class that invalid expressions have. A function or table that
+    /// an expression uses may have been dropped since it was planned; then the statement fails.
     fn check_if_doubtful(&self, failure: &Failure) {
         if failure.is_of_syntax_or_access() {
             self.check();
         }
     }
 
-    /// The caller must end the statement if it fails.
+    /// Plans a query to find out whether it is valid. If it is not, the caller must end the statement.
     fn try_to_plan(&self, sql: &str) -> Result<(), Invalid> {
         let plan = std::panic::AssertUnwindSafe(|| {
             self.under_search_path(|| drop(Plan::prepare(sql, self.table.row_type())));
@@ -221,6 +230,8 @@ impl Evaluator {
 // ---- running queries
 
 impl Evaluator {
+    /// Runs a query for one row, which is planned at its first use, and reads its result. Returns `None` if the row
+    /// does not meet the condition.
     fn evaluate<'a, T>(
         &self,
         plan: &OnceCell<Plan>,
@@ -236,7 +247,8 @@ impl Evaluator {
         })
     }
 
-    /// `None` for rows that do not meet the condition.
+    /// Evaluates the expressions for many rows with one query. The result of a row that does not meet the condition is
+    /// `None`.
     fn values_of_all(&self, changes: &[Change], options: RenderOptions<'_>) -> Vec<Option<Values>> {
         self.under_search_path(|| {
             let sql = || sql::for_many_rows(self.table, &self.expressions());
@@ -260,7 +272,7 @@ impl Evaluator {
         self.definition.expressions.map(String::as_str)
     }
 
-    /// Inside SPI, with names as the author of the expressions meant them.
+    /// Runs `body` inside SPI, with the `search_path` of the author of the expressions.
     fn under_search_path<T>(&self, body: impl FnOnce() -> T) -> T {
         with_search_path(self.definition.search_path.as_deref(), || inside_spi(body))
     }

@@ -1,9 +1,9 @@
-//! The text of one SQL expression, as a user wrote it.
+//! Checks the text of one SQL expression, as a user wrote it, and finds the columns that it uses.
 //!
-//! It is put between parentheses in a query of ours. If it stays inside them, by the rules by which Postgres splits SQL
-//! into tokens, it can only be an expression: so it must close every parenthesis that it opens, and no other. Whether it
-//! means anything, Postgres decides. There is one exception: which columns of `old` and `new` it names. That is found out
-//! without Postgres, because analysing a user's expression can run code of that user.
+//! The text is put between parentheses in a query of ours. If it stays inside them, by the rules by which Postgres
+//! splits SQL into tokens, it can only be an expression. So it must close every parenthesis that it opens, and no
+//! other. Postgres checks the rest. Only the columns of `old` and `new` that it uses are found here, without Postgres,
+//! because analysing a user's expression can run code of that user.
 
 use std::iter::Peekable;
 use std::str::CharIndices;
@@ -22,7 +22,7 @@ enum Token {
     Unfinished,
 }
 
-/// Why the text is not one expression; `None` if it is one.
+/// Returns why the text is not one expression; `None` if it is one.
 pub fn problem(text: &str) -> Option<&'static str> {
     let mut open = Vec::new();
     let mut empty = true;
@@ -51,7 +51,7 @@ fn opening(bracket: char) -> char {
     if bracket == ')' { '(' } else { '[' }
 }
 
-/// The columns that it names as `old.…` or `new.…`.
+/// Returns the columns that the text uses as `old.…` or `new.…`.
 pub fn columns(text: &str) -> Vec<String> {
     let tokens: Vec<Token> = tokens(text).collect();
     let mut columns = Vec::new();
@@ -112,6 +112,7 @@ impl Scanner<'_> {
         }
     }
 
+    /// Returns the place of the next character.
     fn place(&mut self) -> usize {
         self.rest.peek().map_or(self.text.len(), |(place, _)| *place)
     }
@@ -120,7 +121,7 @@ impl Scanner<'_> {
         while self.rest.next_if(|(_, c)| condition(*c)).is_some() {}
     }
 
-    /// After its first character; whether it has an end. Comments nest.
+    /// Skips a comment whose first character was read. Comments nest. Returns whether the comment has an end.
     fn skip_comment(&mut self) -> bool {
         let mut depth = 0;
         let mut former = '/';
@@ -141,7 +142,7 @@ impl Scanner<'_> {
         false
     }
 
-    /// After its first quote. A doubled quote is one quote and not the end.
+    /// Reads a string whose first quote was read. A doubled quote is one quote and not the end.
     fn string(&mut self, backslash_escapes: bool) -> Token {
         while let Some((_, c)) = self.rest.next() {
             if c == '\\' && backslash_escapes {
@@ -153,6 +154,7 @@ impl Scanner<'_> {
         Token::Unfinished
     }
 
+    /// Reads a quoted name whose first quote was read.
     fn quoted_name(&mut self) -> Token {
         let mut name = String::new();
         while let Some((_, c)) = self.rest.next() {
@@ -164,7 +166,8 @@ impl Scanner<'_> {
         Token::Unfinished
     }
 
-    /// After the first dollar sign: a string between two tags, or a parameter.
+    /// Reads a parameter, or a string between two tags such as `$$`, whose first dollar sign was read. `start` is the
+    /// place of that sign.
     fn dollar(&mut self, start: usize) -> Token {
         if self.rest.peek().is_some_and(|(_, c)| c.is_ascii_digit()) {
             self.skip_while(|c| c.is_ascii_digit());

@@ -1,9 +1,9 @@
-//! What `hydra.webhook_watch` and the view `hydra.webhook_watches` need from Rust: whether a watch can work, and what a
-//! trigger says.
+//! The functions in Rust that `hydra.webhook_watch` and the view `hydra.webhook_watches` call: they check a watch, and
+//! read its definition from the catalog entry of its trigger.
 //!
-//! The reader of the view may have more privileges than the author of a watch. So what the view shows of a watch,
-//! including its problems, is taken from texts alone: nothing is looked up for it, and no expression of the author is
-//! analysed or run.
+//! The user who reads the view may have more privileges than the author of a watch. So what the view shows of a watch,
+//! including its problems, is computed only from the text of the trigger and the names of the table's columns. Nothing
+//! else is looked up, and no expression of the author is analysed or run.
 
 use pgrx::prelude::*;
 
@@ -13,7 +13,7 @@ use super::expression;
 use super::table::Table;
 use crate::backend::refuse::refuse;
 
-/// Refuses a text that is not one expression.
+/// Fails if a text is not one expression.
 #[pg_extern]
 fn _check_expression(part: &str, expression: &str) {
     if let Some(problem) = expression::problem(expression) {
@@ -26,8 +26,8 @@ fn _check_expression(part: &str, expression: &str) {
     }
 }
 
-/// Refuses trigger arguments with expressions that are not valid for the table `source`. Postgres itself checks the WHEN
-/// clause of a trigger FOR EACH ROW.
+/// Fails if trigger arguments have expressions that are not valid for the table `source`. Postgres itself checks the
+/// WHEN clause of a trigger FOR EACH ROW.
 #[pg_extern]
 fn _check_watch(source: pg_sys::Oid, arguments: Vec<String>, has_old: bool, has_new: bool) {
     let definition = parse(&arguments).expect("arguments that webhook_watch has written");
@@ -38,17 +38,17 @@ fn parse(arguments: &[String]) -> Option<Definition<&str>> {
     Definition::parse(arguments.iter().map(String::as_str))
 }
 
-/// The arguments of a trigger, from its `tgargs`.
+/// Returns the arguments of a trigger, from its `tgargs`.
 #[pg_extern(immutable, strict, parallel_safe)]
 fn _trigger_arguments(arguments: &[u8]) -> Vec<String> {
     let mut parts: Vec<_> = arguments.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect();
-    // Each ends with a NUL.
+    // Each argument ends with a NUL, so the last part is empty.
     parts.pop();
     parts.into_iter().map(std::borrow::Cow::into_owned).collect()
 }
 
-/// What a watch says, from the catalog's entry for its trigger. `definition` is the whole CREATE TRIGGER, `update_of` its
-/// UPDATE OF columns, and `existing` are the columns of the table.
+/// Returns the definition of a watch and its first problem, from the catalog entry of its trigger. `definition` is the
+/// whole CREATE TRIGGER, `update_of` has its UPDATE OF columns, and `existing` has the columns of the table.
 #[pg_extern(immutable, parallel_safe)]
 #[allow(clippy::type_complexity)] // pgrx reads the columns off the type
 fn _watch_details(
@@ -83,11 +83,11 @@ fn _watch_details(
     ))
 }
 
-/// The first problem of the watch.
+/// Returns the first problem of the watch, if there is one.
 fn problem(definition: &Definition<&str>, existing: &[String]) -> Option<String> {
     let is_missing = |column: &str| existing.iter().all(|existing| existing != column);
     if let Some(column) = definition.columns.iter().find(|column| is_missing(column)) {
-        return Some(format!("it is for changes of column \"{column}\", which does not exist"));
+        return Some(format!("it watches column \"{column}\", which does not exist"));
     }
     definition.expressions.each().find_map(|(name, text)| {
         let missing = expression::columns(text).into_iter().find(|column| is_missing(column))?;
@@ -95,8 +95,8 @@ fn problem(definition: &Definition<&str>, existing: &[String]) -> Option<String>
     })
 }
 
-/// The condition of a CREATE TRIGGER as Postgres writes it. Names and arguments may contain anything, so it is found by the
-/// known texts before and after it.
+/// Returns the condition of a CREATE TRIGGER as Postgres writes it. Names and arguments may contain any text, so the
+/// condition is found by the known texts before and after it.
 fn when_clause(definition: &str, arguments: &[String]) -> Option<String> {
     const BEGINNING: &str = " WHEN (";
     let outside = definition.char_indices().scan(false, |quoted, (place, c)| {
@@ -110,7 +110,7 @@ fn when_clause(definition: &str, arguments: &[String]) -> Option<String> {
     Some(rest[..rest.rfind(") EXECUTE FUNCTION ")?].to_owned())
 }
 
-/// As Postgres writes an argument of a trigger.
+/// Returns an argument of a trigger as Postgres writes it.
 fn literal(text: &str) -> String {
     let quoted = text.replace('\'', "''");
     match quoted.contains('\\') {

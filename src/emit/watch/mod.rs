@@ -1,14 +1,14 @@
-//! What a trigger says about its events, and evaluating the SQL expressions in it.
+//! Parses the arguments of a trigger, which define its events, and evaluates the SQL expressions in them.
 //!
-//! | file | what it is about |
+//! | file | what it does |
 //! |---|---|
-//! | `definition` | the arguments of a trigger |
-//! | `expression` | the text of one SQL expression |
-//! | `table` | a watched table |
-//! | `sql` | the queries that evaluate expressions |
-//! | `query` | running such a query through SPI |
-//! | `evaluation` | the entities of changed rows |
-//! | `functions` | what `hydra.webhook_watch` and the view `hydra.webhook_watches` need from Rust |
+//! | `definition` | parses the arguments of a trigger |
+//! | `expression` | checks the text of one SQL expression |
+//! | `table` | looks up a watched table in the catalog |
+//! | `sql` | builds the queries that evaluate expressions |
+//! | `query` | runs such a query through SPI |
+//! | `evaluation` | evaluates the expressions for changed rows |
+//! | `functions` | checks a watch for `hydra.webhook_watch`, and reads it for the view `hydra.webhook_watches` |
 
 pub mod definition;
 pub mod evaluation;

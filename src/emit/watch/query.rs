@@ -1,7 +1,7 @@
-//! A query of two parameters, planned by SPI.
+//! Plans and runs a query with two parameters through SPI.
 //!
-//! Not through pgrx: pgrx assigns a transaction id before every statement that is not read-only, here one for each
-//! subtransaction, and it disconnects SPI while an error is being handled.
+//! SPI is called directly. pgrx would assign a transaction id before every statement that is not read-only, which is
+//! one for each subtransaction here. It would also disconnect SPI while an error is being handled.
 
 use std::ffi::CString;
 
@@ -12,13 +12,14 @@ use pgrx::prelude::*;
 /// A plan that lives until it is dropped.
 pub struct Plan(SPIPlanPtr);
 
-/// A row of the answer. To be used inside SPI.
+/// A row of the result. To be used inside SPI.
 pub struct Answer {
     tuple: pg_sys::HeapTuple,
     descriptor: pg_sys::TupleDesc,
 }
 
-/// After an error the end of the (sub)transaction cleans up SPI, with all that the statement still held.
+/// Runs `body` inside SPI. After an error, the end of the (sub)transaction disconnects SPI and frees what the statement
+/// held.
 pub fn inside_spi<T>(body: impl FnOnce() -> T) -> T {
     // SAFETY: connected and disconnected in the same (sub)transaction; no pointer into SPI's memory leaves `body`.
     unsafe {
@@ -30,7 +31,7 @@ pub fn inside_spi<T>(body: impl FnOnce() -> T) -> T {
 }
 
 impl Plan {
-    /// Inside SPI. Both parameters have this type.
+    /// Plans a query. To be called inside SPI. Both parameters have this type.
     pub fn prepare(sql: &str, parameter: pg_sys::Oid) -> Self {
         let sql = CString::new(sql).expect("an argument of a trigger has no NUL");
         // SAFETY: a C string, and as many types as parameters.
@@ -39,7 +40,7 @@ impl Plan {
         Self(plan)
     }
 
-    /// The same, to be kept for later transactions.
+    /// Plans a query, and keeps the plan for later transactions. To be called inside SPI.
     pub fn kept(sql: &str, parameter: pg_sys::Oid) -> Self {
         let plan = Self::prepare(sql, parameter);
         // SAFETY: a plan that was just prepared; keeping it cannot fail.
@@ -47,7 +48,8 @@ impl Plan {
         plan
     }
 
-    /// Inside SPI. Not read-only: like a trigger function, the query sees what the statement did that fired the trigger.
+    /// Runs the query. To be called inside SPI. The query is not run as read-only: like the statements of a trigger
+    /// function, it sees the changes of the statement that fired the trigger.
     pub fn run(&self, arguments: [Option<pg_sys::Datum>; 2]) -> Vec<Answer> {
         let mut values = arguments.map(|value| value.unwrap_or(pg_sys::Datum::null()));
         let nulls = arguments.map(|value| if value.is_none() { b'n' } else { b' ' });
@@ -70,6 +72,7 @@ impl Drop for Plan {
 }
 
 impl Answer {
+    /// Returns the value of a column; `None` if it is null.
     pub fn get<T: FromDatum>(&self, column: i32) -> Option<T> {
         let mut is_null = false;
         // SAFETY: a column of this row, of the type that the query gives it.

@@ -1,25 +1,25 @@
-//! The queries that evaluate the expressions of a watch.
+//! Builds the queries that evaluate the expressions of a watch.
 //!
-//! Each expression has one value per row. Postgres enforces that: it allows neither aggregates nor window functions in
-//! VALUES, and no set in COALESCE.
+//! Each expression must have one value per row. Postgres enforces that: it allows neither aggregates nor window
+//! functions in VALUES, and no set-returning functions in COALESCE.
 
 use super::definition::Expressions;
 use super::table::Table;
 
-/// The columns of an answer: the number of the row from 1, its tenant and its entity.
+/// The columns of a result: the number of the row from 1, its tenant and its entity.
 pub const NUMBER: i32 = 1;
 pub const TENANT: i32 = 2;
 pub const ENTITY: i32 = 3;
 
-/// For one row. `$1` is the new row, `$2` the old one.
+/// Returns the query for one row. `$1` is the new row, `$2` the old one.
 pub fn for_one_row(table: Table, expressions: &Expressions<&str>) -> String {
     let new = table.has_new.then_some("(SELECT ($1).*) AS new");
     let old = table.has_old.then_some("(SELECT ($2).*) AS old");
     query("1", &[new, old], expressions)
 }
 
-/// For many rows. `$1` is an array of the new rows, `$2` one of the old rows. Functions that return sets advance side by
-/// side in a select list.
+/// Returns the query for many rows. `$1` is an array of the new rows, `$2` one of the old rows. Set-returning functions
+/// in one select list return their rows in step, so that each new row is paired with its old row and its number.
 pub fn for_many_rows(table: Table, expressions: &Expressions<&str>) -> String {
     let rows = format!(
         "(SELECT pg_catalog.unnest($1) AS hydra_new, pg_catalog.unnest($2) AS hydra_old, \
@@ -31,7 +31,7 @@ pub fn for_many_rows(table: Table, expressions: &Expressions<&str>) -> String {
     query("hydra_rows.hydra_number", &[Some(&rows), new, old], expressions)
 }
 
-/// Each expression ends with a line break, since it may end with a comment.
+/// Builds a query. A line break follows each expression, because an expression may end with a comment.
 fn query(number: &str, sources: &[Option<&str>], expressions: &Expressions<&str>) -> String {
     let sources: String = sources.iter().flatten().map(|source| format!("{source}, ")).collect();
     let tenant = expressions.tenant.unwrap_or("NULL");

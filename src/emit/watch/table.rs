@@ -1,10 +1,10 @@
-//! A watched table, as the expressions over its rows see it.
+//! Looks up a watched table in the catalog: the type of its rows, its version, its name.
 
 use std::ffi::{CStr, c_char};
 
 use pgrx::prelude::*;
 
-/// A table, and which of its rows an operation has.
+/// A table, and whether the operation has an old row, a new row, or both.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Table {
     pub oid: pg_sys::Oid,
@@ -23,13 +23,13 @@ impl Table {
         unsafe { pg_sys::get_array_type(self.row_type()) }
     }
 
-    /// Changes whenever the columns of the table change.
+    /// Returns a number that changes whenever the columns of the table change.
     pub fn version(self) -> u64 {
         // SAFETY: the row type of a table.
         unsafe { pg_sys::assign_record_type_identifier(self.row_type(), -1) }
     }
 
-    /// An array of rows, as one value.
+    /// Returns an array of rows, as one value.
     pub fn array_of(self, mut rows: Vec<pg_sys::Datum>) -> pg_sys::Datum {
         const DOUBLE: c_char = b'd' as c_char;
         // SAFETY: values of the table's row type, which has a variable length and the alignment of all row types.
@@ -38,7 +38,7 @@ impl Table {
         }
     }
 
-    /// Quoted and with its schema, as in SQL.
+    /// Returns the name of the table, quoted and with its schema, as in SQL.
     pub fn name(self) -> String {
         // SAFETY: looks the names up in the catalog; null if the table has been dropped meanwhile.
         unsafe {
