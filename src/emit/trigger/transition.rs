@@ -51,6 +51,7 @@ impl TransitionRows {
         let mut bytes = 0;
         // Each chunk has its own tuple slot, which may refer to a row in the memory of the chunk. After an error
         // Postgres frees the slot.
+        // SAFETY: the descriptor stays valid while the trigger runs.
         let slot = unsafe { pg_sys::MakeSingleTupleTableSlot(self.descriptor, &raw const pg_sys::TTSOpsMinimalTuple) };
         while changes.len() < CHUNK_ROWS && bytes < CHUNK_BYTES {
             let [old, new] = [&self.old, &self.new].map(|table| {
