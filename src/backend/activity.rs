@@ -1,19 +1,24 @@
 //! Sets what `pg_stat_activity` shows of a worker: its name, its state, and in `query` what it is doing.
 
 use std::cell::Cell;
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 
 use pgrx::prelude::*;
 
 use super::setting;
+
+/// The names of the workers, in `pg_stat_activity` and in the server log.
+pub const LAUNCHER: &str = "hydra_webhooks launcher";
+pub const DISPATCHER: &str = "hydra_webhooks dispatcher";
 
 thread_local! {
     static IS_IDLE: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Sets the name of the worker. To be called once, after the worker has connected.
-pub fn introduce(name: &CStr) {
-    setting::pin(c"application_name", name);
+pub fn introduce(name: &str) {
+    let name = CString::new(name).expect("a name without NUL");
+    setting::pin(c"application_name", &name);
     idle();
 }
 

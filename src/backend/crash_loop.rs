@@ -19,6 +19,10 @@ use crate::slots::Slot;
 const CRASHES: usize = 3;
 const WITHIN: Duration = Duration::from_secs(15);
 
+/// How long a worker that failed several times in a row is not started. (A crash of a worker restarts the whole server,
+/// and no client can connect during a restart.)
+pub const REST: Duration = Duration::from_secs(300);
+
 /// Returns the reason why a worker is not started, for the log.
 pub fn description() -> String {
     format!("crashed {CRASHES} times in {} s", WITHIN.as_secs())

@@ -5,7 +5,8 @@ use std::panic::AssertUnwindSafe;
 
 use pgrx::prelude::*;
 
-use super::{Failure, activity};
+use super::activity;
+use super::failure::Failure;
 
 /// Runs `body` in its own transaction and commits it. On an error, aborts the transaction and returns the error: the
 /// process goes on, and the caller still has what was to be written.

@@ -32,7 +32,7 @@ pub fn run(store: &Store, slot: &Slot, timetable: &mut Timetable, has_identity: 
     let now = Instant::now();
     if timetable.is_due(Deadline::CountPending, now) {
         timetable.set(Deadline::CountPending, now + COUNT_EVERY);
-        slot.report_pending(transaction(c"count what waits", || store.count_pending())?);
+        slot.report_pending(transaction(c"count what waits", || store.read.count_pending())?);
     }
     if timetable.is_due(Deadline::Forget, now) {
         timetable.set(Deadline::Forget, now + FORGET_EVERY);
@@ -47,5 +47,5 @@ pub fn run(store: &Store, slot: &Slot, timetable: &mut Timetable, has_identity: 
 /// Removes some old history. Returns whether there was any.
 fn forget(store: &Store) -> Result<bool, Failure> {
     let before = SystemTime::now().checked_sub(settings::retention()).unwrap_or(SystemTime::UNIX_EPOCH);
-    transaction(c"remove old history", || store.forget(before))
+    transaction(c"remove old history", || store.write.forget(before))
 }

@@ -11,9 +11,10 @@ use pgrx::prelude::*;
 use wire::ids::SubscriptionId;
 use wire::secret::Keys;
 
-use super::NAME;
+use super::extension;
+use super::reader::Reader;
 use super::timetable::Timetable;
-use super::{Reader, extension};
+use crate::backend::activity::DISPATCHER as NAME;
 use crate::backend::{Failure, transaction};
 use crate::slots::{Slot, State};
 use crate::store::Store;
@@ -69,7 +70,7 @@ impl Configuration {
         }
         let keys = load_keys();
         let (namespace, subscriptions) = transaction(c"read the subscriptions", || {
-            (store.identity(), store.subscriptions(settings::max_in_flight(), &keys))
+            (store.read.identity(), store.read.subscriptions(settings::max_in_flight(), &keys))
         })?;
         if let Some(namespace) = namespace {
             dispatch.set_namespace(namespace);

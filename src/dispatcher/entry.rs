@@ -5,10 +5,10 @@ use std::time::SystemTime;
 
 use pgrx::prelude::*;
 
-use super::{Dispatcher, NAME, extension};
-use crate::backend::crash_loop::{self, CrashLoop};
-use crate::backend::{Failure, activity, setting, signals, transaction};
-use crate::launcher::REST;
+use super::{Dispatcher, extension};
+use crate::backend::activity::{self, DISPATCHER as NAME};
+use crate::backend::crash_loop::{self, CrashLoop, REST};
+use crate::backend::{Failure, setting, signals, transaction};
 use crate::slots::{Slot, State, shared};
 
 /// How much free memory the process keeps, and the size of the largest piece that it takes from this memory, in bytes.
@@ -65,7 +65,7 @@ fn connect() {
     let extra = pgrx::bgworkers::BackgroundWorker::get_extra();
     let mut oids = extra.split(' ').map(|oid| pg_sys::Oid::from(oid.parse::<u32>().unwrap_or(0)));
     pgrx::bgworkers::BackgroundWorker::connect_worker_to_spi_by_oid(oids.next(), oids.next());
-    activity::introduce(c"hydra_webhooks dispatcher");
+    activity::introduce(NAME);
     // With ALTER DATABASE the owner of the database can set another role, if the worker is a member of that role.
     setting::pin(c"role", c"none");
     setting::pin(c"default_transaction_isolation", c"read committed");

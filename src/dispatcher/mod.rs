@@ -36,6 +36,7 @@ use delivery::dispatch::Dispatch;
 use pgrx::prelude::*;
 use wire::ids::SubscriptionId;
 
+use crate::backend::activity::DISPATCHER as NAME;
 use crate::backend::{Failure, setting, signals, transaction};
 use crate::changes;
 use crate::slots::{Slot, State};
@@ -45,8 +46,6 @@ use reader::{LOG_WAIT, Reader};
 use requests::Requests;
 use timetable::{Deadline, Timetable};
 use writer::Writer;
-
-const NAME: &str = "hydra_webhooks dispatcher";
 
 /// How often the queue is read without a wake. If the wake of a change was lost, such as a pause of a subscription, the
 /// change is noticed after this time.
@@ -123,7 +122,7 @@ impl Dispatcher {
         while self.goes_on() {
             let taken = transaction(c"take over the queue", || {
                 changes::listen_to_subscriptions();
-                self.store.clean_up();
+                self.store.write.clean_up();
                 fault::point("take_over");
             });
             let Err(failure) = taken else { return };
@@ -239,7 +238,7 @@ impl Dispatcher {
         let claimed = transaction(c"claim due deliveries", || {
             // A claim must be on disk before its request is made.
             setting::pin_local(c"synchronous_commit", c"local");
-            self.store.claim(&room, self.writer.run())
+            self.store.read.claim(&room, self.writer.run())
         })?;
         fault::point("claimed");
         for work in claimed {
@@ -251,7 +250,7 @@ impl Dispatcher {
 
     /// Finds out when the next delivery in the retry queue is due, for each of these subscriptions.
     fn look_for_due(&mut self, ids: &[SubscriptionId]) -> Result<(), Failure> {
-        let due = transaction(c"look for due deliveries", || self.store.next_due(ids))?;
+        let due = transaction(c"look for due deliveries", || self.store.read.next_due(ids))?;
         let now = SystemTime::now();
         for (id, at) in due {
             self.dispatch.set_next_due(id, at, now);

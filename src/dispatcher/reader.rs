@@ -81,9 +81,9 @@ impl Reader {
         let stretch = self.progress.stretch(which);
         let latest = self.progress.latest_snapshot().xmax;
         let (events, target, commits) = transaction(c"read new events", || {
-            let target = stretch.target.clone().unwrap_or_else(|| store.snapshot());
+            let target = stretch.target.clone().unwrap_or_else(|| store.read.snapshot());
             let page = Page { done: &stretch.done, target: &target, cursor: stretch.cursor, rows: stretch.rows };
-            let events = if target == stretch.done { Vec::new() } else { store.events(&page) };
+            let events = if target == stretch.done { Vec::new() } else { store.read.events(&page) };
             let unsure = if stretch.is_on_disk { &[] } else { &events[..] };
             let commits = commits_of(unsure, latest.max(target.xmax));
             (events, target, commits)

@@ -10,7 +10,7 @@ use pgrx::prelude::*;
 use sender::{Bell, Limits, Roots, Sender};
 use wire::attempt::Attempt;
 
-use super::NAME;
+use crate::backend::activity::DISPATCHER as NAME;
 use crate::backend::descriptors;
 use crate::settings;
 

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant, SystemTime};
 use delivery::dispatch::Dispatch;
 use delivery::writes::Verdicts;
 
-use super::NAME;
 use super::timetable::{Deadline, Timetable};
+use crate::backend::activity::DISPATCHER as NAME;
 use crate::backend::crash_loop::CrashLoop;
 use crate::backend::{Failure, setting, transaction};
 use crate::slots::Slot;
@@ -62,8 +62,8 @@ impl Writer {
     /// written a second time, and the rows are then found by key.
     pub fn write(&mut self, store: &Store, dispatch: &mut Dispatch, timetable: &mut Timetable) -> Result<(), Failure> {
         if !dispatch.writes.is_empty() {
-            let apply = || transaction(c"write outcomes", || store.apply(&dispatch.writes, self.run));
-            apply().or_else(|failure| if store.has_lost_places() { apply() } else { Err(failure) })?;
+            let apply = || transaction(c"write outcomes", || store.write.apply(&dispatch.writes, self.run));
+            apply().or_else(|failure| if store.write.has_lost_places() { apply() } else { Err(failure) })?;
             fault::point("written");
             dispatch.written(SystemTime::now());
             if !std::mem::replace(&mut self.has_written, true) {
@@ -84,12 +84,12 @@ impl Writer {
     /// Writes all that is left. Deliveries that are still in flight are sent again by the next dispatcher.
     pub fn end(self, store: &Store, dispatch: &mut Dispatch) {
         dispatch.move_half_delivered();
-        let written = transaction(c"write outcomes", || store.apply(&dispatch.writes, self.run));
+        let written = transaction(c"write outcomes", || store.write.apply(&dispatch.writes, self.run));
         // Counts and health are written in a separate transaction. If that fails, the outcomes are still written, so no
         // delivery is sent again.
         let summed_up = transaction(c"write counts", || {
-            store.apply_verdicts(&dispatch.verdicts);
-            store.add_counts(&dispatch.tally);
+            store.write.apply_verdicts(&dispatch.verdicts);
+            store.write.add_counts(&dispatch.tally);
         });
         for failure in [written, summed_up].into_iter().filter_map(Result::err) {
             failure.warn(NAME);
@@ -102,7 +102,7 @@ impl Writer {
 fn write_health(store: &Store, dispatch: &mut Dispatch, timetable: &mut Timetable) {
     let written = transaction(c"write the health of subscriptions", || {
         setting::pin_local(c"lock_timeout", c"10ms");
-        store.apply_verdicts(&dispatch.verdicts);
+        store.write.apply_verdicts(&dispatch.verdicts);
     });
     timetable.clear(Deadline::Health);
     match written {
@@ -114,7 +114,7 @@ fn write_health(store: &Store, dispatch: &mut Dispatch, timetable: &mut Timetabl
 /// Writes the counts of deliveries.
 fn write_counts(store: &Store, dispatch: &mut Dispatch) -> Result<(), Failure> {
     if !dispatch.tally.is_empty() {
-        transaction(c"write counts", || store.add_counts(&dispatch.tally))?;
+        transaction(c"write counts", || store.write.add_counts(&dispatch.tally))?;
         dispatch.tally.written();
     }
     Ok(())

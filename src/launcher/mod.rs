@@ -16,23 +16,18 @@ use std::time::{Duration, Instant};
 use pgrx::bgworkers::{BackgroundWorkerBuilder, BgWorkerStartTime};
 use pgrx::prelude::*;
 
-use crate::backend::crash_loop::{self, CrashLoop};
-use crate::backend::{Failure, activity, signals, transaction};
+use crate::backend::activity::{self, LAUNCHER as NAME};
+use crate::backend::crash_loop::{self, CrashLoop, REST};
+use crate::backend::{Failure, signals, transaction};
 use crate::slots::{MAX_DATABASES, Shared, Slot, State, shared};
 use catalog::{Catalog, read_catalog};
 use run::Run;
-
-const NAME: &str = "hydra_webhooks launcher";
 
 const LOOK_FOR_NEW_DATABASES: Duration = Duration::from_secs(60);
 const TICK: Duration = Duration::from_secs(1);
 
 /// A dispatcher that ended is started again at the earliest this long after its previous start.
 const RESTART_DELAY: Duration = Duration::from_secs(1);
-
-/// How long a worker that failed several times in a row is not started. (A crash of a worker restarts the whole server,
-/// and no client can connect during a restart.)
-pub const REST: Duration = Duration::from_secs(300);
 
 /// Registers the launcher as a background worker. To be called while the postmaster loads the library.
 pub fn register() {
@@ -53,7 +48,7 @@ pub extern "C-unwind" fn hydra_webhooks_launcher_main(_arg: pg_sys::Datum) {
     // SAFETY: called first in the life of the worker; without a database, shared catalogs can be read.
     unsafe { pg_sys::BackgroundWorkerInitializeConnection(std::ptr::null(), std::ptr::null(), 0) };
     let Some(shared) = shared() else { return };
-    activity::introduce(c"hydra_webhooks launcher");
+    activity::introduce(NAME);
     shared.enter_launcher();
     let crash_loop = CrashLoop::of_launcher();
     if !crash_loop.may_start() {

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use pgrx::bgworkers::{BackgroundWorkerBuilder, BackgroundWorkerStatus, DynamicBackgroundWorker};
 use pgrx::prelude::*;
 
-use super::{NAME, REST};
+use crate::backend::activity::{DISPATCHER, LAUNCHER as NAME};
+use crate::backend::crash_loop::REST;
 use crate::slots::{Slot, State};
 
 /// After this many failures within this time a dispatcher is not started again for [`REST`].
@@ -25,8 +26,8 @@ impl Run {
 
     /// Starts a dispatcher. Returns false if there is no free background worker slot (`max_worker_processes`).
     pub fn start(&mut self, index: usize, database: pg_sys::Oid, worker_role: pg_sys::Oid) -> bool {
-        let worker = BackgroundWorkerBuilder::new("hydra_webhooks dispatcher")
-            .set_type("hydra_webhooks dispatcher")
+        let worker = BackgroundWorkerBuilder::new(DISPATCHER)
+            .set_type(DISPATCHER)
             .set_library("hydra_webhooks")
             .set_function("hydra_webhooks_dispatcher_main")
             .enable_spi_access()

@@ -22,12 +22,11 @@ mod write;
 pub use read::Page;
 pub(crate) use row::columns;
 pub use row::{Column, Row, Rows};
-pub use statement::Statement;
 pub use types::to_timestamp;
 
 /// The statements of one dispatcher, planned once.
 #[derive(Default)]
 pub struct Store {
-    reads: read::Reads,
-    writes: write::WriteStatements,
+    pub read: read::Reads,
+    pub write: write::Writes,
 }

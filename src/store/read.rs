@@ -13,7 +13,6 @@ use wire::ids::{DeliveryId, EventId, SubscriptionId};
 use wire::preset::Preset;
 use wire::secret::Keys;
 
-use super::Store;
 use super::names::Names;
 use super::row::{Row, Rows, columns};
 use super::statement::Statement;
@@ -103,12 +102,12 @@ impl Page<'_> {
     }
 }
 
-impl Store {
+impl Reads {
     /// Returns the namespace from which delivery ids are derived; `None` if the database is a copy that was not
     /// adopted.
     pub fn identity(&self) -> Option<[u8; 16]> {
         Spi::connect(|client| {
-            let mut rows = self.reads.identity.read(client, &[]);
+            let mut rows = self.identity.read(client, &[]);
             let columns = IdentityColumns::of(&rows);
             let row = rows.next()?;
             let namespace: Uuid = row.maybe(columns.namespace)?;
@@ -118,13 +117,13 @@ impl Store {
 
     /// Reads the subscriptions. `max_in_flight` applies to those that do not have their own maximum.
     pub fn subscriptions(&self, max_in_flight: usize, keys: &Keys) -> Subscriptions {
-        Spi::connect(|client| Subscriptions::read(self.reads.subscriptions.read(client, &[]), max_in_flight, keys))
+        Spi::connect(|client| Subscriptions::read(self.subscriptions.read(client, &[]), max_in_flight, keys))
     }
 
     /// Returns the snapshot of the current transaction.
     pub fn snapshot(&self) -> Snapshot {
         Spi::connect(|client| {
-            let mut rows = self.reads.snapshot.read(client, &[]);
+            let mut rows = self.snapshot.read(client, &[]);
             let column = rows.column("snapshot");
             let row = rows.next().expect("one row");
             Snapshot::parse(row.text(column)).expect("a snapshot")
@@ -152,7 +151,7 @@ impl Store {
         }
         let (xid, id) = page.cursor;
         let args = [late.into(), Xid(xid).into(), id.0.into(), (page.rows as i64).into()];
-        self.take_events(self.reads.late_events.read(client, &args))
+        self.take_events(self.late_events.read(client, &args))
     }
 
     fn new_events(&self, client: &SpiClient<'_>, page: &Page<'_>, rows: usize) -> Vec<StoredEvent> {
@@ -167,7 +166,7 @@ impl Store {
             in_progress.into(),
             (rows as i64).into(),
         ];
-        self.take_events(self.reads.new_events.read(client, &args))
+        self.take_events(self.new_events.read(client, &args))
     }
 
     fn take_events(&self, rows: Rows<'_>) -> Vec<StoredEvent> {
@@ -181,8 +180,8 @@ impl Store {
             row: EventRow { xid, id: EventId(row.value(columns.event_id)), place: (block, line) },
             targets: row.numbers(columns.targets, SubscriptionId),
             event: Event {
-                event_type: self.reads.names.get(row.text(columns.event_type)),
-                entity_type: self.reads.names.get(row.text(columns.entity_type)),
+                event_type: self.names.get(row.text(columns.event_type)),
+                entity_type: self.names.get(row.text(columns.entity_type)),
                 entity_id: row.maybe(columns.entity_id),
                 tenant_id: row.maybe(columns.tenant_id),
                 entity: row.maybe(columns.entity),
@@ -196,7 +195,7 @@ impl Store {
     pub fn claim(&self, room: &[(SubscriptionId, i32)], run: i64) -> Vec<Work> {
         let (ids, counts): (Vec<i64>, Vec<i32>) = room.iter().map(|(id, count)| (id.0, *count)).unzip();
         Spi::connect_mut(|client| {
-            let rows = self.reads.claim.write(client, &[ids.into(), counts.into(), run.into()]);
+            let rows = self.claim.write(client, &[ids.into(), counts.into(), run.into()]);
             let columns = ClaimedColumns::of(&rows);
             fault::point("claim");
             rows.map(|row| claimed(&row, &columns)).collect()
@@ -206,8 +205,7 @@ impl Store {
     /// Returns when the earliest waiting delivery of each subscription is due.
     pub fn next_due(&self, subscriptions: &[SubscriptionId]) -> Vec<(SubscriptionId, Option<SystemTime>)> {
         Spi::connect(|client: &SpiClient<'_>| {
-            let rows =
-                self.reads.next_due.read(client, &[subscriptions.iter().map(|id| id.0).collect::<Vec<_>>().into()]);
+            let rows = self.next_due.read(client, &[subscriptions.iter().map(|id| id.0).collect::<Vec<_>>().into()]);
             let columns = NextDueColumns::of(&rows);
             let due = |row: Row<'_>| (SubscriptionId(row.value(columns.subscription_id)), row.time(columns.due_at));
             rows.map(due).collect()
@@ -217,7 +215,7 @@ impl Store {
     /// Returns about how many events and deliveries wait.
     pub fn count_pending(&self) -> i64 {
         Spi::connect(|client: &SpiClient<'_>| {
-            let mut rows = self.reads.count_pending.read(client, &[SAMPLE_BYTES.into()]);
+            let mut rows = self.count_pending.read(client, &[SAMPLE_BYTES.into()]);
             let column = rows.column("pending");
             rows.next().expect("one row").value(column)
         })

@@ -13,8 +13,8 @@ use wire::request::Endpoint;
 use wire::secret::{Keys, SigningSecret, Unreadable};
 use wire::signature::Scheme;
 
-use super::Statement;
 use super::row::{Row, Rows, columns, millis};
+use super::statement::Statement;
 
 columns!(EndpointColumns { url, signatures, timeout_ms, headers, secrets });
 columns!(SubscriptionColumns {

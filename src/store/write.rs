@@ -6,13 +6,12 @@ use std::time::SystemTime;
 use delivery::stored_event::EventRow;
 use delivery::tally::{TIMES, Tally};
 use delivery::work::Work;
-use delivery::writes::{AttemptRecord, RowState, RowWrite, Verdicts, Writes};
+use delivery::writes::{self, AttemptRecord, RowState, RowWrite, Verdicts};
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::spi::SpiClient;
 use pgrx::{Spi, Uuid, error};
 use wire::ids::{DeliveryId, EventId};
 
-use super::Store;
 use super::row::{Row, columns};
 use super::statement::Statement;
 use super::types::{Tid, Xid, to_timestamp};
@@ -26,7 +25,7 @@ const FORGOTTEN_AT_ONCE: i64 = 5000;
 
 columns!(DeletedColumns { xid, event_id });
 
-pub struct WriteStatements {
+pub struct Writes {
     delete_events: Statement,
     delete_events_in_place: Statement,
     /// Whether the events of the next batch have to be found by key, not by place.
@@ -44,7 +43,7 @@ pub struct WriteStatements {
     forget_failed: Statement,
 }
 
-impl Default for WriteStatements {
+impl Default for Writes {
     fn default() -> Self {
         Self {
             delete_events: Statement::new(include_str!("../../sql/queries/delete_events.sql")),
@@ -65,7 +64,7 @@ impl Default for WriteStatements {
     }
 }
 
-impl Store {
+impl Writes {
     /// Releases the claims of earlier dispatchers, and deletes deliveries whose subscription was deleted.
     pub fn clean_up(&self) {
         Spi::run(include_str!("../../sql/queries/release_claims.sql")).expect("SPI writes");
@@ -75,20 +74,18 @@ impl Store {
     /// Returns whether the latest batch failed because rows of events are no longer at the place (`ctid`) from which
     /// they were read. If the batch is written again, the rows are found by key.
     pub fn has_lost_places(&self) -> bool {
-        self.writes.places_lost.get()
+        self.places_lost.get()
     }
 
     /// Writes a batch of decisions. `run` is the number of this run of the dispatcher.
-    pub fn apply(&self, writes: &Writes, run: i64) {
+    pub fn apply(&self, writes: &writes::Writes, run: i64) {
         if !writes.rows.is_empty() {
             force_new_plans();
         }
         Spi::connect_mut(|client| {
             self.apply_rows(client, writes, run);
             if !writes.deleted.is_empty() {
-                self.writes
-                    .delete_pending
-                    .write(client, &[writes.deleted.iter().map(|id| id.0).collect::<Vec<_>>().into()]);
+                self.delete_pending.write(client, &[writes.deleted.iter().map(|id| id.0).collect::<Vec<_>>().into()]);
             }
             self.delete_events(client, &writes.finished_events);
             self.insert_attempts(client, &writes.attempts);
@@ -109,11 +106,11 @@ impl Store {
         let (ids, reasons) = unzip(verdicts.disabled.iter().map(|(id, reason)| (id.0, reason.as_str().to_owned())));
         force_new_plans();
         Spi::connect_mut(|client| {
-            self.writes.record_failures.write(client, &health);
+            self.record_failures.write(client, &health);
             // Run this only if there is something to disable: the statement makes all sessions read the subscriptions
             // again, even if it changes no row.
             if !ids.is_empty() {
-                self.writes.disable.write(client, &[ids.into(), reasons.into()]);
+                self.disable.write(client, &[ids.into(), reasons.into()]);
             }
         });
     }
@@ -125,25 +122,25 @@ impl Store {
         if finished.is_empty() {
             return;
         }
-        if self.writes.places_lost.take() {
+        if self.places_lost.take() {
             force_new_plans();
             let (xids, ids) = unzip(finished.iter().map(|row| (Xid(row.xid), row.id.0)));
-            self.writes.delete_events.write(client, &[xids.into(), ids.into()]);
+            self.delete_events.write(client, &[xids.into(), ids.into()]);
             return;
         }
         let mut rows = finished.to_vec();
         rows.sort_unstable_by_key(|row| row.place);
         let places: Vec<Tid> = rows.iter().map(|row| Tid(row.place.0, row.place.1)).collect();
-        let deleted = self.writes.delete_events_in_place.write(client, &[places.into()]);
+        let deleted = self.delete_events_in_place.write(client, &[places.into()]);
         let columns = DeletedColumns::of(&deleted);
         let key = |row: Row<'_>| (row.value::<Xid>(columns.xid).0, EventId(row.value(columns.event_id)));
         if !deleted.map(key).eq(rows.iter().map(|row| (row.xid, row.id))) {
-            self.writes.places_lost.set(true);
+            self.places_lost.set(true);
             error!("rows of hydra.event were moved or deleted after they had been read");
         }
     }
 
-    fn apply_rows(&self, client: &mut SpiClient<'_>, writes: &Writes, run: i64) {
+    fn apply_rows(&self, client: &mut SpiClient<'_>, writes: &writes::Writes, run: i64) {
         let mut inserts = Vec::new();
         let mut updates = Vec::new();
         let mut deletes = Vec::new();
@@ -164,7 +161,7 @@ impl Store {
             self.update_deliveries(client, &updates, run);
         }
         if !deletes.is_empty() {
-            self.writes.delete_deliveries.write(client, &[deletes.into()]);
+            self.delete_deliveries.write(client, &[deletes.into()]);
         }
     }
 
@@ -188,7 +185,7 @@ impl Store {
             run.into(),
             states().map(|state| state.claimed).collect::<Vec<_>>().into(),
         ];
-        self.writes.insert_deliveries.write(client, &args);
+        self.insert_deliveries.write(client, &args);
     }
 
     fn update_deliveries(&self, client: &mut SpiClient<'_>, updates: &[(DeliveryId, RowState)], run: i64) {
@@ -200,7 +197,7 @@ impl Store {
             states().map(|state| state.due_at).collect::<Vec<_>>().into(),
             run.into(),
         ];
-        self.writes.update_deliveries.write(client, &args);
+        self.update_deliveries.write(client, &args);
     }
 
     fn insert_attempts(&self, client: &mut SpiClient<'_>, attempts: &[AttemptRecord]) {
@@ -224,19 +221,19 @@ impl Store {
             records().map(|record| to_timestamp(record.at)).collect::<Vec<_>>().into(),
             records().map(|record| record.next_at.map(to_timestamp)).collect::<Vec<_>>().into(),
         ];
-        self.writes.insert_attempts.write(client, &args);
+        self.insert_attempts.write(client, &args);
     }
 
     /// Emits `webhook.delivery_failed` for deliveries that have failed. To be called after their rows and history were
     /// written.
-    fn emit_delivery_failed(&self, client: &mut SpiClient<'_>, writes: &Writes) {
+    fn emit_delivery_failed(&self, client: &mut SpiClient<'_>, writes: &writes::Writes) {
         let failed = writes.rows.iter().filter_map(|(id, write)| match write {
             RowWrite::Insert(_, RowState::Failed { .. }) | RowWrite::Update(_, RowState::Failed { .. }) => Some(*id),
             _ => None,
         });
         let failed: Vec<Uuid> = failed.map(uuid).collect();
         if !failed.is_empty() {
-            self.writes.emit_delivery_failed.write(client, &[failed.into()]);
+            self.emit_delivery_failed.write(client, &[failed.into()]);
         }
     }
 
@@ -253,12 +250,12 @@ impl Store {
             (TIMES as i64).into(),
         ];
         Spi::connect_mut(|client| {
-            self.writes.add_counts.write(client, &args);
+            self.add_counts.write(client, &args);
         });
     }
 }
 
-impl Store {
+impl Writes {
     /// Removes some history and some failed deliveries that are older than `before`. Returns whether there were any.
     pub fn forget(&self, before: SystemTime) -> bool {
         force_new_plans();
@@ -267,7 +264,7 @@ impl Store {
                 statement.write(client, &[to_timestamp(before).into(), FORGOTTEN_AT_ONCE.into()]).count() > 0
             };
             // Run both statements, even if the first removed something.
-            forget(&self.writes.forget_attempts) | forget(&self.writes.forget_failed)
+            forget(&self.forget_attempts) | forget(&self.forget_failed)
         })
     }
 }
