@@ -4,6 +4,9 @@
 //! is aborted as after any error, and the worker writes the outcomes that have arrived before it ends. Postgres's own
 //! handler, `die`, would end the process at once, and deliveries whose outcomes had arrived but were not yet written
 //! would be sent again. A second SIGTERM does what `die` does.
+//!
+//! Postgres handles a cancel request at many places, such as after each message for the log. Between transactions there
+//! is no statement to cancel, and the error would end the process. So cancels are held off there.
 
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,6 +37,23 @@ pub fn attach() {
         (&raw mut pg_sys::ConfigReloadPending).write_volatile(1);
         pg_sys::BackgroundWorkerUnblockSignals();
     }
+    hold_off_cancels();
+}
+
+/// From now on, cancel requests wait: to be called after each transaction.
+pub(super) fn hold_off_cancels() {
+    // SAFETY: a counter of this process.
+    unsafe { (&raw mut pg_sys::QueryCancelHoldoffCount).write_volatile(1) };
+}
+
+/// From now on, a cancel request raises an error: to be called at the start of each transaction. Requests that waited
+/// were for a statement that is over, except those of a SIGTERM.
+pub(super) fn allow_cancels() {
+    if !stop_was_requested() {
+        forget_cancel();
+    }
+    // SAFETY: as above.
+    unsafe { (&raw mut pg_sys::QueryCancelHoldoffCount).write_volatile(0) };
 }
 
 unsafe extern "C-unwind" fn on_sigterm(_signal: i32) {
@@ -73,13 +93,11 @@ pub fn wait(fd: Option<RawFd>, timeout: Duration) {
         sleep(fd, timeout);
     }
     if !stop_was_requested() {
-        forget_cancel();
         pgrx::check_for_interrupts!();
     }
 }
 
-/// Clears a pending cancel of a statement. Between statements there is nothing to cancel, and the error would end the
-/// process.
+/// Clears a pending cancel of a statement.
 fn forget_cancel() {
     // SAFETY: a flag of this process.
     unsafe { (&raw mut pg_sys::QueryCancelPending).write_volatile(0) };

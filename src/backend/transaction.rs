@@ -5,8 +5,8 @@ use std::panic::AssertUnwindSafe;
 
 use pgrx::prelude::*;
 
-use super::activity;
 use super::failure::Failure;
+use super::{activity, signals};
 
 /// Runs `body` in its own transaction and commits it. On an error, aborts the transaction and returns the error: the
 /// process goes on, and the caller still has what was to be written.
@@ -21,9 +21,11 @@ pub fn transaction<R>(step: &'static CStr, body: impl FnOnce() -> R) -> Result<R
             pg_sys::SetCurrentStatementStartTimestamp();
             pg_sys::StartTransactionCommand();
             pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+            signals::allow_cancels();
             let result = body();
             pg_sys::PopActiveSnapshot();
             pg_sys::CommitTransactionCommand();
+            signals::hold_off_cancels();
             // Without this report autovacuum would not know what the worker wrote.
             pg_sys::pgstat_report_stat(false);
             Ok(result)
@@ -31,6 +33,8 @@ pub fn transaction<R>(step: &'static CStr, body: impl FnOnce() -> R) -> Result<R
     });
     PgTryBuilder::new(attempt)
         .catch_others(|error| {
+            // The error has reset this.
+            signals::hold_off_cancels();
             // SAFETY: ends what was begun above; sets a flag of this process.
             unsafe {
                 pg_sys::AbortCurrentTransaction();

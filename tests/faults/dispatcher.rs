@@ -1,10 +1,13 @@
 //! The dispatcher ends, is cancelled, is blocked or cannot write.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use testkit::receiver::{Answer, Receiver};
-use testkit::{Cluster, PATIENCE, StopMode, ask, rounds, run, subscribe, wait_for_empty_queue, wait_until};
+use testkit::{
+    Cluster, PATIENCE, StopMode, StopWhenDropped, ask, rounds, run, subscribe, wait_for_empty_queue, wait_until,
+};
 
 use crate::{
     IN_FLIGHT, PATH, assert_no_crash, assert_quick, cluster, insert, seconds, settle, terminate, tickets, under_load,
@@ -133,6 +136,32 @@ fn a_dispatcher_whose_statement_is_cancelled_goes_on() {
     }
     assert_eq!(settle(&bench), 0);
     assert_eq!(cluster.find_dispatcher(&bench.database), Some(pid));
+}
+
+#[test]
+fn cancels_between_transactions_do_not_end_a_dispatcher() {
+    let cluster = Cluster::start(&[]);
+    let client = cluster.create_database("cancelled");
+    let pid = cluster.dispatcher_pid("cancelled");
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut client = client;
+            while !over.load(Ordering::Relaxed) {
+                run(&mut client, &format!("SELECT pg_cancel_backend({pid})"));
+            }
+        });
+        let _stop = StopWhenDropped(&over);
+        // Each reload makes it write to the log between its transactions.
+        for days in (1..=40).map(|round| 1 + round % 2) {
+            let changed = cluster.log().matches("changed: hydra_webhooks.retention").count();
+            cluster.set(&[("hydra_webhooks.retention", &format!("{days}d"))]);
+            wait_until("it has read the setting", PATIENCE, || {
+                cluster.log().matches("changed: hydra_webhooks.retention").count() > changed
+            });
+        }
+    });
+    assert_eq!(cluster.find_dispatcher("cancelled"), Some(pid));
 }
 
 #[test]

@@ -55,6 +55,8 @@ fn a_copy_warns_that_it_does_not_send_and_logs_its_adoption() {
     drop(original);
     run(&mut cluster.connect("postgres"), "CREATE DATABASE copy TEMPLATE original");
     let mut copy = cluster.connect("copy");
+    // Otherwise the launcher looks for new databases once a minute.
+    run(&mut copy, "SELECT hydra.webhook_register_event_type('lamp.lit', 'A lamp was lit')");
     wait_for_line(
         &cluster,
         "hydra_webhooks dispatcher [55000] WARNING:  hydra_webhooks dispatcher: database \"copy\" is a copy of another \
