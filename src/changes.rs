@@ -46,12 +46,13 @@ pub fn listen() {
     }
 }
 
-/// From now on counts only invalidations of these relations as changes; of any relation if the list is empty.
+/// Makes only invalidations of these relations count as changes from now on. If the list is empty, those of any
+/// relation count.
 pub fn listen_to(relations: &[pg_sys::Oid]) {
     RELATIONS.set(relations.to_vec());
 }
 
-/// From now on counts only changes of subscriptions. To be called in a transaction.
+/// Makes only changes of subscriptions count from now on. To be called in a transaction.
 pub fn listen_to_subscriptions() {
     listen_to(&[Tables::find().subscription]);
 }

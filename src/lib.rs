@@ -29,11 +29,12 @@
 //! | slot | the entry of one database in the extension's shared memory, see [`slots`] |
 //! | stretch | the new events between two snapshots; it is read in pages, see `delivery::reading` |
 //! | flood | the events of a transaction that emitted very many; they make a stretch long |
-//! | set aside | (of a stretch) taking too long, so that newer events are read in turns with it |
+//! | set aside | (of a stretch) taking too long; from then on, its pages and those of newer events alternate |
 //! | held | (of an event) skipped while stretches are set aside, and read after them |
 //! | lane | the queue in memory, and the limits, of one subscription, see `delivery::lanes` |
 //! | open | (of an event) its unfinished deliveries are stored only as the row of the event, see `delivery::dispatch` |
 //! | move | to replace the row of an event by a row of the retry queue for each of its unfinished deliveries |
+//! | gate | a flag that the requests of a subscription share: after the dispatcher has closed it, none of them starts |
 //! | straggler | an event that is open for too long, so that it moves |
 //! | retry queue | the table `hydra.delivery`, with deliveries that have failed or have to wait |
 //! | claim, release | to mark a row of the retry queue as taken by this dispatcher, and to undo that |

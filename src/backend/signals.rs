@@ -46,8 +46,8 @@ pub(super) fn hold_off_cancels() {
     unsafe { (&raw mut pg_sys::QueryCancelHoldoffCount).write_volatile(1) };
 }
 
-/// From now on, a cancel request raises an error: to be called at the start of each transaction. Requests that waited
-/// were for a statement that is over, except those of a SIGTERM.
+/// From now on, a cancel request raises an error: to be called at the start of each transaction. Cancel requests
+/// that waited are dropped, because their statement is over. If a SIGTERM has arrived, its cancel request is kept.
 pub(super) fn allow_cancels() {
     if !stop_was_requested() {
         forget_cancel();

@@ -98,8 +98,8 @@ impl Configuration {
     fn enter(&mut self, state: State, dispatch: &mut Dispatch) {
         let former = self.slot.state();
         if state != State::Running {
-            // Prevents the start of further requests, also of those that were handed out already. The subscriptions
-            // that are passed on below come with new gates.
+            // Prevents the start of further requests, also of those that were handed out already. When
+            // `load` then passes the subscriptions on, they come with new gates, which are open.
             dispatch.close_gates();
         } else if former != State::Running {
             dispatch.begin_sending(SystemTime::now());

@@ -16,7 +16,8 @@ const RECENT: u64 = 50_000;
 
 /// Returns where the commits of these events are in the write-ahead log. `latest` is the newest transaction id.
 /// Postgres stores one position for a group of neighbouring transactions, so the position may be later than the commit
-/// itself. It may be the position of one of our own asynchronous commits, which nobody else flushes.
+/// itself. It may be the position of a commit of the dispatcher, which is asynchronous. No other session waits for that
+/// commit, so the dispatcher may have to flush it itself.
 pub fn commits_of(events: &[StoredEvent], latest: Xid8) -> Commits {
     let mut last = 0;
     let mut end = 0;

@@ -47,8 +47,8 @@ use requests::Requests;
 use timetable::{Deadline, Timetable};
 use writer::Writer;
 
-/// How often the queue is read without a wake. If the wake of a change was lost, such as a pause of a subscription, the
-/// change is noticed after this time.
+/// How often the queue is read without a wake. If a change, for example of a subscription, did not wake the dispatcher,
+/// the change is noticed after this time.
 const POLL: Duration = Duration::from_millis(500);
 
 /// After an error nothing is read or written for this long.
@@ -155,8 +155,9 @@ impl Dispatcher {
             self.requests.hand_out(&mut self.dispatch);
             self.writer.schedule(&self.dispatch, &mut self.timetable);
         }
-        // Write last. If we committed just before reading, sending the events would also have to wait until our own
-        // commit is on disk, see `durable`.
+        // Write last. Postgres may know only one log position for a commit of the dispatcher and for commits of events
+        // near it (see `durable`). If the dispatcher committed just before reading, sending the events would have to
+        // wait until its own commit is on disk.
         if self.writer.is_due(&self.dispatch, &self.timetable) {
             self.write()?;
         }

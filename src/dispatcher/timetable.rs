@@ -86,8 +86,8 @@ impl Timetable {
         let by_wall = by_wall.map(|at| now + at.duration_since(wall).unwrap_or_default());
         let first = self.at.iter().copied().flatten().chain(others).chain(by_wall).min();
         let wait = first.unwrap_or(now).max(self.resume).saturating_duration_since(now);
-        // The latch waits for whole milliseconds. Without this one, the time would be rounded down, and the dispatcher
-        // would wake up before there is something to do.
+        // The latch waits for whole milliseconds, and the time is rounded down. One millisecond is added, so that the
+        // dispatcher does not wake up before there is something to do.
         wait + Duration::from_millis(1)
     }
 }

@@ -58,8 +58,8 @@ impl Writer {
             || [Deadline::Batch, Deadline::Health, Deadline::Counts].iter().any(|each| timetable.is_due(*each, now))
     }
 
-    /// Writes all outcomes, and health and counts if they are due. If rows of events were moved, the outcomes are
-    /// written a second time, and the rows are then found by key.
+    /// Writes all outcomes, and health and counts if they are due. If rows of events are no longer at the places
+    /// where they were read, the outcomes are written a second time, and the rows are then found by key.
     pub fn write(&mut self, store: &Store, dispatch: &mut Dispatch, timetable: &mut Timetable) -> Result<(), Failure> {
         if !dispatch.writes.is_empty() {
             let apply = || transaction(c"write outcomes", || store.write.apply(&dispatch.writes, self.run));

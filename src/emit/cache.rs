@@ -100,7 +100,7 @@ pub fn event_types() -> Rc<EventTypes> {
         }
         changes::take();
         CACHE.set(None);
-        // Until it is known which tables are read, any relation may be one of them.
+        // Which relations to listen to is known only after loading. Until then, a change of any relation counts.
         changes::listen_to(&[]);
         let loaded = load(Tables::find());
         changes::listen_to(&[loaded.tables.subscription, loaded.tables.event]);

@@ -1,10 +1,10 @@
 //! Finds the databases that have the extension, and keeps a dispatcher running in each.
 //!
-//! A worker can connect to only one database in its life. So the launcher does not connect to any. Once, it starts a
-//! dispatcher in each database; a dispatcher that finds no extension ends, and records that in its slot. After that,
-//! the launcher starts a dispatcher in such a database only if it is asked to: by CREATE EXTENSION, or by an emit in a
-//! database without a dispatcher. Once a minute it looks for new databases. It skips template databases, because a
-//! connection to one would block CREATE DATABASE.
+//! A worker can connect to only one database in its life. So the launcher does not connect to any. It starts a
+//! dispatcher in each database one time. If the dispatcher finds no extension, it records that in its slot, and ends.
+//! After that, the launcher starts a dispatcher in this database only if it is asked to: by CREATE EXTENSION, or by an
+//! emit in a database without a dispatcher. Once a minute it looks for new databases. It skips template databases,
+//! because a connection to one would block CREATE DATABASE.
 
 mod catalog;
 mod run;
@@ -105,8 +105,9 @@ impl Launcher {
         fault::point("launcher");
         let now = Instant::now();
         let restart = self.slots_to_restart(now);
-        // Take the hints after slots were freed. A commit before that has set the wake flag of the slot, which
-        // `settle_absent` has checked; a later commit finds no slot and leaves a hint.
+        // Hints are the databases that backends have asked the launcher to look at. Take them after slots were freed,
+        // so that no CREATE EXTENSION is missed. If it committed before its slot was freed, it set the wake flag of the
+        // slot, which `settle_absent` checks. If it committed later, it found no slot and left a hint.
         let hints = self.shared.take_hints();
         self.absent.retain(|database| !hints.contains(database));
         if hints.is_empty() && restart.is_empty() && now < self.next_look {

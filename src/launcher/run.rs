@@ -67,8 +67,8 @@ impl Run {
     }
 }
 
-/// Returns whether a dispatcher runs in this slot. After a restart, the launcher has no handles of the dispatchers that
-/// were started before; it knows them by their process ids.
+/// Returns whether a dispatcher runs in this slot. If only the launcher was restarted, it has no handles of the
+/// dispatchers that were started before; it knows them by their process ids.
 pub fn runs_in(slot: &Slot) -> bool {
     // SAFETY: looks a number up in the array of processes.
     slot.pid().is_some_and(|pid| unsafe { !pg_sys::BackendPidGetProc(pid).is_null() })

@@ -84,7 +84,7 @@ const STATES: [State; 9] = [
     State::Resting,
 ];
 
-// SAFETY: made of atomics alone, and of no pointer that a process could follow.
+// SAFETY: made of atomics alone. The latches are addresses in shared memory of Postgres, the same in every process.
 unsafe impl PGRXSharedMemory for Shared {}
 
 // SAFETY: the name is ours.

@@ -9,7 +9,7 @@
 //! | `statement` | keeps the plan of a statement |
 //! | `row` | reads the rows of a result, by the names of the columns |
 //! | `types` | converts values of Postgres |
-//! | `names` | stores texts that many rows share only once in memory |
+//! | `names` | stores a text only once in memory if many rows have it |
 
 mod names;
 mod read;

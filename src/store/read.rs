@@ -134,7 +134,7 @@ impl Reads {
     /// more.
     pub fn events(&self, page: &Page<'_>) -> Vec<StoredEvent> {
         Spi::connect(|client| {
-            // Late transactions come before all new ones.
+            // Transactions that finished late have smaller ids than all new ones, so their events come first.
             let mut events = self.late_events(client, page);
             if events.len() < page.rows {
                 events.extend(self.new_events(client, page, page.rows - events.len()));
@@ -155,8 +155,8 @@ impl Reads {
     }
 
     fn new_events(&self, client: &SpiClient<'_>, page: &Page<'_>, rows: usize) -> Vec<StoredEvent> {
-        // Pass one lower bound, the greater of two. With both bounds in the query, an index scan would start at the
-        // first of them, and would skip many rows each time if a transaction has many events.
+        // Pass one lower bound, the greater of two. With both bounds in the query, an index scan could start at the
+        // smaller one, and would skip many rows each time if a transaction has many events.
         let after = page.cursor.max((page.done.xmax, EventId(0)));
         let in_progress: Vec<Xid> = page.target.in_progress.iter().copied().map(Xid).collect();
         let args = [

@@ -136,7 +136,7 @@ impl Writes {
         let key = |row: Row<'_>| (row.value::<Xid>(columns.xid).0, EventId(row.value(columns.event_id)));
         if !deleted.map(key).eq(rows.iter().map(|row| (row.xid, row.id))) {
             self.places_lost.set(true);
-            error!("rows of hydra.event were moved or deleted after they had been read");
+            error!("rows of hydra.event are no longer at the places where they were read");
         }
     }
 

@@ -55,7 +55,7 @@ pub enum RowWrite {
 pub enum RowState {
     /// In the memory of this dispatcher, queued or in flight.
     Claimed,
-    /// No longer claimed, and otherwise unchanged. Due at once if there was no attempt yet.
+    /// Not claimed. A row that exists already is otherwise unchanged; a new row is due at once.
     Released,
     /// The latest attempt failed, and the delivery is due again at `due_at`.
     Due { attempts: u32, scheduled_at: SystemTime, due_at: SystemTime },

@@ -13,9 +13,9 @@ use super::jsonb::RawJsonb;
 use super::rendered::{MAX_ID_BYTES, RenderOptions, RenderResult, Rendered, Unsendable};
 use crate::backend::subtransaction::{Failure, in_subtransaction};
 
-/// The largest ratio of the stored size of a value to the size of its text. If the stored size of a row is more than
-/// this factor times the limit, its text is larger than the limit too. Only numbers in `jsonb` arrays shrink that much:
-/// they are stored in 12 bytes where text takes 2.
+/// A stored value is less than this many times larger than its text. So if the stored size of a row is more than this
+/// factor times the limit, its text is larger than the limit too. The worst case is a number in a `jsonb` array: it can
+/// be stored in 12 bytes where its text takes 2, which is a factor of 6.
 const MAX_SHRINKAGE: usize = 8;
 
 /// Types whose rendering runs no code of users and cannot fail.

@@ -135,8 +135,8 @@ impl Evaluator {
         self.evaluate(&self.condition, expressions, change, |_| ()).is_some()
     }
 
-    /// Completes the results with values of the row: the entity, the id and the tenant if they have no expression. If
-    /// there is a tenant expression, its result is used even if it is null.
+    /// Completes the results with values of the row: the entity if it has no expression, and the id and the tenant if
+    /// the entity has none. If there is a tenant expression, its result is used even if it is null.
     fn complete(&self, change: &Change, values: Values, options: RenderOptions<'_>) -> RenderResult {
         let row = change.sent();
         let expressions = &self.definition.expressions;

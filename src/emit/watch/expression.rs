@@ -1,9 +1,9 @@
 //! Checks the text of one SQL expression, as a user wrote it, and finds the columns that it uses.
 //!
-//! The text is put between parentheses in a query of ours. If it stays inside them, by the rules by which Postgres
-//! splits SQL into tokens, it can only be an expression. So it must close every parenthesis that it opens, and no
-//! other. Postgres checks the rest. Only the columns of `old` and `new` that it uses are found here, without Postgres,
-//! because analysing a user's expression can run code of that user.
+//! The text is put between parentheses in a query of ours. If no token of the text closes our parenthesis, the text can
+//! only be an expression. Tokens are found by the rules of Postgres. So the text must close every parenthesis that it
+//! opens, and no other. Postgres checks the rest. Only the columns of `old` and `new` that it uses are found here,
+//! without Postgres, because analysing a user's expression can run code of that user.
 
 use std::iter::Peekable;
 use std::str::CharIndices;

@@ -1,7 +1,8 @@
 //! Plans and runs a query with two parameters through SPI.
 //!
-//! SPI is called directly. pgrx would assign a transaction id before every statement that is not read-only, which is
-//! one for each subtransaction here. It would also disconnect SPI while an error is being handled.
+//! SPI is called directly. pgrx would assign a transaction id before every statement that is not read-only. Here that
+//! would use one transaction id for each subtransaction. pgrx would also disconnect SPI while an error is being
+//! handled.
 
 use std::ffi::CString;
 

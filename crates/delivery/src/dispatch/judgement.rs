@@ -11,8 +11,8 @@ use crate::subscription::{DisabledReason, Failing, Subscription};
 use crate::work::Work;
 use crate::writes::AttemptRecord;
 
-/// Whether the delivery has expired, see [`retry::is_expired`]. The time is counted from the first attempt of its
-/// schedule, but not from before the latest change of the status of its subscription, and not from before this
+/// Whether the delivery has expired, see [`retry::is_expired`]. The time is counted from the latest of three moments:
+/// the first attempt of its schedule, the latest change of the status of its subscription, and the moment when this
 /// dispatcher began to send. So the time during which the subscription was paused or no dispatcher ran is not counted.
 pub fn is_expired(subscription: &Subscription, work: &Work, sending_since: SystemTime, now: SystemTime) -> bool {
     let Subscription { schedule, endpoint, status_since, .. } = subscription;

@@ -114,8 +114,8 @@ impl Dispatch {
         self.lanes.have_room(now)
     }
 
-    /// Whether more events should be read although lanes are crowded: only lanes of a flood are crowded, and they still
-    /// have room.
+    /// Whether more events should be read although lanes are crowded. True if only lanes of a flood are crowded, and
+    /// these lanes still have room.
     pub fn has_room_beside(&self, is_flooded: impl Fn(SubscriptionId) -> bool) -> bool {
         self.lanes.have_room_beside(is_flooded)
     }
@@ -152,8 +152,8 @@ impl Dispatch {
         self.lanes.next_due_after(now)
     }
 
-    /// Sets when the earliest row of a subscription in the retry queue is due. `None` if it has no row. While a row is
-    /// due already, the lane overflows.
+    /// Sets when the earliest row of a subscription in the retry queue is due. `None` if it has no row. If this row is
+    /// due already, the lane overflows, so that new deliveries are sent after the rows that wait.
     pub fn set_next_due(&mut self, id: SubscriptionId, due: Option<SystemTime>, now: SystemTime) {
         self.lanes.set_next_due(id, due);
         if let Some(lane) = self.lanes.get_mut(id) {

@@ -11,7 +11,7 @@ use wire::ids::EventId;
 use crate::stored_event::EventRow;
 use crate::work::Work;
 
-/// Deliveries of one event. Most events have one, which is stored in place.
+/// Deliveries of one event. Most events have only one, which is stored inline, without an allocation.
 pub type Deliveries = SmallVec<[Arc<Work>; 1]>;
 
 #[derive(Debug)]

@@ -84,7 +84,7 @@ impl Lane {
     }
 
     /// How many deliveries one thread should take at a time. One, unless the endpoint is quick. Then as many as one
-    /// thread can send within [`SHORT`], or more if more deliveries are queued than threads may send them.
+    /// thread can send within [`SHORT`]. If the queue is long, more: an equal share of it for each permitted request.
     pub(super) fn chain(&self) -> usize {
         match self.quick {
             Some(took) if !self.fails() && self.subscription.rate_limit.is_none() => {

@@ -58,7 +58,7 @@ pub struct Lanes {
     due: BTreeSet<(SystemTime, SubscriptionId)>,
     /// Lanes that are crowded and do not overflow.
     crowded: HashMap<SubscriptionId, Crowd>,
-    /// Lanes that could send if their rate limit allowed it, ordered by the time from which it does.
+    /// Lanes that wait only because of their rate limit, ordered by the time at which it allows the next request.
     pausing: BTreeSet<(Instant, SubscriptionId)>,
     /// Lanes that fail and have their one request in flight.
     probing: HashSet<SubscriptionId>,
@@ -95,8 +95,8 @@ impl Lanes {
         self.crowded.is_empty() && self.have_memory()
     }
 
-    /// Whether more events should be read although lanes are crowded: only lanes of a flood are crowded. Each of them
-    /// must still have room for a page, because the next page may be for these lanes too.
+    /// Whether more events should be read although lanes are crowded. True if only lanes of a flood are crowded, and
+    /// each of them still has room for a page, because the next page may be for these lanes too.
     pub fn have_room_beside(&self, is_flooded: impl Fn(SubscriptionId) -> bool) -> bool {
         let has_room = |id| self.lanes.get(id).is_some_and(|lane| lane.queue.len() + CROWD / 2 <= QUEUE_LIMIT);
         self.crowded.keys().all(|id| is_flooded(*id) && has_room(id)) && self.have_memory()

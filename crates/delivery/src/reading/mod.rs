@@ -3,10 +3,11 @@
 //! An event gets its id and its time before its transaction commits, and transactions commit in another order. So
 //! reading everything after the last event would miss some. Instead, events are read in *stretches*. A stretch is the
 //! difference of two snapshots: the events of transactions that the newer snapshot sees and the older one does not see.
-//! The id of such a transaction is after the older snapshot, or in its list of running transactions. Both cases are
-//! ranges of the primary key, so that dead rows of events that were finished long ago are not scanned. A stretch is
-//! read in *pages*. When a page is not full, the stretch has been read, and its newer snapshot becomes the older one of
-//! the next stretch. The first stretch begins at a snapshot that sees nothing.
+//! The id of such a transaction is not less than `xmax` of the older snapshot, or it is in that snapshot's list of
+//! running transactions. In both cases the events are found by ranges of the primary key, so that dead rows of events
+//! that were finished long ago are not scanned. A stretch is read in *pages*. When a page is not full, the stretch has
+//! been read, and its newer snapshot becomes the older one of the next stretch. The first stretch begins at a snapshot
+//! that sees nothing.
 //!
 //! A *flood* is a transaction that emitted very many events. Its stretch is so long that all transactions that commit
 //! after it would wait. So a stretch that has not been read to its end after `LONG` (0.1 s) is *set aside*, if that
@@ -14,11 +15,11 @@
 //! one page in each turn.
 //!
 //! Two kinds of events are not read out of turn: events for subscriptions with one request at a time, which were
-//! promised an order, and events that are only for subscriptions of the flood, for which nothing would be gained. Such
-//! events are *held*: they are skipped at first. When all stretches that were set aside have been read, the held events
-//! are read, beginning at the end of the first stretch that was set aside. Which events are held is decided when the
-//! first stretch is set aside, and does not change after that. So each event that is skipped is read later, and no
-//! event is read twice.
+//! promised an order, and events that are only for subscriptions of the flood, which have enough to send already. Such
+//! events are *held*: they are skipped at first. The first stretch that was set aside is read completely, so only
+//! events after its end are held. They are read when no stretch is set aside any longer. Which events are held is
+//! decided when the first stretch is set aside, and does not change after that. So each event that is skipped is read
+//! later, and no event is read twice.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -133,8 +134,8 @@ impl Progress {
     pub fn choose(&self, newest: bool, aside: bool) -> Option<Which> {
         let newest = newest && self.may_take_in(Which::Newest);
         match (newest, self.aside.front().filter(|_| aside)) {
-            // Held events are read up to the beginning of the newest stretch. If the newest stretch advanced first each
-            // time, that point would never be reached.
+            // Held events are read up to the beginning of the newest stretch. If the newest stretch were always read
+            // first, its beginning would move on each time, and the held events would never be read up to there.
             (true, Some(next)) if next.part == Part::Held && !next.has_begun() => Some(Which::Aside),
             (true, Some(_)) if self.latest == Which::Newest => Some(Which::Aside),
             (true, _) => Some(Which::Newest),

@@ -33,7 +33,8 @@ pub enum Part {
 #[derive(Debug)]
 pub struct Stretch {
     pub done: Snapshot,
-    /// `None` until a full page has been read. Until then it is the snapshot that the next page is read under.
+    /// `None` until a full page has been read. While it is `None`, the next page is read up to the current snapshot,
+    /// which becomes the target if the page is full.
     pub target: Option<Snapshot>,
     pub cursor: Key,
     /// Whether all commits of the stretch are known to be on disk.
@@ -95,7 +96,8 @@ mod tests {
     use super::*;
     use crate::stored_event::tests::stored;
 
-    /// The rows of the page after one of `rows` events with entities of `bytes` bytes, each for `targets` subscriptions.
+    /// Returns the number of rows of the next page, after a page of `rows` events, each with an entity of `bytes` bytes
+    /// and for `targets` subscriptions.
     fn rows_after_page_of(rows: usize, bytes: usize, targets: i64) -> Option<usize> {
         let targets: Vec<i64> = (1..=targets).collect();
         let mut event = stored(100, 1, &targets);

@@ -1,7 +1,7 @@
 //! Gives ureq the addresses of a URL, after checking every one of them against the policy.
 //!
 //! ureq connects only to the addresses that it gets from here. If the policy refuses one address of a name, all of them
-//! are refused: a name does not resolve both to a public address and to a forbidden one by accident.
+//! are refused, because a name that has both public and forbidden addresses is probably an attack or a mistake.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};

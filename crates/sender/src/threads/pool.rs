@@ -26,8 +26,9 @@ pub trait Handler: Send + 'static {
     /// Makes the request and reports its result.
     fn handle(&mut self, request: Request);
 
-    /// Wakes the thread that waits for the results. Called when this thread is idle again: if that thread hands over a
-    /// request in response, this thread gets it, and no other thread is started for it.
+    /// Wakes the thread that waits for the results. If no request is queued, the calling thread is listed as idle
+    /// before the call. So if the woken thread hands over another request, the calling thread gets this request, and no
+    /// other thread is started for it.
     fn done(&self);
 }
 

@@ -25,7 +25,8 @@ impl OpenSockets {
     pub fn add(&self, stream: &Arc<TcpStream>) -> io::Result<()> {
         let mut sockets = self.lock();
         sockets.admit()?;
-        // Done only when the list would grow: searching it each time would cost more than it saves.
+        // Remove closed sockets only when the list would have to grow. Searching the list for them each time would cost
+        // more than it saves.
         if sockets.list.len() == sockets.list.capacity() {
             sockets.list.retain(|socket| socket.strong_count() > 0);
         }

@@ -3,9 +3,9 @@
 //!
 //! - ureq writes headers and body in two system calls and so in two packets. Here the bytes that ureq writes are
 //!   collected, and sent with one system call when the answer is awaited.
-//! - ureq sets the timeout of the socket before each call, to the nanosecond. Here the timeout of the socket only has
-//!   to be short enough. When it has passed, the clock is compared with the deadline. So under constant load the
-//!   timeout is never set again.
+//! - ureq sets the timeout of the socket before each call, to the nanosecond. Here the timeout of the socket need
+//!   not be exact, only not longer than the time that is left. When it has passed, the clock is compared with the
+//!   deadline. So under constant load the timeout is never set again.
 //! - A stop must be able to end requests that hang. [`OpenSockets`] lists all connections for this.
 //! - A failed request is made again on a new connection if its connection was used before and no part of an answer
 //!   came. [`Trace`] records whether the connection was new and whether a part of an answer came.
