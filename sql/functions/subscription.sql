@@ -341,7 +341,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_would_match(bigint, text, jsonb, text) IS
-    'Whether such an event would be sent to the subscription while it is active';
+    'Whether such an event would be sent to the subscription, whatever its status';
 
 CREATE FUNCTION hydra._choice(subscription_id bigint, event text, OUT named boolean, OUT tenant_id text, OUT filter jsonpath)
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
