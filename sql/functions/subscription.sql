@@ -48,14 +48,14 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                   DETAIL = 'Signatures are hydra, x_webhook, standard (Standard Webhooks) and github (X-Hub-Signature-256), each at most once.',
                   HINT = 'Use an array such as ''{hydra,standard}'', or omit it for the signature of the preset.';
-    ELSIF timeout NOT BETWEEN '100 ms' AND '60 s' THEN
+    ELSIF extract(epoch FROM timeout) NOT BETWEEN 0.1 AND 60 THEN
         RAISE EXCEPTION 'invalid timeout: %', timeout
             USING ERRCODE = 'invalid_parameter_value',
                   DETAIL = 'The timeout of a whole request is between 100 ms and 60 s.',
                   HINT = 'A receiver should answer first and do its work afterwards.';
     ELSIF cardinality(retry_schedule) > 50 OR array_ndims(retry_schedule) > 1
           OR array_position(retry_schedule, NULL) IS NOT NULL
-          OR interval '0 s' > ANY (retry_schedule) OR interval '7 days' < ANY (retry_schedule) THEN
+          OR 0 > ANY (hydra._seconds(retry_schedule)) OR 604800 < ANY (hydra._seconds(retry_schedule)) THEN
         RAISE EXCEPTION 'invalid retry schedule'
             USING ERRCODE = 'invalid_parameter_value',
                   DETAIL = 'A schedule has at most 50 delays, each between 0 and 7 days and not null, in a one-dimensional array.',
@@ -137,34 +137,18 @@ END
 $$;
 COMMENT ON FUNCTION hydra._locked_subscription(bigint) IS 'Locks a subscription for a change and returns it; fails if it does not exist';
 
-CREATE FUNCTION hydra._keep_secret(subscription_id bigint, secret text)
-    RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    -- Sealed before the INSERT, because the parameters of the INSERT may be logged.
-    stored text := hydra._seal_secret(secret, subscription_id);
-    prefix text := left(secret, 12);
-BEGIN
-    INSERT INTO hydra.signing_secret (subscription_id, secret, prefix) VALUES (_keep_secret.subscription_id, stored, prefix);
-END
-$$;
-COMMENT ON FUNCTION hydra._keep_secret(bigint, text) IS 'Stores a new secret of a subscription, sealed if there is a key';
-
 CREATE FUNCTION hydra.webhook_seal_secrets()
     RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    kept hydra.signing_secret;
-    again text;
-    done bigint := 0;
+    sealed bigint;
 BEGIN
-    -- Only secrets that still sign: the key that sealed an older one may no longer exist.
-    FOR kept IN SELECT * FROM hydra.signing_secret AS k WHERE k.valid_until IS NULL OR k.valid_until > now() ORDER BY k.id FOR UPDATE LOOP
-        again := hydra._reseal_secret(kept.secret, kept.subscription_id);
-        UPDATE hydra.signing_secret AS k SET secret = again WHERE k.id = kept.id;
-        done := done + 1;
-    END LOOP;
-    RETURN done;
+    -- Only secrets that still sign: the key that sealed an older one may no longer exist. The secrets are not read into
+    -- variables, which would be parameters of a statement and could be logged.
+    UPDATE hydra.signing_secret AS k SET secret = hydra._reseal_secret(k.secret, k.subscription_id)
+    WHERE k.valid_until IS NULL OR k.valid_until > now();
+    GET DIAGNOSTICS sealed = ROW_COUNT;
+    RETURN sealed;
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_seal_secrets() IS
@@ -197,8 +181,7 @@ BEGIN
             retry_schedule, nullif(filter::text, '$')::jsonpath, max_in_flight, rate_limit, disable_after,
             coalesce(log_successes, false))
     RETURNING made.id INTO id;
-    secret := hydra._new_secret();
-    PERFORM hydra._keep_secret(id, secret);
+    secret := hydra._add_secret(id);
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_create(
@@ -293,31 +276,31 @@ CREATE FUNCTION hydra.webhook_rotate_secret(id bigint, overlap interval DEFAULT 
 AS $$
 DECLARE
     was hydra.subscription := hydra._locked_subscription(id);
-    fresh text := hydra._new_secret();
+    -- A year that is subtracted from days may last longer or shorter than it compares, so it is the seconds that count.
+    seconds numeric := extract(epoch FROM overlap);
 BEGIN
-    IF overlap IS NULL OR overlap NOT BETWEEN '0 s' AND '30 days' THEN
+    IF overlap IS NULL OR seconds NOT BETWEEN 0 AND 30 * 86400 THEN
         RAISE EXCEPTION 'invalid overlap: %', coalesce(overlap::text, 'null')
             USING ERRCODE = 'invalid_parameter_value',
                   DETAIL = 'The overlap, in which both secrets sign, is between 0 and 30 days.',
                   HINT = 'Omit it to replace the secret at once.';
     END IF;
-    IF overlap > '0 s' AND '{x_webhook,github}' && (SELECT known.signatures FROM hydra.effective_subscription AS known
-                                                    WHERE known.id = was.id) THEN
+    IF seconds > 0 AND '{x_webhook,github}' && (SELECT known.signatures FROM hydra.effective_subscription AS known
+                                                WHERE known.id = was.id) THEN
         RAISE EXCEPTION 'subscription % cannot sign with two secrets at a time', was.id
             USING ERRCODE = 'feature_not_supported',
                   DETAIL = 'It signs with x_webhook or github, whose headers hold only one signature.',
                   HINT = 'Rotate the secret without an overlap, or change the signatures first.';
     END IF;
     -- Without an overlap, earlier overlaps end too, so that a leaked secret no longer signs.
-    IF overlap = '0 s' THEN
+    IF seconds = 0 THEN
         DELETE FROM hydra.signing_secret AS old WHERE old.subscription_id = was.id;
     ELSE
         UPDATE hydra.signing_secret AS old
-        SET valid_until = greatest(now(), old.valid_from) + overlap
+        SET valid_until = greatest(now(), old.valid_from) + make_interval(secs => seconds::double precision)
         WHERE old.subscription_id = was.id AND old.valid_until IS NULL;
     END IF;
-    PERFORM hydra._keep_secret(was.id, fresh);
-    RETURN fresh;
+    RETURN hydra._add_secret(was.id);
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_rotate_secret(bigint, interval) IS

@@ -17,8 +17,9 @@ COMMENT ON FUNCTION hydra._check_url(text) IS 'Fails if no request may be sent t
 COMMENT ON FUNCTION hydra._names_event_type(text, text) IS
     'Whether an entry of the event types of a subscription matches this event type: its name; ticket.*: all that begin with ticket.; *: all except those of the extension';
 COMMENT ON FUNCTION hydra._check_headers(jsonb) IS 'Fails if a subscription cannot have these additional headers';
-COMMENT ON FUNCTION hydra._new_secret() IS 'Returns a new random signing secret';
-COMMENT ON FUNCTION hydra._seal_secret(text, bigint) IS 'Returns a secret in the form in which it is stored: sealed if there is a key';
+COMMENT ON FUNCTION hydra._new_secret(bigint) IS
+    'Returns a new random signing secret for a subscription, in the form in which it is stored (sealed if there is a key), and its first characters';
+COMMENT ON FUNCTION hydra._add_secret(bigint) IS 'Makes a signing secret for a subscription, stores it and returns it';
 COMMENT ON FUNCTION hydra._reseal_secret(text, bigint) IS 'Returns a stored secret, sealed with the first key';
 COMMENT ON FUNCTION hydra._delivery_id(uuid, bigint, bigint) IS 'Id of the delivery of an event to a subscription';
 COMMENT ON FUNCTION hydra._subscriptions_changed() IS 'Announces a change of subscriptions, secrets or event types, as hydra._announce_changes() does';
@@ -107,7 +108,8 @@ GRANT EXECUTE ON FUNCTION
     TO hydra_admin;
 
 GRANT EXECUTE ON FUNCTION hydra._at_home(), hydra._here(), hydra._names_event_type(text, text),
-    hydra._filter_passes(text, jsonb), hydra._wanted_by(text, text, jsonb, bigint)
+    hydra._filter_passes(text, jsonb), hydra._wanted_by(text, text, jsonb, bigint),
+    hydra._seconds(interval[]) -- in a CHECK of hydra.subscription
     TO hydra_worker;
 GRANT SELECT ON hydra.effective_subscription, hydra.signing_secret, hydra.identity, hydra.current_identity TO hydra_worker;
 GRANT SELECT, UPDATE (status, disabled_reason, status_since) ON hydra.subscription TO hydra_worker;

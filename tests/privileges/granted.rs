@@ -225,7 +225,7 @@ fn each_role_can_do_its_work_and_nothing_else() {
             EMITTER,
         ),
         ("SELECT hydra.webhook_watch('hydra.event', 'ticket.created', 'insert')".into(), &[]),
-        ("SELECT hydra._new_secret()".into(), &[]),
+        ("SELECT hydra._new_secret(1)".into(), &[]),
         ("SELECT hydra._check_url('https://example.com/')".into(), &[]),
         ("SELECT hydra._announce_changes()".into(), &[]),
         (format!("SELECT hydra._locked_subscription({id})"), &[]),

@@ -36,13 +36,25 @@ fn during_an_overlap_both_secrets_sign_the_old_one_last_and_then_it_ends() {
     assert_eq!(request.signed_with(&fourth), Signature::Verified);
     assert!([&new, &third].iter().all(|secret| request.signed_with(secret) != Signature::Verified));
 
-    for overlap in ["NULL", "'-1 s'", "'31 days'"] {
+    for overlap in ["NULL", "'-1 s'", "'31 days'", "'-12 mons 361 days'", "'12 mons -335 days'", "'-178000000 years'"] {
         signed.bench.refused(&format!("SELECT hydra.webhook_rotate_secret({id}, {overlap})"), "22023");
     }
     signed.bench.run(&format!("SELECT hydra.webhook_update({id}, signatures => '{{hydra,github}}')"));
     signed.bench.refused(&format!("SELECT hydra.webhook_rotate_secret({id}, '1 hour')"), "0A000");
     let fifth: String = signed.bench.ask(&format!("SELECT hydra.webhook_rotate_secret({id})"));
     assert_eq!(signed.request().signed_with(&fifth), Signature::Verified);
+}
+
+#[test]
+fn an_overlap_lasts_as_long_as_its_interval_is() {
+    let mut signed = Signed::new("overlap_length", &[]);
+    // It compares as -1 day and lasts 4.25 days.
+    signed.rotate("12 mons -361 days");
+    let days: f64 = signed.bench.ask(
+        "SELECT round(extract(epoch FROM valid_until - now()) / 86400, 2)::float8 FROM hydra.signing_secret
+         WHERE valid_until IS NOT NULL",
+    );
+    assert!((4.2..=4.25).contains(&days), "{days}");
 }
 
 #[test]
