@@ -278,6 +278,8 @@ DECLARE
     was hydra.subscription := hydra._locked_subscription(id);
     -- A year that is subtracted from days may last longer or shorter than it compares, so it is the seconds that count.
     seconds numeric := extract(epoch FROM overlap);
+    in_use bigint;
+    first_end timestamptz;
 BEGIN
     IF overlap IS NULL OR seconds NOT BETWEEN 0 AND 30 * 86400 THEN
         RAISE EXCEPTION 'invalid overlap: %', coalesce(overlap::text, 'null')
@@ -291,6 +293,19 @@ BEGIN
             USING ERRCODE = 'feature_not_supported',
                   DETAIL = 'It signs with x_webhook or github, whose headers hold only one signature.',
                   HINT = 'Rotate the secret without an overlap, or change the signatures first.';
+    END IF;
+    -- Each secret in use makes the header of the signature longer, and receivers limit its length.
+    IF seconds > 0 THEN
+        SELECT count(*), min(known.valid_until) INTO in_use, first_end
+        FROM hydra.signing_secret AS known
+        WHERE known.subscription_id = was.id AND (known.valid_until IS NULL OR known.valid_until > now());
+        IF in_use >= 8 THEN
+            RAISE EXCEPTION 'subscription % has too many signing secrets in use', was.id
+                USING ERRCODE = 'program_limit_exceeded',
+                      DETAIL = format('At most 8 secrets sign at a time; %s are in use, and the first of their overlaps ends at %s.',
+                                      in_use, first_end),
+                      HINT = 'Wait for the end of an overlap, use a shorter overlap next time, or rotate without one, which ends all overlaps.';
+        END IF;
     END IF;
     -- Without an overlap, earlier overlaps end too, so that a leaked secret no longer signs.
     IF seconds = 0 THEN

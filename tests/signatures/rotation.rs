@@ -69,6 +69,30 @@ fn after_two_rotations_with_an_overlap_in_one_transaction_all_three_secrets_sign
 }
 
 #[test]
+fn at_most_eight_secrets_sign_at_a_time_and_requests_with_eight_arrive() {
+    let mut signed = Signed::new("eight_secrets", &["signatures => '{hydra,standard}'"]);
+    let id = signed.subscription;
+    let mut secrets = vec![signed.secret.clone()];
+    secrets.extend((0..7).map(|_| signed.rotate("1 hour")));
+    let refusal =
+        signed.bench.refused(&format!("SELECT hydra.webhook_rotate_secret({id}, '1 hour')"), "54000");
+    assert!(refusal.detail.contains("At most 8") && refusal.hint.contains("without one"), "{refusal:?}");
+    let request = signed.request();
+    assert!(secrets.iter().all(|secret| request.signed_with(secret) == Signature::Verified));
+
+    // Overlaps that have ended do not count.
+    signed.bench.run(
+        "UPDATE hydra.signing_secret SET valid_from = now() - interval '2 hours', valid_until = now() - interval '1 hour'
+         WHERE id = (SELECT min(id) FROM hydra.signing_secret)",
+    );
+    signed.rotate("1 hour");
+    let newest = signed.rotate("0");
+    let request = signed.request();
+    assert_eq!(request.signed_with(&newest), Signature::Verified);
+    assert!(secrets.iter().all(|secret| request.signed_with(secret) != Signature::Verified));
+}
+
+#[test]
 fn during_an_overlap_holders_of_the_old_secret_and_of_the_new_one_accept() {
     let mut signed = Signed::new("overlap", &["signatures => '{hydra,standard}'"]);
     let (old, new) = (signed.secret.clone(), signed.rotate("1 hour"));
