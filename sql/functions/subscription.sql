@@ -143,16 +143,19 @@ AS $$
 DECLARE
     sealed bigint;
 BEGIN
+    -- Others who change secrets lock the subscription first, too.
+    PERFORM FROM hydra.subscription AS s ORDER BY s.id FOR NO KEY UPDATE;
     -- Only secrets that still sign: the key that sealed an older one may no longer exist. The secrets are not read into
     -- variables, which would be parameters of a statement and could be logged.
     UPDATE hydra.signing_secret AS k SET secret = hydra._reseal_secret(k.secret, k.subscription_id)
     WHERE k.valid_until IS NULL OR k.valid_until > now();
     GET DIAGNOSTICS sealed = ROW_COUNT;
-    RETURN sealed;
+    UPDATE hydra.subscription AS s SET headers = hydra._reseal_headers(s.headers, s.id) WHERE s.headers <> '{}';
+    RETURN sealed + (SELECT count(*) FROM hydra.subscription AS s CROSS JOIN LATERAL jsonb_object_keys(s.headers));
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_seal_secrets() IS
-    'Seals all signing secrets in use with the first key of hydra_webhooks.key_file; returns how many. Call it after the setting or the file has changed';
+    'Seals all signing secrets in use and all values of headers with the first key of hydra_webhooks.key_file; returns how many. Call it after the setting or the file has changed';
 
 CREATE FUNCTION hydra.webhook_create(
     url text, event_types text[], name text DEFAULT NULL, tenant_id text DEFAULT NULL, preset text DEFAULT NULL,
@@ -163,6 +166,8 @@ CREATE FUNCTION hydra.webhook_create(
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
+DECLARE
+    sealed jsonb;
 BEGIN
     IF url IS NULL OR event_types IS NULL THEN
         RAISE EXCEPTION '% must not be null', CASE WHEN url IS NULL THEN 'url' ELSE 'event_types' END
@@ -174,13 +179,14 @@ BEGIN
     PERFORM hydra._check_subscription(name, event_types, tenant_id, preset, signatures, headers, timeout, retry_schedule, filter,
                                       max_in_flight, rate_limit, disable_after);
 
-    INSERT INTO hydra.subscription AS made (url, event_types, name, tenant_id, preset, signatures, headers, timeout,
-                                            retry_schedule, filter, max_in_flight, rate_limit, disable_after,
-                                            log_successes)
-    VALUES (url, event_types, name, tenant_id, coalesce(preset, 'hydra'), signatures, coalesce(headers, '{}'), timeout,
+    -- Before the row, because sealed values are bound to the subscription.
+    id := nextval('hydra.subscription_id_seq');
+    sealed := hydra._seal_headers(headers, id);
+    INSERT INTO hydra.subscription (id, url, event_types, name, tenant_id, preset, signatures, headers, timeout,
+                                    retry_schedule, filter, max_in_flight, rate_limit, disable_after, log_successes)
+    VALUES (id, url, event_types, name, tenant_id, coalesce(preset, 'hydra'), signatures, coalesce(sealed, '{}'), timeout,
             retry_schedule, nullif(filter::text, '$')::jsonpath, max_in_flight, rate_limit, disable_after,
-            coalesce(log_successes, false))
-    RETURNING made.id INTO id;
+            coalesce(log_successes, false));
     secret := hydra._add_secret(id);
 END
 $$;
@@ -199,12 +205,20 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     was hydra.subscription := hydra._locked_subscription(id);
+    sealed jsonb;
 BEGIN
     IF url IS NOT NULL THEN
         PERFORM hydra._check_url(url);
     END IF;
+    IF url IS NOT NULL AND headers IS NULL AND was.headers <> '{}' AND hydra._origin(url) IS DISTINCT FROM hydra._origin(was.url) THEN
+        RAISE EXCEPTION 'the headers of subscription % are for another endpoint', was.id
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = 'The new URL has another scheme, host or port, and would receive their values, which may be secret.',
+                  HINT = 'Pass headers too: those of the new endpoint, or ''{}'' for none.';
+    END IF;
     PERFORM hydra._check_subscription(name, event_types, tenant_id, coalesce(preset, was.preset), signatures, headers, timeout,
                                       retry_schedule, filter, max_in_flight, rate_limit, disable_after);
+    sealed := hydra._seal_headers(headers, was.id);
     UPDATE hydra.subscription AS changed
     SET url = coalesce(webhook_update.url, was.url),
         event_types = coalesce(webhook_update.event_types, was.event_types),
@@ -212,7 +226,7 @@ BEGIN
         tenant_id = coalesce(webhook_update.tenant_id, was.tenant_id),
         preset = coalesce(webhook_update.preset, was.preset),
         signatures = coalesce(webhook_update.signatures, was.signatures),
-        headers = coalesce(webhook_update.headers, was.headers),
+        headers = coalesce(sealed, changed.headers),
         timeout = coalesce(webhook_update.timeout, was.timeout),
         retry_schedule = coalesce(webhook_update.retry_schedule, was.retry_schedule),
         filter = nullif(coalesce(webhook_update.filter, was.filter)::text, '$')::jsonpath,

@@ -60,7 +60,7 @@ COMMENT ON COLUMN hydra.subscription.event_types IS 'Event types that it receive
 COMMENT ON COLUMN hydra.subscription.tenant_id IS 'Tenant whose events it receives; null: all tenants';
 COMMENT ON COLUMN hydra.subscription.preset IS 'Format of its requests, and source of the settings below that are null';
 COMMENT ON COLUMN hydra.subscription.signatures IS 'Signatures of each request: hydra, x_webhook, standard, github; null: that of the preset';
-COMMENT ON COLUMN hydra.subscription.headers IS 'Its additional headers, names and values';
+COMMENT ON COLUMN hydra.subscription.headers IS 'Its additional headers, names and values; values are sealed with the first key of hydra_webhooks.key_file if that is set';
 COMMENT ON COLUMN hydra.subscription.timeout IS 'Time limit of one whole request; null: that of the preset';
 COMMENT ON COLUMN hydra.subscription.retry_schedule IS 'Delay before each retry, counted from the failure of the attempt before it; null: that of the preset';
 COMMENT ON COLUMN hydra.subscription.filter IS
@@ -115,7 +115,7 @@ COMMENT ON COLUMN hydra.effective_subscription.preset IS 'Format of its requests
 COMMENT ON COLUMN hydra.effective_subscription.own_signatures IS
     'Signatures that were set for it; null: each request is signed in the way of the preset that its body was made for';
 COMMENT ON COLUMN hydra.effective_subscription.signatures IS 'Signatures of each request for a new event';
-COMMENT ON COLUMN hydra.effective_subscription.headers IS 'Its additional headers, names and values';
+COMMENT ON COLUMN hydra.effective_subscription.headers IS 'Its additional headers, names and values; values may be sealed';
 COMMENT ON COLUMN hydra.effective_subscription.timeout IS 'Time limit of one whole request';
 COMMENT ON COLUMN hydra.effective_subscription.retry_schedule IS 'Delay before each retry, counted from the failure of the attempt before it';
 COMMENT ON COLUMN hydra.effective_subscription.filter IS 'JSON path that the entity of an event must match; null: all events';

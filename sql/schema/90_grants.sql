@@ -21,6 +21,9 @@ COMMENT ON FUNCTION hydra._new_secret(bigint) IS
     'Returns a new random signing secret for a subscription, in the form in which it is stored (sealed if there is a key), and its first characters';
 COMMENT ON FUNCTION hydra._add_secret(bigint) IS 'Makes a signing secret for a subscription, stores it and returns it';
 COMMENT ON FUNCTION hydra._reseal_secret(text, bigint) IS 'Returns a stored secret, sealed with the first key';
+COMMENT ON FUNCTION hydra._seal_headers(jsonb, bigint) IS 'Returns the headers of a subscription in the form in which they are stored: values are sealed if there is a key';
+COMMENT ON FUNCTION hydra._reseal_headers(jsonb, bigint) IS 'Returns stored headers, with their values sealed with the first key';
+COMMENT ON FUNCTION hydra._origin(text) IS 'Scheme, host and port of a URL; null: it cannot be read';
 COMMENT ON FUNCTION hydra._delivery_id(uuid, bigint, bigint) IS 'Id of the delivery of an event to a subscription';
 COMMENT ON FUNCTION hydra._subscriptions_changed() IS 'Announces a change of subscriptions, secrets or event types, as hydra._announce_changes() does';
 COMMENT ON FUNCTION hydra._filter_passes(text, jsonb) IS

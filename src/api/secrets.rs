@@ -1,4 +1,5 @@
-//! Functions for signing secrets: create one, seal (encrypt) it, and verify a signature that was made with it.
+//! Functions for signing secrets and values of headers: create a secret, seal (encrypt) secrets and values, and verify a
+//! signature.
 //!
 //! A new secret must not be logged. Postgres can log the plan of a statement (`debug_print_plan`, auto_explain), with its
 //! constants and the values of its parameters. So a new secret is neither: the statement that stores it gets it from a
@@ -6,11 +7,12 @@
 
 use std::time::{Duration, SystemTime};
 
+use pgrx::JsonB;
 use pgrx::datum::Interval;
 use pgrx::prelude::*;
 use wire::ids::SubscriptionId;
 use wire::secret::{Keys, SigningSecret};
-use wire::signature;
+use wire::{headers, signature};
 
 use crate::backend::refuse::refuse;
 use crate::keys;
@@ -37,7 +39,28 @@ fn _add_secret(subscription_id: i64) -> String {
 /// or not at all.
 #[pg_extern(strict)]
 fn _reseal_secret(stored: &str, subscription_id: i64) -> String {
-    let (id, keys) = (SubscriptionId(subscription_id), keys::read_or_refuse());
+    let (id, keys) = (SubscriptionId(subscription_id), keys_to_seal_with());
+    keys.seal(&open(&keys, stored, id), id, &mut rand::rng())
+}
+
+/// Returns the headers of a subscription in the form in which they are stored: values are sealed if there is a key.
+#[pg_extern(strict)]
+fn _seal_headers(headers: JsonB, subscription_id: i64) -> JsonB {
+    let keys = keys::read_or_refuse();
+    JsonB(headers::seal(&headers.0, SubscriptionId(subscription_id), &keys, &mut rand::rng()))
+}
+
+/// Seals the values of stored headers with the first key, and returns the result.
+#[pg_extern(strict)]
+fn _reseal_headers(stored: JsonB, subscription_id: i64) -> JsonB {
+    let (id, keys) = (SubscriptionId(subscription_id), keys_to_seal_with());
+    let opened = headers::open(&stored.0, id, &keys).unwrap_or_else(|why| keys::refuse_unreadable(id, &why));
+    JsonB(headers::seal(&opened, id, &keys, &mut rand::rng()))
+}
+
+/// Reads the keys, and fails if there is none.
+fn keys_to_seal_with() -> Keys {
+    let keys = keys::read_or_refuse();
     if keys.is_empty() {
         refuse(
             PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -46,7 +69,7 @@ fn _reseal_secret(stored: &str, subscription_id: i64) -> String {
             "Set it to a file of keys in postgresql.conf, and reload.",
         );
     }
-    keys.seal(&open(&keys, stored, id), id, &mut rand::rng())
+    keys
 }
 
 fn open(keys: &Keys, stored: &str, id: SubscriptionId) -> String {
