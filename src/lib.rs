@@ -104,6 +104,7 @@ extension_sql_file!(
         "trigger_functions",
         api::checks::_delivery_id,
         api::checks::_names_event_type,
+        api::checks::_shown_url,
         api::status::_worker_status,
         emit::trigger::row::webhook_emit_row,
         emit::trigger::statement::webhook_emit_statement,

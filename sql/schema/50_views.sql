@@ -3,7 +3,11 @@ SET LOCAL search_path = pg_catalog, pg_temp;
 -- rows that the view leaves out.
 
 CREATE VIEW hydra.webhook_subscriptions WITH (security_barrier) AS
-SELECT s.id, s.name, s.url, s.status, s.disabled_reason, s.status_since, s.event_types, s.tenant_id, s.preset,
+SELECT s.id, s.name,
+       -- For some receivers, the path or the query is the credential. Who may change the URL may also see it.
+       CASE WHEN pg_catalog.has_function_privilege('hydra.webhook_delete(bigint)', 'EXECUTE') THEN s.url
+            ELSE hydra._shown_url(s.url) END AS url,
+       s.status, s.disabled_reason, s.status_since, s.event_types, s.tenant_id, s.preset,
        s.signatures, ARRAY(SELECT pg_catalog.jsonb_object_keys(s.headers)) AS header_names, s.timeout, s.retry_schedule,
        s.filter,
        coalesce(s.max_in_flight, pg_catalog.current_setting('hydra_webhooks.max_in_flight', true)::integer) AS max_in_flight,
@@ -27,7 +31,8 @@ LEFT JOIN LATERAL (
 COMMENT ON VIEW hydra.webhook_subscriptions IS 'Subscriptions: settings, status, counts and latest error';
 COMMENT ON COLUMN hydra.webhook_subscriptions.id IS 'Number of the subscription';
 COMMENT ON COLUMN hydra.webhook_subscriptions.name IS 'Name, for people';
-COMMENT ON COLUMN hydra.webhook_subscriptions.url IS 'URL that requests are sent to';
+COMMENT ON COLUMN hydra.webhook_subscriptions.url IS
+    'URL that requests are sent to; roles that may not manage subscriptions see only scheme, host and port, because the rest may be secret';
 COMMENT ON COLUMN hydra.webhook_subscriptions.status IS 'active; paused: by webhook_pause; disabled: by the extension';
 COMMENT ON COLUMN hydra.webhook_subscriptions.disabled_reason IS 'gone: the endpoint answered 410; failures: disable_after was reached; stale: no attempt succeeded for stale_after; null: not disabled';
 COMMENT ON COLUMN hydra.webhook_subscriptions.status_since IS 'When the status last changed';

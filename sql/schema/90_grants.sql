@@ -24,6 +24,7 @@ COMMENT ON FUNCTION hydra._reseal_secret(text, bigint) IS 'Returns a stored secr
 COMMENT ON FUNCTION hydra._seal_headers(jsonb, bigint) IS 'Returns the headers of a subscription in the form in which they are stored: values are sealed if there is a key';
 COMMENT ON FUNCTION hydra._reseal_headers(jsonb, bigint) IS 'Returns stored headers, with their values sealed with the first key';
 COMMENT ON FUNCTION hydra._origin(text) IS 'Scheme, host and port of a URL; null: it cannot be read';
+COMMENT ON FUNCTION hydra._shown_url(text) IS 'Scheme, host and port of a URL, for those who may not see the rest';
 COMMENT ON FUNCTION hydra._delivery_id(uuid, bigint, bigint) IS 'Id of the delivery of an event to a subscription';
 COMMENT ON FUNCTION hydra._subscriptions_changed() IS 'Announces a change of subscriptions, secrets or event types, as hydra._announce_changes() does';
 COMMENT ON FUNCTION hydra._filter_passes(text, jsonb) IS
@@ -75,7 +76,7 @@ GRANT SELECT ON hydra.webhook_subscriptions, hydra.webhook_event_types, hydra.we
     TO hydra_admin, hydra_member, hydra_analyst;
 GRANT SELECT ON hydra.webhook_pending, hydra.webhook_failed, hydra.webhook_history, hydra.webhook_stats TO hydra_admin, hydra_analyst;
 -- Functions in a view are executed as the role that reads it.
-GRANT EXECUTE ON FUNCTION hydra._worker_status(), hydra._watch_details(text[], text, text[], text[])
+GRANT EXECUTE ON FUNCTION hydra._worker_status(), hydra._watch_details(text[], text, text[], text[]), hydra._shown_url(text)
     TO hydra_admin, hydra_member, hydra_analyst;
 GRANT EXECUTE ON FUNCTION hydra._trigger_arguments(bytea), hydra._trigger_type(smallint) TO hydra_admin, hydra_member, hydra_analyst, hydra_emitter;
 GRANT EXECUTE ON FUNCTION hydra._delivery_id(uuid, bigint, bigint), hydra._percentile(bigint[], double precision) TO hydra_admin, hydra_analyst;
@@ -112,6 +113,7 @@ GRANT EXECUTE ON FUNCTION
 
 GRANT EXECUTE ON FUNCTION hydra._at_home(), hydra._here(), hydra._names_event_type(text, text),
     hydra._filter_passes(text, jsonb), hydra._wanted_by(text, text, jsonb, bigint),
+    hydra._shown_url(text),
     hydra._seconds(interval[]) -- in a CHECK of hydra.subscription
     TO hydra_worker;
 GRANT SELECT ON hydra.effective_subscription, hydra.signing_secret, hydra.identity, hydra.current_identity TO hydra_worker;

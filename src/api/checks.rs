@@ -30,6 +30,12 @@ fn _origin(url: &str) -> Option<String> {
     origin(url)
 }
 
+/// Returns a URL as those see it who may not manage subscriptions: without its path and query, which may be secret.
+#[pg_extern(immutable, strict, parallel_safe)]
+fn _shown_url(url: &str) -> String {
+    origin(url).unwrap_or_default() + "/…"
+}
+
 /// Returns whether an entry of the `event_types` of a subscription matches this event type.
 #[pg_extern(immutable, strict, parallel_safe)]
 fn _names_event_type(wanted: &str, event_type: &str) -> bool {

@@ -50,6 +50,7 @@ const GRANTED: &[(&str, &[&str])] = &[
     ("webhook_watches", READERS),
     // The functions of a view run as its reader. These show nothing that the views do not.
     ("_worker_status", READERS),
+    ("_shown_url", READERS),
     ("_delivery_id", ANALYSTS),
     ("_percentile", ANALYSTS),
     ("_trigger_arguments", &["hydra_admin", "hydra_member", "hydra_analyst", "hydra_emitter"]),
@@ -323,6 +324,23 @@ fn only_the_owner_and_the_worker_can_read_secrets() {
         .map(|entry| format!("{} {}", entry.grantee, entry.privilege))
         .collect();
     assert_eq!(readers, BTreeSet::from(["hydra_worker SELECT".to_owned()]));
+}
+
+#[test]
+fn only_roles_that_manage_subscriptions_see_the_path_and_the_query_of_a_url() {
+    let mut client = cluster().create_database("urls");
+    let (id, _) = subscribe(&mut client, "http://127.0.0.1:9/T00/B00/token?key=s3cret", "ticket.created", &[]);
+    for (role, expected) in [
+        ("admin", "http://127.0.0.1:9/T00/B00/token?key=s3cret"),
+        ("member", "http://127.0.0.1:9/…"),
+        ("analyst", "http://127.0.0.1:9/…"),
+    ] {
+        let mut person = cluster().connect_as("urls", role);
+        let url: String = ask(&mut person, &format!("SELECT url FROM hydra.webhook_subscriptions WHERE id = {id}"));
+        assert_eq!(url, expected, "{role}");
+        let row: String = ask(&mut person, "SELECT s::text FROM hydra.webhook_subscriptions AS s");
+        assert_eq!(row.contains("s3cret"), role == "admin", "{role}: {row}");
+    }
 }
 
 #[test]
