@@ -117,7 +117,7 @@ pub fn init() {
     );
     GucRegistry::define_int_guc(
         c"hydra_webhooks.retention",
-        c"How long history and failed deliveries are kept.",
+        c"How long history, failed deliveries and counts of deliveries are kept.",
         c"Older rows are removed by the dispatcher, in batches.",
         &RETENTION,
         1,

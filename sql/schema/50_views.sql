@@ -54,7 +54,7 @@ COMMENT ON COLUMN hydra.webhook_subscriptions.log_successes IS 'Whether first at
 COMMENT ON COLUMN hydra.webhook_subscriptions.created_at IS 'When it was created';
 COMMENT ON COLUMN hydra.webhook_subscriptions.secret_prefix IS 'First 12 characters of the current signing secret';
 COMMENT ON COLUMN hydra.webhook_subscriptions.consecutive_failures IS 'Number of attempts that failed since the last success';
-COMMENT ON COLUMN hydra.webhook_subscriptions.delivered IS 'Number of deliveries that succeeded; updated at most a minute later';
+COMMENT ON COLUMN hydra.webhook_subscriptions.delivered IS 'Number of deliveries that succeeded within hydra_webhooks.retention; updated at most a minute later';
 COMMENT ON COLUMN hydra.webhook_subscriptions.pending IS 'Number of deliveries that wait in the retry queue';
 COMMENT ON COLUMN hydra.webhook_subscriptions.failed IS 'Number of deliveries that were given up and are kept';
 COMMENT ON COLUMN hydra.webhook_subscriptions.last_error IS 'Message of its latest failed attempt; null: there is none in the history';
@@ -166,7 +166,7 @@ SELECT coalesce(c.subscription_id, q.subscription_id) AS subscription_id, coales
        CASE WHEN coalesce(c.hour, q.hour) = (SELECT now.hour FROM now) THEN coalesce(q.depth, 0) END AS depth, q.oldest_due
 FROM hydra.delivery_count AS c
 FULL JOIN queue AS q ON q.subscription_id = c.subscription_id AND q.hour = c.hour;
-COMMENT ON VIEW hydra.webhook_stats IS 'Statistics of each subscription and hour; updated at most a minute later';
+COMMENT ON VIEW hydra.webhook_stats IS 'Statistics of each subscription and hour, kept for hydra_webhooks.retention; updated at most a minute later';
 COMMENT ON COLUMN hydra.webhook_stats.subscription_id IS 'The subscription, which may have been deleted';
 COMMENT ON COLUMN hydra.webhook_stats.hour IS 'Start of the hour, UTC';
 COMMENT ON COLUMN hydra.webhook_stats.delivered IS 'Number of deliveries that succeeded';

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use testkit::receiver::Answer;
-use testkit::{PATIENCE, wait_until};
+use testkit::{Bench, Cluster, PATIENCE, wait_until};
 
 use crate::{bench, cluster};
 
@@ -59,4 +59,46 @@ fn pending_deliveries_are_in_the_statistics_of_the_current_hour() {
     wait_until("all have failed once", PATIENCE, || {
         bench.ask::<Option<bool>>(&format!("{WAITING}{id}")).unwrap_or_default()
     });
+}
+
+#[test]
+fn counts_older_than_the_retention_and_of_deleted_subscriptions_are_removed() {
+    let mut bench = bench("statistics_forgotten");
+    let (kept, _) = bench.subscribe("/", "ticket.created", &[]);
+    let (deleted, _) = bench.subscribe("/", "ticket.created", &[]);
+    bench.run(&format!(
+        "INSERT INTO hydra.delivery_count (subscription_id, hour, delivered, response_times)
+         SELECT id, date_trunc('hour', now() - age, 'UTC'), 1, array_fill(0, ARRAY[73])
+         FROM unnest(ARRAY[{kept}, {deleted}]) AS id,
+              unnest(ARRAY[interval '1 hour', '29 days', '31 days', '2 years']) AS age"
+    ));
+    bench.run(&format!(
+        "INSERT INTO hydra.delivery_count (subscription_id, hour, delivered, response_times)
+         SELECT {deleted}, date_trunc('hour', now(), 'UTC') - n * interval '1 hour', 1, array_fill(0, ARRAY[73])
+         FROM generate_series(2, 600) AS n"
+    ));
+    bench.run(&format!("SELECT hydra.webhook_delete({deleted})"));
+    // After a reload the dispatcher checks at once.
+    bench.run("SELECT pg_reload_conf()");
+    const LEFT: &str = "SELECT string_agg(DISTINCT subscription_id::text, ',') || ' ' || count(*) FROM hydra.delivery_count";
+    wait_until("the old counts are removed, and no others", PATIENCE, || {
+        bench.ask::<String>(LEFT) == format!("{kept} 2")
+    });
+    assert_eq!(bench.column(kept, "delivered"), "2");
+}
+
+#[test]
+fn the_retention_is_the_time_for_which_counts_are_kept() {
+    // The shortest retention, and an hour that is not over within it.
+    let cluster = Cluster::start(&[("hydra_webhooks.retention", "1min")]);
+    let mut bench = Bench::new(&cluster, "statistics_short");
+    let (id, _) = bench.subscribe("/", "ticket.created", &[]);
+    bench.run(&format!(
+        "INSERT INTO hydra.delivery_count (subscription_id, hour, response_times)
+         SELECT {id}, date_trunc('hour', now(), 'UTC') - n * interval '1 hour', array_fill(0, ARRAY[73])
+         FROM generate_series(0, 5) AS n"
+    ));
+    bench.run("SELECT pg_reload_conf()");
+    const LEFT: &str = "SELECT count(*) BETWEEN 1 AND 2 AND max(hour) + interval '2 hours' > now() FROM hydra.delivery_count";
+    wait_until("old hours are removed", PATIENCE, || bench.ask(LEFT));
 }

@@ -93,6 +93,25 @@ fn at_most_eight_secrets_sign_at_a_time_and_requests_with_eight_arrive() {
 }
 
 #[test]
+fn secrets_that_no_longer_sign_are_removed() {
+    let mut signed = Signed::new("ended_secrets", &[]);
+    let kept = signed.rotate("1 s");
+    signed.rotate("1 hour");
+    let newest = signed.rotate("1 s");
+    let bench = &mut signed.bench;
+    wait_until("two have ended", PATIENCE, || {
+        bench.ask("SELECT count(*) = 1 FROM hydra.signing_secret WHERE valid_until > now()")
+    });
+    // After a reload the dispatcher checks at once.
+    bench.run("SELECT pg_reload_conf()");
+    const LEFT: &str = "SELECT string_agg(prefix, ' ' ORDER BY id) FROM hydra.signing_secret";
+    let left = format!("{} {}", &kept[..12], &newest[..12]);
+    wait_until("they are removed, and no others", PATIENCE, || bench.ask::<String>(LEFT) == left);
+    let request = signed.request();
+    assert_eq!([&kept, &newest].map(|secret| request.signed_with(secret)), [Signature::Verified; 2]);
+}
+
+#[test]
 fn during_an_overlap_holders_of_the_old_secret_and_of_the_new_one_accept() {
     let mut signed = Signed::new("overlap", &["signatures => '{hydra,standard}'"]);
     let (old, new) = (signed.secret.clone(), signed.rotate("1 hour"));
