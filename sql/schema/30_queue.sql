@@ -99,9 +99,11 @@ CREATE TABLE hydra.attempt (
     CONSTRAINT status_class_has_a_status CHECK (error_class <> 'status' OR status_code IS NOT NULL),
     CONSTRAINT next_attempt_only_after_failure CHECK (error_class IS NOT NULL OR next_attempt_at IS NULL)
 );
-CREATE INDEX attempt_time ON hydra.attempt USING brin (attempted_at);
+-- For the newest history.
+CREATE INDEX attempt_time ON hydra.attempt (attempted_at);
 CREATE INDEX attempt_delivery ON hydra.attempt (delivery_id, attempt);
-CREATE INDEX attempt_subscription ON hydra.attempt (subscription_id, id);
+-- For the latest error of a subscription, of which there may be a million successes.
+CREATE INDEX attempt_subscription ON hydra.attempt (subscription_id, (error IS NOT NULL), id);
 COMMENT ON TABLE hydra.attempt IS 'History: all failed attempts and all retries; of successful first attempts, only those of subscriptions with log_successes';
 COMMENT ON COLUMN hydra.attempt.id IS 'Number of the row; increases in the order in which attempts are recorded';
 COMMENT ON COLUMN hydra.attempt.delivery_id IS 'Id of the delivery';

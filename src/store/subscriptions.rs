@@ -93,12 +93,7 @@ fn subscription(
 }
 
 /// Makes the endpoint of a subscription from its row. Returns `None` if this version does not know its signature.
-fn endpoint(
-    row: &Row<'_>,
-    columns: &EndpointColumns,
-    id: SubscriptionId,
-    secrets: Secrets,
-) -> Option<Endpoint> {
+fn endpoint(row: &Row<'_>, columns: &EndpointColumns, id: SubscriptionId, secrets: Secrets) -> Option<Endpoint> {
     let schemes: Vec<String> = row.value(columns.signatures);
     Some(Endpoint {
         subscription: id,
@@ -123,7 +118,10 @@ impl Secrets {
     fn read(row: &Row<'_>, columns: &EndpointColumns, id: SubscriptionId, keys: &Keys) -> Result<Self, Unreadable> {
         let stored: Vec<String> = row.value(columns.secrets);
         let signing = stored.iter().map(|stored| keys.open(stored, id).map(SigningSecret::from));
-        Ok(Self { signing: signing.collect::<Result<_, _>>()?, headers: headers::stored(row.text(columns.headers), id, keys)? })
+        Ok(Self {
+            signing: signing.collect::<Result<_, _>>()?,
+            headers: headers::stored(row.text(columns.headers), id, keys)?,
+        })
     }
 }
 

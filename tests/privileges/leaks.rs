@@ -25,16 +25,43 @@ const ODD: &[(&str, &[&str])] = &[
     ("smallint", &["0", "-32768", "32767"]),
     (
         "interval",
-        &["'0'", "'-1 s'", "'1 s'", "'-12 mons 361 days'", "'12 mons -361 days'", "'12 mons -360 days 1 s'",
-          "'178000000 years'", "'-178000000 years'", "'71582788 mons -2147483640 days 1 s'"],
+        &[
+            "'0'",
+            "'-1 s'",
+            "'1 s'",
+            "'-12 mons 361 days'",
+            "'12 mons -361 days'",
+            "'12 mons -360 days 1 s'",
+            "'178000000 years'",
+            "'-178000000 years'",
+            "'71582788 mons -2147483640 days 1 s'",
+        ],
     ),
     ("interval[]", &["'{}'", "'{NULL}'", "'{{1 s},{2 s}}'", "'{12 mons -354 days}'", "'{-178000000 years}'"]),
-    ("jsonb", &["'null'", "'[]'", "'{}'", "'{\"X-A\": {}}'", "'{\"X-A\": \"canary-of-a-header \\u0007\"}'",
-                "'{\"X-A\": \"canary-of-a-header\", \"x-a\": \"canary-of-a-header\"}'"]),
+    (
+        "jsonb",
+        &[
+            "'null'",
+            "'[]'",
+            "'{}'",
+            "'{\"X-A\": {}}'",
+            "'{\"X-A\": \"canary-of-a-header \\u0007\"}'",
+            "'{\"X-A\": \"canary-of-a-header\", \"x-a\": \"canary-of-a-header\"}'",
+        ],
+    ),
     ("jsonpath", &["'$'", "'$x'", "'$.a.b[*] ? (@ > 1)'"]),
     ("text", &["''", "'x'", "'*'", "'webhook.test'", "repeat('x', 100000)", "E'\\u0001\\n'", "'http://10.0.0.1/'"]),
-    ("text[]", &["'{}'", "'{NULL}'", "'{\"\"}'", "'{{a},{b}}'", "'[0:1]={ticket.created,ticket.created}'",
-                 "array_fill('x'::text, ARRAY[10000])"]),
+    (
+        "text[]",
+        &[
+            "'{}'",
+            "'{NULL}'",
+            "'{\"\"}'",
+            "'{{a},{b}}'",
+            "'[0:1]={ticket.created,ticket.created}'",
+            "array_fill('x'::text, ARRAY[10000])",
+        ],
+    ),
     ("timestamp with time zone", &["'-infinity'", "'infinity'", "now()"]),
     ("uuid", &["'00000000-0000-0000-0000-000000000000'"]),
     ("uuid[]", &["'{}'", "'{NULL}'"]),
@@ -65,9 +92,8 @@ fn calls(client: &mut Client) -> Vec<String> {
             by_name.map(|(_, value)| *value)
         };
         let nulls = |place: usize| cast(usual(place).unwrap_or("NULL"), place);
-        let something = |place: usize| {
-            cast(usual(place).or(odd(&types[place]).first().copied()).unwrap_or("NULL"), place)
-        };
+        let something =
+            |place: usize| cast(usual(place).or(odd(&types[place]).first().copied()).unwrap_or("NULL"), place);
         let mut call = |arguments: Vec<String>| calls.push(format!("hydra.{name}({})", arguments.join(", ")));
         let places = 0..types.len();
         call(places.clone().map(|place| cast("NULL", place)).collect());

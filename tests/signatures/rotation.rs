@@ -74,8 +74,7 @@ fn at_most_eight_secrets_sign_at_a_time_and_requests_with_eight_arrive() {
     let id = signed.subscription;
     let mut secrets = vec![signed.secret.clone()];
     secrets.extend((0..7).map(|_| signed.rotate("1 hour")));
-    let refusal =
-        signed.bench.refused(&format!("SELECT hydra.webhook_rotate_secret({id}, '1 hour')"), "54000");
+    let refusal = signed.bench.refused(&format!("SELECT hydra.webhook_rotate_secret({id}, '1 hour')"), "54000");
     assert!(refusal.detail.contains("At most 8") && refusal.hint.contains("without one"), "{refusal:?}");
     let request = signed.request();
     assert!(secrets.iter().all(|secret| request.signed_with(secret) == Signature::Verified));

@@ -96,7 +96,8 @@ fn values_of_headers_never_follow_a_url_to_another_endpoint() {
     let mut bench = bench("headers_stay");
     let (id, _) = bench.subscribe("/", "ticket.created", &[r#"headers => '{"Authorization": "Bearer s3cret"}'"#]);
     for url in ["http://127.0.0.1:9/", "http://127.0.0.2:9/", "https://127.0.0.1/"] {
-        let refusal = bench.refused(&format!("SELECT hydra.webhook_update({id}, url => '{url}', name => 'x')"), "22023");
+        let refusal =
+            bench.refused(&format!("SELECT hydra.webhook_update({id}, url => '{url}', name => 'x')"), "22023");
         assert!(refusal.hint.contains("headers") && !format!("{refusal:?}").contains("s3cret"), "{refusal:?}");
     }
     assert_eq!((bench.column(id, "url"), bench.column(id, "name")), (bench.receiver.url("/"), String::new()));
@@ -105,7 +106,9 @@ fn values_of_headers_never_follow_a_url_to_another_endpoint() {
     bench.emit_ticket(1);
     assert_eq!(bench.wait_for("/b", 1)[0].header("Authorization"), Some("Bearer s3cret"));
     // With headers, or without any, every URL is accepted.
-    bench.run(&format!(r#"SELECT hydra.webhook_update({id}, url => 'http://127.0.0.1:9/', headers => '{{"X-A": "a"}}')"#));
+    bench.run(&format!(
+        r#"SELECT hydra.webhook_update({id}, url => 'http://127.0.0.1:9/', headers => '{{"X-A": "a"}}')"#
+    ));
     bench.run(&format!("SELECT hydra.webhook_update({id}, url => '{}', headers => '{{}}')", bench.receiver.url("/c")));
     bench.run(&format!("SELECT hydra.webhook_update({id}, url => 'http://127.0.0.1:9/')"));
 }

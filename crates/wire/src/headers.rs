@@ -137,7 +137,10 @@ fn check_value(name: &str, value: &Value) -> Result<String, Refusal> {
     let text = value.as_str().unwrap_or_default();
     let printable = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     let trimmed = text.trim() == text && !text.is_empty();
-    if !printable || !trimmed || text.len() > LONGEST_VALUE || HeaderValue::try_from(text).is_err()
+    if !printable
+        || !trimmed
+        || text.len() > LONGEST_VALUE
+        || HeaderValue::try_from(text).is_err()
         || text.starts_with(SEALED_PREFIX)
     {
         return refuse(

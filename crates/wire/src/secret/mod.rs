@@ -13,8 +13,8 @@ use sha2::Sha256;
 
 mod sealing;
 
-pub use sealing::{Keys, Place, Unreadable};
 pub(crate) use sealing::PREFIX as SEALED_PREFIX;
+pub use sealing::{Keys, Place, Unreadable};
 
 pub(crate) const PREFIX: &str = "whsec_";
 const RANDOM_BYTES: usize = 32;
