@@ -1,4 +1,4 @@
-//! Reads the keys that signing secrets are sealed (encrypted) with, from the file that `hydra_webhooks.key_file` names.
+//! Reads the keys that signing secrets and values of headers are sealed (encrypted) with, from the file that `hydra_webhooks.key_file` names.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -50,17 +50,17 @@ pub fn read_or_refuse() -> Keys {
     })
 }
 
-/// Fails the statement because a secret of this subscription cannot be read.
+/// Fails the statement because a signing secret or a header of this subscription cannot be read.
 pub fn refuse_unreadable(subscription: SubscriptionId, why: &Unreadable) -> ! {
     let detail = match why {
-        Unreadable::KeyMissing(id) => format!("It is sealed with key {id}, which is not in hydra_webhooks.key_file."),
-        Unreadable::Damaged => "It was changed, or belongs to another subscription.".into(),
+        Unreadable::KeyMissing(id) => format!("One is sealed with key {id}, which is not in hydra_webhooks.key_file."),
+        Unreadable::Damaged => "One was changed, or belongs to another subscription or header.".into(),
     };
     refuse(
         PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-        format!("the signing secret of subscription {subscription} cannot be read"),
+        format!("the secrets of subscription {subscription} cannot be read"),
         &detail,
-        "Restore the key, or give the subscription a new secret with hydra.webhook_rotate_secret, without an overlap.",
+        "Restore the key, or give the subscription a new secret with hydra.webhook_rotate_secret, without an overlap, and its headers again with hydra.webhook_update.",
     )
 }
 

@@ -20,7 +20,7 @@
 //! | outcome | the result of a request: a response, or the reason why there is none |
 //! | in flight | (of a request) handed to the sender, and without an outcome so far |
 //! | preset | the format of the requests of a subscription: body, headers, default signature and retry schedule |
-//! | seal, open | encrypt, and decrypt, a signing secret with a key of `hydra_webhooks.key_file` |
+//! | seal, open | encrypt, and decrypt, a secret or the value of a header with a key of `hydra_webhooks.key_file` |
 //!
 //! These words are used inside the dispatcher. The module that is named explains the idea:
 //!
@@ -53,7 +53,7 @@
 //! | [`store`] | runs the dispatcher's statements, and converts rows to plain structs and back |
 //! | [`tables`] | finds the extension's tables in the catalog, and runs code as their owner |
 //! | [`changes`] | notices that subscriptions, secrets or event types have changed |
-//! | [`keys`] | reads the keys that seal signing secrets |
+//! | [`keys`] | reads the keys that seal signing secrets and values of headers |
 //! | [`slots`] | keeps the shared memory, and wakes the dispatcher at commit |
 //! | [`backend`] | handles signals, transactions and errors inside a process of the server |
 //!
@@ -105,6 +105,7 @@ extension_sql_file!(
         "trigger_functions",
         api::checks::_delivery_id,
         api::checks::_names_event_type,
+        api::checks::_shown_url,
         api::status::_worker_status,
         emit::trigger::row::webhook_emit_row,
         emit::trigger::statement::webhook_emit_statement,

@@ -89,8 +89,8 @@ pub fn init() {
     );
     GucRegistry::define_string_guc(
         c"hydra_webhooks.key_file",
-        c"File of keys that seal (encrypt) stored signing secrets.",
-        c"One key per line, 64 hexadecimal digits. The first key seals, any key opens. If empty, secrets are stored in plain text.",
+        c"File of keys that seal (encrypt) stored signing secrets and values of headers.",
+        c"One key per line, 64 hexadecimal digits. The first key seals, any key opens. If empty, they are stored in plain text.",
         &KEY_FILE,
         GucContext::Sighup,
         GucFlags::SUPERUSER_ONLY,
@@ -117,7 +117,7 @@ pub fn init() {
     );
     GucRegistry::define_int_guc(
         c"hydra_webhooks.retention",
-        c"How long history and failed deliveries are kept.",
+        c"How long history, failed deliveries and counts of deliveries are kept.",
         c"Older rows are removed by the dispatcher, in batches.",
         &RETENTION,
         1,

@@ -9,26 +9,25 @@ use http::Request;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use wire::headers::{parse, stored};
+use wire::ids::SubscriptionId;
+use wire::secret::Keys;
 
 fuzz_target!(|input: &str| {
     let lines = || input.split('\n').filter_map(|line| line.split_once(": "));
     let headers = serde_json::from_str::<Value>(input)
         .unwrap_or_else(|_| lines().map(|(name, value)| (name.to_owned(), Value::from(value))).collect());
-    let parsed = parse(&headers);
-    assert_eq!(
-        stored(&headers.to_string()),
-        parsed.as_deref().unwrap_or_default(),
-        "stored headers are read in the same way"
-    );
-    let Ok(parsed) = parsed else { return };
+    let Ok(parsed) = parse(&headers) else { return };
+    let read = stored(&headers.to_string(), SubscriptionId(7), &Keys::default());
+    assert_eq!(read.as_ref(), Ok(&parsed), "stored headers are read in the same way");
 
     assert!(parsed.len() <= 20 && parsed.len() == headers.as_object().expect("an object").len());
     let mut request = Request::post("https://receiver.example/");
     let mut names = HashSet::new();
     for (name, value) in &parsed {
         assert_eq!(headers[name], **value, "{name} is kept as it was written");
-        assert!(names.insert(name.to_lowercase()), "{name} is there twice");
-        assert!(!is_reserved(&name.to_lowercase()), "{name} is reserved");
+        let folded = name.to_lowercase().replace('_', "-");
+        assert!(!is_reserved(&folded), "{name} is reserved");
+        assert!(names.insert(folded), "{name} is there twice");
         assert!((1..=100).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':'));
         assert!((1..=2048).contains(&value.len()) && value.trim() == value);
         assert!(value.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{name} has a control character");
@@ -38,7 +37,7 @@ fuzz_target!(|input: &str| {
 });
 
 fn is_reserved(name: &str) -> bool {
-    const NAMES: [&str; 8] = [
+    const NAMES: [&str; 10] = [
         "host",
         "content-length",
         "content-type",
@@ -46,7 +45,9 @@ fn is_reserved(name: &str) -> bool {
         "connection",
         "user-agent",
         "expect",
+        "x-hub-signature",
         "x-hub-signature-256",
+        "cookie",
     ];
     let begins = ["x-hydra-", "x-webhook-", "webhook-", "proxy-"];
     NAMES.contains(&name) || begins.iter().any(|begin| name.starts_with(begin))

@@ -48,14 +48,14 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                   DETAIL = 'Signatures are hydra, x_webhook, standard (Standard Webhooks) and github (X-Hub-Signature-256), each at most once.',
                   HINT = 'Use an array such as ''{hydra,standard}'', or omit it for the signature of the preset.';
-    ELSIF timeout NOT BETWEEN '100 ms' AND '60 s' THEN
+    ELSIF extract(epoch FROM timeout) NOT BETWEEN 0.1 AND 60 THEN
         RAISE EXCEPTION 'invalid timeout: %', timeout
             USING ERRCODE = 'invalid_parameter_value',
                   DETAIL = 'The timeout of a whole request is between 100 ms and 60 s.',
                   HINT = 'A receiver should answer first and do its work afterwards.';
     ELSIF cardinality(retry_schedule) > 50 OR array_ndims(retry_schedule) > 1
           OR array_position(retry_schedule, NULL) IS NOT NULL
-          OR interval '0 s' > ANY (retry_schedule) OR interval '7 days' < ANY (retry_schedule) THEN
+          OR 0 > ANY (hydra._seconds(retry_schedule)) OR 604800 < ANY (hydra._seconds(retry_schedule)) THEN
         RAISE EXCEPTION 'invalid retry schedule'
             USING ERRCODE = 'invalid_parameter_value',
                   DETAIL = 'A schedule has at most 50 delays, each between 0 and 7 days and not null, in a one-dimensional array.',
@@ -137,38 +137,25 @@ END
 $$;
 COMMENT ON FUNCTION hydra._locked_subscription(bigint) IS 'Locks a subscription for a change and returns it; fails if it does not exist';
 
-CREATE FUNCTION hydra._keep_secret(subscription_id bigint, secret text)
-    RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    -- Sealed before the INSERT, because the parameters of the INSERT may be logged.
-    stored text := hydra._seal_secret(secret, subscription_id);
-    prefix text := left(secret, 12);
-BEGIN
-    INSERT INTO hydra.signing_secret (subscription_id, secret, prefix) VALUES (_keep_secret.subscription_id, stored, prefix);
-END
-$$;
-COMMENT ON FUNCTION hydra._keep_secret(bigint, text) IS 'Stores a new secret of a subscription, sealed if there is a key';
-
 CREATE FUNCTION hydra.webhook_seal_secrets()
     RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    kept hydra.signing_secret;
-    again text;
-    done bigint := 0;
+    sealed bigint;
 BEGIN
-    -- Only secrets that still sign: the key that sealed an older one may no longer exist.
-    FOR kept IN SELECT * FROM hydra.signing_secret AS k WHERE k.valid_until IS NULL OR k.valid_until > now() ORDER BY k.id FOR UPDATE LOOP
-        again := hydra._reseal_secret(kept.secret, kept.subscription_id);
-        UPDATE hydra.signing_secret AS k SET secret = again WHERE k.id = kept.id;
-        done := done + 1;
-    END LOOP;
-    RETURN done;
+    -- Others who change secrets lock the subscription first, too.
+    PERFORM FROM hydra.subscription AS s ORDER BY s.id FOR NO KEY UPDATE;
+    -- Only secrets that still sign: the key that sealed an older one may no longer exist. The secrets are not read into
+    -- variables, which would be parameters of a statement and could be logged.
+    UPDATE hydra.signing_secret AS k SET secret = hydra._reseal_secret(k.secret, k.subscription_id)
+    WHERE k.valid_until IS NULL OR k.valid_until > now();
+    GET DIAGNOSTICS sealed = ROW_COUNT;
+    UPDATE hydra.subscription AS s SET headers = hydra._reseal_headers(s.headers, s.id) WHERE s.headers <> '{}';
+    RETURN sealed + (SELECT count(*) FROM hydra.subscription AS s CROSS JOIN LATERAL jsonb_object_keys(s.headers));
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_seal_secrets() IS
-    'Seals all signing secrets in use with the first key of hydra_webhooks.key_file; returns how many. Call it after the setting or the file has changed';
+    'Seals all signing secrets in use and all values of headers with the first key of hydra_webhooks.key_file; returns how many. Call it after the setting or the file has changed';
 
 CREATE FUNCTION hydra.webhook_create(
     url text, event_types text[], name text DEFAULT NULL, tenant_id text DEFAULT NULL, preset text DEFAULT NULL,
@@ -179,6 +166,8 @@ CREATE FUNCTION hydra.webhook_create(
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
+DECLARE
+    sealed jsonb;
 BEGIN
     IF url IS NULL OR event_types IS NULL THEN
         RAISE EXCEPTION '% must not be null', CASE WHEN url IS NULL THEN 'url' ELSE 'event_types' END
@@ -190,15 +179,15 @@ BEGIN
     PERFORM hydra._check_subscription(name, event_types, tenant_id, preset, signatures, headers, timeout, retry_schedule, filter,
                                       max_in_flight, rate_limit, disable_after);
 
-    INSERT INTO hydra.subscription AS made (url, event_types, name, tenant_id, preset, signatures, headers, timeout,
-                                            retry_schedule, filter, max_in_flight, rate_limit, disable_after,
-                                            log_successes)
-    VALUES (url, event_types, name, tenant_id, coalesce(preset, 'hydra'), signatures, coalesce(headers, '{}'), timeout,
+    -- Before the row, because sealed values are bound to the subscription.
+    id := nextval('hydra.subscription_id_seq');
+    sealed := hydra._seal_headers(headers, id);
+    INSERT INTO hydra.subscription (id, url, event_types, name, tenant_id, preset, signatures, headers, timeout,
+                                    retry_schedule, filter, max_in_flight, rate_limit, disable_after, log_successes)
+    VALUES (id, url, event_types, name, tenant_id, coalesce(preset, 'hydra'), signatures, coalesce(sealed, '{}'), timeout,
             retry_schedule, nullif(filter::text, '$')::jsonpath, max_in_flight, rate_limit, disable_after,
-            coalesce(log_successes, false))
-    RETURNING made.id INTO id;
-    secret := hydra._new_secret();
-    PERFORM hydra._keep_secret(id, secret);
+            coalesce(log_successes, false));
+    secret := hydra._add_secret(id);
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_create(
@@ -216,12 +205,20 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     was hydra.subscription := hydra._locked_subscription(id);
+    sealed jsonb;
 BEGIN
     IF url IS NOT NULL THEN
         PERFORM hydra._check_url(url);
     END IF;
+    IF url IS NOT NULL AND headers IS NULL AND was.headers <> '{}' AND hydra._origin(url) IS DISTINCT FROM hydra._origin(was.url) THEN
+        RAISE EXCEPTION 'the headers of subscription % are for another endpoint', was.id
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = 'The new URL has another scheme, host or port, and would receive their values, which may be secret.',
+                  HINT = 'Pass headers too: those of the new endpoint, or ''{}'' for none.';
+    END IF;
     PERFORM hydra._check_subscription(name, event_types, tenant_id, coalesce(preset, was.preset), signatures, headers, timeout,
                                       retry_schedule, filter, max_in_flight, rate_limit, disable_after);
+    sealed := hydra._seal_headers(headers, was.id);
     UPDATE hydra.subscription AS changed
     SET url = coalesce(webhook_update.url, was.url),
         event_types = coalesce(webhook_update.event_types, was.event_types),
@@ -229,7 +226,7 @@ BEGIN
         tenant_id = coalesce(webhook_update.tenant_id, was.tenant_id),
         preset = coalesce(webhook_update.preset, was.preset),
         signatures = coalesce(webhook_update.signatures, was.signatures),
-        headers = coalesce(webhook_update.headers, was.headers),
+        headers = coalesce(sealed, changed.headers),
         timeout = coalesce(webhook_update.timeout, was.timeout),
         retry_schedule = coalesce(webhook_update.retry_schedule, was.retry_schedule),
         filter = nullif(coalesce(webhook_update.filter, was.filter)::text, '$')::jsonpath,
@@ -293,31 +290,46 @@ CREATE FUNCTION hydra.webhook_rotate_secret(id bigint, overlap interval DEFAULT 
 AS $$
 DECLARE
     was hydra.subscription := hydra._locked_subscription(id);
-    fresh text := hydra._new_secret();
+    -- A year that is subtracted from days may last longer or shorter than it compares, so it is the seconds that count.
+    seconds numeric := extract(epoch FROM overlap);
+    in_use bigint;
+    first_end timestamptz;
 BEGIN
-    IF overlap IS NULL OR overlap NOT BETWEEN '0 s' AND '30 days' THEN
+    IF overlap IS NULL OR seconds NOT BETWEEN 0 AND 30 * 86400 THEN
         RAISE EXCEPTION 'invalid overlap: %', coalesce(overlap::text, 'null')
             USING ERRCODE = 'invalid_parameter_value',
                   DETAIL = 'The overlap, in which both secrets sign, is between 0 and 30 days.',
                   HINT = 'Omit it to replace the secret at once.';
     END IF;
-    IF overlap > '0 s' AND '{x_webhook,github}' && (SELECT known.signatures FROM hydra.effective_subscription AS known
-                                                    WHERE known.id = was.id) THEN
+    IF seconds > 0 AND '{x_webhook,github}' && (SELECT known.signatures FROM hydra.effective_subscription AS known
+                                                WHERE known.id = was.id) THEN
         RAISE EXCEPTION 'subscription % cannot sign with two secrets at a time', was.id
             USING ERRCODE = 'feature_not_supported',
                   DETAIL = 'It signs with x_webhook or github, whose headers hold only one signature.',
                   HINT = 'Rotate the secret without an overlap, or change the signatures first.';
     END IF;
+    -- Each secret in use makes the header of the signature longer, and receivers limit its length.
+    IF seconds > 0 THEN
+        SELECT count(*), min(known.valid_until) INTO in_use, first_end
+        FROM hydra.signing_secret AS known
+        WHERE known.subscription_id = was.id AND (known.valid_until IS NULL OR known.valid_until > now());
+        IF in_use >= 8 THEN
+            RAISE EXCEPTION 'subscription % has too many signing secrets in use', was.id
+                USING ERRCODE = 'program_limit_exceeded',
+                      DETAIL = format('At most 8 secrets sign at a time; %s are in use, and the first of their overlaps ends at %s.',
+                                      in_use, first_end),
+                      HINT = 'Wait for the end of an overlap, use a shorter overlap next time, or rotate without one, which ends all overlaps.';
+        END IF;
+    END IF;
     -- Without an overlap, earlier overlaps end too, so that a leaked secret no longer signs.
-    IF overlap = '0 s' THEN
+    IF seconds = 0 THEN
         DELETE FROM hydra.signing_secret AS old WHERE old.subscription_id = was.id;
     ELSE
         UPDATE hydra.signing_secret AS old
-        SET valid_until = greatest(now(), old.valid_from) + overlap
+        SET valid_until = greatest(now(), old.valid_from) + make_interval(secs => seconds::double precision)
         WHERE old.subscription_id = was.id AND old.valid_until IS NULL;
     END IF;
-    PERFORM hydra._keep_secret(was.id, fresh);
-    RETURN fresh;
+    RETURN hydra._add_secret(was.id);
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_rotate_secret(bigint, interval) IS

@@ -1,5 +1,5 @@
 -- Disables the subscriptions $1 for the reasons $2, and emits webhook.subscription_disabled to the other subscriptions
--- that want it. Only active subscriptions are disabled: a user may have paused one in the meantime.
+-- that want it, without the path and query of its URL, which may be secret. Only active subscriptions are disabled: a user may have paused one in the meantime.
 WITH disabled AS (
     UPDATE hydra.subscription AS s
     SET status = 'disabled', disabled_reason = n.reason, status_since = pg_catalog.now()
@@ -12,7 +12,7 @@ SELECT 'webhook.subscription_disabled', 'webhook', d.id::text, d.tenant_id, noti
 FROM disabled AS d
 CROSS JOIN LATERAL (
     SELECT pg_catalog.jsonb_build_object(
-        'subscription_id', d.id, 'name', d.name, 'url', d.url, 'reason', d.disabled_reason, 'since', d.status_since
+        'subscription_id', d.id, 'name', d.name, 'url', hydra._shown_url(d.url), 'reason', d.disabled_reason, 'since', d.status_since
     ) AS entity) AS notice
 CROSS JOIN LATERAL (
     SELECT hydra._wanted_by('webhook.subscription_disabled', d.tenant_id, notice.entity, d.id) AS targets) AS wanted

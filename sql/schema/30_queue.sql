@@ -99,9 +99,11 @@ CREATE TABLE hydra.attempt (
     CONSTRAINT status_class_has_a_status CHECK (error_class <> 'status' OR status_code IS NOT NULL),
     CONSTRAINT next_attempt_only_after_failure CHECK (error_class IS NOT NULL OR next_attempt_at IS NULL)
 );
-CREATE INDEX attempt_time ON hydra.attempt USING brin (attempted_at);
+-- For the newest history.
+CREATE INDEX attempt_time ON hydra.attempt (attempted_at);
 CREATE INDEX attempt_delivery ON hydra.attempt (delivery_id, attempt);
-CREATE INDEX attempt_subscription ON hydra.attempt (subscription_id, id);
+-- For the latest error of a subscription, of which there may be a million successes.
+CREATE INDEX attempt_subscription ON hydra.attempt (subscription_id, (error IS NOT NULL), id);
 COMMENT ON TABLE hydra.attempt IS 'History: all failed attempts and all retries; of successful first attempts, only those of subscriptions with log_successes';
 COMMENT ON COLUMN hydra.attempt.id IS 'Number of the row; increases in the order in which attempts are recorded';
 COMMENT ON COLUMN hydra.attempt.delivery_id IS 'Id of the delivery';
@@ -128,7 +130,9 @@ CREATE TABLE hydra.delivery_count (
     PRIMARY KEY (subscription_id, hour),
     CONSTRAINT counts CHECK (delivered >= 0 AND failed_attempts >= 0 AND failed >= 0)
 ) WITH (fillfactor = 50);
-COMMENT ON TABLE hydra.delivery_count IS 'Statistics of each subscription and hour, written at most once a minute';
+-- To remove old counts. It does not hinder HOT updates, because an hour never changes.
+CREATE INDEX delivery_count_hour ON hydra.delivery_count (hour);
+COMMENT ON TABLE hydra.delivery_count IS 'Statistics of each subscription and hour, written at most once a minute, and kept for hydra_webhooks.retention';
 COMMENT ON COLUMN hydra.delivery_count.subscription_id IS 'The subscription';
 COMMENT ON COLUMN hydra.delivery_count.hour IS 'Start of the hour, UTC';
 COMMENT ON COLUMN hydra.delivery_count.delivered IS 'Number of deliveries that succeeded in this hour';

@@ -1,9 +1,16 @@
 SET LOCAL search_path = pg_catalog, pg_temp;
 -- The views for users. They have security_barrier, so that a function in the WHERE clause of a user's query cannot see
--- rows that the view leaves out.
+-- rows that the view leaves out. hydra.webhook_history leaves out nothing.
+--
+-- Tables may have a million rows. So the views count rows for all subscriptions in one pass, and each pass reads an index
+-- whose condition is that of the count.
 
 CREATE VIEW hydra.webhook_subscriptions WITH (security_barrier) AS
-SELECT s.id, s.name, s.url, s.status, s.disabled_reason, s.status_since, s.event_types, s.tenant_id, s.preset,
+SELECT s.id, s.name,
+       -- For some receivers, the path or the query is the credential. Who may change the URL may also see it.
+       CASE WHEN pg_catalog.has_function_privilege('hydra.webhook_delete(bigint)', 'EXECUTE') THEN s.url
+            ELSE hydra._shown_url(s.url) END AS url,
+       s.status, s.disabled_reason, s.status_since, s.event_types, s.tenant_id, s.preset,
        s.signatures, ARRAY(SELECT pg_catalog.jsonb_object_keys(s.headers)) AS header_names, s.timeout, s.retry_schedule,
        s.filter,
        coalesce(s.max_in_flight, pg_catalog.current_setting('hydra_webhooks.max_in_flight', true)::integer) AS max_in_flight,
@@ -11,23 +18,43 @@ SELECT s.id, s.name, s.url, s.status, s.disabled_reason, s.status_since, s.event
        (SELECT k.prefix FROM hydra.signing_secret AS k
         WHERE k.subscription_id = s.id AND k.valid_until IS NULL) AS secret_prefix,
        coalesce(h.consecutive_failures, 0) AS consecutive_failures, h.failing_since,
-       (SELECT coalesce(pg_catalog.sum(c.delivered), 0)::bigint FROM hydra.delivery_count AS c
-        WHERE c.subscription_id = s.id) AS delivered,
-       (SELECT pg_catalog.count(*) FROM hydra.delivery AS d
-        WHERE d.subscription_id = s.id AND d.state = 'pending') AS pending,
-       (SELECT pg_catalog.count(*) FROM hydra.delivery AS d
-        WHERE d.subscription_id = s.id AND d.state = 'failed') AS failed,
-       latest.error AS last_error, latest.attempted_at AS last_error_at
+       coalesce(n.delivered, 0) AS delivered, coalesce(n.pending, 0) AS pending, coalesce(n.failed, 0) AS failed,
+       (SELECT a.error FROM hydra.attempt AS a
+        WHERE a.subscription_id = s.id AND a.error IS NOT NULL
+        ORDER BY a.id DESC LIMIT 1) AS last_error,
+       (SELECT a.attempted_at FROM hydra.attempt AS a
+        WHERE a.subscription_id = s.id AND a.error IS NOT NULL
+        ORDER BY a.id DESC LIMIT 1) AS last_error_at
 FROM hydra.effective_subscription AS s
 LEFT JOIN hydra.subscription_health AS h ON h.subscription_id = s.id
-LEFT JOIN LATERAL (
-    SELECT a.error, a.attempted_at FROM hydra.attempt AS a
-    WHERE a.subscription_id = s.id AND a.error IS NOT NULL
-    ORDER BY a.id DESC LIMIT 1) AS latest ON true;
+LEFT JOIN (
+    -- One join: the planner would take the rows of several for independent of each other, and expect too many.
+    SELECT part.subscription_id, pg_catalog.sum(part.delivered)::bigint AS delivered,
+           pg_catalog.sum(part.pending)::bigint AS pending, pg_catalog.sum(part.failed)::bigint AS failed
+    FROM (SELECT c.subscription_id, pg_catalog.sum(c.delivered)::bigint AS delivered, 0::bigint AS pending, 0::bigint AS failed
+          FROM hydra.delivery_count AS c
+          GROUP BY c.subscription_id
+          UNION ALL
+          SELECT d.subscription_id, 0, pg_catalog.count(*), 0
+          FROM hydra.delivery AS d
+          WHERE d.state = 'pending' AND d.claimed_by IS NULL
+          GROUP BY d.subscription_id
+          UNION ALL
+          SELECT d.subscription_id, 0, pg_catalog.count(*), 0
+          FROM hydra.delivery AS d
+          WHERE d.claimed_by IS NOT NULL
+          GROUP BY d.subscription_id
+          UNION ALL
+          SELECT d.subscription_id, 0, 0, pg_catalog.count(*)
+          FROM hydra.delivery AS d
+          WHERE d.state = 'failed'
+          GROUP BY d.subscription_id) AS part
+    GROUP BY part.subscription_id) AS n ON n.subscription_id = s.id;
 COMMENT ON VIEW hydra.webhook_subscriptions IS 'Subscriptions: settings, status, counts and latest error';
 COMMENT ON COLUMN hydra.webhook_subscriptions.id IS 'Number of the subscription';
 COMMENT ON COLUMN hydra.webhook_subscriptions.name IS 'Name, for people';
-COMMENT ON COLUMN hydra.webhook_subscriptions.url IS 'URL that requests are sent to';
+COMMENT ON COLUMN hydra.webhook_subscriptions.url IS
+    'URL that requests are sent to; roles that may not manage subscriptions see only scheme, host and port, because the rest may be secret';
 COMMENT ON COLUMN hydra.webhook_subscriptions.status IS 'active; paused: by webhook_pause; disabled: by the extension';
 COMMENT ON COLUMN hydra.webhook_subscriptions.disabled_reason IS 'gone: the endpoint answered 410; failures: disable_after was reached; stale: no attempt succeeded for stale_after; null: not disabled';
 COMMENT ON COLUMN hydra.webhook_subscriptions.status_since IS 'When the status last changed';
@@ -49,7 +76,7 @@ COMMENT ON COLUMN hydra.webhook_subscriptions.log_successes IS 'Whether first at
 COMMENT ON COLUMN hydra.webhook_subscriptions.created_at IS 'When it was created';
 COMMENT ON COLUMN hydra.webhook_subscriptions.secret_prefix IS 'First 12 characters of the current signing secret';
 COMMENT ON COLUMN hydra.webhook_subscriptions.consecutive_failures IS 'Number of attempts that failed since the last success';
-COMMENT ON COLUMN hydra.webhook_subscriptions.delivered IS 'Number of deliveries that succeeded; updated at most a minute later';
+COMMENT ON COLUMN hydra.webhook_subscriptions.delivered IS 'Number of deliveries that succeeded within hydra_webhooks.retention; updated at most a minute later';
 COMMENT ON COLUMN hydra.webhook_subscriptions.pending IS 'Number of deliveries that wait in the retry queue';
 COMMENT ON COLUMN hydra.webhook_subscriptions.failed IS 'Number of deliveries that were given up and are kept';
 COMMENT ON COLUMN hydra.webhook_subscriptions.last_error IS 'Message of its latest failed attempt; null: there is none in the history';
@@ -89,16 +116,23 @@ COMMENT ON COLUMN hydra.webhook_pending.attempts IS 'Number of attempts made';
 COMMENT ON COLUMN hydra.webhook_pending.due_at IS 'When the next attempt is due';
 COMMENT ON COLUMN hydra.webhook_pending.claimed IS 'Whether the dispatcher is sending it; null: unknown, because a first attempt is not recorded before it ends';
 
+-- With its order in the view, a query for the newest deliveries reads no others. The view has a barrier, so the order of
+-- such a query does not get to the table. The last attempts are looked up in columns, and not in a join, so that only
+-- rows and columns that are asked for need it.
 CREATE VIEW hydra.webhook_failed WITH (security_barrier) AS
 SELECT d.id AS delivery_id, d.subscription_id, d.event_id, d.event_type AS event, d.tenant_id, d.emitted_at, d.attempts,
-       d.failed_at, latest.error_class, latest.error, d.body
+       d.failed_at,
+       (SELECT a.error_class FROM hydra.attempt AS a
+        WHERE a.delivery_id = d.id
+        ORDER BY a.attempt DESC, a.id DESC LIMIT 1) AS error_class,
+       (SELECT a.error FROM hydra.attempt AS a
+        WHERE a.delivery_id = d.id
+        ORDER BY a.attempt DESC, a.id DESC LIMIT 1) AS error,
+       d.body
 FROM hydra.delivery AS d
-LEFT JOIN LATERAL (
-    SELECT a.error_class, a.error FROM hydra.attempt AS a
-    WHERE a.delivery_id = d.id
-    ORDER BY a.attempt DESC, a.id DESC LIMIT 1) AS latest ON true
-WHERE d.state = 'failed';
-COMMENT ON VIEW hydra.webhook_failed IS 'Deliveries that were given up after their last attempt or have expired; hydra.webhook_retry sends one again';
+WHERE d.state = 'failed'
+ORDER BY d.failed_at DESC;
+COMMENT ON VIEW hydra.webhook_failed IS 'Deliveries that were given up after their last attempt or have expired, the newest first; hydra.webhook_retry sends one again';
 COMMENT ON COLUMN hydra.webhook_failed.delivery_id IS 'Id of the delivery';
 COMMENT ON COLUMN hydra.webhook_failed.subscription_id IS 'The subscription, which may have been deleted';
 COMMENT ON COLUMN hydra.webhook_failed.event_id IS 'Number of the event';
@@ -111,7 +145,7 @@ COMMENT ON COLUMN hydra.webhook_failed.error_class IS 'Kind of the last failure,
 COMMENT ON COLUMN hydra.webhook_failed.error IS 'Message of the last failure';
 COMMENT ON COLUMN hydra.webhook_failed.body IS 'Body that each attempt sent';
 
-CREATE VIEW hydra.webhook_history WITH (security_barrier) AS
+CREATE VIEW hydra.webhook_history AS
 SELECT a.delivery_id, a.subscription_id, a.event_id, a.event_type AS event, a.attempt, a.status_code, a.error_class,
        a.error, a.response_excerpt, a.response_ms, a.attempted_at, a.next_attempt_at
 FROM hydra.attempt AS a;
@@ -161,7 +195,7 @@ SELECT coalesce(c.subscription_id, q.subscription_id) AS subscription_id, coales
        CASE WHEN coalesce(c.hour, q.hour) = (SELECT now.hour FROM now) THEN coalesce(q.depth, 0) END AS depth, q.oldest_due
 FROM hydra.delivery_count AS c
 FULL JOIN queue AS q ON q.subscription_id = c.subscription_id AND q.hour = c.hour;
-COMMENT ON VIEW hydra.webhook_stats IS 'Statistics of each subscription and hour; updated at most a minute later';
+COMMENT ON VIEW hydra.webhook_stats IS 'Statistics of each subscription and hour, kept for hydra_webhooks.retention; updated at most a minute later';
 COMMENT ON COLUMN hydra.webhook_stats.subscription_id IS 'The subscription, which may have been deleted';
 COMMENT ON COLUMN hydra.webhook_stats.hour IS 'Start of the hour, UTC';
 COMMENT ON COLUMN hydra.webhook_stats.delivered IS 'Number of deliveries that succeeded';

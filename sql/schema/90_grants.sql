@@ -17,9 +17,14 @@ COMMENT ON FUNCTION hydra._check_url(text) IS 'Fails if no request may be sent t
 COMMENT ON FUNCTION hydra._names_event_type(text, text) IS
     'Whether an entry of the event types of a subscription matches this event type: its name; ticket.*: all that begin with ticket.; *: all except those of the extension';
 COMMENT ON FUNCTION hydra._check_headers(jsonb) IS 'Fails if a subscription cannot have these additional headers';
-COMMENT ON FUNCTION hydra._new_secret() IS 'Returns a new random signing secret';
-COMMENT ON FUNCTION hydra._seal_secret(text, bigint) IS 'Returns a secret in the form in which it is stored: sealed if there is a key';
+COMMENT ON FUNCTION hydra._new_secret(bigint) IS
+    'Returns a new random signing secret for a subscription, in the form in which it is stored (sealed if there is a key), and its first characters';
+COMMENT ON FUNCTION hydra._add_secret(bigint) IS 'Makes a signing secret for a subscription, stores it and returns it';
 COMMENT ON FUNCTION hydra._reseal_secret(text, bigint) IS 'Returns a stored secret, sealed with the first key';
+COMMENT ON FUNCTION hydra._seal_headers(jsonb, bigint) IS 'Returns the headers of a subscription in the form in which they are stored: values are sealed if there is a key';
+COMMENT ON FUNCTION hydra._reseal_headers(jsonb, bigint) IS 'Returns stored headers, with their values sealed with the first key';
+COMMENT ON FUNCTION hydra._origin(text) IS 'Scheme, host and port of a URL; null: it cannot be read';
+COMMENT ON FUNCTION hydra._shown_url(text) IS 'Scheme, host and port of a URL, for those who may not see the rest';
 COMMENT ON FUNCTION hydra._delivery_id(uuid, bigint, bigint) IS 'Id of the delivery of an event to a subscription';
 COMMENT ON FUNCTION hydra._subscriptions_changed() IS 'Announces a change of subscriptions, secrets or event types, as hydra._announce_changes() does';
 COMMENT ON FUNCTION hydra._filter_passes(text, jsonb) IS
@@ -71,7 +76,7 @@ GRANT SELECT ON hydra.webhook_subscriptions, hydra.webhook_event_types, hydra.we
     TO hydra_admin, hydra_member, hydra_analyst;
 GRANT SELECT ON hydra.webhook_pending, hydra.webhook_failed, hydra.webhook_history, hydra.webhook_stats TO hydra_admin, hydra_analyst;
 -- Functions in a view are executed as the role that reads it.
-GRANT EXECUTE ON FUNCTION hydra._worker_status(), hydra._watch_details(text[], text, text[], text[])
+GRANT EXECUTE ON FUNCTION hydra._worker_status(), hydra._watch_details(text[], text, text[], text[]), hydra._shown_url(text)
     TO hydra_admin, hydra_member, hydra_analyst;
 GRANT EXECUTE ON FUNCTION hydra._trigger_arguments(bytea), hydra._trigger_type(smallint) TO hydra_admin, hydra_member, hydra_analyst, hydra_emitter;
 GRANT EXECUTE ON FUNCTION hydra._delivery_id(uuid, bigint, bigint), hydra._percentile(bigint[], double precision) TO hydra_admin, hydra_analyst;
@@ -107,13 +112,17 @@ GRANT EXECUTE ON FUNCTION
     TO hydra_admin;
 
 GRANT EXECUTE ON FUNCTION hydra._at_home(), hydra._here(), hydra._names_event_type(text, text),
-    hydra._filter_passes(text, jsonb), hydra._wanted_by(text, text, jsonb, bigint)
+    hydra._filter_passes(text, jsonb), hydra._wanted_by(text, text, jsonb, bigint),
+    hydra._shown_url(text),
+    hydra._seconds(interval[]) -- in a CHECK of hydra.subscription
     TO hydra_worker;
-GRANT SELECT ON hydra.effective_subscription, hydra.signing_secret, hydra.identity, hydra.current_identity TO hydra_worker;
+GRANT SELECT, DELETE ON hydra.signing_secret TO hydra_worker;
+GRANT SELECT ON hydra.effective_subscription, hydra.identity, hydra.current_identity TO hydra_worker;
 GRANT SELECT, UPDATE (status, disabled_reason, status_since) ON hydra.subscription TO hydra_worker;
 GRANT SELECT, INSERT, DELETE ON hydra.event TO hydra_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON hydra.delivery TO hydra_worker;
-GRANT SELECT, INSERT, UPDATE ON hydra.subscription_health, hydra.delivery_count TO hydra_worker;
+GRANT SELECT, INSERT, UPDATE ON hydra.subscription_health TO hydra_worker;
+GRANT SELECT, INSERT, UPDATE, DELETE ON hydra.delivery_count TO hydra_worker;
 GRANT SELECT, INSERT, DELETE ON hydra.attempt TO hydra_worker;
 
 -- Makes the launcher look for the new extension.

@@ -3,7 +3,7 @@
 
 use pgrx::prelude::*;
 use pgrx::{JsonB, Uuid};
-use sender::destination::check_url;
+use sender::destination::{check_url, origin};
 use wire::event_type::names;
 use wire::headers;
 use wire::ids::{DeliveryId, EventId, SubscriptionId};
@@ -22,6 +22,18 @@ fn _check_url(url: &str) {
             error.hint.as_deref().unwrap_or("A URL is like https://example.com/webhooks."),
         );
     }
+}
+
+/// Returns the scheme, host and port of a URL. Null if the URL cannot be read.
+#[pg_extern(immutable, strict, parallel_safe)]
+fn _origin(url: &str) -> Option<String> {
+    origin(url)
+}
+
+/// Returns a URL as those see it who may not manage subscriptions: without its path and query, which may be secret.
+#[pg_extern(immutable, strict, parallel_safe)]
+fn _shown_url(url: &str) -> String {
+    origin(url).unwrap_or_default() + "/…"
 }
 
 /// Returns whether an entry of the `event_types` of a subscription matches this event type.

@@ -1,33 +1,66 @@
-//! Functions for signing secrets: create one, seal (encrypt) it, and verify a signature that was made with it.
+//! Functions for signing secrets and values of headers: create a secret, seal (encrypt) secrets and values, and verify a
+//! signature.
+//!
+//! A new secret must not be logged. Postgres can log the plan of a statement (`debug_print_plan`, auto_explain), with its
+//! constants and the values of its parameters. So a new secret is neither: the statement that stores it gets it from a
+//! function. A constraint that fails would show the whole row, so what is stored is checked before.
 
 use std::time::{Duration, SystemTime};
 
+use pgrx::JsonB;
 use pgrx::datum::Interval;
 use pgrx::prelude::*;
 use wire::ids::SubscriptionId;
-use wire::secret::SigningSecret;
-use wire::signature;
+use wire::secret::{Keys, SigningSecret};
+use wire::{headers, signature};
 
 use crate::backend::refuse::refuse;
 use crate::keys;
 
-/// Returns a new signing secret.
-#[pg_extern]
-fn _new_secret() -> String {
-    SigningSecret::random(&mut rand::rng()).expose().to_owned()
+/// Makes a signing secret for a subscription. Returns it in the form in which it is stored (sealed if there is a key,
+/// otherwise in plain text), and its first characters.
+#[pg_extern(strict)]
+fn _new_secret(subscription_id: i64) -> TableIterator<'static, (name!(stored, String), name!(prefix, String))> {
+    let secret = SigningSecret::random(&mut rand::rng());
+    let stored = keys::read_or_refuse().seal(secret.expose(), SubscriptionId(subscription_id), &mut rand::rng());
+    TableIterator::once((stored, secret.prefix().to_owned()))
 }
 
-/// Returns the form in which a secret is stored: sealed if there is a key, otherwise in plain text.
+/// Makes a signing secret for a subscription, stores it and returns it.
 #[pg_extern(strict)]
-fn _seal_secret(secret: &str, subscription_id: i64) -> String {
-    keys::read_or_refuse().seal(secret, SubscriptionId(subscription_id), &mut rand::rng())
+#[search_path(pg_catalog, pg_temp)]
+fn _add_secret(subscription_id: i64) -> String {
+    let stored = Spi::get_one_with_args(include_str!("../../sql/queries/insert_secret.sql"), &[subscription_id.into()]);
+    let stored: String = stored.expect("SPI writes").expect("the row that was inserted");
+    open(&keys::read_or_refuse(), &stored, SubscriptionId(subscription_id))
 }
 
 /// Seals a stored secret with the first key, and returns the result. The secret may have been sealed with another key,
 /// or not at all.
 #[pg_extern(strict)]
 fn _reseal_secret(stored: &str, subscription_id: i64) -> String {
-    let (id, keys) = (SubscriptionId(subscription_id), keys::read_or_refuse());
+    let (id, keys) = (SubscriptionId(subscription_id), keys_to_seal_with());
+    keys.seal(&open(&keys, stored, id), id, &mut rand::rng())
+}
+
+/// Returns the headers of a subscription in the form in which they are stored: values are sealed if there is a key.
+#[pg_extern(strict)]
+fn _seal_headers(headers: JsonB, subscription_id: i64) -> JsonB {
+    let keys = keys::read_or_refuse();
+    JsonB(headers::seal(&headers.0, SubscriptionId(subscription_id), &keys, &mut rand::rng()))
+}
+
+/// Seals the values of stored headers with the first key, and returns the result.
+#[pg_extern(strict)]
+fn _reseal_headers(stored: JsonB, subscription_id: i64) -> JsonB {
+    let (id, keys) = (SubscriptionId(subscription_id), keys_to_seal_with());
+    let opened = headers::open(&stored.0, id, &keys).unwrap_or_else(|why| keys::refuse_unreadable(id, &why));
+    JsonB(headers::seal(&opened, id, &keys, &mut rand::rng()))
+}
+
+/// Reads the keys, and fails if there is none.
+fn keys_to_seal_with() -> Keys {
+    let keys = keys::read_or_refuse();
     if keys.is_empty() {
         refuse(
             PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -36,23 +69,36 @@ fn _reseal_secret(stored: &str, subscription_id: i64) -> String {
             "Set it to a file of keys in postgresql.conf, and reload.",
         );
     }
-    let secret = keys.open(stored, id).unwrap_or_else(|why| keys::refuse_unreadable(id, &why));
-    keys.seal(&secret, id, &mut rand::rng())
+    keys
+}
+
+fn open(keys: &Keys, stored: &str, id: SubscriptionId) -> String {
+    keys.open(stored, id).unwrap_or_else(|why| keys::refuse_unreadable(id, &why))
 }
 
 /// Returns whether a request with this body and `X-Hydra-Signature` header was signed with this secret, at a time that
 /// differs from the present time by at most the tolerance.
 #[pg_extern(strict)]
 fn webhook_verify(body: &str, header: &str, secret: &str, tolerance: default!(Interval, "'300 s'")) -> bool {
-    let micros = tolerance.as_micros();
-    let Ok(micros) = u64::try_from(micros) else {
+    let micros = micros(&tolerance);
+    if micros < 0 {
         refuse(
             PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
             "tolerance must not be negative",
             "The tolerance is how far the time of the signature may be from now.",
             "Leave it out for 300 s.",
         )
-    };
+    }
+    let tolerance = Duration::from_micros(micros.try_into().unwrap_or(u64::MAX));
     let secret = SigningSecret::from(secret.to_owned());
-    signature::verify(body, header, &secret, Duration::from_micros(micros), SystemTime::now())
+    signature::verify(body, header, &secret, tolerance, SystemTime::now())
+}
+
+/// Returns how long an interval lasts, in microseconds. As in `extract(epoch FROM …)`, which judges all other intervals,
+/// a year has 365.25 days and a month 30.
+fn micros(interval: &Interval) -> i128 {
+    const DAY: i128 = 24 * 3600 * 1_000_000;
+    let (years, months) = (i128::from(interval.months() / 12), i128::from(interval.months() % 12));
+    let days = i128::from(interval.days()) + 30 * months;
+    i128::from(interval.micros()) + days * DAY + years * DAY * 1461 / 4
 }

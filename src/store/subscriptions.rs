@@ -51,13 +51,13 @@ impl Subscriptions {
             let id = SubscriptionId(row.value(columns.subscription_id));
             let stale_at = row.time(columns.secrets_change_at);
             subscriptions.stale_at = subscriptions.stale_at.into_iter().chain(stale_at).min();
-            let secrets = secrets(&row, &endpoint_columns, id, keys).ok();
+            let secrets = Secrets::read(&row, &endpoint_columns, id, keys).ok();
             if secrets.is_none() {
                 subscriptions.unreadable.insert(id);
             }
-            let has_secrets = secrets.is_some();
+            let is_readable = secrets.is_some();
             let endpoint = endpoint(&row, &endpoint_columns, id, secrets.unwrap_or_default());
-            let read = |endpoint| subscription(&row, &columns, id, endpoint, has_secrets, max_in_flight);
+            let read = |endpoint| subscription(&row, &columns, id, endpoint, is_readable, max_in_flight);
             subscriptions.list.extend(endpoint.and_then(read));
         }
         subscriptions
@@ -70,7 +70,7 @@ fn subscription(
     columns: &SubscriptionColumns,
     id: SubscriptionId,
     endpoint: Endpoint,
-    has_secrets: bool,
+    is_readable: bool,
     max_in_flight: usize,
 ) -> Option<Subscription> {
     let consecutive_failures: i32 = row.value(columns.consecutive_failures);
@@ -78,7 +78,7 @@ fn subscription(
     Some(Subscription {
         id,
         // If its secrets cannot be read, its deliveries wait, as while a subscription is paused.
-        active: row.value::<bool>(columns.active) && has_secrets,
+        active: row.value::<bool>(columns.active) && is_readable,
         status_since: row.time(columns.status_since).expect("a time that is not null"),
         preset: Preset::parse(row.text(columns.preset))?,
         endpoint: Arc::new(endpoint),
@@ -93,33 +93,36 @@ fn subscription(
 }
 
 /// Makes the endpoint of a subscription from its row. Returns `None` if this version does not know its signature.
-fn endpoint(
-    row: &Row<'_>,
-    columns: &EndpointColumns,
-    id: SubscriptionId,
-    secrets: Vec<SigningSecret>,
-) -> Option<Endpoint> {
+fn endpoint(row: &Row<'_>, columns: &EndpointColumns, id: SubscriptionId, secrets: Secrets) -> Option<Endpoint> {
     let schemes: Vec<String> = row.value(columns.signatures);
     Some(Endpoint {
         subscription: id,
         url: row.value(columns.url),
-        secrets,
+        secrets: secrets.signing,
         schemes: schemes.iter().map(|name| Scheme::parse(name)).collect::<Option<_>>()?,
-        headers: headers::stored(row.text(columns.headers)),
+        headers: secrets.headers,
         timeout: row.millis(columns.timeout_ms).expect("a timeout that is not null"),
         gate: Arc::default(),
     })
 }
 
-/// Returns the secrets in use, the newest first.
-fn secrets(
-    row: &Row<'_>,
-    columns: &EndpointColumns,
-    id: SubscriptionId,
-    keys: &Keys,
-) -> Result<Vec<SigningSecret>, Unreadable> {
-    let stored: Vec<String> = row.value(columns.secrets);
-    stored.iter().map(|stored| keys.open(stored, id).map(SigningSecret::from)).collect()
+/// What may be stored sealed.
+#[derive(Default)]
+struct Secrets {
+    /// The signing secrets in use, the newest first.
+    signing: Vec<SigningSecret>,
+    headers: Vec<(String, String)>,
+}
+
+impl Secrets {
+    fn read(row: &Row<'_>, columns: &EndpointColumns, id: SubscriptionId, keys: &Keys) -> Result<Self, Unreadable> {
+        let stored: Vec<String> = row.value(columns.secrets);
+        let signing = stored.iter().map(|stored| keys.open(stored, id).map(SigningSecret::from));
+        Ok(Self {
+            signing: signing.collect::<Result<_, _>>()?,
+            headers: headers::stored(row.text(columns.headers), id, keys)?,
+        })
+    }
 }
 
 /// What a test request is made from.
@@ -137,7 +140,7 @@ pub fn test_subject(id: SubscriptionId, keys: &Keys) -> Result<Option<TestSubjec
         let mut rows = statement.read(client, &[id.0.into()]);
         let (columns, endpoint_columns) = (TestColumns::of(&rows), EndpointColumns::of(&rows));
         let Some(row) = rows.next() else { return Ok(None) };
-        let secrets = secrets(&row, &endpoint_columns, id, keys)?;
+        let secrets = Secrets::read(&row, &endpoint_columns, id, keys)?;
         let (endpoint, preset) =
             (endpoint(&row, &endpoint_columns, id, secrets), Preset::parse(row.text(columns.preset)));
         let tenant_id = row.maybe(columns.tenant_id);

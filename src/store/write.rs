@@ -24,6 +24,7 @@ const STATEMENT_BYTES: usize = 16 << 20;
 const FORGOTTEN_AT_ONCE: i64 = 5000;
 
 columns!(DeletedColumns { xid, event_id });
+columns!(FoundColumns { found });
 
 pub struct Writes {
     delete_events: Statement,
@@ -41,6 +42,9 @@ pub struct Writes {
     add_counts: Statement,
     forget_attempts: Statement,
     forget_failed: Statement,
+    forget_counts: Statement,
+    find_ended_secrets: Statement,
+    forget_secrets: Statement,
 }
 
 impl Default for Writes {
@@ -60,6 +64,9 @@ impl Default for Writes {
             add_counts: Statement::new(include_str!("../../sql/queries/add_counts.sql")),
             forget_attempts: Statement::new(include_str!("../../sql/queries/forget_attempts.sql")),
             forget_failed: Statement::new(include_str!("../../sql/queries/forget_failed.sql")),
+            forget_counts: Statement::new(include_str!("../../sql/queries/forget_counts.sql")),
+            find_ended_secrets: Statement::new(include_str!("../../sql/queries/find_ended_secrets.sql")),
+            forget_secrets: Statement::new(include_str!("../../sql/queries/forget_secrets.sql")),
         }
     }
 }
@@ -256,16 +263,30 @@ impl Writes {
 }
 
 impl Writes {
-    /// Removes some history and some failed deliveries that are older than `before`. Returns whether there were any.
+    /// Removes some history, failed deliveries and counts that are older than `before`, counts of deleted subscriptions,
+    /// and the secrets that no longer sign. Returns whether there may be more.
     pub fn forget(&self, before: SystemTime) -> bool {
         force_new_plans();
         Spi::connect_mut(|client| {
             let mut forget = |statement: &Statement| {
                 statement.write(client, &[to_timestamp(before).into(), FORGOTTEN_AT_ONCE.into()]).count() > 0
             };
-            // Run both statements, even if the first removed something.
-            forget(&self.forget_attempts) | forget(&self.forget_failed)
+            // Run all statements, even if the first removed something.
+            let more = forget(&self.forget_attempts)
+                | forget(&self.forget_failed)
+                | forget(&self.forget_counts);
+            self.forget_secrets(client);
+            more
         })
+    }
+
+    /// A DELETE makes all sessions read the subscriptions again, even if it finds no row. So there is a look first.
+    fn forget_secrets(&self, client: &mut SpiClient<'_>) {
+        let mut rows = self.find_ended_secrets.read(client, &[]);
+        let columns = FoundColumns::of(&rows);
+        if rows.next().is_some_and(|row| row.value(columns.found)) {
+            self.forget_secrets.write(client, &[]);
+        }
     }
 }
 

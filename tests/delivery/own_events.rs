@@ -47,6 +47,9 @@ fn subscriptions_to_webhook_events_receive_failed_deliveries_and_disabled_subscr
     assert_eq!(disabled.len(), 1);
     assert_eq!((&disabled[0]["subscription_id"], &disabled[0]["name"]), (&failing.into(), &"kettle".into()));
     assert_eq!(disabled[0]["reason"], "failures");
+    let shown = format!("{}…", bench.receiver.url("/"));
+    assert_eq!(disabled[0]["url"], shown.as_str(), "the path and the query of a URL may be secret");
+    assert!(own.iter().all(|request| !request.text().contains("/failing")));
 
     let types: Vec<Value> =
         bench.receiver.requests("/all").iter().map(|request| request.json()["event"].clone()).collect();

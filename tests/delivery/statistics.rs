@@ -1,9 +1,9 @@
 //! Statistics by subscription and hour.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use testkit::receiver::Answer;
-use testkit::{PATIENCE, wait_until};
+use testkit::{Bench, Cluster, PATIENCE, wait_until};
 
 use crate::{bench, cluster};
 
@@ -59,4 +59,94 @@ fn pending_deliveries_are_in_the_statistics_of_the_current_hour() {
     wait_until("all have failed once", PATIENCE, || {
         bench.ask::<Option<bool>>(&format!("{WAITING}{id}")).unwrap_or_default()
     });
+}
+
+#[test]
+fn counts_older_than_the_retention_and_of_deleted_subscriptions_are_removed() {
+    let mut bench = bench("statistics_forgotten");
+    let (kept, _) = bench.subscribe("/", "ticket.created", &[]);
+    let (deleted, _) = bench.subscribe("/", "ticket.created", &[]);
+    bench.run(&format!(
+        "INSERT INTO hydra.delivery_count (subscription_id, hour, delivered, response_times)
+         SELECT id, date_trunc('hour', now() - age, 'UTC'), 1, array_fill(0, ARRAY[73])
+         FROM unnest(ARRAY[{kept}, {deleted}]) AS id,
+              unnest(ARRAY[interval '1 hour', '29 days', '31 days', '2 years']) AS age"
+    ));
+    bench.run(&format!(
+        "INSERT INTO hydra.delivery_count (subscription_id, hour, delivered, response_times)
+         SELECT {deleted}, date_trunc('hour', now(), 'UTC') - n * interval '1 hour', 1, array_fill(0, ARRAY[73])
+         FROM generate_series(2, 600) AS n"
+    ));
+    bench.run(&format!("SELECT hydra.webhook_delete({deleted})"));
+    // After a reload the dispatcher checks at once.
+    bench.run("SELECT pg_reload_conf()");
+    const LEFT: &str =
+        "SELECT string_agg(DISTINCT subscription_id::text, ',') || ' ' || count(*) FROM hydra.delivery_count";
+    wait_until("the old counts are removed, and no others", PATIENCE, || {
+        bench.ask::<String>(LEFT) == format!("{kept} 2")
+    });
+    assert_eq!(bench.column(kept, "delivered"), "2");
+}
+
+#[test]
+fn the_retention_is_the_time_for_which_counts_are_kept() {
+    // The shortest retention, and an hour that is not over within it.
+    let cluster = Cluster::start(&[("hydra_webhooks.retention", "1min")]);
+    let mut bench = Bench::new(&cluster, "statistics_short");
+    let (id, _) = bench.subscribe("/", "ticket.created", &[]);
+    bench.run(&format!(
+        "INSERT INTO hydra.delivery_count (subscription_id, hour, response_times)
+         SELECT {id}, date_trunc('hour', now(), 'UTC') - n * interval '1 hour', array_fill(0, ARRAY[73])
+         FROM generate_series(0, 5) AS n"
+    ));
+    bench.run("SELECT pg_reload_conf()");
+    const LEFT: &str =
+        "SELECT count(*) BETWEEN 1 AND 2 AND max(hour) + interval '2 hours' > now() FROM hydra.delivery_count";
+    wait_until("old hours are removed", PATIENCE, || bench.ask(LEFT));
+}
+
+#[test]
+fn views_answer_at_once_whatever_waits_and_whatever_has_failed() {
+    // By default a tenth of 500,000 pending and 300,000 failed deliveries and a million attempts.
+    let scale = testkit::number("HYDRA_PERCENT").unwrap_or(10);
+    let (pending, failed, attempts) = (5_000 * scale, 3_000 * scale, 10_000 * scale);
+    let mut bench = bench("statistics_large");
+    // Nothing is sent, because these subscriptions have no secrets. Most of the deliveries are of one.
+    bench.run(&format!(
+        "INSERT INTO hydra.subscription (id, url, event_types)
+         SELECT n, 'http://127.0.0.1:9/', '{{ticket.created}}' FROM generate_series(1001, 1300) AS n;
+         INSERT INTO hydra.delivery (id, subscription_id, event_id, event_type, emitted_at, preset, body, state, due_at, failed_at)
+         SELECT gen_random_uuid(), 1001 + CASE n % 2 WHEN 0 THEN n % 300 ELSE 0 END, n, 'ticket.created', now(), 'hydra', repeat('x', 400),
+                CASE WHEN n > {failed} THEN 'pending' ELSE 'failed' END, CASE WHEN n > {failed} THEN now() + n * interval '1 s' END,
+                CASE WHEN n <= {failed} THEN now() - n * interval '1 s' END
+         FROM generate_series(1, {pending} + {failed}) AS n;
+         INSERT INTO hydra.attempt (delivery_id, subscription_id, event_id, event_type, attempt, status_code, error_class, error,
+                                    response_excerpt, response_ms, attempted_at)
+         SELECT d.id, d.subscription_id, d.event_id, d.event_type, 1, 500, 'status', 'the receiver answered with status 500', 'no', 1, now() - d.event_id * interval '1 s'
+         FROM hydra.delivery AS d WHERE d.state = 'failed';
+         INSERT INTO hydra.attempt (delivery_id, subscription_id, event_id, event_type, attempt, status_code, response_ms, attempted_at)
+         SELECT gen_random_uuid(), 1001 + n % 300, n, 'ticket.created', 2, 200, 1, now() - n * interval '1 s'
+         FROM generate_series(1, {attempts} - {failed}) AS n;"
+    ));
+    // As autovacuum does after so many rows.
+    bench.run("VACUUM ANALYZE hydra.delivery");
+    bench.run("VACUUM ANALYZE hydra.attempt");
+    bench.run("ANALYZE hydra.subscription");
+    let mut analyst = bench.session_of_new_role("analyst_of_much", &["hydra_analyst"]);
+    for (sql, limit) in [
+        ("SELECT * FROM hydra.webhook_subscriptions", 200),
+        ("SELECT * FROM hydra.webhook_subscriptions WHERE id = 1007", 50),
+        ("SELECT * FROM hydra.webhook_failed ORDER BY failed_at DESC LIMIT 50", 50),
+        ("SELECT * FROM hydra.webhook_failed WHERE subscription_id = 1007 ORDER BY failed_at DESC LIMIT 50", 50),
+        ("SELECT * FROM hydra.webhook_history ORDER BY attempted_at DESC LIMIT 50", 50),
+    ] {
+        let mut time = || {
+            let start = Instant::now();
+            assert!(!analyst.query(sql, &[]).expect("a view").is_empty(), "{sql}");
+            start.elapsed()
+        };
+        let best = (0..7).map(|_| time()).min().expect("seven times");
+        println!("{sql}: {best:?}");
+        assert!(best <= Duration::from_millis(limit), "{sql}: {best:?}");
+    }
 }

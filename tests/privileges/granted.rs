@@ -50,6 +50,7 @@ const GRANTED: &[(&str, &[&str])] = &[
     ("webhook_watches", READERS),
     // The functions of a view run as its reader. These show nothing that the views do not.
     ("_worker_status", READERS),
+    ("_shown_url", READERS),
     ("_delivery_id", ANALYSTS),
     ("_percentile", ANALYSTS),
     ("_trigger_arguments", &["hydra_admin", "hydra_member", "hydra_analyst", "hydra_emitter"]),
@@ -225,7 +226,7 @@ fn each_role_can_do_its_work_and_nothing_else() {
             EMITTER,
         ),
         ("SELECT hydra.webhook_watch('hydra.event', 'ticket.created', 'insert')".into(), &[]),
-        ("SELECT hydra._new_secret()".into(), &[]),
+        ("SELECT hydra._new_secret(1)".into(), &[]),
         ("SELECT hydra._check_url('https://example.com/')".into(), &[]),
         ("SELECT hydra._announce_changes()".into(), &[]),
         (format!("SELECT hydra._locked_subscription({id})"), &[]),
@@ -307,9 +308,12 @@ fn the_worker_is_not_a_superuser_and_has_only_its_tables() {
         .collect();
     let writes =
         |table: &str| rights.contains(&format!("{table} INSERT")) || rights.contains(&format!("{table} DELETE"));
-    for table in ["subscription", "signing_secret", "event_type", "preset", "identity"] {
+    for table in ["subscription", "event_type", "preset", "identity"] {
         assert!(!writes(table), "the worker writes {table}");
     }
+    // It removes secrets that no longer sign.
+    let of_secrets: Vec<_> = rights.iter().filter(|right| right.starts_with("signing_secret")).collect();
+    assert_eq!(of_secrets, ["signing_secret DELETE", "signing_secret SELECT"]);
     assert!(!rights.iter().any(|right| right.contains("TRUNCATE") || right.contains("TRIGGER")), "{rights:?}");
     assert!(writes("delivery") && writes("attempt"), "it can do its work: {rights:?}");
 }
@@ -322,7 +326,24 @@ fn only_the_owner_and_the_worker_can_read_secrets() {
         .filter(|entry| entry.object.starts_with("signing_secret"))
         .map(|entry| format!("{} {}", entry.grantee, entry.privilege))
         .collect();
-    assert_eq!(readers, BTreeSet::from(["hydra_worker SELECT".to_owned()]));
+    assert_eq!(readers, BTreeSet::from(["DELETE", "SELECT"].map(|right| format!("hydra_worker {right}"))));
+}
+
+#[test]
+fn only_roles_that_manage_subscriptions_see_the_path_and_the_query_of_a_url() {
+    let mut client = cluster().create_database("urls");
+    let (id, _) = subscribe(&mut client, "http://127.0.0.1:9/T00/B00/token?key=s3cret", "ticket.created", &[]);
+    for (role, expected) in [
+        ("admin", "http://127.0.0.1:9/T00/B00/token?key=s3cret"),
+        ("member", "http://127.0.0.1:9/…"),
+        ("analyst", "http://127.0.0.1:9/…"),
+    ] {
+        let mut person = cluster().connect_as("urls", role);
+        let url: String = ask(&mut person, &format!("SELECT url FROM hydra.webhook_subscriptions WHERE id = {id}"));
+        assert_eq!(url, expected, "{role}");
+        let row: String = ask(&mut person, "SELECT s::text FROM hydra.webhook_subscriptions AS s");
+        assert_eq!(row.contains("s3cret"), role == "admin", "{role}: {row}");
+    }
 }
 
 #[test]

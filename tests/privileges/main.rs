@@ -12,6 +12,7 @@ mod attacks;
 mod creation;
 mod doubles;
 mod granted;
+mod leaks;
 mod secrets;
 mod sessions;
 

@@ -92,6 +92,51 @@ fn with_a_key_file_secrets_are_sealed_in_the_table_and_in_a_dump_and_requests_ve
     assert!(dump.contains("sealed:") && !dump.contains(&secret) && !dump.contains(&fresh));
 }
 
+#[test]
+fn with_a_key_file_values_of_headers_are_sealed_in_the_table_and_in_a_dump_and_arrive() {
+    const HEADER: &str = r#"headers => '{"Authorization": "Bearer s3cret", "X-Route": "eu"}'"#;
+    const SEALED_HEADERS: &str =
+        "SELECT bool_and(h.value ^@ 'sealed:') FROM hydra.subscription, LATERAL jsonb_each_text(headers) AS h";
+    let vault = Vault::new(&[key('1')]);
+    vault.cluster.set(&[("hydra_webhooks.key_file", "")]);
+    let mut client = vault.cluster.create_database("headers");
+    wait_until("there is no key file", PATIENCE, || {
+        ask::<String>(&mut client, "SHOW hydra_webhooks.key_file").is_empty()
+    });
+    let receiver = Receiver::start();
+    subscribe(&mut client, &receiver.url(PATH), "ticket.created", &[HEADER]);
+    assert!(!ask::<bool>(&mut client, SEALED_HEADERS));
+
+    // Existing values are sealed on demand, with the secret.
+    vault.cluster.set(&[("hydra_webhooks.key_file", vault.file.to_str().expect("a path in UTF-8"))]);
+    wait_until("there is a key", PATIENCE, || client.batch_execute("SELECT hydra.webhook_seal_secrets()").is_ok());
+    assert_eq!(ask::<i64>(&mut client, "SELECT hydra.webhook_seal_secrets()"), 3);
+    assert!(ask::<bool>(&mut client, SEALED_HEADERS));
+    // New values are sealed at once.
+    let (new, _) = subscribe(&mut client, &receiver.url("/new"), "ticket.created", &[HEADER]);
+    let other = r#"'{"Authorization": "Bearer s3cret-2"}'"#;
+    run(&mut client, &format!("SELECT hydra.webhook_update({new}, headers => {other})"));
+    assert!(ask::<bool>(&mut client, SEALED_HEADERS));
+    let dump = vault.cluster.program("pg_dump").args(["headers", "--column-inserts"]).output().expect("pg_dump runs");
+    let dump = String::from_utf8(dump.stdout).expect("UTF-8");
+    assert!(dump.contains("Authorization") && !dump.contains("s3cret"));
+
+    emit(&mut client, 1);
+    assert_eq!(receiver.wait_for(PATH, 1, PATIENCE)[0].header("Authorization"), Some("Bearer s3cret"));
+    assert_eq!(receiver.wait_for("/new", 1, PATIENCE)[0].header("Authorization"), Some("Bearer s3cret-2"));
+
+    // A value that is copied to another header or another subscription is not sent: nothing is.
+    for stolen in [
+        "jsonb_build_object('X-Echo', headers -> 'Authorization')",
+        "(SELECT v.headers FROM hydra.subscription AS v WHERE v.id <> s.id)",
+    ] {
+        run(&mut client, &format!("BEGIN; UPDATE hydra.subscription AS s SET headers = {stolen} WHERE id = {new}"));
+        let refusal = refused(&mut client, &format!("SELECT hydra.webhook_send_test({new})"), "55000");
+        assert!(refusal.detail.contains("belongs to another"), "{refusal:?}");
+        run(&mut client, "ROLLBACK");
+    }
+}
+
 /// Everything that a role could read: each view and table as each role, and a dump.
 fn all_that_can_be_read(cluster: &Cluster, database: &str) -> String {
     let mut read = String::new();
@@ -125,6 +170,11 @@ fn fifty_secrets_are_each_returned_once_and_found_nowhere_else() {
         ("pg_stat_statements.track", "all"),
         ("auto_explain.log_min_duration", "0"),
         ("auto_explain.log_nested_statements", "on"),
+        ("auto_explain.log_verbose", "on"),
+        ("debug_print_parse", "on"),
+        ("debug_print_rewritten", "on"),
+        ("debug_print_plan", "on"),
+        ("debug_pretty_print", "off"),
         ("log_min_messages", "debug5"),
         ("log_statement", "all"),
         ("log_min_duration_statement", "0"),
@@ -146,7 +196,10 @@ fn fifty_secrets_are_each_returned_once_and_found_nowhere_else() {
     for _ in 0..25 {
         let (id, secret) =
             subscribe(&mut client, &receiver.url(PATH), "ticket.created", &["retry_schedule => '{0 s}'"]);
+        // Otherwise the secret that is passed to webhook_verify is a constant of the plan of that statement.
+        run(&mut client, "SET plan_cache_mode = force_generic_plan");
         let verified = client.query_one("SELECT hydra.webhook_verify('{}', 't=1,v1=00', $1)", &[&secret]);
+        run(&mut client, "RESET plan_cache_mode");
         assert!(!verified.expect("it can be called").get::<_, bool>(0));
         let fresh: String = ask(&mut client, &format!("SELECT hydra.webhook_rotate_secret({id}, '1 hour')"));
         run(&mut client, &format!("SELECT * FROM hydra.webhook_send_test({id})"));
@@ -160,12 +213,16 @@ fn fifty_secrets_are_each_returned_once_and_found_nowhere_else() {
     assert!(stream.iter().any(|change| change.contains("hydra.signing_secret")), "the stream has the table");
 
     let (log, read) = (vault.cluster.log(), all_that_can_be_read(&vault.cluster, "canaries"));
+    assert!(log.contains("Insert on hydra.signing_secret") && log.contains(":planTree"), "plans are in the log");
     assert!(log.contains("webhook_rotate_secret") && read.contains("sealed:") && read.contains("webhook_create"));
     let everything = [log, read, stream.join("\n")].concat();
     for secret in &secrets {
         assert!(!everything.contains(secret.as_str()), "a secret was found where it should not be");
         // Its first characters are shown, to distinguish secrets.
         assert!(!everything.contains(&secret[..16]), "more than the first characters was found");
+        // Printed plans show constants as the numbers of their bytes.
+        let bytes: Vec<String> = secret[..16].bytes().map(|byte| byte.to_string()).collect();
+        assert!(!everything.contains(&bytes.join(" ")), "a secret was found in a printed plan");
     }
     assert_eq!(secrets.iter().collect::<std::collections::BTreeSet<_>>().len(), 50);
 }

@@ -36,13 +36,25 @@ fn during_an_overlap_both_secrets_sign_the_old_one_last_and_then_it_ends() {
     assert_eq!(request.signed_with(&fourth), Signature::Verified);
     assert!([&new, &third].iter().all(|secret| request.signed_with(secret) != Signature::Verified));
 
-    for overlap in ["NULL", "'-1 s'", "'31 days'"] {
+    for overlap in ["NULL", "'-1 s'", "'31 days'", "'-12 mons 361 days'", "'12 mons -335 days'", "'-178000000 years'"] {
         signed.bench.refused(&format!("SELECT hydra.webhook_rotate_secret({id}, {overlap})"), "22023");
     }
     signed.bench.run(&format!("SELECT hydra.webhook_update({id}, signatures => '{{hydra,github}}')"));
     signed.bench.refused(&format!("SELECT hydra.webhook_rotate_secret({id}, '1 hour')"), "0A000");
     let fifth: String = signed.bench.ask(&format!("SELECT hydra.webhook_rotate_secret({id})"));
     assert_eq!(signed.request().signed_with(&fifth), Signature::Verified);
+}
+
+#[test]
+fn an_overlap_lasts_as_long_as_its_interval_is() {
+    let mut signed = Signed::new("overlap_length", &[]);
+    // It compares as -1 day and lasts 4.25 days.
+    signed.rotate("12 mons -361 days");
+    let days: f64 = signed.bench.ask(
+        "SELECT round(extract(epoch FROM valid_until - now()) / 86400, 2)::float8 FROM hydra.signing_secret
+         WHERE valid_until IS NOT NULL",
+    );
+    assert!((4.2..=4.25).contains(&days), "{days}");
 }
 
 #[test]
@@ -54,6 +66,48 @@ fn after_two_rotations_with_an_overlap_in_one_transaction_all_three_secrets_sign
     signed.bench.run("COMMIT");
     let request = signed.request();
     assert_eq!([&first, &second, &third].map(|secret| request.signed_with(secret)), [Signature::Verified; 3]);
+}
+
+#[test]
+fn at_most_eight_secrets_sign_at_a_time_and_requests_with_eight_arrive() {
+    let mut signed = Signed::new("eight_secrets", &["signatures => '{hydra,standard}'"]);
+    let id = signed.subscription;
+    let mut secrets = vec![signed.secret.clone()];
+    secrets.extend((0..7).map(|_| signed.rotate("1 hour")));
+    let refusal = signed.bench.refused(&format!("SELECT hydra.webhook_rotate_secret({id}, '1 hour')"), "54000");
+    assert!(refusal.detail.contains("At most 8") && refusal.hint.contains("without one"), "{refusal:?}");
+    let request = signed.request();
+    assert!(secrets.iter().all(|secret| request.signed_with(secret) == Signature::Verified));
+
+    // Overlaps that have ended do not count.
+    signed.bench.run(
+        "UPDATE hydra.signing_secret SET valid_from = now() - interval '2 hours', valid_until = now() - interval '1 hour'
+         WHERE id = (SELECT min(id) FROM hydra.signing_secret)",
+    );
+    signed.rotate("1 hour");
+    let newest = signed.rotate("0");
+    let request = signed.request();
+    assert_eq!(request.signed_with(&newest), Signature::Verified);
+    assert!(secrets.iter().all(|secret| request.signed_with(secret) != Signature::Verified));
+}
+
+#[test]
+fn secrets_that_no_longer_sign_are_removed() {
+    let mut signed = Signed::new("ended_secrets", &[]);
+    let kept = signed.rotate("1 s");
+    signed.rotate("1 hour");
+    let newest = signed.rotate("1 s");
+    let bench = &mut signed.bench;
+    wait_until("two have ended", PATIENCE, || {
+        bench.ask("SELECT count(*) = 1 FROM hydra.signing_secret WHERE valid_until > now()")
+    });
+    // After a reload the dispatcher checks at once.
+    bench.run("SELECT pg_reload_conf()");
+    const LEFT: &str = "SELECT string_agg(prefix, ' ' ORDER BY id) FROM hydra.signing_secret";
+    let left = format!("{} {}", &kept[..12], &newest[..12]);
+    wait_until("they are removed, and no others", PATIENCE, || bench.ask::<String>(LEFT) == left);
+    let request = signed.request();
+    assert_eq!([&kept, &newest].map(|secret| request.signed_with(secret)), [Signature::Verified; 2]);
 }
 
 #[test]

@@ -43,7 +43,9 @@ fn webhook_verify_accepts_what_was_received_and_nothing_else() {
             .get(0)
     };
     assert!(!verify("") && !verify(", '3590 s'") && verify(", '2 hours'"));
-    for tolerance in ["-1 s", "-300 s"] {
+    // It compares as -1 day and lasts 4.25 days.
+    assert!(verify(", '12 mons -361 days'") && verify(", '178000000 years'"));
+    for tolerance in ["-1 s", "-300 s", "-12 mons 361 days"] {
         bench.refused(&format!("SELECT hydra.webhook_verify('a', 't=1,v1=00', 'c', '{tolerance}')"), "22023");
     }
 }

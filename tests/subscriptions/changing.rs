@@ -92,6 +92,28 @@ fn a_changed_url_and_secret_apply_from_the_next_attempt_and_the_body_stays() {
 }
 
 #[test]
+fn values_of_headers_never_follow_a_url_to_another_endpoint() {
+    let mut bench = bench("headers_stay");
+    let (id, _) = bench.subscribe("/", "ticket.created", &[r#"headers => '{"Authorization": "Bearer s3cret"}'"#]);
+    for url in ["http://127.0.0.1:9/", "http://127.0.0.2:9/", "https://127.0.0.1/"] {
+        let refusal =
+            bench.refused(&format!("SELECT hydra.webhook_update({id}, url => '{url}', name => 'x')"), "22023");
+        assert!(refusal.hint.contains("headers") && !format!("{refusal:?}").contains("s3cret"), "{refusal:?}");
+    }
+    assert_eq!((bench.column(id, "url"), bench.column(id, "name")), (bench.receiver.url("/"), String::new()));
+    // Another path is the same endpoint.
+    bench.run(&format!("SELECT hydra.webhook_update({id}, url => '{}')", bench.receiver.url("/b")));
+    bench.emit_ticket(1);
+    assert_eq!(bench.wait_for("/b", 1)[0].header("Authorization"), Some("Bearer s3cret"));
+    // With headers, or without any, every URL is accepted.
+    bench.run(&format!(
+        r#"SELECT hydra.webhook_update({id}, url => 'http://127.0.0.1:9/', headers => '{{"X-A": "a"}}')"#
+    ));
+    bench.run(&format!("SELECT hydra.webhook_update({id}, url => '{}', headers => '{{}}')", bench.receiver.url("/c")));
+    bench.run(&format!("SELECT hydra.webhook_update({id}, url => 'http://127.0.0.1:9/')"));
+}
+
+#[test]
 fn a_changed_schedule_applies_from_the_next_attempt() {
     let mut bench = bench("new_schedule");
     let (id, _) = bench.subscribe("/", "ticket.created", &["retry_schedule => '{0.6 s,0.1 s,0.1 s}'"]);

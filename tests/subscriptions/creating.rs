@@ -63,6 +63,12 @@ fn invalid_arguments_are_refused_with_detail_and_hint() {
         "timeout => '-1 s'",
         "timeout => '99 ms'",
         "timeout => '61 s'",
+        // Limits are for the time that an interval lasts. These compare as 1 s and 6 days.
+        "timeout => '12 mons -360 days 1 s'",
+        "timeout => '71582788 mons -2147483640 days 1 s'",
+        "timeout => '-12 mons 360 days 10 s'",
+        "retry_schedule => '{12 mons -354 days}'",
+        "retry_schedule => '{1 s,-12 mons 361 days}'",
         "retry_schedule => '{1 s,NULL}'",
         "retry_schedule => '{-1 s}'",
         "retry_schedule => '{8 days}'",

@@ -114,6 +114,12 @@ fn headers_that_would_break_a_request_are_refused() {
         r#"{"Content-Length": "3"}"#,
         r#"{"x-hydra-signature": "t=1"}"#,
         r#"{"webhook-id": "1"}"#,
+        r#"{"X_Hydra_Signature": "t=1"}"#,
+        r#"{"content_length": "3"}"#,
+        r#"{"X-Hub-Signature": "sha1=00"}"#,
+        r#"{"Cookie": "a=b"}"#,
+        r#"{"X-A": "a", "X_A": "b"}"#,
+        r#"{"X-A": "sealed:0011223344556677:AAAA"}"#,
         r#"{"X-A": 1}"#,
         r#"[]"#,
     ] {

@@ -2,15 +2,21 @@
 //!
 //! Some receivers need an API key or a routing hint with each request. A subscription must not set headers that say how
 //! the request is to be read, where it goes or how it is signed: if a header occurs twice, some receivers read the
-//! first value and others the last. A line break in a value would begin another header, so it is refused.
+//! first value and others the last. A line break in a value would begin another header, so it is refused. Many receivers
+//! read `X_A` as `X-A`, so these are the same name.
+//!
+//! Values may be secret. So each value is stored sealed, as signing secrets are, if there is a key.
 
 use std::collections::HashSet;
 
 use http::{HeaderName, HeaderValue};
-use serde_json::Value;
+use rand::CryptoRng;
+use serde_json::{Map, Value};
 
+use crate::ids::SubscriptionId;
 use crate::preset::Preset;
 use crate::refusal::Refusal;
+use crate::secret::{Keys, Place, SEALED_PREFIX, Unreadable};
 use crate::signature::Scheme;
 
 /// These limits are far above what receivers need. They bound the size of a request.
@@ -18,23 +24,32 @@ const MOST: usize = 20;
 const LONGEST_VALUE: usize = 2048;
 const LONGEST_NAME: usize = 100;
 
-/// Headers that are set for each request, or belong to the connection.
-const RESERVED: [&str; 15] = [
+/// Headers that are set for each request, belong to the connection, replace the method, look like a signature, or are
+/// cookies.
+const RESERVED: [&str; 23] = [
     "accept",
     "accept-encoding",
     "connection",
     "content-encoding",
     "content-length",
     "content-type",
+    "cookie",
+    "cookie2",
     "expect",
     "host",
+    "http2-settings",
     "keep-alive",
+    "set-cookie",
     "te",
     "trailer",
     "transfer-encoding",
     "upgrade",
     "user-agent",
     "via",
+    "x-http-method",
+    "x-http-method-override",
+    "x-hub-signature",
+    "x-method-override",
 ];
 
 /// Headers whose names have these prefixes are set by the extension, now or in the future, or belong to proxies.
@@ -52,10 +67,10 @@ pub fn parse(headers: &Value) -> Result<Vec<(String, String)>, Refusal> {
     let mut parsed = Vec::new();
     for (name, value) in headers {
         check_name(name)?;
-        if !names.insert(name.to_ascii_lowercase()) {
+        if !names.insert(folded(name)) {
             return refuse(
                 format!("header \"{name}\" is given twice"),
-                "Names that differ only in upper and lower case are the same.",
+                "Names that differ only in upper and lower case, or in hyphens and underscores, are the same.",
             );
         }
         parsed.push((name.clone(), check_value(name, value)?));
@@ -63,9 +78,37 @@ pub fn parse(headers: &Value) -> Result<Vec<(String, String)>, Refusal> {
     Ok(parsed)
 }
 
+/// Returns the form in which the headers of a subscription are to be stored.
+pub fn seal(headers: &Value, subscription: SubscriptionId, keys: &Keys, rng: &mut impl CryptoRng) -> Value {
+    let sealed = |name: &str, value: &str| Ok(keys.seal(value, Place::Header(subscription, name), rng));
+    map_values(headers, sealed).unwrap_or_default()
+}
+
+/// Returns the headers of a subscription, given the form in which they are stored.
+pub fn open(stored: &Value, subscription: SubscriptionId, keys: &Keys) -> Result<Value, Unreadable> {
+    map_values(stored, |name, value| keys.open(value, Place::Header(subscription, name)))
+}
+
 /// Reads the headers of a subscription from the text that is stored. They were checked when they were set.
-pub fn stored(text: &str) -> Vec<(String, String)> {
-    serde_json::from_str(text).ok().and_then(|headers| parse(&headers).ok()).unwrap_or_default()
+pub fn stored(text: &str, subscription: SubscriptionId, keys: &Keys) -> Result<Vec<(String, String)>, Unreadable> {
+    let headers = serde_json::from_str(text).unwrap_or_default();
+    Ok(parse(&open(&headers, subscription, keys)?).unwrap_or_default())
+}
+
+fn map_values(
+    headers: &Value,
+    mut convert: impl FnMut(&str, &str) -> Result<String, Unreadable>,
+) -> Result<Value, Unreadable> {
+    let values = headers.as_object().into_iter().flatten();
+    let convert = |(name, value): (&String, &Value)| {
+        Ok((name.clone(), Value::String(convert(name, value.as_str().unwrap_or_default())?)))
+    };
+    values.map(convert).collect::<Result<Map<_, _>, _>>().map(Value::Object)
+}
+
+/// Returns the name as receivers may see it.
+fn folded(name: &str) -> String {
+    name.to_ascii_lowercase().replace('_', "-")
 }
 
 fn check_name(name: &str) -> Result<(), Refusal> {
@@ -75,16 +118,16 @@ fn check_name(name: &str) -> Result<(), Refusal> {
             format!("A name has 1 to {LONGEST_NAME} letters, digits and hyphens, no spaces and no line breaks."),
         );
     }
-    let lower = name.to_ascii_lowercase();
+    let folded = folded(name);
     let ours = Preset::ALL.into_iter().flat_map(Preset::headers).map(|(name, _)| *name);
     let signatures = Scheme::ALL.into_iter().flat_map(Scheme::header_names).copied();
     let mut reserved = ours.chain(signatures).chain(RESERVED);
-    if RESERVED_PREFIXES.iter().any(|prefix| lower.starts_with(prefix))
-        || reserved.any(|reserved| reserved.eq_ignore_ascii_case(name))
+    if RESERVED_PREFIXES.iter().any(|prefix| folded.starts_with(prefix))
+        || reserved.any(|reserved| reserved.eq_ignore_ascii_case(&folded))
     {
         return refuse(
             format!("header \"{name}\" is reserved"),
-            "It is set for each request, or belongs to the connection.",
+            "It is set for each request, belongs to the connection, or could change how a receiver reads the request.",
         );
     }
     Ok(())
@@ -94,12 +137,17 @@ fn check_value(name: &str, value: &Value) -> Result<String, Refusal> {
     let text = value.as_str().unwrap_or_default();
     let printable = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     let trimmed = text.trim() == text && !text.is_empty();
-    if !printable || !trimmed || text.len() > LONGEST_VALUE || HeaderValue::try_from(text).is_err() {
+    if !printable
+        || !trimmed
+        || text.len() > LONGEST_VALUE
+        || HeaderValue::try_from(text).is_err()
+        || text.starts_with(SEALED_PREFIX)
+    {
         return refuse(
             format!("invalid value of header \"{name}\""),
             format!(
                 "A value is a JSON string of 1 to {LONGEST_VALUE} printable ASCII characters, without line breaks and \
-                 without spaces at its ends."
+                 without spaces at its ends, and does not begin with \"{SEALED_PREFIX}\"."
             ),
         );
     }
@@ -152,9 +200,37 @@ mod tests {
             "Webhook-Id",
             "x-hub-signature-256",
             "Proxy-Authorization",
+            "X_Hydra_Signature",
+            "x_hydra-delivery",
+            "Content_Length",
+            "TRANSFER_ENCODING",
+            "X-Hub-Signature",
+            "X_Hub_Signature_256",
+            "X-HTTP-Method-Override",
+            "Cookie",
+            "Set-Cookie",
+            "Proxy_Connection",
+            "Keep-Alive",
+            "TE",
         ] {
             assert!(message(&json!({name: "a"})).ends_with("is reserved"), "{name}");
         }
+    }
+
+    #[test]
+    fn stored_values_are_sealed_if_there_is_a_key_and_are_read_as_they_were_set() {
+        let (id, headers) = (SubscriptionId(7), json!({"Authorization": "Bearer abc", "X-Route": "eu"}));
+        let keys = Keys::parse(&"1".repeat(64)).expect("a key");
+        let sealed = seal(&headers, id, &keys, &mut rand::rng());
+        assert!(!sealed.to_string().contains("abc") && sealed.to_string().contains("Authorization"), "{sealed}");
+        let parsed = parse(&headers).expect("headers");
+        assert_eq!(stored(&sealed.to_string(), id, &keys), Ok(parsed.clone()));
+        assert!(matches!(stored(&sealed.to_string(), id, &Keys::default()), Err(Unreadable::KeyMissing(_))));
+        assert_eq!(stored(&sealed.to_string(), SubscriptionId(8), &keys), Err(Unreadable::Damaged));
+        // Without a key they are stored as they are, and such values can always be read.
+        assert_eq!(seal(&headers, id, &Keys::default(), &mut rand::rng()), headers);
+        assert_eq!(stored(&headers.to_string(), id, &keys), Ok(parsed));
+        assert!(message(&json!({"X-A": "sealed:0011223344556677:AAAA"})).starts_with("invalid value"));
     }
 
     #[test]
@@ -165,6 +241,7 @@ mod tests {
             message(&headers);
         }
         assert_eq!(message(&json!({"X-A": "1", "x-a": "2"})), "header \"x-a\" is given twice");
+        assert_eq!(message(&json!({"X-A": "1", "X_A": "2"})), "header \"X_A\" is given twice");
         let many: Value = (0..21).map(|n| (format!("X-{n}"), json!("a"))).collect();
         assert_eq!(message(&many), "too many headers");
     }

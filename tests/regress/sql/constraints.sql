@@ -15,8 +15,8 @@ $$;
 SELECT wrong, pg_temp.refused(format('INSERT INTO hydra.subscription (url, event_types) VALUES (''https://e.com/'', ''{a.b}'');
                                       UPDATE hydra.subscription SET %s', wrong)) AS refused_by
 FROM unnest(ARRAY['url = ''ftp://e.com''', 'url = NULL', 'name = ''''', 'tenant_id = ''''', 'event_types = ''{}''', 'event_types = ''{NULL}''',
-                  'preset = ''other''', 'signatures = ''{}''', 'signatures = ''{md5}''', 'headers = ''[]''', 'timeout = ''1 h''',
-                  'retry_schedule = ''{8 days}''', 'retry_schedule = ''{NULL}''', 'max_in_flight = 0', 'rate_limit = 0',
+                  'preset = ''other''', 'signatures = ''{}''', 'signatures = ''{md5}''', 'headers = ''[]''', 'timeout = ''1 h''', 'timeout = ''12 mons -360 days 1 s''',
+                  'retry_schedule = ''{8 days}''', 'retry_schedule = ''{12 mons -354 days}''', 'retry_schedule = ''{NULL}''', 'max_in_flight = 0', 'rate_limit = 0',
                   'disable_after = 0', 'status = ''gone''', 'status = ''disabled''', 'disabled_reason = ''gone''']) AS wrong;
 SELECT wrong, pg_temp.refused(format('INSERT INTO hydra.delivery (id, subscription_id, event_id, event_type, emitted_at, preset, body, state, due_at)
                                       VALUES (gen_random_uuid(), 1, 1, ''a.b'', now(), ''hydra'', ''{}'', ''pending'', now());

@@ -2,11 +2,13 @@
 
 mod lookup;
 mod network;
+mod origin;
 mod policy;
 mod resolver;
 mod url;
 
 pub use network::AllowedNetwork;
+pub use origin::origin;
 pub use policy::DestinationPolicy;
 pub use url::check_url;
 

@@ -44,12 +44,13 @@ fn read_head(mut body: impl Read) -> Vec<u8> {
     kept
 }
 
-/// Converts the beginning of a body to valid UTF-8 without NUL, as Postgres requires. The result is not longer than the
-/// limit, even if bytes were replaced.
+/// Converts the beginning of a body to valid UTF-8. The result is not longer than the limit, even if bytes were replaced.
+/// Control characters other than newline and tab are left out: Postgres does not accept NUL, and a terminal that shows
+/// the history would obey others.
 fn excerpt(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
-        text.extend(chunk.valid().chars().filter(|char| *char != '\0'));
+        text.extend(chunk.valid().chars().filter(|char| !char.is_control() || matches!(char, '\n' | '\t')));
         // A character that was cut through is left out. Invalid bytes are shown as a replacement character.
         let cut_through = bytes.len() == EXCERPT_BYTES && is_end_of(bytes, chunk.invalid());
         if !chunk.invalid().is_empty() && !cut_through {
@@ -107,8 +108,10 @@ mod tests {
     }
 
     #[test]
-    fn an_excerpt_is_valid_text_without_nul() {
+    fn an_excerpt_is_valid_text_without_control_characters() {
         assert_eq!(excerpt(b"ok"), "ok");
+        assert_eq!(excerpt(b"a\r\n\tb"), "a\n\tb");
+        assert_eq!(excerpt("\u{1b}[31mred\u{7}\u{8}\u{7f}\u{9b}2J".as_bytes()), "[31mred2J");
         assert_eq!(excerpt(b"a\0b"), "ab");
         assert_eq!(excerpt(b"a\xffb"), "a\u{fffd}b");
         assert_eq!(excerpt(b"\xed\xa0\x80").replace('\u{fffd}', ""), "");

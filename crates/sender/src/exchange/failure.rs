@@ -22,6 +22,9 @@ pub fn from_http(error: &Error, answering: bool) -> Failure {
         Error::Timeout(_) => Failure::new(ErrorClass::Timeout, "time limit ran out before an answer came"),
         Error::Other(error) => from_resolver(error.downcast_ref()),
         Error::HostNotFound => Failure::new(ErrorClass::Dns, NoAddress::Lookup(LookupError::Unknown).to_string()),
+        Error::Protocol(ureq_proto::Error::OutputOverflow) => {
+            Failure::new(ErrorClass::Internal, "a header of the request is too large")
+        }
         Error::Protocol(_) => Failure::new(ErrorClass::Protocol, "answer is not valid HTTP"),
         Error::LargeResponseHeader(..) => Failure::new(ErrorClass::Protocol, "header of the answer is too large"),
         Error::Tls(message) => Failure::new(ErrorClass::Tls, *message),

@@ -2,7 +2,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::time::Instant;
 
-use super::receiver::{Receiver, read_request, write_for_ever};
+use super::receiver::{OK, Receiver, read_request, write_for_ever};
 use super::*;
 
 /// A receiver that reads the request and then writes this piece again and again.
@@ -87,6 +87,14 @@ fn an_answer_that_is_not_http_is_refused_without_being_quoted() {
         assert_eq!(failure.class, ErrorClass::Protocol, "{garbage:?}");
         assert_eq!(failure.message, "answer is not valid HTTP");
     }
+}
+
+#[test]
+fn a_request_with_a_header_that_is_too_large_is_reported_as_such() {
+    let receiver = Receiver::answering(OK);
+    let headers = vec![("X-Long".to_owned(), "x".repeat(9000))];
+    let failure = Owner::allowing_loopback().failure_of(Endpoint { headers, ..endpoint(receiver.url()) });
+    assert_eq!((failure.class, &*failure.message), (ErrorClass::Internal, "a header of the request is too large"));
 }
 
 #[test]

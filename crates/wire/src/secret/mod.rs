@@ -13,10 +13,13 @@ use sha2::Sha256;
 
 mod sealing;
 
-pub use sealing::{Keys, Unreadable};
+pub(crate) use sealing::PREFIX as SEALED_PREFIX;
+pub use sealing::{Keys, Place, Unreadable};
 
 pub(crate) const PREFIX: &str = "whsec_";
 const RANDOM_BYTES: usize = 32;
+/// How many characters of a secret are shown, so that people can distinguish secrets.
+const SHOWN: usize = 12;
 
 /// The key that the requests of a subscription are signed with. It has no `Display`, and `Debug` hides it, so that it is
 /// never printed by accident: see [`SigningSecret::expose`].
@@ -43,6 +46,11 @@ impl SigningSecret {
     /// The HMAC with the key of Standard Webhooks.
     pub(crate) fn decoded(&self) -> &Hmac<Sha256> {
         &self.decoded
+    }
+
+    /// Returns the first characters, which may be shown.
+    pub fn prefix(&self) -> &str {
+        &self.text[..self.text.floor_char_boundary(SHOWN)]
     }
 
     /// Returns the text of the secret, for code that stores it or returns it to its owner.

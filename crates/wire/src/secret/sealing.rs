@@ -1,10 +1,10 @@
-//! Encrypts (*seals*) and decrypts (*opens*) signing secrets that are stored in the database. The key is in a file
-//! outside the database, so that a dump, the disk of a replica or a user who reads the table does not reveal the
-//! secrets.
+//! Encrypts (*seals*) and decrypts (*opens*) signing secrets and values of headers that are stored in the database. The
+//! key is in a file outside the database, so that a dump, the disk of a replica or a user who reads the table does not
+//! reveal them.
 //!
 //! A sealed secret is `sealed:<key>:<base64>`: the first bytes of the SHA-256 of the key, then nonce and ciphertext of
-//! XChaCha20-Poly1305. It is bound to its subscription: it cannot be opened in the row of another one. Without a key
-//! file secrets are stored as they are.
+//! XChaCha20-Poly1305. It is bound to its [`Place`]: it cannot be opened in the row of another subscription, or as
+//! another header. Without a key file secrets are stored as they are.
 //!
 //! A key file has a key in each line, 64 hexadecimal digits. The first key seals, and all keys open. To change the key,
 //! put a new one before the first line, seal all secrets again, and remove the old one.
@@ -19,10 +19,34 @@ use sha2::{Digest, Sha256};
 use crate::ids::SubscriptionId;
 use crate::refusal::Refusal;
 
-const PREFIX: &str = "sealed:";
+pub(crate) const PREFIX: &str = "sealed:";
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
 const ID_BYTES: usize = 8;
+
+/// What a sealed text is.
+#[derive(Clone, Copy)]
+pub enum Place<'a> {
+    /// A signing secret of this subscription.
+    Secret(SubscriptionId),
+    /// The value of the header of this name of this subscription.
+    Header(SubscriptionId, &'a str),
+}
+
+impl Place<'_> {
+    fn to_bytes(self) -> Vec<u8> {
+        match self {
+            Self::Secret(subscription) => subscription.0.to_be_bytes().to_vec(),
+            Self::Header(subscription, name) => [&subscription.0.to_be_bytes(), name.as_bytes()].concat(),
+        }
+    }
+}
+
+impl From<SubscriptionId> for Place<'_> {
+    fn from(subscription: SubscriptionId) -> Self {
+        Self::Secret(subscription)
+    }
+}
 
 /// The keys of a key file, in the order of its lines. If there is no key, secrets are stored as they are.
 #[derive(Default)]
@@ -38,7 +62,7 @@ struct SealingKey {
 pub enum Unreadable {
     /// The secret was sealed with the key that has this id, and that key is not in the key file.
     KeyMissing(String),
-    /// The stored value was changed, or belongs to another subscription.
+    /// The stored value was changed, or belongs to another place.
     Damaged,
 }
 
@@ -57,25 +81,25 @@ impl Keys {
         if keys.is_empty() { Err(not_a_key(1)) } else { Ok(Self(keys)) }
     }
 
-    /// Returns the form in which a secret of this subscription is to be stored.
-    pub fn seal(&self, secret: &str, subscription: SubscriptionId, rng: &mut impl CryptoRng) -> String {
+    /// Returns the form in which a secret is to be stored.
+    pub fn seal<'a>(&self, secret: &str, place: impl Into<Place<'a>>, rng: &mut impl CryptoRng) -> String {
         let Some(key) = self.0.first() else { return secret.to_owned() };
         let mut nonce = [0; NONCE_BYTES];
         rng.fill_bytes(&mut nonce);
-        let bound_to = subscription.0.to_be_bytes();
+        let bound_to = place.into().to_bytes();
         let payload = Payload { msg: secret.as_bytes(), aad: &bound_to };
         let sealed = key.cipher.encrypt(&XNonce::from(nonce), payload).expect("a secret is short");
         format!("{PREFIX}{}:{}", key.id, STANDARD.encode([&nonce[..], &sealed].concat()))
     }
 
-    /// Returns the secret of this subscription, given the form in which it is stored.
-    pub fn open(&self, stored: &str, subscription: SubscriptionId) -> Result<String, Unreadable> {
+    /// Returns a secret, given the form in which it is stored.
+    pub fn open<'a>(&self, stored: &str, place: impl Into<Place<'a>>) -> Result<String, Unreadable> {
         let Some(sealed) = stored.strip_prefix(PREFIX) else { return Ok(stored.to_owned()) };
         let (id, sealed) = sealed.split_once(':').ok_or(Unreadable::Damaged)?;
         let key = self.0.iter().find(|key| key.id == id).ok_or_else(|| Unreadable::KeyMissing(id.to_owned()))?;
         let sealed = STANDARD.decode(sealed).map_err(|_| Unreadable::Damaged)?;
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE_BYTES>().ok_or(Unreadable::Damaged)?;
-        let payload = Payload { msg: sealed, aad: &subscription.0.to_be_bytes() };
+        let payload = Payload { msg: sealed, aad: &place.into().to_bytes() };
         let secret = key.cipher.decrypt(&XNonce::from(*nonce), payload).map_err(|_| Unreadable::Damaged)?;
         String::from_utf8(secret).map_err(|_| Unreadable::Damaged)
     }
@@ -124,6 +148,15 @@ mod tests {
             assert_eq!(keys("1").open(&changed, SEVEN), Err(Unreadable::Damaged), "{changed}");
         }
         assert_eq!(keys("1").open(&stored[..40], SEVEN), Err(Unreadable::Damaged));
+    }
+
+    #[test]
+    fn a_sealed_header_opens_only_as_itself() {
+        let keys = keys("1");
+        let stored = keys.seal("Bearer abc", Place::Header(SEVEN, "Authorization"), &mut rand::rng());
+        assert_eq!(keys.open(&stored, Place::Header(SEVEN, "Authorization")).as_deref(), Ok("Bearer abc"));
+        let others = [Place::Header(SEVEN, "X-Echo"), Place::Header(SubscriptionId(8), "Authorization"), SEVEN.into()];
+        assert!(others.into_iter().all(|place| keys.open(&stored, place) == Err(Unreadable::Damaged)));
     }
 
     #[test]

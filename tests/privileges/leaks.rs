@@ -1,0 +1,134 @@
+//! Errors: whatever is wrong with the arguments of a function, its error shows no secret and no value of a header.
+
+use postgres::Client;
+
+use crate::{PATH, bench};
+
+const HEADER_VALUE: &str = "canary-of-a-header";
+
+/// Arguments with which a function is likely to do something, by the names of its parameters.
+const USUAL: &[(&str, &str)] = &[
+    ("event", "'ticket.created'"),
+    ("event_type", "'ticket.created'"),
+    ("event_types", "'{ticket.created}'"),
+    ("id", "1"),
+    ("subscription_id", "1"),
+    ("url", "'http://127.0.0.1:9/'"),
+];
+
+/// Odd values of each type. Intervals may compare as more, and last less, than zero.
+const ODD: &[(&str, &[&str])] = &[
+    ("bigint", &["1", "0", "-1", "9223372036854775807"]),
+    ("boolean", &["true", "false"]),
+    ("double precision", &["'NaN'", "'-infinity'"]),
+    ("integer", &["1", "0", "-2147483648", "2147483647"]),
+    ("smallint", &["0", "-32768", "32767"]),
+    (
+        "interval",
+        &[
+            "'0'",
+            "'-1 s'",
+            "'1 s'",
+            "'-12 mons 361 days'",
+            "'12 mons -361 days'",
+            "'12 mons -360 days 1 s'",
+            "'178000000 years'",
+            "'-178000000 years'",
+            "'71582788 mons -2147483640 days 1 s'",
+        ],
+    ),
+    ("interval[]", &["'{}'", "'{NULL}'", "'{{1 s},{2 s}}'", "'{12 mons -354 days}'", "'{-178000000 years}'"]),
+    (
+        "jsonb",
+        &[
+            "'null'",
+            "'[]'",
+            "'{}'",
+            "'{\"X-A\": {}}'",
+            "'{\"X-A\": \"canary-of-a-header \\u0007\"}'",
+            "'{\"X-A\": \"canary-of-a-header\", \"x-a\": \"canary-of-a-header\"}'",
+        ],
+    ),
+    ("jsonpath", &["'$'", "'$x'", "'$.a.b[*] ? (@ > 1)'"]),
+    ("text", &["''", "'x'", "'*'", "'webhook.test'", "repeat('x', 100000)", "E'\\u0001\\n'", "'http://10.0.0.1/'"]),
+    (
+        "text[]",
+        &[
+            "'{}'",
+            "'{NULL}'",
+            "'{\"\"}'",
+            "'{{a},{b}}'",
+            "'[0:1]={ticket.created,ticket.created}'",
+            "array_fill('x'::text, ARRAY[10000])",
+        ],
+    ),
+    ("timestamp with time zone", &["'-infinity'", "'infinity'", "now()"]),
+    ("uuid", &["'00000000-0000-0000-0000-000000000000'"]),
+    ("uuid[]", &["'{}'", "'{NULL}'"]),
+    ("regclass", &["'hydra.subscription'", "0"]),
+    ("oid", &["0", "'hydra.subscription'::regclass"]),
+    ("bytea", &["''", "'\\x00ff'"]),
+    ("bigint[]", &["'{}'", "'{NULL}'", "'{-1,1}'"]),
+];
+
+fn odd(of: &str) -> &'static [&'static str] {
+    ODD.iter().find(|(name, _)| *name == of).map_or(&[], |(_, values)| values)
+}
+
+/// Calls of every function of the schema: with nulls, with usual arguments, and with one odd argument among these.
+fn calls(client: &mut Client) -> Vec<String> {
+    let functions = "
+        SELECT p.proname::text, ARRAY(SELECT format_type(t, NULL) FROM unnest(p.proargtypes) WITH ORDINALITY AS a (t, n) ORDER BY n),
+               coalesce(p.proargnames, '{}')
+        FROM pg_proc AS p
+        WHERE p.pronamespace = 'hydra'::regnamespace AND p.prorettype <> 'trigger'::regtype
+        ORDER BY p.oid";
+    let mut calls = Vec::new();
+    for row in client.query(functions, &[]).expect("the catalogue") {
+        let (name, types, names): (String, Vec<String>, Vec<String>) = (row.get(0), row.get(1), row.get(2));
+        let cast = |value: &str, place: usize| format!("({value})::{}", types[place]);
+        let usual = |place: usize| {
+            let by_name = names.get(place).and_then(|name| USUAL.iter().find(|(known, _)| known == name));
+            by_name.map(|(_, value)| *value)
+        };
+        let nulls = |place: usize| cast(usual(place).unwrap_or("NULL"), place);
+        let something =
+            |place: usize| cast(usual(place).or(odd(&types[place]).first().copied()).unwrap_or("NULL"), place);
+        let mut call = |arguments: Vec<String>| calls.push(format!("hydra.{name}({})", arguments.join(", ")));
+        let places = 0..types.len();
+        call(places.clone().map(|place| cast("NULL", place)).collect());
+        for others in [&nulls as &dyn Fn(usize) -> String, &something] {
+            call(places.clone().map(others).collect());
+            for place in places.clone() {
+                for value in odd(&types[place]) {
+                    call(places.clone().map(|p| if p == place { cast(value, p) } else { others(p) }).collect());
+                }
+            }
+        }
+    }
+    calls
+}
+
+#[test]
+fn no_error_of_any_function_shows_a_secret_or_the_value_of_a_header() {
+    let mut bench = bench("leaks");
+    let header = format!("headers => '{{\"X-Key\": \"{HEADER_VALUE}\"}}'");
+    bench.run(&format!("SELECT hydra.webhook_update(1, {header})"));
+    let secret: String = bench.ask("SELECT hydra.webhook_rotate_secret(1, '1 day')");
+    let calls = calls(&mut bench.client);
+    assert!(calls.len() > 1000, "{} calls", calls.len());
+    let mut failed = 0;
+    for call in calls {
+        bench.run("BEGIN");
+        if let Err(error) = bench.client.batch_execute(&format!("SELECT {call}")) {
+            // All fields, with the context.
+            let error = format!("{:?}", error.as_db_error().unwrap_or_else(|| panic!("{call}: {error:?}")));
+            assert!(!error.contains("whsec_") && !error.contains(HEADER_VALUE), "{call}: {error}");
+            failed += 1;
+        }
+        bench.run("ROLLBACK");
+    }
+    assert!(failed > 500, "{failed} calls failed");
+    assert!(!bench.cluster.log().contains(&secret[..16]), "the secret is in the log");
+    assert!(bench.receiver.received(PATH) < 100, "test requests were made in between");
+}
