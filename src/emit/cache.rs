@@ -28,6 +28,9 @@ const fn c_str(text: &str) -> &CStr {
     }
 }
 
+/// The maximum length of the name of an event type, as `hydra._is_event_type_name` checks it.
+const MAX_NAME_BYTES: usize = 100;
+
 /// The event types that can be emitted, and where events are stored.
 pub struct EventTypes {
     pub tables: Tables,
@@ -57,6 +60,15 @@ impl EventTypes {
 }
 
 fn refuse_event_type(name: &str) -> ! {
+    if name.len() > MAX_NAME_BYTES {
+        let length = name.len();
+        refuse(
+            PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
+            "event type is not registered",
+            &format!("The name has {length} bytes; the name of an event type has at most {MAX_NAME_BYTES}."),
+            "SELECT name FROM hydra.webhook_event_types lists the event types.",
+        );
+    }
     if name.starts_with("webhook.") {
         refuse(
             PgSqlErrorCode::ERRCODE_RESERVED_NAME,

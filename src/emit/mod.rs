@@ -25,7 +25,8 @@ mod watch;
 
 use pgrx::prelude::*;
 
-use entity::{RawJsonb, Rendered};
+use crate::backend::refuse::refuse;
+use entity::{MAX_ID_BYTES, RawJsonb, Rendered};
 
 /// Writes one event if at least one active subscription wants it. Returns the id of the event, or null if none was
 /// written.
@@ -36,6 +37,7 @@ fn webhook_emit(
     tenant_id: default!(Option<&str>, "NULL"),
 ) -> Option<i64> {
     record::refuse_read_only();
+    refuse_long_tenant(tenant_id);
     if event.is_some_and(cache::nobody_wants) {
         return None;
     }
@@ -51,6 +53,18 @@ fn webhook_emit(
         None => Ok(Rendered { text: "null".into(), ..Rendered::default() }),
     };
     record::emit(&event_types.tables, &event_type, tenant_id.map(str::to_owned), rendered)
+}
+
+/// Fails if the tenant is longer than a tenant that is found in an entity can be.
+fn refuse_long_tenant(tenant_id: Option<&str>) {
+    if let Some(length) = tenant_id.map(str::len).filter(|length| *length > MAX_ID_BYTES) {
+        refuse(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            "tenant_id is too long",
+            &format!("It has {length} bytes; a tenant has at most {MAX_ID_BYTES}."),
+            "Use a short key of the tenant, and put other data into the entity.",
+        );
+    }
 }
 
 /// Fails if this event type cannot be emitted.
