@@ -37,9 +37,9 @@ impl RawJsonb {
         self.text(16)
     }
 
-    /// Returns whether the text has at most `limit` bytes.
-    pub fn fits(&self, limit: usize) -> bool {
-        self.text(limit).is_some()
+    /// Returns the size of the text; `None` if it has more than `limit` bytes.
+    pub fn size(&self, limit: usize) -> Option<usize> {
+        self.text(limit).map(|text| text.len())
     }
 
     /// Returns the value of a key of the entity, if it is a scalar and short enough to be an id.
