@@ -15,7 +15,7 @@ CREATE TABLE hydra.event_type (
     origin text NOT NULL CONSTRAINT origin_is_known CHECK (origin IN ('catalogue', 'application', 'extension')),
     -- Only the extension emits these: an application must not be able to forge them.
     CONSTRAINT webhook_events_are_ours CHECK ((name ^@ 'webhook.') = (origin = 'extension'))
-);
+) USING heap;
 COMMENT ON TABLE hydra.event_type IS 'Event types that can be emitted and subscribed to';
 COMMENT ON COLUMN hydra.event_type.name IS 'Dotted name in lower case, such as ticket.created; at most 100 characters';
 COMMENT ON COLUMN hydra.event_type.description IS 'When it is emitted, as text for people; at most 1000 characters';

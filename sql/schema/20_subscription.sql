@@ -5,7 +5,7 @@ CREATE TABLE hydra.preset (
     retry_schedule interval[] NOT NULL,
     disable_after integer,
     stale_after interval
-);
+) USING heap;
 COMMENT ON TABLE hydra.preset IS 'Presets: formats of requests, with default settings for subscriptions';
 COMMENT ON COLUMN hydra.preset.name IS 'Name of the preset';
 COMMENT ON COLUMN hydra.preset.timeout IS 'Time limit of one whole request';
@@ -50,7 +50,7 @@ CREATE TABLE hydra.subscription (
     status_since timestamptz NOT NULL DEFAULT pg_catalog.now(),
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     CONSTRAINT disabled_for_a_reason CHECK ((status = 'disabled') = (disabled_reason IS NOT NULL))
-);
+) USING heap;
 COMMENT ON TABLE hydra.subscription IS 'Subscriptions: an endpoint, the event types that it wants, and how to deliver to it';
 COMMENT ON COLUMN hydra.subscription.id IS 'Number of the subscription';
 COMMENT ON COLUMN hydra.subscription.name IS 'Name, for people';
@@ -82,7 +82,7 @@ CREATE TABLE hydra.signing_secret (
     valid_from timestamptz NOT NULL DEFAULT pg_catalog.now(),
     valid_until timestamptz,
     CONSTRAINT valid_for_a_while CHECK (valid_until > valid_from)
-);
+) USING heap;
 CREATE INDEX signing_secret_subscription ON hydra.signing_secret (subscription_id);
 -- A subscription has at most one secret without an end. This is the current one, which a rotation replaces.
 CREATE UNIQUE INDEX signing_secret_current ON hydra.signing_secret (subscription_id) WHERE valid_until IS NULL;
@@ -139,7 +139,7 @@ CREATE TABLE hydra.subscription_health (
     consecutive_failures integer NOT NULL CONSTRAINT consecutive_failures_count CHECK (consecutive_failures >= 0),
     failing_since timestamptz,
     CONSTRAINT failing_since_the_first CHECK ((consecutive_failures = 0) = (failing_since IS NULL))
-) WITH (fillfactor = 50);
+) USING heap WITH (fillfactor = 50);
 COMMENT ON TABLE hydra.subscription_health IS 'Consecutive failures of each subscription that has failed';
 COMMENT ON COLUMN hydra.subscription_health.subscription_id IS 'The subscription';
 COMMENT ON COLUMN hydra.subscription_health.consecutive_failures IS 'Number of failed attempts since the last success; attempts count in the order in which they end';

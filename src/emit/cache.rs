@@ -12,6 +12,7 @@ use foldhash::HashMap;
 use pgrx::prelude::*;
 use wire::ids::SubscriptionId;
 
+use super::as_made::is_as_made;
 use super::wanted::{EventType, StoredChoice};
 use crate::backend::refuse::refuse;
 use crate::changes;
@@ -34,6 +35,8 @@ const MAX_NAME_BYTES: usize = 100;
 /// The event types that can be emitted, and where events are stored.
 pub struct EventTypes {
     pub tables: Tables,
+    /// Whether `hydra.event` is as the extension made it. An invalidation of that relation empties the cache.
+    pub event_is_as_made: bool,
     by_name: HashMap<String, Rc<EventType>>,
 }
 
@@ -123,7 +126,7 @@ pub fn event_types() -> Rc<EventTypes> {
 fn load(tables: Tables) -> EventTypes {
     let event_types = tables.as_owner(|| Spi::connect(|_client| read_event_types()));
     let shared = event_types.into_iter().map(|(name, event_type)| (name, Rc::new(event_type)));
-    EventTypes { tables, by_name: shared.collect() }
+    EventTypes { tables, event_is_as_made: is_as_made(tables.event), by_name: shared.collect() }
 }
 
 /// Reads the event types and the subscriptions. To be called inside SPI. Uses the latest snapshot: statements that only

@@ -10,9 +10,11 @@
 //! | `insert` | inserts the row of an event into `hydra.event` |
 //! | `max_pending` | limits how many events and deliveries may wait |
 //! | `cache` | keeps event types and subscriptions in the memory of a session |
+//! | `as_made` | finds out whether `hydra.event` is as the extension made it |
 //! | `wanted`, `filter` | find the subscriptions that want an event |
 //! | `entity` | renders an entity as JSON text |
 
+mod as_made;
 mod cache;
 mod entity;
 mod filter;
@@ -52,7 +54,7 @@ fn webhook_emit(
         Some(entity) => entity.render(record::render_options(&event_type)),
         None => Ok(Rendered { text: "null".into(), ..Rendered::default() }),
     };
-    record::emit(&event_types.tables, &event_type, tenant_id.map(str::to_owned), rendered)
+    record::emit(&event_types, &event_type, tenant_id.map(str::to_owned), rendered)
 }
 
 /// Fails if the tenant is longer than a tenant that is found in an entity can be.

@@ -130,13 +130,13 @@ impl<'a> TriggerCall<'a> {
 
 impl Emitter {
     fn emit(&self, changes: &[Change]) {
-        let (tables, event_type) = (&self.event_types.tables, &self.event_type);
+        let event_type = &self.event_type;
         let options = record::render_options(event_type);
         let entities = match &self.evaluator {
             Some(evaluator) => evaluator.entities(changes, options),
             None => changes.iter().map(|change| change.sent().render(options)).collect(),
         };
-        record::emit_all(tables, event_type, entities);
+        record::emit_all(&self.event_types, event_type, entities);
     }
 }
 
