@@ -11,7 +11,7 @@ AS $$
     WHERE s.status = 'active' AND s.id <> other_than
           AND EXISTS (SELECT FROM unnest(s.event_types) AS wanted WHERE hydra._names_event_type(wanted, event_type))
           AND (s.tenant_id IS NULL OR s.tenant_id = _wanted_by.tenant_id)
-          AND hydra._filter_passes(s.filter::text, entity)
+          AND hydra._filter_passes(s.filter, entity)
 $$;
 COMMENT ON FUNCTION hydra._wanted_by(text, text, jsonb, bigint) IS
     'Active subscriptions, other than other_than, that want this event of the extension itself; null: none';
@@ -77,7 +77,7 @@ BEGIN
                   DETAIL = format('As text it has %s bytes; a filter has at most 8192.', octet_length(filter::text)),
                   HINT = 'Compare with fewer values, or add a column to the entity that says whether it is wanted.';
     -- Looks for a variable in the path without its string constants. There are no values for variables.
-    ELSIF regexp_replace(filter::text, '(?<!\$)"(\\.|[^"\\])*"', '', 'g') ~ '\$"' THEN
+    ELSIF regexp_replace(filter::text, E'(?<![$])"(\\\\.|[^"\\\\])*"', '', 'g') ~ '[$]"' THEN
         RAISE EXCEPTION 'invalid filter: %', filter
             USING ERRCODE = 'invalid_parameter_value',
                   DETAIL = 'A filter sees the entity as $ and has no variables.',
@@ -210,7 +210,7 @@ BEGIN
                                             retry_schedule, filter, max_in_flight, rate_limit, disable_after,
                                             log_successes)
     VALUES (url, event_types, name, tenant_id, coalesce(preset, 'hydra'), signatures, coalesce(headers, '{}'), timeout,
-            retry_schedule, nullif(filter::text, '$')::jsonpath, max_in_flight, rate_limit, disable_after,
+            retry_schedule, CASE WHEN filter::text <> '$' THEN filter END, max_in_flight, rate_limit, disable_after,
             coalesce(log_successes, false))
     RETURNING made.id INTO id;
     secret := hydra._new_secret();
@@ -248,7 +248,8 @@ BEGIN
         headers = coalesce(webhook_update.headers, was.headers),
         timeout = coalesce(webhook_update.timeout, was.timeout),
         retry_schedule = coalesce(webhook_update.retry_schedule, was.retry_schedule),
-        filter = nullif(coalesce(webhook_update.filter, was.filter)::text, '$')::jsonpath,
+        filter = CASE WHEN webhook_update.filter IS NULL THEN was.filter
+                      WHEN webhook_update.filter::text <> '$' THEN webhook_update.filter END,
         max_in_flight = coalesce(webhook_update.max_in_flight, was.max_in_flight),
         rate_limit = coalesce(webhook_update.rate_limit, was.rate_limit),
         disable_after = coalesce(webhook_update.disable_after, was.disable_after),
@@ -353,7 +354,7 @@ BEGIN
     PERFORM hydra._check_event_type(event);
     SELECT * INTO choice FROM hydra._choice(subscription_id, event);
     RETURN choice.named AND coalesce(choice.tenant_id = tenant, choice.tenant_id IS NULL)
-           AND hydra._filter_passes(choice.filter::text, entity);
+           AND hydra._filter_passes(choice.filter, entity);
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_would_match(bigint, text, jsonb, text) IS

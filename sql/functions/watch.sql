@@ -82,7 +82,7 @@ CREATE FUNCTION hydra._watch_operations(operation text, level text)
     RETURNS text[] LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    named text[] := regexp_split_to_array(lower(btrim(operation)), '\s+or\s+');
+    named text[] := regexp_split_to_array(lower(btrim(operation)), '[[:space:]]+or[[:space:]]+');
     operations text[] := ARRAY(SELECT known.name
                                FROM unnest('{insert,update,delete}'::text[]) WITH ORDINALITY AS known (name, n)
                                WHERE known.name = ANY (named)
@@ -128,7 +128,7 @@ AS $$
                    THEN ARRAY['search_path',
                               concat_ws(', ', (SELECT string_agg(quote_ident(s.name), ', ' ORDER BY s.n)
                                                FROM unnest(schemas) WITH ORDINALITY AS s (name, n)
-                                               WHERE s.name NOT LIKE 'pg\_temp\_%'),
+                                               WHERE NOT s.name::text ^@ 'pg_temp_'),
                                         'pg_temp')] END
 $$;
 COMMENT ON FUNCTION hydra._watch_arguments(text, text, text, text[], text, boolean, name[]) IS
@@ -256,7 +256,8 @@ COMMENT ON FUNCTION hydra._new_watch_name(regclass, text, text[]) IS
 CREATE FUNCTION hydra.webhook_watch(
     source regclass, event text, operation text, condition text DEFAULT NULL, entity text DEFAULT NULL,
     columns text[] DEFAULT NULL, tenant text DEFAULT NULL, level text DEFAULT 'row')
-    RETURNS text LANGUAGE plpgsql
+    -- Without search_path, which the condition needs. The check of its text knows only strings as they are by default.
+    RETURNS text LANGUAGE plpgsql SET standard_conforming_strings = on
 AS $$
 DECLARE
     watch record;

@@ -167,7 +167,7 @@ fn choice<'row>(row: &Row<'row>, columns: &ChoiceColumns) -> StoredChoice<'row> 
     StoredChoice {
         subscription: SubscriptionId(row.value(columns.subscription_id)),
         tenant: row.maybe_text(columns.tenant_id),
-        filter: row.maybe_text(columns.filter),
+        filter: row.maybe(columns.filter).map(Rc::new),
         event_types: row.text(columns.event_types),
     }
 }
