@@ -84,7 +84,7 @@ GRANT EXECUTE ON FUNCTION
 -- functions shows or does anything that the caller could not see or do without it.
 GRANT EXECUTE ON FUNCTION
     hydra._define_watch(regclass, text, text, text, text, text[], text, text, name[]), hydra._watches(regclass),
-    hydra._new_watch_name(regclass, text, text[]),
+    hydra._new_watch_name(text, text[]),
     hydra._watch_operations(text, text), hydra._watch_arguments(text, text, text, text[], text, boolean, name[]),
     hydra._create_watch(text, text, text[], text[], text, boolean, text[], boolean, boolean),
     hydra._check_watched(regclass, text[], text, text[]), hydra._check_watch(oid, text[], boolean, boolean),
