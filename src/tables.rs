@@ -1,7 +1,7 @@
 //! Finds the extension's tables in the catalog, and runs code as their owner.
 //!
 //! Users who emit events have no privileges on these tables. So the extension accesses the tables as their owner. No
-//! code of the user runs during that time.
+//! code of the user runs during that time; only triggers run that were added to these tables.
 
 use pgrx::prelude::*;
 

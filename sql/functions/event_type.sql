@@ -20,6 +20,16 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                   DETAIL = 'An empty string is neither a kind of entity nor a key of one.',
                   HINT = 'Omit it for the default: entity_type is the first part of the name, id_key is id.';
+    ELSIF length(description) > 1000 THEN
+        RAISE EXCEPTION 'description is too long'
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = format('A description has at most 1000 characters; this one has %s.', length(description)),
+                  HINT = 'Shorten it.';
+    ELSIF length(entity_type) > 200 OR length(id_key) > 200 THEN
+        RAISE EXCEPTION '% is too long', CASE WHEN length(entity_type) > 200 THEN 'entity_type' ELSE 'id_key' END
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = format('It has at most 200 characters; this one has %s.', greatest(length(entity_type), length(id_key))),
+                  HINT = 'Omit it for the default: entity_type is the first part of the name, id_key is id.';
     END IF;
 
     -- INSERT comes first. If another session registers the same name at the same time, the UPDATE below changes its

@@ -11,7 +11,7 @@ AS $$
     WHERE s.status = 'active' AND s.id <> other_than
           AND EXISTS (SELECT FROM unnest(s.event_types) AS wanted WHERE hydra._names_event_type(wanted, event_type))
           AND (s.tenant_id IS NULL OR s.tenant_id = _wanted_by.tenant_id)
-          AND hydra._filter_passes(s.filter::text, entity)
+          AND hydra._filter_passes(s.filter, entity)
 $$;
 COMMENT ON FUNCTION hydra._wanted_by(text, text, jsonb, bigint) IS
     'Active subscriptions, other than other_than, that want this event of the extension itself; null: none';
@@ -36,6 +36,17 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                   DETAIL = 'A subscription names one or more event types, in a one-dimensional array without nulls.',
                   HINT = 'SELECT name FROM hydra.webhook_event_types lists the event types.';
+    ELSIF cardinality(event_types) > 10000 OR octet_length(array_to_string(event_types, ',')) > 262144 THEN
+        RAISE EXCEPTION 'too many event types'
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = format('A subscription has at most 10000 entries in event_types, with 262144 bytes in all; these are %s entries with %s bytes.',
+                                  cardinality(event_types), octet_length(array_to_string(event_types, ','))),
+                  HINT = 'Use entries such as ''ticket.*'', which match many event types.';
+    ELSIF octet_length(tenant_id) > 1024 THEN
+        RAISE EXCEPTION 'tenant_id is too long'
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = format('It has %s bytes; a tenant has at most 1024.', octet_length(tenant_id)),
+                  HINT = 'Use the same short key of the tenant that its events have.';
     ELSIF tenant_id = '' THEN
         RAISE EXCEPTION 'tenant_id must not be empty'
             USING ERRCODE = 'invalid_parameter_value',
@@ -44,7 +55,7 @@ BEGIN
     ELSIF cardinality(signatures) = 0 OR array_ndims(signatures) > 1
           OR NOT signatures <@ '{hydra,x_webhook,standard,github}'
           OR cardinality(signatures) > (SELECT count(DISTINCT scheme) FROM unnest(signatures) AS scheme) THEN
-        RAISE EXCEPTION 'invalid signatures: %', signatures
+        RAISE EXCEPTION 'invalid signatures: %', left(signatures::text, 120)
             USING ERRCODE = 'invalid_parameter_value',
                   DETAIL = 'Signatures are hydra, x_webhook, standard (Standard Webhooks) and github (X-Hub-Signature-256), each at most once.',
                   HINT = 'Use an array such as ''{hydra,standard}'', or omit it for the signature of the preset.';
@@ -60,8 +71,13 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                   DETAIL = 'A schedule has at most 50 delays, each between 0 and 7 days and not null, in a one-dimensional array.',
                   HINT = 'For three retries, use an array such as ''{30 s,2 min,10 min}''.';
+    ELSIF octet_length(filter::text) > 8192 THEN
+        RAISE EXCEPTION 'filter is too long'
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = format('As text it has %s bytes; a filter has at most 8192.', octet_length(filter::text)),
+                  HINT = 'Compare with fewer values, or add a column to the entity that says whether it is wanted.';
     -- Looks for a variable in the path without its string constants. There are no values for variables.
-    ELSIF regexp_replace(filter::text, '(?<!\$)"(\\.|[^"\\])*"', '', 'g') ~ '\$"' THEN
+    ELSIF regexp_replace(filter::text, E'(?<![$])"(\\\\.|[^"\\\\])*"', '', 'g') ~ '[$]"' THEN
         RAISE EXCEPTION 'invalid filter: %', filter
             USING ERRCODE = 'invalid_parameter_value',
                   DETAIL = 'A filter sees the entity as $ and has no variables.',
@@ -90,24 +106,24 @@ BEGIN
     WHERE NOT EXISTS (SELECT FROM hydra.event_type AS known WHERE hydra._names_event_type(wanted, known.name))
     LIMIT 1;
     IF unknown ^@ 'webhook.' THEN
-        RAISE EXCEPTION 'event type "%" is reserved', unknown
+        RAISE EXCEPTION 'event type "%" is reserved', left(unknown, 120)
             USING ERRCODE = 'reserved_name',
                   DETAIL = 'Only the extension itself has event types named webhook.*, and it has none of this name.',
                   HINT = 'SELECT name FROM hydra.webhook_event_types WHERE origin = ''extension'' lists them.';
     ELSIF unknown LIKE '%*%' THEN
-        RAISE EXCEPTION 'no event type matches "%"', unknown
+        RAISE EXCEPTION 'no event type matches "%"', left(unknown, 120)
             USING ERRCODE = 'undefined_object',
                   DETAIL = '"ticket.*" matches all event types that begin with "ticket.", and "*" matches all that do not begin with "webhook.".',
                   HINT = 'SELECT name FROM hydra.webhook_event_types lists the event types.';
     ELSIF FOUND THEN
-        RAISE EXCEPTION 'event type "%" is not registered', unknown
+        RAISE EXCEPTION 'event type "%" is not registered', left(unknown, 120)
             USING ERRCODE = 'undefined_object',
                   DETAIL = 'A subscription can name only registered event types.',
-                  HINT = format('SELECT hydra.webhook_register_event_type(%L, ''<description>'');', unknown);
+                  HINT = format('SELECT hydra.webhook_register_event_type(%L, ''<description>'');', left(unknown, 120));
     END IF;
 
     IF NOT EXISTS (SELECT FROM hydra.preset AS known WHERE known.name = coalesce(preset, 'hydra')) THEN
-        RAISE EXCEPTION 'preset "%" does not exist', preset
+        RAISE EXCEPTION 'preset "%" does not exist', left(preset, 120)
             USING ERRCODE = 'undefined_object',
                   DETAIL = (SELECT format('Presets are %s.', string_agg(known.name, ', ' ORDER BY known.name))
                             FROM hydra.preset AS known),
@@ -185,7 +201,7 @@ BEGIN
     INSERT INTO hydra.subscription (id, url, event_types, name, tenant_id, preset, signatures, headers, timeout,
                                     retry_schedule, filter, max_in_flight, rate_limit, disable_after, log_successes)
     VALUES (id, url, event_types, name, tenant_id, coalesce(preset, 'hydra'), signatures, coalesce(sealed, '{}'), timeout,
-            retry_schedule, nullif(filter::text, '$')::jsonpath, max_in_flight, rate_limit, disable_after,
+            retry_schedule, CASE WHEN filter::text <> '$' THEN filter END, max_in_flight, rate_limit, disable_after,
             coalesce(log_successes, false));
     secret := hydra._add_secret(id);
 END
@@ -229,7 +245,8 @@ BEGIN
         headers = coalesce(sealed, changed.headers),
         timeout = coalesce(webhook_update.timeout, was.timeout),
         retry_schedule = coalesce(webhook_update.retry_schedule, was.retry_schedule),
-        filter = nullif(coalesce(webhook_update.filter, was.filter)::text, '$')::jsonpath,
+        filter = CASE WHEN webhook_update.filter IS NULL THEN was.filter
+                      WHEN webhook_update.filter::text <> '$' THEN webhook_update.filter END,
         max_in_flight = coalesce(webhook_update.max_in_flight, was.max_in_flight),
         rate_limit = coalesce(webhook_update.rate_limit, was.rate_limit),
         disable_after = coalesce(webhook_update.disable_after, was.disable_after),
@@ -349,7 +366,7 @@ BEGIN
     PERFORM hydra._check_event_type(event);
     SELECT * INTO choice FROM hydra._choice(subscription_id, event);
     RETURN choice.named AND coalesce(choice.tenant_id = tenant, choice.tenant_id IS NULL)
-           AND hydra._filter_passes(choice.filter::text, entity);
+           AND hydra._filter_passes(choice.filter, entity);
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_would_match(bigint, text, jsonb, text) IS

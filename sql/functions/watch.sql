@@ -82,7 +82,7 @@ CREATE FUNCTION hydra._watch_operations(operation text, level text)
     RETURNS text[] LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    named text[] := regexp_split_to_array(lower(btrim(operation)), '\s+or\s+');
+    named text[] := regexp_split_to_array(lower(btrim(operation)), '[[:space:]]+or[[:space:]]+');
     operations text[] := ARRAY(SELECT known.name
                                FROM unnest('{insert,update,delete}'::text[]) WITH ORDINALITY AS known (name, n)
                                WHERE known.name = ANY (named)
@@ -128,7 +128,7 @@ AS $$
                    THEN ARRAY['search_path',
                               concat_ws(', ', (SELECT string_agg(quote_ident(s.name), ', ' ORDER BY s.n)
                                                FROM unnest(schemas) WITH ORDINALITY AS s (name, n)
-                                               WHERE s.name NOT LIKE 'pg\_temp\_%'),
+                                               WHERE NOT s.name::text ^@ 'pg_temp_'),
                                         'pg_temp')] END
 $$;
 COMMENT ON FUNCTION hydra._watch_arguments(text, text, text, text[], text, boolean, name[]) IS
@@ -204,23 +204,31 @@ BEGIN
     WHERE w.event = event AND w.operations = operations AND w.replaceable
     ORDER BY w.trigger_name
     LIMIT 1;
-    SELECT w.* INTO other
-    FROM hydra._watches(source) AS w
-    WHERE w.event = event AND w.operations && operations AND w.trigger_name IS DISTINCT FROM former.trigger_name
+    -- A partition has the row triggers of its parent too. Triggers FOR EACH STATEMENT fire only for the table that the
+    -- statement names, so one of a table and one of its partition never fire for the same change.
+    SELECT w.*, related.watched INTO other
+    FROM (SELECT source AS watched
+          UNION SELECT tree.relid FROM pg_partition_tree(source) AS tree
+          UNION SELECT ancestors.relid FROM pg_partition_ancestors(source) AS ancestors) AS related
+    CROSS JOIN LATERAL hydra._watches(related.watched) AS w
+    WHERE w.event = event AND w.operations && operations
+          AND CASE WHEN related.watched = source THEN w.trigger_name IS DISTINCT FROM former.trigger_name
+                   ELSE NOT w.inherited AND 'row' IN (w.level, level) END
+    ORDER BY related.watched = source DESC
     LIMIT 1;
     IF FOUND THEN
-        RAISE EXCEPTION '% is already watched for %', source, event
+        RAISE EXCEPTION '% is already watched for %', other.watched, event
             USING ERRCODE = 'duplicate_object',
-                  DETAIL = format('Trigger %I fires on %s. The same change would emit two events.',
-                                  other.trigger_name, array_to_string(other.operations, ' or ')),
+                  DETAIL = format('Trigger %I on %s fires on %s. The same change would emit two events.',
+                                  other.trigger_name, other.watched, array_to_string(other.operations, ' or ')),
                   HINT = CASE WHEN other.inherited THEN 'The trigger comes from the table of which this is a partition. Change the watch of that table.'
-                              ELSE format('Drop it with SELECT hydra.webhook_unwatch(%L, %L);', source, event) END;
+                              ELSE format('Drop it with SELECT hydra.webhook_unwatch(%L, %L);', other.watched, event) END;
     END IF;
 
     SELECT format('%I.%I', n.nspname, c.relname) INTO table_name
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE c.oid = source;
-    trigger_name := coalesce(former.trigger_name, hydra._new_watch_name(source, event, operations));
+    trigger_name := coalesce(former.trigger_name, hydra._new_watch_name(event, operations));
     -- CREATE OR REPLACE would not change the triggers of partitions.
     IF former.level <> level THEN
         drop_former := format('DROP TRIGGER %I ON %s', trigger_name, table_name);
@@ -233,6 +241,10 @@ BEGIN
         RAISE NOTICE 'statements that name a partition of % will not emit %', source, event
             USING DETAIL = 'A trigger FOR EACH STATEMENT fires only for statements that name its own table.',
                   HINT = 'With level => ''row'', such statements emit too.';
+    ELSIF NOT by_statement AND EXISTS (SELECT FROM pg_class AS c WHERE c.oid = source AND c.relkind = 'p') THEN
+        RAISE NOTICE 'an update that moves a row of % to another partition is a delete and an insert', source
+            USING DETAIL = 'A trigger FOR EACH ROW fires for the delete in one partition and for the insert in the other, not for an update.',
+                  HINT = 'With level => ''statement'', it is one update; then statements that name a partition do not emit.';
     END IF;
 END
 $$;
@@ -240,23 +252,24 @@ COMMENT ON FUNCTION hydra._define_watch(regclass, text, text, text, text, text[]
     'Commands that webhook_watch has to execute; fails if the table cannot be watched in this way';
 
 -- The triggers of a table fire in the order of their names. Because the names have numbers, this is the order of their
--- creation.
-CREATE FUNCTION hydra._new_watch_name(source regclass, event text, operations text[])
+-- creation. A number is used only once in a database: a table with a trigger of the same name could not become a
+-- partition.
+CREATE FUNCTION hydra._new_watch_name(event text, operations text[])
     RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT concat_ws('_', 'webhook', lpad(number::text, greatest(3, length(number::text)), '0'),
-                     left(replace(event, '.', '_'), 30), array_to_string(operations, '_'))
-    FROM (SELECT 1 + coalesce(max(substring(t.tgname from '^webhook_([0-9]{3,6})_')::integer), 0) AS number
-          FROM pg_trigger AS t
-          WHERE t.tgrelid = source OR t.tgrelid IN (SELECT tree.relid FROM pg_partition_tree(source) AS tree)) AS next
+    SELECT concat_ws('_', 'webhook', lpad(number::text, greatest(5, length(number::text)), '0'),
+                     left(replace(event, '.', '_'), 28), array_to_string(operations, '_'))
+    FROM (SELECT 1 + coalesce(max(substring(t.tgname from '^webhook_([0-9]{5,6})_')::integer), 0) AS number
+          FROM pg_trigger AS t) AS next
 $$;
-COMMENT ON FUNCTION hydra._new_watch_name(regclass, text, text[]) IS
-    'Name for a new trigger, which fires after the existing triggers of watches on the table and its partitions';
+COMMENT ON FUNCTION hydra._new_watch_name(text, text[]) IS
+    'Name for a new trigger, which fires after the existing triggers of watches and is the name of no other trigger';
 
 CREATE FUNCTION hydra.webhook_watch(
     source regclass, event text, operation text, condition text DEFAULT NULL, entity text DEFAULT NULL,
     columns text[] DEFAULT NULL, tenant text DEFAULT NULL, level text DEFAULT 'row')
-    RETURNS text LANGUAGE plpgsql
+    -- Without search_path, which the condition needs. The check of its text knows only strings as they are by default.
+    RETURNS text LANGUAGE plpgsql SET standard_conforming_strings = on
 AS $$
 DECLARE
     watch record;

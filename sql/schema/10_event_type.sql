@@ -2,25 +2,25 @@ SET LOCAL search_path = pg_catalog, pg_temp;
 CREATE FUNCTION hydra._is_event_type_name(name text)
     RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT name ~ '^[a-z0-9_]+(\.[a-z0-9_]+)+$' AND length(name) <= 100
+    SELECT length(name) <= 100 AND name ~ '^[a-z0-9_]+([.][a-z0-9_]+)+$'
 $$;
 COMMENT ON FUNCTION hydra._is_event_type_name(text) IS
     'Whether the text is a valid name of an event type: two or more parts of a-z, 0-9 and _, joined by dots; at most 100 characters';
 
 CREATE TABLE hydra.event_type (
     name text PRIMARY KEY CONSTRAINT name_is_dotted CHECK (hydra._is_event_type_name(name)),
-    description text NOT NULL,
-    entity_type text NOT NULL CONSTRAINT entity_type_is_named CHECK (entity_type <> ''),
-    id_key text NOT NULL DEFAULT 'id' CONSTRAINT id_key_is_named CHECK (id_key <> ''),
+    description text NOT NULL CONSTRAINT description_is_short CHECK (pg_catalog.length(description) <= 1000),
+    entity_type text NOT NULL CONSTRAINT entity_type_is_named CHECK (pg_catalog.length(entity_type) BETWEEN 1 AND 200),
+    id_key text NOT NULL DEFAULT 'id' CONSTRAINT id_key_is_named CHECK (pg_catalog.length(id_key) BETWEEN 1 AND 200),
     origin text NOT NULL CONSTRAINT origin_is_known CHECK (origin IN ('catalogue', 'application', 'extension')),
     -- Only the extension emits these: an application must not be able to forge them.
     CONSTRAINT webhook_events_are_ours CHECK ((name ^@ 'webhook.') = (origin = 'extension'))
-);
+) USING heap;
 COMMENT ON TABLE hydra.event_type IS 'Event types that can be emitted and subscribed to';
 COMMENT ON COLUMN hydra.event_type.name IS 'Dotted name in lower case, such as ticket.created; at most 100 characters';
-COMMENT ON COLUMN hydra.event_type.description IS 'When it is emitted, as text for people';
-COMMENT ON COLUMN hydra.event_type.entity_type IS 'Value of entity_type in the body';
-COMMENT ON COLUMN hydra.event_type.id_key IS 'Key of the entity, or column of the row, that holds entity_id';
+COMMENT ON COLUMN hydra.event_type.description IS 'When it is emitted, as text for people; at most 1000 characters';
+COMMENT ON COLUMN hydra.event_type.entity_type IS 'Value of entity_type in the body; at most 200 characters';
+COMMENT ON COLUMN hydra.event_type.id_key IS 'Key of the entity, or column of the row, that holds entity_id; at most 200 characters';
 COMMENT ON COLUMN hydra.event_type.origin IS
     'catalogue: comes with the extension; application: registered in this database, and part of a dump; extension: emitted only by the extension';
 

@@ -5,7 +5,7 @@ CREATE TABLE hydra.preset (
     retry_schedule interval[] NOT NULL,
     disable_after integer,
     stale_after interval
-);
+) USING heap;
 COMMENT ON TABLE hydra.preset IS 'Presets: formats of requests, with default settings for subscriptions';
 COMMENT ON COLUMN hydra.preset.name IS 'Name of the preset';
 COMMENT ON COLUMN hydra.preset.timeout IS 'Time limit of one whole request';
@@ -30,18 +30,24 @@ CREATE TABLE hydra.subscription (
     name text CONSTRAINT name_is_short CHECK (pg_catalog.length(name) BETWEEN 1 AND 200),
     url text NOT NULL CONSTRAINT url_is_http CHECK (url ~* '^https?://' AND pg_catalog.octet_length(url) <= 2048),
     event_types text[] NOT NULL CONSTRAINT event_types_are_a_list CHECK (
-        pg_catalog.cardinality(event_types) > 0 AND pg_catalog.array_ndims(event_types) = 1 AND pg_catalog.array_position(event_types, NULL) IS NULL),
-    tenant_id text CONSTRAINT tenant_is_named CHECK (tenant_id <> ''),
+        pg_catalog.cardinality(event_types) > 0 AND pg_catalog.array_ndims(event_types) = 1 AND pg_catalog.array_position(event_types, NULL) IS NULL)
+        -- Every session that emits keeps them in memory.
+        CONSTRAINT event_types_are_bounded CHECK (
+            pg_catalog.cardinality(event_types) <= 10000
+            AND pg_catalog.octet_length(pg_catalog.array_to_string(event_types, ',')) <= 262144),
+    tenant_id text CONSTRAINT tenant_is_named CHECK (pg_catalog.octet_length(tenant_id) BETWEEN 1 AND 1024),
     preset text NOT NULL DEFAULT 'hydra' REFERENCES hydra.preset,
     signatures text[] CONSTRAINT signatures_are_known CHECK (
-        pg_catalog.cardinality(signatures) > 0 AND signatures OPERATOR(pg_catalog.<@) '{hydra,x_webhook,standard,github}'),
-    headers jsonb NOT NULL DEFAULT '{}' CONSTRAINT headers_are_an_object CHECK (pg_catalog.jsonb_typeof(headers) = 'object'),
+        pg_catalog.cardinality(signatures) BETWEEN 1 AND 4 AND signatures OPERATOR(pg_catalog.<@) '{hydra,x_webhook,standard,github}'),
+    headers jsonb NOT NULL DEFAULT '{}' CONSTRAINT headers_are_an_object CHECK (pg_catalog.jsonb_typeof(headers) = 'object')
+        -- The limits of webhook_create: 20 headers with names of 100 and values of 2,048 characters, which JSON may escape.
+        CONSTRAINT headers_are_bounded CHECK (pg_catalog.octet_length(headers::pg_catalog.text) <= 100000),
     timeout interval CONSTRAINT timeout_is_sane CHECK (extract(epoch FROM timeout) BETWEEN 0.1 AND 60),
     retry_schedule interval[] CONSTRAINT retry_schedule_is_sane CHECK (
         pg_catalog.cardinality(retry_schedule) <= 50
         AND pg_catalog.array_position(retry_schedule, NULL) IS NULL
         AND 0 <= ALL (hydra._seconds(retry_schedule)) AND 604800 >= ALL (hydra._seconds(retry_schedule))),
-    filter jsonpath,
+    filter jsonpath CONSTRAINT filter_is_short CHECK (pg_catalog.octet_length(filter::pg_catalog.text) <= 8192),
     max_in_flight integer CONSTRAINT max_in_flight_is_sane CHECK (max_in_flight BETWEEN 1 AND 10000),
     rate_limit integer CONSTRAINT rate_limit_is_sane CHECK (rate_limit BETWEEN 1 AND 10000),
     disable_after integer CONSTRAINT disable_after_is_positive CHECK (disable_after >= 1),
@@ -51,20 +57,20 @@ CREATE TABLE hydra.subscription (
     status_since timestamptz NOT NULL DEFAULT pg_catalog.now(),
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     CONSTRAINT disabled_for_a_reason CHECK ((status = 'disabled') = (disabled_reason IS NOT NULL))
-);
+) USING heap;
 COMMENT ON TABLE hydra.subscription IS 'Subscriptions: an endpoint, the event types that it wants, and how to deliver to it';
 COMMENT ON COLUMN hydra.subscription.id IS 'Number of the subscription';
 COMMENT ON COLUMN hydra.subscription.name IS 'Name, for people';
 COMMENT ON COLUMN hydra.subscription.url IS 'URL that requests are sent to';
-COMMENT ON COLUMN hydra.subscription.event_types IS 'Event types that it receives; ticket.*: all that begin with ticket.; *: all except those of the extension';
-COMMENT ON COLUMN hydra.subscription.tenant_id IS 'Tenant whose events it receives; null: all tenants';
+COMMENT ON COLUMN hydra.subscription.event_types IS 'Event types that it receives, at most 10000 entries and 256 kB; ticket.*: all that begin with ticket.; *: all except those of the extension';
+COMMENT ON COLUMN hydra.subscription.tenant_id IS 'Tenant whose events it receives, at most 1024 bytes; null: all tenants';
 COMMENT ON COLUMN hydra.subscription.preset IS 'Format of its requests, and source of the settings below that are null';
 COMMENT ON COLUMN hydra.subscription.signatures IS 'Signatures of each request: hydra, x_webhook, standard, github; null: that of the preset';
 COMMENT ON COLUMN hydra.subscription.headers IS 'Its additional headers, names and values; values are sealed with the first key of hydra_webhooks.key_file if that is set';
 COMMENT ON COLUMN hydra.subscription.timeout IS 'Time limit of one whole request; null: that of the preset';
 COMMENT ON COLUMN hydra.subscription.retry_schedule IS 'Delay before each retry, counted from the failure of the attempt before it; null: that of the preset';
 COMMENT ON COLUMN hydra.subscription.filter IS
-    'JSON path; it receives only events in whose entity the path finds something other than false or null; null: all events';
+    'JSON path; it receives only events in whose entity the path finds something other than false or null, at most 8192 bytes as text; null: all events';
 COMMENT ON COLUMN hydra.subscription.rate_limit IS 'Maximum number of requests that start in a second; null: no limit';
 COMMENT ON COLUMN hydra.subscription.max_in_flight IS 'Maximum number of requests in progress at a time; null: hydra_webhooks.max_in_flight';
 COMMENT ON COLUMN hydra.subscription.disable_after IS 'Number of consecutive failed attempts after which it is disabled; null: that of the preset';
@@ -83,7 +89,7 @@ CREATE TABLE hydra.signing_secret (
     valid_from timestamptz NOT NULL DEFAULT pg_catalog.now(),
     valid_until timestamptz,
     CONSTRAINT valid_for_a_while CHECK (valid_until > valid_from)
-);
+) USING heap;
 CREATE INDEX signing_secret_subscription ON hydra.signing_secret (subscription_id);
 -- A subscription has at most one secret without an end. This is the current one, which a rotation replaces.
 CREATE UNIQUE INDEX signing_secret_current ON hydra.signing_secret (subscription_id) WHERE valid_until IS NULL;
@@ -140,7 +146,7 @@ CREATE TABLE hydra.subscription_health (
     consecutive_failures integer NOT NULL CONSTRAINT consecutive_failures_count CHECK (consecutive_failures >= 0),
     failing_since timestamptz,
     CONSTRAINT failing_since_the_first CHECK ((consecutive_failures = 0) = (failing_since IS NULL))
-) WITH (fillfactor = 50);
+) USING heap WITH (fillfactor = 50);
 COMMENT ON TABLE hydra.subscription_health IS 'Consecutive failures of each subscription that has failed';
 COMMENT ON COLUMN hydra.subscription_health.subscription_id IS 'The subscription';
 COMMENT ON COLUMN hydra.subscription_health.consecutive_failures IS 'Number of failed attempts since the last success; attempts count in the order in which they end';

@@ -16,7 +16,7 @@ CREATE TABLE hydra.event (
     targets bigint[] NOT NULL CONSTRAINT somebody_wants_it CHECK (pg_catalog.cardinality(targets) > 0),
     PRIMARY KEY (xid, id),
     CONSTRAINT entity_or_why_not CHECK ((entity IS NULL) = (entity_error IS NOT NULL))
-) WITH (vacuum_truncate = off, toast.vacuum_truncate = off);
+) USING heap WITH (vacuum_truncate = off, toast.vacuum_truncate = off);
 COMMENT ON TABLE hydra.event IS 'Events that the dispatcher has not finished';
 COMMENT ON COLUMN hydra.event.xid IS 'Transaction that emitted it; the dispatcher finds new events by it';
 COMMENT ON COLUMN hydra.event.id IS 'Number of the event; increases within a session, with gaps';
@@ -49,7 +49,7 @@ CREATE TABLE hydra.delivery (
     CONSTRAINT due_iff_pending CHECK ((state = 'pending') = (due_at IS NOT NULL)),
     CONSTRAINT failed_at_iff_failed CHECK ((state = 'failed') = (failed_at IS NOT NULL)),
     CONSTRAINT claimed_only_while_pending CHECK (claimed_by IS NULL OR state = 'pending')
-) WITH (vacuum_truncate = off, toast.vacuum_truncate = off);
+) USING heap WITH (vacuum_truncate = off, toast.vacuum_truncate = off);
 -- For claims. They read one subscription at a time, so they never scan the rows of a dead endpoint, of which there may
 -- be a million.
 CREATE INDEX delivery_due ON hydra.delivery (subscription_id, due_at, event_id)
@@ -98,7 +98,7 @@ CREATE TABLE hydra.attempt (
         AND (error_class IS NULL) = (error IS NULL)),
     CONSTRAINT status_class_has_a_status CHECK (error_class <> 'status' OR status_code IS NOT NULL),
     CONSTRAINT next_attempt_only_after_failure CHECK (error_class IS NOT NULL OR next_attempt_at IS NULL)
-);
+) USING heap;
 -- For the newest history.
 CREATE INDEX attempt_time ON hydra.attempt (attempted_at);
 CREATE INDEX attempt_delivery ON hydra.attempt (delivery_id, attempt);
@@ -129,7 +129,7 @@ CREATE TABLE hydra.delivery_count (
     response_times bigint[] NOT NULL CONSTRAINT response_times_has_73_buckets CHECK (pg_catalog.cardinality(response_times) = 73),
     PRIMARY KEY (subscription_id, hour),
     CONSTRAINT counts CHECK (delivered >= 0 AND failed_attempts >= 0 AND failed >= 0)
-) WITH (fillfactor = 50);
+) USING heap WITH (fillfactor = 50);
 -- To remove old counts. It does not hinder HOT updates, because an hour never changes.
 CREATE INDEX delivery_count_hour ON hydra.delivery_count (hour);
 COMMENT ON TABLE hydra.delivery_count IS 'Statistics of each subscription and hour, written at most once a minute, and kept for hydra_webhooks.retention';

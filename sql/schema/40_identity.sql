@@ -7,7 +7,7 @@ CREATE TABLE hydra.identity (
     system_identifier bigint NOT NULL,
     database_oid oid NOT NULL,
     adopted_at timestamptz NOT NULL DEFAULT pg_catalog.now()
-);
+) USING heap;
 COMMENT ON TABLE hydra.identity IS 'The installation that deliveries belong to; if a row names another database, this one is a copy, and nothing is sent until hydra.webhook_adopt() is called';
 COMMENT ON COLUMN hydra.identity.namespace IS 'Random; delivery ids are derived from it';
 COMMENT ON COLUMN hydra.identity.system_identifier IS 'The cluster, as in pg_control_system()';

@@ -221,7 +221,12 @@ SELECT t.tgrelid::regclass AS source, a.arguments[1] AS event,
                           AND CASE WHEN 'delete' = ANY (type.operations) THEN t.tgoldtable ELSE t.tgnewtable END IS NULL
                      THEN 'hydra.webhook_emit_statement() needs a transition table with the rows that it sends' END,
                 d.problem,
-                CASE WHEN known.name IS NULL THEN pg_catalog.format('event type "%s" is not registered', a.arguments[1]) END
+                CASE WHEN known.name IS NULL THEN pg_catalog.format('event type "%s" is not registered', a.arguments[1]) END,
+                CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_trigger AS o
+                                  WHERE o.tgrelid = t.tgrelid AND o.tgparentid <> 0 AND o.tgfoid = 'hydra.webhook_emit_row()'::regprocedure
+                                        AND (hydra._trigger_arguments(o.tgargs))[1] = a.arguments[1]
+                                        AND (hydra._trigger_type(o.tgtype)).operations && type.operations)
+                     THEN 'its table is a partition of a table that is watched for the same event: each change emits two events' END
        ) AS problem
 FROM pg_catalog.pg_trigger AS t
 CROSS JOIN LATERAL hydra._trigger_type(t.tgtype) AS type
@@ -248,7 +253,7 @@ COMMENT ON COLUMN hydra.webhook_watches.tenant IS 'Expression for the tenant; nu
 COMMENT ON COLUMN hydra.webhook_watches.trigger_name IS 'Name of the trigger; the triggers of a table fire in order of their names';
 COMMENT ON COLUMN hydra.webhook_watches.enabled IS 'Whether it fires in sessions with session_replication_role = origin, the default';
 COMMENT ON COLUMN hydra.webhook_watches.problem IS
-    'Why statements that should emit will fail, such as a column that does not exist; null: no problem is known';
+    'Why statements that should emit will fail, such as a column that does not exist, or emit twice; null: no problem is known';
 
 CREATE VIEW hydra.webhook_worker_status WITH (security_barrier) AS
 SELECT status.state, status.detail, status.pid, status.since, status.in_flight, status.queued, status.dropped

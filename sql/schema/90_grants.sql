@@ -27,7 +27,7 @@ COMMENT ON FUNCTION hydra._origin(text) IS 'Scheme, host and port of a URL; null
 COMMENT ON FUNCTION hydra._shown_url(text) IS 'Scheme, host and port of a URL, for those who may not see the rest';
 COMMENT ON FUNCTION hydra._delivery_id(uuid, bigint, bigint) IS 'Id of the delivery of an event to a subscription';
 COMMENT ON FUNCTION hydra._subscriptions_changed() IS 'Announces a change of subscriptions, secrets or event types, as hydra._announce_changes() does';
-COMMENT ON FUNCTION hydra._filter_passes(text, jsonb) IS
+COMMENT ON FUNCTION hydra._filter_passes(jsonpath, jsonb) IS
     'Whether an entity passes the filter of a subscription: the path finds something other than false or null; null filter: always';
 COMMENT ON FUNCTION hydra._check_event_type(text) IS 'Fails if this event type cannot be emitted';
 COMMENT ON FUNCTION hydra._check_expression(text, text) IS 'Fails if a text is not exactly one SQL expression';
@@ -89,7 +89,7 @@ GRANT EXECUTE ON FUNCTION
 -- functions shows or does anything that the caller could not see or do without it.
 GRANT EXECUTE ON FUNCTION
     hydra._define_watch(regclass, text, text, text, text, text[], text, text, name[]), hydra._watches(regclass),
-    hydra._new_watch_name(regclass, text, text[]),
+    hydra._new_watch_name(text, text[]),
     hydra._watch_operations(text, text), hydra._watch_arguments(text, text, text, text[], text, boolean, name[]),
     hydra._create_watch(text, text, text[], text[], text, boolean, text[], boolean, boolean),
     hydra._check_watched(regclass, text[], text, text[]), hydra._check_watch(oid, text[], boolean, boolean),
@@ -102,7 +102,7 @@ GRANT EXECUTE ON FUNCTION
     hydra.webhook_update(
         bigint, text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean),
     hydra.webhook_would_match(bigint, text, jsonb, text), hydra._choice(bigint, text), hydra._check_event_type(text),
-    hydra._filter_passes(text, jsonb),
+    hydra._filter_passes(jsonpath, jsonb),
     hydra.webhook_delete(bigint), hydra.webhook_pause(bigint), hydra.webhook_resume(bigint),
     hydra.webhook_rotate_secret(bigint, interval), hydra.webhook_send_test(bigint),
     hydra.webhook_retry(uuid), hydra.webhook_cancel(uuid), hydra.webhook_replay(bigint, timestamptz, timestamptz), hydra.webhook_adopt(boolean),
@@ -112,7 +112,7 @@ GRANT EXECUTE ON FUNCTION
     TO hydra_admin;
 
 GRANT EXECUTE ON FUNCTION hydra._at_home(), hydra._here(), hydra._names_event_type(text, text),
-    hydra._filter_passes(text, jsonb), hydra._wanted_by(text, text, jsonb, bigint),
+    hydra._filter_passes(jsonpath, jsonb), hydra._wanted_by(text, text, jsonb, bigint),
     hydra._shown_url(text),
     hydra._seconds(interval[]) -- in a CHECK of hydra.subscription
     TO hydra_worker;

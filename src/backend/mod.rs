@@ -9,6 +9,7 @@
 //! | `refuse` | raises errors that fail the statement |
 //! | `activity` | sets what `pg_stat_activity` shows of a worker |
 //! | `setting` | sets parameters of this process |
+//! | `fixed_settings` | runs code with the output formats of an event instead of those of the session |
 //! | `search_path` | runs an expression with the search path of its author |
 //! | `crash_loop` | keeps a worker that crashes at each start from being started again at once |
 //! | `descriptors` | raises the limit of open files |
@@ -17,6 +18,7 @@ pub mod activity;
 pub mod crash_loop;
 pub mod descriptors;
 mod failure;
+pub mod fixed_settings;
 pub mod refuse;
 pub mod search_path;
 pub mod setting;

@@ -7,6 +7,8 @@ use std::ffi::{CStr, CString};
 
 use pgrx::prelude::*;
 
+use super::setting;
+
 /// Runs `body` with this `search_path`; with that of the session if `path` is `None`. After an error no cleanup is
 /// needed: aborting the (sub)transaction restores the former setting.
 pub fn with_search_path<R>(path: Option<&str>, body: impl FnOnce() -> R) -> R {
@@ -17,16 +19,7 @@ pub fn with_search_path<R>(path: Option<&str>, body: impl FnOnce() -> R) -> R {
             return body();
         }
         let level = pg_sys::NewGUCNestLevel();
-        pg_sys::set_config_option(
-            c"search_path".as_ptr(),
-            path.as_ptr(),
-            pg_sys::GucContext::PGC_USERSET,
-            pg_sys::GucSource::PGC_S_SESSION,
-            pg_sys::GucAction::GUC_ACTION_SAVE,
-            true,
-            0,
-            false,
-        );
+        setting::save(c"search_path", &path);
         let result = body();
         pg_sys::AtEOXact_GUC(true, level);
         result

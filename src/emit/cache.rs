@@ -12,6 +12,7 @@ use foldhash::HashMap;
 use pgrx::prelude::*;
 use wire::ids::SubscriptionId;
 
+use super::as_made::is_as_made;
 use super::wanted::{EventType, StoredChoice};
 use crate::backend::refuse::refuse;
 use crate::changes;
@@ -28,9 +29,14 @@ const fn c_str(text: &str) -> &CStr {
     }
 }
 
+/// The maximum length of the name of an event type, as `hydra._is_event_type_name` checks it.
+const MAX_NAME_BYTES: usize = 100;
+
 /// The event types that can be emitted, and where events are stored.
 pub struct EventTypes {
     pub tables: Tables,
+    /// Whether `hydra.event` is as the extension made it. An invalidation of that relation empties the cache.
+    pub event_is_as_made: bool,
     by_name: HashMap<String, Rc<EventType>>,
 }
 
@@ -57,6 +63,15 @@ impl EventTypes {
 }
 
 fn refuse_event_type(name: &str) -> ! {
+    if name.len() > MAX_NAME_BYTES {
+        let length = name.len();
+        refuse(
+            PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
+            "event type is not registered",
+            &format!("The name has {length} bytes; the name of an event type has at most {MAX_NAME_BYTES}."),
+            "SELECT name FROM hydra.webhook_event_types lists the event types.",
+        );
+    }
     if name.starts_with("webhook.") {
         refuse(
             PgSqlErrorCode::ERRCODE_RESERVED_NAME,
@@ -111,7 +126,7 @@ pub fn event_types() -> Rc<EventTypes> {
 fn load(tables: Tables) -> EventTypes {
     let event_types = tables.as_owner(|| Spi::connect(|_client| read_event_types()));
     let shared = event_types.into_iter().map(|(name, event_type)| (name, Rc::new(event_type)));
-    EventTypes { tables, by_name: shared.collect() }
+    EventTypes { tables, event_is_as_made: is_as_made(tables.event), by_name: shared.collect() }
 }
 
 /// Reads the event types and the subscriptions. To be called inside SPI. Uses the latest snapshot: statements that only
@@ -152,7 +167,7 @@ fn choice<'row>(row: &Row<'row>, columns: &ChoiceColumns) -> StoredChoice<'row> 
     StoredChoice {
         subscription: SubscriptionId(row.value(columns.subscription_id)),
         tenant: row.maybe_text(columns.tenant_id),
-        filter: row.maybe_text(columns.filter),
+        filter: row.maybe(columns.filter).map(Rc::new),
         event_types: row.text(columns.event_types),
     }
 }

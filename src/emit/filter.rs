@@ -4,20 +4,28 @@
 //! of path: a comparison, which returns true or false, and a path that selects parts of the entity. This is the only
 //! place where the rule is written down: SQL calls `hydra._filter_passes`.
 //!
-//! A path runs as the user who emits, on what will be sent. If the path fails, or there is no entity because it is too
+//! A path runs as the user who emits, on what will be sent, and with fixed settings, as the time zone can decide what it
+//! finds. If the path fails, or there is no entity because it is too
 //! large to be sent, the event passes: the receiver can ignore an event that it did not want, but an event that is not
 //! sent is lost.
 
 use std::cell::OnceCell;
 use std::ffi::CString;
 
-use pgrx::FromDatum;
+use pgrx::callconv::{Arg, ArgAbi};
+use pgrx::nullable::Nullable;
+use pgrx::pgrx_sql_entity_graph::metadata::{
+    ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
+};
 use pgrx::prelude::*;
+use pgrx::{FromDatum, IntoDatum};
 
 use super::entity::RawJsonb;
+use crate::backend::fixed_settings::with_fixed_settings;
 use crate::backend::subtransaction::in_subtransaction;
 
-/// A `jsonpath`, aligned as Postgres expects it.
+/// A `jsonpath` as Postgres stores it, aligned as Postgres expects it. It is never printed and read again: Postgres
+/// leaves out parentheses when it prints some paths.
 pub struct Filter(Vec<u64>);
 
 /// An entity to which filters are applied. Its text is parsed when the first filter needs it.
@@ -50,24 +58,10 @@ impl<'a> Subject<'a> {
 }
 
 impl Filter {
-    /// Parses the text of a stored path.
-    pub fn parse(path: &str) -> Self {
-        let path = CString::new(path).expect("text has no NUL");
-        // SAFETY: the function takes a C string; its result is copied to the length that it states.
-        unsafe {
-            let parsed = pgrx::direct_function_call_as_datum(pg_sys::jsonpath_in, &[Some(path.as_ptr().into())]);
-            let parsed = parsed.expect("a path is not null").cast_mut_ptr::<pg_sys::varlena>();
-            let bytes = pgrx::varsize_any(parsed);
-            let mut words = vec![0; bytes.div_ceil(size_of::<u64>())];
-            std::ptr::copy_nonoverlapping(parsed.cast::<u8>(), words.as_mut_ptr().cast(), bytes);
-            pg_sys::pfree(parsed.cast());
-            Self(words)
-        }
-    }
-
     /// Returns whether the entity passes.
     pub fn passes(&self, subject: &Subject<'_>) -> bool {
-        subject.value().is_none_or(|entity| in_subtransaction(|| self.finds(entity)).unwrap_or(true))
+        let finds = |entity| with_fixed_settings(|| in_subtransaction(|| self.finds(entity)));
+        subject.value().is_none_or(|entity| finds(entity).unwrap_or(true))
     }
 
     fn finds(&self, entity: pg_sys::Datum) -> bool {
@@ -86,8 +80,58 @@ impl Filter {
 
 /// Returns whether an entity passes the filter of a subscription. If the filter is null, every entity passes.
 #[pg_extern(stable, cost = 1000)]
-fn _filter_passes(filter: Option<&str>, entity: Option<RawJsonb>) -> bool {
-    let Some(filter) = filter.map(Filter::parse) else { return true };
+fn _filter_passes(filter: Option<Filter>, entity: Option<RawJsonb>) -> bool {
+    let Some(filter) = filter else { return true };
     let subject = entity.as_ref().map_or_else(|| Subject::from_text(Some("null")), Subject::from_jsonb);
     filter.passes(&subject)
+}
+
+impl FromDatum for Filter {
+    unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _type: pg_sys::Oid) -> Option<Self> {
+        // SAFETY: a jsonpath that is not null, copied to the length that it states.
+        (!is_null).then(|| unsafe {
+            let path = pg_sys::pg_detoast_datum(datum.cast_mut_ptr());
+            let bytes = pgrx::varsize_any(path);
+            let mut words = vec![0; bytes.div_ceil(size_of::<u64>())];
+            std::ptr::copy_nonoverlapping(path.cast::<u8>(), words.as_mut_ptr().cast(), bytes);
+            Self(words)
+        })
+    }
+}
+
+impl IntoDatum for Filter {
+    fn into_datum(self) -> Option<pg_sys::Datum> {
+        // SAFETY: room for as many bytes as are copied.
+        unsafe {
+            let bytes = size_of_val(self.0.as_slice());
+            let path = pg_sys::palloc(bytes);
+            std::ptr::copy_nonoverlapping(self.0.as_ptr().cast::<u8>(), path.cast(), bytes);
+            Some(path.into())
+        }
+    }
+
+    fn type_oid() -> pg_sys::Oid {
+        pg_sys::JSONPATHOID
+    }
+}
+
+// SAFETY: takes the argument through FromDatum, as the types of pgrx do.
+unsafe impl<'fcx> ArgAbi<'fcx> for Filter {
+    unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
+        // SAFETY: the caller says that the argument is of this type.
+        unsafe { arg.unbox_arg_using_from_datum().expect("an argument that is not null") }
+    }
+
+    unsafe fn unbox_nullable_arg(arg: Arg<'_, 'fcx>) -> Nullable<Self> {
+        // SAFETY: the caller says that the argument is of this type.
+        unsafe { arg.unbox_arg_using_from_datum().into() }
+    }
+}
+
+// SAFETY: its SQL type is jsonpath, and no function returns it.
+unsafe impl SqlTranslatable for Filter {
+    const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(Filter);
+    const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
+    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("jsonpath"));
+    const RETURN_SQL: Result<ReturnsRef, ReturnsError> = Ok(ReturnsRef::One(SqlMappingRef::literal("jsonpath")));
 }

@@ -10,9 +10,11 @@
 //! | `insert` | inserts the row of an event into `hydra.event` |
 //! | `max_pending` | limits how many events and deliveries may wait |
 //! | `cache` | keeps event types and subscriptions in the memory of a session |
+//! | `as_made` | finds out whether `hydra.event` is as the extension made it |
 //! | `wanted`, `filter` | find the subscriptions that want an event |
 //! | `entity` | renders an entity as JSON text |
 
+mod as_made;
 mod cache;
 mod entity;
 mod filter;
@@ -25,7 +27,8 @@ mod watch;
 
 use pgrx::prelude::*;
 
-use entity::{RawJsonb, Rendered};
+use crate::backend::refuse::refuse;
+use entity::{MAX_ID_BYTES, RawJsonb, Rendered};
 
 /// Writes one event if at least one active subscription wants it. Returns the id of the event, or null if none was
 /// written.
@@ -36,6 +39,7 @@ fn webhook_emit(
     tenant_id: default!(Option<&str>, "NULL"),
 ) -> Option<i64> {
     record::refuse_read_only();
+    refuse_long_tenant(tenant_id);
     if event.is_some_and(cache::nobody_wants) {
         return None;
     }
@@ -50,7 +54,19 @@ fn webhook_emit(
         Some(entity) => entity.render(record::render_options(&event_type)),
         None => Ok(Rendered { text: "null".into(), ..Rendered::default() }),
     };
-    record::emit(&event_types.tables, &event_type, tenant_id.map(str::to_owned), rendered)
+    record::emit(&event_types, &event_type, tenant_id.map(str::to_owned), rendered)
+}
+
+/// Fails if the tenant is longer than a tenant that is found in an entity can be.
+fn refuse_long_tenant(tenant_id: Option<&str>) {
+    if let Some(length) = tenant_id.map(str::len).filter(|length| *length > MAX_ID_BYTES) {
+        refuse(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            "tenant_id is too long",
+            &format!("It has {length} bytes; a tenant has at most {MAX_ID_BYTES}."),
+            "Use a short key of the tenant, and put other data into the entity.",
+        );
+    }
 }
 
 /// Fails if this event type cannot be emitted.

@@ -2,6 +2,7 @@
 
 use pgrx::prelude::*;
 
+use super::cache::EventTypes;
 use super::entity::{Problem, RenderOptions, RenderResult};
 use super::insert::{EventTable, NewEvent};
 use super::max_pending;
@@ -9,19 +10,23 @@ use super::wanted::EventType;
 use crate::backend::refuse::refuse;
 use crate::settings::{self, OnEntityError};
 use crate::slots::wake;
-use crate::tables::Tables;
 
 /// Writes the event, unless nobody wants it or too many events wait. Returns its id if it was written. If `tenant` is
 /// `None`, the event gets the tenant of the entity.
-pub fn emit(tables: &Tables, event_type: &EventType, tenant: Option<String>, entity: RenderResult) -> Option<i64> {
+pub fn emit(
+    event_types: &EventTypes,
+    event_type: &EventType,
+    tenant: Option<String>,
+    entity: RenderResult,
+) -> Option<i64> {
     fault::point("emit");
-    insert_all(tables, wanted_event(event_type, tenant, entity).into_iter())
+    insert_all(event_types, wanted_event(event_type, tenant, entity).into_iter())
 }
 
 /// Writes an event for each of these entities, as [`emit`] does for one.
-pub fn emit_all(tables: &Tables, event_type: &EventType, entities: Vec<RenderResult>) {
+pub fn emit_all(event_types: &EventTypes, event_type: &EventType, entities: Vec<RenderResult>) {
     fault::point("emit");
-    insert_all(tables, entities.into_iter().filter_map(|entity| wanted_event(event_type, None, entity)));
+    insert_all(event_types, entities.into_iter().filter_map(|entity| wanted_event(event_type, None, entity)));
 }
 
 /// Returns how entities of this type are rendered.
@@ -68,10 +73,10 @@ fn refuse_if_set_to(event: &str, problem: &Problem) {
 }
 
 /// Inserts the events, and returns the id of the last one.
-fn insert_all<'a>(tables: &Tables, events: impl Iterator<Item = NewEvent<'a>>) -> Option<i64> {
+fn insert_all<'a>(event_types: &EventTypes, events: impl Iterator<Item = NewEvent<'a>>) -> Option<i64> {
     let mut events = events.peekable();
     events.peek()?;
-    let table = EventTable::open(tables);
+    let table = EventTable::open(event_types);
     let last = events.map(|event| table.insert(&event)).last();
     table.close();
     wake::at_commit();

@@ -1,5 +1,7 @@
 //! Finds the subscriptions that want an event: by its type, its tenant and its entity.
 
+use std::rc::Rc;
+
 use foldhash::HashMap;
 use wire::event_type::{is_pattern, names};
 use wire::ids::SubscriptionId;
@@ -19,7 +21,7 @@ pub struct EventType {
 /// A subscription that wants events of this type, and its filter.
 struct Choice {
     subscription: SubscriptionId,
-    filter: Option<Filter>,
+    filter: Option<Rc<Filter>>,
 }
 
 impl EventType {
@@ -61,7 +63,7 @@ impl EventType {
 pub struct StoredChoice<'a> {
     pub subscription: SubscriptionId,
     pub tenant: Option<&'a str>,
-    pub filter: Option<&'a str>,
+    pub filter: Option<Rc<Filter>>,
     /// Names and patterns, separated by spaces.
     pub event_types: &'a str,
 }
@@ -69,7 +71,7 @@ pub struct StoredChoice<'a> {
 impl StoredChoice<'_> {
     /// Adds the subscription to the event types that it wants.
     pub fn add_to(&self, event_types: &mut HashMap<String, EventType>) {
-        let choice = || Choice { subscription: self.subscription, filter: self.filter.map(Filter::parse) };
+        let choice = || Choice { subscription: self.subscription, filter: self.filter.clone() };
         for wanted in self.event_types.split(' ') {
             if is_pattern(wanted) {
                 let named = event_types.values_mut().filter(|event_type| names(wanted, &event_type.name));

@@ -7,6 +7,7 @@ use serde_json::Value;
 use testkit::receiver::{Request, Signature, entity_ids};
 use testkit::{Bench, Cluster};
 
+mod altered;
 mod casts;
 mod lifetime;
 mod payloads;

@@ -1,8 +1,12 @@
 //! Entities: how rows are written as JSON, and what happens to those that are too large.
 
-use serde_json::Value;
+use std::fs;
 
-use crate::{bench, settle, settle_one, split_timestamp, text, watch};
+use postgres::Client;
+use serde_json::Value;
+use testkit::{Bench, ask, run};
+
+use crate::{bench, settle, settle_one, split_timestamp, text, trigger, watch};
 
 /// A number that has a few bytes in `jsonb` and 131 kB as text.
 const LONG_NUMBER: &str = "1e131071";
@@ -162,5 +166,108 @@ fn an_id_or_tenant_of_any_size_keeps_the_body_small() {
         assert_eq!(requests.len(), 1);
         assert!(requests[0].body.len() < 1024 * 1024, "{column}: a body of {} bytes was sent", requests[0].body.len());
         bench.receiver.clear();
+    }
+}
+
+/// How much address space a session may take for an event in addition to what it has.
+const HEADROOM: u64 = 64 * 1024 * 1024;
+
+#[test]
+fn a_row_that_is_small_until_it_is_text_takes_little_memory() {
+    let mut bench = bench("small_until_text");
+    bench.run(
+        "CREATE DOMAIN amount AS numeric; CREATE DOMAIN amounts AS numeric[]; CREATE TYPE pair AS (a numeric, b numeric);
+         CREATE TYPE wide AS (a jsonb, b pair[], c amount); CREATE TYPE amount_range AS RANGE (subtype = amount)",
+    );
+    // Many columns, each of which is small enough.
+    let columns: Vec<String> = (1..=1000).map(|number| format!("n{number} numeric")).collect();
+    watch(
+        &mut bench,
+        &format!(
+            "id int, tenant_id text, ns numeric[], amounts amounts, domains amount[], pairs pair[], wides wide[],
+             ranges numrange[], multirange nummultirange, own_ranges amount_range[], docs jsonb[], names name[],
+             times timestamptz[], nulls int[], {}",
+            columns.join(", ")
+        ),
+    );
+    bench.run("CREATE TABLE odd_id (id numeric[], tenant_id text)");
+    bench.run(&trigger("odd_id", "ticket.created"));
+    let long = format!("{LONG_NUMBER}::numeric");
+    let many = |element: &str| format!("array_fill({element}, ARRAY[8000])");
+    let values = [
+        ("ns", many(&long)),
+        ("amounts", many(&long)),
+        ("domains", many(&format!("{long}::amount"))),
+        ("pairs", many(&format!("ROW({long}, 1)::pair"))),
+        ("wides", many(&format!("ROW('{{}}', ARRAY[ROW(1, {long})::pair], NULL)::wide"))),
+        ("ranges", many(&format!("numrange({long}, NULL)"))),
+        (
+            "multirange",
+            "(SELECT range_agg(numrange(n * 1e131000, (n + 0.5) * 1e131000)) FROM generate_series(1, 8000) AS n)"
+                .into(),
+        ),
+        ("own_ranges", many(&format!("amount_range({long}, NULL)"))),
+        ("docs", many(&format!("to_jsonb(ARRAY[{long}])"))),
+        ("names", "array_fill('x'::name, ARRAY[300000])".into()),
+        ("times", "array_fill(now(), ARRAY[1000000])".into()),
+        ("nulls", "array_fill(NULL::int, ARRAY[10000000])".into()),
+    ];
+    let columns: Vec<String> = (1..=1000).map(|number| format!("n{number}")).collect();
+    let all = vec![long; 1000].join(", ");
+    let inserts: Vec<String> = values
+        .iter()
+        .map(|(column, value)| format!("INSERT INTO made (id, tenant_id, {column}) SELECT 7, 'acme', {value}"))
+        .chain([format!("INSERT INTO made (id, tenant_id, {}) SELECT 7, 'acme', {all}", columns.join(", "))])
+        .collect();
+    // Making the values may take memory; emitting must not. So another session makes them.
+    bench.run("CREATE TABLE made (LIKE ticket)");
+    let started: String = bench.ask("SELECT pg_postmaster_start_time()::text");
+    for insert in &inserts {
+        bench.run(&format!("TRUNCATE made; {insert}"));
+        let mut session = bench.session();
+        // Loads what every emit needs.
+        run(&mut session, "INSERT INTO ticket (id) VALUES (1)");
+        bench.wait_for_empty_queue();
+        bench.receiver.clear();
+        limit_address_space(&mut bench, &mut session);
+        run(&mut session, "INSERT INTO ticket SELECT * FROM made");
+        assert_thin(&settle_one(&mut bench), "larger than 256 kB");
+    }
+
+    let mut session = bench.session();
+    run(&mut session, "INSERT INTO odd_id VALUES ('{1}', 'acme')");
+    assert_eq!(settle_one(&mut bench)["data"]["entity_id"], "{1}");
+    limit_address_space(&mut bench, &mut session);
+    run(&mut session, &format!("INSERT INTO odd_id VALUES ({}, 'acme')", many(&format!("{LONG_NUMBER}::numeric"))));
+    let sent = settle_one(&mut bench);
+    assert_eq!((&sent["data"]["entity_id"], &sent["tenant_id"]), (&Value::Null, &Value::from("acme")));
+    assert_eq!(bench.ask::<String>("SELECT pg_postmaster_start_time()::text"), started, "the server has not restarted");
+}
+
+/// Limits the address space of a session to what it has and [`HEADROOM`]. The server does it, as the user who may.
+fn limit_address_space(bench: &mut Bench, session: &mut Client) {
+    let pid: i32 = ask(session, "SELECT pg_backend_pid()");
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the session lives");
+    let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")).expect("a known line");
+    let kilobytes: u64 = size.trim().trim_end_matches(" kB").trim().parse().expect("a number");
+    let limit = kilobytes * 1024 + HEADROOM;
+    bench.run(&format!("COPY (SELECT) TO PROGRAM 'prlimit --pid {pid} --as={limit}'"));
+}
+
+#[test]
+fn values_that_are_stored_in_many_bytes_and_have_little_text_are_sent_whole() {
+    let mut bench = bench("large_until_text");
+    bench.run("CREATE TYPE nothing AS (); CREATE TYPE one AS (a int)");
+    watch(&mut bench, "id int, names name[], ones one[], nothings nothing[], numbers numeric[], ranges int4range[]");
+    for (column, value) in [
+        ("names", "array_fill(''::name, ARRAY[60000])"),
+        ("ones", "array_fill(ROW(NULL)::one, ARRAY[20000])"),
+        ("nothings", "array_fill(ROW()::nothing, ARRAY[80000])"),
+        ("numbers", "array_fill(0::numeric, ARRAY[120000])"),
+        ("ranges", "array_fill('empty'::int4range, ARRAY[30000])"),
+    ] {
+        bench.run(&format!("INSERT INTO ticket (id, {column}) SELECT 7, {value}"));
+        let sent = settle_one(&mut bench);
+        assert!(sent["data"]["entity"][column].is_array(), "{column}: {}", sent["data"]["entity_error"]);
     }
 }

@@ -61,3 +61,27 @@ fn the_trigger_function_refuses_a_trigger_that_it_cannot_serve() {
     );
     bench.refused("TRUNCATE part", "39P01");
 }
+
+#[test]
+fn a_tenant_that_is_longer_than_a_tenant_of_an_entity_can_be_is_refused() {
+    let mut bench = bench("long_tenant");
+    let emit =
+        |length: usize| format!("SELECT hydra.webhook_emit('ticket.created', '{{\"id\": 1}}', repeat('x', {length}))");
+    assert!(bench.ask::<Option<i64>>(&emit(1024)).is_some());
+    for length in [1025, 20_000_000] {
+        let long = bench.refused(&emit(length), "22023");
+        assert!(long.detail.contains(&length.to_string()) && long.detail.contains("1024"), "{long:?}");
+    }
+    // Bytes count, not characters; and it does not matter whether anybody wants the event.
+    bench.refused("SELECT hydra.webhook_emit('ticket.created', '{}', repeat('é', 513))", "22023");
+    bench.refused("SELECT hydra.webhook_emit('account.created', '{}', repeat('x', 1025))", "22023");
+}
+
+#[test]
+fn an_error_about_an_unknown_event_type_is_short_whatever_its_name_is() {
+    let mut bench = bench("long_unknown_type");
+    for name in ["repeat('x', 20000000)", "'webhook.' || repeat('x', 20000000)"] {
+        let unknown = bench.refused(&format!("SELECT hydra.webhook_emit({name}, '{{}}')"), "42704");
+        assert!(unknown.message.len() + unknown.detail.len() + unknown.hint.len() < 500, "{unknown:?}");
+    }
+}

@@ -177,3 +177,22 @@ fn a_subscription_of_a_tenant_gets_only_its_events_and_one_without_a_tenant_gets
     };
     assert_eq!([received("/acme"), received("/globex"), received("/all")], ["a", "g", "agnrx"]);
 }
+
+#[test]
+fn a_filter_keeps_its_meaning_however_postgres_prints_it() {
+    let mut bench = bench("filter_meaning");
+    let (id, _) = bench.subscribe("/", "ticket.created", &["filter => '($.price * $.qty).floor() > 100'"]);
+    let entity = r#"{"id": 1, "price": 60, "qty": 1.9}"#;
+    assert!(would_match(&mut bench, id, "ticket.created", entity));
+    bench.emit("ticket.created", entity);
+    // A change of something else does not change the filter.
+    bench.run(&format!("SELECT hydra.webhook_update({id}, name => 'renamed')"));
+    bench.emit("ticket.created", entity);
+    assert_eq!(received(&mut bench, "/"), ["ticket.created 1", "ticket.created 1"]);
+
+    bench.run(&format!("SELECT hydra.webhook_update({id}, filter => '($.price - $.qty).abs() > 100')"));
+    assert!(!would_match(&mut bench, id, "ticket.created", entity));
+    assert_eq!(bench.emit("ticket.created", entity), None);
+    bench.run(&format!("SELECT hydra.webhook_update({id}, filter => '$')"));
+    assert!(bench.ask::<bool>(&format!("SELECT filter IS NULL FROM hydra.subscription WHERE id = {id}")));
+}

@@ -281,3 +281,34 @@ fn everything_in_the_schema_has_a_comment() {
         .collect();
     assert!(missing.is_empty(), "without a COMMENT: {missing:#?}");
 }
+
+#[test]
+fn texts_that_no_receiver_needs_are_refused_for_their_length() {
+    let mut bench = bench("lengths");
+    let url = bench.receiver.url("/");
+    let create = |more: &str| format!("SELECT hydra.webhook_create('{url}', '{{ticket.created}}', {more})");
+    for wrong in [
+        "tenant_id => repeat('x', 1025)",
+        "filter => ('$.a == \"' || repeat('x', 20000000) || '\"')::jsonpath",
+        "signatures => array_fill('hydra'::text, ARRAY[100000])",
+        "headers => jsonb_build_object('X-A', repeat('x', 20000000))",
+        "name => repeat('x', 20000000)",
+    ] {
+        let refusal = bench.refused(&create(wrong), "22023");
+        assert!(refusal.message.len() + refusal.detail.len() + refusal.hint.len() < 1000, "{refusal:?}");
+    }
+    for event_types in ["array_fill('ticket.created'::text, ARRAY[100000])", "ARRAY[repeat('x', 20000000)]"] {
+        let refusal = bench.refused(&format!("SELECT hydra.webhook_create('{url}', {event_types})"), "22023");
+        assert!(refusal.message.len() + refusal.detail.len() + refusal.hint.len() < 1000, "{refusal:?}");
+    }
+    for wrong in ["entity_type =>", "id_key =>", "description =>"] {
+        let register = format!("SELECT hydra.webhook_register_event_type('a.b', {wrong} repeat('x', 50000000))");
+        bench.refused(&register, "22023");
+    }
+
+    // As long as they may be.
+    bench.run(&create(
+        "tenant_id => repeat('x', 1024), name => repeat('x', 200), filter => ('$.a == \"' || repeat('x', 8000) || '\"')::jsonpath",
+    ));
+    bench.run("SELECT hydra.webhook_register_event_type('a.b', repeat('x', 1000), repeat('x', 200), repeat('x', 200))");
+}

@@ -12,7 +12,7 @@ fn a_watch_emits_what_its_operation_its_condition_and_its_columns_say() {
     let mut client = database("says");
     run(&mut client, PARTS);
     let name = watch(&mut client, "'part', 'part.created', 'insert'");
-    assert_eq!(name, "webhook_001_part_created_insert");
+    assert_eq!(name, "webhook_00001_part_created_insert");
     watch(&mut client, "'part', 'part.stock_updated', 'update', 'new.stock < old.stock', columns => '{stock}'");
     watch(&mut client, "'part', 'part.deleted', ' DELETE ', 'old.stock = 0', tenant => $$'shop ' || old.id$$");
     watch(&mut client, "'part', 'part.updated', 'Insert OR update', 'new.name = ''gold'''");

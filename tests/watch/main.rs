@@ -13,6 +13,7 @@ mod emitted;
 mod failures;
 mod refusals;
 mod rights;
+mod sessions;
 mod tables;
 
 fn cluster() -> &'static Cluster {

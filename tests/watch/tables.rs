@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use testkit::{ask, refused, run};
 
-use crate::{PARTS, cluster, database, events_of, watch};
+use crate::{PARTS, cluster, database, events_of, problems, watch};
 
 #[test]
 fn tables_and_columns_with_odd_names_can_be_watched() {
@@ -119,4 +119,83 @@ fn children_temporary_and_foreign_tables_can_be_watched() {
     run(&mut client, "INSERT INTO far VALUES (8)");
     assert_eq!(events_of(&mut client, "part.deleted"), [r#"8 - {"id":8}"#]);
     refused(&mut client, "SELECT hydra.webhook_watch('far', 'part.updated', 'insert', level => 'statement')", "0A000");
+}
+
+/// Partitions `a` and `b`, and a table `c` that can become a partition.
+const PARTITIONED: &str = "CREATE TABLE part (id int, region text) PARTITION BY LIST (region);
+     CREATE TABLE part_a PARTITION OF part FOR VALUES IN ('a'); CREATE TABLE part_b PARTITION OF part FOR VALUES IN ('b');
+     CREATE TABLE part_c (id int, region text)";
+
+#[test]
+fn a_watched_table_can_become_a_partition_of_a_watched_table() {
+    let mut client = database("attached");
+    run(&mut client, PARTITIONED);
+    watch(&mut client, "'part', 'part.created', 'insert'");
+    watch(&mut client, "'part_c', 'part.created', 'insert'");
+    run(&mut client, "ALTER TABLE part ATTACH PARTITION part_c FOR VALUES IN ('c')");
+    let problem: Vec<String> = problems(&mut client);
+    assert!(problem.len() == 1 && problem[0].contains("two events"), "{problem:?}");
+    let watch: String = ask(&mut client, "SELECT source::text FROM hydra.webhook_watches WHERE problem IS NOT NULL");
+    assert_eq!(watch, "part_c", "this watch is to be ended");
+    run(&mut client, "SELECT hydra.webhook_unwatch('part_c', 'part.created'); INSERT INTO part VALUES (1, 'c')");
+    assert_eq!((events_of(&mut client, "part.created").len(), problems(&mut client).len()), (1, 0));
+}
+
+#[test]
+fn a_table_and_its_partition_cannot_be_watched_so_that_a_change_is_two_events() {
+    let mut client = database("twice");
+    run(&mut client, PARTITIONED);
+    for (first, second, refusal) in [
+        ("row", "row", true),
+        ("row", "statement", true),
+        ("statement", "row", true),
+        ("statement", "statement", false),
+    ] {
+        for [one, other] in [["part_a", "part"], ["part", "part_a"]] {
+            watch(&mut client, &format!("'{one}', 'part.created', 'insert', level => '{first}'"));
+            // The watch of another partition or another event does not matter.
+            watch(&mut client, &format!("'{other}', 'part.updated', 'update', level => '{second}'"));
+            let again = format!("SELECT hydra.webhook_watch('{other}', 'part.created', 'insert', level => '{second}')");
+            match refusal {
+                true => {
+                    let twice = refused(&mut client, &again, "42710");
+                    assert!(twice.detail.contains("two events"), "{twice:?}");
+                }
+                false => {
+                    run(&mut client, &again);
+                    run(&mut client, "INSERT INTO part VALUES (1, 'a'); INSERT INTO part_a VALUES (2, 'a')");
+                    assert_eq!(events_of(&mut client, "part.created").len(), 2);
+                    run(&mut client, &format!("SELECT hydra.webhook_unwatch('{other}', 'part.created')"));
+                }
+            }
+            run(
+                &mut client,
+                &format!(
+                    "SELECT hydra.webhook_unwatch('{one}', 'part.created'), hydra.webhook_unwatch('{other}', 'part.updated')"
+                ),
+            );
+        }
+    }
+}
+
+#[test]
+fn a_watch_of_a_partitioned_table_says_how_it_differs_from_the_other_level() {
+    let mut client = database("moved");
+    run(&mut client, PARTITIONED);
+    for (level, moved, notice) in [
+        ("row", ["part.deleted", "part.created"].as_slice(), "to another partition is a delete and an insert"),
+        ("statement", ["part.updated"].as_slice(), "statements that name a partition"),
+    ] {
+        for (event, operation) in [("part.created", "insert"), ("part.updated", "update"), ("part.deleted", "delete")] {
+            let watch = format!("SELECT hydra.webhook_watch('part', '{event}', '{operation}', level => '{level}')");
+            let psql =
+                cluster().program("psql").args(["-X", "-d", "moved", "-c", &watch]).output().expect("psql starts");
+            let said = String::from_utf8_lossy(&psql.stderr);
+            assert!(psql.status.success() && said.contains(notice) && said.contains("HINT"), "{level}: {said}");
+        }
+        run(&mut client, "TRUNCATE part, hydra.event; INSERT INTO part VALUES (1, 'a'); DELETE FROM hydra.event");
+        run(&mut client, "UPDATE part SET region = 'b'");
+        let types: Vec<String> = ask(&mut client, "SELECT array_agg(event_type ORDER BY id) FROM hydra.event");
+        assert_eq!(types, moved, "{level}");
+    }
 }

@@ -114,7 +114,7 @@ fn folded(name: &str) -> String {
 fn check_name(name: &str) -> Result<(), Refusal> {
     if name.len() > LONGEST_NAME || HeaderName::try_from(name).is_err() {
         return refuse(
-            format!("invalid header name: {name:?}"),
+            format!("invalid header name: {:?}", name.chars().take(LONGEST_NAME).collect::<String>()),
             format!("A name has 1 to {LONGEST_NAME} letters, digits and hyphens, no spaces and no line breaks."),
         );
     }

@@ -37,9 +37,9 @@ impl RawJsonb {
         self.text(16)
     }
 
-    /// Returns whether the text has at most `limit` bytes.
-    pub fn fits(&self, limit: usize) -> bool {
-        self.text(limit).is_some()
+    /// Returns the size of the text; `None` if it has more than `limit` bytes.
+    pub fn size(&self, limit: usize) -> Option<usize> {
+        self.text(limit).map(|text| text.len())
     }
 
     /// Returns the value of a key of the entity, if it is a scalar and short enough to be an id.
@@ -53,7 +53,7 @@ impl RawJsonb {
                 return None;
             }
             let found = pg_sys::getKeyJsonValueFromContainer(root, key.as_ptr().cast(), length, &raw mut value);
-            if found.is_null() {
+            if found.is_null() || is_long_string(token::WJB_VALUE, &value, MAX_ID_BYTES) {
                 return None;
             }
             scalar_text(&value).filter(|text| text.len() <= MAX_ID_BYTES)
@@ -71,6 +71,9 @@ impl RawJsonb {
                 let step = pg_sys::JsonbIteratorNext(&raw mut iterator, &raw mut value, false);
                 if step == token::WJB_DONE {
                     return Some(renderer.text);
+                }
+                if is_long_string(step, &value, limit) {
+                    return None;
                 }
                 renderer.step(step, &value);
                 if renderer.text.len() > limit {
@@ -153,6 +156,17 @@ impl Renderer {
     fn push_string(&mut self, text: &str) {
         self.text.push_str(&serde_json::Value::from(text).to_string());
     }
+}
+
+/// Returns whether a step has a string of more than `limit` bytes, which then does not have to be copied.
+///
+/// # Safety
+/// The iterator has just returned this step with this value.
+unsafe fn is_long_string(step: token::Type, value: &pg_sys::JsonbValue, limit: usize) -> bool {
+    matches!(step, token::WJB_KEY | token::WJB_VALUE | token::WJB_ELEM)
+        && value.type_ == kind::jbvString
+        // SAFETY: a string, which has a length.
+        && unsafe { value.val.string.len as usize } > limit
 }
 
 /// Returns a scalar as text; `None` for null and for a container.

@@ -6,6 +6,7 @@
 
 mod jsonb;
 mod rendered;
+mod room;
 mod row;
 
 pub use jsonb::RawJsonb;

@@ -1,7 +1,7 @@
 //! Renders the row of a table as an entity.
 //!
 //! `row_to_json` keeps `json` columns as they are, where `to_jsonb` would refuse `\u0000` in them. A row that is far
-//! larger than the limit is not rendered at all. Rendering cannot fail for the common built-in types; other types run
+//! larger than the limit is not rendered at all: it is measured first, see [`Room`]. Rendering cannot fail for the common built-in types; other types run
 //! code of their owners, so a row that has one is rendered in a subtransaction.
 
 use std::ffi::CStr;
@@ -9,14 +9,9 @@ use std::ffi::CStr;
 use pgrx::FromDatum;
 use pgrx::prelude::*;
 
-use super::jsonb::RawJsonb;
 use super::rendered::{MAX_ID_BYTES, RenderOptions, RenderResult, Rendered, Unsendable};
+use super::room::{Form, Room};
 use crate::backend::subtransaction::{Failure, in_subtransaction};
-
-/// A stored value is less than this many times larger than its text. So if the stored size of a row is more than this
-/// factor times the limit, its text is larger than the limit too. The worst case is a number in a `jsonb` array: it can
-/// be stored in 12 bytes where its text takes 2, which is a factor of 6.
-const MAX_SHRINKAGE: usize = 8;
 
 /// Types whose rendering runs no code of users and cannot fail.
 const SAFE_TYPES: [pg_sys::Oid; 21] = [
@@ -118,6 +113,9 @@ impl Row {
                 CStr::from_ptr(attribute.attname.data.as_ptr()).to_bytes() == name.as_bytes()
             };
             let (column, attribute) = self.columns().find(|(_, attribute)| is_named(attribute))?;
+            if attribute.attlen == -1 {
+                Room::new(MAX_ID_BYTES, Form::Text).take_value(self.value(column)?, attribute.atttypid)?;
+            }
             // Most ids and tenants have one of the first two types. For others, Postgres looks up the output function
             // for each row.
             let text = match attribute.atttypid {
@@ -132,27 +130,17 @@ impl Row {
         }
     }
 
-    /// Returns true if the text of the row is certainly larger than the limit. This is decided by the stored size,
-    /// without rendering the row; only `jsonb` columns are rendered, up to the limit.
+    /// Returns true if the text of the row is certainly larger than the limit, without rendering the row. Only `jsonb`
+    /// is rendered, up to the limit.
     unsafe fn is_surely_larger_than(&self, limit: usize) -> bool {
-        let mut stored = 0;
+        let mut room = Room::new(limit, Form::Json);
         // SAFETY: only values of variable length are measured.
         unsafe {
-            for (column, attribute) in self.columns().filter(|(_, attribute)| attribute.attlen == -1) {
-                let Some(datum) = self.value(column) else { continue };
-                stored += pg_sys::toast_raw_datum_size(datum);
-                if stored > limit * MAX_SHRINKAGE {
-                    return true;
-                }
-                if attribute.atttypid == pg_sys::JSONBOID {
-                    let value = RawJsonb::from_polymorphic_datum(datum, false, pg_sys::JSONBOID);
-                    if value.is_some_and(|value| !value.fits(limit)) {
-                        return true;
-                    }
-                }
-            }
+            let mut columns = self.columns().filter(|(_, attribute)| attribute.attlen == -1);
+            columns.any(|(column, attribute)| {
+                self.value(column).is_some_and(|value| room.take_value(value, attribute.atttypid).is_none())
+            })
         }
-        false
     }
 
     unsafe fn json(&self) -> Result<String, Failure> {

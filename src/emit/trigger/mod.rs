@@ -21,6 +21,7 @@ use super::wanted::EventType;
 use super::watch::definition::Definition;
 use super::watch::evaluation::Evaluator;
 use super::watch::table::Table;
+use crate::backend::fixed_settings::with_fixed_settings;
 use crate::backend::refuse::refuse;
 
 /// The two kinds of trigger.
@@ -130,13 +131,17 @@ impl<'a> TriggerCall<'a> {
 
 impl Emitter {
     fn emit(&self, changes: &[Change]) {
-        let (tables, event_type) = (&self.event_types.tables, &self.event_type);
+        let event_type = &self.event_type;
         let options = record::render_options(event_type);
-        let entities = match &self.evaluator {
-            Some(evaluator) => evaluator.entities(changes, options),
-            None => changes.iter().map(|change| change.sent().render(options)).collect(),
+        let changes = match &self.evaluator {
+            Some(evaluator) => evaluator.meeting_condition(changes),
+            None => changes.iter().collect(),
         };
-        record::emit_all(tables, event_type, entities);
+        let entities = with_fixed_settings(|| match &self.evaluator {
+            Some(evaluator) => evaluator.entities(&changes, options),
+            None => changes.iter().map(|change| change.sent().render(options)).collect(),
+        });
+        record::emit_all(&self.event_types, event_type, entities);
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Expressions run as the user whose transaction it is, like the body of a trigger function: nothing here changes the
 //! user. Names in expressions mean what they meant to the author, because they are resolved with the `search_path` that
-//! is in the trigger's arguments.
+//! is in the trigger's arguments. Entity and tenant do not depend on the settings of the session either, see
+//! `fixed_settings`; a condition does, as the WHEN clause of a trigger.
 //!
 //! If an expression is no longer valid for its table, the statement fails, and the error names the watch: without a
 //! valid definition it is not known what to send to which tenant. If a valid expression for the entity or the tenant
@@ -20,6 +21,7 @@ use super::expression;
 use super::query::{Answer, Plan, inside_spi};
 use super::sql;
 use super::table::Table;
+use crate::backend::fixed_settings::{with_fixed_settings, with_fixed_syntax};
 use crate::backend::refuse::refuse;
 use crate::backend::search_path::with_search_path;
 use crate::backend::subtransaction::{Failure, in_subtransaction, must_end, report};
@@ -35,13 +37,15 @@ pub struct Evaluator {
     /// The version of the table when the plans were made.
     version: u64,
     /// For one row: its tenant and entity.
-    values: OnceCell<Plan>,
+    one: OnceCell<Plan>,
     /// For one row: only its tenant.
     tenant: OnceCell<Plan>,
     /// For one row: only whether it meets the condition.
     condition: OnceCell<Plan>,
-    /// For many rows at once: tenant and entity of each row that meets the condition.
+    /// For many rows at once: tenant and entity of each.
     many: OnceCell<Plan>,
+    /// For many rows at once: only which of them meet the condition.
+    conditions: OnceCell<Plan>,
 }
 
 /// The results of the expressions for one row.
@@ -86,40 +90,58 @@ impl Evaluator {
             definition: definition.map(|text| (*text).to_owned()),
             table,
             version: table.version(),
-            values: OnceCell::new(),
+            one: OnceCell::new(),
             tenant: OnceCell::new(),
             condition: OnceCell::new(),
             many: OnceCell::new(),
+            conditions: OnceCell::new(),
         }
     }
 
-    /// Returns the entities of the rows that meet the condition.
-    pub fn entities(&self, changes: &[Change], options: RenderOptions<'_>) -> Vec<RenderResult> {
-        if let [change] = changes
-            && self.definition.expressions.condition.is_none()
-        {
-            return vec![self.entity_of(change, options)];
+    /// Returns the changes that meet the condition. To be called with the settings of the session, in which a condition
+    /// means the same as in the WHEN clause of a trigger.
+    pub fn meeting_condition<'a>(&self, changes: &'a [Change]) -> Vec<&'a Change> {
+        if self.definition.expressions.condition.is_none() {
+            return changes.iter().collect();
         }
-        match in_subtransaction(|| self.values_of_all(changes, options)) {
-            Ok(values) => {
-                let meet_condition = changes.iter().zip(values).filter_map(|(change, values)| Some((change, values?)));
-                meet_condition.map(|(change, values)| self.complete(change, values, options)).collect()
-            }
-            // An expression failed for one of the rows. Now each row is evaluated alone, so that the others are not
-            // affected.
+        match in_subtransaction(|| self.meets_condition_each(changes)) {
+            Ok(meets) => changes.iter().zip(meets).filter_map(|(change, meets)| meets.then_some(change)).collect(),
+            // It failed for one of the rows. The statement fails with the error of that row.
             Err(failure) => {
                 self.check_if_doubtful(&failure);
-                let meet_condition = changes.iter().filter(|change| self.meets_condition(change));
-                meet_condition.map(|change| self.entity_of(change, options)).collect()
+                changes.iter().filter(|change| self.meets_condition(change)).collect()
             }
+        }
+    }
+
+    /// Returns the entities of changes that meet the condition. To be called with fixed settings.
+    pub fn entities(&self, changes: &[&Change], options: RenderOptions<'_>) -> Vec<RenderResult> {
+        let Expressions { entity, tenant, .. } = &self.definition.expressions;
+        match changes {
+            _ if entity.is_none() && tenant.is_none() => {
+                changes.iter().map(|change| change.sent().render(options)).collect()
+            }
+            [] => Vec::new(),
+            [change] => vec![self.entity_of(change, options)],
+            _ => match in_subtransaction(|| self.values_of_all(changes, options)) {
+                Ok(values) => {
+                    let changes = changes.iter().zip(values);
+                    changes.map(|(change, values)| self.complete(change, values, options)).collect()
+                }
+                // An expression failed for one of the rows. Now each row is evaluated alone, so that the others are not
+                // affected.
+                Err(failure) => {
+                    self.check_if_doubtful(&failure);
+                    changes.iter().map(|change| self.entity_of(change, options)).collect()
+                }
+            },
         }
     }
 
     /// Returns the entity of a row that meets the condition.
     fn entity_of(&self, change: &Change, options: RenderOptions<'_>) -> RenderResult {
         let values = in_subtransaction(|| {
-            let expressions = || Expressions { condition: None, ..self.expressions() };
-            self.evaluate(&self.values, expressions, change, |answer| Values::read(answer, options))
+            self.evaluate(&self.one, || self.values(), change, |answer| Values::read(answer, options))
         });
         match values {
             Ok(values) => self.complete(change, values.expect("an answer without a condition"), options),
@@ -130,9 +152,24 @@ impl Evaluator {
     /// Returns whether the row meets the condition. If the condition fails, so does the statement, as with the WHEN
     /// clause of a trigger.
     fn meets_condition(&self, change: &Change) -> bool {
-        let Some(condition) = &self.definition.expressions.condition else { return true };
-        let expressions = || Expressions::only("condition", condition);
-        self.evaluate(&self.condition, expressions, change, |_| ()).is_some()
+        with_fixed_syntax(|| self.evaluate(&self.condition, || self.condition(), change, |_| ())).is_some()
+    }
+
+    /// Evaluates the condition for many rows with one query.
+    fn meets_condition_each(&self, changes: &[Change]) -> Vec<bool> {
+        let changes: Vec<&Change> = changes.iter().collect();
+        let answers = with_fixed_syntax(|| self.evaluate_many(&self.conditions, || self.condition(), &changes, |_| ()));
+        answers.iter().map(Option::is_some).collect()
+    }
+
+    /// Returns only the condition.
+    fn condition(&self) -> Expressions<&str> {
+        Expressions { condition: self.definition.expressions.condition.as_deref(), ..Expressions::default() }
+    }
+
+    /// Returns the expressions without the condition.
+    fn values(&self) -> Expressions<&str> {
+        Expressions { condition: None, ..self.definition.expressions.map(String::as_str) }
     }
 
     /// Completes the results with values of the row: the entity if it has no expression, and the id and the tenant if
@@ -185,7 +222,11 @@ impl Evaluator {
                 self.refuse(name, text, Invalid { code: PgSqlErrorCode::ERRCODE_SYNTAX_ERROR, message });
             }
             let sql = sql::for_one_row(self.table, &Expressions::only(name, text));
-            if let Err(invalid) = self.try_to_plan(&sql) {
+            let planned = match name {
+                "condition" => with_fixed_syntax(|| self.try_to_plan(&sql)),
+                _ => with_fixed_settings(|| self.try_to_plan(&sql)),
+            };
+            if let Err(invalid) = planned {
                 self.refuse(name, text, invalid);
             }
         }
@@ -247,29 +288,37 @@ impl Evaluator {
         })
     }
 
-    /// Evaluates the expressions for many rows with one query. The result of a row that does not meet the condition is
-    /// `None`.
-    fn values_of_all(&self, changes: &[Change], options: RenderOptions<'_>) -> Vec<Option<Values>> {
+    /// Runs a query for many rows, as [`Self::evaluate`] does for one. The result of a row that does not meet the
+    /// condition is `None`.
+    fn evaluate_many<'a, T>(
+        &self,
+        plan: &OnceCell<Plan>,
+        expressions: impl FnOnce() -> Expressions<&'a str>,
+        changes: &[&Change],
+        read: impl Fn(&Answer) -> T,
+    ) -> Vec<Option<T>> {
         self.under_search_path(|| {
-            let sql = || sql::for_many_rows(self.table, &self.expressions());
-            let plan = self.many.get_or_init(|| Plan::kept(&sql(), self.table.array_type()));
+            let sql = || sql::for_many_rows(self.table, &expressions());
+            let plan = plan.get_or_init(|| Plan::kept(&sql(), self.table.array_type()));
             let array = |row: fn(&Change) -> &Option<Row>| {
                 let rows: Option<Vec<pg_sys::Datum>> =
                     changes.iter().map(|change| row(change).as_ref().map(Row::datum)).collect();
                 rows.map(|rows| self.table.array_of(rows))
             };
             let answers = plan.run([array(|change| &change.new), array(|change| &change.old)]);
-            let mut values: Vec<Option<Values>> = changes.iter().map(|_| None).collect();
+            let mut results: Vec<Option<T>> = changes.iter().map(|_| None).collect();
             for answer in answers {
                 let number = answer.get::<i32>(sql::NUMBER).expect("a number is not null");
-                values[number as usize - 1] = Some(Values::read(&answer, options));
+                results[number as usize - 1] = Some(read(&answer));
             }
-            values
+            results
         })
     }
 
-    fn expressions(&self) -> Expressions<&str> {
-        self.definition.expressions.map(String::as_str)
+    fn values_of_all(&self, changes: &[&Change], options: RenderOptions<'_>) -> Vec<Values> {
+        let read = |answer: &Answer| Values::read(answer, options);
+        let values = self.evaluate_many(&self.many, || self.values(), changes, read);
+        values.into_iter().map(|values| values.expect("an answer without a condition")).collect()
     }
 
     /// Runs `body` inside SPI, with the `search_path` of the author of the expressions.

@@ -17,7 +17,11 @@ SELECT wrong, pg_temp.refused(format('INSERT INTO hydra.subscription (url, event
 FROM unnest(ARRAY['url = ''ftp://e.com''', 'url = NULL', 'name = ''''', 'tenant_id = ''''', 'event_types = ''{}''', 'event_types = ''{NULL}''',
                   'preset = ''other''', 'signatures = ''{}''', 'signatures = ''{md5}''', 'headers = ''[]''', 'timeout = ''1 h''', 'timeout = ''12 mons -360 days 1 s''',
                   'retry_schedule = ''{8 days}''', 'retry_schedule = ''{12 mons -354 days}''', 'retry_schedule = ''{NULL}''', 'max_in_flight = 0', 'rate_limit = 0',
-                  'disable_after = 0', 'status = ''gone''', 'status = ''disabled''', 'disabled_reason = ''gone''']) AS wrong;
+                  'disable_after = 0', 'status = ''gone''', 'status = ''disabled''', 'disabled_reason = ''gone''',
+                  'name = repeat(''x'', 201)', 'tenant_id = repeat(''x'', 1025)', 'url = ''https://'' || repeat(''x'', 2048)',
+                  'event_types = array_fill(''a.b''::text, ARRAY[10001])', 'event_types = ARRAY[repeat(''x'', 262145)]',
+                  'signatures = array_fill(''hydra''::text, ARRAY[5])', 'headers = jsonb_build_object(''X-A'', repeat(''x'', 100000))',
+                  'filter = (''$ == "'' || repeat(''x'', 8192) || ''"'')::jsonpath']) AS wrong;
 SELECT wrong, pg_temp.refused(format('INSERT INTO hydra.delivery (id, subscription_id, event_id, event_type, emitted_at, preset, body, state, due_at)
                                       VALUES (gen_random_uuid(), 1, 1, ''a.b'', now(), ''hydra'', ''{}'', ''pending'', now());
                                       UPDATE hydra.delivery SET %s', wrong)) AS refused_by
@@ -31,6 +35,10 @@ FROM unnest(ARRAY['attempt = 0', 'status_code = 99', 'status_code = 500', 'error
                   'response_ms = -1', 'next_attempt_at = now()']) AS wrong;
 SELECT wrong, pg_temp.refused(format('INSERT INTO hydra.event_type (name, description, entity_type, origin) VALUES %s', wrong)) AS refused_by
 FROM unnest(ARRAY['(''Ticket'', '''', ''t'', ''application'')', '(''a.b'', '''', '''', ''application'')', '(''a.b'', '''', ''a'', ''mine'')',
-                  '(''webhook.mine'', '''', ''a'', ''application'')', '(''a.b'', '''', ''a'', ''extension'')']) AS wrong;
+                  '(''webhook.mine'', '''', ''a'', ''application'')', '(''a.b'', '''', ''a'', ''extension'')',
+                  '(''a.'' || repeat(''b'', 99), '''', ''a'', ''application'')', '(''a.b'', repeat(''x'', 1001), ''a'', ''application'')',
+                  '(''a.b'', '''', repeat(''x'', 201), ''application'')']) AS wrong;
+SELECT wrong, pg_temp.refused(format('UPDATE hydra.event_type SET %s WHERE name = ''ticket.created''', wrong)) AS refused_by
+FROM unnest(ARRAY['id_key = ''''', 'id_key = repeat(''x'', 201)']) AS wrong;
 SELECT wrong, pg_temp.refused(format('INSERT INTO hydra.event (event_type, entity_type, entity, entity_error, targets) VALUES %s', wrong)) AS refused_by
 FROM unnest(ARRAY['(''a.b'', ''a'', ''{}'', NULL, ''{}'')', '(''a.b'', ''a'', NULL, NULL, ''{1}'')', '(''a.b'', ''a'', ''{}'', ''x'', ''{1}'')']) AS wrong;

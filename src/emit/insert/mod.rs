@@ -1,18 +1,26 @@
-//! Inserts a row into `hydra.event` without an INSERT statement.
+//! Inserts a row into `hydra.event`, usually without an INSERT statement.
 //!
 //! An INSERT through SPI sets up an executor for every row and parses the table's CHECK constraints again for each;
 //! that was half of the cost of an emit. So the row is inserted as Postgres inserts rows into its catalogs: directly
 //! into the table and its indexes, in the caller's transaction. The other work of the executor is not needed: no
 //! permission has to be checked, and an event cannot violate the constraints. The trigger `keep_to_its_cluster`, which
 //! discards rows that arrive by logical replication, is replaced by a check of `session_replication_role`.
+//!
+//! This holds only for the table as the extension made it. If something was added to it (see `as_made`), an INSERT
+//! statement writes the row, so that every trigger, rule, constraint and index has its effect.
+
+mod by_sql;
 
 use std::cell::RefCell;
 use std::ops::Range;
 
 use pgrx::IntoDatum;
 use pgrx::prelude::*;
+use smallvec::SmallVec;
 use wire::ids::SubscriptionId;
 
+use super::as_made::{self, COLUMNS};
+use super::cache::EventTypes;
 use super::entity::{Problem, Rendered};
 use super::wanted::EventType;
 use crate::tables::Tables;
@@ -29,47 +37,62 @@ pub struct NewEvent<'a> {
     pub targets: Vec<SubscriptionId>,
 }
 
-/// The number of columns. They are, in the order of the table: xid, id, event_type, entity_type, entity_id, tenant_id,
-/// entity, entity_error, emitted_at, targets.
-const COLUMNS: usize = 10;
+/// A value for each column; `None` for null.
+type Values = [Option<pg_sys::Datum>; COLUMNS.len()];
 
 /// The table, open for inserts. It has to be closed; after an error Postgres closes it.
 pub struct EventTable<'a> {
     tables: &'a Tables,
     relation: pg_sys::Relation,
     indexes: pg_sys::CatalogIndexState,
+    /// Whether rows are inserted without an INSERT statement.
+    directly: bool,
 }
 
 impl<'a> EventTable<'a> {
     /// Opens the table, which must be locked already.
-    pub fn open(tables: &'a Tables) -> Self {
+    pub fn open(event_types: &'a EventTypes) -> Self {
+        let tables = &event_types.tables;
         // SAFETY: the table that was found, and its indexes.
         unsafe {
             let relation = pg_sys::table_open(tables.event, pg_sys::NoLock as i32);
-            assert_eq!((*(*relation).rd_att).natts as usize, COLUMNS, "hydra.event is of another version");
-            Self { tables, relation, indexes: pg_sys::CatalogOpenIndexes(relation) }
+            let indexes = pg_sys::CatalogOpenIndexes(relation);
+            let directly = event_types.event_is_as_made && as_made::are_plain(indexes);
+            Self { tables, relation, indexes, directly }
         }
     }
 
-    /// Writes the row and returns the id of the event. Returns `None` if `session_replication_role` is `replica`: then
-    /// no event is stored.
+    /// Writes the row and returns the id of the event. Returns `None` if no row was stored, such as if
+    /// `session_replication_role` is `replica`.
     pub fn insert(&self, event: &NewEvent<'_>) -> Option<i64> {
-        // SAFETY: a flag of this process. For other inserts, the trigger keep_to_its_cluster has the same effect.
-        if unsafe { pg_sys::SessionReplicationRole } == pg_sys::SESSION_REPLICATION_ROLE_REPLICA as i32 {
-            return None;
-        }
         let id = next_id(self.tables);
         let values = event.values(id);
-        let mut datums = values.map(|value| value.unwrap_or(pg_sys::Datum::null()));
-        let mut nulls = values.map(|value| value.is_none());
-        // SAFETY: the tuple has a value or a null for each column of the table.
+        let is_inserted = match self.directly {
+            true => self.insert_directly(&values),
+            false => by_sql::insert(self.tables, &values),
+        };
+        is_inserted.then_some(id)
+    }
+
+    fn insert_directly(&self, values: &Values) -> bool {
+        // SAFETY: a flag of this process. For other inserts, the trigger keep_to_its_cluster has the same effect.
+        if unsafe { pg_sys::SessionReplicationRole } == pg_sys::SESSION_REPLICATION_ROLE_REPLICA as i32 {
+            return false;
+        }
+        // SAFETY: the tuple has a value or a null for each column of the table; further columns have been dropped.
         unsafe {
             let descriptor = (*self.relation).rd_att;
+            let columns = (*descriptor).natts as usize;
+            let mut datums: SmallVec<[_; COLUMNS.len()]> =
+                values.iter().map(|value| value.unwrap_or(pg_sys::Datum::null())).collect();
+            let mut nulls: SmallVec<[_; COLUMNS.len()]> = values.iter().map(Option::is_none).collect();
+            datums.resize(columns, pg_sys::Datum::null());
+            nulls.resize(columns, true);
             let tuple = pg_sys::heap_form_tuple(descriptor, datums.as_mut_ptr(), nulls.as_mut_ptr());
             pg_sys::CatalogTupleInsertWithInfo(self.relation, tuple, self.indexes);
             pg_sys::heap_freetuple(tuple);
         }
-        Some(id)
+        true
     }
 
     pub fn close(self) {
@@ -82,8 +105,8 @@ impl<'a> EventTable<'a> {
 }
 
 impl NewEvent<'_> {
-    /// Returns the values of the columns; `None` for null.
-    fn values(&self, id: i64) -> [Option<pg_sys::Datum>; COLUMNS] {
+    /// Returns the values of the columns, in their order.
+    fn values(&self, id: i64) -> Values {
         // SAFETY: both functions only read the state of this backend, which is in a transaction.
         let (xid, now) = unsafe { (pg_sys::GetTopFullTransactionId().value, pg_sys::GetCurrentTimestamp()) };
         let entity = self.problem.is_none().then_some(self.rendered.text.as_str());
