@@ -28,6 +28,14 @@ impl Failure {
         }
     }
 
+    /// Whether the error may be caused by the rows of a statement, so that other rows could be written: invalid data, a
+    /// violated constraint, a value that is too large, an error that a trigger raised, or an internal error. Not one of
+    /// the environment, such as a full disk, a lock or a missing privilege, which affects all rows.
+    pub fn is_about_rows(&self) -> bool {
+        let state = sqlstate(self.code);
+        ["22", "23", "44", "54", "P0", "XX000"].iter().any(|class| state.starts_with(class))
+    }
+
     /// Writes the error to the server log, with its SQLSTATE and detail. The message begins with the name of the
     /// `worker`.
     pub fn warn(&self, worker: &str) {
@@ -39,4 +47,11 @@ impl Failure {
         };
         report.report(PgLogLevel::WARNING);
     }
+}
+
+/// Returns an SQLSTATE as text.
+pub fn sqlstate(code: PgSqlErrorCode) -> String {
+    let code = code as i32;
+    // Five characters of six bits each, as Postgres packs them.
+    (0..5).map(|place| char::from(((code >> (6 * place)) & 0x3f) as u8 + b'0')).collect()
 }

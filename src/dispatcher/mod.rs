@@ -13,6 +13,7 @@
 //! | `reader` | reads new events |
 //! | `durable` | makes sure that the commits of these events are on disk |
 //! | `writer` | writes what was decided |
+//! | `own_events` | emits the events of the extension itself |
 //! | `requests` | hands requests to the sender, and processes the outcomes |
 //! | `timetable` | knows all deadlines |
 //! | `chores` | removes old history, and counts what waits |
@@ -25,6 +26,7 @@ mod configuration;
 mod durable;
 mod entry;
 mod extension;
+mod own_events;
 mod reader;
 mod requests;
 mod timetable;

@@ -14,6 +14,8 @@ pub enum Deadline {
     Batch,
     /// To write the health of subscriptions.
     Health,
+    /// To emit events of the extension itself.
+    OwnEvents,
     /// To write counts of deliveries.
     Counts,
     /// To remove history that is older than the retention.
@@ -109,6 +111,7 @@ mod tests {
             Deadline::Poll,
             Deadline::Batch,
             Deadline::Health,
+            Deadline::OwnEvents,
             Deadline::Counts,
             Deadline::Forget,
             Deadline::CountPending,

@@ -8,14 +8,17 @@
 //! large to be sent, the event passes: the receiver can ignore an event that it did not want, but an event that is not
 //! sent is lost.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
 use std::ffi::CString;
+use std::time::{Duration, Instant};
 
 use pgrx::FromDatum;
 use pgrx::prelude::*;
 
 use super::entity::RawJsonb;
-use crate::backend::subtransaction::in_subtransaction;
+use crate::backend::subtransaction::{Failure, in_subtransaction};
+use crate::backend::time_limit;
 
 /// A `jsonpath`, aligned as Postgres expects it.
 pub struct Filter(Vec<u64>);
@@ -67,7 +70,12 @@ impl Filter {
 
     /// Returns whether the entity passes.
     pub fn passes(&self, subject: &Subject<'_>) -> bool {
-        subject.value().is_none_or(|entity| in_subtransaction(|| self.finds(entity)).unwrap_or(true))
+        self.verdict(subject).unwrap_or(true)
+    }
+
+    /// Returns whether the entity passes, or why the path failed.
+    fn verdict(&self, subject: &Subject<'_>) -> Result<bool, Failure> {
+        subject.value().map_or(Ok(true), |entity| in_subtransaction(|| self.finds(entity)))
     }
 
     fn finds(&self, entity: pg_sys::Datum) -> bool {
@@ -90,4 +98,37 @@ fn _filter_passes(filter: Option<&str>, entity: Option<RawJsonb>) -> bool {
     let Some(filter) = filter.map(Filter::parse) else { return true };
     let subject = entity.as_ref().map_or_else(|| Subject::from_text(Some("null")), Subject::from_jsonb);
     filter.passes(&subject)
+}
+
+/// A filter that failed is not tried again for this long, so that it costs little time and few messages.
+const SPARED: Duration = Duration::from_secs(600);
+
+thread_local! {
+    /// Filters that have failed on events of the extension: their texts and when they failed, by subscription.
+    static FAILED: RefCell<HashMap<i64, (String, Instant)>> = RefCell::default();
+}
+
+/// Returns whether an event of the extension itself passes the filter of a subscription. The caller may limit the time
+/// that this takes. If the filter fails or takes too long, the event passes, and the reason is logged.
+#[pg_extern(stable, cost = 1000)]
+fn _own_event_passes(subscription: i64, filter: Option<&str>, entity: RawJsonb) -> bool {
+    let Some(text) = filter else { return true };
+    let is_spared = |(failed, at): &(String, Instant)| failed == text && at.elapsed() < SPARED;
+    if FAILED.with_borrow(|failed| failed.get(&subscription).is_some_and(is_spared)) {
+        return true;
+    }
+    let verdict = time_limit::limited(|| {
+        let filter = in_subtransaction(|| Filter::parse(text))?;
+        filter.verdict(&Subject::from_jsonb(&entity))
+    });
+    verdict.unwrap_or_else(|failure| {
+        FAILED.with_borrow_mut(|failed| failed.insert(subscription, (text.to_owned(), Instant::now())));
+        ereport!(
+            PgLogLevel::WARNING,
+            failure.code,
+            format!("the filter of subscription {subscription} failed or took too long; it gets the event"),
+            "The subscription gets all events of its types named webhook.* for ten minutes. Change its filter with hydra.webhook_update()."
+        );
+        true
+    })
 }

@@ -10,7 +10,7 @@ use delivery::writes::{AttemptRecord, RowState, RowWrite, Verdicts, Writes};
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::spi::SpiClient;
 use pgrx::{Spi, Uuid, error};
-use wire::ids::{DeliveryId, EventId};
+use wire::ids::{DeliveryId, EventId, SubscriptionId};
 
 use super::Store;
 use super::row::{Row, columns};
@@ -25,6 +25,7 @@ const STATEMENT_BYTES: usize = 16 << 20;
 const FORGOTTEN_AT_ONCE: i64 = 5000;
 
 columns!(DeletedColumns { xid, event_id });
+columns!(DisabledColumns { subscription_id });
 
 pub struct WriteStatements {
     delete_events: Statement,
@@ -39,6 +40,7 @@ pub struct WriteStatements {
     emit_delivery_failed: Statement,
     record_failures: Statement,
     disable: Statement,
+    emit_subscription_disabled: Statement,
     add_counts: Statement,
     forget_attempts: Statement,
     forget_failed: Statement,
@@ -58,6 +60,7 @@ impl Default for WriteStatements {
             emit_delivery_failed: Statement::new(include_str!("../../sql/queries/emit_delivery_failed.sql")),
             record_failures: Statement::new(include_str!("../../sql/queries/record_failures.sql")),
             disable: Statement::new(include_str!("../../sql/queries/disable_subscriptions.sql")),
+            emit_subscription_disabled: Statement::new(include_str!("../../sql/queries/emit_subscription_disabled.sql")),
             add_counts: Statement::new(include_str!("../../sql/queries/add_counts.sql")),
             forget_attempts: Statement::new(include_str!("../../sql/queries/forget_attempts.sql")),
             forget_failed: Statement::new(include_str!("../../sql/queries/forget_failed.sql")),
@@ -92,14 +95,13 @@ impl Store {
             }
             self.delete_events(client, &writes.finished_events);
             self.insert_attempts(client, &writes.attempts);
-            self.emit_delivery_failed(client, writes);
             fault::point("write");
         });
     }
 
-    /// Writes the health of subscriptions. To be called in a separate transaction, because it waits for clients that
-    /// are changing a subscription.
-    pub fn apply_verdicts(&self, verdicts: &Verdicts) {
+    /// Writes the health of subscriptions, and returns those that were disabled. To be called in a separate transaction,
+    /// because it waits for clients that are changing a subscription.
+    pub fn apply_verdicts(&self, verdicts: &Verdicts) -> Vec<SubscriptionId> {
         let failing = || verdicts.failing.iter();
         let health = [
             failing().map(|(id, _)| id.0).collect::<Vec<_>>().into(),
@@ -112,10 +114,13 @@ impl Store {
             self.writes.record_failures.write(client, &health);
             // Run this only if there is something to disable: the statement makes all sessions read the subscriptions
             // again, even if it changes no row.
-            if !ids.is_empty() {
-                self.writes.disable.write(client, &[ids.into(), reasons.into()]);
+            if ids.is_empty() {
+                return Vec::new();
             }
-        });
+            let disabled = self.writes.disable.write(client, &[ids.into(), reasons.into()]);
+            let columns = DisabledColumns::of(&disabled);
+            disabled.map(|row| SubscriptionId(row.value(columns.subscription_id))).collect()
+        })
     }
 
     /// Deletes finished events by their place (`ctid`), which costs a third of deleting them by key. But another row
@@ -227,17 +232,20 @@ impl Store {
         self.writes.insert_attempts.write(client, &args);
     }
 
-    /// Emits `webhook.delivery_failed` for deliveries that have failed. To be called after their rows and history were
-    /// written.
-    fn emit_delivery_failed(&self, client: &mut SpiClient<'_>, writes: &Writes) {
-        let failed = writes.rows.iter().filter_map(|(id, write)| match write {
-            RowWrite::Insert(_, RowState::Failed { .. }) | RowWrite::Update(_, RowState::Failed { .. }) => Some(*id),
-            _ => None,
-        });
-        let failed: Vec<Uuid> = failed.map(uuid).collect();
-        if !failed.is_empty() {
+    /// Emits `webhook.delivery_failed` for those of these deliveries that have failed.
+    pub fn emit_delivery_failed(&self, failed: &[DeliveryId]) {
+        let failed: Vec<Uuid> = failed.iter().copied().map(uuid).collect();
+        Spi::connect_mut(|client| {
             self.writes.emit_delivery_failed.write(client, &[failed.into()]);
-        }
+        });
+    }
+
+    /// Emits `webhook.subscription_disabled` for those of these subscriptions that are disabled.
+    pub fn emit_subscription_disabled(&self, disabled: &[SubscriptionId]) {
+        let disabled: Vec<i64> = disabled.iter().map(|id| id.0).collect();
+        Spi::connect_mut(|client| {
+            self.writes.emit_subscription_disabled.write(client, &[disabled.into()]);
+        });
     }
 
     /// Adds these counts to those that are stored.

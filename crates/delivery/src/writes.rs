@@ -86,6 +86,14 @@ impl Writes {
         self.finished_events.len() + self.rows.len() + self.attempts.len() + self.deleted.len()
     }
 
+    /// The deliveries that were given up.
+    pub fn failed(&self) -> impl Iterator<Item = DeliveryId> {
+        self.rows.iter().filter_map(|(id, write)| match write {
+            RowWrite::Insert(_, RowState::Failed { .. }) | RowWrite::Update(_, RowState::Failed { .. }) => Some(*id),
+            _ => None,
+        })
+    }
+
     /// Inserts a row for the delivery, claimed by this dispatcher.
     pub fn insert(&mut self, work: Arc<Work>) {
         self.rows.insert(work.delivery, RowWrite::Insert(work, RowState::Claimed));
