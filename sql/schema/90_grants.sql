@@ -113,7 +113,7 @@ GRANT EXECUTE ON FUNCTION hydra._at_home(), hydra._here(), hydra._names_event_ty
     TO hydra_worker;
 GRANT SELECT ON hydra.effective_subscription, hydra.signing_secret, hydra.identity, hydra.current_identity TO hydra_worker;
 GRANT SELECT, UPDATE (status, disabled_reason, status_since) ON hydra.subscription TO hydra_worker;
-GRANT SELECT, INSERT, DELETE ON hydra.event TO hydra_worker;
+GRANT SELECT, INSERT, DELETE, UPDATE (targets) ON hydra.event TO hydra_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON hydra.delivery TO hydra_worker;
 GRANT SELECT, INSERT, UPDATE ON hydra.subscription_health, hydra.delivery_count TO hydra_worker;
 GRANT SELECT, INSERT, DELETE ON hydra.attempt TO hydra_worker;

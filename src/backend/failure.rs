@@ -36,14 +36,17 @@ impl Failure {
         ["22", "23", "44", "54", "P0", "XX000"].iter().any(|class| state.starts_with(class))
     }
 
-    /// Writes the error to the server log, with its SQLSTATE and detail. The message begins with the name of the
-    /// `worker`.
-    pub fn warn(&self, worker: &str) {
+    /// Writes the error to the server log, with its SQLSTATE and detail, and how often it has been repeated since the
+    /// last message. The message begins with the name of the `worker`.
+    pub fn warn(&self, worker: &str, repetitions: u64) {
         let message = format!("{worker}: could not {}: {}", self.step.to_string_lossy(), self.message);
+        let repeated = (repetitions > 0)
+            .then(|| format!("The same error has occurred {repetitions} times since it was last logged."));
+        let detail: Vec<String> = self.detail.iter().cloned().chain(repeated).collect();
         let report = ErrorReport::new(self.code, message, "hydra_webhooks");
-        let report = match &self.detail {
-            Some(detail) => report.set_detail(detail.clone()),
-            None => report,
+        let report = match detail.is_empty() {
+            true => report,
+            false => report.set_detail(detail.join("\n")),
         };
         report.report(PgLogLevel::WARNING);
     }

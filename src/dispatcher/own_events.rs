@@ -70,8 +70,7 @@ fn note<T>(waiting: &mut VecDeque<T>, more: impl IntoIterator<Item = T>) {
 fn emit_some<T>(waiting: &mut VecDeque<T>, most: usize, emit: impl FnOnce(&[T])) -> Result<(), Failure> {
     let count = waiting.len().min(most);
     let ids = &waiting.make_contiguous()[..count];
-    let emitted =
-        transaction(c"emit events of the extension", || time_limit::with_limit(FILTER_TIME, || emit(ids)));
+    let emitted = transaction(c"emit events of the extension", || time_limit::with_limit(FILTER_TIME, || emit(ids)));
     if emitted.as_ref().map_or_else(|failure| count == 1 && failure.is_about_rows(), |()| true) {
         waiting.drain(..count);
     }

@@ -12,6 +12,8 @@ pub enum Deadline {
     Poll,
     /// To write outcomes, the oldest of which has waited long enough.
     Batch,
+    /// To write rows of the history that could not be written with the outcomes.
+    History,
     /// To write the health of subscriptions.
     Health,
     /// To emit events of the extension itself.
@@ -110,6 +112,7 @@ mod tests {
         let all = [
             Deadline::Poll,
             Deadline::Batch,
+            Deadline::History,
             Deadline::Health,
             Deadline::OwnEvents,
             Deadline::Counts,

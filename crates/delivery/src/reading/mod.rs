@@ -34,7 +34,7 @@ mod snapshot;
 mod stretch;
 
 pub use snapshot::Snapshot;
-pub use stretch::{Key, Stretch};
+pub use stretch::{Key, PAGE_BYTES, Stretch};
 
 #[cfg(test)]
 mod tests;
