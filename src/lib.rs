@@ -117,7 +117,7 @@ extension_sql_file!("../sql/functions/event_type.sql", name = "event_type_functi
 extension_sql_file!(
     "../sql/functions/subscription.sql",
     name = "subscription_functions",
-    requires = ["views", emit::filter::_filter_passes]
+    requires = ["views", emit::filter::_filter_passes, emit::filter::_own_event_passes]
 );
 extension_sql_file!("../sql/functions/delivery.sql", name = "delivery_functions", requires = ["views"]);
 extension_sql_file!("../sql/functions/watch.sql", name = "watch_functions", requires = ["views"]);

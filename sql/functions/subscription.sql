@@ -11,7 +11,7 @@ AS $$
     WHERE s.status = 'active' AND s.id <> other_than
           AND EXISTS (SELECT FROM unnest(s.event_types) AS wanted WHERE hydra._names_event_type(wanted, event_type))
           AND (s.tenant_id IS NULL OR s.tenant_id = _wanted_by.tenant_id)
-          AND hydra._filter_passes(s.filter, entity)
+          AND hydra._own_event_passes(s.id, s.filter, entity)
 $$;
 COMMENT ON FUNCTION hydra._wanted_by(text, text, jsonb, bigint) IS
     'Active subscriptions, other than other_than, that want this event of the extension itself; null: none';

@@ -29,6 +29,8 @@ COMMENT ON FUNCTION hydra._delivery_id(uuid, bigint, bigint) IS 'Id of the deliv
 COMMENT ON FUNCTION hydra._subscriptions_changed() IS 'Announces a change of subscriptions, secrets or event types, as hydra._announce_changes() does';
 COMMENT ON FUNCTION hydra._filter_passes(jsonpath, jsonb) IS
     'Whether an entity passes the filter of a subscription: the path finds something other than false or null; null filter: always';
+COMMENT ON FUNCTION hydra._own_event_passes(bigint, jsonpath, jsonb) IS
+    'Whether an event of the extension itself passes the filter of a subscription; yes if the filter fails or takes too long, which is logged';
 COMMENT ON FUNCTION hydra._check_event_type(text) IS 'Fails if this event type cannot be emitted';
 COMMENT ON FUNCTION hydra._check_expression(text, text) IS 'Fails if a text is not exactly one SQL expression';
 COMMENT ON FUNCTION hydra._check_watch(oid, text[], boolean, boolean) IS
@@ -112,14 +114,14 @@ GRANT EXECUTE ON FUNCTION
     TO hydra_admin;
 
 GRANT EXECUTE ON FUNCTION hydra._at_home(), hydra._here(), hydra._names_event_type(text, text),
-    hydra._filter_passes(jsonpath, jsonb), hydra._wanted_by(text, text, jsonb, bigint),
+    hydra._own_event_passes(bigint, jsonpath, jsonb), hydra._wanted_by(text, text, jsonb, bigint),
     hydra._shown_url(text),
     hydra._seconds(interval[]) -- in a CHECK of hydra.subscription
     TO hydra_worker;
 GRANT SELECT, DELETE ON hydra.signing_secret TO hydra_worker;
 GRANT SELECT ON hydra.effective_subscription, hydra.identity, hydra.current_identity TO hydra_worker;
 GRANT SELECT, UPDATE (status, disabled_reason, status_since) ON hydra.subscription TO hydra_worker;
-GRANT SELECT, INSERT, DELETE ON hydra.event TO hydra_worker;
+GRANT SELECT, INSERT, DELETE, UPDATE (targets) ON hydra.event TO hydra_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON hydra.delivery TO hydra_worker;
 GRANT SELECT, INSERT, UPDATE ON hydra.subscription_health TO hydra_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON hydra.delivery_count TO hydra_worker;

@@ -3,6 +3,8 @@
 //! The state `parked` has three causes: `webhook_park()`, a copy that was not adopted, and a dispatcher that failed
 //! several times. The detail says which, and what to do.
 
+use std::time::SystemTime;
+
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
@@ -24,6 +26,7 @@ fn _worker_status() -> TableIterator<
     ),
 > {
     let slot = slots::here();
+    let error = slot.and_then(|slot| slot.error(SystemTime::now()));
     let (state, detail) = match (slots::shared(), slot) {
         (None, _) => (
             "not preloaded",
@@ -40,11 +43,17 @@ fn _worker_status() -> TableIterator<
         ),
         (Some(_), Some(slot)) => describe(slot.state()),
     };
+    let detail = match error {
+        Some(code) if matches!(state, "running" | "off") => {
+            format!("{detail}; there are errors, the latest with SQLSTATE {code}: see the server log")
+        }
+        _ => detail.to_owned(),
+    };
     let running = slot.filter(|slot| !slot.is_vacant());
     let number = |get: fn(&Slot) -> u32| running.map_or(0, |slot| get(slot) as i32);
     TableIterator::once((
         state.to_owned(),
-        detail.to_owned(),
+        detail,
         running.and_then(Slot::pid),
         running.map(|slot| store::to_timestamp(slot.since())),
         number(Slot::in_flight),

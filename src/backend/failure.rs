@@ -28,15 +28,33 @@ impl Failure {
         }
     }
 
-    /// Writes the error to the server log, with its SQLSTATE and detail. The message begins with the name of the
-    /// `worker`.
-    pub fn warn(&self, worker: &str) {
+    /// Whether the error may be caused by the rows of a statement, so that other rows could be written: invalid data, a
+    /// violated constraint, a value that is too large, an error that a trigger raised, or an internal error. Not one of
+    /// the environment, such as a full disk, a lock or a missing privilege, which affects all rows.
+    pub fn is_about_rows(&self) -> bool {
+        let state = sqlstate(self.code);
+        ["22", "23", "44", "54", "P0", "XX000"].iter().any(|class| state.starts_with(class))
+    }
+
+    /// Writes the error to the server log, with its SQLSTATE and detail, and how often it has been repeated since the
+    /// last message. The message begins with the name of the `worker`.
+    pub fn warn(&self, worker: &str, repetitions: u64) {
         let message = format!("{worker}: could not {}: {}", self.step.to_string_lossy(), self.message);
+        let repeated = (repetitions > 0)
+            .then(|| format!("The same error has occurred {repetitions} times since it was last logged."));
+        let detail: Vec<String> = self.detail.iter().cloned().chain(repeated).collect();
         let report = ErrorReport::new(self.code, message, "hydra_webhooks");
-        let report = match &self.detail {
-            Some(detail) => report.set_detail(detail.clone()),
-            None => report,
+        let report = match detail.is_empty() {
+            true => report,
+            false => report.set_detail(detail.join("\n")),
         };
         report.report(PgLogLevel::WARNING);
     }
+}
+
+/// Returns an SQLSTATE as text.
+pub fn sqlstate(code: PgSqlErrorCode) -> String {
+    let code = code as i32;
+    // Five characters of six bits each, as Postgres packs them.
+    (0..5).map(|place| char::from(((code >> (6 * place)) & 0x3f) as u8 + b'0')).collect()
 }

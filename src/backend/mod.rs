@@ -6,6 +6,7 @@
 //! | `transaction` | runs a transaction of a worker; an error does not end the process |
 //! | `failure` | describes such an error, and what the worker was doing |
 //! | `subtransaction` | runs code that may fail without failing the caller's transaction |
+//! | `time_limit` | limits the time of a part of a statement |
 //! | `refuse` | raises errors that fail the statement |
 //! | `activity` | sets what `pg_stat_activity` shows of a worker |
 //! | `setting` | sets parameters of this process |
@@ -24,7 +25,8 @@ pub mod search_path;
 pub mod setting;
 pub mod signals;
 pub mod subtransaction;
+pub mod time_limit;
 mod transaction;
 
-pub use failure::Failure;
+pub use failure::{Failure, sqlstate};
 pub use transaction::transaction;

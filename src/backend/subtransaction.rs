@@ -3,6 +3,8 @@
 use pgrx::pg_sys::panic::{CaughtError, ErrorReportWithLevel};
 use pgrx::prelude::*;
 
+use super::time_limit;
+
 /// The error of code that failed. Only its SQLSTATE is kept: receivers are informed of it, and the message could
 /// contain any text.
 pub struct Failure {
@@ -10,7 +12,8 @@ pub struct Failure {
 }
 
 /// Runs `body` in a subtransaction. If `body` fails, rolls the subtransaction back and returns the error; an error that
-/// must end the statement is raised again.
+/// must end the statement is raised again. If `body` was cancelled because its time is over, that does not end the
+/// statement.
 pub fn in_subtransaction<T>(body: impl Fn() -> T) -> Result<T, Failure> {
     // SAFETY: the subtransaction is ended in both cases, and memory context and resource owner are restored, as
     // PL/pgSQL does around a block with an EXCEPTION clause.
@@ -32,7 +35,7 @@ pub fn in_subtransaction<T>(body: impl Fn() -> T) -> Result<T, Failure> {
         .catch_others(move |error| {
             pg_sys::RollbackAndReleaseCurrentSubTransaction();
             restore();
-            if must_end(&error) {
+            if must_end(&error) && !time_limit::is_over() {
                 error.rethrow();
             }
             Err(Failure { code: report(&error).sql_error_code() })
@@ -74,8 +77,6 @@ impl Failure {
 
     /// Returns the SQLSTATE as text.
     pub fn sqlstate(&self) -> String {
-        let code = self.code as i32;
-        // Five characters of six bits each, as Postgres packs them.
-        (0..5).map(|place| char::from(((code >> (6 * place)) & 0x3f) as u8 + b'0')).collect()
+        super::sqlstate(self.code)
     }
 }

@@ -45,7 +45,7 @@ fn serve(slot: &'static Slot) {
     match look_around() {
         Ok((Some(extension), database)) => Dispatcher::new(slot, extension, database).run(),
         Ok((None, _)) => slot.set_state(State::Absent),
-        Err(failure) => failure.warn(NAME),
+        Err(failure) => failure.warn(NAME, 0),
     }
 }
 

@@ -13,18 +13,22 @@
 //! | `reader` | reads new events |
 //! | `durable` | makes sure that the commits of these events are on disk |
 //! | `writer` | writes what was decided |
+//! | `own_events` | emits the events of the extension itself |
 //! | `requests` | hands requests to the sender, and processes the outcomes |
 //! | `timetable` | knows all deadlines |
+//! | `complaints` | logs errors, and those that last ever more rarely |
 //! | `chores` | removes old history, and counts what waits |
 //!
 //! [`Dispatch`] decides what to send next, and what an outcome means; it does not use Postgres. [`Store`] reads and
 //! writes rows.
 
 mod chores;
+mod complaints;
 mod configuration;
 mod durable;
 mod entry;
 mod extension;
+mod own_events;
 mod reader;
 mod requests;
 mod timetable;
@@ -94,10 +98,13 @@ impl Dispatcher {
             }
             self.take_outcomes();
             if self.timetable.may_go_on(Instant::now()) {
-                let (turned, done) = (self.turn(), self.do_chores());
-                for failure in [turned, done].into_iter().filter_map(Result::err) {
-                    failure.warn(NAME);
+                if let Err(failure) = self.turn() {
+                    self.writer.complaints.warn(&failure);
                     self.timetable.back_off(BACK_OFF);
+                }
+                // A chore that fails delays no delivery.
+                if let Err(failure) = self.do_chores() {
+                    self.writer.complaints.warn(&failure);
                 }
             }
             self.slot.report_load(self.dispatch.in_flight(), self.dispatch.queued());
@@ -127,7 +134,7 @@ impl Dispatcher {
             });
             let Err(failure) = taken else { return };
             if self.configuration.extension_exists().unwrap_or(true) {
-                failure.warn(NAME);
+                self.writer.complaints.warn(&failure);
                 signals::wait(None, BACK_OFF);
             }
         }
@@ -230,12 +237,16 @@ impl Dispatcher {
 
     /// Claims due deliveries of the retry queue.
     fn claim(&mut self) -> Result<(), Failure> {
+        if !self.dispatch.may_claim(SystemTime::now()) {
+            return Ok(());
+        }
+        // Write the decisions about these subscriptions first: the next query reads from the table what is due. If more
+        // is left than one transaction writes, the subscriptions of the rest wait.
+        self.write()?;
         let room = self.dispatch.to_claim(SystemTime::now());
         if room.is_empty() {
             return Ok(());
         }
-        // Write the decisions about these subscriptions first: the next query reads from the table what is due.
-        self.write()?;
         let claimed = transaction(c"claim due deliveries", || {
             // A claim must be on disk before its request is made.
             setting::pin_local(c"synchronous_commit", c"local");

@@ -4,12 +4,12 @@
 use std::time::{Duration, Instant};
 
 use delivery::dispatch::Dispatch;
-use delivery::reading::{Progress, Snapshot, Which};
+use delivery::reading::{PAGE_BYTES, Progress, Snapshot, Which};
 use delivery::stored_event::StoredEvent;
 
 use super::durable::{Commits, commits_of};
 use crate::backend::{Failure, transaction};
-use crate::store::{Page, Store};
+use crate::store::{Page, PageEvents, Store};
 
 /// How long to wait before the dispatcher flushes the write-ahead log itself. Most often another session flushes it
 /// within that time.
@@ -80,15 +80,21 @@ impl Reader {
     fn read(&self, store: &Store, which: Which) -> Result<Found, Failure> {
         let stretch = self.progress.stretch(which);
         let latest = self.progress.latest_snapshot().xmax;
-        let (events, target, commits) = transaction(c"read new events", || {
+        let (page, target, commits) = transaction(c"read new events", || {
             let target = stretch.target.clone().unwrap_or_else(|| store.read.snapshot());
-            let page = Page { done: &stretch.done, target: &target, cursor: stretch.cursor, rows: stretch.rows };
-            let events = if target == stretch.done { Vec::new() } else { store.read.events(&page) };
-            let unsure = if stretch.is_on_disk { &[] } else { &events[..] };
+            let page = Page {
+                done: &stretch.done,
+                target: &target,
+                cursor: stretch.cursor,
+                rows: stretch.rows,
+                bytes: PAGE_BYTES,
+            };
+            let page = if target == stretch.done { PageEvents::default() } else { store.read.events(&page) };
+            let unsure = if stretch.is_on_disk { &[] } else { &page.events[..] };
             let commits = commits_of(unsure, latest.max(target.xmax));
-            (events, target, commits)
+            (page, target, commits)
         })?;
-        let is_full = events.len() == stretch.rows;
+        let PageEvents { events, is_full } = page;
         Ok(Found { which, target, events, is_full, commits, flush_at: Instant::now() + LOG_WAIT })
     }
 

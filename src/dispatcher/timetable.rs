@@ -12,8 +12,12 @@ pub enum Deadline {
     Poll,
     /// To write outcomes, the oldest of which has waited long enough.
     Batch,
+    /// To write rows of the history that could not be written with the outcomes.
+    History,
     /// To write the health of subscriptions.
     Health,
+    /// To emit events of the extension itself.
+    OwnEvents,
     /// To write counts of deliveries.
     Counts,
     /// To remove history that is older than the retention.
@@ -108,7 +112,9 @@ mod tests {
         let all = [
             Deadline::Poll,
             Deadline::Batch,
+            Deadline::History,
             Deadline::Health,
+            Deadline::OwnEvents,
             Deadline::Counts,
             Deadline::Forget,
             Deadline::CountPending,

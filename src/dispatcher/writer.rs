@@ -1,15 +1,17 @@
-//! Writes what was decided: outcomes in batches; the health of subscriptions and the counts in separate transactions,
-//! so that they do not delay outcomes.
+//! Writes what was decided: outcomes in batches; the health of subscriptions, the counts and the events of the extension
+//! in separate transactions, so that they do not delay outcomes.
 
 use std::time::{Duration, Instant, SystemTime};
 
 use delivery::dispatch::Dispatch;
-use delivery::writes::Verdicts;
+use delivery::writes::{AttemptRecord, Names, Part, RowState, Verdicts};
+use pgrx::prelude::*;
 
+use super::complaints::Complaints;
+use super::own_events::OwnEvents;
 use super::timetable::{Deadline, Timetable};
-use crate::backend::activity::DISPATCHER as NAME;
 use crate::backend::crash_loop::CrashLoop;
-use crate::backend::{Failure, setting, transaction};
+use crate::backend::{Failure, setting, sqlstate, transaction};
 use crate::slots::Slot;
 use crate::store::Store;
 
@@ -23,10 +25,34 @@ const COUNTS_EVERY: Duration = Duration::from_secs(60);
 /// How long to wait before the health of subscriptions is written again after an error.
 const HEALTH_RETRY: Duration = Duration::from_secs(1);
 
+/// How long to wait before the history is written again after an error, how many rows at a time, and how many are kept.
+/// If more wait, the oldest are dropped.
+const HISTORY_RETRY: Duration = Duration::from_secs(1);
+const HISTORY_AT_ONCE: usize = 500;
+const KEPT_HISTORY: usize = 10_000;
+
+/// When this many rows could not be written, and none could in the meantime, the fault is probably not in the rows: the
+/// next ones are not given up, but tried again.
+const GIVEN_UP: usize = 8;
+
+/// How long the dispatcher writes outcomes when it ends.
+const LAST_WRITES: Duration = Duration::from_secs(3);
+
+/// How long to wait before events of the extension are emitted again after an error.
+const OWN_EVENTS_RETRY: Duration = Duration::from_secs(1);
+
 pub struct Writer {
     slot: &'static Slot,
     /// A number that distinguishes the claims of this run of the dispatcher from the claims of others.
     run: i64,
+    own_events: OwnEvents,
+    /// Rows of the history that could not be written with the outcomes.
+    history: Vec<AttemptRecord>,
+    /// The number of rows that were given up since one was written.
+    given_up: usize,
+    /// Why a row was not written that is to be tried again.
+    refused: Option<Failure>,
+    pub complaints: Complaints,
     /// Whether this run has written outcomes. Then it is not in a crash loop.
     has_written: bool,
 }
@@ -34,7 +60,16 @@ pub struct Writer {
 impl Writer {
     pub fn new(slot: &'static Slot, timetable: &mut Timetable) -> Self {
         timetable.start(Deadline::Counts, COUNTS_EVERY);
-        Self { slot, run: rand::random(), has_written: false }
+        Self {
+            slot,
+            run: rand::random(),
+            own_events: OwnEvents::default(),
+            history: Vec::new(),
+            given_up: 0,
+            refused: None,
+            complaints: Complaints::new(slot),
+            has_written: false,
+        }
     }
 
     pub fn run(&self) -> i64 {
@@ -55,67 +90,258 @@ impl Writer {
     pub fn is_due(&self, dispatch: &Dispatch, timetable: &Timetable) -> bool {
         let now = Instant::now();
         dispatch.writes.len() >= BATCH
-            || [Deadline::Batch, Deadline::Health, Deadline::Counts].iter().any(|each| timetable.is_due(*each, now))
+            || [Deadline::Batch, Deadline::History, Deadline::Health, Deadline::OwnEvents, Deadline::Counts]
+                .iter()
+                .any(|each| timetable.is_due(*each, now))
     }
 
-    /// Writes all outcomes, and health and counts if they are due. If rows of events are no longer at the places
-    /// where they were read, the outcomes are written a second time, and the rows are then found by key.
+    /// Writes the next part of the outcomes, and what else is due. If more is left, it is written in the next turn.
     pub fn write(&mut self, store: &Store, dispatch: &mut Dispatch, timetable: &mut Timetable) -> Result<(), Failure> {
-        if !dispatch.writes.is_empty() {
-            let apply = || transaction(c"write outcomes", || store.write.apply(&dispatch.writes, self.run));
-            apply().or_else(|failure| if store.write.has_lost_places() { apply() } else { Err(failure) })?;
-            fault::point("written");
-            dispatch.written(SystemTime::now());
-            if !std::mem::replace(&mut self.has_written, true) {
-                CrashLoop::of_dispatcher(self.slot).end();
-            }
-        }
+        let part = dispatch.writes.take_part();
+        let written = self.write_part(store, dispatch, part);
         timetable.clear(Deadline::Batch);
+        if !dispatch.writes.is_empty() {
+            timetable.start(Deadline::Batch, Duration::ZERO);
+        }
+        written?;
+        if let Some(failure) = self.refused.take() {
+            return Err(failure);
+        }
+        if !self.history.is_empty() {
+            timetable.start(Deadline::History, Duration::ZERO);
+        }
+        if timetable.is_due(Deadline::History, Instant::now()) {
+            self.write_kept_history(store, timetable);
+        }
         if timetable.is_due(Deadline::Health, Instant::now()) {
-            write_health(store, dispatch, timetable);
+            self.write_health(store, dispatch, timetable);
+        }
+        if !self.own_events.is_empty() {
+            timetable.start(Deadline::OwnEvents, Duration::ZERO);
+        }
+        if timetable.is_due(Deadline::OwnEvents, Instant::now()) {
+            self.emit_own_events(store, timetable);
         }
         if timetable.is_due(Deadline::Counts, Instant::now()) {
-            write_counts(store, dispatch)?;
+            self.write_counts(store, dispatch);
             timetable.set(Deadline::Counts, Instant::now() + COUNTS_EVERY);
         }
         Ok(())
     }
 
-    /// Writes all that is left. Deliveries that are still in flight are sent again by the next dispatcher.
-    pub fn end(self, store: &Store, dispatch: &mut Dispatch) {
-        dispatch.move_half_delivered();
-        let written = transaction(c"write outcomes", || store.write.apply(&dispatch.writes, self.run));
-        // Counts and health are written in a separate transaction. If that fails, the outcomes are still written, so no
-        // delivery is sent again.
-        let summed_up = transaction(c"write counts", || {
-            store.write.apply_verdicts(&dispatch.verdicts);
-            store.write.add_counts(&dispatch.tally);
-        });
-        for failure in [written, summed_up].into_iter().filter_map(Result::err) {
-            failure.warn(NAME);
+    /// Writes a part. If a row of it cannot be written, halves it until this row is alone, and gives that row up. If the
+    /// reason is not a row, puts back what is not written and returns the error. The history is not what others wait
+    /// for: if it cannot be written, everything else is.
+    fn write_part(&mut self, store: &Store, dispatch: &mut Dispatch, mut part: Part) -> Result<(), Failure> {
+        if !self.history.is_empty() {
+            self.history.append(&mut part.attempts);
+        }
+        dispatch.writes.note_rest(&mut part);
+        if part.is_empty() {
+            return Ok(());
+        }
+        let Err(failure) = self.apply(store, &part) else {
+            if !part.moves.is_empty() || !part.changes.is_empty() {
+                self.given_up = 0;
+            }
+            self.note_written(dispatch, &part);
+            return Ok(());
+        };
+        if !part.attempts.is_empty() {
+            self.history.append(&mut part.attempts);
+            return self.write_part(store, dispatch, part);
+        }
+        if !failure.is_about_rows() {
+            dispatch.writes.put_back(part);
+            return Err(failure);
+        }
+        let Some(rest) = part.split() else {
+            // The error may have been one that does not come again.
+            if self.apply(store, &part).is_ok() {
+                self.note_written(dispatch, &part);
+            } else if self.given_up < GIVEN_UP {
+                self.give_up(store, dispatch, part, &failure);
+            } else {
+                dispatch.writes.put_back(part);
+                self.refused = Some(failure);
+            }
+            return Ok(());
+        };
+        let written = self.write_part(store, dispatch, part);
+        if written.is_err() {
+            dispatch.writes.put_back(rest);
+            return written;
+        }
+        self.write_part(store, dispatch, rest)
+    }
+
+    /// Writes a part in one transaction. If rows of events were moved, it is written a second time, and the rows are then
+    /// found by key.
+    fn apply(&mut self, store: &Store, part: &Part) -> Result<(), Failure> {
+        let apply = || transaction(c"write outcomes", || store.write.apply(part, self.run));
+        apply().or_else(|failure| if store.write.has_lost_places() { apply() } else { Err(failure) })
+    }
+
+    fn note_written(&mut self, dispatch: &mut Dispatch, part: &Part) {
+        fault::point("written");
+        self.own_events.note_failed(part.failed());
+        dispatch.written(part, SystemTime::now());
+        if !std::mem::replace(&mut self.has_written, true) {
+            CrashLoop::of_dispatcher(self.slot).end();
         }
     }
-}
 
-/// Writes the health of subscriptions, in a separate transaction: a client may hold the lock on a subscription for a
-/// long time, and other writes must not wait for that lock.
-fn write_health(store: &Store, dispatch: &mut Dispatch, timetable: &mut Timetable) {
-    let written = transaction(c"write the health of subscriptions", || {
-        setting::pin_local(c"lock_timeout", c"10ms");
-        store.write.apply_verdicts(&dispatch.verdicts);
-    });
-    timetable.clear(Deadline::Health);
-    match written {
-        Ok(()) => dispatch.verdicts = Verdicts::default(),
-        Err(_) => timetable.start(Deadline::Health, HEALTH_RETRY),
+    /// Gives up the one row of a part, which cannot be written. A delivery is recorded as failed.
+    fn give_up(&mut self, store: &Store, dispatch: &mut Dispatch, mut part: Part, failure: &Failure) {
+        self.given_up += 1;
+        self.complaints.warn(failure);
+        let now = SystemTime::now();
+        let reason = format!("its row cannot be written (SQLSTATE {}): {}", sqlstate(failure.code), failure.message);
+        let inserts = part.moves.iter().flat_map(|step| &step.deliveries);
+        let inserts = inserts.map(|(work, state)| (Names::of(work), state.attempts().unwrap_or(work.attempts)));
+        let updates = part.changes.iter();
+        let updates = updates.filter_map(|change| Some((change.of.clone(), change.state?.attempts()?)));
+        let given_up: Vec<(Names, u32)> = inserts.chain(updates).collect();
+        for (of, attempts) in given_up {
+            dispatch.tally.failed(of.subscription, now);
+            self.history.push(AttemptRecord::given_up(of, attempts + 1, &reason, now));
+        }
+        // What can be written without the row: a move deletes the event, or removes the target from it, and an update
+        // gives the delivery up.
+        for step in &mut part.moves {
+            step.given_up.extend(step.deliveries.drain(..).map(|(work, _)| work.subscription));
+        }
+        for change in &mut part.changes {
+            change.state = change.state.map(|state| match state.attempts() {
+                Some(attempts) => RowState::Failed { attempts },
+                None => state,
+            });
+        }
+        match self.apply(store, &part) {
+            Ok(()) => self.note_written(dispatch, &part),
+            Err(failure) => self.complaints.warn(&failure),
+        }
     }
-}
 
-/// Writes the counts of deliveries.
-fn write_counts(store: &Store, dispatch: &mut Dispatch) -> Result<(), Failure> {
-    if !dispatch.tally.is_empty() {
-        transaction(c"write counts", || store.write.add_counts(&dispatch.tally))?;
-        dispatch.tally.written();
+    /// Writes rows of the history that could not be written with the outcomes.
+    fn write_kept_history(&mut self, store: &Store, timetable: &mut Timetable) {
+        let surplus = self.history.len().saturating_sub(KEPT_HISTORY);
+        self.history.drain(..surplus);
+        let records = self.history.drain(..self.history.len().min(HISTORY_AT_ONCE)).collect();
+        let mut refused = Vec::new();
+        let (written, left) = self.write_history(store, records, &mut refused);
+        self.history.splice(..0, left);
+        // If other rows can be written, the reason is in these. If not, they are tried again after the others.
+        if written == 0 {
+            self.history.append(&mut refused);
+        }
+        timetable.clear(Deadline::History);
+        if !self.history.is_empty() {
+            timetable.start(Deadline::History, if written == 0 { HISTORY_RETRY } else { Duration::ZERO });
+        }
     }
-    Ok(())
+
+    /// Writes rows of the history, and collects those that cannot be written because of what is in them. Returns the
+    /// number of written rows, and the rows that were not tried.
+    fn write_history(
+        &mut self,
+        store: &Store,
+        mut records: Vec<AttemptRecord>,
+        refused: &mut Vec<AttemptRecord>,
+    ) -> (usize, Vec<AttemptRecord>) {
+        let Err(failure) = transaction(c"write the history", || store.write.add_history(&records)) else {
+            return (records.len(), Vec::new());
+        };
+        if !failure.is_about_rows() || refused.len() >= GIVEN_UP {
+            self.complaints.warn(&failure);
+            return (0, records);
+        }
+        if records.len() == 1 {
+            self.complaints.warn(&failure);
+            refused.append(&mut records);
+            return (0, Vec::new());
+        }
+        let rest = records.split_off(records.len() / 2);
+        let (first, mut left) = self.write_history(store, records, refused);
+        if !left.is_empty() {
+            left.extend(rest);
+            return (first, left);
+        }
+        let (second, left) = self.write_history(store, rest, refused);
+        (first + second, left)
+    }
+
+    /// Writes the health of subscriptions, in a separate transaction: a client may hold the lock on a subscription for a
+    /// long time, and other writes must not wait for that lock.
+    fn write_health(&mut self, store: &Store, dispatch: &mut Dispatch, timetable: &mut Timetable) {
+        let written = transaction(c"write the health of subscriptions", || {
+            setting::pin_local(c"lock_timeout", c"10ms");
+            store.write.apply_verdicts(&dispatch.verdicts)
+        });
+        timetable.clear(Deadline::Health);
+        match written {
+            Ok(disabled) => {
+                self.own_events.note_disabled(disabled);
+                dispatch.verdicts = Verdicts::default();
+            }
+            Err(failure) => {
+                // That a client holds a lock is not worth a message.
+                if failure.code != PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE {
+                    self.complaints.warn(&failure);
+                }
+                timetable.start(Deadline::Health, HEALTH_RETRY);
+            }
+        }
+    }
+
+    /// Emits events of the extension. If that fails, everything else goes on.
+    fn emit_own_events(&mut self, store: &Store, timetable: &mut Timetable) {
+        let emitted = self.own_events.emit(store);
+        timetable.clear(Deadline::OwnEvents);
+        match emitted {
+            // The inserts do not wake the dispatcher.
+            Ok(()) => self.slot.wake(),
+            Err(failure) => {
+                self.complaints.warn(&failure);
+                timetable.start(Deadline::OwnEvents, OWN_EVENTS_RETRY);
+            }
+        }
+    }
+
+    /// Writes the counts of deliveries. If that fails, they are written with later ones.
+    fn write_counts(&mut self, store: &Store, dispatch: &mut Dispatch) {
+        if dispatch.tally.is_empty() {
+            return;
+        }
+        match transaction(c"write counts", || store.write.add_counts(&dispatch.tally)) {
+            Ok(()) => dispatch.tally.written(),
+            Err(failure) => self.complaints.warn(&failure),
+        }
+    }
+
+    /// Writes all that is left, for a few seconds at most. What is not written, and deliveries that are still in flight,
+    /// are sent again by the next dispatcher.
+    pub fn end(mut self, store: &Store, dispatch: &mut Dispatch) {
+        dispatch.move_half_delivered();
+        let start = Instant::now();
+        let mut written = Ok(());
+        while written.is_ok() && !dispatch.writes.is_empty() && start.elapsed() < LAST_WRITES {
+            let part = dispatch.writes.take_part();
+            written = self.write_part(store, dispatch, part);
+        }
+        // The rest is written in separate transactions. If they fail, the outcomes are still written, so no delivery is
+        // sent again.
+        let history = std::mem::take(&mut self.history);
+        self.write_history(store, history, &mut Vec::new());
+        let summed_up = transaction(c"write counts", || {
+            let disabled = store.write.apply_verdicts(&dispatch.verdicts);
+            store.write.add_counts(&dispatch.tally);
+            disabled
+        });
+        let summed_up = summed_up.map(|disabled| self.own_events.note_disabled(disabled));
+        let emitted = self.own_events.emit(store);
+        for failure in [written, summed_up, emitted].into_iter().filter_map(Result::err) {
+            self.complaints.warn(&failure);
+        }
+    }
 }

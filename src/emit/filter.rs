@@ -9,8 +9,10 @@
 //! large to be sent, the event passes: the receiver can ignore an event that it did not want, but an event that is not
 //! sent is lost.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
 use std::ffi::CString;
+use std::time::{Duration, Instant};
 
 use pgrx::callconv::{Arg, ArgAbi};
 use pgrx::nullable::Nullable;
@@ -22,10 +24,12 @@ use pgrx::{FromDatum, IntoDatum};
 
 use super::entity::RawJsonb;
 use crate::backend::fixed_settings::with_fixed_settings;
-use crate::backend::subtransaction::in_subtransaction;
+use crate::backend::subtransaction::{Failure, in_subtransaction};
+use crate::backend::time_limit;
 
 /// A `jsonpath` as Postgres stores it, aligned as Postgres expects it. It is never printed and read again: Postgres
 /// leaves out parentheses when it prints some paths.
+#[derive(PartialEq, Eq)]
 pub struct Filter(Vec<u64>);
 
 /// An entity to which filters are applied. Its text is parsed when the first filter needs it.
@@ -60,8 +64,13 @@ impl<'a> Subject<'a> {
 impl Filter {
     /// Returns whether the entity passes.
     pub fn passes(&self, subject: &Subject<'_>) -> bool {
+        self.verdict(subject).unwrap_or(true)
+    }
+
+    /// Returns whether the entity passes, or why the path failed.
+    fn verdict(&self, subject: &Subject<'_>) -> Result<bool, Failure> {
         let finds = |entity| with_fixed_settings(|| in_subtransaction(|| self.finds(entity)));
-        subject.value().is_none_or(|entity| finds(entity).unwrap_or(true))
+        subject.value().map_or(Ok(true), finds)
     }
 
     fn finds(&self, entity: pg_sys::Datum) -> bool {
@@ -84,6 +93,36 @@ fn _filter_passes(filter: Option<Filter>, entity: Option<RawJsonb>) -> bool {
     let Some(filter) = filter else { return true };
     let subject = entity.as_ref().map_or_else(|| Subject::from_text(Some("null")), Subject::from_jsonb);
     filter.passes(&subject)
+}
+
+/// A filter that failed is not tried again for this long, so that it costs little time and few messages.
+const SPARED: Duration = Duration::from_secs(600);
+
+thread_local! {
+    /// Filters that have failed on events of the extension: the paths and when they failed, by subscription.
+    static FAILED: RefCell<HashMap<i64, (Filter, Instant)>> = RefCell::default();
+}
+
+/// Returns whether an event of the extension itself passes the filter of a subscription. The caller may limit the time
+/// that this takes. If the filter fails or takes too long, the event passes, and the reason is logged.
+#[pg_extern(stable, cost = 1000)]
+fn _own_event_passes(subscription: i64, filter: Option<Filter>, entity: RawJsonb) -> bool {
+    let Some(filter) = filter else { return true };
+    let is_spared = |(failed, at): &(Filter, Instant)| *failed == filter && at.elapsed() < SPARED;
+    if FAILED.with_borrow(|failed| failed.get(&subscription).is_some_and(is_spared)) {
+        return true;
+    }
+    let verdict = time_limit::limited(|| filter.verdict(&Subject::from_jsonb(&entity)));
+    verdict.unwrap_or_else(|failure| {
+        FAILED.with_borrow_mut(|failed| failed.insert(subscription, (filter, Instant::now())));
+        ereport!(
+            PgLogLevel::WARNING,
+            failure.code,
+            format!("the filter of subscription {subscription} failed or took too long; it gets the event"),
+            "The subscription gets all events of its types named webhook.* for ten minutes. Change its filter with hydra.webhook_update()."
+        );
+        true
+    })
 }
 
 impl FromDatum for Filter {

@@ -67,7 +67,7 @@ fn run(mut launcher: Launcher, crash_loop: &CrashLoop) {
     while !signals::stop_requested() {
         signals::reload_requested();
         if let Err(failure) = launcher.look() {
-            failure.warn(NAME);
+            failure.warn(NAME, 0);
         }
         if mem::take(&mut is_first) {
             crash_loop.end();

@@ -21,6 +21,9 @@ use pgrx::{PGRXSharedMemory, PgAtomic, pg_shmem_init};
 /// The maximum number of databases of one cluster that can send.
 pub const MAX_DATABASES: usize = 128;
 
+/// For how long the status shows an error. Those that last occur every second.
+const ERROR_LASTS: Duration = Duration::from_secs(10);
+
 pub struct Shared {
     launcher_latch: AtomicUsize,
     /// Databases that the launcher should look at; 0 in an empty entry.
@@ -44,6 +47,9 @@ pub struct Slot {
     in_flight: AtomicU32,
     queued: AtomicU32,
     unreadable: AtomicU32,
+    /// The SQLSTATE of the latest error, packed, and when it occurred, in microseconds since 1970.
+    error: AtomicI64,
+    error_at: AtomicI64,
     /// Set by `webhook_park()`: no dispatcher may run for this database.
     parked: AtomicBool,
     pending: AtomicI64,
@@ -207,6 +213,7 @@ impl Slot {
         self.in_flight.store(0, Ordering::Relaxed);
         self.queued.store(0, Ordering::Relaxed);
         self.unreadable.store(0, Ordering::Relaxed);
+        self.error_at.store(0, Ordering::Relaxed);
     }
 
     /// Returns the process id of the dispatcher; `None` if no dispatcher runs.
@@ -241,6 +248,22 @@ impl Slot {
 
     pub fn report_unreadable(&self, subscriptions: usize) {
         self.unreadable.store(subscriptions as u32, Ordering::Relaxed);
+    }
+
+    /// Returns the SQLSTATE of an error that occurred within the last `ERROR_LASTS`.
+    pub fn error(&self, now: SystemTime) -> Option<String> {
+        let at = UNIX_EPOCH + Duration::from_micros(self.error_at.load(Ordering::Acquire).try_into().unwrap_or(0));
+        let is_recent = now.duration_since(at).is_ok_and(|age| age < ERROR_LASTS);
+        let code = self.error.load(Ordering::Relaxed).to_be_bytes();
+        is_recent.then(|| code[3..].iter().map(|byte| char::from(*byte)).collect())
+    }
+
+    /// Records an error by its SQLSTATE, which has five characters.
+    pub fn report_error(&self, code: &str, now: SystemTime) {
+        let packed = code.bytes().fold(0, |packed, byte| packed << 8 | i64::from(byte));
+        let micros = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
+        self.error.store(packed, Ordering::Relaxed);
+        self.error_at.store(micros as i64, Ordering::Release);
     }
 
     /// Returns about how many events and deliveries waited when they were last counted.

@@ -19,7 +19,7 @@ pub mod subscriptions;
 mod types;
 mod write;
 
-pub use read::Page;
+pub use read::{Page, PageEvents};
 pub(crate) use row::columns;
 pub use row::{Column, Row, Rows};
 pub use types::to_timestamp;

@@ -1,5 +1,7 @@
 //! Reads for the dispatcher: subscriptions, new events, due deliveries, and the number of waiting ones.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use delivery::reading::{Key, Snapshot};
@@ -35,6 +37,7 @@ columns!(EventColumns {
     emitted_at,
     targets,
     place,
+    bytes,
 });
 columns!(ClaimedColumns {
     delivery_id,
@@ -90,6 +93,16 @@ pub struct Page<'a> {
     pub cursor: Key,
     /// The maximum number of rows to read.
     pub rows: usize,
+    /// No row is read after the one with which the sizes of the rows reach this many bytes.
+    pub bytes: usize,
+}
+
+/// Events of a page that were read.
+#[derive(Debug, Default)]
+pub struct PageEvents {
+    pub events: Vec<StoredEvent>,
+    /// Whether there may be more events in the stretch.
+    pub is_full: bool,
 }
 
 impl Page<'_> {
@@ -130,33 +143,35 @@ impl Reads {
         })
     }
 
-    /// Reads the events of a page, in order of transaction and id. If there are fewer than asked for, there are no
-    /// more.
-    pub fn events(&self, page: &Page<'_>) -> Vec<StoredEvent> {
+    /// Reads the events of a page, in order of transaction and id.
+    pub fn events(&self, page: &Page<'_>) -> PageEvents {
         Spi::connect(|client| {
-            // Transactions that finished late have smaller ids than all new ones, so their events come first.
-            let mut events = self.late_events(client, page);
-            if events.len() < page.rows {
-                events.extend(self.new_events(client, page, page.rows - events.len()));
+            // Late transactions come before all new ones.
+            let (mut events, mut bytes) = self.late_events(client, page);
+            if events.len() < page.rows && bytes < page.bytes as f64 {
+                let rest = Page { rows: page.rows - events.len(), bytes: page.bytes - bytes as usize, ..*page };
+                let (new, more) = self.new_events(client, &rest);
+                events.extend(new);
+                bytes += more;
             }
             fault::point("read");
-            events
+            PageEvents { is_full: events.len() == page.rows || bytes >= page.bytes as f64, events }
         })
     }
 
-    fn late_events(&self, client: &SpiClient<'_>, page: &Page<'_>) -> Vec<StoredEvent> {
+    fn late_events(&self, client: &SpiClient<'_>, page: &Page<'_>) -> (Vec<StoredEvent>, f64) {
         let late = page.late();
         if late.is_empty() {
-            return Vec::new();
+            return (Vec::new(), 0.0);
         }
         let (xid, id) = page.cursor;
-        let args = [late.into(), Xid(xid).into(), id.0.into(), (page.rows as i64).into()];
+        let args = [late.into(), Xid(xid).into(), id.0.into(), (page.rows as i64).into(), (page.bytes as f64).into()];
         self.take_events(self.late_events.read(client, &args))
     }
 
-    fn new_events(&self, client: &SpiClient<'_>, page: &Page<'_>, rows: usize) -> Vec<StoredEvent> {
-        // Pass one lower bound, the greater of two. With both bounds in the query, an index scan could start at the
-        // smaller one, and would skip many rows each time if a transaction has many events.
+    fn new_events(&self, client: &SpiClient<'_>, page: &Page<'_>) -> (Vec<StoredEvent>, f64) {
+        // Pass one lower bound, the greater of two. With both bounds in the query, an index scan would start at the
+        // first of them, and would skip many rows each time if a transaction has many events.
         let after = page.cursor.max((page.done.xmax, EventId(0)));
         let in_progress: Vec<Xid> = page.target.in_progress.iter().copied().map(Xid).collect();
         let args = [
@@ -164,14 +179,21 @@ impl Reads {
             after.1.0.into(),
             Xid(page.target.xmax).into(),
             in_progress.into(),
-            (rows as i64).into(),
+            (page.rows as i64).into(),
+            (page.bytes as f64).into(),
         ];
         self.take_events(self.new_events.read(client, &args))
     }
 
-    fn take_events(&self, rows: Rows<'_>) -> Vec<StoredEvent> {
+    /// Returns the events, and the sum of their sizes.
+    fn take_events(&self, rows: Rows<'_>) -> (Vec<StoredEvent>, f64) {
         let columns = EventColumns::of(&rows);
-        rows.map(|row| self.event(&row, &columns)).collect()
+        let mut bytes = 0.0;
+        let events = rows.map(|row| {
+            bytes += row.value::<f64>(columns.bytes);
+            self.event(&row, &columns)
+        });
+        (events.collect(), bytes)
     }
 
     fn event(&self, row: &Row<'_>, columns: &EventColumns) -> StoredEvent {
@@ -198,7 +220,8 @@ impl Reads {
             let rows = self.claim.write(client, &[ids.into(), counts.into(), run.into()]);
             let columns = ClaimedColumns::of(&rows);
             fault::point("claim");
-            rows.map(|row| claimed(&row, &columns)).collect()
+            let mut bodies = HashMap::new();
+            rows.map(|row| claimed(&row, &columns, &mut bodies)).collect()
         })
     }
 
@@ -222,8 +245,13 @@ impl Reads {
     }
 }
 
-fn claimed(row: &Row<'_>, columns: &ClaimedColumns) -> Work {
+/// Returns the delivery of a row. Rows of one event share their body.
+fn claimed(row: &Row<'_>, columns: &ClaimedColumns, bodies: &mut HashMap<i64, Arc<str>>) -> Work {
+    let text = row.text(columns.body);
+    let known = bodies.entry(row.value(columns.event_id)).or_insert_with(|| text.into());
+    let body = if **known == *text { Arc::clone(known) } else { text.into() };
     Work {
+        body,
         delivery: DeliveryId(*row.value::<Uuid>(columns.delivery_id).as_bytes()),
         subscription: SubscriptionId(row.value(columns.subscription_id)),
         event: EventId(row.value(columns.event_id)),
@@ -231,7 +259,6 @@ fn claimed(row: &Row<'_>, columns: &ClaimedColumns) -> Work {
         tenant_id: row.maybe(columns.tenant_id),
         emitted_at: row.time(columns.emitted_at).expect("a time that is not null"),
         preset: Preset::parse(row.text(columns.preset)).expect("a preset of hydra.preset"),
-        body: row.text(columns.body).into(),
         attempts: row.value::<i32>(columns.attempts) as u32,
         earlier_attempts: row.value::<i32>(columns.earlier_attempts) as u32,
         scheduled_at: row.time(columns.scheduled_at),

@@ -1,34 +1,33 @@
 //! Writes the decisions of the dispatcher. Rows that were deleted in the meantime are skipped.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::time::SystemTime;
 
 use delivery::stored_event::EventRow;
 use delivery::tally::{TIMES, Tally};
-use delivery::work::Work;
-use delivery::writes::{self, AttemptRecord, RowState, RowWrite, Verdicts};
+use delivery::writes::{AttemptRecord, Change, Part, RowState, Verdicts};
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::spi::SpiClient;
 use pgrx::{Spi, Uuid, error};
-use wire::ids::{DeliveryId, EventId};
+use wire::ids::{DeliveryId, EventId, SubscriptionId};
 
 use super::row::{Row, columns};
 use super::statement::Statement;
 use super::types::{Tid, Xid, to_timestamp};
 use crate::backend::setting;
 
-/// Bodies are written in parts of about this size, because an array cannot be larger than a gigabyte.
-const STATEMENT_BYTES: usize = 16 << 20;
-
 /// The maximum number of old rows of a table that are removed in one transaction.
 const FORGOTTEN_AT_ONCE: i64 = 5000;
 
 columns!(DeletedColumns { xid, event_id });
+columns!(DisabledColumns { subscription_id });
 columns!(FoundColumns { found });
 
 pub struct Writes {
     delete_events: Statement,
     delete_events_in_place: Statement,
+    remove_targets: Statement,
     /// Whether the events of the next batch have to be found by key, not by place.
     places_lost: Cell<bool>,
     insert_deliveries: Statement,
@@ -39,6 +38,7 @@ pub struct Writes {
     emit_delivery_failed: Statement,
     record_failures: Statement,
     disable: Statement,
+    emit_subscription_disabled: Statement,
     add_counts: Statement,
     forget_attempts: Statement,
     forget_failed: Statement,
@@ -52,6 +52,7 @@ impl Default for Writes {
         Self {
             delete_events: Statement::new(include_str!("../../sql/queries/delete_events.sql")),
             delete_events_in_place: Statement::new(include_str!("../../sql/queries/delete_events_in_place.sql")),
+            remove_targets: Statement::new(include_str!("../../sql/queries/remove_targets.sql")),
             places_lost: Cell::new(false),
             insert_deliveries: Statement::new(include_str!("../../sql/queries/insert_deliveries.sql")),
             update_deliveries: Statement::new(include_str!("../../sql/queries/update_deliveries.sql")),
@@ -61,6 +62,9 @@ impl Default for Writes {
             emit_delivery_failed: Statement::new(include_str!("../../sql/queries/emit_delivery_failed.sql")),
             record_failures: Statement::new(include_str!("../../sql/queries/record_failures.sql")),
             disable: Statement::new(include_str!("../../sql/queries/disable_subscriptions.sql")),
+            emit_subscription_disabled: Statement::new(include_str!(
+                "../../sql/queries/emit_subscription_disabled.sql"
+            )),
             add_counts: Statement::new(include_str!("../../sql/queries/add_counts.sql")),
             forget_attempts: Statement::new(include_str!("../../sql/queries/forget_attempts.sql")),
             forget_failed: Statement::new(include_str!("../../sql/queries/forget_failed.sql")),
@@ -84,26 +88,37 @@ impl Writes {
         self.places_lost.get()
     }
 
-    /// Writes a batch of decisions. `run` is the number of this run of the dispatcher.
-    pub fn apply(&self, writes: &writes::Writes, run: i64) {
-        if !writes.rows.is_empty() {
+    /// Writes a part of the decisions. `run` is the number of this run of the dispatcher.
+    pub fn apply(&self, part: &Part, run: i64) {
+        if !part.moves.is_empty() || !part.changes.is_empty() {
             force_new_plans();
         }
         Spi::connect_mut(|client| {
-            self.apply_rows(client, writes, run);
-            if !writes.deleted.is_empty() {
-                self.delete_pending.write(client, &[writes.deleted.iter().map(|id| id.0).collect::<Vec<_>>().into()]);
+            self.insert_deliveries(client, part, run);
+            self.change_deliveries(client, &part.changes, run);
+            if !part.deleted.is_empty() {
+                self.delete_pending.write(client, &[part.deleted.iter().map(|id| id.0).collect::<Vec<_>>().into()]);
             }
-            self.delete_events(client, &writes.finished_events);
-            self.insert_attempts(client, &writes.attempts);
-            self.emit_delivery_failed(client, writes);
+            for step in part.moves.iter().filter(|step| !step.is_last) {
+                let targets: Vec<i64> = step.subscriptions().map(|id| id.0).collect();
+                let event = [Xid(step.row.xid).into(), step.row.id.0.into(), targets.into()];
+                self.remove_targets.write(client, &event);
+            }
+            let moved = part.moves.iter().filter(|step| step.is_last).map(|step| step.row);
+            self.delete_events(client, moved.chain(part.finished_events.iter().copied()).collect());
+            self.insert_attempts(client, &part.attempts);
             fault::point("write");
         });
     }
 
-    /// Writes the health of subscriptions. To be called in a separate transaction, because it waits for clients that
-    /// are changing a subscription.
-    pub fn apply_verdicts(&self, verdicts: &Verdicts) {
+    /// Writes rows of the history.
+    pub fn add_history(&self, attempts: &[AttemptRecord]) {
+        Spi::connect_mut(|client| self.insert_attempts(client, attempts));
+    }
+
+    /// Writes the health of subscriptions, and returns those that were disabled. To be called in a separate transaction,
+    /// because it waits for clients that are changing a subscription.
+    pub fn apply_verdicts(&self, verdicts: &Verdicts) -> Vec<SubscriptionId> {
         let failing = || verdicts.failing.iter();
         let health = [
             failing().map(|(id, _)| id.0).collect::<Vec<_>>().into(),
@@ -116,26 +131,29 @@ impl Writes {
             self.record_failures.write(client, &health);
             // Run this only if there is something to disable: the statement makes all sessions read the subscriptions
             // again, even if it changes no row.
-            if !ids.is_empty() {
-                self.disable.write(client, &[ids.into(), reasons.into()]);
+            if ids.is_empty() {
+                return Vec::new();
             }
-        });
+            let disabled = self.disable.write(client, &[ids.into(), reasons.into()]);
+            let columns = DisabledColumns::of(&disabled);
+            disabled.map(|row| SubscriptionId(row.value(columns.subscription_id))).collect()
+        })
     }
 
     /// Deletes finished events by their place (`ctid`), which costs a third of deleting them by key. But another row
     /// may be in that place by now: after VACUUM FULL, or when a client has deleted the row. Then the transaction
     /// fails, and the caller has to write the batch again. The second time, the events are deleted by key.
-    fn delete_events(&self, client: &mut SpiClient<'_>, finished: &[EventRow]) {
-        if finished.is_empty() {
-            return;
-        }
-        if self.places_lost.take() {
+    fn delete_events(&self, client: &mut SpiClient<'_>, mut rows: Vec<EventRow>) {
+        let mut by_key = if self.places_lost.take() { std::mem::take(&mut rows) } else { Vec::new() };
+        by_key.extend(rows.extract_if(.., |row| row.place == EventRow::UNKNOWN_PLACE));
+        if !by_key.is_empty() {
             force_new_plans();
-            let (xids, ids) = unzip(finished.iter().map(|row| (Xid(row.xid), row.id.0)));
+            let (xids, ids) = unzip(by_key.iter().map(|row| (Xid(row.xid), row.id.0)));
             self.delete_events.write(client, &[xids.into(), ids.into()]);
+        }
+        if rows.is_empty() {
             return;
         }
-        let mut rows = finished.to_vec();
         rows.sort_unstable_by_key(|row| row.place);
         let places: Vec<Tid> = rows.iter().map(|row| Tid(row.place.0, row.place.1)).collect();
         let deleted = self.delete_events_in_place.write(client, &[places.into()]);
@@ -147,50 +165,52 @@ impl Writes {
         }
     }
 
-    fn apply_rows(&self, client: &mut SpiClient<'_>, writes: &writes::Writes, run: i64) {
-        let mut inserts = Vec::new();
-        let mut updates = Vec::new();
-        let mut deletes = Vec::new();
-        for (id, write) in &writes.rows {
-            match write {
-                RowWrite::Insert(work, state) => inserts.push((work.as_ref(), *state)),
-                RowWrite::Update(_, state) => updates.push((*id, *state)),
-                RowWrite::Delete => deletes.push(uuid(*id)),
-            }
-        }
-        // Insert in order of the events, so that deliveries that become due together are sent in that order.
-        inserts.sort_by_key(|(work, _)| work.event);
-        let largest = inserts.iter().map(|(work, _)| work.body.len()).max().unwrap_or(0).max(1);
-        for part in inserts.chunks((STATEMENT_BYTES / largest).max(1)) {
-            self.insert_deliveries(client, part, run);
-        }
+    fn change_deliveries(&self, client: &mut SpiClient<'_>, changes: &[Change], run: i64) {
+        let updates = changes.iter().filter_map(|change| Some((change.of.delivery, change.state?)));
+        let updates: Vec<(DeliveryId, RowState)> = updates.collect();
         if !updates.is_empty() {
             self.update_deliveries(client, &updates, run);
         }
+        let deletes = changes.iter().filter(|change| change.state.is_none());
+        let deletes: Vec<Uuid> = deletes.map(|change| uuid(change.of.delivery)).collect();
         if !deletes.is_empty() {
             self.delete_deliveries.write(client, &[deletes.into()]);
         }
     }
 
-    fn insert_deliveries(&self, client: &mut SpiClient<'_>, inserts: &[(&Work, RowState)], run: i64) {
-        let column = inserts.iter();
-        let works = || column.clone().map(|(work, _)| work);
-        let states = || column.clone().map(|(_, state)| RowColumns::of(*state));
+    /// Inserts rows. A body that several of them share is passed once.
+    fn insert_deliveries(&self, client: &mut SpiClient<'_>, part: &Part, run: i64) {
+        let rows = || part.moves.iter().flat_map(|step| &step.deliveries);
+        if rows().next().is_none() {
+            return;
+        }
+        let (mut bodies, mut places) = (Vec::<&str>::new(), HashMap::new());
+        let mut body_places = Vec::new();
+        for (work, _) in rows() {
+            let place = *places.entry(work.body.as_ptr()).or_insert_with(|| {
+                bodies.push(&work.body);
+                bodies.len() as i32
+            });
+            body_places.push(place);
+        }
+        let works = || rows().map(|(work, _)| work);
+        let states = || rows().map(|(_, state)| RowColumns::of(*state));
         let args = [
             works().map(|work| uuid(work.delivery)).collect::<Vec<_>>().into(),
             works().map(|work| work.subscription.0).collect::<Vec<_>>().into(),
             works().map(|work| work.event.0).collect::<Vec<_>>().into(),
-            works().map(|work| work.event_type.to_string()).collect::<Vec<_>>().into(),
-            works().map(|work| work.tenant_id.clone()).collect::<Vec<_>>().into(),
+            works().map(|work| &*work.event_type).collect::<Vec<_>>().into(),
+            works().map(|work| work.tenant_id.as_deref()).collect::<Vec<_>>().into(),
             works().map(|work| to_timestamp(work.emitted_at)).collect::<Vec<_>>().into(),
-            works().map(|work| work.preset.as_str().to_owned()).collect::<Vec<_>>().into(),
-            works().map(|work| work.body.to_string()).collect::<Vec<_>>().into(),
+            works().map(|work| work.preset.as_str()).collect::<Vec<_>>().into(),
+            body_places.into(),
             states().map(|state| state.failed).collect::<Vec<_>>().into(),
             states().map(|state| state.attempts.unwrap_or(0)).collect::<Vec<_>>().into(),
             states().map(|state| state.scheduled_at).collect::<Vec<_>>().into(),
             states().map(|state| state.due_at).collect::<Vec<_>>().into(),
             run.into(),
             states().map(|state| state.claimed).collect::<Vec<_>>().into(),
+            bodies.into(),
         ];
         self.insert_deliveries.write(client, &args);
     }
@@ -215,10 +235,10 @@ impl Writes {
         let class = |record: &AttemptRecord| record.error.as_ref().map(|(class, _)| class.as_str().to_owned());
         let message = |record: &AttemptRecord| record.error.as_ref().map(|(_, message)| message.clone());
         let args = [
-            records().map(|record| uuid(record.work.delivery)).collect::<Vec<_>>().into(),
-            records().map(|record| record.work.subscription.0).collect::<Vec<_>>().into(),
-            records().map(|record| record.work.event.0).collect::<Vec<_>>().into(),
-            records().map(|record| record.work.event_type.to_string()).collect::<Vec<_>>().into(),
+            records().map(|record| uuid(record.of.delivery)).collect::<Vec<_>>().into(),
+            records().map(|record| record.of.subscription.0).collect::<Vec<_>>().into(),
+            records().map(|record| record.of.event.0).collect::<Vec<_>>().into(),
+            records().map(|record| &*record.of.event_type).collect::<Vec<_>>().into(),
             records().map(|record| record.attempt as i32).collect::<Vec<_>>().into(),
             records().map(|record| record.status.map(i32::from)).collect::<Vec<_>>().into(),
             records().map(class).collect::<Vec<_>>().into(),
@@ -231,17 +251,20 @@ impl Writes {
         self.insert_attempts.write(client, &args);
     }
 
-    /// Emits `webhook.delivery_failed` for deliveries that have failed. To be called after their rows and history were
-    /// written.
-    fn emit_delivery_failed(&self, client: &mut SpiClient<'_>, writes: &writes::Writes) {
-        let failed = writes.rows.iter().filter_map(|(id, write)| match write {
-            RowWrite::Insert(_, RowState::Failed { .. }) | RowWrite::Update(_, RowState::Failed { .. }) => Some(*id),
-            _ => None,
-        });
-        let failed: Vec<Uuid> = failed.map(uuid).collect();
-        if !failed.is_empty() {
+    /// Emits `webhook.delivery_failed` for those of these deliveries that have failed.
+    pub fn emit_delivery_failed(&self, failed: &[DeliveryId]) {
+        let failed: Vec<Uuid> = failed.iter().copied().map(uuid).collect();
+        Spi::connect_mut(|client| {
             self.emit_delivery_failed.write(client, &[failed.into()]);
-        }
+        });
+    }
+
+    /// Emits `webhook.subscription_disabled` for those of these subscriptions that are disabled.
+    pub fn emit_subscription_disabled(&self, disabled: &[SubscriptionId]) {
+        let disabled: Vec<i64> = disabled.iter().map(|id| id.0).collect();
+        Spi::connect_mut(|client| {
+            self.emit_subscription_disabled.write(client, &[disabled.into()]);
+        });
     }
 
     /// Adds these counts to those that are stored.
@@ -272,9 +295,7 @@ impl Writes {
                 statement.write(client, &[to_timestamp(before).into(), FORGOTTEN_AT_ONCE.into()]).count() > 0
             };
             // Run all statements, even if the first removed something.
-            let more = forget(&self.forget_attempts)
-                | forget(&self.forget_failed)
-                | forget(&self.forget_counts);
+            let more = forget(&self.forget_attempts) | forget(&self.forget_failed) | forget(&self.forget_counts);
             self.forget_secrets(client);
             more
         })

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use testkit::receiver::{Answer, Request, Signature};
+use testkit::{Bench, Cluster, PATIENCE, wait_until};
 
 use crate::bench;
 
@@ -80,4 +81,69 @@ fn only_the_extension_emits_its_own_events() {
         bench.refused(&format!("SELECT hydra.webhook_emit('{name}', '{{}}')"), "42939");
         bench.refused(&format!("SELECT hydra.webhook_register_event_type('{name}')"), "42939");
     }
+}
+
+/// A path that Postgres cannot evaluate. An error in the template of `datetime` is not one that `silent` suppresses.
+const RAISES: &str = r#"$.* ? (@.type() == "string").datetime("YYYY-MM-DDTHH24:MI:SS")"#;
+
+/// A path that visits all combinations of twelve values of the entity, which takes for ever.
+fn endless() -> String {
+    format!("$ ? ({})", (0..12).fold("@ == \"never\"".to_owned(), |inner, _| format!("exists($.** ? ({inner}))")))
+}
+
+/// Own events pass filters that fail, and deliveries to others go on.
+fn assert_isolated(database: &str, filter: &str) {
+    // A cluster of its own, because its log is read.
+    let cluster = Cluster::start(&[]);
+    let mut bench = Bench::new(&cluster, database);
+    bench.receiver.answer("/failing", Answer::status(500));
+    bench.receiver.answer("/gone", Answer::gone());
+    bench.subscribe("/failing", "ticket.created", &["retry_schedule => '{}'"]);
+    let (gone, _) = bench.subscribe("/gone", "ticket.created", &[]);
+    let (filtered, _) = bench.subscribe("/filtered", "webhook.*", &[&format!("filter => '{filter}'")]);
+    bench.subscribe("/healthy", "ticket.created", &[]);
+    for id in 1..=20 {
+        bench.emit_ticket(id);
+        bench.wait_for("/healthy", id);
+    }
+    bench.wait_for_column(gone, "status", "disabled");
+    let own = |bench: &Bench| {
+        let requests = bench.receiver.requests("/filtered");
+        let of = |event_type| entities(&requests, event_type).len();
+        (of("webhook.delivery_failed"), of("webhook.subscription_disabled"))
+    };
+    wait_until("the event passes the filter that fails", PATIENCE, || own(&bench) == (20, 1));
+    // The delivery that was answered with 410 waits.
+    bench.wait_for_count("event", 0);
+    assert_eq!(bench.receiver.received("/failing"), 20, "no request is repeated");
+    let complaint = format!("the filter of subscription {filtered} failed or took too long; it gets the event");
+    let log = bench.cluster.log();
+    let complaints = log.lines().filter(|line| line.contains(&complaint)).count();
+    assert_eq!(complaints, 1, "it is said once");
+    assert!(!log.contains("could not write outcomes"), "{log}");
+}
+
+#[test]
+fn a_filter_that_raises_on_the_extensions_own_events_stops_no_delivery_and_the_event_passes() {
+    assert_isolated("own_events_raise", RAISES);
+}
+
+#[test]
+fn a_filter_that_never_ends_on_the_extensions_own_events_stops_no_delivery_and_the_event_passes() {
+    assert_isolated("own_events_endless", &endless());
+}
+
+#[test]
+fn own_events_that_cannot_be_emitted_keep_no_delivery_from_being_recorded() {
+    let mut bench = bench("own_events_refused");
+    bench.receiver.answer("/failing", Answer::status(500));
+    bench.subscribe("/failing", "ticket.created", &["retry_schedule => '{}'"]);
+    bench.subscribe("/own", "webhook.*", &[]);
+    bench.run("ALTER TABLE hydra.event ADD CONSTRAINT none_of_our_own CHECK (event_type NOT LIKE 'webhook.%')");
+    for id in 1..=5 {
+        bench.emit_ticket(id);
+    }
+    bench.wait_for_count("webhook_failed", 5);
+    bench.wait_for_empty_queue();
+    assert_eq!((bench.receiver.received("/failing"), bench.receiver.received("/own")), (5, 0));
 }

@@ -19,11 +19,13 @@ mod extension;
 mod kills;
 mod launcher;
 mod max_pending;
+mod memory;
 mod reporting;
 mod resources;
 mod standby;
 mod tables;
 mod transactions;
+mod unwritable;
 
 const PATH: &str = "/tickets";
 

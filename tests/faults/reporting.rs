@@ -1,7 +1,9 @@
 //! What the workers report: log lines at each change of state, errors with their step, `pg_stat_activity`.
 
+use std::time::{Duration, Instant};
+
 use testkit::receiver::{Answer, Receiver};
-use testkit::{Cluster, PATIENCE, ask, run, subscribe, wait_for_empty_queue, wait_until};
+use testkit::{Cluster, PATIENCE, ask, run, subscribe, wait_for_empty_queue, wait_until, worker_status};
 
 /// Log lines have their SQLSTATE in front.
 const PREFIX: (&str, &str) = ("log_line_prefix", "%b [%e] ");
@@ -76,12 +78,12 @@ fn an_error_of_a_worker_names_its_step_its_sqlstate_and_its_detail() {
     let receiver = Receiver::start();
     receiver.answer("/tickets", Answer::status(500));
     subscribe(&mut client, &receiver.url("/tickets"), "ticket.created", &[]);
-    // Outcomes cannot be written any more.
+    // The history cannot be written any more.
     run(&mut client, "ALTER TABLE hydra.attempt ADD CONSTRAINT full_moon CHECK (false) NOT VALID");
     run(&mut client, "SELECT hydra.webhook_emit('ticket.created', '{\"id\": 1}')");
     wait_for_line(
         &cluster,
-        "hydra_webhooks dispatcher [23514] WARNING:  hydra_webhooks dispatcher: could not write outcomes: new row for \
+        "hydra_webhooks dispatcher [23514] WARNING:  hydra_webhooks dispatcher: could not write the history: new row for \
          relation \"attempt\" violates check constraint \"full_moon\"",
     );
     wait_until("the detail follows", PATIENCE, || cluster.log().contains("DETAIL:  Failing row contains ("));
@@ -114,4 +116,29 @@ fn pg_stat_activity_says_what_each_worker_does() {
                   AND wait_event_type = 'Lock'";
     wait_until("the dispatcher reads new events", PATIENCE, || ask::<i64>(&mut client, step) == 1);
     run(&mut blocker, "ROLLBACK");
+}
+
+#[test]
+fn an_error_that_lasts_is_logged_ever_more_rarely_and_shown_in_the_status() {
+    let cluster = Cluster::start(&[PREFIX]);
+    let mut client = cluster.create_database("helpdesk");
+    let receiver = Receiver::start();
+    subscribe(&mut client, &receiver.url("/tickets"), "ticket.created", &[]);
+    cluster.dispatcher_pid("helpdesk");
+    let complaint = "could not read new events: permission denied for table event";
+    run(&mut client, "REVOKE SELECT ON hydra.event FROM hydra_worker");
+    wait_until("it is logged", PATIENCE, || count_lines(&cluster, complaint) == 1);
+    wait_until("the status shows it", PATIENCE, || worker_status(&mut client, "detail").contains("SQLSTATE 42501"));
+    // Each time about a second later it occurs again. It is logged after 0, 2 and 6 seconds.
+    let start = Instant::now();
+    wait_until("it is logged twice more", PATIENCE, || count_lines(&cluster, complaint) == 3);
+    assert!(start.elapsed() > Duration::from_secs(4), "{:?}", start.elapsed());
+    wait_until("the repetitions are counted", PATIENCE, || {
+        count_lines(&cluster, "times since it was last logged.") == 2
+    });
+
+    run(&mut client, "GRANT SELECT ON hydra.event TO hydra_worker");
+    run(&mut client, "SELECT hydra.webhook_emit('ticket.created', '{}')");
+    receiver.wait_for("/tickets", 1, PATIENCE);
+    wait_until("all is well", PATIENCE, || worker_status(&mut client, "detail") == "events are sent");
 }

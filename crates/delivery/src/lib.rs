@@ -11,8 +11,10 @@
 //! | [`reading`] | decides which events to read next |
 //! | [`retry`] | decides when a failed delivery is tried again |
 //! | [`writes`], [`tally`] | collect what is to be written: rows, and counts |
+//! | `bodies` | counts the bytes of bodies in memory |
 //! | [`stored_event`], [`xid`], [`subscription`], [`work`] | describe what is read: events, subscriptions, deliveries |
 
+mod bodies;
 pub mod dispatch;
 pub mod lanes;
 pub mod reading;

@@ -17,6 +17,11 @@ pub struct EventRow {
     pub place: (u32, u16),
 }
 
+impl EventRow {
+    /// The place of a row that was updated since it was read. No row is there: the lines of a block count from one.
+    pub const UNKNOWN_PLACE: (u32, u16) = (0, 0);
+}
+
 #[derive(Debug, Clone)]
 pub struct StoredEvent {
     pub row: EventRow,

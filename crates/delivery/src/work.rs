@@ -27,3 +27,11 @@ pub struct Work {
     /// When the current schedule began, which is at its first attempt. `None` before that.
     pub scheduled_at: Option<SystemTime>,
 }
+
+impl Work {
+    /// About the size of its row in bytes.
+    pub fn size(&self) -> usize {
+        const OTHER_COLUMNS: usize = 200;
+        self.body.len() + self.tenant_id.as_ref().map_or(0, String::len) + self.event_type.len() + OTHER_COLUMNS
+    }
+}

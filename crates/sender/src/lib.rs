@@ -37,7 +37,7 @@ mod tests;
 
 pub use destination::DestinationPolicy;
 pub use exchange::read_answer;
-pub use threads::Bell;
+pub use threads::{Bell, spawn_quiet};
 pub use transport::Roots;
 
 use shared::Shared;

@@ -95,7 +95,7 @@ fn entity() -> String {
 /// like the first page of the dispatcher.
 fn function() -> String {
     format!(
-        "CREATE FUNCTION pg_temp.fetch(xid8, bigint, xid8, xid8[], bigint)
+        "CREATE FUNCTION pg_temp.fetch(xid8, bigint, xid8, xid8[], bigint, float8)
              RETURNS bigint LANGUAGE plpgsql AS $$
          DECLARE
              found record;
@@ -111,7 +111,7 @@ fn function() -> String {
          DECLARE
              open xid8[] := ARRAY(SELECT pg_snapshot_xip(target));
              start timestamptz := clock_timestamp();
-             events bigint := pg_temp.fetch(pg_snapshot_xmax(done), 0, pg_snapshot_xmax(target), open, rows);
+             events bigint := pg_temp.fetch(pg_snapshot_xmax(done), 0, pg_snapshot_xmax(target), open, rows, 4194304);
          BEGIN
              ASSERT events = rows, format('%s events', events);
              RETURN extract(epoch FROM clock_timestamp() - start) * 1000000;

@@ -14,7 +14,7 @@ use super::open_events::Deliveries;
 use crate::stored_event::StoredEvent;
 use crate::subscription::Subscription;
 use crate::work::Work;
-use crate::writes::{AttemptRecord, RowState};
+use crate::writes::{AttemptRecord, Names, RowState};
 
 /// Bodies of one event, each with the preset that it was made for.
 type Bodies = SmallVec<[(Preset, Arc<str>); 1]>;
@@ -92,7 +92,7 @@ impl Dispatch {
             response_ms: None,
             at: now,
             next_at: None,
-            work,
+            of: Names::of(&work),
         });
     }
 }

@@ -9,7 +9,7 @@ use wire::attempt::{Answer, Attempt, ErrorClass, Failure, Outcome};
 use crate::retry;
 use crate::subscription::{DisabledReason, Failing, Subscription};
 use crate::work::Work;
-use crate::writes::AttemptRecord;
+use crate::writes::{AttemptRecord, Names};
 
 /// Whether the delivery has expired, see [`retry::is_expired`]. The time is counted from the latest of three moments:
 /// the first attempt of its schedule, the latest change of the status of its subscription, and the moment when this
@@ -59,7 +59,7 @@ pub fn record(work: &Arc<Work>, attempt: &Attempt, next_at: Option<SystemTime>) 
         Outcome::NotStarted => (None, None, None),
     };
     AttemptRecord {
-        work: Arc::clone(work),
+        of: Names::of(work),
         attempt: work.attempts + 1,
         status,
         error,

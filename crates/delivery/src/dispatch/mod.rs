@@ -30,10 +30,10 @@ use std::time::{Duration, Instant, SystemTime};
 use foldhash::{HashMap, HashSet};
 use wire::ids::{DeliveryId, SubscriptionId};
 
-use crate::lanes::Lanes;
+use crate::lanes::{Lanes, UNWRITTEN_ENOUGH};
 use crate::tally::Tally;
 use crate::work::Work;
-use crate::writes::{RowState, RowWrite, Verdicts, Writes};
+use crate::writes::{Part, RowState, Verdicts, Writes};
 use open_events::OpenEvents;
 
 mod intake;
@@ -111,13 +111,16 @@ impl Dispatch {
     /// Whether more events should be read. Unread events wait in the table. A lane that has been crowded for too long
     /// begins to overflow.
     pub fn has_room(&mut self, now: Instant) -> bool {
-        self.lanes.have_room(now)
+        for id in self.lanes.stuck(now) {
+            self.empty_lane(id);
+        }
+        self.lanes.have_room(now) && self.writes.bytes() < UNWRITTEN_ENOUGH
     }
 
     /// Whether more events should be read although lanes are crowded. True if only lanes of a flood are crowded, and
     /// these lanes still have room.
     pub fn has_room_beside(&self, is_flooded: impl Fn(SubscriptionId) -> bool) -> bool {
-        self.lanes.have_room_beside(is_flooded)
+        self.lanes.have_room_beside(is_flooded) && self.writes.bytes() < UNWRITTEN_ENOUGH
     }
 
     /// The next time at which something changes without a new event or outcome: the oldest event has to move, a crowded
@@ -127,24 +130,30 @@ impl Dispatch {
         straggler.into_iter().chain(self.lanes.next_overflow()).chain(self.lanes.next_pause_end()).min()
     }
 
-    /// To be called when all decisions have been written. Clears them, and notes when the written rows are due.
-    pub fn written(&mut self, now: SystemTime) {
-        let writes = std::mem::take(&mut self.writes);
-        for (_, write) in writes.rows {
-            match write {
-                RowWrite::Insert(work, RowState::Released) => self.lanes.add_due(work.subscription, now),
-                RowWrite::Update(id, RowState::Released) => self.lanes.add_due(id, now),
-                RowWrite::Insert(work, RowState::Due { due_at, .. }) => self.lanes.add_due(work.subscription, due_at),
-                RowWrite::Update(id, RowState::Due { due_at, .. }) => self.lanes.add_due(id, due_at),
-                _ => {}
+    /// To be called when a part of the decisions has been written. Notes when the written rows are due.
+    pub fn written(&mut self, part: &Part, now: SystemTime) {
+        self.writes.written(part);
+        let inserts = part.moves.iter().flat_map(|step| &step.deliveries);
+        let inserts = inserts.map(|(work, state)| (work.subscription, *state));
+        let updates = part.changes.iter().filter_map(|change| Some((change.of.subscription, change.state?)));
+        for (id, state) in inserts.chain(updates) {
+            match state {
+                RowState::Released => self.lanes.add_due(id, now),
+                RowState::Due { due_at, .. } => self.lanes.add_due(id, due_at),
+                RowState::Claimed | RowState::Failed { .. } => {}
             }
         }
     }
 
     /// The subscriptions that have due rows in the retry queue and room for them, each with the number of rows to
-    /// claim.
+    /// claim. Those with decisions that are not written yet wait: their rows in the table are not all that they have.
     pub fn to_claim(&self, now: SystemTime) -> Vec<(SubscriptionId, i32)> {
-        self.lanes.to_claim(now)
+        self.lanes.to_claim(now, |id| !self.writes.are_unwritten(id))
+    }
+
+    /// Whether there are due rows in the retry queue and room for them.
+    pub fn may_claim(&self, now: SystemTime) -> bool {
+        !self.lanes.to_claim(now, |_| true).is_empty()
     }
 
     /// When the next rows of the retry queue become due after `now`.
@@ -152,12 +161,12 @@ impl Dispatch {
         self.lanes.next_due_after(now)
     }
 
-    /// Sets when the earliest row of a subscription in the retry queue is due. `None` if it has no row. If this row is
-    /// due already, the lane overflows, so that new deliveries are sent after the rows that wait.
+    /// Sets when the earliest row of a subscription in the retry queue is due. `None` if it has no row. While a row is
+    /// due already, or rows are not written yet, the lane overflows.
     pub fn set_next_due(&mut self, id: SubscriptionId, due: Option<SystemTime>, now: SystemTime) {
         self.lanes.set_next_due(id, due);
         if let Some(lane) = self.lanes.get_mut(id) {
-            lane.overflowing = due.is_some_and(|due| due <= now);
+            lane.overflowing = due.is_some_and(|due| due <= now) || self.writes.are_unwritten(id);
         }
     }
 }

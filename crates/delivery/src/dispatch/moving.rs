@@ -24,10 +24,7 @@ impl Dispatch {
     /// Moves an event: inserts a row for each of its unfinished deliveries. Does nothing if the event is not open.
     pub(super) fn move_event(&mut self, event: EventId) {
         if let Some(open) = self.open.remove(event) {
-            self.writes.finished_events.push(open.row);
-            for work in open.remaining {
-                self.writes.insert(work);
-            }
+            self.writes.move_event(open.row, open.remaining);
         }
     }
 

@@ -33,7 +33,7 @@ pub struct OpenEvents {
 /// What is to be deleted when a delivery ends.
 #[derive(Debug)]
 pub enum Ended {
-    /// The own row of the delivery, because its event is not open.
+    /// The own row of the delivery, because its event is not open, or the delivery has moved.
     OwnRow,
     /// Nothing yet, because other deliveries of the event remain.
     OthersRemain,
@@ -58,7 +58,12 @@ impl OpenEvents {
     /// Removes a delivery that needs no further attempts from its event.
     pub fn end(&mut self, work: &Work) -> Ended {
         let Some(open) = self.open.get_mut(&work.event) else { return Ended::OwnRow };
+        let before = open.remaining.len();
         open.remaining.retain(|other| other.delivery != work.delivery);
+        // The former dispatcher may have moved a part of the event.
+        if open.remaining.len() == before {
+            return Ended::OwnRow;
+        }
         if !open.remaining.is_empty() {
             return Ended::OthersRemain;
         }

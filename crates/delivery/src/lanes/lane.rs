@@ -7,7 +7,8 @@ use std::time::{Duration, Instant, SystemTime};
 use wire::attempt::Attempt;
 
 use super::limits::{
-    BYTES_ENOUGH, CATCHES_UP, CLAIM_AT_LEAST, CROWD, FAILING_FROM, LONGEST_CHAIN, QUEUE_LIMIT, QUICK, SHORT,
+    BYTES_ENOUGH, CATCHES_UP, CHAIN_BYTES, CLAIM_AT_LEAST, CROWD, FAILING_FROM, FIRST_BODY, LONGEST_CHAIN, QUEUE_LIMIT,
+    QUICK, SHORT,
 };
 use crate::subscription::{Failing, Subscription};
 use crate::work::Work;
@@ -27,8 +28,8 @@ pub struct Lane {
     /// About the shortest of the recent response times of the endpoint. `None` if the endpoint is not quick. Longer
     /// times mostly show how busy this machine is.
     quick: Option<Duration>,
-    /// The size of the latest body in bytes, as an estimate of the size of the next ones.
-    pub(super) body_bytes: usize,
+    /// An estimate of the size of the next bodies in bytes, from the sizes of the latest ones.
+    body_bytes: Option<usize>,
     pub(super) in_ring: bool,
     pub(super) next_due: Option<SystemTime>,
     /// When the next request may start, if the rate is limited.
@@ -45,7 +46,7 @@ impl Lane {
             given_back: Vec::new(),
             in_flight: 0,
             quick: None,
-            body_bytes: 0,
+            body_bytes: None,
             in_ring: false,
             next_due: None,
             next_start: None,
@@ -89,10 +90,21 @@ impl Lane {
         match self.quick {
             Some(took) if !self.fails() && self.subscription.rate_limit.is_none() => {
                 let short = SHORT.as_micros() / took.as_micros().max(1);
-                (self.queue.len() / self.limit()).max(short as usize).clamp(1, LONGEST_CHAIN)
+                let most = (self.queue.len() / self.limit()).max(short as usize).clamp(1, LONGEST_CHAIN);
+                let mut bytes = 0;
+                let fits = |work: &&Arc<Work>| {
+                    bytes += work.body.len();
+                    bytes <= CHAIN_BYTES
+                };
+                self.queue.iter().take(most).take_while(fits).count().max(1)
             }
             _ => 1,
         }
+    }
+
+    /// Updates the estimate of the size of bodies.
+    pub(super) fn note_body(&mut self, bytes: usize) {
+        self.body_bytes = Some(self.body_bytes.map_or(bytes, |before| bytes.max(before / 2)));
     }
 
     /// Updates the response time of the endpoint from the last attempt of a chain.
@@ -106,11 +118,17 @@ impl Lane {
         !self.subscription.active || self.overflowing || self.queue.len() >= QUEUE_LIMIT
     }
 
+    /// About the size in bytes of this many bodies.
+    pub(super) fn bytes_of(&self, rows: usize) -> usize {
+        rows * self.body_bytes.unwrap_or(FIRST_BODY)
+    }
+
     /// How many rows to claim: enough to keep the lane busy until the next claim, but only one for an endpoint that
     /// fails.
     pub(super) fn room(&self) -> usize {
         let each = if self.quick.is_some() { LONGEST_CHAIN } else { 2 };
-        let most = (BYTES_ENOUGH / 4 / self.body_bytes.max(1)).clamp(CLAIM_AT_LEAST, CROWD);
+        let fitting = |bytes: usize| (BYTES_ENOUGH / 4 / bytes.max(1)).clamp(CLAIM_AT_LEAST, CROWD);
+        let most = self.body_bytes.map_or(2 * CLAIM_AT_LEAST, fitting);
         let paced = self.subscription.rate_limit.map_or(most, |limit| limit as usize);
         let wanted = if self.fails() { 1 } else { (each * self.limit()).clamp(CLAIM_AT_LEAST, most).min(paced) };
         match self.in_flight + self.queue.len() {

@@ -21,8 +21,15 @@ pub const QUEUE_LIMIT: usize = 2 * CROWD;
 /// sends them before their events become stragglers, which have to be moved to another table.
 pub const QUEUED_ENOUGH: usize = 4_000;
 
-/// The same limit in bytes of their bodies.
+/// The same limit in bytes of their bodies. A body counts once, however many deliveries share it.
 pub const BYTES_ENOUGH: usize = 32 << 20;
+
+/// The same limit for bodies whose rows are not written yet. A transaction writes a row with the body for each delivery,
+/// so this is written slowly if an event has many deliveries, and other events must be read in the meantime.
+pub const UNWRITTEN_ENOUGH: usize = 2 * BYTES_ENOUGH;
+
+/// The size of a body of a lane that has had no delivery so far, for the number of lanes for which rows are claimed.
+pub const FIRST_BODY: usize = 64 << 10;
 
 /// Rows are claimed until a lane has at least this many deliveries. A claim costs a commit that waits for the disk, so
 /// it must bring several deliveries.
@@ -33,6 +40,9 @@ pub const FAILING_FROM: u32 = 5;
 
 /// The maximum number of deliveries in a chain.
 pub const LONGEST_CHAIN: usize = 32;
+
+/// The maximum size of the bodies of a chain together, unless it is a single one.
+pub const CHAIN_BYTES: usize = 256 << 10;
 
 /// Only an endpoint that answers within this time gets chains. `QUICK` of the sender is another limit: it ends a chain
 /// early.

@@ -17,6 +17,9 @@
 //! the table would take longer than sending them. If a flood keeps the lane crowded, events for other subscriptions are
 //! read before the rest of the flood, see [`reading`](crate::reading).
 //!
+//! If memory is full and lanes send little, the lanes that have most of what is queued are emptied, for the same reason.
+//! A body that several deliveries share counts once.
+//!
 //! A lane with a rate limit waits after each request until the next one may start. The code calls this wait a *pause*.
 //! It is not the pause of a subscription that a user asked for.
 //!
@@ -31,6 +34,7 @@ use foldhash::{HashMap, HashSet};
 use wire::attempt::Attempt;
 use wire::ids::SubscriptionId;
 
+use crate::bodies::Bodies;
 use crate::subscription::Subscription;
 use crate::work::Work;
 use limits::{BYTES_ENOUGH, CROWD, CROWDED_FOR, FEW, MOVES_ON, QUEUE_LIMIT, QUEUED_ENOUGH};
@@ -39,13 +43,13 @@ mod lane;
 mod limits;
 
 pub use lane::Lane;
-pub use limits::FAILING_FROM;
+pub use limits::{FAILING_FROM, UNWRITTEN_ENOUGH};
 
-/// A crowded lane.
+/// A crowded lane, or all lanes while memory is full.
 #[derive(Debug)]
 struct Crowd {
     since: Instant,
-    /// The number of deliveries that it has sent since then.
+    /// The number of deliveries that were sent since then.
     sent: usize,
 }
 
@@ -62,9 +66,11 @@ pub struct Lanes {
     pausing: BTreeSet<(Instant, SubscriptionId)>,
     /// Lanes that fail and have their one request in flight.
     probing: HashSet<SubscriptionId>,
-    /// Deliveries in the queues of all lanes, and the bytes of their bodies.
+    /// Deliveries in the queues of all lanes, and their bodies.
     queued: usize,
-    bytes: usize,
+    bodies: Bodies,
+    /// Present while there is no memory for more deliveries.
+    full: Option<Crowd>,
     /// Threads that are making requests.
     in_flight: usize,
 }
@@ -103,12 +109,33 @@ impl Lanes {
     }
 
     fn have_memory(&self) -> bool {
-        self.queued < QUEUED_ENOUGH && self.bytes < BYTES_ENOUGH
+        self.queued < QUEUED_ENOUGH && self.bodies.bytes() < BYTES_ENOUGH
     }
 
-    /// When the first crowded lane may begin to overflow.
+    /// When memory has been full for `CROWDED_FOR` and little has been sent: the lanes that have most of what is queued.
+    /// They are to be emptied, so that slow endpoints do not keep events of others from being read.
+    pub fn stuck(&mut self, now: Instant) -> Vec<SubscriptionId> {
+        if self.have_memory() {
+            self.full = None;
+            return Vec::new();
+        }
+        let full = self.full.get_or_insert(Crowd { since: now, sent: 0 });
+        if now.duration_since(full.since) < CROWDED_FOR {
+            return Vec::new();
+        }
+        let moves_on = full.sent >= MOVES_ON;
+        *full = Crowd { since: now, sent: 0 };
+        if moves_on {
+            return Vec::new();
+        }
+        let queued = || self.lanes.iter().filter(|(_, lane)| !lane.queue.is_empty());
+        let share = self.queued / queued().count().max(1);
+        queued().filter(|(_, lane)| lane.queue.len() >= share).map(|(id, _)| *id).collect()
+    }
+
+    /// When the first crowded lane may begin to overflow, or memory has been full for too long.
     pub fn next_overflow(&self) -> Option<Instant> {
-        self.crowded.values().map(|crowd| crowd.since + CROWDED_FOR).min()
+        self.crowded.values().chain(&self.full).map(|crowd| crowd.since + CROWDED_FOR).min()
     }
 
     pub fn ids(&self) -> Vec<SubscriptionId> {
@@ -145,7 +172,7 @@ impl Lanes {
         let mut queue: VecDeque<_> = std::mem::take(&mut lane.given_back).into();
         queue.append(&mut lane.queue);
         self.queued -= queue.len();
-        self.bytes -= queue.iter().map(|work| work.body.len()).sum::<usize>();
+        queue.iter().for_each(|work| self.bodies.remove(&work.body));
         self.crowded.remove(&id);
         queue
     }
@@ -155,8 +182,8 @@ impl Lanes {
         let id = work.subscription;
         if let Some(lane) = self.lanes.get_mut(&id) {
             self.queued += 1;
-            self.bytes += work.body.len();
-            lane.body_bytes = work.body.len();
+            self.bodies.add(&work.body);
+            lane.note_body(work.body.len());
             lane.queue.push_back(work);
             if lane.queue.len() >= CROWD && !lane.overflowing {
                 self.crowded.entry(id).or_insert(Crowd { since: now, sent: 0 });
@@ -189,12 +216,15 @@ impl Lanes {
                     self.probing.insert(id);
                 }
                 lane.start(now);
-                let chain = lane.chain().min(lane.queue.len());
+                let chain = lane.chain();
                 let works: Vec<_> = lane.queue.drain(..chain).collect();
                 lane.in_flight += 1;
                 self.in_flight += 1;
                 self.queued -= works.len();
-                self.bytes -= works.iter().map(|work| work.body.len()).sum::<usize>();
+                works.iter().for_each(|work| self.bodies.remove(&work.body));
+                if let Some(full) = &mut self.full {
+                    full.sent += works.len();
+                }
                 if lane.queue.len() < CROWD {
                     self.crowded.remove(&id);
                 } else if let Some(crowd) = self.crowded.get_mut(&id) {
@@ -230,7 +260,7 @@ impl Lanes {
     pub fn take_back(&mut self, work: Arc<Work>) {
         if let Some(lane) = self.lanes.get_mut(&work.subscription) {
             self.queued += 1;
-            self.bytes += work.body.len();
+            self.bodies.add(&work.body);
             lane.given_back.push(work);
         }
     }
@@ -282,21 +312,25 @@ impl Lanes {
         }
     }
 
-    /// The lanes that have due rows and room for them, each with the number of rows to claim.
-    pub fn to_claim(&self, now: SystemTime) -> Vec<(SubscriptionId, i32)> {
-        // Half of the memory is left for events: deliveries to slow endpoints must not keep events from being read.
-        if self.queued >= QUEUED_ENOUGH / 2 || self.bytes >= BYTES_ENOUGH / 2 {
-            return Vec::new();
+    /// The lanes that have due rows and room for them, each with the number of rows to claim. Only those of which
+    /// `may_claim` is true.
+    pub fn to_claim(&self, now: SystemTime, may_claim: impl Fn(SubscriptionId) -> bool) -> Vec<(SubscriptionId, i32)> {
+        let (mut claimed, mut bytes) = (self.queued, self.bodies.bytes());
+        let due = self.due.iter().take_while(|(due, _)| *due <= now).map(|(_, id)| (*id, &self.lanes[id]));
+        let mut claims = Vec::new();
+        for (id, lane) in due {
+            // Half of the memory is left for events: deliveries to slow endpoints must not keep events from being read.
+            if claimed >= QUEUED_ENOUGH / 2 || bytes >= BYTES_ENOUGH / 2 {
+                break;
+            }
+            let room = lane.room();
+            if room > 0 && may_claim(id) {
+                claimed += room;
+                bytes += lane.bytes_of(room);
+                claims.push((id, room as i32));
+            }
         }
-        let mut claimed = self.queued;
-        let lanes = self.due.iter().take_while(|(due, _)| *due <= now).map(|(_, id)| (*id, self.lanes[id].room()));
-        let with_room = lanes.filter(|(_, room)| *room > 0);
-        let claims = with_room.take_while(|(_, room)| {
-            let before = claimed;
-            claimed += room;
-            before < QUEUED_ENOUGH / 2
-        });
-        claims.map(|(id, room)| (id, room as i32)).collect()
+        claims
     }
 
     /// The earliest due time after `now`.

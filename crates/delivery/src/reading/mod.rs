@@ -35,7 +35,7 @@ mod snapshot;
 mod stretch;
 
 pub use snapshot::Snapshot;
-pub use stretch::{Key, Stretch};
+pub use stretch::{Key, PAGE_BYTES, Stretch};
 
 #[cfg(test)]
 mod tests;

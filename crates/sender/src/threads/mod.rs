@@ -5,6 +5,6 @@ mod pool;
 mod quiet;
 
 pub use bell::Bell;
+pub use quiet::spawn_quiet;
 
 pub(crate) use pool::{Handler, Pool};
-pub(crate) use quiet::spawn_quiet;

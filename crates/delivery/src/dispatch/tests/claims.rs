@@ -10,7 +10,7 @@ fn rows_are_claimed_when_they_are_due_and_not_before() {
     dispatch.conclude(1, 1, status(500));
     dispatch.conclude(1, 2, status(500));
     assert!(dispatch.to_claim(time(100)).is_empty(), "the rows are not written yet");
-    dispatch.written(time(0));
+    dispatch.write_all(time(0));
     assert!(dispatch.to_claim(time(9)).is_empty());
     assert_eq!(dispatch.next_due_after(time(9)), Some(time(10)));
     assert_eq!(
@@ -37,6 +37,7 @@ fn for_an_endpoint_that_keeps_failing_one_row_is_claimed_at_a_time() {
     dispatch.send(9);
     assert!(dispatch.to_claim(time(0)).is_empty());
     dispatch.conclude(1, 1, status(500));
+    dispatch.write_all(time(0));
     assert_eq!(dispatch.to_claim(time(0)), [(SubscriptionId(1), 1)]);
 }
 
@@ -49,6 +50,8 @@ fn rows_are_claimed_again_when_half_of_those_before_have_been_sent() {
     assert!(dispatch.to_claim(time(0)).is_empty());
     dispatch.send(1);
     dispatch.conclude(1, 1, status(200));
+    assert!(dispatch.to_claim(time(0)).is_empty() && dispatch.may_claim(time(0)), "a decision is not written yet");
+    dispatch.write_all(time(0));
     assert_eq!(dispatch.to_claim(time(0)), [(SubscriptionId(1), 10)]);
 }
 

@@ -165,19 +165,31 @@ impl Dispatch {
         self.settle(attempt(event, subscription, outcome, at, Duration::from_micros(200)), at, 0.0);
     }
 
-    fn row(&self, event: i64, subscription: i64) -> Option<Row> {
-        self.writes.rows.get(&id_of(event, subscription)).map(|write| match write {
-            RowWrite::Insert(_, state) => Row::Insert(*state),
-            RowWrite::Update(id, state) => {
-                assert_eq!(*id, SubscriptionId(subscription));
-                Row::Update(*state)
-            }
-            RowWrite::Delete => Row::Delete,
-        })
+    /// Writes all decisions so far.
+    fn write_all(&mut self, now: SystemTime) {
+        while !self.writes.is_empty() {
+            let part = self.writes.take_part();
+            self.written(&part, now);
+        }
     }
 
+    fn has_no_rows(&self) -> bool {
+        self.writes.inserts.is_empty() && self.writes.changes.is_empty()
+    }
+
+    fn row(&self, event: i64, subscription: i64) -> Option<Row> {
+        let key = (EventId(event), id_of(event, subscription));
+        if let Some((_, state)) = self.writes.inserts.get(&key) {
+            return Some(Row::Insert(*state));
+        }
+        let change = self.writes.changes.get(&key)?;
+        assert_eq!(change.of.subscription, SubscriptionId(subscription));
+        Some(change.state.map_or(Row::Delete, Row::Update))
+    }
+
+    /// The events whose rows will be deleted.
     fn finished(&self) -> Vec<i64> {
-        let finished = self.writes.finished_events.iter();
+        let finished = self.writes.finished_events.iter().chain(self.writes.moved.values());
         finished
             .map(|row| {
                 assert_eq!(row.xid, Xid8(xid_of(row.id.0)));

@@ -11,7 +11,7 @@ fn an_event_that_all_subscriptions_received_is_deleted_and_leaves_nothing() {
     assert!(dispatch.writes.is_empty(), "the other delivery is still in flight");
     dispatch.conclude(1, 2, status(299));
     assert_eq!(dispatch.finished(), [1]);
-    assert!(dispatch.writes.rows.is_empty() && dispatch.writes.attempts.is_empty());
+    assert!(dispatch.has_no_rows() && dispatch.writes.attempts.is_empty());
     assert_eq!((dispatch.queued(), dispatch.in_flight()), (0, 0));
 }
 
@@ -41,7 +41,7 @@ fn a_delivery_in_flight_when_its_event_moves_ends_without_a_row() {
     // Before the move is written there is no row to delete. Afterwards there is one.
     dispatch.conclude(1, 2, status(200));
     assert_eq!(dispatch.row(1, 2), None);
-    dispatch.written(time(0));
+    dispatch.write_all(time(0));
     dispatch.conclude(1, 3, status(200));
     assert_eq!(dispatch.row(1, 3), Some(Row::Delete));
     assert!(dispatch.finished().is_empty(), "it is deleted once");
@@ -59,9 +59,9 @@ fn decisions_about_one_delivery_fold_into_one_write() {
     dispatch.send(9);
     dispatch.conclude(1, 1, status(200));
     assert_eq!(dispatch.row(1, 1), Some(Row::Delete));
-    assert_eq!(dispatch.writes.rows.len(), 1);
+    assert_eq!(dispatch.writes.changes.len(), 1);
     assert_eq!(dispatch.writes.attempts.len(), 2, "the history has both");
-    dispatch.written(time(0));
+    dispatch.write_all(time(0));
     assert!(dispatch.writes.is_empty());
 }
 
@@ -74,7 +74,7 @@ fn an_event_unfinished_for_two_seconds_moves() {
     }
     dispatch.send(9);
     dispatch.conclude(1, 1, status(200));
-    dispatch.written(time(0));
+    dispatch.write_all(time(0));
     let moment = start + seconds(2) + Duration::from_millis(600);
     dispatch.move_stragglers(moment);
     assert_eq!(dispatch.finished(), [2], "1 was delivered and 3 is young");

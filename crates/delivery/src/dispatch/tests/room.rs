@@ -18,15 +18,15 @@ fn deliveries_that_do_not_fit_into_memory_wait_in_the_table_and_later_ones_go_be
     assert_eq!(dispatch.row(LANE + 2, 1), Some(Row::Insert(RowState::Released)));
 
     // This ends when the table has no due rows.
-    dispatch.written(time(0));
+    dispatch.write_all(time(0));
     dispatch.set_next_due(SubscriptionId(1), Some(time(0)), time(1));
     dispatch.accept(&[1], [LANE + 3]);
     assert_eq!(dispatch.row(LANE + 3, 1), Some(Row::Insert(RowState::Released)));
-    dispatch.written(time(0));
+    dispatch.write_all(time(0));
     dispatch.set_next_due(SubscriptionId(1), None, time(1));
     dispatch.conclude(1, 1, status(200));
     assert_eq!(dispatch.send(2), [(LANE + 1, 2), (2, 1)]);
-    dispatch.written(time(0));
+    dispatch.write_all(time(0));
     dispatch.accept(&[1], [LANE + 4]);
     assert_eq!(dispatch.row(LANE + 4, 1), None);
 }
@@ -117,4 +117,61 @@ fn reading_stops_when_enough_deliveries_or_bytes_are_in_memory() {
     assert!(!large.has_room(Instant::now()));
     large.send(1);
     assert!(large.has_room(Instant::now()));
+}
+
+#[test]
+fn a_body_that_many_deliveries_share_counts_once() {
+    let everybody: Vec<i64> = (1..=20).collect();
+    let mut dispatch = dispatch(everybody.iter().copied().map(subscription));
+    let large = |id| with_entity(wanted_by(&everybody, id), "x".repeat(1 << 20));
+    let start = Instant::now();
+    (1..=31).for_each(|id| dispatch.accept_event(&large(id), start));
+    assert!(dispatch.has_room(start), "31 MB, of 620 deliveries");
+    dispatch.accept_event(&large(32), start);
+    assert!(!dispatch.has_room(start));
+}
+
+#[test]
+fn slow_endpoints_that_fill_the_memory_stop_reading_for_a_moment_and_then_their_deliveries_wait_in_the_table() {
+    let slow: Vec<i64> = (1..=20).collect();
+    let mut dispatch = dispatch((1..=21).map(subscription));
+    let start = Instant::now();
+    (1..=250).for_each(|id| dispatch.accept_event(&wanted_by(&slow, id), start));
+    dispatch.accept_event(&wanted_by(&[21], 251), start);
+    assert!(!dispatch.has_room(start));
+    assert_eq!(dispatch.next_change(), Some(start + CROWDED_FOR));
+    dispatch.send(256);
+    assert!(dispatch.has_room(start + CROWDED_FOR));
+    assert_eq!(dispatch.row(250, 20), Some(Row::Insert(RowState::Released)));
+    assert_eq!(dispatch.row(251, 21), None, "an endpoint that had little to send keeps it");
+}
+
+#[test]
+fn reading_stops_while_too_many_bytes_are_to_be_written() {
+    let mut dispatch = dispatch([paused(1), subscription(2)]);
+    let start = Instant::now();
+    let large = |id| with_entity(wanted_by(&[1], id), "x".repeat(8 << 20));
+    (1..=7).for_each(|id| dispatch.accept_event(&large(id), start));
+    assert!(dispatch.has_room(start));
+    dispatch.accept_event(&large(8), start);
+    assert!(!dispatch.has_room(start));
+    dispatch.write_all(time(0));
+    assert!(dispatch.has_room(start));
+}
+
+#[test]
+fn a_lane_of_large_deliveries_claims_few() {
+    let mut dispatch = dispatch((1..=100).map(subscription));
+    for id in 1..=100 {
+        dispatch.set_next_due(SubscriptionId(id), Some(time(0)), time(0));
+    }
+    let rows = |dispatch: &Dispatch| dispatch.to_claim(time(0)).iter().map(|(_, rows)| *rows).sum::<i32>();
+    assert_eq!(rows(&dispatch), 13 * 20, "thirteen lanes, while nothing is known of their size");
+    let large = |event, id| Work { body: "x".repeat(250_000).into(), ..claimed(event, id, 1) };
+    for id in 1..=100 {
+        dispatch.accept_row(large(1, id), time(0));
+    }
+    assert_eq!(rows(&dispatch), 0, "25 MB are queued");
+    dispatch.send(100);
+    assert!(rows(&dispatch) <= 5 * 33, "16 MB");
 }

@@ -101,7 +101,7 @@ fn deliveries_that_a_thread_gave_back_are_sent_next_in_the_same_order() {
         assert_eq!(dispatch.send(1), [(event, 1)]);
         dispatch.conclude(event, 1, status(200));
     }
-    assert!(dispatch.writes.rows.is_empty() && dispatch.writes.attempts.is_empty());
+    assert!(dispatch.has_no_rows() && dispatch.writes.attempts.is_empty());
     assert_eq!((dispatch.queued(), dispatch.in_flight()), (0, 0));
 }
 

@@ -30,7 +30,7 @@ fn a_pause_gives_queued_deliveries_back_to_the_table_and_closes_the_gate() {
     dispatch.accept(&[1], [4]);
     assert_eq!(dispatch.row(4, 1), Some(Row::Insert(RowState::Released)));
     assert!(dispatch.send(9).is_empty());
-    dispatch.written(time(0));
+    dispatch.write_all(time(0));
     assert!(dispatch.to_claim(time(100)).is_empty(), "nothing is claimed for a paused one");
 }
 

@@ -68,11 +68,11 @@ impl World {
     }
 
     pub(super) fn claim(&mut self) {
-        let room = self.dispatch.to_claim(self.clock);
-        if room.is_empty() {
+        if !self.dispatch.may_claim(self.clock) {
             return;
         }
         self.write();
+        let room = self.dispatch.to_claim(self.clock);
         for (subscription, count) in &room {
             for id in self.due_rows(*subscription, *count as usize) {
                 let row = self.rows.get_mut(&id).expect("it was just found");

@@ -94,7 +94,9 @@ impl World {
     /// Lets all receivers work and nothing else happen, until everything that is left has been delivered.
     fn settle_down(&mut self) {
         // Decisions that were made earlier and are written now.
-        self.write();
+        while !self.dispatch.writes.is_empty() || !self.dispatch.verdicts.is_empty() {
+            self.write();
+        }
         for endpoint in self.endpoints.values_mut() {
             endpoint.health = 1.0;
             endpoint.resume(self.clock);

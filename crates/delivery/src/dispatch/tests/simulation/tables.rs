@@ -39,30 +39,41 @@ pub struct Fate {
 }
 
 impl World {
-    /// Writes all decisions so far, in one transaction.
+    /// Writes some of the decisions so far, in one transaction, which may fail.
     pub(super) fn write(&mut self) {
-        let writes = &self.dispatch.writes;
-        for (id, write) in &writes.rows {
-            match write {
-                RowWrite::Insert(work, state) => {
-                    let row = Row::new(work, self.clock).in_state(*state, self.clock);
-                    assert!(self.rows.insert(*id, row).is_none(), "a delivery has a row already");
-                }
-                RowWrite::Update(_, state) => {
-                    if let Some(row) = self.rows.get_mut(id) {
-                        *row = row.clone().in_state(*state, self.clock);
+        let (rows, bytes) = (self.random.random_range(1..20), self.random.random_range(1..10_000));
+        let part = self.dispatch.writes.take_part_of(rows, bytes);
+        if self.random.random_bool(0.1) {
+            self.dispatch.writes.put_back(part);
+            return;
+        }
+        for step in &part.moves {
+            let targets = self.events.get_mut(&step.row.id).expect("an event that moves has its row");
+            targets.retain(|(id, _)| step.is_last || step.subscriptions().all(|other| other != *id));
+            for (work, state) in &step.deliveries {
+                let row = Row::new(work, self.clock).in_state(*state, self.clock);
+                assert!(self.rows.insert(work.delivery, row).is_none(), "a delivery has a row already");
+            }
+        }
+        for change in &part.changes {
+            let id = change.of.delivery;
+            match change.state {
+                Some(state) => {
+                    if let Some(row) = self.rows.get_mut(&id) {
+                        *row = row.clone().in_state(state, self.clock);
                     }
                 }
-                RowWrite::Delete => {
-                    self.rows.remove(id);
-                    let fate = self.fates.get_mut(id).expect("every row has one");
+                None => {
+                    self.rows.remove(&id);
+                    let fate = self.fates.get_mut(&id).expect("every row has one");
                     let deleted = self.endpoints[&fate.subscription].deleted;
                     assert!(fate.succeeded_in.is_some() || deleted, "{fate:?} is deleted without a success");
                     fate.over = true;
                 }
             }
         }
-        for event in &writes.finished_events {
+        let moved = part.moves.iter().filter(|step| step.is_last).map(|step| &step.row);
+        for event in moved.chain(&part.finished_events) {
             for (subscription, id) in self.events.remove(&event.id).unwrap_or_default() {
                 let fate = self.fates.get_mut(&id).expect("every event has them");
                 if !self.rows.contains_key(&id) {
@@ -72,10 +83,10 @@ impl World {
                 }
             }
         }
-        for id in &writes.deleted {
+        for id in &part.deleted {
             self.rows.retain(|_, row| row.subscription != *id || row.due.is_none());
         }
-        self.dispatch.written(self.clock);
+        self.dispatch.written(&part, self.clock);
         self.write_verdicts();
     }
 

@@ -1,0 +1,221 @@
+//! Collects the decisions of the dispatcher until they are written.
+//!
+//! Decisions are made in memory when outcomes arrive, and written in batches. A batch is written in [`Part`]s, one
+//! transaction for each, because it may be large: an event that moves gets a row with its body for each of its
+//! deliveries. What a transaction could not write is put back, so that nothing is lost. Several decisions about one
+//! delivery between two batches are merged into one write: a row that would be inserted and deleted at once is never
+//! written.
+//!
+//! An event of which only some deliveries fit into a part moves in steps: the rows of these deliveries are inserted,
+//! and their subscriptions are removed from the row of the event. So after each step each delivery is stored in exactly
+//! one place.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use wire::attempt::ErrorClass;
+use wire::ids::{DeliveryId, EventId, SubscriptionId};
+
+use crate::bodies::Bodies;
+use crate::stored_event::EventRow;
+use crate::subscription::{DisabledReason, Failing};
+use crate::work::Work;
+
+mod part;
+
+pub use part::{Move, Part};
+
+/// The key of decisions about one delivery. They are written in the order of events.
+pub type Key = (EventId, DeliveryId);
+
+#[derive(Debug, Default)]
+pub struct Writes {
+    /// Rows of `hydra.event` to delete: all their deliveries are done.
+    pub finished_events: Vec<EventRow>,
+    /// Rows of `hydra.event` to delete when all their deliveries of `inserts` have been inserted.
+    pub moved: BTreeMap<EventId, EventRow>,
+    /// Rows of `hydra.delivery` to insert.
+    pub inserts: BTreeMap<Key, (Arc<Work>, RowState)>,
+    /// Rows of `hydra.delivery` to update or delete.
+    pub changes: BTreeMap<Key, Change>,
+    /// Rows to insert into `hydra.attempt`, in order of completion.
+    pub attempts: Vec<AttemptRecord>,
+    /// Subscriptions that were deleted. Their remaining rows are removed: some may have been inserted while the
+    /// subscription was being deleted.
+    pub deleted: Vec<SubscriptionId>,
+    /// The bodies of `inserts`.
+    bodies: Bodies,
+    /// The number of entries of `inserts` and `changes` for each subscription that has any.
+    unwritten: HashMap<SubscriptionId, usize>,
+}
+
+/// Changes of the health of subscriptions: their failures since the last success, and which of them are disabled.
+#[derive(Debug, Default)]
+pub struct Verdicts {
+    /// The failures since the last success, of subscriptions for which they changed.
+    pub failing: HashMap<SubscriptionId, Failing>,
+    /// Subscriptions that are disabled, with the reason.
+    pub disabled: HashMap<SubscriptionId, DisabledReason>,
+}
+
+impl Verdicts {
+    pub fn is_empty(&self) -> bool {
+        self.failing.is_empty() && self.disabled.is_empty()
+    }
+}
+
+/// A change of the row of a delivery.
+#[derive(Debug)]
+pub struct Change {
+    pub of: Names,
+    /// `None`: the row is deleted.
+    pub state: Option<RowState>,
+}
+
+/// What identifies a delivery in the history.
+#[derive(Debug, Clone)]
+pub struct Names {
+    pub delivery: DeliveryId,
+    pub subscription: SubscriptionId,
+    pub event: EventId,
+    pub event_type: Arc<str>,
+}
+
+impl Names {
+    pub fn of(work: &Work) -> Self {
+        let Work { delivery, subscription, event, .. } = *work;
+        Self { delivery, subscription, event, event_type: Arc::clone(&work.event_type) }
+    }
+
+    fn key(&self) -> Key {
+        (self.event, self.delivery)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowState {
+    /// In the memory of this dispatcher, queued or in flight.
+    Claimed,
+    /// No longer claimed, and otherwise unchanged. Due at once if there was no attempt yet.
+    Released,
+    /// The latest attempt failed, and the delivery is due again at `due_at`.
+    Due { attempts: u32, scheduled_at: SystemTime, due_at: SystemTime },
+    /// The delivery was given up.
+    Failed { attempts: u32 },
+}
+
+impl RowState {
+    /// The number of attempts that have been made. `None` if it has not changed.
+    pub fn attempts(self) -> Option<u32> {
+        match self {
+            Self::Due { attempts, .. } | Self::Failed { attempts } => Some(attempts),
+            Self::Claimed | Self::Released => None,
+        }
+    }
+}
+
+/// A row of the history.
+#[derive(Debug)]
+pub struct AttemptRecord {
+    pub of: Names,
+    pub attempt: u32,
+    pub status: Option<u16>,
+    /// Class and message of the error, if the attempt failed.
+    pub error: Option<(ErrorClass, String)>,
+    pub excerpt: Option<String>,
+    pub response_ms: Option<i32>,
+    pub at: SystemTime,
+    pub next_at: Option<SystemTime>,
+}
+
+impl AttemptRecord {
+    /// Returns the row of the history for a delivery that was given up although no request was made. It counts as an
+    /// attempt, so that each row of the history has its own number.
+    pub fn given_up(of: Names, attempt: u32, reason: &str, at: SystemTime) -> Self {
+        let error = Some((ErrorClass::Internal, reason.to_owned()));
+        Self { of, attempt, status: None, error, excerpt: None, response_ms: None, at, next_at: None }
+    }
+}
+
+impl Writes {
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub fn len(&self) -> usize {
+        let Self { finished_events, moved, inserts, changes, attempts, deleted, .. } = self;
+        finished_events.len() + moved.len() + inserts.len() + changes.len() + attempts.len() + deleted.len()
+    }
+
+    /// Whether rows of this subscription are not written yet. Then its rows in the table are not all that it has.
+    pub fn are_unwritten(&self, id: SubscriptionId) -> bool {
+        self.unwritten.contains_key(&id)
+    }
+
+    /// The bytes of the bodies that are to be inserted.
+    pub fn bytes(&self) -> usize {
+        self.bodies.bytes()
+    }
+
+    /// Deletes an event, and inserts a row for each of these deliveries, claimed by this dispatcher.
+    pub fn move_event(&mut self, row: EventRow, deliveries: impl IntoIterator<Item = Arc<Work>>) {
+        self.moved.insert(row.id, row);
+        for work in deliveries {
+            self.insert(work, RowState::Claimed);
+        }
+    }
+
+    fn insert(&mut self, work: Arc<Work>, state: RowState) {
+        let id = work.subscription;
+        self.bodies.add(&work.body);
+        if self.inserts.insert((work.event, work.delivery), (work, state)).is_none() {
+            self.count(id);
+        }
+    }
+
+    /// Changes the state of the row of a delivery.
+    pub fn update(&mut self, work: &Work, state: RowState) {
+        match self.inserts.get_mut(&(work.event, work.delivery)) {
+            Some((_, was)) => *was = state,
+            None => self.change(Names::of(work), Some(state)),
+        }
+    }
+
+    /// Deletes the row of a delivery. A row that is not written yet is not inserted.
+    pub fn delete(&mut self, work: &Work) {
+        match self.inserts.remove(&(work.event, work.delivery)) {
+            Some((work, _)) => {
+                self.bodies.remove(&work.body);
+                self.uncount(work.subscription);
+            }
+            None => self.change(Names::of(work), None),
+        }
+    }
+
+    /// A later change replaces an earlier one, but a deleted row stays deleted.
+    fn change(&mut self, of: Names, state: Option<RowState>) {
+        let id = of.subscription;
+        match self.changes.get_mut(&of.key()) {
+            Some(Change { state: None, .. }) => {}
+            Some(known) => known.state = state,
+            None => {
+                self.changes.insert(of.key(), Change { of, state });
+                self.count(id);
+            }
+        }
+    }
+
+    fn count(&mut self, id: SubscriptionId) {
+        *self.unwritten.entry(id).or_default() += 1;
+    }
+
+    fn uncount(&mut self, id: SubscriptionId) {
+        if let Some(count) = self.unwritten.get_mut(&id) {
+            *count -= 1;
+            if *count == 0 {
+                self.unwritten.remove(&id);
+            }
+        }
+    }
+}

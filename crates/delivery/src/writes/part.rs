@@ -1,0 +1,207 @@
+//! A part of the decisions, which is written in one transaction.
+
+use std::mem::take;
+use std::sync::Arc;
+
+use wire::ids::{DeliveryId, SubscriptionId};
+
+use super::{AttemptRecord, Change, RowState, Writes};
+use crate::stored_event::EventRow;
+use crate::work::Work;
+
+/// A part has at most this many rows of each table, except `hydra.event`, and this many bytes of rows to insert, or a
+/// single row. So a part takes some hundred milliseconds at most, and the queue is looked at in between.
+const ROWS: usize = 500;
+const BYTES: usize = 4 << 20;
+
+/// The same for finished events: their rows are only deleted.
+const FINISHED: usize = 5_000;
+
+#[derive(Debug, Default)]
+pub struct Part {
+    pub moves: Vec<Move>,
+    pub changes: Vec<Change>,
+    pub finished_events: Vec<EventRow>,
+    pub deleted: Vec<SubscriptionId>,
+    pub attempts: Vec<AttemptRecord>,
+}
+
+/// An event that moves, or a step of its move.
+#[derive(Debug)]
+pub struct Move {
+    pub row: EventRow,
+    /// The deliveries whose rows are inserted.
+    pub deliveries: Vec<(Arc<Work>, RowState)>,
+    /// Subscriptions whose deliveries were given up because their rows cannot be inserted.
+    pub given_up: Vec<SubscriptionId>,
+    /// Whether no other delivery of the event remains, so that its row is deleted. If not, only the subscriptions of
+    /// these deliveries are removed from it.
+    pub is_last: bool,
+}
+
+impl Move {
+    /// The subscriptions to remove from the row of the event.
+    pub fn subscriptions(&self) -> impl Iterator<Item = SubscriptionId> {
+        self.deliveries.iter().map(|(work, _)| work.subscription).chain(self.given_up.iter().copied())
+    }
+}
+
+impl Part {
+    pub fn is_empty(&self) -> bool {
+        self.is_history() && self.attempts.is_empty()
+    }
+
+    /// Whether there is nothing in it except rows of the history.
+    fn is_history(&self) -> bool {
+        self.moves.is_empty() && self.changes.is_empty() && self.finished_events.is_empty() && self.deleted.is_empty()
+    }
+
+    /// The deliveries that were given up.
+    pub fn failed(&self) -> impl Iterator<Item = DeliveryId> {
+        let inserts = self.moves.iter().flat_map(|step| &step.deliveries).map(|(work, state)| (work.delivery, *state));
+        let updates = self.changes.iter().filter_map(|change| Some((change.of.delivery, change.state?)));
+        inserts.chain(updates).filter(|(_, state)| matches!(state, RowState::Failed { .. })).map(|(id, _)| id)
+    }
+
+    /// Takes the second half of this part out of it. It must be written after the first half: it may delete an event of
+    /// which the first half has deliveries. Returns `None` if this part has only one row.
+    pub fn split(&mut self) -> Option<Part> {
+        let kinds =
+            [self.moves.is_empty(), self.changes.is_empty(), self.finished_events.is_empty(), self.deleted.is_empty()];
+        let mut half = Part::default();
+        if kinds.iter().filter(|is_empty| !**is_empty).count() > 1 {
+            std::mem::swap(self, &mut half);
+            if !half.moves.is_empty() {
+                self.moves = take(&mut half.moves);
+            } else if !half.changes.is_empty() {
+                self.changes = take(&mut half.changes);
+            } else {
+                self.finished_events = take(&mut half.finished_events);
+            }
+            return Some(half);
+        }
+        half.moves = second_half(&mut self.moves);
+        half.changes = second_half(&mut self.changes);
+        half.finished_events = second_half(&mut self.finished_events);
+        half.deleted = second_half(&mut self.deleted);
+        if let ([step], []) = (&mut self.moves[..], &half.moves[..]) {
+            let deliveries = second_half(&mut step.deliveries);
+            if !deliveries.is_empty() {
+                let is_last = std::mem::replace(&mut step.is_last, false);
+                half.moves.push(Move { row: step.row, deliveries, given_up: Vec::new(), is_last });
+            }
+        }
+        Some(half).filter(|half| !half.is_empty())
+    }
+}
+
+fn second_half<T>(whole: &mut Vec<T>) -> Vec<T> {
+    whole.split_off(whole.len().div_ceil(2))
+}
+
+impl Writes {
+    /// Takes the next part out. Updates come before inserts, which may take long.
+    pub fn take_part(&mut self) -> Part {
+        self.take_part_of(ROWS, BYTES)
+    }
+
+    pub(crate) fn take_part_of(&mut self, rows: usize, bytes: usize) -> Part {
+        let mut part = Part { moves: self.take_moves(rows, bytes), ..Part::default() };
+        while let Some((_, change)) = (part.changes.len() < rows).then(|| self.changes.pop_first()).flatten() {
+            self.uncount(change.of.subscription);
+            part.changes.push(change);
+        }
+        part.finished_events = first(&mut self.finished_events, FINISHED);
+        let (inserts, changes) = (&self.inserts, &self.changes);
+        let mut room = rows;
+        // A row of the history is not written before the row that its delivery has because of that attempt.
+        let is_ready = |record: &mut AttemptRecord| {
+            let key = record.of.key();
+            let is_ready = room > 0 && !inserts.contains_key(&key) && !changes.contains_key(&key);
+            room -= usize::from(is_ready);
+            is_ready
+        };
+        part.attempts = self.attempts.extract_if(.., is_ready).collect();
+        if self.inserts.is_empty() {
+            part.deleted = take(&mut self.deleted);
+        }
+        part
+    }
+
+    fn take_moves(&mut self, mut rows: usize, mut bytes: usize) -> Vec<Move> {
+        let mut moves = Vec::new();
+        while let Some((&event, &row)) = self.moved.first_key_value().filter(|_| rows > 0 && bytes > 0) {
+            let mut deliveries = Vec::new();
+            let is_last = loop {
+                let next = self.inserts.first_entry().filter(|next| next.key().0 == event);
+                let Some(next) = next else { break true };
+                let size = next.get().0.size();
+                let is_first = moves.is_empty() && deliveries.is_empty();
+                if !is_first && (rows == 0 || size > bytes) {
+                    break false;
+                }
+                rows = rows.saturating_sub(1);
+                bytes = bytes.saturating_sub(size);
+                let (work, state) = next.remove();
+                self.bodies.remove(&work.body);
+                self.uncount(work.subscription);
+                deliveries.push((work, state));
+            };
+            if is_last {
+                self.moved.remove(&event);
+            } else if deliveries.is_empty() {
+                break;
+            }
+            moves.push(Move { row, deliveries, given_up: Vec::new(), is_last });
+            if !is_last {
+                break;
+            }
+        }
+        moves
+    }
+
+    /// Puts back a part that could not be written.
+    pub fn put_back(&mut self, part: Part) {
+        for step in part.moves {
+            self.move_event_back(step);
+        }
+        for Change { of, state } in part.changes {
+            self.change(of, state);
+        }
+        self.finished_events.extend(part.finished_events);
+        self.deleted.extend(part.deleted);
+        self.attempts.splice(..0, part.attempts);
+    }
+
+    fn move_event_back(&mut self, step: Move) {
+        self.moved.entry(step.row.id).or_insert(step.row);
+        for (work, state) in step.deliveries {
+            self.insert(work, state);
+        }
+    }
+
+    /// To be called before a part is written. An event of which other deliveries were put back remains.
+    pub fn note_rest(&self, part: &mut Part) {
+        for step in &mut part.moves {
+            step.is_last &= !self.moved.contains_key(&step.row.id);
+        }
+    }
+
+    /// Records that a part was written. The row of an event of which it was a step is no longer where it was read.
+    pub fn written(&mut self, part: &Part) {
+        for step in part.moves.iter().filter(|step| !step.is_last) {
+            if let Some(row) = self.moved.get_mut(&step.row.id) {
+                row.place = EventRow::UNKNOWN_PLACE;
+            }
+        }
+    }
+}
+
+/// Takes at most this many out.
+fn first<T>(from: &mut Vec<T>, most: usize) -> Vec<T> {
+    let rest = from.split_off(from.len().min(most));
+    std::mem::replace(from, rest)
+}
+
+#[cfg(test)]
+mod tests;
