@@ -72,7 +72,9 @@ fn assert_is_name(host: &str) {
 
 /// Compares the policy with what the standard library calls these addresses.
 fn judge(address: IpAddr, policy: &DestinationPolicy) {
-    let open = policy.allow_networks.iter().any(|network| network.contains(address.to_canonical(), 443));
+    let networks = policy.allow_networks.iter().filter(|network| network.contains(address.to_canonical(), 443));
+    let open = networks.clone().next().is_some();
+    let named = networks.into_iter().any(|network| network.is_one_address());
     let allowed = policy.allows(address, 443);
     match address.to_canonical() {
         IpAddr::V4(v4) => {
@@ -85,19 +87,38 @@ fn judge(address: IpAddr, policy: &DestinationPolicy) {
                 || v4.is_unspecified()
                 || v4.octets()[0] >= 240;
             assert!(!(allowed && closed && !open), "{v4} is allowed");
-            assert!(!(allowed && v4 == Ipv4Addr::new(169, 254, 169, 254)));
+            assert!(!(allowed && v4.is_link_local() && !named), "{v4} is allowed");
             assert!(allowed || !matches!(v4.octets(), [1, 1, 1, _] | [8, 8, 8, _]), "{v4} is not allowed");
+            for v6 in around(v4) {
+                assert_eq!(policy.allows(v6.into(), 443), allowed, "{v6} leads to {v4}");
+            }
         }
         IpAddr::V6(v6) => {
             let closed = v6.is_loopback()
                 || v6.is_unspecified()
                 || v6.is_multicast()
                 || v6.is_unique_local()
-                || v6.is_unicast_link_local()
-                || v6.to_ipv4().is_some();
+                || v6.is_unicast_link_local();
             assert!(!(allowed && closed && !open), "{v6} is allowed");
             let cloudflare = Ipv6Addr::new(0x2606, 0x4700, 0, 0, 0, 0, 0, 0x1111);
             assert!(allowed || v6 != cloudflare, "{v6} is not allowed");
         }
     }
+}
+
+/// IPv6 addresses that lead to this IPv4 address: mapped, translated, NAT64 of two kinds, 6to4, Teredo with it as both
+/// server and client, and, unless it looks like loopback, compatible.
+fn around(v4: Ipv4Addr) -> Vec<Ipv6Addr> {
+    let [a, b] = [(v4.to_bits() >> 16) as u16, v4.to_bits() as u16];
+    let compatible = Ipv6Addr::new(0, 0, 0, 0, 0, 0, a, b);
+    let others = [
+        Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, a, b),
+        Ipv6Addr::new(0, 0, 0, 0, 0xffff, 0, a, b),
+        Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, a, b),
+        Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, a, b),
+        Ipv6Addr::new(0x2002, a, b, 0, 0, 0, 0, 1),
+        Ipv6Addr::new(0x2001, 0, a, b, 0, 0, !a, !b),
+    ];
+    let compatible = Some(compatible).filter(|v6| !v6.is_loopback() && !v6.is_unspecified());
+    others.into_iter().chain(compatible).collect()
 }

@@ -7,7 +7,7 @@
 const RESERVED: usize = 512;
 
 /// Connections that one thread can have open at a time: one in use, and those that the sender keeps idle.
-const PER_THREAD: usize = 4;
+const PER_THREAD: usize = 13;
 
 /// Raises the limit of descriptors, and returns the number of threads: `wanted`, or fewer if there are too few
 /// descriptors for that.

@@ -1,9 +1,12 @@
 //! What an endpoint answers, and what the attempt then counts as.
 
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
+use socket2::SockRef;
 use testkit::receiver::{Answer, Request};
 use testkit::{millis, subscribe};
 
@@ -124,4 +127,49 @@ fn the_history_says_what_is_wrong_with_an_answer_that_is_not_http() {
         }
     }
     bench.wait_for_count("webhook_failed", cases.len() as i64);
+}
+
+#[test]
+fn the_status_decides_whatever_else_the_head_of_the_answer_has() {
+    let mut bench = bench("odd_heads");
+    let policy = "x".repeat(20_000);
+    let ok = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n";
+    let answers = [
+        ("/interim", format!("HTTP/1.1 100 Continue\r\nDate: today\r\n\r\n{ok}\r\n")),
+        ("/large", format!("{ok}Content-Security-Policy: {policy}\r\n\r\n")),
+        ("/many", format!("{ok}{}\r\n", "Set-Cookie: a=b\r\n".repeat(140))),
+        ("/odd", format!("{ok}X Bad Header: 1\r\nServer : x\r\nX-Folded: a\r\n b\r\n\r\n")),
+    ];
+    for (path, answer) in &answers {
+        bench.subscribe(path, "ticket.created", &["log_successes => true", "retry_schedule => '{}'"]);
+        bench.receiver.answer(path, Answer::raw(answer.as_bytes()));
+    }
+    let (gone, _) = bench.subscribe("/gone", "ticket.created", &["log_successes => true"]);
+    bench.receiver.answer("/gone", Answer::status(410).with_header("Content-Security-Policy", &policy));
+    bench.emit_ticket(1);
+    let attempts = bench.wait_for_history(5);
+    let statuses: Vec<_> = attempts.iter().map(|attempt| attempt.status).collect();
+    assert_eq!(statuses, [200, 200, 200, 200, 410].map(Some), "{attempts:?}");
+    bench.wait_for_column(gone, "status", "disabled");
+    assert_eq!(bench.column(gone, "disabled_reason"), "gone");
+}
+
+#[test]
+fn an_answer_that_comes_before_the_body_was_read_decides() {
+    let mut bench = bench("early_answers");
+    let receiver = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    // Less than the body fits into the buffers of the connection.
+    SockRef::from(&receiver).set_recv_buffer_size(4096).expect("a size");
+    let url = format!("http://{}/", receiver.local_addr().expect("it is bound"));
+    let (id, _) = subscribe(&mut bench.client, &url, "ticket.created", &["retry_schedule => '{}'"]);
+    let serving = thread::spawn(move || {
+        let (mut stream, _) = receiver.accept()?;
+        stream.read_exact(&mut [0; 100])?;
+        stream.write_all(b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n")
+    });
+    bench.emit("ticket.created", &format!("{{\"id\": \"{}\"}}", "x".repeat(200_000)));
+    bench.wait_for_column(id, "status", "disabled");
+    assert_eq!(bench.column(id, "disabled_reason"), "gone");
+    assert_eq!(bench.wait_for_history(1)[0].status, Some(410));
+    serving.join().expect("no panic").expect("it answered");
 }

@@ -2,7 +2,7 @@
 //! table directly. A canary listens on every address of this machine, and nobody connects.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -67,12 +67,60 @@ const OTHERS: [&str; 24] = [
     "ip6-localhost",
 ];
 
+/// Metadata services of clouds.
+const METADATA: [&str; 9] = [
+    "169.254.169.254",
+    "169.254.170.2",
+    "169.254.0.23",
+    "169.254.42.42",
+    "168.63.129.16",
+    "100.100.100.200",
+    "192.0.0.192",
+    "169.254.10.10",
+    "169.254.169.123",
+];
+
+/// The same in IPv6.
+const METADATA_V6: [&str; 8] = [
+    "fd00:ec2::254",
+    "fd00:ec2::23",
+    "fd20:ce::254",
+    "fd00:c1::a9fe:a9fe",
+    "fd00:100::100:200",
+    "fd00:42::42",
+    "fd00:a9fe:a9fe::1",
+    "fe80::a9fe:a9fe",
+];
+
+/// IPv6 addresses that gateways and tunnels forward to this address, each in its canonical form. With some prefixes, an
+/// address of local NAT64 is read differently if the IPv4 address cannot be a destination.
+fn around(address: Ipv4Addr) -> Vec<String> {
+    let is_destination = (1..224).contains(&address.octets()[0]);
+    let [a, b] = [(address.to_bits() >> 16) as u16, address.to_bits() as u16];
+    let [c, d, e, f] = address.octets().map(u16::from);
+    let forms = [
+        [0, 0, 0, 0, 0xffff, 0, a, b],
+        [0x64, 0xff9b, 0, 0, 0, 0, a, b],
+        [0x64, 0xff9b, 1, 0, 0, 0, a, b],
+        [0x64, 0xff9b, 1, a, e, f << 8, 0, 0],
+        [0x64, 0xff9b, 1, c, d, e << 8 | f, 0, 0],
+        [0x64, 0xff9b, 1, 0, c, d << 8 | e, f << 8, 0],
+        [0x2002, a, b, 0, 0, 0, 0, 1],
+        [0x2001, 0, a, b, 0, 0, 0x5601, 0x5601],
+        [0x2001, 0, 0x808, 0x808, 0, 0, !a, !b],
+        [0xfe80, 0, 0, 0, 0, 0x5efe, a, b],
+    ];
+    let with_another_prefix = |form: &[u16; 8]| form[..3] == [0x64, 0xff9b, 1] && form[7] != b;
+    let forms = forms.into_iter().filter(|form| is_destination || !with_another_prefix(form));
+    forms.map(|[a, b, c, d, e, f, g, h]| format!("[{}]", Ipv6Addr::new(a, b, c, d, e, f, g, h))).collect()
+}
+
 /// The ways in which one address can be written.
 fn forms(address: Ipv4Addr) -> Vec<String> {
     let [a, b, c, d] = address.octets();
     let number = u32::from(address);
     let digits: String = address.to_string().bytes().map(|byte| format!("%{byte:02x}")).collect();
-    vec![
+    let mut forms = vec![
         address.to_string(),
         format!("{address}."),
         number.to_string(),
@@ -92,7 +140,10 @@ fn forms(address: Ipv4Addr) -> Vec<String> {
         format!("[64:ff9b::{address}]"),
         format!("[2002:{:x}:{:x}::1]", number >> 16, number & 0xffff),
         format!("[::ffff:{:x}:{:x}]", number >> 16, number & 0xffff),
-    ]
+        format!("[::{:x}:{:x}]", number >> 16, number & 0xffff),
+    ];
+    forms.extend(around(address));
+    forms
 }
 
 /// Listens on every address of this machine. Returns the port and the number of connections.
@@ -136,7 +187,7 @@ fn no_form_of_an_address_that_is_not_public_is_accepted_or_reached() {
     let mut client = cluster.create_database("destinations");
     let (port, connections) = canary();
     let hosts = hosts();
-    assert!(hosts.len() >= 400, "{}", hosts.len());
+    assert!(hosts.len() >= 700, "{}", hosts.len());
 
     let mut names = Vec::new();
     let mut subscriptions = 0;
@@ -157,7 +208,7 @@ fn no_form_of_an_address_that_is_not_public_is_accepted_or_reached() {
     // A name is resolved only when a request is made.
     names.sort_unstable();
     assert_eq!(names, ["LOCALHOST", "ip6-localhost", "localhost", "localhost.localdomain"]);
-    assert!(subscriptions >= 400, "{subscriptions}");
+    assert!(subscriptions >= 700, "{subscriptions}");
 
     run(&mut client, "SELECT hydra.webhook_emit('ticket.created', '{}')");
     wait_until("all have failed", PATIENCE, || {
@@ -167,6 +218,29 @@ fn no_form_of_an_address_that_is_not_public_is_accepted_or_reached() {
     let classes: BTreeMap<String, i64> =
         classes.expect("the history").iter().map(|row| (row.get(0), row.get(1))).collect();
     assert!(classes.keys().all(|class| ["destination", "dns"].contains(&class.as_str())), "{classes:?}");
-    assert!(classes["destination"] >= 400, "{classes:?}");
+    assert!(classes["destination"] >= 700, "{classes:?}");
     assert_eq!(connections.load(Ordering::SeqCst), 0, "somebody connected");
+}
+
+#[test]
+fn a_metadata_service_stays_shut_in_every_form_unless_its_very_address_is_allowed() {
+    let open = "0.0.0.0/0, ::/0, 169.254.0.0/16, fe80::/10, fd00::/8, 127.0.0.1/32";
+    let cluster = Cluster::start(&[("hydra_webhooks.allow_networks", open)]);
+    let mut client = cluster.create_database("metadata");
+    let create = |host: &str| format!("SELECT hydra.webhook_create('https://{host}/', '{{ticket.created}}')");
+    let v4 = METADATA.iter().map(|address| address.parse::<Ipv4Addr>().expect("an address"));
+    let hosts = v4.flat_map(|address| [vec![address.to_string()], around(address)].concat());
+    for host in hosts.chain(METADATA_V6.iter().map(|address| format!("[{address}]"))) {
+        let refusal = refusal(&mut client, &create(&host));
+        assert_eq!(refusal.message, "webhook URL points to an address that is not allowed", "{host}");
+        assert!(refusal.hint.contains(" itself "), "{host}");
+    }
+    run(&mut client, &create("10.1.2.3"));
+    run(&mut client, &create("[64:ff9b::a01:203]"));
+
+    cluster.set(&[("hydra_webhooks.allow_networks", "169.254.42.42/32, fd00:42::42/128")]);
+    for host in ["169.254.42.42", "[64:ff9b::a9fe:2a2a]", "[fd00:42::42]"] {
+        wait_until("the setting applies", PATIENCE, || client.batch_execute(&create(host)).is_ok());
+    }
+    refusal(&mut client, &create("169.254.169.254"));
 }

@@ -154,7 +154,7 @@ pub fn plain_behaviours() -> Vec<Behaviour> {
         ),
         plain("announces an answer and sends none", "timeout", falls_silent("HTTP/1.1 100 Continue\r\n\r\n")),
         plain("switches protocols", "101", falls_silent("HTTP/1.1 101 Switching Protocols\r\n\r\n")),
-        plain("sends two hundred headers", "protocol", move |mut stream: TcpStream| {
+        plain("sends two hundred headers", "200", move |mut stream: TcpStream| {
             read_request(&mut stream)?;
             stream.write_all(&[b"HTTP/1.1 200 OK\r\n", header().as_slice(), b"\r\n"].concat())
         }),
@@ -163,21 +163,34 @@ pub fn plain_behaviours() -> Vec<Behaviour> {
         plain("sends a page without a head", "protocol", answers("<html><body>It works!</body></html>\r\n\r\n")),
         plain("speaks HTTP/2", "protocol", answers(b"\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\xff\xff".to_vec())),
         plain("speaks HTTP/9", "protocol", answers("HTTP/9.9 200 OK\r\n\r\n")),
+        plain("says that it speaks HTTP/2", "200", answers("HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n")),
+        plain(
+            "has lines that are no headers",
+            "200",
+            answers("HTTP/1.1 200 OK\r\nServer : x\r\nA B: c\r\n d\r\nnone\r\n\r\n"),
+        ),
+        plain("sends interim answers with headers", "200", move |mut stream: TcpStream| {
+            read_request(&mut stream)?;
+            stream.write_all(b"HTTP/1.1 100 Continue\r\nDate: now\r\n\r\nHTTP/1.1 103 Early\r\nLink: x\r\n\r\n")?;
+            thread::sleep(slowly);
+            stream.write_all(ok.as_bytes())
+        }),
+        plain("fails at length", "500", move |mut stream: TcpStream| {
+            read_request(&mut stream)?;
+            let head = [b"HTTP/1.1 500 Odd\r\n", header().repeat(9).as_slice(), b"\r\n"].concat();
+            stream.write_all(&head)
+        }),
         plain("speaks HTTP/1.0", "200", answers("HTTP/1.0 200 OK\r\n\r\nall")),
         plain("answers 999", "999", answers("HTTP/1.1 999 Odd\r\nContent-Length: 0\r\n\r\n")),
         plain("answers 99", "protocol", answers("HTTP/1.1 99 Odd\r\nContent-Length: 0\r\n\r\n")),
-        plain("has a zero byte in a header", "protocol", answers(b"HTTP/1.1 200 OK\r\nX: a\0b\r\n\r\n".to_vec())),
-        plain("has a negative length", "protocol", answers("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n")),
+        plain("has a zero byte in a header", "200", answers(b"HTTP/1.1 200 OK\r\nX: a\0b\r\n\r\n".to_vec())),
+        plain("has a negative length", "200", answers("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n")),
         plain(
             "has a length beyond all numbers",
-            "protocol",
+            "200",
             answers("HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n"),
         ),
-        plain(
-            "has two lengths",
-            "protocol",
-            answers("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"),
-        ),
+        plain("has two lengths", "200", answers("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab")),
         plain(
             "has chunks of no size",
             "500",

@@ -1,5 +1,5 @@
-//! What all threads of a sender share: the rules in force, the addresses of host names, the list of open sockets, and
-//! the channel that attempts are returned through.
+//! What all threads of a sender share: the rules in force, the addresses of host names and which of them worked, the list
+//! of open sockets, and the channel that attempts are returned through.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -12,12 +12,13 @@ use wire::request::Request;
 use crate::destination::{DestinationPolicy, Directory};
 use crate::rules::Rules;
 use crate::threads::Bell;
-use crate::transport::{OpenSockets, Roots};
+use crate::transport::{OpenSockets, Preferences, Roots};
 
 pub struct Shared {
     rules: Mutex<Arc<Rules>>,
     pub directory: Directory,
     pub sockets: Arc<OpenSockets>,
+    pub preferences: Arc<Preferences>,
     outcomes: mpsc::Sender<Attempt>,
     bell: Arc<Bell>,
     /// Set when no further request may start.
@@ -32,6 +33,7 @@ impl Shared {
             rules: Mutex::new(Arc::new(Rules { policy, roots })),
             directory: Directory::system(),
             sockets: Arc::default(),
+            preferences: Arc::default(),
             outcomes,
             bell,
             closing: AtomicBool::new(false),

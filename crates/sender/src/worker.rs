@@ -41,7 +41,7 @@ impl Worker {
     fn attempt(&mut self, request: &Request, now: SystemTime) -> Outcome {
         let attempt = catch_unwind(AssertUnwindSafe(|| {
             fault::point("request");
-            let outcome = self.client(request.endpoint.timeout).attempt(request, now);
+            let outcome = self.client().attempt(request, now);
             fault::point("answer");
             outcome
         }));
@@ -53,11 +53,12 @@ impl Worker {
     }
 
     /// Returns a client with the rules in force: the existing one, with its connections, unless the rules have changed.
-    fn client(&mut self, limit: Duration) -> &mut Client {
+    fn client(&mut self) -> &mut Client {
         let rules = self.shared.rules();
         let kept = self.client.take().filter(|client| client.keeps_to(&rules));
-        let Shared { directory, sockets, .. } = &*self.shared;
-        self.client.insert(kept.unwrap_or_else(|| Client::new(rules, directory.clone(), sockets.clone(), limit)))
+        let Shared { directory, sockets, preferences, .. } = &*self.shared;
+        let client = || Client::new(rules, directory.clone(), sockets.clone(), preferences.clone());
+        self.client.insert(kept.unwrap_or_else(client))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Decides where a request may go: the policy, the URL, and the addresses of its host name.
 
+mod embedded;
 mod lookup;
 mod network;
 mod origin;

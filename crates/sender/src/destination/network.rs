@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use wire::refusal::Refusal;
 
+use super::embedded::is_inside_ipv4_block;
+
 /// A network that requests may go to. Examples: `10.0.0.0/8`, `10.1.2.3`, `127.0.0.1/32:8443`, `fd00::/8`,
 /// `[::1]/128:8443`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +28,11 @@ impl AllowedNetwork {
 
     pub fn contains(&self, address: IpAddr, port: u16) -> bool {
         self.port.is_none_or(|only| only == port) && self.covers(address)
+    }
+
+    /// Whether the entry is a single address.
+    pub fn is_one_address(&self) -> bool {
+        self.prefix == if self.network.is_ipv4() { 32 } else { 128 }
     }
 
     fn covers(&self, address: IpAddr) -> bool {
@@ -74,8 +81,8 @@ fn parse(entry: &str) -> Result<AllowedNetwork, &'static str> {
     let port = port.map(|digits| number(digits).filter(|port| *port > 0).ok_or("the port is out of range"));
     let allowed = AllowedNetwork { network, prefix, port: port.transpose()? };
     match network {
-        // An IPv4-mapped address is converted to IPv4 before it is compared, so this entry would never match.
-        IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => Err("an IPv4 network must be written in IPv4 notation"),
+        // An IPv6 address that contains an IPv4 address is compared as that address, so this entry would never match.
+        _ if is_inside_ipv4_block(network, prefix) => Err("an IPv4 network must be written in IPv4 notation"),
         _ if allowed.has_stray_bits() => Err("the address has bits set to the right of the prefix"),
         _ => Ok(allowed),
     }
@@ -153,6 +160,8 @@ mod tests {
         assert!(!covers("127.0.0.1", "127.0.0.2", 1));
         assert!(covers("::1", "::1", 1));
         assert!(covers("[::1]", "::1", 1));
+        assert!(read("::1").is_one_address() && read("10.0.0.0/32").is_one_address());
+        assert!(!read("::/127").is_one_address() && !read("10.0.0.0/31").is_one_address());
     }
 
     #[test]
@@ -189,6 +198,10 @@ mod tests {
         assert_eq!(refusal("[::1/128"), "a bracket is not closed");
         assert_eq!(refusal("[127.0.0.1]"), "only an IPv6 address can be in brackets");
         assert_eq!(refusal("[::1]x"), "not an IP address");
-        assert_eq!(refusal("::ffff:10.0.0.0/104"), "an IPv4 network must be written in IPv4 notation");
+        for entry in
+            ["::ffff:10.0.0.0/104", "64:ff9b::/96", "64:ff9b:1::/48", "2002:a00::/24", "2001::/32", "::10.0.0.0/104"]
+        {
+            assert_eq!(refusal(entry), "an IPv4 network must be written in IPv4 notation");
+        }
     }
 }

@@ -6,15 +6,17 @@
 //!
 //! The rule lists what is public and not what is forbidden: products that keep a list of forbidden ranges have found
 //! gaps in it for years. For IPv4, all global unicast addresses outside the special-purpose registry are public. For
-//! IPv6, the addresses in `2000::/3` are public, except the blocks that embed other addresses or are reserved. An
-//! IPv4-mapped IPv6 address is treated as the IPv4 address. `allow_networks` allows more. The metadata services are
-//! never allowed, because somebody who allows `0.0.0.0/0` for a test does not intend to allow them.
+//! IPv6, the addresses in `2000::/3` are public, except the blocks that are reserved. An IPv6 address that contains an
+//! IPv4 address is judged as the IPv4 address. `allow_networks` allows more. The addresses at which clouds serve
+//! metadata and credentials, and all of `169.254.0.0/16`, need an entry for just that address, because somebody who
+//! allows `0.0.0.0/0` for a test does not intend to allow them.
 //!
 //! The rule is applied not to host names but to the addresses that are then connected to. So a host name that resolves
 //! to another address a moment later cannot bypass it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::embedded;
 use super::network::AllowedNetwork;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,32 +25,63 @@ pub struct DestinationPolicy {
     pub allow_http: bool,
 }
 
+/// Why requests may not go to an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotAllowed {
+    NotPublic(IpAddr),
+    /// A cloud may serve credentials at this address.
+    Metadata(IpAddr),
+}
+
 impl DestinationPolicy {
     /// Whether requests may go to this address and port.
     pub fn allows(&self, address: IpAddr, port: u16) -> bool {
-        let address = address.to_canonical();
-        if is_metadata(address) {
-            return false;
+        self.judge(address, port).is_ok()
+    }
+
+    /// Checks whether requests may go to this address and port. An error names the address that is not allowed: if the
+    /// given address contains an IPv4 address, that is the IPv4 address.
+    pub fn judge(&self, address: IpAddr, port: u16) -> Result<(), NotAllowed> {
+        let IpAddr::V6(v6) = address else {
+            return self.judge_one(address, port);
+        };
+        let mut inside = embedded::ipv4_inside(v6).peekable();
+        if inside.peek().is_none() {
+            self.judge_one(address, port)?;
         }
-        is_public(address) || self.allow_networks.iter().any(|network| network.contains(address, port))
+        inside.chain(embedded::ipv4_of_isatap(v6)).try_for_each(|v4| self.judge_one(v4.into(), port))
+    }
+
+    fn judge_one(&self, address: IpAddr, port: u16) -> Result<(), NotAllowed> {
+        let mut entries = self.allow_networks.iter().filter(|network| network.contains(address, port));
+        let (allowed, refusal) = match is_metadata(address) {
+            true => (entries.any(AllowedNetwork::is_one_address), NotAllowed::Metadata(address)),
+            false => (is_public(address) || entries.next().is_some(), NotAllowed::NotPublic(address)),
+        };
+        if allowed { Ok(()) } else { Err(refusal) }
     }
 }
 
-/// Whether a cloud serves credentials at this address. Some of these addresses look public, and some are in networks
-/// that may have to be allowed.
+/// Whether a cloud serves metadata or credentials at this address, or may do so. Some of these addresses look public,
+/// and some are in networks that may have to be allowed.
 fn is_metadata(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => matches!(
             v4.octets(),
-            [169, 254, 169, 254] | [169, 254, 170, 2] | [169, 254, 170, 23] // most clouds; containers on AWS
+            [169, 254, ..] // nearly every cloud: mostly 169.254.169.254
                 | [168, 63, 129, 16] // Azure
                 | [100, 100, 100, 200] // Alibaba
                 | [192, 0, 0, 192] // Oracle
         ),
         IpAddr::V6(v6) => matches!(
             v6.segments(),
-            [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254 | 0x23] // AWS
+            [0xfd00, 0xec2, ..] // AWS
                 | [0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254] // Google
+                | [0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe] // Oracle
+                | [0xfd00, 0x100, 0, 0, 0, 0, 0x100, 0x200] // Alibaba
+                | [0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42] // Scaleway
+                | [0xfd00, 0xa9fe, 0xa9fe, 0, 0, 0, 0, 1] // Linode
+                | [0xfe80, 0, 0, 0, 0, 0, 0xa9fe, 0xa9fe] // OpenStack, Linode
         ),
     }
 }
@@ -84,9 +117,8 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     global_unicast
         && !matches!(
             segments,
-            [0x2001, 0..=0x1ff, ..] // protocol assignments, Teredo among them
+            [0x2001, 0..=0x1ff, ..] // protocol assignments
                 | [0x2001, 0xdb8, ..] // documentation
-                | [0x2002, ..] // 6to4: an IPv4 address inside
                 | [0x3fff, 0..=0xfff, ..] // documentation
         )
 }
@@ -123,6 +155,11 @@ mod tests {
             "2620:fe::fe",
             "3ffe::1",
             "::ffff:8.8.8.8",
+            "64:ff9b::8.8.8.8",
+            "64:ff9b:1::8.8.8.8",
+            "64:ff9b:1:fffe::8.8.8.8",
+            "2002:808:808::1",
+            "2001:0:4136:e378:8000:63bf:f7f7:f7f7",
         ];
         for address in addresses {
             assert!(allowed(&DestinationPolicy::default(), address), "{address} was refused");
@@ -170,7 +207,14 @@ mod tests {
             "::ffff:10.0.0.1",
             "::127.0.0.1",
             "64:ff9b::7f00:1",
+            "64:ff9b::",
             "64:ff9b:1::1",
+            "64:ff9b:1::10.0.0.1",
+            "64:ff9b:1:0a00:0:0100:808:808",
+            "::ffff:0:127.0.0.1",
+            "2001:0:7f00:1:8000:63bf:f7f7:f7f7",
+            "2001:0:4136:e378:8000:63bf:80ff:fffe",
+            "2620:fe::5efe:10.0.0.1",
             "100::1",
             "2001::1",
             "2001:1ff::1",
@@ -192,24 +236,81 @@ mod tests {
         }
     }
 
+    /// Metadata services of clouds, and addresses that look like one.
+    const METADATA: [&str; 21] = [
+        "169.254.169.254",
+        "169.254.170.2",
+        "169.254.170.23",
+        "169.254.0.23",
+        "169.254.10.10",
+        "169.254.42.42",
+        "169.254.0.0",
+        "169.254.255.255",
+        "168.63.129.16",
+        "100.100.100.200",
+        "192.0.0.192",
+        "fd00:ec2::254",
+        "fd00:ec2::23",
+        "fd20:ce::254",
+        "fd00:c1::a9fe:a9fe",
+        "fd00:100::100:200",
+        "fd00:42::42",
+        "fd00:a9fe:a9fe::1",
+        "fe80::a9fe:a9fe",
+        "::ffff:169.254.169.254",
+        "64:ff9b::168.63.129.16",
+    ];
+
     #[test]
-    fn metadata_services_are_refused_whatever_is_allowed() {
-        let everything = allowing("0.0.0.0/0, ::/0");
-        let addresses = [
-            "169.254.169.254",
-            "169.254.170.2",
-            "168.63.129.16",
-            "100.100.100.200",
-            "192.0.0.192",
-            "fd00:ec2::254",
-            "fd20:ce::254",
-            "::ffff:169.254.169.254",
-        ];
-        for address in addresses {
+    fn metadata_services_stay_shut_unless_that_very_address_is_allowed() {
+        let everything = allowing("0.0.0.0/0, ::/0, 169.254.0.0/16, 169.254.169.254/31, fd00:ec2::/32, fe80::/10");
+        for address in METADATA {
             assert!(!allowed(&everything, address), "{address} was allowed");
+            let itself = address.rsplit_once(':').map(|(_, last)| last).filter(|last| last.contains('.'));
+            assert!(allowed(&allowing(itself.unwrap_or(address)), address), "{address} was refused");
         }
         assert!(allowed(&everything, "127.0.0.1"));
         assert!(allowed(&everything, "::1"));
+        let with_port = allowing("169.254.169.254/32:8080");
+        assert!(with_port.allows("169.254.169.254".parse().unwrap(), 8080));
+        assert!(!allowed(&with_port, "169.254.169.254"));
+    }
+
+    #[test]
+    fn no_clothes_hide_a_metadata_service() {
+        let everything = allowing("0.0.0.0/0, ::/0, fe80::/10");
+        for address in [
+            "64:ff9b::a9fe:a9fe",
+            "64:ff9b:1::a9fe:a9fe",
+            "64:ff9b:1:a9fe:a9:fe00::",
+            "64:ff9b:1:a9:fe:a9fe::",
+            "64:ff9b:1:0:a9:fea9:fe00:0",
+            "64:ff9b:1:a9fe:a9:fe00:808:808",
+            "::a9fe:a9fe",
+            "::ffff:a9fe:a9fe",
+            "::ffff:0:a9fe:a9fe",
+            "2002:a9fe:a9fe::",
+            "2002:a9fe:a9fe:1::1",
+            "2001:0:a9fe:a9fe::1",
+            "2001:0:808:808:0:0:5601:5601",
+            "fe80::5efe:a9fe:a9fe",
+            "fe80::200:5efe:a9fe:a9fe",
+        ] {
+            assert!(!allowed(&everything, address), "{address} was allowed");
+        }
+    }
+
+    #[test]
+    fn an_ipv4_address_inside_an_ipv6_address_is_allowed_where_it_is_allowed_itself() {
+        let policy = allowing("127.0.0.1/32, 10.0.0.0/8");
+        for address in ["64:ff9b::7f00:1", "::ffff:127.0.0.1", "::10.1.2.3", "2002:a01:203::1", "64:ff9b:1::10.1.2.3"] {
+            assert!(allowed(&policy, address), "{address} was refused");
+            assert!(!allowed(&DestinationPolicy::default(), address), "{address} was allowed");
+        }
+        assert!(!allowed(&policy, "64:ff9b::7f00:2"));
+        // Both addresses of Teredo.
+        assert!(allowed(&policy, "2001:0:a01:203::f5fe:fdfc"));
+        assert!(!allowed(&policy, "2001:0:a01:203::80ff:fffd"));
     }
 
     #[test]

@@ -89,7 +89,33 @@ mod tests {
 
     use ureq::{Agent, Timeout};
 
+    use super::super::network::AllowedNetwork;
     use super::*;
+
+    fn resolver(networks: &str, found: &'static [&str]) -> VettingResolver {
+        let directory = Directory::new(Box::new(|_| Ok(found.iter().map(|text| text.parse().unwrap()).collect())));
+        let allow_networks = AllowedNetwork::parse_list(networks).unwrap();
+        VettingResolver { directory, policy: Arc::new(DestinationPolicy { allow_networks, allow_http: false }) }
+    }
+
+    fn resolve(resolver: &VettingResolver, name: &str) -> Result<ResolvedSocketAddrs, Error> {
+        let timeout = NextTimeout {
+            after: Duration::from_secs(10).into(),
+            reason: Timeout::Global,
+            per_read: None,
+            per_write: None,
+        };
+        let uri = format!("https://{name}/").parse().expect("a URI");
+        resolver.resolve(&uri, Agent::new_with_defaults().config(), timeout)
+    }
+
+    #[test]
+    fn both_addresses_of_a_receiver_behind_dns64_are_judged_as_one() {
+        const BOTH: [&[&str]; 2] = [&["127.0.0.1", "64:ff9b::7f00:1"], &["64:ff9b::808:808", "8.8.8.8"]];
+        assert_eq!(resolve(&resolver("127.0.0.1/32", BOTH[0]), "both.example").expect("allowed").len(), 2);
+        assert!(resolve(&resolver("", BOTH[0]), "both.example").is_err());
+        assert_eq!(resolve(&resolver("", BOTH[1]), "both.example").expect("public").len(), 2);
+    }
 
     /// The name server answers with a public address, a loopback address, and both, in turns.
     #[test]
@@ -106,17 +132,9 @@ mod tests {
             })
         }));
         let resolver = VettingResolver { directory, policy: Arc::default() };
-        let config = Agent::new_with_defaults().config().clone();
         let (mut reached, mut refused) = (0, 0);
         for turn in 0..1000 {
-            let uri = format!("https://name-{turn}.example/").parse().expect("a URI");
-            let timeout = NextTimeout {
-                after: Duration::from_secs(10).into(),
-                reason: Timeout::Global,
-                per_read: None,
-                per_write: None,
-            };
-            match resolver.resolve(&uri, &config, timeout) {
+            match resolve(&resolver, &format!("name-{turn}.example")) {
                 Ok(found) => {
                     assert!(found.iter().all(|address| address.ip() == public), "{found:?}");
                     reached += 1;

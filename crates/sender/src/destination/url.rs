@@ -11,7 +11,7 @@ use http::Uri;
 use http::uri::Authority;
 use wire::refusal::Refusal;
 
-use super::policy::DestinationPolicy;
+use super::policy::{DestinationPolicy, NotAllowed};
 
 const MAX_URL_BYTES: usize = 2048;
 const MAX_HOST_BYTES: usize = 253;
@@ -79,8 +79,7 @@ fn port_of(rest: &str) -> Option<u16> {
 
 fn check_host(host: &str, port: u16, policy: &DestinationPolicy) -> Result<(), Refusal> {
     match literal(host)? {
-        Some(address) if policy.allows(address, port) => Ok(()),
-        Some(address) => Err(refused(address)),
+        Some(address) => policy.judge(address, port).map_err(|reason| refused(address, reason)),
         None => check_name(host),
     }
 }
@@ -137,10 +136,24 @@ fn not_canonical() -> Refusal {
         .hint("Write an IPv4 address as four decimal numbers, an IPv6 address in its shortest form.")
 }
 
-fn refused(address: IpAddr) -> Refusal {
-    Refusal::new("webhook URL points to an address that is not allowed")
-        .detail(format!("{address} is not a public address."))
-        .hint("Add its network to hydra_webhooks.allow_networks to allow it.")
+fn refused(address: IpAddr, reason: NotAllowed) -> Refusal {
+    let (decisive, what, hint) = match reason {
+        NotAllowed::NotPublic(decisive) => (
+            decisive,
+            "is not a public address",
+            "Add its network to hydra_webhooks.allow_networks to allow it.".to_owned(),
+        ),
+        NotAllowed::Metadata(decisive) => (
+            decisive,
+            "is an address at which clouds serve metadata and credentials",
+            format!("To allow it, add {decisive} itself to hydra_webhooks.allow_networks. A larger network does not."),
+        ),
+    };
+    let detail = match decisive == address {
+        true => format!("{address} {what}."),
+        false => format!("{address} contains {decisive}, which {what}."),
+    };
+    Refusal::new("webhook URL points to an address that is not allowed").detail(detail).hint(hint)
 }
 
 #[cfg(test)]

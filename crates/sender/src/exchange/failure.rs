@@ -6,11 +6,12 @@
 
 use std::io::{self, ErrorKind};
 
-use rustls::CertificateError;
+use rustls::{AlertDescription, CertificateError};
 use ureq::Error;
 use wire::attempt::{ErrorClass, Failure};
 
 use crate::destination::{LookupError, NoAddress};
+use crate::transport::BadAnswer;
 
 /// Converts an error of ureq. `answering`: whether a part of the answer had arrived.
 pub fn from_http(error: &Error, answering: bool) -> Failure {
@@ -20,13 +21,15 @@ pub fn from_http(error: &Error, answering: bool) -> Failure {
             Failure::new(ErrorClass::Timeout, "time limit ran out while reading the answer")
         }
         Error::Timeout(_) => Failure::new(ErrorClass::Timeout, "time limit ran out before an answer came"),
-        Error::Other(error) => from_resolver(error.downcast_ref()),
+        Error::Other(error) => match error.downcast_ref::<BadAnswer>() {
+            Some(reason) => Failure::new(ErrorClass::Protocol, reason.to_string()),
+            None => from_resolver(error.downcast_ref()),
+        },
         Error::HostNotFound => Failure::new(ErrorClass::Dns, NoAddress::Lookup(LookupError::Unknown).to_string()),
         Error::Protocol(ureq_proto::Error::OutputOverflow) => {
             Failure::new(ErrorClass::Internal, "a header of the request is too large")
         }
-        Error::Protocol(_) => Failure::new(ErrorClass::Protocol, "answer is not valid HTTP"),
-        Error::LargeResponseHeader(..) => Failure::new(ErrorClass::Protocol, "header of the answer is too large"),
+        Error::Protocol(_) => Failure::new(ErrorClass::Protocol, BadAnswer::NotHttp.to_string()),
         Error::Tls(message) => Failure::new(ErrorClass::Tls, *message),
         _ => Failure::new(ErrorClass::Internal, "request could not be made"),
     }
@@ -72,16 +75,53 @@ fn is_out_of_descriptors(error: &io::Error) -> bool {
 }
 
 fn tls_message(error: &rustls::Error) -> &'static str {
-    let rustls::Error::InvalidCertificate(error) = error else {
-        return "TLS handshake failed";
-    };
+    use rustls::Error::{AlertReceived, InvalidCertificate, InvalidMessage, PeerIncompatible};
+    match error {
+        InvalidCertificate(error) => certificate_message(error),
+        InvalidMessage(_) => "receiver does not speak TLS",
+        AlertReceived(AlertDescription::CertificateRequired) => "receiver demands a certificate of the client",
+        AlertReceived(AlertDescription::ProtocolVersion | AlertDescription::HandshakeFailure) | PeerIncompatible(_) => {
+            "receiver has no TLS version or cipher that is supported"
+        }
+        AlertReceived(AlertDescription::UnrecognisedName) => "receiver does not know the host name",
+        _ => "TLS handshake failed",
+    }
+}
+
+/// Says what the owner of the receiver has to change in the certificate.
+fn certificate_message(error: &CertificateError) -> &'static str {
     match error {
         CertificateError::UnknownIssuer => "certificate is not signed by an authority that is trusted",
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => "certificate has expired",
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "certificate is not valid yet",
+        CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => NO_NAME,
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             "certificate is for another host name"
         }
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            "certificate is not for servers: its extendedKeyUsage has no serverAuth"
+        }
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            "certificate uses an algorithm that is not supported"
+        }
+        CertificateError::BadSignature => "certificate has an invalid signature",
+        CertificateError::BadEncoding => "certificate cannot be read",
+        CertificateError::Other(error) => other_certificate_message(error.0.downcast_ref()),
+        _ => "certificate was refused",
+    }
+}
+
+const NO_NAME: &str = "certificate has no subjectAltName";
+
+fn other_certificate_message(error: Option<&webpki::Error>) -> &'static str {
+    match error {
+        Some(webpki::Error::CaUsedAsEndEntity) => {
+            "certificate is an authority's, not a server's: make it with basicConstraints=CA:FALSE"
+        }
+        // The first version of certificates has no extensions, and subjectAltName is one.
+        Some(webpki::Error::UnsupportedCertVersion) => NO_NAME,
+        Some(webpki::Error::EndEntityUsedAsCa) => "certificate is signed with a certificate that is not an authority's",
         _ => "certificate was refused",
     }
 }

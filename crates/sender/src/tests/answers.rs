@@ -1,9 +1,11 @@
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use wire::attempt::{Answer, EXCERPT_BYTES};
 use wire::signature::{Scheme, verify};
 
-use super::receiver::{OK, Receiver};
+use super::receiver::{OK, Receiver, read_request};
 use super::*;
 
 fn answer_to(answer: &str) -> Answer {
@@ -35,6 +37,7 @@ fn a_request_has_the_headers_and_the_body_of_its_preset() {
     for (name, value) in headers {
         assert_eq!(received.header(name), Some(value), "{name}");
     }
+    assert_eq!(received.header("accept"), Some("*/*"));
     for name in ["accept-encoding", "cookie", "transfer-encoding", "expect"] {
         assert_eq!(received.header(name), None, "{name}");
     }
@@ -70,6 +73,32 @@ fn each_preset_has_its_own_headers_and_signature() {
             let lines = kept[0].head.lines().filter(|line| line.to_lowercase().starts_with(&format!("{name}:")));
             assert_eq!(lines.count(), usize::from(names.contains(name)), "{name} of {preset:?}");
         }
+    }
+}
+
+/// Returns the names of the headers as they came over the network.
+fn names_in(head: &str) -> Vec<&str> {
+    head.lines().skip(1).filter_map(|line| line.split_once(": ")).map(|(name, _)| name).collect()
+}
+
+#[test]
+fn names_of_headers_go_out_as_they_are_documented_and_given() {
+    let usual = ["Host", "User-Agent", "Accept", "Content-Type", "Content-Length"];
+    let expected: [(Preset, &[&str]); 3] = [
+        (Preset::Hydra, &["X-Hydra-Event", "X-Hydra-Delivery", "X-Hydra-Signature"]),
+        (Preset::XWebhook, &["X-Webhook-Event", "X-Webhook-Delivery", "X-Webhook-Timestamp", "X-Webhook-Signature"]),
+        (Preset::Standard, &["webhook-id", "webhook-timestamp", "webhook-signature"]),
+    ];
+    for (preset, names) in expected {
+        let (receiver, kept) = Receiver::keeping();
+        let owner = Owner::allowing_loopback();
+        let headers = [("X-aPI-key", "a"), ("authorization", "b")];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        let endpoint = Endpoint { headers, ..endpoint(receiver.url()) };
+        owner.sender.hand_over([Request { preset, ..request(endpoint) }]);
+        assert!(owner.next().outcome.is_success());
+        let kept = kept.lock().unwrap();
+        assert_eq!(names_in(&kept[0].head), [&usual, names, &["X-aPI-key", "authorization"]].concat());
     }
 }
 
@@ -142,4 +171,108 @@ fn a_redirect_is_an_answer_and_is_not_followed() {
 #[test]
 fn an_interim_answer_is_skipped() {
     assert_eq!(answer_to(&format!("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n{OK}")).status, 200);
+}
+
+/// The receiver has done its work, and other clients take its answer.
+#[test]
+fn an_odd_head_changes_nothing_about_the_status() {
+    let policy = format!("Content-Security-Policy: {}\r\n", "x".repeat(20_000));
+    let cookies = "Set-Cookie: a=b\r\n".repeat(140);
+    for lines in [
+        "Server : x\r\n",
+        "X Bad Header: 1\r\n",
+        "no colon\r\n",
+        "X-Folded: a\r\n b\r\n",
+        "X-Zero: a\0b\r\n",
+        "Content-Length: 2\r\nContent-Length: 3\r\nConnection: close\r\n",
+        &policy,
+        &cookies,
+    ] {
+        let answer = answer_to(&format!("HTTP/1.1 200 OK\r\n{lines}Content-Length: 2\r\n\r\nok"));
+        assert_eq!(answer.status, 200, "{lines}");
+    }
+    assert_eq!(answer_to(&format!("HTTP/1.1 410 Gone\r\n{policy}Content-Length: 0\r\n\r\n")).status, 410);
+    for version in ["HTTP/2.0", "http/1.1"] {
+        assert_eq!(answer_to(&format!("{version} 200 OK\r\nContent-Length: 2\r\n\r\nok")).excerpt, "ok");
+    }
+}
+
+#[test]
+fn interim_answers_with_headers_are_skipped_also_if_they_come_earlier() {
+    for interim in ["100 Continue\r\nDate: today", "103 Early Hints\r\nVia: x", "199 Odd\r\nX: y"] {
+        assert_eq!(answer_to(&format!("HTTP/1.1 {interim}\r\n\r\n{OK}")).status, 200, "{interim}");
+        let receiver = Receiver::serving(move |_, mut stream| {
+            while read_request(&mut stream).is_some() {
+                stream.write_all(format!("HTTP/1.1 {interim}\r\n\r\n").as_bytes()).unwrap();
+                stream.flush().unwrap();
+                // A segment of its own.
+                std::thread::yield_now();
+                stream.write_all(OK.as_bytes()).unwrap();
+            }
+        });
+        let owner = Owner::allowing_loopback();
+        for _ in 0..5 {
+            assert_eq!(owner.status_of(endpoint(receiver.url())), 200, "{interim}");
+        }
+        assert_eq!(receiver.connections(), 1);
+    }
+}
+
+/// A body that does not fit into the buffers of a socket.
+fn large_request(endpoint: Endpoint) -> Request {
+    Request { body: "0123456789abcdef".repeat(1 << 19).into(), ..request(endpoint) }
+}
+
+/// Answers as soon as the head of a request has come, and then does what it is given.
+fn answering_early(answer: &'static str, then: impl Fn(TcpStream) + Send + Sync + 'static) -> Receiver {
+    Receiver::serving(move |_, mut stream| {
+        stream.read_exact(&mut [0; 100]).unwrap();
+        stream.write_all(answer.as_bytes()).unwrap();
+        then(stream);
+    })
+}
+
+#[test]
+fn an_answer_that_comes_before_the_body_was_read_decides() {
+    let cases = [
+        ("HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n", 410, None),
+        ("HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n", 413, None),
+        ("HTTP/1.1 429 Later\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n", 429, Some(Duration::from_secs(7))),
+        (OK, 200, None),
+    ];
+    for (answer, status, pause) in cases {
+        let closing = answering_early(answer, drop);
+        let leaving_open = answering_early(answer, |stream| {
+            let _ = stream.peek(&mut [0]);
+            std::thread::park();
+        });
+        for receiver in [closing, leaving_open] {
+            let owner = Owner::allowing_loopback();
+            owner.sender.hand_over([large_request(endpoint(receiver.url()))]);
+            match owner.next().outcome {
+                Outcome::Answered(answer) => assert_eq!((answer.status, answer.retry_after), (status, pause)),
+                other => panic!("{status}: {other:?}"),
+            }
+            assert_eq!(receiver.connections(), 1);
+            // What was not sent makes the connection useless.
+            owner.sender.hand_over([large_request(endpoint(receiver.url()))]);
+            assert!(matches!(owner.next().outcome, Outcome::Answered(_)));
+            assert_eq!(receiver.connections(), 2);
+        }
+    }
+}
+
+#[test]
+fn an_early_answer_to_a_later_request_on_a_connection_decides_and_nothing_is_sent_again() {
+    let receiver = Receiver::serving(|_, mut stream| {
+        read_request(&mut stream);
+        stream.write_all(OK.as_bytes()).unwrap();
+        stream.read_exact(&mut [0; 100]).unwrap();
+        stream.write_all(b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n").unwrap();
+    });
+    let owner = Owner::allowing_loopback();
+    assert_eq!(owner.status_of(endpoint(receiver.url())), 200);
+    owner.sender.hand_over([large_request(endpoint(receiver.url()))]);
+    assert!(matches!(owner.next().outcome, Outcome::Answered(Answer { status: 410, .. })));
+    assert_eq!(receiver.connections(), 1);
 }

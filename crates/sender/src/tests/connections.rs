@@ -1,9 +1,11 @@
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Barrier, Mutex};
+use std::time::Instant;
 
 use super::receiver::{OK, Receiver, read_request, write_for_ever};
 use super::*;
+use crate::transport::MAX_AGE;
 
 #[test]
 fn a_connection_serves_request_after_request() {
@@ -132,4 +134,75 @@ fn a_new_policy_closes_the_connections_of_the_old_one() {
     owner.sender.set_policy(Arc::new(DestinationPolicy { allow_http: true, ..DestinationPolicy::default() }));
     assert_eq!(owner.failure_of(endpoint(receiver.url())).class, ErrorClass::Destination);
     assert_eq!(receiver.connections(), 2);
+}
+
+/// The endpoint of another subscription.
+fn of_subscription(number: i64, url: String) -> Endpoint {
+    Endpoint { subscription: SubscriptionId(number), ..endpoint(url) }
+}
+
+#[test]
+fn subscriptions_do_not_share_connections() {
+    let receiver = Receiver::answering(OK);
+    let owner = Owner::with(1, loopback_policy(), Roots::load(None).unwrap());
+    for _ in 0..5 {
+        for number in 1..=3 {
+            assert_eq!(owner.status_of(of_subscription(number, receiver.url())), 200);
+        }
+    }
+    assert_eq!(receiver.connections(), 3);
+}
+
+/// Two subscriptions have the same host. The handler of one of them sends a second answer a moment after the first.
+#[test]
+fn an_answer_that_is_sent_ahead_is_not_taken_for_the_answer_to_another_subscription() {
+    let receiver = Receiver::serving(|_, mut stream| {
+        while let Some(request) = read_request(&mut stream) {
+            stream.write_all(OK.as_bytes()).unwrap();
+            if request.head.starts_with("POST /evil") {
+                std::thread::sleep(Duration::from_micros(500));
+                let _ = stream.write_all(b"HTTP/1.1 500 Oops\r\nContent-Length: 6\r\n\r\nforged");
+            }
+        }
+    });
+    let url = |path: &str| format!("http://127.0.0.1:{}/{path}", receiver.port());
+    let owner = Owner::with(1, loopback_policy(), Roots::load(None).unwrap());
+    for _ in 0..500 {
+        owner.sender.hand_over([request(of_subscription(1, url("evil"))), request(of_subscription(2, url("victim")))]);
+        for attempt in [owner.next(), owner.next()] {
+            assert!(attempt.subscription == SubscriptionId(1) || attempt.outcome.is_success(), "{attempt:?}");
+        }
+    }
+}
+
+#[test]
+fn bytes_that_come_before_a_request_make_the_connection_useless() {
+    let (sent, ahead) = std::sync::mpsc::channel();
+    let sent = Mutex::new(sent);
+    let receiver = Receiver::serving(move |_, mut stream| {
+        while read_request(&mut stream).is_some() && stream.write_all(OK.as_bytes()).is_ok() {
+            // The second answer comes in another segment, when the first one may have been read.
+            std::thread::sleep(Duration::from_millis(20));
+            let _ = stream.write_all(b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n");
+            let _ = sent.lock().unwrap().send(());
+        }
+    });
+    let owner = Owner::with(1, loopback_policy(), Roots::load(None).unwrap());
+    for number in 1..=5 {
+        assert_eq!(owner.status_of(endpoint(receiver.url())), 200);
+        ahead.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(receiver.connections(), number);
+    }
+}
+
+#[test]
+fn a_connection_is_left_after_a_while_although_it_is_busy() {
+    let receiver = Receiver::answering(OK);
+    let owner = Owner::with(1, loopback_policy(), Roots::load(None).unwrap());
+    let started = Instant::now();
+    while receiver.connections() < 3 {
+        assert_eq!(owner.status_of(endpoint(receiver.url())), 200);
+        assert!(started.elapsed() < PATIENCE);
+    }
+    assert!(started.elapsed() >= 2 * MAX_AGE, "{:?}", started.elapsed());
 }

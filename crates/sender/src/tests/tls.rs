@@ -1,12 +1,15 @@
 use std::io::Write;
+use std::net::TcpStream;
 use std::path::PathBuf;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::receiver::{OK, Receiver, read_request};
 use super::*;
+
+type TlsStream = StreamOwned<ServerConnection, TcpStream>;
 
 /// A private authority, with its certificate in a file.
 struct Authority {
@@ -27,8 +30,30 @@ impl Authority {
 
     /// A receiver with a certificate of this authority.
     fn certify(&self, name: &str) -> Receiver {
+        self.certify_with(CertificateParams::new(vec![name.to_owned()]).unwrap())
+    }
+
+    /// The same, with these parameters of the certificate.
+    fn certify_with(&self, params: CertificateParams) -> Receiver {
+        self.serve_with(
+            params,
+            |stream| {
+                while read_request(stream).is_some() && stream.write_all(OK.as_bytes()).is_ok() {}
+            },
+        )
+    }
+
+    /// A receiver that serves each connection with the script.
+    fn serve(&self, script: impl Fn(&mut TlsStream) + Send + Sync + 'static) -> Receiver {
+        self.serve_with(CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap(), script)
+    }
+
+    fn serve_with(
+        &self,
+        params: CertificateParams,
+        script: impl Fn(&mut TlsStream) + Send + Sync + 'static,
+    ) -> Receiver {
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         let chain: Vec<CertificateDer> = vec![certificate.der().clone()];
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
@@ -36,9 +61,10 @@ impl Authority {
         let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
         let config = Arc::new(builder.with_single_cert(chain, key).unwrap());
         Receiver::serving(move |_, stream| {
+            // Otherwise an answer may wait for the acknowledgement of the handshake, and be lost when this side closes.
+            stream.set_nodelay(true).unwrap();
             let connection = ServerConnection::new(config.clone()).unwrap();
-            let mut stream = StreamOwned::new(connection, stream);
-            while read_request(&mut stream).is_some() && stream.write_all(OK.as_bytes()).is_ok() {}
+            script(&mut StreamOwned::new(connection, stream));
         })
     }
 
@@ -101,7 +127,63 @@ fn a_receiver_without_tls_fails_the_handshake() {
         let _ = std::io::Read::read(&mut stream, &mut [0; 1024]);
     });
     let failure = Owner::allowing_loopback().failure_of(https(&receiver));
-    assert_eq!((failure.class, &*failure.message), (ErrorClass::Tls, "TLS handshake failed"));
+    assert_eq!((failure.class, &*failure.message), (ErrorClass::Tls, "receiver does not speak TLS"));
+}
+
+#[test]
+fn plain_http_on_an_https_port_is_reported_as_such() {
+    let receiver = Receiver::serving(|_, mut stream| {
+        let _ = std::io::Read::read(&mut stream, &mut [0; 1024]);
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+    });
+    let failure = Owner::allowing_loopback().failure_of(https(&receiver));
+    let expected = "receiver speaks plain HTTP on this port, not https";
+    assert_eq!((failure.class, &*failure.message), (ErrorClass::Tls, expected));
+}
+
+#[test]
+fn what_is_wrong_with_a_certificate_is_reported() {
+    let authority = Authority::new("reasons");
+    let here = || CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let mut expired = here();
+    (expired.not_before, expired.not_after) = (date_time_ymd(2001, 1, 1), date_time_ymd(2002, 1, 1));
+    let mut early = here();
+    (early.not_before, early.not_after) = (date_time_ymd(2098, 1, 1), date_time_ymd(2099, 1, 1));
+    let mut of_authority = here();
+    of_authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let mut for_clients = here();
+    for_clients.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let nameless = CertificateParams::new(Vec::new()).unwrap();
+    let cases = [
+        (expired, "certificate has expired"),
+        (early, "certificate is not valid yet"),
+        (of_authority, "certificate is an authority's, not a server's: make it with basicConstraints=CA:FALSE"),
+        (for_clients, "certificate is not for servers: its extendedKeyUsage has no serverAuth"),
+        (nameless, "certificate has no subjectAltName"),
+    ];
+    let owner = Owner::with(1, loopback_policy(), authority.roots());
+    for (params, expected) in cases {
+        let failure = owner.failure_of(https(&authority.certify_with(params)));
+        assert_eq!((failure.class, &*failure.message), (ErrorClass::Tls, expected));
+    }
+}
+
+#[test]
+fn an_answer_under_tls_that_comes_before_the_body_was_read_decides() {
+    let authority = Authority::new("early");
+    let receiver = authority.serve(|stream| {
+        let _ = std::io::Read::read_exact(stream, &mut [0; 100]);
+        let _ = stream.write_all(b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n");
+        let _ = stream.flush();
+    });
+    let owner = Owner::with(1, loopback_policy(), authority.roots());
+    let body = "0123456789abcdef".repeat(1 << 19).into();
+    owner.sender.hand_over([Request { body, ..request(https(&receiver)) }]);
+    match owner.next().outcome {
+        Outcome::Answered(answer) => assert_eq!(answer.status, 410),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(receiver.connections(), 1);
 }
 
 #[test]

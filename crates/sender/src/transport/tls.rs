@@ -89,7 +89,10 @@ impl<In: Transport> Connector<In> for TlsConnector {
         let adapter = TransportAdapter::new(transport, details.current_time.clone());
         let mut stream = StreamOwned::new(connection, adapter);
         stream.sock.set_timeout(left_of(details)?);
-        stream.conn.complete_io(&mut stream.sock)?;
+        stream.conn.complete_io(&mut stream.sock).map_err(|error| match self.trace.is_plain_http() {
+            true => Error::Tls("receiver speaks plain HTTP on this port, not https"),
+            false => error.into(),
+        })?;
         let buffers = LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
         Ok(Some(Either::B(TlsTransport { stream, buffers, trace: self.trace.clone() })))
     }
@@ -141,7 +144,8 @@ impl<In: Transport> Transport for TlsTransport<In> {
     }
 
     fn is_open(&mut self) -> bool {
-        self.stream.sock.get_mut().is_open()
+        let state = self.stream.conn.process_new_packets();
+        state.is_ok_and(|state| state.plaintext_bytes_to_read() == 0) && self.stream.sock.get_mut().is_open()
     }
 
     fn is_tls(&self) -> bool {

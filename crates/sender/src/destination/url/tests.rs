@@ -122,3 +122,27 @@ fn a_port_that_is_not_allowed_is_refused() {
     assert_eq!(check_url("https://127.0.0.1:8443/", &policy), Ok(()));
     assert!(check_url("https://127.0.0.1/", &policy).is_err());
 }
+
+#[test]
+fn a_refusal_says_which_address_is_meant_and_how_to_allow_it() {
+    let policy = DestinationPolicy { allow_networks: AllowedNetwork::parse_list("::/0").unwrap(), allow_http: false };
+    let refused = |url: &str| {
+        let refusal = check_url(url, &policy).unwrap_err();
+        (refusal.detail.expect("a detail"), refusal.hint.expect("a hint"))
+    };
+    assert_eq!(
+        refused("https://[64:ff9b::a00:1]/"),
+        (
+            "64:ff9b::a00:1 contains 10.0.0.1, which is not a public address.".to_owned(),
+            "Add its network to hydra_webhooks.allow_networks to allow it.".to_owned()
+        )
+    );
+    assert_eq!(
+        refused("https://[fd00:ec2::254]/"),
+        (
+            "fd00:ec2::254 is an address at which clouds serve metadata and credentials.".to_owned(),
+            "To allow it, add fd00:ec2::254 itself to hydra_webhooks.allow_networks. A larger network does not."
+                .to_owned()
+        )
+    );
+}
