@@ -185,7 +185,7 @@ fn a_row_that_is_small_until_it_is_text_takes_little_memory() {
         &mut bench,
         &format!(
             "id int, tenant_id text, ns numeric[], amounts amounts, domains amount[], pairs pair[], wides wide[],
-             ranges numrange[], multirange nummultirange, own_ranges amount_range[], docs jsonb[], names name[],
+             ranges numrange[], multirange nummultirange, own_ranges amount_range[], docs jsonb[], paths jsonpath[], names name[],
              times timestamptz[], nulls int[], {}",
             columns.join(", ")
         ),
@@ -208,6 +208,7 @@ fn a_row_that_is_small_until_it_is_text_takes_little_memory() {
         ),
         ("own_ranges", many(&format!("amount_range({long}, NULL)"))),
         ("docs", many(&format!("to_jsonb(ARRAY[{long}])"))),
+        ("paths", many(&format!("'{LONG_NUMBER}'::jsonpath"))),
         ("names", "array_fill('x'::name, ARRAY[300000])".into()),
         ("times", "array_fill(now(), ARRAY[1000000])".into()),
         ("nulls", "array_fill(NULL::int, ARRAY[10000000])".into()),

@@ -18,6 +18,10 @@ use super::jsonb::RawJsonb;
 /// is that of `name`, which has 64 bytes, and as an empty string in an array 3 bytes of text.
 const MAX_SHRINKAGE: usize = 32;
 
+/// A path up to this size is written to be measured. It has room for some hundred numbers, so the text takes 45 MB at
+/// most, and only while it is measured.
+const MAX_WRITTEN_PATH: usize = 4096;
+
 /// How values are written.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Form {
@@ -64,6 +68,12 @@ impl Room {
                     self.take_stored(value)?;
                     let jsonb = RawJsonb::from_polymorphic_datum(value, false, of)?;
                     let size = jsonb.size(self.bytes)?;
+                    self.take(size)
+                }
+                pg_sys::JSONPATHOID if content_size(value) <= MAX_WRITTEN_PATH => {
+                    let text = pgrx::direct_function_call::<&CStr>(pg_sys::jsonpath_out, &[Some(value)])?;
+                    let size = text.count_bytes();
+                    pg_sys::pfree(text.as_ptr().cast_mut().cast());
                     self.take(size)
                 }
                 _ => self.take_looked_up(value, of),
