@@ -20,7 +20,8 @@ SELECT s.id AS subscription_id,
        s.headers::text AS headers,
        (extract(epoch FROM s.stale_after) * 1000)::bigint AS stale_after_ms,
        s.rate_limit,
-       h.failing_since
+       h.failing_since,
+       coalesce((extract(epoch FROM h.failing_for) * 1000)::bigint, 0) AS failing_for_ms
 FROM hydra.effective_subscription AS s
 LEFT JOIN hydra.subscription_health AS h ON h.subscription_id = s.id
 CROSS JOIN LATERAL (

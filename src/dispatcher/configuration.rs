@@ -4,7 +4,7 @@
 //! and when the configuration of the server was reloaded.
 
 use std::collections::BTreeSet;
-use std::time::SystemTime;
+use std::time::Instant;
 
 use delivery::dispatch::Dispatch;
 use pgrx::prelude::*;
@@ -77,9 +77,9 @@ impl Configuration {
         self.has_identity = namespace.is_some();
         self.enter(self.state(), dispatch);
         fault::point("load");
-        self.set_unreadable(subscriptions.unreadable, dispatch);
+        self.set_unreadable(subscriptions.unreadable);
         timetable.set_overlap_end(subscriptions.stale_at);
-        dispatch.set_subscriptions(subscriptions.list);
+        dispatch.set_subscriptions(subscriptions.list, Instant::now());
         reader.set_subscriptions(dispatch);
         Ok(true)
     }
@@ -101,7 +101,7 @@ impl Configuration {
             // that are passed on below come with new gates.
             dispatch.close_gates();
         } else if former != State::Running {
-            dispatch.begin_sending(SystemTime::now());
+            dispatch.begin_sending(Instant::now());
         }
         self.slot.set_state(state);
         if state != former {
@@ -128,11 +128,7 @@ impl Configuration {
         }
     }
 
-    fn set_unreadable(&mut self, unreadable: BTreeSet<SubscriptionId>, dispatch: &mut Dispatch) {
-        if !self.unreadable.is_subset(&unreadable) {
-            // The time during which a secret could not be read is not counted when deliveries expire.
-            dispatch.begin_sending(SystemTime::now());
-        }
+    fn set_unreadable(&mut self, unreadable: BTreeSet<SubscriptionId>) {
         if !unreadable.is_subset(&self.unreadable) {
             let ids: Vec<_> = unreadable.iter().map(ToString::to_string).collect();
             warning!("{NAME}: nothing is sent to subscriptions {}: their secrets cannot be read", ids.join(", "));

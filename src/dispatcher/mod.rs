@@ -32,6 +32,7 @@ mod writer;
 
 use std::time::{Duration, Instant, SystemTime};
 
+use delivery::clock::{Clocks, Interruption};
 use delivery::dispatch::Dispatch;
 use pgrx::prelude::*;
 use wire::ids::SubscriptionId;
@@ -64,6 +65,9 @@ struct Dispatcher {
     writer: Writer,
     requests: Requests,
     timetable: Timetable,
+    clocks: Clocks,
+    /// Whether there may be deliveries that are due too far away.
+    looks_for_far: bool,
 }
 
 impl Dispatcher {
@@ -82,6 +86,9 @@ impl Dispatcher {
             writer: Writer::new(slot, &mut timetable),
             requests: Requests::new(),
             timetable,
+            clocks: Clocks::new(SystemTime::now(), now),
+            // The clock may have been set while no dispatcher ran.
+            looks_for_far: true,
         }
     }
 
@@ -93,9 +100,13 @@ impl Dispatcher {
             if signals::reload_requested() {
                 self.apply_settings();
             }
+            self.notice_interruption();
             self.take_outcomes();
             if self.timetable.may_go_on(Instant::now()) {
                 let (turned, done) = (self.turn(), self.do_chores());
+                if turned.is_ok() {
+                    self.clocks.complete_turn(Instant::now());
+                }
                 for failure in [turned, done].into_iter().filter_map(Result::err) {
                     failure.warn(NAME);
                     self.timetable.back_off(BACK_OFF);
@@ -134,6 +145,21 @@ impl Dispatcher {
         }
     }
 
+    /// Finds out whether nothing could be sent for a while, and whether the clock was changed. Then deliveries may be due
+    /// much earlier or later than the lanes know.
+    fn notice_interruption(&mut self) {
+        let (wall, now) = (SystemTime::now(), Instant::now());
+        let Some(interruption) = self.clocks.read(wall, now) else { return };
+        self.dispatch.begin_sending(now);
+        if interruption == Interruption::ClockChanged {
+            let database = self.configuration.database();
+            log!("{NAME} of database \"{database}\": the clock was changed, or the machine was suspended");
+            self.looks_for_far = true;
+            changes::note();
+            chores::postpone_forgetting(&mut self.timetable);
+        }
+    }
+
     /// Processes outcomes, and applies what has changed by the passage of time.
     fn take_outcomes(&mut self) {
         self.requests.settle(&mut self.dispatch);
@@ -151,6 +177,7 @@ impl Dispatcher {
             return Ok(());
         }
         if self.slot.state() == State::Running {
+            self.look_for_far()?;
             self.claim()?;
             self.read()?;
             self.requests.hand_out(&mut self.dispatch);
@@ -243,7 +270,7 @@ impl Dispatcher {
         })?;
         fault::point("claimed");
         for work in claimed {
-            self.dispatch.accept_claimed(work, SystemTime::now(), Instant::now());
+            self.dispatch.accept_claimed(work, Instant::now());
         }
         let ids: Vec<SubscriptionId> = room.iter().map(|(id, _)| *id).collect();
         self.look_for_due(&ids)
@@ -254,8 +281,22 @@ impl Dispatcher {
         let due = transaction(c"look for due deliveries", || self.store.next_due(ids))?;
         let now = SystemTime::now();
         for (id, at) in due {
+            self.looks_for_far |= at.is_some_and(|at| self.dispatch.is_too_far(id, at, now));
             self.dispatch.set_next_due(id, at, now);
         }
+        Ok(())
+    }
+
+    /// Makes deliveries that are due too far away due earlier. A part of them, if there are many.
+    fn look_for_far(&mut self) -> Result<(), Failure> {
+        if !self.looks_for_far {
+            return Ok(());
+        }
+        self.write()?;
+        let ids = self.dispatch.subscription_ids();
+        let more = transaction(c"look for deliveries that are due too far away", || self.store.advance_due(&ids))?;
+        self.look_for_due(&ids)?;
+        self.looks_for_far = more;
         Ok(())
     }
 

@@ -51,10 +51,10 @@ impl Requests {
     /// Passes the outcomes that have arrived to `dispatch`.
     pub fn settle(&self, dispatch: &mut Dispatch) {
         self.bell.silence();
-        let now = SystemTime::now();
+        let (now, instant) = (SystemTime::now(), Instant::now());
         while let Ok(attempt) = self.outcomes.try_recv() {
             fault::point("settle");
-            dispatch.settle(attempt, now, jitter());
+            dispatch.settle(attempt, now, instant, jitter());
         }
     }
 
@@ -67,9 +67,9 @@ impl Requests {
     pub fn end(self, dispatch: &mut Dispatch) {
         self.sender.stop(LAST_REQUESTS);
         dispatch.close_gates();
-        let now = SystemTime::now();
+        let (now, instant) = (SystemTime::now(), Instant::now());
         for attempt in self.outcomes.try_iter() {
-            dispatch.settle(attempt, now, jitter());
+            dispatch.settle(attempt, now, instant, jitter());
         }
     }
 }

@@ -31,6 +31,7 @@ columns!(SubscriptionColumns {
     stale_after_ms,
     rate_limit,
     failing_since,
+    failing_for_ms,
 });
 columns!(TestColumns { preset, tenant_id });
 
@@ -88,7 +89,11 @@ fn subscription(
         stale_after: row.millis(columns.stale_after_ms),
         rate_limit: row.maybe::<i32>(columns.rate_limit).map(|limit| limit as u32),
         log_successes: row.value(columns.log_successes),
-        failing: Failing { attempts: consecutive_failures as u32, since: row.time(columns.failing_since) },
+        failing: Failing {
+            attempts: consecutive_failures as u32,
+            since: row.time(columns.failing_since),
+            lasted: millis(row.value(columns.failing_for_ms)),
+        },
     })
 }
 

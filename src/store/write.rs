@@ -10,7 +10,7 @@ use delivery::writes::{AttemptRecord, RowState, RowWrite, Verdicts, Writes};
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::spi::SpiClient;
 use pgrx::{Spi, Uuid, error};
-use wire::ids::{DeliveryId, EventId};
+use wire::ids::{DeliveryId, EventId, SubscriptionId};
 
 use super::Store;
 use super::row::{Row, columns};
@@ -23,6 +23,9 @@ const STATEMENT_BYTES: usize = 16 << 20;
 
 /// The maximum number of old rows of a table that are removed in one transaction.
 const FORGOTTEN_AT_ONCE: i64 = 5000;
+
+/// The maximum number of rows of a subscription that are made due earlier in one transaction.
+const ADVANCED_AT_ONCE: i64 = 1000;
 
 columns!(DeletedColumns { xid, event_id });
 
@@ -42,6 +45,7 @@ pub struct WriteStatements {
     add_counts: Statement,
     forget_attempts: Statement,
     forget_failed: Statement,
+    advance_due: Statement,
 }
 
 impl Default for WriteStatements {
@@ -61,6 +65,7 @@ impl Default for WriteStatements {
             add_counts: Statement::new(include_str!("../../sql/queries/add_counts.sql")),
             forget_attempts: Statement::new(include_str!("../../sql/queries/forget_attempts.sql")),
             forget_failed: Statement::new(include_str!("../../sql/queries/forget_failed.sql")),
+            advance_due: Statement::new(include_str!("../../sql/queries/advance_due.sql")),
         }
     }
 }
@@ -105,6 +110,7 @@ impl Store {
             failing().map(|(id, _)| id.0).collect::<Vec<_>>().into(),
             failing().map(|(_, failing)| failing.attempts as i32).collect::<Vec<_>>().into(),
             failing().map(|(_, failing)| failing.since.map(to_timestamp)).collect::<Vec<_>>().into(),
+            failing().map(|(_, failing)| failing.lasted.as_millis() as i64).collect::<Vec<_>>().into(),
         ];
         let (ids, reasons) = unzip(verdicts.disabled.iter().map(|(id, reason)| (id.0, reason.as_str().to_owned())));
         force_new_plans();
@@ -268,6 +274,19 @@ impl Store {
             };
             // Run both statements, even if the first removed something.
             forget(&self.writes.forget_attempts) | forget(&self.writes.forget_failed)
+        })
+    }
+}
+
+impl Store {
+    /// Makes deliveries of these subscriptions due earlier that are due too far away, see
+    /// [`is_too_far`](delivery::dispatch::Dispatch::is_too_far). Returns whether there may be more of them.
+    pub fn advance_due(&self, subscriptions: &[SubscriptionId]) -> bool {
+        let ids: Vec<i64> = subscriptions.iter().map(|id| id.0).collect();
+        force_new_plans();
+        Spi::connect_mut(|client| {
+            let advanced = self.writes.advance_due.write(client, &[ids.into(), ADVANCED_AT_ONCE.into()]).count();
+            advanced as i64 >= ADVANCED_AT_ONCE
         })
     }
 }

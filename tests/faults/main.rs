@@ -12,6 +12,7 @@ use postgres::Client;
 use testkit::receiver::{Receiver, Request};
 use testkit::{Bench, Cluster, StopWhenDropped, ask, millis, run, subscribe, wait_for_empty_queue};
 
+mod clock;
 mod databases;
 mod dispatcher;
 mod durability;

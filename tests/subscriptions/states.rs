@@ -154,9 +154,10 @@ fn a_subscription_with_the_preset_standard_is_disabled_after_days_without_a_succ
     bench.emit_ticket(1);
     bench.wait_for_column(id, "consecutive_failures", "1");
     assert_eq!(bench.column(id, "status"), "active");
-    // As if that had happened five days ago.
+    // As if it had failed for five days.
     bench.run(&format!(
-        "UPDATE hydra.subscription_health SET failing_since = now() - interval '5 days' WHERE subscription_id = {id};
+        "UPDATE hydra.subscription_health SET failing_since = now() - interval '5 days', failing_for = '5 days'
+             WHERE subscription_id = {id};
              UPDATE hydra.subscription SET status_since = now() - interval '6 days' WHERE id = {id}"
     ));
     bench.emit_ticket(1);

@@ -31,6 +31,7 @@ use foldhash::{HashMap, HashSet};
 use wire::ids::{DeliveryId, SubscriptionId};
 
 use crate::lanes::Lanes;
+use crate::retry;
 use crate::tally::Tally;
 use crate::work::Work;
 use crate::writes::{RowState, RowWrite, Verdicts, Writes};
@@ -65,8 +66,9 @@ pub struct Dispatch {
     under_way: HashMap<DeliveryId, UnderWay>,
     /// Ids of subscriptions that were targets of events and no longer exist. An id is never used again.
     gone: HashSet<SubscriptionId>,
-    /// When this dispatcher began to send. Earlier time is not counted when deliveries expire.
-    sending_since: SystemTime,
+    /// When this dispatcher began to send, or the latest interruption ended. Earlier time is not counted when deliveries
+    /// expire or endpoints are stale. `None` before it has begun.
+    sending_since: Option<Instant>,
     pub writes: Writes,
     pub verdicts: Verdicts,
     pub tally: Tally,
@@ -80,7 +82,7 @@ impl Dispatch {
             open: OpenEvents::default(),
             under_way: HashMap::default(),
             gone: HashSet::default(),
-            sending_since: SystemTime::UNIX_EPOCH,
+            sending_since: None,
             writes: Writes::default(),
             verdicts: Verdicts::default(),
             tally: Tally::default(),
@@ -93,9 +95,14 @@ impl Dispatch {
         self.namespace = namespace;
     }
 
-    /// Records that deliveries are sent from `now` on.
-    pub fn begin_sending(&mut self, now: SystemTime) {
-        self.sending_since = now;
+    /// Records that deliveries are sent from `now` on, and that none could be sent for a while before.
+    pub fn begin_sending(&mut self, now: Instant) {
+        self.sending_since = Some(now);
+    }
+
+    /// Whether a delivery of this subscription cannot have been planned to be due at `due`, which is too far away.
+    pub fn is_too_far(&self, id: SubscriptionId, due: SystemTime, now: SystemTime) -> bool {
+        self.lanes.get(id).is_some_and(|lane| due > now + retry::longest_wait(&lane.subscription.schedule))
     }
 
     /// The number of deliveries that are queued in memory.

@@ -7,7 +7,7 @@ use wire::attempt::{Attempt, Outcome};
 use wire::ids::SubscriptionId;
 use wire::request::Request;
 
-use super::judgement::{reason_to_disable, record, retry_after};
+use super::judgement::{is_expired, reason_to_disable, record, record_expiry, retry_after};
 use super::{Dispatch, UnderWay};
 use crate::lanes::FAILING_FROM;
 use crate::retry;
@@ -50,7 +50,7 @@ impl Dispatch {
     }
 
     /// Processes the outcome of a request. `jitter` is a random number from -1 to 1.
-    pub fn settle(&mut self, attempt: Attempt, now: SystemTime, jitter: f64) {
+    pub fn settle(&mut self, attempt: Attempt, now: SystemTime, instant: Instant, jitter: f64) {
         let Some(UnderWay { work, last }) = self.under_way.remove(&attempt.delivery) else { return };
         if matches!(attempt.outcome, Outcome::Answered(_)) {
             self.tally.answered(work.subscription, now, attempt.took);
@@ -63,7 +63,7 @@ impl Dispatch {
                 self.writes.update(&work, RowState::Released);
             }
             outcome if outcome.is_success() => self.settle_success(&work, &attempt, now),
-            _ => self.settle_failure(&work, &attempt, now, jitter),
+            _ => self.settle_failure(&work, &attempt, now, instant, jitter),
         }
         if last {
             self.lanes.end_chain(attempt.subscription, &attempt);
@@ -85,26 +85,36 @@ impl Dispatch {
         self.finish(work);
     }
 
-    fn settle_failure(&mut self, work: &Arc<Work>, attempt: &Attempt, now: SystemTime, jitter: f64) {
+    fn settle_failure(
+        &mut self,
+        work: &Arc<Work>,
+        attempt: &Attempt,
+        now: SystemTime,
+        instant: Instant,
+        jitter: f64,
+    ) {
         self.tally.failed_attempt(work.subscription, now);
         let Some(lane) = self.lanes.get_mut(work.subscription) else {
             self.writes.attempts.push(record(work, attempt, None));
             self.finish(work);
             return;
         };
-        lane.failing.attempts += 1;
-        lane.failing.since.get_or_insert(now);
+        let sending_since = self.sending_since.max(lane.sending_since);
+        lane.count_failure(sending_since, now, instant);
         let failing = lane.failing;
         let attempts = work.attempts + 1;
         let in_schedule = (attempts - work.earlier_attempts) as usize;
         let schedule = &lane.subscription.schedule;
         let due_at =
             retry::delay(schedule, in_schedule, retry_after(&attempt.outcome), jitter).map(|delay| now + delay);
-        let disable = reason_to_disable(&attempt.outcome, failing, &lane.subscription, now);
+        let expired = due_at.is_some() && is_expired(&lane.subscription, work, sending_since, now, instant);
+        let due_at = due_at.filter(|_| !expired);
+        let disable = reason_to_disable(&attempt.outcome, failing, &lane.subscription);
 
         self.move_event(work.event);
         self.verdicts.failing.insert(work.subscription, failing);
-        self.writes.attempts.push(record(work, attempt, due_at));
+        let record = if expired { record_expiry(work, attempt) } else { record(work, attempt, due_at) };
+        self.writes.attempts.push(record);
         let state = match due_at {
             Some(due_at) => {
                 let scheduled_at = work.scheduled_at.unwrap_or(attempt.at);

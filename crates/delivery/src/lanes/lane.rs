@@ -16,6 +16,11 @@ use crate::work::Work;
 pub struct Lane {
     pub subscription: Subscription,
     pub failing: Failing,
+    /// When deliveries of this lane began to be sent by its present schedule, if that was while the dispatcher ran.
+    /// Earlier time is not counted.
+    pub sending_since: Option<Instant>,
+    /// When the latest attempt failed.
+    failed_at: Option<Instant>,
     /// Whether new deliveries become rows of the retry queue.
     pub overflowing: bool,
     pub(super) queue: VecDeque<Arc<Work>>,
@@ -39,6 +44,8 @@ impl Lane {
     pub(super) fn new(subscription: Subscription) -> Self {
         Self {
             failing: subscription.failing,
+            sending_since: None,
+            failed_at: None,
             subscription,
             overflowing: false,
             queue: VecDeque::new(),
@@ -50,6 +57,16 @@ impl Lane {
             next_due: None,
             next_start: None,
         }
+    }
+
+    /// Counts a failed attempt. The time since the failure before it is added, except time before `sending_since`.
+    pub fn count_failure(&mut self, sending_since: Option<Instant>, now: SystemTime, instant: Instant) {
+        let since = sending_since.max(self.failed_at.replace(instant));
+        if self.failing.since.is_some() {
+            self.failing.lasted += since.map(|since| instant.saturating_duration_since(since)).unwrap_or_default();
+        }
+        self.failing.attempts += 1;
+        self.failing.since.get_or_insert(now);
     }
 
     pub(super) fn fails(&self) -> bool {

@@ -12,7 +12,7 @@ fn the_last_attempt_of_a_schedule_fails_the_delivery() {
     ] {
         match attempts {
             0 => dispatch.accept(&[1], [event]),
-            _ => dispatch.accept_row(claimed(event, 1, attempts), time(0)),
+            _ => dispatch.accept_row(claimed(event, 1, attempts)),
         }
         dispatch.send(9);
         dispatch.conclude(event, 1, status(500));
@@ -26,7 +26,7 @@ fn the_last_attempt_of_a_schedule_fails_the_delivery() {
 fn a_retry_by_hand_starts_the_schedule_again_and_goes_on_counting_attempts() {
     let mut dispatch = dispatch([subscription(1)]);
     let again = Work { earlier_attempts: 3, scheduled_at: None, ..claimed(1, 1, 3) };
-    dispatch.accept_row(again, time(0));
+    dispatch.accept_row(again);
     dispatch.send(9);
     dispatch.conclude(1, 1, status(500));
     assert_eq!(dispatch.row(1, 1), Some(Row::Update(due(4, 10))));
@@ -66,9 +66,13 @@ fn enough_failures_in_a_row_disable_a_subscription_and_a_success_starts_the_coun
     assert_eq!(dispatch.verdicts.failing[&SubscriptionId(1)].attempts, 3);
 }
 
+fn stale_after(limit: u64) -> Subscription {
+    Subscription { stale_after: Some(seconds(limit)), ..subscription(1) }
+}
+
 #[test]
 fn days_without_a_success_disable_a_subscription_and_a_success_starts_the_count_again() {
-    let mut dispatch = dispatch([Subscription { stale_after: Some(seconds(100)), ..subscription(1) }]);
+    let mut dispatch = dispatch([stale_after(100)]);
     dispatch.accept(&[1], 1..=5);
     dispatch.send(9);
     let mut conclude = |event, outcome, at| {
@@ -80,6 +84,107 @@ fn days_without_a_success_disable_a_subscription_and_a_success_starts_the_count_
     assert!(conclude(3, timeout(), 150).is_empty());
     assert!(conclude(4, timeout(), 249).is_empty());
     assert_eq!(conclude(5, timeout(), 250), disabled(1, DisabledReason::Stale));
+}
+
+#[test]
+fn time_in_which_nothing_could_be_sent_does_not_make_an_endpoint_stale() {
+    let mut dispatch = dispatch([stale_after(100)]);
+    dispatch.accept(&[1], 1..=3);
+    dispatch.send(9);
+    dispatch.begin_sending(instant(0));
+    dispatch.conclude_at(time(10), 1, 1, timeout());
+    // The server was down, the process was stopped, or the like, for a day.
+    dispatch.begin_sending(instant(86_410));
+    dispatch.conclude_at(time(86_480), 2, 1, timeout());
+    assert_eq!(dispatch.verdicts.failing[&SubscriptionId(1)].lasted, seconds(70));
+    assert!(dispatch.verdicts.disabled.is_empty());
+    dispatch.conclude_at(time(86_510), 3, 1, timeout());
+    assert_eq!(dispatch.verdicts.disabled, disabled(1, DisabledReason::Stale));
+}
+
+#[test]
+fn how_long_an_endpoint_has_failed_is_kept_over_a_restart_and_the_time_between_is_not_added() {
+    let before = Failing { lasted: seconds(90), ..failing(3) };
+    let mut dispatch = dispatch([Subscription { failing: before, ..stale_after(100) }]);
+    dispatch.begin_sending(instant(1_000_000));
+    dispatch.accept(&[1], 1..=2);
+    dispatch.send(9);
+    dispatch.conclude_at(time(1_000_009), 1, 1, timeout());
+    assert!(dispatch.verdicts.disabled.is_empty());
+    dispatch.conclude_at(time(1_000_010), 2, 1, timeout());
+    assert_eq!(dispatch.verdicts.disabled, disabled(1, DisabledReason::Stale));
+}
+
+/// Twice the duration of the schedule of these tests, with the time limits of its requests.
+const LIFETIME: u64 = 2 * (30 + 3 * 8);
+
+/// Sends a delivery that failed first at `time(0)`, and lets it fail again at `time(after)`.
+fn fail_again(dispatch: &mut Dispatch, after: u64) -> (Option<Row>, Option<ErrorClass>) {
+    dispatch.accept_row(claimed(1, 1, 1));
+    assert_eq!(dispatch.send(9), [(1, 1)], "a delivery is never given up without the attempt that it waits for");
+    dispatch.conclude_at(time(after), 1, 1, status(500));
+    let record = dispatch.writes.attempts.pop().expect("a failure is recorded");
+    assert_eq!((record.attempt, record.status, record.response_ms), (2, Some(500), Some(1000)));
+    (dispatch.row(1, 1), record.error.map(|(class, _)| class))
+}
+
+const GIVEN_UP: (Option<Row>, Option<ErrorClass>) =
+    (Some(Row::Update(RowState::Failed { attempts: 2 })), Some(ErrorClass::Expired));
+
+fn waits(at: u64) -> (Option<Row>, Option<ErrorClass>) {
+    (Some(Row::Update(due(2, at + 20))), Some(ErrorClass::Status))
+}
+
+#[test]
+fn a_delivery_that_fails_when_twice_its_schedule_has_passed_is_given_up() {
+    for (after, expected) in [(LIFETIME, waits(LIFETIME)), (LIFETIME + 1, GIVEN_UP)] {
+        let mut dispatch = dispatch([subscription(1)]);
+        dispatch.begin_sending(instant(0));
+        assert_eq!(fail_again(&mut dispatch, after), expected, "after {after} s");
+    }
+}
+
+#[test]
+fn time_in_which_nothing_could_be_sent_does_not_count_towards_the_end_of_a_schedule() {
+    let late = 86_400;
+    for begun in [late - LIFETIME, late] {
+        let mut dispatch = dispatch([subscription(1)]);
+        dispatch.begin_sending(instant(begun));
+        assert_eq!(fail_again(&mut dispatch, late), waits(late), "sending since {begun} s");
+    }
+    let mut paused_before = dispatch([Subscription { status_since: time(late - LIFETIME), ..subscription(1) }]);
+    paused_before.begin_sending(instant(0));
+    assert_eq!(fail_again(&mut paused_before, late), waits(late), "resumed");
+}
+
+#[test]
+fn a_clock_that_was_set_does_not_end_a_schedule() {
+    // The wall clock says that a day has passed, the steady clock that a minute has, and the other way around.
+    for (wall, steady) in [(86_400, 60), (60, 86_400)] {
+        let mut dispatch = dispatch([subscription(1)]);
+        dispatch.begin_sending(instant(0));
+        dispatch.accept_row(claimed(1, 1, 1));
+        dispatch.send(9);
+        let failed = attempt(1, 1, timeout(), time(wall), seconds(1));
+        dispatch.settle(failed, time(wall), instant(steady), 0.0);
+        assert_eq!(dispatch.row(1, 1), Some(Row::Update(due(2, wall + 20))));
+    }
+}
+
+#[test]
+fn a_schedule_that_was_made_shorter_does_not_count_the_time_before() {
+    let mut dispatch = dispatch([Subscription { schedule: vec![seconds(5000); 2], ..subscription(1) }]);
+    dispatch.begin_sending(instant(0));
+    dispatch.set_subscriptions(vec![subscription(1)], instant(4000));
+    assert_eq!(fail_again(&mut dispatch, 4000 + LIFETIME), waits(4000 + LIFETIME));
+}
+
+#[test]
+fn the_time_without_a_readable_secret_does_not_count() {
+    let mut dispatch = dispatch([Subscription { active: false, ..subscription(1) }]);
+    dispatch.begin_sending(instant(0));
+    dispatch.set_subscriptions(vec![subscription(1)], instant(86_400));
+    assert_eq!(fail_again(&mut dispatch, 86_400 + LIFETIME), waits(86_400 + LIFETIME));
 }
 
 #[test]
@@ -108,7 +213,7 @@ fn a_receiver_can_ask_for_more_time_only_with_429_and_503() {
 fn the_history_has_failures_and_retries_and_with_log_successes_first_attempts() {
     let mut dispatch = dispatch([subscription(1), Subscription { log_successes: true, ..subscription(2) }]);
     dispatch.accept(&[1, 2], [1]);
-    dispatch.accept_row(claimed(2, 1, 1), time(0));
+    dispatch.accept_row(claimed(2, 1, 1));
     dispatch.send(9);
     dispatch.conclude(1, 1, status(200));
     assert!(dispatch.writes.attempts.is_empty());

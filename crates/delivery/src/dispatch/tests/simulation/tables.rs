@@ -32,6 +32,8 @@ pub struct Fate {
     #[allow(dead_code, reason = "shown when a check fails")]
     pub event: EventId,
     pub subscription: SubscriptionId,
+    /// The number of requests that arrived.
+    pub requests: u32,
     /// The run of the dispatcher in which it last succeeded.
     pub succeeded_in: Option<u32>,
     /// Whether its success is written, or it was removed from the queue.
@@ -43,6 +45,12 @@ impl World {
     pub(super) fn write(&mut self) {
         let writes = &self.dispatch.writes;
         for (id, write) in &writes.rows {
+            if let RowWrite::Insert(_, RowState::Failed { attempts }) | RowWrite::Update(_, RowState::Failed { attempts }) =
+                write
+            {
+                let fate = &self.fates[id];
+                assert!(fate.requests >= *attempts, "{fate:?} was given up without attempt {attempts}");
+            }
             match write {
                 RowWrite::Insert(work, state) => {
                     let row = Row::new(work, self.clock).in_state(*state, self.clock);

@@ -31,7 +31,7 @@ impl World {
     pub(super) fn settle(&mut self, request: &Request, outcome: Outcome, took: Duration) {
         let (delivery, subscription) = (request.delivery, request.endpoint.subscription);
         let jitter = self.random.random_range(-1.0..=1.0);
-        self.dispatch.settle(Attempt { delivery, subscription, outcome, at: self.clock, took }, self.clock, jitter);
+        self.dispatch.settle(Attempt { delivery, subscription, outcome, at: self.clock, took }, self.clock, self.instant, jitter);
     }
 
     /// Lets a request arrive at its receiver, which answers it.
@@ -41,6 +41,7 @@ impl World {
         let deleted = self.endpoints[&fate.subscription].deleted;
         assert!(!fate.over || deleted, "{fate:?} was over and is sent again");
         assert_ne!(fate.succeeded_in, Some(self.run), "{fate:?} succeeded in this run already");
+        fate.requests += 1;
         if self.random.random_bool(health) {
             fate.succeeded_in = Some(self.run);
             return status(200);
