@@ -17,7 +17,7 @@ SELECT s.id, s.name, s.url, s.status, s.disabled_reason, s.status_since, s.event
         WHERE d.subscription_id = s.id AND d.state = 'pending') AS pending,
        (SELECT pg_catalog.count(*) FROM hydra.delivery AS d
         WHERE d.subscription_id = s.id AND d.state = 'failed') AS failed,
-       latest.error AS last_error, latest.attempted_at AS last_error_at
+       latest.error AS last_error, latest.attempted_at AS last_error_at, h.waiting_for
 FROM hydra.effective_subscription AS s
 LEFT JOIN hydra.subscription_health AS h ON h.subscription_id = s.id
 LEFT JOIN LATERAL (
@@ -54,6 +54,8 @@ COMMENT ON COLUMN hydra.webhook_subscriptions.pending IS 'Number of deliveries t
 COMMENT ON COLUMN hydra.webhook_subscriptions.failed IS 'Number of deliveries that were given up and are kept';
 COMMENT ON COLUMN hydra.webhook_subscriptions.last_error IS 'Message of its latest failed attempt; null: there is none in the history';
 COMMENT ON COLUMN hydra.webhook_subscriptions.last_error_at IS 'When the request of that attempt started';
+COMMENT ON COLUMN hydra.webhook_subscriptions.waiting_for IS
+    'What has to be mended on this server, or in its settings or its network, before anything can be sent to its endpoint; its deliveries wait; null: nothing is known';
 
 CREATE VIEW hydra.webhook_event_types WITH (security_barrier) AS
 SELECT t.name, t.description, t.entity_type, t.id_key, t.origin FROM hydra.event_type AS t;

@@ -6,7 +6,7 @@
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
-use crate::slots::{self, Slot, State};
+use crate::slots::{self, Slot, State, trouble};
 use crate::store;
 
 #[pg_extern(volatile)]
@@ -37,6 +37,18 @@ fn _worker_status() -> TableIterator<
         (Some(_), Some(slot)) if slot.unreadable() > 0 && slot.state() == State::Running => (
             "running",
             "some subscriptions get nothing: their secrets cannot be read; see hydra_webhooks.key_file and the server log",
+        ),
+        (Some(_), Some(slot)) if slot.troubles() & trouble::CA_FILE != 0 && slot.state() == State::Running => (
+            "running",
+            "events are sent, but hydra_webhooks.ca_file cannot be used in whole: some endpoints may not be trusted; see the server log",
+        ),
+        (Some(_), Some(slot)) if slot.troubles() & trouble::KEY_FILE != 0 && slot.state() == State::Running => (
+            "running",
+            "events are sent with the former keys: hydra_webhooks.key_file cannot be used; see the server log",
+        ),
+        (Some(_), Some(slot)) if slot.faulty() > 0 && slot.state() == State::Running => (
+            "running",
+            "some subscriptions get nothing: see waiting_for in hydra.webhook_subscriptions",
         ),
         (Some(_), Some(slot)) => describe(slot.state()),
     };

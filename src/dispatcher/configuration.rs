@@ -26,6 +26,10 @@ pub struct Configuration {
     /// Whether this is the database that `hydra.identity` names. If not, it is a copy that was not adopted, and must
     /// not send.
     has_identity: bool,
+    /// The keys of `key_file`. If it cannot be used now, those that it had before.
+    keys: Keys,
+    /// What is wrong with `key_file`.
+    key_file_problem: Option<String>,
     /// Subscriptions whose secrets cannot be read.
     unreadable: BTreeSet<SubscriptionId>,
     settings: settings::Values,
@@ -34,7 +38,16 @@ pub struct Configuration {
 impl Configuration {
     pub fn new(slot: &'static Slot, extension: pg_sys::Oid, database: String) -> Self {
         let settings = settings::values();
-        Self { slot, extension, database, has_identity: false, unreadable: BTreeSet::new(), settings }
+        Self {
+            slot,
+            extension,
+            database,
+            has_identity: false,
+            keys: Keys::default(),
+            key_file_problem: None,
+            unreadable: BTreeSet::new(),
+            settings,
+        }
     }
 
     pub fn has_identity(&self) -> bool {
@@ -67,9 +80,10 @@ impl Configuration {
         if !self.extension_exists()? {
             return Ok(false);
         }
-        let keys = load_keys();
+        self.load_keys();
+        let keys = &self.keys;
         let (namespace, subscriptions) = transaction(c"read the subscriptions", || {
-            (store.identity(), store.subscriptions(settings::max_in_flight(), &keys))
+            (store.identity(), store.subscriptions(settings::max_in_flight(), keys))
         })?;
         if let Some(namespace) = namespace {
             dispatch.set_namespace(namespace);
@@ -82,6 +96,27 @@ impl Configuration {
         dispatch.set_subscriptions(subscriptions.list, Instant::now());
         reader.set_subscriptions(dispatch);
         Ok(true)
+    }
+
+    /// Reads the keys. If the file cannot be used, the keys that it had before stay. Without keys, sealed secrets cannot be
+    /// read.
+    fn load_keys(&mut self) {
+        let problem = match keys::read() {
+            Ok(keys) => {
+                self.keys = keys;
+                None
+            }
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(problem) = problem.as_ref().filter(|_| problem != self.key_file_problem) {
+            warning!("{NAME}: hydra_webhooks.key_file: {problem}");
+        }
+        self.key_file_problem = problem;
+    }
+
+    /// Returns whether the keys of `key_file` are used.
+    pub fn uses_key_file(&self) -> bool {
+        self.key_file_problem.is_none()
     }
 
     /// Returns the state in which the database should be.
@@ -146,12 +181,4 @@ impl Configuration {
         }
         self.settings = new;
     }
-}
-
-/// Reads the keys. If the file cannot be used there are none, and sealed secrets cannot be read.
-fn load_keys() -> Keys {
-    keys::read().unwrap_or_else(|error| {
-        warning!("{NAME}: hydra_webhooks.key_file: {error}");
-        Keys::default()
-    })
 }

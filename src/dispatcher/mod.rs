@@ -39,7 +39,7 @@ use wire::ids::SubscriptionId;
 
 use crate::backend::{Failure, setting, signals, transaction};
 use crate::changes;
-use crate::slots::{Slot, State};
+use crate::slots::{Slot, State, trouble};
 use crate::store::Store;
 use configuration::Configuration;
 use reader::{LOG_WAIT, Reader};
@@ -113,10 +113,18 @@ impl Dispatcher {
                 }
             }
             self.slot.report_load(self.dispatch.in_flight(), self.dispatch.queued());
+            self.slot.report_health(self.dispatch.faulty(), self.troubles());
             let timeout = self.time_to_wait();
             signals::wait(Some(self.requests.fd()), timeout);
         }
         self.end();
+    }
+
+    /// Returns what is wrong, as bits of [`trouble`].
+    fn troubles(&self) -> u32 {
+        let ca_file = if self.requests.trusts_ca_file() { 0 } else { trouble::CA_FILE };
+        let key_file = if self.configuration.uses_key_file() { 0 } else { trouble::KEY_FILE };
+        ca_file | key_file
     }
 
     fn goes_on(&self) -> bool {
@@ -327,6 +335,7 @@ impl Dispatcher {
     fn apply_settings(&mut self) {
         self.configuration.log_changed_settings();
         self.requests.apply_settings();
+        self.dispatch.end_faults();
         changes::note();
         self.timetable.set(Deadline::Poll, Instant::now());
         chores::schedule(&mut self.timetable);

@@ -44,6 +44,8 @@ pub struct Slot {
     in_flight: AtomicU32,
     queued: AtomicU32,
     unreadable: AtomicU32,
+    faulty: AtomicU32,
+    troubles: AtomicU32,
     /// Set by `webhook_park()`: no dispatcher may run for this database.
     parked: AtomicBool,
     pending: AtomicI64,
@@ -70,6 +72,14 @@ pub enum State {
     NoWorker,
     /// The dispatcher failed several times in a row; the launcher starts it again later.
     Resting,
+}
+
+/// What is wrong although a dispatcher runs, as bits of a number.
+pub mod trouble {
+    /// `hydra_webhooks.ca_file` cannot be used, or not all of it.
+    pub const CA_FILE: u32 = 1;
+    /// `hydra_webhooks.key_file` cannot be used.
+    pub const KEY_FILE: u32 = 2;
 }
 
 const STATES: [State; 9] = [
@@ -207,6 +217,8 @@ impl Slot {
         self.in_flight.store(0, Ordering::Relaxed);
         self.queued.store(0, Ordering::Relaxed);
         self.unreadable.store(0, Ordering::Relaxed);
+        self.faulty.store(0, Ordering::Relaxed);
+        self.troubles.store(0, Ordering::Relaxed);
     }
 
     /// Returns the process id of the dispatcher; `None` if no dispatcher runs.
@@ -241,6 +253,21 @@ impl Slot {
 
     pub fn report_unreadable(&self, subscriptions: usize) {
         self.unreadable.store(subscriptions as u32, Ordering::Relaxed);
+    }
+
+    /// Returns the number of subscriptions that wait because of a fault on this side.
+    pub fn faulty(&self) -> u32 {
+        self.faulty.load(Ordering::Relaxed)
+    }
+
+    /// Returns what is wrong, as bits of [`trouble`].
+    pub fn troubles(&self) -> u32 {
+        self.troubles.load(Ordering::Relaxed)
+    }
+
+    pub fn report_health(&self, faulty: usize, troubles: u32) {
+        self.faulty.store(faulty as u32, Ordering::Relaxed);
+        self.troubles.store(troubles, Ordering::Relaxed);
     }
 
     /// Returns about how many events and deliveries waited when they were last counted.

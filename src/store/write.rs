@@ -42,6 +42,7 @@ pub struct WriteStatements {
     emit_delivery_failed: Statement,
     record_failures: Statement,
     disable: Statement,
+    record_faults: Statement,
     add_counts: Statement,
     forget_attempts: Statement,
     forget_failed: Statement,
@@ -62,6 +63,7 @@ impl Default for WriteStatements {
             emit_delivery_failed: Statement::new(include_str!("../../sql/queries/emit_delivery_failed.sql")),
             record_failures: Statement::new(include_str!("../../sql/queries/record_failures.sql")),
             disable: Statement::new(include_str!("../../sql/queries/disable_subscriptions.sql")),
+            record_faults: Statement::new(include_str!("../../sql/queries/record_faults.sql")),
             add_counts: Statement::new(include_str!("../../sql/queries/add_counts.sql")),
             forget_attempts: Statement::new(include_str!("../../sql/queries/forget_attempts.sql")),
             forget_failed: Statement::new(include_str!("../../sql/queries/forget_failed.sql")),
@@ -75,6 +77,7 @@ impl Store {
     pub fn clean_up(&self) {
         Spi::run(include_str!("../../sql/queries/release_claims.sql")).expect("SPI writes");
         Spi::run(include_str!("../../sql/queries/delete_orphans.sql")).expect("SPI writes");
+        Spi::run(include_str!("../../sql/queries/forget_faults.sql")).expect("SPI writes");
     }
 
     /// Returns whether the latest batch failed because rows of events are no longer at the place (`ctid`) from which
@@ -113,9 +116,13 @@ impl Store {
             failing().map(|(_, failing)| failing.lasted.as_millis() as i64).collect::<Vec<_>>().into(),
         ];
         let (ids, reasons) = unzip(verdicts.disabled.iter().map(|(id, reason)| (id.0, reason.as_str().to_owned())));
+        let (faulty, faults) = unzip(verdicts.faults.iter().map(|(id, fault)| (id.0, fault.clone())));
         force_new_plans();
         Spi::connect_mut(|client| {
             self.writes.record_failures.write(client, &health);
+            if !faulty.is_empty() {
+                self.writes.record_faults.write(client, &[faulty.into(), faults.into()]);
+            }
             // Run this only if there is something to disable: the statement makes all sessions read the subscriptions
             // again, even if it changes no row.
             if !ids.is_empty() {
@@ -314,7 +321,7 @@ impl RowColumns {
             RowState::Released => Self::default(),
             RowState::Due { attempts, scheduled_at, due_at } => Self {
                 attempts: Some(attempts as i32),
-                scheduled_at: Some(to_timestamp(scheduled_at)),
+                scheduled_at: scheduled_at.map(to_timestamp),
                 due_at: Some(to_timestamp(due_at)),
                 ..Self::default()
             },

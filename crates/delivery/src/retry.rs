@@ -18,6 +18,15 @@ pub fn delay(schedule: &[Duration], failures: usize, retry_after: Option<Duratio
     Some(planned.max(retry_after.unwrap_or_default().min(*longest)))
 }
 
+/// The pause of an endpoint to which nothing can be sent because of a fault on this side, after `faults` faults (counted
+/// from 1).
+pub fn pause(faults: u32) -> Duration {
+    LONGEST_PAUSE.min(FIRST_PAUSE * 2u32.saturating_pow(faults.saturating_sub(1)))
+}
+
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
 /// The longest time for which a delivery can have to wait for its next attempt. If it is due later, the clock was wrong
 /// when it failed, or is wrong now, or its schedule was longer.
 pub fn longest_wait(schedule: &[Duration]) -> Duration {
@@ -71,6 +80,12 @@ mod tests {
         assert_eq!(asked(1), Some(Duration::from_secs(30)));
         assert_eq!(asked(300), Some(Duration::from_secs(300)));
         assert_eq!(asked(1_000_000), Some(Duration::from_secs(3600)));
+    }
+
+    #[test]
+    fn the_pause_after_a_fault_grows_to_a_minute() {
+        let pauses = [1, 2, 3, 7, 8, 1000].map(|faults| pause(faults).as_secs());
+        assert_eq!(pauses, [1, 2, 4, 60, 60, 60]);
     }
 
     #[test]

@@ -55,6 +55,8 @@ struct UnderWay {
     work: Arc<Work>,
     /// Whether this is the last delivery of its chain, so that its thread is free afterwards.
     last: bool,
+    /// What [`Dispatch::counted`] was when it was handed out.
+    counted: u64,
 }
 
 #[derive(Debug)]
@@ -69,6 +71,9 @@ pub struct Dispatch {
     /// When this dispatcher began to send, or the latest interruption ended. Earlier time is not counted when deliveries
     /// expire or endpoints are stale. `None` before it has begun.
     sending_since: Option<Instant>,
+    /// The number of faults that were counted. A request that was handed out before the latest fault of its lane was
+    /// counted was under way together with it, and is no further fault.
+    counted: u64,
     pub writes: Writes,
     pub verdicts: Verdicts,
     pub tally: Tally,
@@ -83,6 +88,7 @@ impl Dispatch {
             under_way: HashMap::default(),
             gone: HashSet::default(),
             sending_since: None,
+            counted: 0,
             writes: Writes::default(),
             verdicts: Verdicts::default(),
             tally: Tally::default(),
@@ -98,6 +104,16 @@ impl Dispatch {
     /// Records that deliveries are sent from `now` on, and that none could be sent for a while before.
     pub fn begin_sending(&mut self, now: Instant) {
         self.sending_since = Some(now);
+    }
+
+    /// Lets subscriptions that wait because of a fault on this side try again. To be called when settings have changed.
+    pub fn end_faults(&mut self) {
+        self.lanes.end_faults();
+    }
+
+    /// The number of subscriptions that wait because of a fault on this side.
+    pub fn faulty(&self) -> usize {
+        self.lanes.faulty()
     }
 
     /// Whether a delivery of this subscription cannot have been planned to be due at `due`, which is too far away.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use wire::attempt::{Attempt, Outcome};
+use wire::attempt::{Attempt, Failure, Outcome};
 use wire::ids::SubscriptionId;
 use wire::request::Request;
 
@@ -44,14 +44,14 @@ impl Dispatch {
                 body: Arc::clone(&work.body),
                 next: chain.map(Box::new),
             });
-            self.under_way.insert(work.delivery, UnderWay { work, last });
+            self.under_way.insert(work.delivery, UnderWay { work, last, counted: self.counted });
         }
         chain
     }
 
     /// Processes the outcome of a request. `jitter` is a random number from -1 to 1.
     pub fn settle(&mut self, attempt: Attempt, now: SystemTime, instant: Instant, jitter: f64) {
-        let Some(UnderWay { work, last }) = self.under_way.remove(&attempt.delivery) else { return };
+        let Some(UnderWay { work, last, counted }) = self.under_way.remove(&attempt.delivery) else { return };
         if matches!(attempt.outcome, Outcome::Answered(_)) {
             self.tally.answered(work.subscription, now, attempt.took);
         }
@@ -62,6 +62,9 @@ impl Dispatch {
                 self.move_event(work.event);
                 self.writes.update(&work, RowState::Released);
             }
+            Outcome::Failed(failure) if failure.class.is_ours() => {
+                self.settle_fault(&work, failure, counted, now, instant);
+            }
             outcome if outcome.is_success() => self.settle_success(&work, &attempt, now),
             _ => self.settle_failure(&work, &attempt, now, instant, jitter),
         }
@@ -70,8 +73,52 @@ impl Dispatch {
         }
     }
 
+    /// Processes a fault on this side: the delivery waits, and no attempt is counted.
+    fn settle_fault(
+        &mut self,
+        work: &Arc<Work>,
+        failure: &Failure,
+        counted: u64,
+        now: SystemTime,
+        instant: Instant,
+    ) {
+        let id = work.subscription;
+        let Some(lane) = self.lanes.get_mut(id) else { return self.finish(work) };
+        // Time in which nothing can be sent does not count.
+        lane.sending_since = Some(instant);
+        if lane.faults == 0 || counted >= lane.counted {
+            lane.faults += 1;
+            self.counted += 1;
+            lane.counted = self.counted;
+            self.verdicts.faults.insert(id, Some(failure.message.clone()));
+        }
+        let pause = retry::pause(lane.faults);
+        // Other deliveries go first, because the reason may be this one, unless they were promised an order.
+        let state = match lane.subscription.is_in_order() {
+            true => RowState::Released,
+            false => RowState::Due {
+                attempts: work.attempts,
+                scheduled_at: work.scheduled_at,
+                due_at: now + pause,
+            },
+        };
+        self.move_event(work.event);
+        self.writes.update(work, state);
+        self.lanes.hold(id, instant + pause);
+        self.lanes.note_fault(id);
+        self.empty_lane(id);
+    }
+
+    /// Notes that the receiver could be asked: there is no fault on this side, or no longer.
+    fn end_fault(&mut self, id: SubscriptionId) {
+        if self.lanes.end_fault(id) {
+            self.verdicts.faults.insert(id, None);
+        }
+    }
+
     fn settle_success(&mut self, work: &Arc<Work>, attempt: &Attempt, now: SystemTime) {
         self.tally.delivered(work.subscription, now);
+        self.end_fault(work.subscription);
         let lane = self.lanes.get_mut(work.subscription);
         if work.attempts > 0 || lane.as_ref().is_some_and(|lane| lane.subscription.log_successes) {
             self.writes.attempts.push(record(work, attempt, None));
@@ -94,6 +141,7 @@ impl Dispatch {
         jitter: f64,
     ) {
         self.tally.failed_attempt(work.subscription, now);
+        self.end_fault(work.subscription);
         let Some(lane) = self.lanes.get_mut(work.subscription) else {
             self.writes.attempts.push(record(work, attempt, None));
             self.finish(work);
@@ -117,7 +165,7 @@ impl Dispatch {
         self.writes.attempts.push(record);
         let state = match due_at {
             Some(due_at) => {
-                let scheduled_at = work.scheduled_at.unwrap_or(attempt.at);
+                let scheduled_at = work.scheduled_at.or(Some(attempt.at));
                 RowState::Due { attempts, scheduled_at, due_at }
             }
             None => {

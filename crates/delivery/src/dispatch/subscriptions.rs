@@ -61,6 +61,7 @@ impl Dispatch {
         // A subscription stays disabled if the decision to disable it is not written yet.
         subscription.active &= !self.verdicts.disabled.contains_key(&id);
         let active = subscription.active;
+        let mut tries_again = false;
         match self.lanes.get_mut(id) {
             None => self.lanes.insert(subscription),
             Some(lane) => {
@@ -77,6 +78,7 @@ impl Dispatch {
                 }
                 let before = std::mem::replace(&mut lane.subscription, subscription);
                 let after = &lane.subscription;
+                tries_again = before.endpoint.url != after.endpoint.url || before.status_since != after.status_since;
                 // A schedule that is shorter now does not count the time before, nor does an endpoint to which nothing
                 // could be sent.
                 if active && !before.active
@@ -89,6 +91,9 @@ impl Dispatch {
         }
         if !active {
             self.release_queue(id);
+        }
+        if tries_again {
+            self.lanes.try_again(id);
         }
         self.lanes.give_turn(id);
     }

@@ -21,6 +21,12 @@ pub struct Lane {
     pub sending_since: Option<Instant>,
     /// When the latest attempt failed.
     failed_at: Option<Instant>,
+    /// The number of consecutive faults on this side, because of which nothing could be sent.
+    pub faults: u32,
+    /// What the count of faults was after the latest of them.
+    pub counted: u64,
+    /// Until when nothing is sent.
+    pub(super) held_until: Option<Instant>,
     /// Whether new deliveries become rows of the retry queue.
     pub overflowing: bool,
     pub(super) queue: VecDeque<Arc<Work>>,
@@ -46,6 +52,9 @@ impl Lane {
             failing: subscription.failing,
             sending_since: None,
             failed_at: None,
+            faults: 0,
+            counted: 0,
+            held_until: None,
             subscription,
             overflowing: false,
             queue: VecDeque::new(),
@@ -78,9 +87,9 @@ impl Lane {
         self.subscription.rate_limit.map(|limit| Duration::from_secs(1) / limit.max(1))
     }
 
-    /// When the rate limit allows the next request. `None` if it allows one now.
+    /// When the next request may start. `None` if it may start now.
     pub(super) fn pause_end(&self, now: Instant) -> Option<Instant> {
-        self.gap().and(self.next_start).filter(|next| *next > now)
+        self.gap().and(self.next_start).max(self.held_until).filter(|next| *next > now)
     }
 
     /// Records that a request starts now, and computes when the next one may start.
@@ -93,7 +102,7 @@ impl Lane {
 
     /// The maximum number of requests in flight.
     fn limit(&self) -> usize {
-        if self.fails() { 1 } else { self.subscription.max_in_flight }
+        if self.fails() || self.faults > 0 { 1 } else { self.subscription.max_in_flight }
     }
 
     pub(super) fn is_ready(&self) -> bool {
@@ -104,7 +113,7 @@ impl Lane {
     /// thread can send within [`SHORT`], or more if more deliveries are queued than threads may send them.
     pub(super) fn chain(&self) -> usize {
         match self.quick {
-            Some(took) if !self.fails() && self.subscription.rate_limit.is_none() => {
+            Some(took) if !self.fails() && self.faults == 0 && self.subscription.rate_limit.is_none() => {
                 let short = SHORT.as_micros() / took.as_micros().max(1);
                 (self.queue.len() / self.limit()).max(short as usize).clamp(1, LONGEST_CHAIN)
             }
@@ -120,7 +129,7 @@ impl Lane {
 
     /// Whether a new delivery has to wait in the table.
     pub fn is_full(&self) -> bool {
-        !self.subscription.active || self.overflowing || self.queue.len() >= QUEUE_LIMIT
+        !self.subscription.active || self.overflowing || self.held_until.is_some() || self.queue.len() >= QUEUE_LIMIT
     }
 
     /// How many rows to claim: enough to keep the lane busy until the next claim, but only one for an endpoint that
@@ -129,9 +138,9 @@ impl Lane {
         let each = if self.quick.is_some() { LONGEST_CHAIN } else { 2 };
         let most = (BYTES_ENOUGH / 4 / self.body_bytes.max(1)).clamp(CLAIM_AT_LEAST, CROWD);
         let paced = self.subscription.rate_limit.map_or(most, |limit| limit as usize);
-        let wanted = if self.fails() { 1 } else { (each * self.limit()).clamp(CLAIM_AT_LEAST, most).min(paced) };
+        let wanted = if self.fails() || self.faults > 0 { 1 } else { (each * self.limit()).clamp(CLAIM_AT_LEAST, most).min(paced) };
         match self.in_flight + self.queue.len() {
-            there if self.subscription.active && there <= wanted / 2 => wanted - there,
+            there if self.subscription.active && self.held_until.is_none() && there <= wanted / 2 => wanted - there,
             _ => 0,
         }
     }

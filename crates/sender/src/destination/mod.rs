@@ -4,6 +4,7 @@ mod lookup;
 mod network;
 mod policy;
 mod resolver;
+mod system;
 mod url;
 
 pub use network::AllowedNetwork;

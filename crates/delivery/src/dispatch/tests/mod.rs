@@ -138,8 +138,13 @@ fn timeout() -> Outcome {
     Outcome::Failed(Failure { class: ErrorClass::Timeout, message: "too late".into() })
 }
 
+/// Something on this side prevented the request.
+fn fault() -> Outcome {
+    Outcome::Failed(Failure { class: ErrorClass::Resolver, message: "nobody knows the name".into() })
+}
+
 fn due(attempts: u32, after: u64) -> RowState {
-    RowState::Due { attempts, scheduled_at: time(0), due_at: time(after) }
+    RowState::Due { attempts, scheduled_at: Some(time(0)), due_at: time(after) }
 }
 
 fn attempt(event: i64, subscription: i64, outcome: Outcome, at: SystemTime, took: Duration) -> Attempt {

@@ -253,3 +253,69 @@ fn every_delivery_is_counted() {
     assert_eq!((at, count.delivered, count.failed_attempts, count.failed), (hour, 2, 1, 0));
     assert_eq!(count.times.iter().sum::<i64>(), 3, "an answer that is a failure is counted too");
 }
+
+#[test]
+fn a_fault_on_this_side_is_no_attempt_and_no_failure_and_the_delivery_waits() {
+    let mut dispatch = dispatch([Subscription { disable_after: Some(1), stale_after: Some(seconds(1)), ..subscription(1) }]);
+    dispatch.accept(&[1], [1, 2]);
+    dispatch.accept_row(claimed(3, 1, 1));
+    dispatch.send(9);
+    for event in 1..=3 {
+        dispatch.conclude(event, 1, fault());
+    }
+    let waits = RowState::Due { attempts: 0, scheduled_at: None, due_at: time(1) };
+    assert_eq!([1, 2].map(|event| dispatch.row(event, 1)), [Some(Row::Insert(waits)), Some(Row::Insert(waits))]);
+    assert_eq!(dispatch.row(3, 1), Some(Row::Update(due(1, 1))));
+    assert!(dispatch.writes.attempts.is_empty() && dispatch.verdicts.failing.is_empty() && dispatch.verdicts.disabled.is_empty());
+    assert_eq!(dispatch.verdicts.faults[&SubscriptionId(1)].as_deref(), Some("nobody knows the name"));
+    assert_eq!(dispatch.faulty(), 1);
+}
+
+#[test]
+fn after_a_fault_one_delivery_is_tried_at_a_time_after_pauses_that_grow_and_an_answer_ends_that() {
+    let mut dispatch = dispatch([subscription(1)]);
+    let id = SubscriptionId(1);
+    dispatch.accept(&[1], 1..=9);
+    assert_eq!(dispatch.send(99).len(), 9);
+    (1..=9).for_each(|event| dispatch.conclude(event, 1, fault()));
+    let mut at = 0;
+    // Faults of requests that were under way together are one.
+    for pause in [1, 2, 4] {
+        dispatch.written(time(at));
+        dispatch.set_next_due(id, Some(time(at)), time(at));
+        assert!(dispatch.to_claim(time(at + pause)).is_empty(), "it is held");
+        assert_eq!(dispatch.lanes.next_pause_end(), Some(instant(at + pause)));
+        at += pause;
+        dispatch.end_pauses(instant(at));
+        assert_eq!(dispatch.to_claim(time(at)), [(id, 1)]);
+        dispatch.accept_row(claimed(at as i64, 1, 0));
+        assert_eq!(dispatch.send(99).len(), 1);
+        let outcome = if pause == 4 { status(200) } else { fault() };
+        dispatch.conclude_at(time(at), at as i64, 1, outcome);
+    }
+    assert_eq!((dispatch.verdicts.faults[&id].as_deref(), dispatch.faulty()), (None, 0));
+    dispatch.set_next_due(id, Some(time(at)), time(at));
+    assert_eq!(dispatch.to_claim(time(at)), [(id, 20)]);
+}
+
+#[test]
+fn new_events_wait_in_the_table_while_a_lane_is_held_and_new_settings_or_a_new_url_end_that() {
+    for mended in [true, false] {
+        let mut dispatch = dispatch([subscription(1)]);
+        dispatch.accept(&[1], [1]);
+        dispatch.send(9);
+        dispatch.conclude(1, 1, fault());
+        dispatch.accept(&[1], [2]);
+        assert_eq!(dispatch.row(2, 1), Some(Row::Insert(RowState::Released)));
+        dispatch.written(time(0));
+        assert!(dispatch.to_claim(time(100)).is_empty());
+        if mended {
+            dispatch.end_faults();
+        } else {
+            let mut other = subscription(1);
+            Arc::get_mut(&mut other.endpoint).expect("it is new").url = "https://other.example/".into();
+            dispatch.set_subscriptions(vec![other], instant(0));
+        }
+        assert_eq!(dispatch.to_claim(time(100)), [(SubscriptionId(1), 1)]);
+    }
+}

@@ -100,6 +100,7 @@ impl World {
         self.write();
         for endpoint in self.endpoints.values_mut() {
             endpoint.health = 1.0;
+            endpoint.faulty = false;
             endpoint.resume(self.clock);
         }
         self.news = true;

@@ -38,8 +38,10 @@ impl World {
     pub(super) fn delete_or_break(&mut self) {
         let id = self.any_subscription();
         let health = if self.random.random_bool(0.5) { 0.0 } else { self.random.random_range(0.0..1.0) };
+        let faulty = self.random.random_bool(0.3);
         let endpoint = self.endpoints.get_mut(&id).expect("one of them");
         endpoint.health = health;
+        endpoint.faulty = !endpoint.faulty && faulty;
         if self.random.random_bool(0.1) {
             endpoint.deleted = true;
             self.rows.retain(|_, row| row.subscription != id || row.claimed || row.due.is_none());

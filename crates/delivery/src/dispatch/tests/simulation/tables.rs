@@ -11,6 +11,8 @@ pub struct Endpoint {
     /// The probability that a request succeeds.
     pub health: f64,
     pub deleted: bool,
+    /// Whether a fault on the side of the sender prevents requests.
+    pub faulty: bool,
 }
 
 /// A row of `hydra.delivery`.
@@ -117,7 +119,7 @@ impl Endpoint {
             log_successes: random.random_bool(0.2),
             ..subscription(id)
         };
-        Self { subscription, health: [0.0, 0.5, 0.9, 1.0, 1.0][random.random_range(0..5)], deleted: false }
+        Self { subscription, health: [0.0, 0.5, 0.9, 1.0, 1.0][random.random_range(0..5)], deleted: false, faulty: false }
     }
 
     pub(super) fn read(&self) -> Subscription {
@@ -160,7 +162,7 @@ impl Row {
             RowState::Released if self.attempts == 0 => Self { due: Some(now), claimed: false, ..self },
             RowState::Released => Self { claimed: false, ..self },
             RowState::Due { attempts, scheduled_at, due_at } => {
-                Self { attempts, scheduled_at: Some(scheduled_at), due: Some(due_at), claimed: false, ..self }
+                Self { attempts, scheduled_at, due: Some(due_at), claimed: false, ..self }
             }
             RowState::Failed { attempts } => Self { attempts, due: None, claimed: false, ..self },
         }

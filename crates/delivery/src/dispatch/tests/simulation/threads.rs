@@ -12,7 +12,13 @@ impl World {
         let mut request = self.chains.swap_remove(index);
         let next = request.next.take();
         let took = Duration::from_micros(self.random.random_range(100..30_000));
-        let outcome = if request.endpoint.gate.is_closed() { Outcome::NotStarted } else { self.arrive(&request) };
+        let outcome = if request.endpoint.gate.is_closed() {
+            Outcome::NotStarted
+        } else if self.endpoints[&request.endpoint.subscription].faulty {
+            fault()
+        } else {
+            self.arrive(&request)
+        };
         self.settle(&request, outcome, took);
         match next {
             Some(next) if took < Duration::from_millis(10) => self.chains.push(*next),
