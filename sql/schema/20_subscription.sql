@@ -138,7 +138,7 @@ CREATE TABLE hydra.subscription_health (
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE hydra.subscription_health IS 'Consecutive failures of each subscription that has failed, and what it waits for';
 COMMENT ON COLUMN hydra.subscription_health.subscription_id IS 'The subscription';
-COMMENT ON COLUMN hydra.subscription_health.consecutive_failures IS 'Number of failed attempts since the last success; attempts count in the order in which they end';
+COMMENT ON COLUMN hydra.subscription_health.consecutive_failures IS 'Number of failed attempts since the last success; attempts that were in progress at the same time count as one';
 COMMENT ON COLUMN hydra.subscription_health.failing_since IS 'When the first of these attempts failed; null: there are none';
 COMMENT ON COLUMN hydra.subscription_health.failing_for IS
     'Time from the first to the latest of these attempts, without the time in which nothing could be sent; stale_after is compared with it';

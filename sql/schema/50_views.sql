@@ -48,7 +48,7 @@ COMMENT ON COLUMN hydra.webhook_subscriptions.disable_after IS 'Number of consec
 COMMENT ON COLUMN hydra.webhook_subscriptions.log_successes IS 'Whether first attempts that succeed are recorded in the history too';
 COMMENT ON COLUMN hydra.webhook_subscriptions.created_at IS 'When it was created';
 COMMENT ON COLUMN hydra.webhook_subscriptions.secret_prefix IS 'First 12 characters of the current signing secret';
-COMMENT ON COLUMN hydra.webhook_subscriptions.consecutive_failures IS 'Number of attempts that failed since the last success';
+COMMENT ON COLUMN hydra.webhook_subscriptions.consecutive_failures IS 'Number of attempts that failed since the last success; attempts that were in progress at the same time count as one';
 COMMENT ON COLUMN hydra.webhook_subscriptions.delivered IS 'Number of deliveries that succeeded; updated at most a minute later';
 COMMENT ON COLUMN hydra.webhook_subscriptions.pending IS 'Number of deliveries that wait in the retry queue';
 COMMENT ON COLUMN hydra.webhook_subscriptions.failed IS 'Number of deliveries that were given up and are kept';

@@ -66,7 +66,7 @@ impl Dispatch {
                 self.settle_fault(&work, failure, counted, now, instant);
             }
             outcome if outcome.is_success() => self.settle_success(&work, &attempt, now),
-            _ => self.settle_failure(&work, &attempt, now, instant, jitter),
+            _ => self.settle_failure(&work, &attempt, counted, now, instant, jitter),
         }
         if last {
             self.lanes.end_chain(attempt.subscription, &attempt);
@@ -126,6 +126,7 @@ impl Dispatch {
         if let Some(lane) = lane
             && lane.failing.attempts > 0
         {
+            lane.failed = 0;
             lane.failing = Failing::default();
             self.verdicts.failing.insert(work.subscription, lane.failing);
         }
@@ -136,6 +137,7 @@ impl Dispatch {
         &mut self,
         work: &Arc<Work>,
         attempt: &Attempt,
+        counted: u64,
         now: SystemTime,
         instant: Instant,
         jitter: f64,
@@ -148,8 +150,11 @@ impl Dispatch {
             return;
         };
         let sending_since = self.sending_since.max(lane.sending_since);
-        lane.count_failure(sending_since, now, instant);
-        let failing = lane.failing;
+        lane.count_time(sending_since, instant);
+        if lane.count_failure(counted, self.counted + 1, now) {
+            self.counted += 1;
+        }
+        let (failing, failed) = (lane.failing, lane.failed);
         let attempts = work.attempts + 1;
         let in_schedule = (attempts - work.earlier_attempts) as usize;
         let schedule = &lane.subscription.schedule;
@@ -178,7 +183,7 @@ impl Dispatch {
             Some(reason) => self.disable(work.subscription, reason),
             // From now on there is one request at a time, so the queued deliveries would stay in memory for a long
             // time.
-            None if failing.attempts == FAILING_FROM => self.empty_lane(work.subscription),
+            None if failed == FAILING_FROM => self.empty_lane(work.subscription),
             None => {}
         }
     }

@@ -67,6 +67,7 @@ impl Dispatch {
             Some(lane) => {
                 if lane.subscription.status_since != subscription.status_since {
                     lane.failing = subscription.failing;
+                    lane.failed = subscription.failing.attempts;
                 }
                 let gate = &lane.subscription.endpoint.gate;
                 if !active {

@@ -19,6 +19,11 @@ pub struct Lane {
     /// When deliveries of this lane began to be sent by its present schedule, if that was while the dispatcher ran.
     /// Earlier time is not counted.
     pub sending_since: Option<Instant>,
+    /// The number of attempts that have failed since the last success. In contrast to those of `failing`, attempts that
+    /// were under way together are counted each.
+    pub failed: u32,
+    /// What the count of faults was after the latest failure that counts.
+    failure_counted: u64,
     /// When the latest attempt failed.
     failed_at: Option<Instant>,
     /// The number of consecutive faults on this side, because of which nothing could be sent.
@@ -51,6 +56,8 @@ impl Lane {
         Self {
             failing: subscription.failing,
             sending_since: None,
+            failed: subscription.failing.attempts,
+            failure_counted: 0,
             failed_at: None,
             faults: 0,
             counted: 0,
@@ -68,18 +75,33 @@ impl Lane {
         }
     }
 
-    /// Counts a failed attempt. The time since the failure before it is added, except time before `sending_since`.
-    pub fn count_failure(&mut self, sending_since: Option<Instant>, now: SystemTime, instant: Instant) {
+    /// Counts a failed attempt. `handed_out` and `counted` are counts of faults, see [`UnderWay`]: when its request was
+    /// handed out, and now. Returns false if it is not a further failure, because it was under way together with the one
+    /// that was counted before.
+    ///
+    /// [`UnderWay`]: crate::dispatch
+    pub fn count_failure(&mut self, handed_out: u64, counted: u64, now: SystemTime) -> bool {
+        self.failed += 1;
+        if self.failing.attempts > 0 && handed_out < self.failure_counted {
+            return false;
+        }
+        self.failure_counted = counted;
+        self.failing.attempts += 1;
+        self.failing.since.get_or_insert(now);
+        true
+    }
+
+    /// Adds the time since the failure before this one to that for which the endpoint has failed, except time before
+    /// `sending_since`.
+    pub fn count_time(&mut self, sending_since: Option<Instant>, instant: Instant) {
         let since = sending_since.max(self.failed_at.replace(instant));
         if self.failing.since.is_some() {
             self.failing.lasted += since.map(|since| instant.saturating_duration_since(since)).unwrap_or_default();
         }
-        self.failing.attempts += 1;
-        self.failing.since.get_or_insert(now);
     }
 
     pub(super) fn fails(&self) -> bool {
-        self.failing.attempts >= FAILING_FROM
+        self.failed >= FAILING_FROM
     }
 
     /// The time between the starts of two requests, if the rate is limited.

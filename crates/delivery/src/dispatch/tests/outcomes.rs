@@ -48,22 +48,41 @@ fn gone_disables_a_subscription() {
 
 #[test]
 fn enough_failures_in_a_row_disable_a_subscription_and_a_success_starts_the_count_again() {
-    let mut dispatch = dispatch([Subscription { disable_after: Some(3), ..subscription(1) }]);
+    let mut dispatch = dispatch([Subscription { disable_after: Some(3), max_in_flight: 1, ..subscription(1) }]);
     dispatch.accept(&[1], 1..=6);
+    let mut conclude = |event, outcome| {
+        assert_eq!(dispatch.send(9), [(event, 1)]);
+        dispatch.conclude(event, 1, outcome);
+        (dispatch.verdicts.failing[&SubscriptionId(1)].attempts, dispatch.verdicts.disabled.clone())
+    };
+    let nothing = HashMap::new();
+    assert_eq!(conclude(1, timeout()), (1, nothing.clone()));
+    assert_eq!(conclude(2, status(503)), (2, nothing.clone()));
+    assert_eq!(conclude(3, status(200)), (0, nothing.clone()));
+    assert_eq!(conclude(4, status(404)), (1, nothing.clone()));
+    assert_eq!(conclude(5, status(404)), (2, nothing));
+    assert_eq!(conclude(6, timeout()), (3, disabled(1, DisabledReason::Failures)));
+}
+
+#[test]
+fn requests_that_were_under_way_together_fail_once() {
+    let mut dispatch = dispatch([Subscription { disable_after: Some(3), ..subscription(1) }]);
+    let attempts = |dispatch: &Dispatch| dispatch.verdicts.failing[&SubscriptionId(1)].attempts;
+    dispatch.accept(&[1], 1..=4);
+    assert_eq!(dispatch.send(9).len(), 4);
+    (1..=3).for_each(|event| dispatch.conclude(event, 1, status(503)));
+    assert_eq!(attempts(&dispatch), 1);
+    // Handed out before the first failure was counted, and after it.
+    dispatch.accept(&[1], [5]);
+    assert_eq!(dispatch.send(9), [(5, 1)]);
+    dispatch.conclude(4, 1, status(503));
+    assert_eq!(attempts(&dispatch), 1);
+    dispatch.conclude(5, 1, status(503));
+    assert_eq!(attempts(&dispatch), 2);
+    dispatch.accept_row(claimed(6, 1, 0));
     dispatch.send(9);
-    for event in [1, 2] {
-        dispatch.conclude(event, 1, timeout());
-    }
-    assert_eq!(dispatch.verdicts.failing[&SubscriptionId(1)].attempts, 2);
-    dispatch.conclude(3, 1, status(200));
-    assert_eq!(dispatch.verdicts.failing[&SubscriptionId(1)].attempts, 0);
-    for event in [4, 5] {
-        dispatch.conclude(event, 1, status(404));
-    }
-    assert!(dispatch.verdicts.disabled.is_empty());
-    dispatch.conclude(6, 1, timeout());
-    assert_eq!(dispatch.verdicts.disabled, disabled(1, DisabledReason::Failures));
-    assert_eq!(dispatch.verdicts.failing[&SubscriptionId(1)].attempts, 3);
+    dispatch.conclude(6, 1, status(503));
+    assert_eq!((attempts(&dispatch), &dispatch.verdicts.disabled), (3, &disabled(1, DisabledReason::Failures)));
 }
 
 fn stale_after(limit: u64) -> Subscription {
