@@ -3,19 +3,23 @@
 //! A schedule is a list of delays. Each delay is counted from the failure before it. A delivery has one attempt more
 //! than its schedule has delays. Delays are varied a little, so that deliveries that failed at the same time are not
 //! retried at the same time. With `Retry-After` a receiver may ask for a longer delay, but not for a shorter one, and
-//! not for more than the longest delay of the schedule.
+//! not for more than the longest delay of the schedule. Until then nothing else is sent to it either.
 
 use std::time::Duration;
 
 /// The fraction by which a delay may be shorter or longer.
 const JITTER: f64 = 0.1;
 
+/// How long the endpoint is to be left alone, if the receiver asks for `retry_after`.
+pub fn rest(schedule: &[Duration], retry_after: Duration) -> Duration {
+    retry_after.min(schedule.iter().max().copied().unwrap_or_default())
+}
+
 /// Returns the delay after the `failures`-th failure of a schedule (counted from 1). `None` if that was the last
 /// attempt. `jitter` is a random number from -1 to 1.
 pub fn delay(schedule: &[Duration], failures: usize, retry_after: Option<Duration>, jitter: f64) -> Option<Duration> {
     let planned = schedule.get(failures.checked_sub(1)?)?.mul_f64(1.0 + JITTER * jitter);
-    let longest = schedule.iter().max()?;
-    Some(planned.max(retry_after.unwrap_or_default().min(*longest)))
+    Some(planned.max(rest(schedule, retry_after.unwrap_or_default())))
 }
 
 /// The pause of an endpoint to which nothing can be sent because of a fault on this side, after `faults` faults (counted

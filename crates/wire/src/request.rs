@@ -16,7 +16,7 @@ use crate::signature::Scheme;
 
 /// A subscription as a sender thread sees it. A change of the subscription makes a new endpoint. Requests that were handed
 /// over before keep the old one.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Endpoint {
     pub subscription: SubscriptionId,
     pub url: String,

@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime};
 
 use wire::attempt::{Attempt, Failure, Outcome};
 use wire::ids::SubscriptionId;
-use wire::request::Request;
+use wire::request::{Endpoint, Request};
 
 use super::judgement::{is_expired, reason_to_disable, record, record_expiry, retry_after};
 use super::{Dispatch, UnderWay};
@@ -162,6 +162,7 @@ impl Dispatch {
             retry::delay(schedule, in_schedule, retry_after(&attempt.outcome), jitter).map(|delay| now + delay);
         let expired = due_at.is_some() && is_expired(&lane.subscription, work, sending_since, now, instant);
         let due_at = due_at.filter(|_| !expired);
+        let rest = retry_after(&attempt.outcome).map(|asked| retry::rest(schedule, asked));
         let disable = reason_to_disable(&attempt.outcome, failing, &lane.subscription);
 
         self.move_event(work.event);
@@ -186,6 +187,22 @@ impl Dispatch {
             None if failed == FAILING_FROM => self.empty_lane(work.subscription),
             None => {}
         }
+        if let Some(rest) = rest.filter(|rest| !rest.is_zero()) {
+            self.leave_alone(work.subscription, instant + rest);
+        }
+    }
+
+    /// Sends nothing to an endpoint until this time. What waits in memory or was handed out and is not sent yet uses no
+    /// attempt.
+    fn leave_alone(&mut self, id: SubscriptionId, until: Instant) {
+        let Some(lane) = self.lanes.get_mut(id) else { return };
+        if lane.subscription.active && !lane.is_held() {
+            let endpoint = &mut lane.subscription.endpoint;
+            endpoint.gate.close();
+            *endpoint = Arc::new(Endpoint { gate: Arc::default(), ..(**endpoint).clone() });
+        }
+        self.lanes.hold(id, until);
+        self.empty_lane(id);
     }
 
     fn disable(&mut self, id: SubscriptionId, reason: DisabledReason) {

@@ -149,6 +149,11 @@ impl Lane {
         self.quick = (attempt.outcome.is_success() && shortest <= QUICK).then_some(shortest);
     }
 
+    /// Whether nothing may be sent for some time.
+    pub fn is_held(&self) -> bool {
+        self.held_until.is_some()
+    }
+
     /// Whether a new delivery has to wait in the table.
     pub fn is_full(&self) -> bool {
         !self.subscription.active || self.overflowing || self.held_until.is_some() || self.queue.len() >= QUEUE_LIMIT

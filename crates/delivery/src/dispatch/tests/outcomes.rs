@@ -338,3 +338,56 @@ fn new_events_wait_in_the_table_while_a_lane_is_held_and_new_settings_or_a_new_u
         assert_eq!(dispatch.to_claim(time(100)), [(SubscriptionId(1), 1)]);
     }
 }
+
+fn asking(status: u16, seconds: u64) -> Outcome {
+    Outcome::Answered(Answer { status, excerpt: String::new(), retry_after: Some(self::seconds(seconds)) })
+}
+
+#[test]
+fn a_receiver_that_asks_for_time_gets_nothing_until_then_and_what_was_not_sent_uses_no_attempt() {
+    let id = SubscriptionId(1);
+    let mut dispatch = dispatch([Subscription { max_in_flight: 2, ..subscription(1) }]);
+    dispatch.accept(&[1], 1..=4);
+    assert_eq!(dispatch.send(9), [(1, 1), (2, 1)]);
+    dispatch.conclude(1, 1, asking(429, 15));
+    assert_eq!([3, 4].map(|event| dispatch.row(event, 1)), [const { Some(Row::Insert(RowState::Released)) }; 2]);
+    dispatch.accept(&[1], [5]);
+    assert_eq!(dispatch.row(5, 1), Some(Row::Insert(RowState::Released)));
+    // One that was under way may succeed, which ends nothing.
+    dispatch.conclude(2, 1, status(200));
+    dispatch.written(time(0));
+    assert!(dispatch.send(9).is_empty() && dispatch.to_claim(time(14)).is_empty());
+    dispatch.end_pauses(instant(14));
+    assert!(dispatch.to_claim(time(14)).is_empty());
+    dispatch.end_pauses(instant(15));
+    assert_eq!(dispatch.to_claim(time(15)), [(id, 16)]);
+}
+
+#[test]
+fn the_rest_of_a_chain_is_not_sent_to_a_receiver_that_asks_for_time() {
+    let mut dispatch = dispatch([one_at_a_time(1)]);
+    dispatch.accept(&[1], [1]);
+    dispatch.send(9);
+    dispatch.conclude_quickly(1, 1, status(200));
+    dispatch.accept(&[1], 2..=4);
+    let requests = dispatch.hand_out(9, Instant::now());
+    assert!(requests[0].next.is_some());
+    dispatch.conclude(2, 1, asking(503, 15));
+    assert!(requests[0].endpoint.gate.is_closed());
+    [3, 4].into_iter().for_each(|event| dispatch.conclude(event, 1, Outcome::NotStarted));
+    assert!(dispatch.send(9).is_empty());
+    assert_eq!(dispatch.in_flight(), 0);
+    dispatch.end_pauses(instant(15));
+    assert_eq!(dispatch.send(9), [(3, 1)]);
+}
+
+#[test]
+fn a_receiver_cannot_ask_for_more_time_than_the_longest_delay_of_the_schedule() {
+    for (schedule, asked, held) in [(vec![seconds(10), seconds(20)], 3600, Some(20)), (vec![], 3600, None), (vec![seconds(10)], 0, None)] {
+        let mut dispatch = dispatch([Subscription { schedule, ..subscription(1) }]);
+        dispatch.accept(&[1], [1]);
+        dispatch.send(9);
+        dispatch.conclude(1, 1, asking(429, asked));
+        assert_eq!(dispatch.lanes.next_pause_end(), held.map(instant));
+    }
+}

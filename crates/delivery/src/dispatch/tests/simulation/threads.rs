@@ -54,7 +54,11 @@ impl World {
         }
         match self.random.random_range(0..40) {
             0 => status(410),
-            1..20 => status(503),
+            1 => {
+                let retry_after = Some(Duration::from_secs(self.random.random_range(0..100)));
+                Outcome::Answered(Answer { status: 429, excerpt: String::new(), retry_after })
+            }
+            2..20 => status(503),
             _ => timeout(),
         }
     }
