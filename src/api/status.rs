@@ -3,6 +3,8 @@
 //! The state `parked` has three causes: `webhook_park()`, a copy that was not adopted, and a dispatcher that failed
 //! several times. The detail says which, and what to do.
 
+use std::borrow::Cow;
+
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
@@ -25,6 +27,41 @@ fn _worker_status() -> TableIterator<
 > {
     let slot = slots::here();
     let (state, detail) = match (slots::shared(), slot) {
+        (Some(_), Some(slot)) if slot.troubles() & trouble::PRIVILEGE != 0 && !slot.is_parked() => {
+            ("stopped", Cow::Owned(missing_privilege()))
+        }
+        (shared, slot) => {
+            let (state, detail) = describe_slot(shared, slot);
+            (state, Cow::Borrowed(detail))
+        }
+    };
+    let running = slot.filter(|slot| !slot.is_vacant());
+    let number = |get: fn(&Slot) -> u32| running.map_or(0, |slot| get(slot) as i32);
+    TableIterator::once((
+        state.to_owned(),
+        detail.into_owned(),
+        running.and_then(Slot::pid),
+        running.map(|slot| store::to_timestamp(slot.since())),
+        number(Slot::in_flight),
+        number(Slot::queued),
+        slot.map_or(0, Slot::dropped),
+    ))
+}
+
+/// Says that the dispatcher may not use a table, and which tables have row level security.
+fn missing_privilege() -> String {
+    const TABLES: &str = "SELECT pg_catalog.string_agg('hydra.' || c.relname, ', ' ORDER BY c.relname)
+        FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE n.nspname = 'hydra' AND c.relrowsecurity";
+    let tables: Option<String> = Spi::get_one(TABLES).expect("the catalog can be read");
+    match tables {
+        Some(tables) => format!("nothing is sent: row level security must be disabled on {tables}"),
+        None => "nothing is sent: the role hydra_worker lacks a privilege on a table; see the server log".into(),
+    }
+}
+
+fn describe_slot(shared: Option<&slots::Shared>, slot: Option<&Slot>) -> (&'static str, &'static str) {
+    match (shared, slot) {
         (None, _) => (
             "not preloaded",
             "events are kept, nothing is sent: add hydra_webhooks to shared_preload_libraries and restart",
@@ -51,18 +88,7 @@ fn _worker_status() -> TableIterator<
             "some subscriptions get nothing: see waiting_for in hydra.webhook_subscriptions",
         ),
         (Some(_), Some(slot)) => describe(slot.state()),
-    };
-    let running = slot.filter(|slot| !slot.is_vacant());
-    let number = |get: fn(&Slot) -> u32| running.map_or(0, |slot| get(slot) as i32);
-    TableIterator::once((
-        state.to_owned(),
-        detail.to_owned(),
-        running.and_then(Slot::pid),
-        running.map(|slot| store::to_timestamp(slot.since())),
-        number(Slot::in_flight),
-        number(Slot::queued),
-        slot.map_or(0, Slot::dropped),
-    ))
+    }
 }
 
 pub fn is_standby() -> bool {

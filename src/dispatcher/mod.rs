@@ -68,6 +68,8 @@ struct Dispatcher {
     clocks: Clocks,
     /// Whether there may be deliveries that are due too far away.
     looks_for_far: bool,
+    /// Whether the latest turn failed because a privilege is missing or row level security is enabled.
+    lacks_privilege: bool,
 }
 
 impl Dispatcher {
@@ -89,6 +91,7 @@ impl Dispatcher {
             clocks: Clocks::new(SystemTime::now(), now),
             // The clock may have been set while no dispatcher ran.
             looks_for_far: true,
+            lacks_privilege: false,
         }
     }
 
@@ -104,6 +107,7 @@ impl Dispatcher {
             self.take_outcomes();
             if self.timetable.may_go_on(Instant::now()) {
                 let (turned, done) = (self.turn(), self.do_chores());
+                self.lacks_privilege = [&turned, &done].into_iter().any(|result| result.as_ref().is_err_and(is_missing_privilege));
                 if turned.is_ok() {
                     self.clocks.complete_turn(Instant::now());
                 }
@@ -124,7 +128,8 @@ impl Dispatcher {
     fn troubles(&self) -> u32 {
         let ca_file = if self.requests.trusts_ca_file() { 0 } else { trouble::CA_FILE };
         let key_file = if self.configuration.uses_key_file() { 0 } else { trouble::KEY_FILE };
-        ca_file | key_file
+        let privilege = if self.lacks_privilege { trouble::PRIVILEGE } else { 0 };
+        ca_file | key_file | privilege
     }
 
     fn goes_on(&self) -> bool {
@@ -146,6 +151,8 @@ impl Dispatcher {
                 fault::point("take_over");
             });
             let Err(failure) = taken else { return };
+            self.lacks_privilege = is_missing_privilege(&failure);
+            self.slot.report_health(0, self.troubles());
             if self.configuration.extension_exists().unwrap_or(true) {
                 failure.warn(NAME);
                 signals::wait(None, BACK_OFF);
@@ -360,4 +367,9 @@ impl Dispatcher {
             slot.set_state(State::Ended);
         }
     }
+}
+
+/// Whether Postgres refused access to a table. It also does so if row level security would hide rows, see `entry`.
+fn is_missing_privilege(failure: &Failure) -> bool {
+    failure.code == PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE
 }

@@ -80,6 +80,8 @@ pub mod trouble {
     pub const CA_FILE: u32 = 1;
     /// `hydra_webhooks.key_file` cannot be used.
     pub const KEY_FILE: u32 = 2;
+    /// The dispatcher lacks a privilege on a table, or row level security hides rows from it.
+    pub const PRIVILEGE: u32 = 4;
 }
 
 const STATES: [State; 9] = [

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use delivery::subscription::{Failing, Subscription};
-use pgrx::Spi;
+use pgrx::{Spi, error};
 use wire::headers;
 use wire::ids::SubscriptionId;
 use wire::preset::Preset;
@@ -40,7 +40,7 @@ pub struct Subscriptions {
     pub list: Vec<Subscription>,
     /// When the first overlap of two secrets ends.
     pub stale_at: Option<SystemTime>,
-    /// Subscriptions with a secret that cannot be read. Nothing is sent to them.
+    /// Subscriptions without a secret, or with a secret that cannot be read. Nothing is sent to them.
     pub unreadable: BTreeSet<SubscriptionId>,
 }
 
@@ -52,14 +52,18 @@ impl Subscriptions {
             let id = SubscriptionId(row.value(columns.subscription_id));
             let stale_at = row.time(columns.secrets_change_at);
             subscriptions.stale_at = subscriptions.stale_at.into_iter().chain(stale_at).min();
-            let secrets = secrets(&row, &endpoint_columns, id, keys).ok();
+            let secrets = secrets(&row, &endpoint_columns, id, keys).ok().filter(|secrets| !secrets.is_empty());
             if secrets.is_none() {
                 subscriptions.unreadable.insert(id);
             }
             let has_secrets = secrets.is_some();
             let endpoint = endpoint(&row, &endpoint_columns, id, secrets.unwrap_or_default());
             let read = |endpoint| subscription(&row, &columns, id, endpoint, has_secrets, max_in_flight);
-            subscriptions.list.extend(endpoint.and_then(read));
+            // One that was left out would be taken for deleted, and so would its deliveries.
+            let Some(read) = endpoint.and_then(read) else {
+                error!("subscription {id} has a preset or a signature that this version of hydra_webhooks does not know")
+            };
+            subscriptions.list.push(read);
         }
         subscriptions
     }

@@ -22,6 +22,7 @@ mod launcher;
 mod max_pending;
 mod reporting;
 mod resources;
+mod row_security;
 mod standby;
 mod tables;
 mod transactions;
