@@ -1,7 +1,7 @@
--- Makes deliveries of the subscriptions $1 due earlier that are due later than their schedule allows: the clock was wrong
--- when they failed, or their schedule was longer. Each becomes due after its present delay, as if it had failed now. At
--- most $2 rows of each subscription; returns their ids. A delay varies by a tenth, and clocks are corrected by less than
--- a second.
+-- Makes deliveries of the subscriptions $1 due earlier that are due later than their schedule allows: the clock was
+-- wrong when they failed, or their schedule was longer. Each becomes due after its present delay, as if it had failed
+-- now. At most $2 rows of each subscription; returns their ids. A delay varies by a tenth, and clocks are corrected by
+-- less than a second.
 WITH far AS MATERIALIZED (
     SELECT q.id, q.delay
     FROM hydra.effective_subscription AS s,

@@ -1,5 +1,5 @@
--- Returns every subscription, with its effective settings and its secrets in use, the newest first. Durations are in milliseconds. If signatures is empty, each delivery is signed in the way of the preset that
--- its body was made for.
+-- Returns every subscription, with its effective settings and its secrets in use, the newest first. Durations are in
+-- milliseconds. If signatures is empty, each delivery is signed in the way of the preset that its body was made for.
 SELECT s.id AS subscription_id,
        s.status = 'active' AS active,
        s.status_since,

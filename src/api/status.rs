@@ -83,10 +83,9 @@ fn describe_slot(shared: Option<&slots::Shared>, slot: Option<&Slot>) -> (&'stat
             "running",
             "events are sent with the former keys: hydra_webhooks.key_file cannot be used; see the server log",
         ),
-        (Some(_), Some(slot)) if slot.faulty() > 0 && slot.state() == State::Running => (
-            "running",
-            "some subscriptions get nothing: see waiting_for in hydra.webhook_subscriptions",
-        ),
+        (Some(_), Some(slot)) if slot.faulty() > 0 && slot.state() == State::Running => {
+            ("running", "some subscriptions get nothing: see waiting_for in hydra.webhook_subscriptions")
+        }
         (Some(_), Some(slot)) => describe(slot.state()),
     }
 }

@@ -98,8 +98,8 @@ impl Configuration {
         Ok(true)
     }
 
-    /// Reads the keys. If the file cannot be used, the keys that it had before stay. Without keys, sealed secrets cannot be
-    /// read.
+    /// Reads the keys. If the file cannot be used, the keys that it had before stay. Without keys, sealed secrets
+    /// cannot be read.
     fn load_keys(&mut self) {
         let problem = match keys::read() {
             Ok(keys) => {

@@ -107,7 +107,8 @@ impl Dispatcher {
             self.take_outcomes();
             if self.timetable.may_go_on(Instant::now()) {
                 let (turned, done) = (self.turn(), self.do_chores());
-                self.lacks_privilege = [&turned, &done].into_iter().any(|result| result.as_ref().is_err_and(is_missing_privilege));
+                self.lacks_privilege =
+                    [&turned, &done].into_iter().any(|result| result.as_ref().is_err_and(is_missing_privilege));
                 if turned.is_ok() {
                     self.clocks.complete_turn(Instant::now());
                 }
@@ -160,8 +161,8 @@ impl Dispatcher {
         }
     }
 
-    /// Finds out whether nothing could be sent for a while, and whether the clock was changed. Then deliveries may be due
-    /// much earlier or later than the lanes know.
+    /// Finds out whether nothing could be sent for a while, and whether the clock was changed. Then deliveries may be
+    /// due much earlier or later than the lanes know.
     fn notice_interruption(&mut self) {
         let (wall, now) = (SystemTime::now(), Instant::now());
         let Some(interruption) = self.clocks.read(wall, now) else { return };

@@ -101,7 +101,8 @@ fn jitter() -> f64 {
 /// Loads the certificates to trust. Returns `None` if no certificate of `ca_file` can be used.
 fn load_roots() -> Option<Roots> {
     let ca_file = settings::ca_file();
-    let loaded = Roots::load(ca_file.as_deref()).inspect_err(|error| warning!("{NAME}: hydra_webhooks.ca_file: {error}"));
+    let loaded =
+        Roots::load(ca_file.as_deref()).inspect_err(|error| warning!("{NAME}: hydra_webhooks.ca_file: {error}"));
     let roots = loaded.ok()?;
     for problem in &roots.problems {
         warning!("{NAME}: hydra_webhooks.ca_file: {problem}");

@@ -61,7 +61,9 @@ impl Subscriptions {
             let read = |endpoint| subscription(&row, &columns, id, endpoint, has_secrets, max_in_flight);
             // One that was left out would be taken for deleted, and so would its deliveries.
             let Some(read) = endpoint.and_then(read) else {
-                error!("subscription {id} has a preset or a signature that this version of hydra_webhooks does not know")
+                error!(
+                    "subscription {id} has a preset or a signature that this version of hydra_webhooks does not know"
+                )
             };
             subscriptions.list.push(read);
         }

@@ -1,4 +1,5 @@
-//! Faults of this side: settings that allow no request, names that nobody looks up. They are not failures of an endpoint.
+//! Faults of this side: settings that allow no request, names that nobody looks up. They are not failures of an
+//! endpoint.
 
 use testkit::{Bench, Cluster, PATIENCE, subscribe, wait_until, worker_status};
 
@@ -22,7 +23,9 @@ fn settings_that_allow_no_request_fail_no_delivery_and_disable_nothing_and_the_s
         });
         bench.emit_tickets(sent + 1..=sent + EVENTS);
         sent += EVENTS;
-        wait_until("the status says so", PATIENCE, || worker_status(&mut bench.client, "detail").contains("waiting_for"));
+        wait_until("the status says so", PATIENCE, || {
+            worker_status(&mut bench.client, "detail").contains("waiting_for")
+        });
         assert_eq!(
             ["status", "consecutive_failures", "failed"].map(|column| bench.column(id, column)),
             ["active", "0", "0"],

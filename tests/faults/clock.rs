@@ -64,11 +64,11 @@ fn the_time_for_which_nothing_could_be_written_does_not_count() {
 fn the_time_for_which_the_server_was_down_or_sending_was_off_does_not_count() {
     let cluster = Cluster::start(&[]);
     let mut bench = failing(&cluster, "down");
-    cluster.stop(StopMode::Immediate);
+    cluster.stop(StopMode::Fast);
     let_pass(LONGER_THAN_SHORT);
     cluster.start_again();
     bench.client = bench.session();
-    assert_all_attempts(bench, "a crash of the server");
+    assert_all_attempts(bench, "a stop of the server");
 
     let mut bench = failing(&cluster, "off");
     cluster.set(&[("hydra_webhooks.enabled", "off")]);
@@ -85,7 +85,9 @@ fn a_delivery_that_waits_gets_its_attempt_although_its_schedule_was_made_much_sh
     bench.run(&insert(1, 1));
     bench.wait_for_failed_attempt(1);
     let_pass(seconds(3));
-    bench.run("SELECT hydra.webhook_update(id, retry_schedule => '{0.1 s}', timeout => '100 ms') FROM hydra.subscription");
+    bench.run(
+        "SELECT hydra.webhook_update(id, retry_schedule => '{0.1 s}', timeout => '100 ms') FROM hydra.subscription",
+    );
     bench.wait_for_empty_queue();
     assert_eq!((bench.receiver.received(PATH), bench.count("webhook_failed")), (2, 0));
 }
@@ -96,7 +98,9 @@ fn a_retry_that_is_due_in_a_year_is_made_when_the_clock_is_right() {
     bench.receiver.answer_first(PATH, 3, Answer::status(500));
     bench.run(&insert(1, 3));
     bench.wait_for_count("webhook_history", 3);
-    wait_until("the retries wait", PATIENCE, || bench.ask("SELECT count(*) = 3 FROM hydra.delivery WHERE claimed_by IS NULL"));
+    wait_until("the retries wait", PATIENCE, || {
+        bench.ask("SELECT count(*) = 3 FROM hydra.delivery WHERE claimed_by IS NULL")
+    });
     // As if the clock had been a year ahead when they failed.
     bench.run("UPDATE hydra.delivery SET due_at = due_at + interval '1 year', scheduled_at = scheduled_at + interval '1 year'");
     bench.run("SELECT pg_reload_conf()");
@@ -143,6 +147,7 @@ fn the_time_for_which_the_server_was_down_does_not_make_an_endpoint_stale() {
     let_pass(seconds(2));
     run(&mut client, &insert(3, 3));
     wait_until("it is stale", PATIENCE, || {
-        ask::<Option<String>>(&mut client, "SELECT disabled_reason FROM hydra.webhook_subscriptions").as_deref() == Some("stale")
+        ask::<Option<String>>(&mut client, "SELECT disabled_reason FROM hydra.webhook_subscriptions").as_deref()
+            == Some("stale")
     });
 }

@@ -1,5 +1,5 @@
-//! Row level security, missing privileges and missing rows. The dispatcher never takes what it does not see for something
-//! that is not there: it waits, and the status says why.
+//! Row level security, missing privileges and missing rows. The dispatcher never takes what it does not see for
+//! something that is not there: it waits, and the status says why.
 
 use testkit::receiver::Answer;
 use testkit::{PATIENCE, run, wait_until, worker_status};
@@ -8,8 +8,8 @@ use crate::{PATH, cluster, insert, settle, terminate, tickets};
 
 const SCHEDULE: &str = "retry_schedule => array_fill(interval '1 s', ARRAY[40])";
 
-/// Retries wait, then the table is changed, then there are more events, then the change is taken back. A dispatcher that
-/// cannot go on says `detail`.
+/// Retries wait, then the table is changed, then there are more events, then the change is taken back. A dispatcher
+/// that cannot go on says `detail`.
 #[track_caller]
 fn change_and_take_back(database: &str, change: &str, take_back: &str, restart: bool, detail: Option<&str>) {
     let mut bench = tickets(cluster(), database, &[SCHEDULE]);
@@ -47,7 +47,10 @@ fn row_level_security_on_any_table_loses_nothing_and_the_status_says_which() {
                 &row_security("ENABLE"),
                 &row_security("DISABLE"),
                 restart,
-                blocking.contains(table).then(|| format!("row level security must be disabled on hydra.{table}")).as_deref(),
+                blocking
+                    .contains(table)
+                    .then(|| format!("row level security must be disabled on hydra.{table}"))
+                    .as_deref(),
             );
         }
     }
@@ -72,9 +75,11 @@ fn row_level_security_on_all_tables_at_once_loses_nothing() {
 
 #[test]
 fn a_missing_privilege_loses_nothing_and_the_status_says_so() {
-    for (name, privilege) in
-        [("a", "SELECT ON hydra.effective_subscription"), ("b", "SELECT ON hydra.event"), ("c", "UPDATE ON hydra.delivery")]
-    {
+    for (name, privilege) in [
+        ("a", "SELECT ON hydra.effective_subscription"),
+        ("b", "SELECT ON hydra.event"),
+        ("c", "UPDATE ON hydra.delivery"),
+    ] {
         for restart in [false, true] {
             change_and_take_back(
                 &format!("privilege_{name}_{restart}"),

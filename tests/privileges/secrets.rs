@@ -228,7 +228,9 @@ fn a_key_file_that_is_damaged_while_it_is_in_use_changes_nothing_and_the_status_
     receiver.wait_for(PATH, 1, PATIENCE);
     vault.write(&["no key".to_owned()], 0o600);
     vault.reload();
-    wait_until("the status reports the file", PATIENCE, || worker_status(&mut client, "detail").contains("former keys"));
+    wait_until("the status reports the file", PATIENCE, || {
+        worker_status(&mut client, "detail").contains("former keys")
+    });
     emit(&mut client, 5);
     let requests = receiver.wait_for(PATH, 6, PATIENCE);
     assert!(requests.iter().all(|request| request.signature == Signature::Verified));

@@ -3,8 +3,8 @@
 //! The time until a delivery expires, and the time after which an endpoint is stale, must not include times in which
 //! nothing could be sent, whatever the reason: the machine or the process was suspended, tables were locked, the disk
 //! was full. Two signs show all of these. First, no turn of the dispatcher was completed for [`LONGEST_TURN`]. Second,
-//! the two clocks disagree: the steady clock ([`Instant`]) never jumps, and stands still while the machine is suspended;
-//! the wall clock ([`SystemTime`]) goes on then, and is set by people and by time servers.
+//! the two clocks disagree: the steady clock ([`Instant`]) never jumps, and stands still while the machine is
+//! suspended; the wall clock ([`SystemTime`]) goes on then, and is set by people and by time servers.
 
 use std::time::{Duration, Instant, SystemTime};
 

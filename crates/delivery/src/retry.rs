@@ -22,8 +22,8 @@ pub fn delay(schedule: &[Duration], failures: usize, retry_after: Option<Duratio
     Some(planned.max(rest(schedule, retry_after.unwrap_or_default())))
 }
 
-/// The pause of an endpoint to which nothing can be sent because of a fault on this side, after `faults` faults (counted
-/// from 1).
+/// The pause of an endpoint to which nothing can be sent because of a fault on this side, after `faults` faults
+/// (counted from 1).
 pub fn pause(faults: u32) -> Duration {
     LONGEST_PAUSE.min(FIRST_PAUSE * 2u32.saturating_pow(faults.saturating_sub(1)))
 }
@@ -41,11 +41,11 @@ pub fn longest_wait(schedule: &[Duration]) -> Duration {
 const CLOCKS_DIFFER: Duration = Duration::from_secs(1);
 
 /// Whether a delivery has expired: it has been sent for `time`, which is more than twice the duration of its schedule.
-/// This happens when many deliveries wait for an endpoint that keeps failing and gets one request at a time. To be asked
-/// when an attempt has failed: a delivery is not given up without the attempt that it waits for.
+/// This happens when many deliveries wait for an endpoint that keeps failing and gets one request at a time. To be
+/// asked when an attempt has failed: a delivery is not given up without the attempt that it waits for.
 ///
-/// The duration of a schedule is the sum of its delays and of the time limits of its requests. Without the time limits, a
-/// short schedule would be over before its last attempt. With an empty schedule no delivery expires.
+/// The duration of a schedule is the sum of its delays and of the time limits of its requests. Without the time limits,
+/// a short schedule would be over before its last attempt. With an empty schedule no delivery expires.
 pub fn is_expired(schedule: &[Duration], timeout: Duration, time: Duration) -> bool {
     let requests = timeout * (schedule.len() as u32 + 1);
     let lifetime = (schedule.iter().sum::<Duration>() + requests) * 2;

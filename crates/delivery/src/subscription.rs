@@ -41,8 +41,8 @@ impl Subscription {
 /// The failures of a subscription since its last success.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Failing {
-    /// The number of failed attempts. Attempts that were under way together count as one: an endpoint that is down for a
-    /// moment fails all of them.
+    /// The number of failed attempts. Attempts that were under way together count as one: an endpoint that is down for
+    /// a moment fails all of them.
     pub attempts: u32,
     /// When the first of them ended. `None` if no attempt has failed since the last success.
     pub since: Option<SystemTime>,

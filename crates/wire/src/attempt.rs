@@ -85,7 +85,8 @@ pub enum ErrorClass {
 }
 
 impl ErrorClass {
-    /// Whether the fault is on this side: the receiver was never asked, so it does not count as a failure of the receiver.
+    /// Whether the fault is on this side: the receiver was never asked, so it does not count as a failure of the
+    /// receiver.
     pub fn is_ours(self) -> bool {
         matches!(self, ErrorClass::Destination | ErrorClass::Resolver | ErrorClass::Internal)
     }

@@ -11,9 +11,10 @@ use crate::subscription::{DisabledReason, Failing, Subscription};
 use crate::work::Work;
 use crate::writes::AttemptRecord;
 
-/// Whether the delivery, an attempt of which has just failed, has expired, see [`retry::is_expired`]. The time is counted
-/// from the first attempt of its schedule, but not from before the latest change of the status of its subscription, and
-/// not from before `sending_since`: the latest interruption, during which nothing could be sent to it.
+/// Whether the delivery, an attempt of which has just failed, has expired, see [`retry::is_expired`]. The time is
+/// counted from the first attempt of its schedule, but not from before the latest change of the status of its
+/// subscription, and not from before `sending_since`: the latest interruption, during which nothing could be sent to
+/// it.
 pub fn is_expired(
     subscription: &Subscription,
     work: &Work,

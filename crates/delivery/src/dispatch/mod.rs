@@ -68,8 +68,8 @@ pub struct Dispatch {
     under_way: HashMap<DeliveryId, UnderWay>,
     /// Ids of subscriptions that were targets of events and no longer exist. An id is never used again.
     gone: HashSet<SubscriptionId>,
-    /// When this dispatcher began to send, or the latest interruption ended. Earlier time is not counted when deliveries
-    /// expire or endpoints are stale. `None` before it has begun.
+    /// When this dispatcher began to send, or the latest interruption ended. Earlier time is not counted when
+    /// deliveries expire or endpoints are stale. `None` before it has begun.
     sending_since: Option<Instant>,
     /// The number of faults that were counted. A request that was handed out before the latest fault of its lane was
     /// counted was under way together with it, and is no further fault.

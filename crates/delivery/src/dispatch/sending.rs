@@ -74,14 +74,7 @@ impl Dispatch {
     }
 
     /// Processes a fault on this side: the delivery waits, and no attempt is counted.
-    fn settle_fault(
-        &mut self,
-        work: &Arc<Work>,
-        failure: &Failure,
-        counted: u64,
-        now: SystemTime,
-        instant: Instant,
-    ) {
+    fn settle_fault(&mut self, work: &Arc<Work>, failure: &Failure, counted: u64, now: SystemTime, instant: Instant) {
         let id = work.subscription;
         let Some(lane) = self.lanes.get_mut(id) else { return self.finish(work) };
         // Time in which nothing can be sent does not count.
@@ -96,11 +89,7 @@ impl Dispatch {
         // Other deliveries go first, because the reason may be this one, unless they were promised an order.
         let state = match lane.subscription.is_in_order() {
             true => RowState::Released,
-            false => RowState::Due {
-                attempts: work.attempts,
-                scheduled_at: work.scheduled_at,
-                due_at: now + pause,
-            },
+            false => RowState::Due { attempts: work.attempts, scheduled_at: work.scheduled_at, due_at: now + pause },
         };
         self.move_event(work.event);
         self.writes.update(work, state);

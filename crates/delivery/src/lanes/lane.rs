@@ -76,8 +76,8 @@ impl Lane {
     }
 
     /// Counts a failed attempt. `handed_out` and `counted` are counts of faults, see [`UnderWay`]: when its request was
-    /// handed out, and now. Returns false if it is not a further failure, because it was under way together with the one
-    /// that was counted before.
+    /// handed out, and now. Returns false if it is not a further failure, because it was under way together with the
+    /// one that was counted before.
     ///
     /// [`UnderWay`]: crate::dispatch
     pub fn count_failure(&mut self, handed_out: u64, counted: u64, now: SystemTime) -> bool {
@@ -165,7 +165,11 @@ impl Lane {
         let each = if self.quick.is_some() { LONGEST_CHAIN } else { 2 };
         let most = (BYTES_ENOUGH / 4 / self.body_bytes.max(1)).clamp(CLAIM_AT_LEAST, CROWD);
         let paced = self.subscription.rate_limit.map_or(most, |limit| limit as usize);
-        let wanted = if self.fails() || self.faults > 0 { 1 } else { (each * self.limit()).clamp(CLAIM_AT_LEAST, most).min(paced) };
+        let wanted = if self.fails() || self.faults > 0 {
+            1
+        } else {
+            (each * self.limit()).clamp(CLAIM_AT_LEAST, most).min(paced)
+        };
         match self.in_flight + self.queue.len() {
             there if self.subscription.active && self.held_until.is_none() && there <= wanted / 2 => wanted - there,
             _ => 0,

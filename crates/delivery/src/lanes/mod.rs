@@ -18,9 +18,9 @@
 //! read before the rest of the flood, see [`reading`](crate::reading).
 //!
 //! A lane with a rate limit waits after each request until the next one may start. The code calls this wait a *pause*.
-//! It is not the pause of a subscription that a user asked for. A lane is *held* for some time if its receiver asked for
-//! that with `Retry-After`, or if nothing can be sent to its endpoint because of a fault on this side. Then its deliveries
-//! wait in the table. After a fault one of them is tried at a time.
+//! It is not the pause of a subscription that a user asked for. A lane is *held* for some time if its receiver asked
+//! for that with `Retry-After`, or if nothing can be sent to its endpoint because of a fault on this side. Then its
+//! deliveries wait in the table. After a fault one of them is tried at a time.
 //!
 //! A lane *fails* after [`FAILING_FROM`] consecutive failures. Then it has one request in flight at a time, until one
 //! succeeds.

@@ -1,5 +1,7 @@
-//! Looks up a host name with the system. The standard library does the same, but its error does not say whether there is
-//! no such name or whether no name server answered: only the first is the fault of the endpoint.
+//! Looks up a host name with the system. The standard library does the same, but its error does not say whether there
+//! is no such name or whether no name server answered: only the first is the fault of the endpoint.
+
+#![allow(unsafe_code)]
 
 use std::ffi::CString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -12,8 +12,8 @@ use wire::attempt::{ErrorClass, Failure};
 
 use crate::destination::{LookupError, NoAddress};
 
-/// Converts an error of ureq. `answering`: whether a part of the answer had arrived. `all_roots`: whether all certificates
-/// that should be trusted could be loaded.
+/// Converts an error of ureq. `answering`: whether a part of the answer had arrived. `all_roots`: whether all
+/// certificates that should be trusted could be loaded.
 pub fn from_http(error: &Error, answering: bool, all_roots: bool) -> Failure {
     match error {
         Error::Io(error) => from_io(error, all_roots),
@@ -46,7 +46,10 @@ fn from_resolver(reason: Option<&NoAddress>) -> Failure {
 fn from_io(error: &io::Error, all_roots: bool) -> Failure {
     if let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
         if !all_roots && matches!(error, rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) {
-            return Failure::new(ErrorClass::Internal, "certificate cannot be verified: not all authorities could be loaded");
+            return Failure::new(
+                ErrorClass::Internal,
+                "certificate cannot be verified: not all authorities could be loaded",
+            );
         }
         return Failure::new(ErrorClass::Tls, tls_message(error));
     }

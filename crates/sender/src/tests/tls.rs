@@ -141,7 +141,11 @@ fn of_a_ca_file_what_can_be_read_is_trusted_and_the_rest_is_named_by_its_number(
         let roots = Roots::load(Some(&file)).unwrap();
         let named: Vec<String> = numbers.iter().map(|number| format!("certificate {number} is not used")).collect();
         assert!(roots.problems.len() == named.len(), "{:?}", roots.problems);
-        assert!(roots.problems.iter().zip(&named).all(|(problem, name)| problem.starts_with(name)), "{:?}", roots.problems);
+        assert!(
+            roots.problems.iter().zip(&named).all(|(problem, name)| problem.starts_with(name)),
+            "{:?}",
+            roots.problems
+        );
         assert_eq!(roots.is_complete(), numbers.is_empty());
         assert_eq!(Owner::with(1, loopback_policy(), roots).status_of(https(&receiver)), 200);
     }

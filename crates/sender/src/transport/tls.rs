@@ -4,8 +4,8 @@
 //! the certificate store again for each connection. Here one configuration is made once and shared by all threads: the
 //! certificates, which take a megabyte when parsed, and the sessions that can be resumed.
 //!
-//! Certificates are always verified, and there is no way to turn that off. The roots are those of the system, and those of
-//! `ca_file` for receivers whose certificate was signed by a private authority.
+//! Certificates are always verified, and there is no way to turn that off. The roots are those of the system, and those
+//! of `ca_file` for receivers whose certificate was signed by a private authority.
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -60,8 +60,8 @@ impl Roots {
         Self { complete: false, ..self }
     }
 
-    /// Whether all authorities that should be trusted are. Otherwise the authority of an endpoint may be unknown through
-    /// no fault of the endpoint.
+    /// Whether all authorities that should be trusted are. Otherwise the authority of an endpoint may be unknown
+    /// through no fault of the endpoint.
     pub fn is_complete(&self) -> bool {
         self.complete
     }

@@ -71,7 +71,7 @@ fn no_rows_are_claimed_while_half_of_the_memory_is_used() {
 #[test]
 fn a_row_is_too_far_away_if_it_is_due_later_than_its_schedule_can_have_planned() {
     let dispatch = dispatch([subscription(1)]);
-    let is_too_far = |after| dispatch.is_too_far(SubscriptionId(1), time(100 + after), time(100));
+    let is_too_far = |after: u64| dispatch.is_too_far(SubscriptionId(1), time(100 + after), time(100));
     assert!(!is_too_far(22), "the longest delay is 20 s, and may be a tenth longer");
     assert!(is_too_far(24) && is_too_far(365 * 86_400));
     assert!(!dispatch.is_too_far(SubscriptionId(9), time(1_000_000), time(0)), "there is no such subscription");

@@ -275,7 +275,8 @@ fn every_delivery_is_counted() {
 
 #[test]
 fn a_fault_on_this_side_is_no_attempt_and_no_failure_and_the_delivery_waits() {
-    let mut dispatch = dispatch([Subscription { disable_after: Some(1), stale_after: Some(seconds(1)), ..subscription(1) }]);
+    let mut dispatch =
+        dispatch([Subscription { disable_after: Some(1), stale_after: Some(seconds(1)), ..subscription(1) }]);
     dispatch.accept(&[1], [1, 2]);
     dispatch.accept_row(claimed(3, 1, 1));
     dispatch.send(9);
@@ -285,7 +286,11 @@ fn a_fault_on_this_side_is_no_attempt_and_no_failure_and_the_delivery_waits() {
     let waits = RowState::Due { attempts: 0, scheduled_at: None, due_at: time(1) };
     assert_eq!([1, 2].map(|event| dispatch.row(event, 1)), [Some(Row::Insert(waits)), Some(Row::Insert(waits))]);
     assert_eq!(dispatch.row(3, 1), Some(Row::Update(due(1, 1))));
-    assert!(dispatch.writes.attempts.is_empty() && dispatch.verdicts.failing.is_empty() && dispatch.verdicts.disabled.is_empty());
+    assert!(
+        dispatch.writes.attempts.is_empty()
+            && dispatch.verdicts.failing.is_empty()
+            && dispatch.verdicts.disabled.is_empty()
+    );
     assert_eq!(dispatch.verdicts.faults[&SubscriptionId(1)].as_deref(), Some("nobody knows the name"));
     assert_eq!(dispatch.faulty(), 1);
 }
@@ -383,7 +388,9 @@ fn the_rest_of_a_chain_is_not_sent_to_a_receiver_that_asks_for_time() {
 
 #[test]
 fn a_receiver_cannot_ask_for_more_time_than_the_longest_delay_of_the_schedule() {
-    for (schedule, asked, held) in [(vec![seconds(10), seconds(20)], 3600, Some(20)), (vec![], 3600, None), (vec![seconds(10)], 0, None)] {
+    for (schedule, asked, held) in
+        [(vec![seconds(10), seconds(20)], 3600, Some(20)), (vec![], 3600, None), (vec![seconds(10)], 0, None)]
+    {
         let mut dispatch = dispatch([Subscription { schedule, ..subscription(1) }]);
         dispatch.accept(&[1], [1]);
         dispatch.send(9);

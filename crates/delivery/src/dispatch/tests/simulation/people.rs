@@ -15,7 +15,10 @@ impl World {
             }
             self.next_event += 1;
             for (subscription, id) in &targets {
-                self.fates.insert(*id, Fate { event, subscription: *subscription, requests: 0, succeeded_in: None, over: false });
+                self.fates.insert(
+                    *id,
+                    Fate { event, subscription: *subscription, requests: 0, succeeded_in: None, over: false },
+                );
             }
             self.events.insert(event, targets);
         }

@@ -47,8 +47,8 @@ impl World {
     pub(super) fn write(&mut self) {
         let writes = &self.dispatch.writes;
         for (id, write) in &writes.rows {
-            if let RowWrite::Insert(_, RowState::Failed { attempts }) | RowWrite::Update(_, RowState::Failed { attempts }) =
-                write
+            if let RowWrite::Insert(_, RowState::Failed { attempts })
+            | RowWrite::Update(_, RowState::Failed { attempts }) = write
             {
                 let fate = &self.fates[id];
                 assert!(fate.requests >= *attempts, "{fate:?} was given up without attempt {attempts}");
@@ -119,7 +119,12 @@ impl Endpoint {
             log_successes: random.random_bool(0.2),
             ..subscription(id)
         };
-        Self { subscription, health: [0.0, 0.5, 0.9, 1.0, 1.0][random.random_range(0..5)], deleted: false, faulty: false }
+        Self {
+            subscription,
+            health: [0.0, 0.5, 0.9, 1.0, 1.0][random.random_range(0..5)],
+            deleted: false,
+            faulty: false,
+        }
     }
 
     pub(super) fn read(&self) -> Subscription {

@@ -37,7 +37,12 @@ impl World {
     pub(super) fn settle(&mut self, request: &Request, outcome: Outcome, took: Duration) {
         let (delivery, subscription) = (request.delivery, request.endpoint.subscription);
         let jitter = self.random.random_range(-1.0..=1.0);
-        self.dispatch.settle(Attempt { delivery, subscription, outcome, at: self.clock, took }, self.clock, self.instant, jitter);
+        self.dispatch.settle(
+            Attempt { delivery, subscription, outcome, at: self.clock, took },
+            self.clock,
+            self.instant,
+            jitter,
+        );
     }
 
     /// Lets a request arrive at its receiver, which answers it.
