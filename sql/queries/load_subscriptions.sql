@@ -1,6 +1,5 @@
--- Returns every subscription that has a secret in use, with its effective settings and its secrets in use, the newest
--- first. Durations are in milliseconds. If signatures is empty, each delivery is signed in the way of the preset that
--- its body was made for.
+-- Returns every subscription, with its effective settings and its secrets in use, the newest first. Durations are in
+-- milliseconds. If signatures is empty, each delivery is signed in the way of the preset that its body was made for.
 SELECT s.id AS subscription_id,
        s.status = 'active' AS active,
        s.status_since,
@@ -15,16 +14,16 @@ SELECT s.id AS subscription_id,
        s.disable_after,
        s.log_successes,
        coalesce(h.consecutive_failures, 0) AS consecutive_failures,
-       secret.in_use AS secrets,
+       coalesce(secret.in_use, '{}') AS secrets,
        secret.first_end AS secrets_change_at,
        s.headers::text AS headers,
        (extract(epoch FROM s.stale_after) * 1000)::bigint AS stale_after_ms,
        s.rate_limit,
-       h.failing_since
+       h.failing_since,
+       coalesce((extract(epoch FROM h.failing_for) * 1000)::bigint, 0) AS failing_for_ms
 FROM hydra.effective_subscription AS s
 LEFT JOIN hydra.subscription_health AS h ON h.subscription_id = s.id
 CROSS JOIN LATERAL (
     SELECT pg_catalog.array_agg(k.secret ORDER BY k.id DESC) AS in_use, pg_catalog.min(k.valid_until) AS first_end
     FROM hydra.signing_secret AS k
     WHERE k.subscription_id = s.id AND (k.valid_until IS NULL OR k.valid_until > pg_catalog.now())) AS secret
-WHERE secret.in_use IS NOT NULL

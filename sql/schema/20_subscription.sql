@@ -145,12 +145,18 @@ CREATE TABLE hydra.subscription_health (
     subscription_id bigint PRIMARY KEY REFERENCES hydra.subscription ON DELETE CASCADE,
     consecutive_failures integer NOT NULL CONSTRAINT consecutive_failures_count CHECK (consecutive_failures >= 0),
     failing_since timestamptz,
+    failing_for interval NOT NULL DEFAULT '0' CONSTRAINT failing_for_a_time CHECK (failing_for >= '0 s'),
+    waiting_for text,
     CONSTRAINT failing_since_the_first CHECK ((consecutive_failures = 0) = (failing_since IS NULL))
 ) USING heap WITH (fillfactor = 50);
-COMMENT ON TABLE hydra.subscription_health IS 'Consecutive failures of each subscription that has failed';
+COMMENT ON TABLE hydra.subscription_health IS 'Consecutive failures of each subscription that has failed, and what it waits for';
 COMMENT ON COLUMN hydra.subscription_health.subscription_id IS 'The subscription';
-COMMENT ON COLUMN hydra.subscription_health.consecutive_failures IS 'Number of failed attempts since the last success; attempts count in the order in which they end';
+COMMENT ON COLUMN hydra.subscription_health.consecutive_failures IS 'Number of failed attempts since the last success; attempts that were in progress at the same time count as one';
 COMMENT ON COLUMN hydra.subscription_health.failing_since IS 'When the first of these attempts failed; null: there are none';
+COMMENT ON COLUMN hydra.subscription_health.failing_for IS
+    'Time from the first to the latest of these attempts, without the time in which nothing could be sent; stale_after is compared with it';
+COMMENT ON COLUMN hydra.subscription_health.waiting_for IS
+    'What has to be mended on this server, or in its settings or its network, before anything can be sent to its endpoint; null: nothing is known';
 
 -- Backends and the dispatcher keep subscriptions in memory. These triggers make them read the tables again, with ENABLE
 -- ALWAYS also under session_replication_role = replica: a session with an outdated copy in memory would lose events.

@@ -24,7 +24,8 @@ SELECT s.id, s.name,
         ORDER BY a.id DESC LIMIT 1) AS last_error,
        (SELECT a.attempted_at FROM hydra.attempt AS a
         WHERE a.subscription_id = s.id AND a.error IS NOT NULL
-        ORDER BY a.id DESC LIMIT 1) AS last_error_at
+        ORDER BY a.id DESC LIMIT 1) AS last_error_at,
+       h.waiting_for
 FROM hydra.effective_subscription AS s
 LEFT JOIN hydra.subscription_health AS h ON h.subscription_id = s.id
 LEFT JOIN (
@@ -75,12 +76,14 @@ COMMENT ON COLUMN hydra.webhook_subscriptions.disable_after IS 'Number of consec
 COMMENT ON COLUMN hydra.webhook_subscriptions.log_successes IS 'Whether first attempts that succeed are recorded in the history too';
 COMMENT ON COLUMN hydra.webhook_subscriptions.created_at IS 'When it was created';
 COMMENT ON COLUMN hydra.webhook_subscriptions.secret_prefix IS 'First 12 characters of the current signing secret';
-COMMENT ON COLUMN hydra.webhook_subscriptions.consecutive_failures IS 'Number of attempts that failed since the last success';
+COMMENT ON COLUMN hydra.webhook_subscriptions.consecutive_failures IS 'Number of attempts that failed since the last success; attempts that were in progress at the same time count as one';
 COMMENT ON COLUMN hydra.webhook_subscriptions.delivered IS 'Number of deliveries that succeeded within hydra_webhooks.retention; updated at most a minute later';
 COMMENT ON COLUMN hydra.webhook_subscriptions.pending IS 'Number of deliveries that wait in the retry queue';
 COMMENT ON COLUMN hydra.webhook_subscriptions.failed IS 'Number of deliveries that were given up and are kept';
 COMMENT ON COLUMN hydra.webhook_subscriptions.last_error IS 'Message of its latest failed attempt; null: there is none in the history';
 COMMENT ON COLUMN hydra.webhook_subscriptions.last_error_at IS 'When the request of that attempt started';
+COMMENT ON COLUMN hydra.webhook_subscriptions.waiting_for IS
+    'What has to be mended on this server, or in its settings or its network, before anything can be sent to its endpoint; its deliveries wait; null: nothing is known';
 
 CREATE VIEW hydra.webhook_event_types WITH (security_barrier) AS
 SELECT t.name, t.description, t.entity_type, t.id_key, t.origin FROM hydra.event_type AS t;

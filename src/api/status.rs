@@ -3,12 +3,13 @@
 //! The state `parked` has three causes: `webhook_park()`, a copy that was not adopted, and a dispatcher that failed
 //! several times. The detail says which, and what to do.
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
-use crate::slots::{self, Slot, State};
+use crate::slots::{self, Slot, State, trouble};
 use crate::store;
 
 #[pg_extern(volatile)]
@@ -28,6 +29,47 @@ fn _worker_status() -> TableIterator<
     let slot = slots::here();
     let error = slot.and_then(|slot| slot.error(SystemTime::now()));
     let (state, detail) = match (slots::shared(), slot) {
+        (Some(_), Some(slot)) if slot.troubles() & trouble::PRIVILEGE != 0 && !slot.is_parked() => {
+            ("stopped", Cow::Owned(missing_privilege()))
+        }
+        (shared, slot) => {
+            let (state, detail) = describe_slot(shared, slot);
+            (state, Cow::Borrowed(detail))
+        }
+    };
+    let detail = match error {
+        Some(code) if matches!(state, "running" | "off") => {
+            Cow::Owned(format!("{detail}; there are errors, the latest with SQLSTATE {code}: see the server log"))
+        }
+        _ => detail,
+    };
+    let running = slot.filter(|slot| !slot.is_vacant());
+    let number = |get: fn(&Slot) -> u32| running.map_or(0, |slot| get(slot) as i32);
+    TableIterator::once((
+        state.to_owned(),
+        detail.into_owned(),
+        running.and_then(Slot::pid),
+        running.map(|slot| store::to_timestamp(slot.since())),
+        number(Slot::in_flight),
+        number(Slot::queued),
+        slot.map_or(0, Slot::dropped),
+    ))
+}
+
+/// Says that the dispatcher may not use a table, and which tables have row level security.
+fn missing_privilege() -> String {
+    const TABLES: &str = "SELECT pg_catalog.string_agg('hydra.' || c.relname, ', ' ORDER BY c.relname)
+        FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE n.nspname = 'hydra' AND c.relrowsecurity";
+    let tables: Option<String> = Spi::get_one(TABLES).expect("the catalog can be read");
+    match tables {
+        Some(tables) => format!("nothing is sent: row level security must be disabled on {tables}"),
+        None => "nothing is sent: the role hydra_worker lacks a privilege on a table; see the server log".into(),
+    }
+}
+
+fn describe_slot(shared: Option<&slots::Shared>, slot: Option<&Slot>) -> (&'static str, &'static str) {
+    match (shared, slot) {
         (None, _) => (
             "not preloaded",
             "events are kept, nothing is sent: add hydra_webhooks to shared_preload_libraries and restart",
@@ -41,25 +83,19 @@ fn _worker_status() -> TableIterator<
             "running",
             "some subscriptions get nothing: their secrets cannot be read; see hydra_webhooks.key_file and the server log",
         ),
-        (Some(_), Some(slot)) => describe(slot.state()),
-    };
-    let detail = match error {
-        Some(code) if matches!(state, "running" | "off") => {
-            format!("{detail}; there are errors, the latest with SQLSTATE {code}: see the server log")
+        (Some(_), Some(slot)) if slot.troubles() & trouble::CA_FILE != 0 && slot.state() == State::Running => (
+            "running",
+            "events are sent, but hydra_webhooks.ca_file cannot be used in whole: some endpoints may not be trusted; see the server log",
+        ),
+        (Some(_), Some(slot)) if slot.troubles() & trouble::KEY_FILE != 0 && slot.state() == State::Running => (
+            "running",
+            "events are sent with the former keys: hydra_webhooks.key_file cannot be used; see the server log",
+        ),
+        (Some(_), Some(slot)) if slot.faulty() > 0 && slot.state() == State::Running => {
+            ("running", "some subscriptions get nothing: see waiting_for in hydra.webhook_subscriptions")
         }
-        _ => detail.to_owned(),
-    };
-    let running = slot.filter(|slot| !slot.is_vacant());
-    let number = |get: fn(&Slot) -> u32| running.map_or(0, |slot| get(slot) as i32);
-    TableIterator::once((
-        state.to_owned(),
-        detail,
-        running.and_then(Slot::pid),
-        running.map(|slot| store::to_timestamp(slot.since())),
-        number(Slot::in_flight),
-        number(Slot::queued),
-        slot.map_or(0, Slot::dropped),
-    ))
+        (Some(_), Some(slot)) => describe(slot.state()),
+    }
 }
 
 pub fn is_standby() -> bool {

@@ -12,6 +12,10 @@ use crate::store::Store;
 const FORGET_EVERY: Duration = Duration::from_secs(60);
 const FORGET_MORE: Duration = Duration::from_millis(500);
 
+/// After the clock was changed no history is removed for this long. If it is wrong now, it is likely to be set right
+/// soon, and history that is only seemingly old is still there.
+const FORGET_AFTER_CLOCK_CHANGE: Duration = Duration::from_secs(3600);
+
 /// How often the waiting events and deliveries are counted, if `max_pending` is set.
 const COUNT_EVERY: Duration = Duration::from_secs(1);
 
@@ -23,6 +27,11 @@ pub fn schedule(timetable: &mut Timetable) {
         Some(_) => timetable.set(Deadline::CountPending, now),
         None => timetable.clear(Deadline::CountPending),
     }
+}
+
+/// To be called when the clock was changed.
+pub fn postpone_forgetting(timetable: &mut Timetable) {
+    timetable.set(Deadline::Forget, Instant::now() + FORGET_AFTER_CLOCK_CHANGE);
 }
 
 /// Runs the chores that are due. Each chore sets its next deadline before it runs, so that a chore that fails is not

@@ -4,7 +4,7 @@
 //! and when the configuration of the server was reloaded.
 
 use std::collections::BTreeSet;
-use std::time::SystemTime;
+use std::time::Instant;
 
 use delivery::dispatch::Dispatch;
 use pgrx::prelude::*;
@@ -27,6 +27,10 @@ pub struct Configuration {
     /// Whether this is the database that `hydra.identity` names. If not, it is a copy that was not adopted, and must
     /// not send.
     has_identity: bool,
+    /// The keys of `key_file`. If it cannot be used now, those that it had before.
+    keys: Keys,
+    /// What is wrong with `key_file`.
+    key_file_problem: Option<String>,
     /// Subscriptions whose secrets cannot be read.
     unreadable: BTreeSet<SubscriptionId>,
     settings: settings::Values,
@@ -35,7 +39,16 @@ pub struct Configuration {
 impl Configuration {
     pub fn new(slot: &'static Slot, extension: pg_sys::Oid, database: String) -> Self {
         let settings = settings::values();
-        Self { slot, extension, database, has_identity: false, unreadable: BTreeSet::new(), settings }
+        Self {
+            slot,
+            extension,
+            database,
+            has_identity: false,
+            keys: Keys::default(),
+            key_file_problem: None,
+            unreadable: BTreeSet::new(),
+            settings,
+        }
     }
 
     pub fn has_identity(&self) -> bool {
@@ -68,9 +81,10 @@ impl Configuration {
         if !self.extension_exists()? {
             return Ok(false);
         }
-        let keys = load_keys();
+        self.load_keys();
+        let keys = &self.keys;
         let (namespace, subscriptions) = transaction(c"read the subscriptions", || {
-            (store.read.identity(), store.read.subscriptions(settings::max_in_flight(), &keys))
+            (store.read.identity(), store.read.subscriptions(settings::max_in_flight(), keys))
         })?;
         if let Some(namespace) = namespace {
             dispatch.set_namespace(namespace);
@@ -78,11 +92,32 @@ impl Configuration {
         self.has_identity = namespace.is_some();
         self.enter(self.state(), dispatch);
         fault::point("load");
-        self.set_unreadable(subscriptions.unreadable, dispatch);
+        self.set_unreadable(subscriptions.unreadable);
         timetable.set_overlap_end(subscriptions.stale_at);
-        dispatch.set_subscriptions(subscriptions.list);
+        dispatch.set_subscriptions(subscriptions.list, Instant::now());
         reader.set_subscriptions(dispatch);
         Ok(true)
+    }
+
+    /// Reads the keys. If the file cannot be used, the keys that it had before stay. Without keys, sealed secrets
+    /// cannot be read.
+    fn load_keys(&mut self) {
+        let problem = match keys::read() {
+            Ok(keys) => {
+                self.keys = keys;
+                None
+            }
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(problem) = problem.as_ref().filter(|_| problem != self.key_file_problem) {
+            warning!("{NAME}: hydra_webhooks.key_file: {problem}");
+        }
+        self.key_file_problem = problem;
+    }
+
+    /// Returns whether the keys of `key_file` are used.
+    pub fn uses_key_file(&self) -> bool {
+        self.key_file_problem.is_none()
     }
 
     /// Returns the state in which the database should be.
@@ -102,7 +137,7 @@ impl Configuration {
             // `load` then passes the subscriptions on, they come with new gates, which are open.
             dispatch.close_gates();
         } else if former != State::Running {
-            dispatch.begin_sending(SystemTime::now());
+            dispatch.begin_sending(Instant::now());
         }
         self.slot.set_state(state);
         if state != former {
@@ -129,11 +164,7 @@ impl Configuration {
         }
     }
 
-    fn set_unreadable(&mut self, unreadable: BTreeSet<SubscriptionId>, dispatch: &mut Dispatch) {
-        if !self.unreadable.is_subset(&unreadable) {
-            // The time during which a secret could not be read is not counted when deliveries expire.
-            dispatch.begin_sending(SystemTime::now());
-        }
+    fn set_unreadable(&mut self, unreadable: BTreeSet<SubscriptionId>) {
         if !unreadable.is_subset(&self.unreadable) {
             let ids: Vec<_> = unreadable.iter().map(ToString::to_string).collect();
             warning!("{NAME}: nothing is sent to subscriptions {}: their secrets cannot be read", ids.join(", "));
@@ -151,12 +182,4 @@ impl Configuration {
         }
         self.settings = new;
     }
-}
-
-/// Reads the keys. If the file cannot be used there are none, and sealed secrets cannot be read.
-fn load_keys() -> Keys {
-    keys::read().unwrap_or_else(|error| {
-        warning!("{NAME}: hydra_webhooks.key_file: {error}");
-        Keys::default()
-    })
 }

@@ -72,6 +72,9 @@ fn connect() {
     setting::pin(c"default_transaction_read_only", c"off");
     setting::pin(c"search_path", c"pg_catalog, pg_temp");
     setting::pin(c"session_replication_role", c"origin");
+    // A policy of row level security must not hide rows from the dispatcher: it would take subscriptions that it does
+    // not see for deleted ones. With this setting Postgres raises an error instead, and the dispatcher waits.
+    setting::pin(c"row_security", c"off");
     // Below deadlock_timeout, so that the dispatcher yields in a deadlock.
     setting::pin(c"lock_timeout", c"500ms");
     setting::pin(c"jit", c"off");

@@ -36,6 +36,7 @@ mod writer;
 
 use std::time::{Duration, Instant, SystemTime};
 
+use delivery::clock::{Clocks, Interruption};
 use delivery::dispatch::Dispatch;
 use pgrx::prelude::*;
 use wire::ids::SubscriptionId;
@@ -43,7 +44,7 @@ use wire::ids::SubscriptionId;
 use crate::backend::activity::DISPATCHER as NAME;
 use crate::backend::{Failure, setting, signals, transaction};
 use crate::changes;
-use crate::slots::{Slot, State};
+use crate::slots::{Slot, State, trouble};
 use crate::store::Store;
 use configuration::Configuration;
 use reader::{LOG_WAIT, Reader};
@@ -67,6 +68,11 @@ struct Dispatcher {
     writer: Writer,
     requests: Requests,
     timetable: Timetable,
+    clocks: Clocks,
+    /// Whether there may be deliveries that are due too far away.
+    looks_for_far: bool,
+    /// Whether the latest turn failed because a privilege is missing or row level security is enabled.
+    lacks_privilege: bool,
 }
 
 impl Dispatcher {
@@ -85,6 +91,10 @@ impl Dispatcher {
             writer: Writer::new(slot, &mut timetable),
             requests: Requests::new(),
             timetable,
+            clocks: Clocks::new(SystemTime::now(), now),
+            // The clock may have been set while no dispatcher ran.
+            looks_for_far: true,
+            lacks_privilege: false,
         }
     }
 
@@ -96,22 +106,38 @@ impl Dispatcher {
             if signals::reload_requested() {
                 self.apply_settings();
             }
+            self.notice_interruption();
             self.take_outcomes();
             if self.timetable.may_go_on(Instant::now()) {
-                if let Err(failure) = self.turn() {
+                let (turned, done) = (self.turn(), self.do_chores());
+                self.lacks_privilege =
+                    [&turned, &done].into_iter().any(|result| result.as_ref().is_err_and(is_missing_privilege));
+                if turned.is_ok() {
+                    self.clocks.complete_turn(Instant::now());
+                }
+                if let Err(failure) = turned {
                     self.writer.complaints.warn(&failure);
                     self.timetable.back_off(BACK_OFF);
                 }
                 // A chore that fails delays no delivery.
-                if let Err(failure) = self.do_chores() {
+                if let Err(failure) = done {
                     self.writer.complaints.warn(&failure);
                 }
             }
             self.slot.report_load(self.dispatch.in_flight(), self.dispatch.queued());
+            self.slot.report_health(self.dispatch.faulty(), self.troubles());
             let timeout = self.time_to_wait();
             signals::wait(Some(self.requests.fd()), timeout);
         }
         self.end();
+    }
+
+    /// Returns what is wrong, as bits of [`trouble`].
+    fn troubles(&self) -> u32 {
+        let ca_file = if self.requests.trusts_ca_file() { 0 } else { trouble::CA_FILE };
+        let key_file = if self.configuration.uses_key_file() { 0 } else { trouble::KEY_FILE };
+        let privilege = if self.lacks_privilege { trouble::PRIVILEGE } else { 0 };
+        ca_file | key_file | privilege
     }
 
     fn goes_on(&self) -> bool {
@@ -133,10 +159,27 @@ impl Dispatcher {
                 fault::point("take_over");
             });
             let Err(failure) = taken else { return };
+            self.lacks_privilege = is_missing_privilege(&failure);
+            self.slot.report_health(0, self.troubles());
             if self.configuration.extension_exists().unwrap_or(true) {
                 self.writer.complaints.warn(&failure);
                 signals::wait(None, BACK_OFF);
             }
+        }
+    }
+
+    /// Finds out whether nothing could be sent for a while, and whether the clock was changed. Then deliveries may be
+    /// due much earlier or later than the lanes know.
+    fn notice_interruption(&mut self) {
+        let (wall, now) = (SystemTime::now(), Instant::now());
+        let Some(interruption) = self.clocks.read(wall, now) else { return };
+        self.dispatch.begin_sending(now);
+        if interruption == Interruption::ClockChanged {
+            let database = self.configuration.database();
+            log!("{NAME} of database \"{database}\": the clock was changed, or the machine was suspended");
+            self.looks_for_far = true;
+            changes::note();
+            chores::postpone_forgetting(&mut self.timetable);
         }
     }
 
@@ -157,6 +200,7 @@ impl Dispatcher {
             return Ok(());
         }
         if self.slot.state() == State::Running {
+            self.look_for_far()?;
             self.claim()?;
             self.read()?;
             self.requests.hand_out(&mut self.dispatch);
@@ -254,7 +298,7 @@ impl Dispatcher {
         })?;
         fault::point("claimed");
         for work in claimed {
-            self.dispatch.accept_claimed(work, SystemTime::now(), Instant::now());
+            self.dispatch.accept_claimed(work, Instant::now());
         }
         let ids: Vec<SubscriptionId> = room.iter().map(|(id, _)| *id).collect();
         self.look_for_due(&ids)
@@ -265,8 +309,23 @@ impl Dispatcher {
         let due = transaction(c"look for due deliveries", || self.store.read.next_due(ids))?;
         let now = SystemTime::now();
         for (id, at) in due {
+            self.looks_for_far |= at.is_some_and(|at| self.dispatch.is_too_far(id, at, now));
             self.dispatch.set_next_due(id, at, now);
         }
+        Ok(())
+    }
+
+    /// Makes deliveries that are due too far away due earlier. A part of them, if there are many.
+    fn look_for_far(&mut self) -> Result<(), Failure> {
+        if !self.looks_for_far {
+            return Ok(());
+        }
+        self.write()?;
+        let ids = self.dispatch.subscription_ids();
+        let more =
+            transaction(c"look for deliveries that are due too far away", || self.store.write.advance_due(&ids))?;
+        self.look_for_due(&ids)?;
+        self.looks_for_far = more;
         Ok(())
     }
 
@@ -297,6 +356,7 @@ impl Dispatcher {
     fn apply_settings(&mut self) {
         self.configuration.log_changed_settings();
         self.requests.apply_settings();
+        self.dispatch.end_faults();
         changes::note();
         self.timetable.set(Deadline::Poll, Instant::now());
         chores::schedule(&mut self.timetable);
@@ -321,4 +381,9 @@ impl Dispatcher {
             slot.set_state(State::Ended);
         }
     }
+}
+
+/// Whether Postgres refused access to a table. It also does so if row level security would hide rows, see `entry`.
+fn is_missing_privilege(failure: &Failure) -> bool {
+    failure.code == PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE
 }

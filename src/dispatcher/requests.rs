@@ -22,6 +22,8 @@ pub struct Requests {
     threads: usize,
     outcomes: Receiver<Attempt>,
     bell: Arc<Bell>,
+    /// Whether all of `ca_file` is used.
+    trusts_ca_file: bool,
 }
 
 impl Requests {
@@ -30,8 +32,20 @@ impl Requests {
         let bell = Arc::new(Bell::new().expect("a file descriptor for the bell"));
         let (send, outcomes) = channel();
         let policy = Arc::new(settings::destination_policy());
-        let sender = Sender::start(Limits { max_threads: threads }, policy, load_roots(), send, Arc::clone(&bell));
-        Self { sender, threads, outcomes, bell }
+        let (roots, trusts_ca_file) = match load_roots() {
+            Some(roots) => {
+                let trusts_all = roots.problems.is_empty();
+                (roots, trusts_all)
+            }
+            None => (Roots::load(None).expect("certificates of the system, or none").incomplete(), false),
+        };
+        let sender = Sender::start(Limits { max_threads: threads }, policy, roots, send, Arc::clone(&bell));
+        Self { sender, threads, outcomes, bell, trusts_ca_file }
+    }
+
+    /// Returns whether all certificates of `ca_file` are trusted.
+    pub fn trusts_ca_file(&self) -> bool {
+        self.trusts_ca_file
     }
 
     /// Returns a file descriptor that is readable when there are outcomes.
@@ -51,25 +65,30 @@ impl Requests {
     /// Passes the outcomes that have arrived to `dispatch`.
     pub fn settle(&self, dispatch: &mut Dispatch) {
         self.bell.silence();
-        let now = SystemTime::now();
+        let (now, instant) = (SystemTime::now(), Instant::now());
         while let Ok(attempt) = self.outcomes.try_recv() {
             fault::point("settle");
-            dispatch.settle(attempt, now, jitter());
+            dispatch.settle(attempt, now, instant, jitter());
         }
     }
 
-    pub fn apply_settings(&self) {
+    /// Applies changed settings. If `ca_file` cannot be used, the certificates that were trusted before stay.
+    pub fn apply_settings(&mut self) {
         self.sender.set_policy(Arc::new(settings::destination_policy()));
-        self.sender.set_roots(load_roots());
+        let roots = load_roots();
+        self.trusts_ca_file = roots.as_ref().is_some_and(|roots| roots.problems.is_empty());
+        if let Some(roots) = roots {
+            self.sender.set_roots(roots);
+        }
     }
 
     /// Waits a moment for requests in flight, aborts the others, and passes all outcomes to `dispatch`.
     pub fn end(self, dispatch: &mut Dispatch) {
         self.sender.stop(LAST_REQUESTS);
         dispatch.close_gates();
-        let now = SystemTime::now();
+        let (now, instant) = (SystemTime::now(), Instant::now());
         for attempt in self.outcomes.try_iter() {
-            dispatch.settle(attempt, now, jitter());
+            dispatch.settle(attempt, now, instant, jitter());
         }
     }
 }
@@ -79,15 +98,17 @@ fn jitter() -> f64 {
     rand::random_range(-1.0..=1.0)
 }
 
-/// Loads the certificates to trust. If `ca_file` cannot be read, only those of the system are trusted.
-fn load_roots() -> Roots {
+/// Loads the certificates to trust. Returns `None` if no certificate of `ca_file` can be used.
+fn load_roots() -> Option<Roots> {
     let ca_file = settings::ca_file();
-    let roots = Roots::load(ca_file.as_deref()).unwrap_or_else(|error| {
-        warning!("{NAME}: hydra_webhooks.ca_file: {error}");
-        Roots::load(None).expect("certificates of the system, or none")
-    });
+    let loaded =
+        Roots::load(ca_file.as_deref()).inspect_err(|error| warning!("{NAME}: hydra_webhooks.ca_file: {error}"));
+    let roots = loaded.ok()?;
+    for problem in &roots.problems {
+        warning!("{NAME}: hydra_webhooks.ca_file: {problem}");
+    }
     if roots.count == 0 {
         warning!("{NAME}: no https endpoint can be verified; install ca-certificates");
     }
-    roots
+    Some(roots)
 }

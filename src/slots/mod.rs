@@ -50,6 +50,8 @@ pub struct Slot {
     /// The SQLSTATE of the latest error, packed, and when it occurred, in microseconds since 1970.
     error: AtomicI64,
     error_at: AtomicI64,
+    faulty: AtomicU32,
+    troubles: AtomicU32,
     /// Set by `webhook_park()`: no dispatcher may run for this database.
     parked: AtomicBool,
     pending: AtomicI64,
@@ -76,6 +78,16 @@ pub enum State {
     NoWorker,
     /// The dispatcher failed several times in a row; the launcher starts it again later.
     Resting,
+}
+
+/// What is wrong although a dispatcher runs, as bits of a number.
+pub mod trouble {
+    /// `hydra_webhooks.ca_file` cannot be used, or not all of it.
+    pub const CA_FILE: u32 = 1;
+    /// `hydra_webhooks.key_file` cannot be used.
+    pub const KEY_FILE: u32 = 2;
+    /// The dispatcher lacks a privilege on a table, or row level security hides rows from it.
+    pub const PRIVILEGE: u32 = 4;
 }
 
 const STATES: [State; 9] = [
@@ -214,6 +226,8 @@ impl Slot {
         self.queued.store(0, Ordering::Relaxed);
         self.unreadable.store(0, Ordering::Relaxed);
         self.error_at.store(0, Ordering::Relaxed);
+        self.faulty.store(0, Ordering::Relaxed);
+        self.troubles.store(0, Ordering::Relaxed);
     }
 
     /// Returns the process id of the dispatcher; `None` if no dispatcher runs.
@@ -264,6 +278,21 @@ impl Slot {
         let micros = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
         self.error.store(packed, Ordering::Relaxed);
         self.error_at.store(micros as i64, Ordering::Release);
+    }
+
+    /// Returns the number of subscriptions that wait because of a fault on this side.
+    pub fn faulty(&self) -> u32 {
+        self.faulty.load(Ordering::Relaxed)
+    }
+
+    /// Returns what is wrong, as bits of [`trouble`].
+    pub fn troubles(&self) -> u32 {
+        self.troubles.load(Ordering::Relaxed)
+    }
+
+    pub fn report_health(&self, faulty: usize, troubles: u32) {
+        self.faulty.store(faulty as u32, Ordering::Relaxed);
+        self.troubles.store(troubles, Ordering::Relaxed);
     }
 
     /// Returns about how many events and deliveries waited when they were last counted.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use delivery::subscription::{Failing, Subscription};
-use pgrx::Spi;
+use pgrx::{Spi, error};
 use wire::headers;
 use wire::ids::SubscriptionId;
 use wire::preset::Preset;
@@ -31,6 +31,7 @@ columns!(SubscriptionColumns {
     stale_after_ms,
     rate_limit,
     failing_since,
+    failing_for_ms,
 });
 columns!(TestColumns { preset, tenant_id });
 
@@ -39,7 +40,7 @@ pub struct Subscriptions {
     pub list: Vec<Subscription>,
     /// When the first overlap of two secrets ends.
     pub stale_at: Option<SystemTime>,
-    /// Subscriptions with a secret that cannot be read. Nothing is sent to them.
+    /// Subscriptions without a secret, or with a secret that cannot be read. Nothing is sent to them.
     pub unreadable: BTreeSet<SubscriptionId>,
 }
 
@@ -52,13 +53,20 @@ impl Subscriptions {
             let stale_at = row.time(columns.secrets_change_at);
             subscriptions.stale_at = subscriptions.stale_at.into_iter().chain(stale_at).min();
             let secrets = Secrets::read(&row, &endpoint_columns, id, keys).ok();
+            let secrets = secrets.filter(|secrets| !secrets.signing.is_empty());
             if secrets.is_none() {
                 subscriptions.unreadable.insert(id);
             }
             let is_readable = secrets.is_some();
             let endpoint = endpoint(&row, &endpoint_columns, id, secrets.unwrap_or_default());
             let read = |endpoint| subscription(&row, &columns, id, endpoint, is_readable, max_in_flight);
-            subscriptions.list.extend(endpoint.and_then(read));
+            // One that was left out would be taken for deleted, and so would its deliveries.
+            let Some(read) = endpoint.and_then(read) else {
+                error!(
+                    "subscription {id} has a preset or a signature that this version of hydra_webhooks does not know"
+                )
+            };
+            subscriptions.list.push(read);
         }
         subscriptions
     }
@@ -88,7 +96,11 @@ fn subscription(
         stale_after: row.millis(columns.stale_after_ms),
         rate_limit: row.maybe::<i32>(columns.rate_limit).map(|limit| limit as u32),
         log_successes: row.value(columns.log_successes),
-        failing: Failing { attempts: consecutive_failures as u32, since: row.time(columns.failing_since) },
+        failing: Failing {
+            attempts: consecutive_failures as u32,
+            since: row.time(columns.failing_since),
+            lasted: millis(row.value(columns.failing_for_ms)),
+        },
     })
 }
 

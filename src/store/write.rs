@@ -20,6 +20,9 @@ use crate::backend::setting;
 /// The maximum number of old rows of a table that are removed in one transaction.
 const FORGOTTEN_AT_ONCE: i64 = 5000;
 
+/// The maximum number of rows of a subscription that are made due earlier in one transaction.
+const ADVANCED_AT_ONCE: i64 = 1000;
+
 columns!(DeletedColumns { xid, event_id });
 columns!(DisabledColumns { subscription_id });
 columns!(FoundColumns { found });
@@ -39,12 +42,14 @@ pub struct Writes {
     record_failures: Statement,
     disable: Statement,
     emit_subscription_disabled: Statement,
+    record_faults: Statement,
     add_counts: Statement,
     forget_attempts: Statement,
     forget_failed: Statement,
     forget_counts: Statement,
     find_ended_secrets: Statement,
     forget_secrets: Statement,
+    advance_due: Statement,
 }
 
 impl Default for Writes {
@@ -65,12 +70,14 @@ impl Default for Writes {
             emit_subscription_disabled: Statement::new(include_str!(
                 "../../sql/queries/emit_subscription_disabled.sql"
             )),
+            record_faults: Statement::new(include_str!("../../sql/queries/record_faults.sql")),
             add_counts: Statement::new(include_str!("../../sql/queries/add_counts.sql")),
             forget_attempts: Statement::new(include_str!("../../sql/queries/forget_attempts.sql")),
             forget_failed: Statement::new(include_str!("../../sql/queries/forget_failed.sql")),
             forget_counts: Statement::new(include_str!("../../sql/queries/forget_counts.sql")),
             find_ended_secrets: Statement::new(include_str!("../../sql/queries/find_ended_secrets.sql")),
             forget_secrets: Statement::new(include_str!("../../sql/queries/forget_secrets.sql")),
+            advance_due: Statement::new(include_str!("../../sql/queries/advance_due.sql")),
         }
     }
 }
@@ -80,6 +87,7 @@ impl Writes {
     pub fn clean_up(&self) {
         Spi::run(include_str!("../../sql/queries/release_claims.sql")).expect("SPI writes");
         Spi::run(include_str!("../../sql/queries/delete_orphans.sql")).expect("SPI writes");
+        Spi::run(include_str!("../../sql/queries/forget_faults.sql")).expect("SPI writes");
     }
 
     /// Returns whether the latest batch failed because rows of events are no longer at the place (`ctid`) from which
@@ -124,11 +132,16 @@ impl Writes {
             failing().map(|(id, _)| id.0).collect::<Vec<_>>().into(),
             failing().map(|(_, failing)| failing.attempts as i32).collect::<Vec<_>>().into(),
             failing().map(|(_, failing)| failing.since.map(to_timestamp)).collect::<Vec<_>>().into(),
+            failing().map(|(_, failing)| failing.lasted.as_millis() as i64).collect::<Vec<_>>().into(),
         ];
         let (ids, reasons) = unzip(verdicts.disabled.iter().map(|(id, reason)| (id.0, reason.as_str().to_owned())));
+        let (faulty, faults) = unzip(verdicts.faults.iter().map(|(id, fault)| (id.0, fault.clone())));
         force_new_plans();
         Spi::connect_mut(|client| {
             self.record_failures.write(client, &health);
+            if !faulty.is_empty() {
+                self.record_faults.write(client, &[faulty.into(), faults.into()]);
+            }
             // Run this only if there is something to disable: the statement makes all sessions read the subscriptions
             // again, even if it changes no row.
             if ids.is_empty() {
@@ -309,6 +322,17 @@ impl Writes {
             self.forget_secrets.write(client, &[]);
         }
     }
+
+    /// Makes deliveries of these subscriptions due earlier that are due too far away, see
+    /// [`is_too_far`](delivery::dispatch::Dispatch::is_too_far). Returns whether there may be more of them.
+    pub fn advance_due(&self, subscriptions: &[SubscriptionId]) -> bool {
+        let ids: Vec<i64> = subscriptions.iter().map(|id| id.0).collect();
+        force_new_plans();
+        Spi::connect_mut(|client| {
+            let advanced = self.advance_due.write(client, &[ids.into(), ADVANCED_AT_ONCE.into()]).count();
+            advanced as i64 >= ADVANCED_AT_ONCE
+        })
+    }
 }
 
 /// Makes Postgres plan the statements of this transaction again, for the present sizes of their arguments and tables. A
@@ -334,7 +358,7 @@ impl RowColumns {
             RowState::Released => Self::default(),
             RowState::Due { attempts, scheduled_at, due_at } => Self {
                 attempts: Some(attempts as i32),
-                scheduled_at: Some(to_timestamp(scheduled_at)),
+                scheduled_at: scheduled_at.map(to_timestamp),
                 due_at: Some(to_timestamp(due_at)),
                 ..Self::default()
             },

@@ -39,6 +39,27 @@ fn retry_after_moves_an_attempt_later_but_not_earlier_and_not_beyond_the_longest
 }
 
 #[test]
+fn a_receiver_that_asks_for_time_is_left_alone_until_then_and_what_was_not_sent_uses_no_attempt() {
+    const IN_FLIGHT: usize = 4;
+    const EVENTS: usize = 200;
+    let mut bench = bench("asks_for_time");
+    let more = ["max_in_flight => 4", "disable_after => 2", "retry_schedule => '{0.1 s,1 min}'"];
+    let (id, _) = bench.subscribe("/", "ticket.created", &more);
+    // All that are in flight get this answer.
+    bench.receiver.answer_first("/", IN_FLIGHT, Answer::retry_after("2").after(millis(200)));
+    bench.emit_tickets(1..=EVENTS);
+    bench.wait_for_empty_queue();
+    let requests = bench.receiver.requests("/");
+    assert_eq!(requests.len(), EVENTS + IN_FLIGHT);
+    let mut arrived: Vec<_> = requests.iter().map(|request| request.arrived).collect();
+    arrived.sort_unstable();
+    assert_within("the pause", arrived[IN_FLIGHT] - arrived[IN_FLIGHT - 1], millis(2000), millis(2200) + LATE);
+    let attempts = bench.history();
+    assert_eq!(attempts.iter().filter(|attempt| attempt.attempt == 1).count(), IN_FLIGHT, "{attempts:?}");
+    assert_eq!(["status", "failed"].map(|column| bench.column(id, column)), ["active", "0"]);
+}
+
+#[test]
 fn a_redirect_is_a_failure_and_is_not_followed() {
     let mut bench = bench("redirect");
     bench.subscribe("/", "ticket.created", &["retry_schedule => '{}'"]);

@@ -22,11 +22,13 @@ fn after_five_failures_an_endpoint_gets_one_request_at_a_time_until_one_succeeds
     let (id, _) = bench.subscribe("/", "ticket.created", &["retry_schedule => '{1 h}'"]);
     bench.receiver.answer("/", Answer::status(500).after(millis(30)));
     bench.emit_tickets(1..=5);
-    bench.wait_for_column(id, "consecutive_failures", "5");
+    bench.wait_for_history(5);
+    // They were in progress at the same time, so they count as one towards disable_after.
+    bench.wait_for_column(id, "consecutive_failures", "1");
     bench.receiver.clear();
 
     bench.emit_tickets(6..=20);
-    bench.wait_for_column(id, "consecutive_failures", "20");
+    bench.wait_for_column(id, "consecutive_failures", "16");
     assert_eq!((bench.receiver.received("/"), bench.receiver.most_in_flight("/")), (15, 1));
     bench.receiver.clear();
 

@@ -8,7 +8,7 @@ use std::thread;
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use testkit::authority::Authority;
-use testkit::{PATIENCE, subscribe, wait_until};
+use testkit::{Bench, Cluster, PATIENCE, subscribe, wait_until, worker_status};
 
 use crate::{bench, cluster};
 
@@ -69,4 +69,62 @@ fn an_https_endpoint_is_trusted_once_its_authority_is_in_ca_file() {
     });
     let request = inbox.recv_timeout(PATIENCE).expect("it was received");
     assert!(request.starts_with("POST /in HTTP/1.1\r\n") && request.contains(&delivery), "{request}");
+}
+
+#[test]
+fn a_ca_file_that_is_damaged_while_it_is_in_use_changes_nothing() {
+    let (address, authority, inbox) = start_tls_receiver();
+    let cluster = Cluster::start(&[]);
+    let file = cluster.directory().join("authority.pem");
+    std::fs::write(&file, &authority).expect("a file can be written into the directory of the cluster");
+    cluster.set(&[("hydra_webhooks.ca_file", file.to_str().expect("a UTF-8 name"))]);
+    let mut bench = Bench::new(&cluster, "damaged_ca");
+    let more = ["retry_schedule => '{}'", "disable_after => 1"];
+    let (id, _) = subscribe(&mut bench.client, &format!("https://{address}/in"), "ticket.created", &more);
+    bench.emit_ticket(1);
+    inbox.recv_timeout(PATIENCE).expect("it was received");
+
+    let noise = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let mut sent = 1;
+    for (text, detail) in [
+        ("garbage".to_owned(), "ca_file"),
+        (noise.repeat(2), "ca_file"),
+        (authority[..authority.len() / 2].to_owned(), "ca_file"),
+        (format!("{authority}{noise}"), "ca_file"),
+        (authority.clone(), "events are sent"),
+    ] {
+        std::fs::write(&file, text).expect("it can be written again");
+        bench.run("SELECT pg_reload_conf()");
+        wait_until(format!("the status says {detail}"), PATIENCE, || {
+            let said = worker_status(&mut bench.client, "detail");
+            if detail == "ca_file" { said.contains(detail) } else { said == detail }
+        });
+        for _ in 0..5 {
+            sent += 1;
+            bench.emit_ticket(sent);
+            inbox.recv_timeout(PATIENCE).expect("it was received");
+        }
+    }
+    bench.wait_for_empty_queue();
+    assert_eq!((bench.count("webhook_history"), bench.column(id, "status")), (0, "active".into()));
+    assert!(cluster.log().contains("certificate 2 is not used"), "the log names the certificate");
+}
+
+#[test]
+fn while_a_ca_file_cannot_be_used_from_the_start_its_endpoints_wait() {
+    let (address, authority, inbox) = start_tls_receiver();
+    let cluster = Cluster::start(&[("hydra_webhooks.ca_file", "/nonexistent/authority.pem")]);
+    let mut bench = Bench::new(&cluster, "no_ca");
+    let more = ["retry_schedule => '{}'", "disable_after => 1"];
+    let (id, _) = subscribe(&mut bench.client, &format!("https://{address}/in"), "ticket.created", &more);
+    bench.emit_ticket(1);
+    wait_until("it waits", PATIENCE, || bench.column(id, "waiting_for").contains("authorities"));
+    assert_eq!((bench.count("webhook_history"), bench.column(id, "status")), (0, "active".into()));
+
+    let file = cluster.directory().join("authority.pem");
+    std::fs::write(&file, authority).expect("a file can be written into the directory of the cluster");
+    cluster.set(&[("hydra_webhooks.ca_file", file.to_str().expect("a UTF-8 name"))]);
+    inbox.recv_timeout(PATIENCE).expect("it was received");
+    bench.wait_for_empty_queue();
+    bench.wait_for_column(id, "waiting_for", "");
 }

@@ -12,6 +12,7 @@ use postgres::Client;
 use testkit::receiver::{Receiver, Request};
 use testkit::{Bench, Cluster, StopWhenDropped, ask, millis, run, subscribe, wait_for_empty_queue};
 
+mod clock;
 mod databases;
 mod dispatcher;
 mod durability;
@@ -22,6 +23,7 @@ mod max_pending;
 mod memory;
 mod reporting;
 mod resources;
+mod row_security;
 mod standby;
 mod tables;
 mod transactions;

@@ -275,6 +275,28 @@ fn while_its_key_is_missing_a_subscription_waits_loses_nothing_and_the_status_sa
 }
 
 #[test]
+fn a_key_file_that_is_damaged_while_it_is_in_use_changes_nothing_and_the_status_says_so() {
+    let vault = Vault::new(&[key('1')]);
+    let mut client = vault.create_database("damaged");
+    let receiver = Receiver::start();
+    let (_, secret) = subscribe(&mut client, &receiver.url(PATH), "ticket.created", &["disable_after => 1"]);
+    receiver.secret(PATH, &secret);
+    emit(&mut client, 1);
+    receiver.wait_for(PATH, 1, PATIENCE);
+    vault.write(&["no key".to_owned()], 0o600);
+    vault.reload();
+    wait_until("the status reports the file", PATIENCE, || {
+        worker_status(&mut client, "detail").contains("former keys")
+    });
+    emit(&mut client, 5);
+    let requests = receiver.wait_for(PATH, 6, PATIENCE);
+    assert!(requests.iter().all(|request| request.signature == Signature::Verified));
+    vault.write(&[key('1')], 0o600);
+    vault.reload();
+    wait_until("all is well", PATIENCE, || worker_status(&mut client, "detail") == "events are sent");
+}
+
+#[test]
 fn existing_secrets_are_sealed_on_demand_and_the_key_can_be_changed() {
     let vault = Vault::new(&[key('1')]);
     vault.cluster.set(&[("hydra_webhooks.key_file", "")]);

@@ -102,7 +102,8 @@ fn gone_disables_a_subscription_until_it_is_resumed() {
 #[test]
 fn consecutive_failures_of_any_deliveries_disable_a_subscription_and_a_success_resets_their_count() {
     let mut bench = bench("disable_after");
-    let (id, _) = bench.subscribe("/", "ticket.created", &["disable_after => 3", "retry_schedule => '{1 h}'"]);
+    let more = ["disable_after => 3", "retry_schedule => '{1 h}'", "max_in_flight => 1"];
+    let (id, _) = bench.subscribe("/", "ticket.created", &more);
     bench.receiver.answer("/", Answer::status(500));
     bench.receiver.answer_first("/", 2, Answer::status(500));
     bench.receiver.answer_first("/", 1, Answer::ok());
@@ -147,6 +148,28 @@ fn ten_consecutive_failures_disable_a_subscription_with_the_preset_x_webhook() {
 }
 
 #[test]
+fn twenty_failures_side_by_side_do_not_disable_a_subscription_and_ten_one_after_the_other_do() {
+    const BURST: usize = 20;
+    let mut bench = bench("side_by_side");
+    // All are under way before the first of them is answered.
+    bench.receiver.answer("/", Answer::status(503).after(Duration::from_secs(1)));
+    let (id, _) = bench.subscribe("/", "ticket.created", &["preset => 'x_webhook'"]);
+    bench.emit_tickets(1..=BURST);
+    bench.wait_for("/", BURST);
+    bench.wait_for_history(BURST as i64);
+    bench.wait_for_column(id, "consecutive_failures", "1");
+    assert_eq!(bench.column(id, "status"), "active");
+
+    bench.receiver.answer("/", Answer::status(503));
+    for failure in 2..=10 {
+        bench.emit_ticket(failure);
+        bench.wait_for_column(id, "consecutive_failures", &failure.to_string());
+    }
+    bench.wait_for_column(id, "status", "disabled");
+    assert_eq!(bench.column(id, "disabled_reason"), "failures");
+}
+
+#[test]
 fn a_subscription_with_the_preset_standard_is_disabled_after_days_without_a_success() {
     let mut bench = bench("stale");
     bench.receiver.answer("/", Answer::status(500));
@@ -154,9 +177,10 @@ fn a_subscription_with_the_preset_standard_is_disabled_after_days_without_a_succ
     bench.emit_ticket(1);
     bench.wait_for_column(id, "consecutive_failures", "1");
     assert_eq!(bench.column(id, "status"), "active");
-    // As if that had happened five days ago.
+    // As if it had failed for five days.
     bench.run(&format!(
-        "UPDATE hydra.subscription_health SET failing_since = now() - interval '5 days' WHERE subscription_id = {id};
+        "UPDATE hydra.subscription_health SET failing_since = now() - interval '5 days', failing_for = '5 days'
+             WHERE subscription_id = {id};
              UPDATE hydra.subscription SET status_since = now() - interval '6 days' WHERE id = {id}"
     ));
     bench.emit_ticket(1);

@@ -10,11 +10,13 @@
 //! | [`lanes`] | decides which subscription may send next |
 //! | [`reading`] | decides which events to read next |
 //! | [`retry`] | decides when a failed delivery is tried again |
+//! | [`clock`] | notices times in which nothing could be sent |
 //! | [`writes`], [`tally`] | collect what is to be written: rows, and counts |
 //! | `bodies` | counts the bytes of bodies in memory |
 //! | [`stored_event`], [`xid`], [`subscription`], [`work`] | describe what is read: events, subscriptions, deliveries |
 
 mod bodies;
+pub mod clock;
 pub mod dispatch;
 pub mod lanes;
 pub mod reading;

@@ -21,7 +21,7 @@ pub struct Subscription {
     pub max_in_flight: usize,
     /// The number of consecutive failed attempts after which the subscription is disabled.
     pub disable_after: Option<u32>,
-    /// The subscription is disabled when all attempts have failed for this long.
+    /// The subscription is disabled when all attempts have failed for this long, see [`Failing::lasted`].
     pub stale_after: Option<Duration>,
     /// The maximum number of requests that may start in a second.
     pub rate_limit: Option<u32>,
@@ -38,13 +38,16 @@ impl Subscription {
     }
 }
 
-/// The failures of a subscription since its last success: the number of failed attempts, and when the first of them
-/// ended.
+/// The failures of a subscription since its last success.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Failing {
+    /// The number of failed attempts. Attempts that were under way together count as one: an endpoint that is down for
+    /// a moment fails all of them.
     pub attempts: u32,
-    /// `None` if no attempt has failed since the last success.
+    /// When the first of them ended. `None` if no attempt has failed since the last success.
     pub since: Option<SystemTime>,
+    /// The time from the first to the latest of them in which a dispatcher could have sent.
+    pub lasted: Duration,
 }
 
 /// Why the extension disabled a subscription.

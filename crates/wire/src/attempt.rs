@@ -64,8 +64,10 @@ impl Failure {
 pub enum ErrorClass {
     /// The destination policy refuses the URL or an address of its host.
     Destination,
-    /// The name could not be resolved.
+    /// The name could not be resolved: there is no such name.
     Dns,
+    /// No name server said whether there is such a name.
+    Resolver,
     /// The connection could not be opened, or was lost.
     Connection,
     /// The TLS handshake or the certificate was refused.
@@ -83,10 +85,16 @@ pub enum ErrorClass {
 }
 
 impl ErrorClass {
+    /// Whether the fault is on this side: the receiver was never asked, so it does not count as a failure of the
+    /// receiver.
+    pub fn is_ours(self) -> bool {
+        matches!(self, ErrorClass::Destination | ErrorClass::Resolver | ErrorClass::Internal)
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             ErrorClass::Destination => "destination",
-            ErrorClass::Dns => "dns",
+            ErrorClass::Dns | ErrorClass::Resolver => "dns",
             ErrorClass::Connection => "connection",
             ErrorClass::Tls => "tls",
             ErrorClass::Timeout => "timeout",

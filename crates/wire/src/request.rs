@@ -14,9 +14,9 @@ use crate::preset::Preset;
 use crate::secret::SigningSecret;
 use crate::signature::Scheme;
 
-/// A subscription as a sender thread sees it. A change of the subscription makes a new endpoint. Requests that were handed
-/// over before keep the old one.
-#[derive(Debug)]
+/// A subscription as a sender thread sees it. A change of the subscription makes a new endpoint. Requests that were
+/// handed over before keep the old one.
+#[derive(Debug, Clone)]
 pub struct Endpoint {
     pub subscription: SubscriptionId,
     pub url: String,

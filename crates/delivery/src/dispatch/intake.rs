@@ -1,20 +1,18 @@
 //! Queues deliveries: those of events that were read, and those of rows of the retry queue that were claimed.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use smallvec::SmallVec;
-use wire::attempt::ErrorClass;
 use wire::ids::DeliveryId;
 use wire::preset::Preset;
 
 use super::Dispatch;
-use super::judgement::is_expired;
 use super::open_events::Deliveries;
 use crate::stored_event::StoredEvent;
 use crate::subscription::Subscription;
 use crate::work::Work;
-use crate::writes::{AttemptRecord, Names, RowState};
+use crate::writes::RowState;
 
 /// Bodies of one event, each with the preset that it was made for.
 type Bodies = SmallVec<[(Preset, Arc<str>); 1]>;
@@ -64,36 +62,17 @@ impl Dispatch {
     }
 
     /// Queues a delivery that was claimed from `hydra.delivery`. If its subscription was deleted, the row is deleted.
-    /// If the subscription is not active, the row is released. If the delivery has expired, it fails.
-    pub fn accept_claimed(&mut self, work: Work, now: SystemTime, instant: Instant) {
+    /// If the subscription is not active, the row is released.
+    pub fn accept_claimed(&mut self, work: Work, now: Instant) {
         let Some(lane) = self.lanes.get(work.subscription) else {
             self.writes.delete(&work);
             return;
         };
-        if !lane.subscription.active {
-            self.writes.update(&work, RowState::Released);
-        } else if is_expired(&lane.subscription, &work, self.sending_since, now) {
-            self.expire(Arc::new(work), now);
+        if lane.subscription.active {
+            self.lanes.push(Arc::new(work), now);
         } else {
-            self.lanes.push(Arc::new(work), instant);
+            self.writes.update(&work, RowState::Released);
         }
-    }
-
-    /// Records a delivery as failed because it has expired.
-    fn expire(&mut self, work: Arc<Work>, now: SystemTime) {
-        self.tally.failed(work.subscription, now);
-        // Counted as an attempt, so that each row of the history has its own number.
-        self.writes.update(&work, RowState::Failed { attempts: work.attempts + 1 });
-        self.writes.attempts.push(AttemptRecord {
-            attempt: work.attempts + 1,
-            status: None,
-            error: Some((ErrorClass::Expired, "not delivered within twice the duration of its retry schedule".into())),
-            excerpt: None,
-            response_ms: None,
-            at: now,
-            next_at: None,
-            of: Names::of(&work),
-        });
     }
 }
 

@@ -2,7 +2,7 @@
 //! delivery has expired, and what the history says.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use wire::attempt::{Answer, Attempt, ErrorClass, Failure, Outcome};
 
@@ -11,14 +11,21 @@ use crate::subscription::{DisabledReason, Failing, Subscription};
 use crate::work::Work;
 use crate::writes::{AttemptRecord, Names};
 
-/// Whether the delivery has expired, see [`retry::is_expired`]. The time is counted from the latest of three moments:
-/// the first attempt of its schedule, the latest change of the status of its subscription, and the moment when this
-/// dispatcher began to send. So the time during which the subscription was paused or no dispatcher ran is not counted.
-pub fn is_expired(subscription: &Subscription, work: &Work, sending_since: SystemTime, now: SystemTime) -> bool {
+/// Whether the delivery, an attempt of which has just failed, has expired, see [`retry::is_expired`]. The time is
+/// counted from the first attempt of its schedule, but not from before the latest change of the status of its
+/// subscription, and not from before `sending_since`: the latest interruption, during which nothing could be sent to
+/// it.
+pub fn is_expired(
+    subscription: &Subscription,
+    work: &Work,
+    sending_since: Option<Instant>,
+    now: SystemTime,
+    instant: Instant,
+) -> bool {
     let Subscription { schedule, endpoint, status_since, .. } = subscription;
-    work.scheduled_at.is_some_and(|began| {
-        retry::is_expired(schedule, endpoint.timeout, began.max(*status_since).max(sending_since), now)
-    })
+    let Some((began, since)) = work.scheduled_at.zip(sending_since) else { return false };
+    let by_wall = now.duration_since(began.max(*status_since)).unwrap_or_default();
+    retry::is_expired(schedule, endpoint.timeout, by_wall.min(instant.saturating_duration_since(since)))
 }
 
 /// The delay that the receiver asks for, if the answer has a status with which it may ask for one.
@@ -30,21 +37,24 @@ pub fn retry_after(outcome: &Outcome) -> Option<Duration> {
 }
 
 /// Whether to disable the subscription after this outcome, and why. `failing` includes the outcome.
-pub fn reason_to_disable(
-    outcome: &Outcome,
-    failing: Failing,
-    subscription: &Subscription,
-    now: SystemTime,
-) -> Option<DisabledReason> {
-    let lasted = failing.since.and_then(|since| now.duration_since(since).ok()).unwrap_or_default();
+pub fn reason_to_disable(outcome: &Outcome, failing: Failing, subscription: &Subscription) -> Option<DisabledReason> {
     match outcome {
         Outcome::Answered(Answer { status: 410, .. }) => Some(DisabledReason::Gone),
         _ if subscription.disable_after.is_some_and(|limit| failing.attempts >= limit) => {
             Some(DisabledReason::Failures)
         }
-        _ if subscription.stale_after.is_some_and(|limit| lasted >= limit) => Some(DisabledReason::Stale),
+        _ if subscription.stale_after.is_some_and(|limit| failing.lasted >= limit) => Some(DisabledReason::Stale),
         _ => None,
     }
+}
+
+/// Returns the row of the history for the attempt after which a delivery was given up because it has expired.
+pub fn record_expiry(work: &Arc<Work>, attempt: &Attempt) -> AttemptRecord {
+    let mut record = record(work, attempt, None);
+    record.error = record.error.map(|(_, message)| {
+        (ErrorClass::Expired, format!("{message}; given up after more than twice the duration of its retry schedule"))
+    });
+    record
 }
 
 /// Returns the row of the history for an attempt. `next_at` is the time of the retry, if there is one.

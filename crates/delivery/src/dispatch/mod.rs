@@ -31,6 +31,7 @@ use foldhash::{HashMap, HashSet};
 use wire::ids::{DeliveryId, SubscriptionId};
 
 use crate::lanes::{Lanes, UNWRITTEN_ENOUGH};
+use crate::retry;
 use crate::tally::Tally;
 use crate::work::Work;
 use crate::writes::{Part, RowState, Verdicts, Writes};
@@ -54,6 +55,8 @@ struct UnderWay {
     work: Arc<Work>,
     /// Whether this is the last delivery of its chain, so that its thread is free afterwards.
     last: bool,
+    /// What [`Dispatch::counted`] was when it was handed out.
+    counted: u64,
 }
 
 #[derive(Debug)]
@@ -65,8 +68,12 @@ pub struct Dispatch {
     under_way: HashMap<DeliveryId, UnderWay>,
     /// Ids of subscriptions that were targets of events and no longer exist. An id is never used again.
     gone: HashSet<SubscriptionId>,
-    /// When this dispatcher began to send. Earlier time is not counted when deliveries expire.
-    sending_since: SystemTime,
+    /// When this dispatcher began to send, or the latest interruption ended. Earlier time is not counted when
+    /// deliveries expire or endpoints are stale. `None` before it has begun.
+    sending_since: Option<Instant>,
+    /// The number of faults that were counted. A request that was handed out before the latest fault of its lane was
+    /// counted was under way together with it, and is no further fault.
+    counted: u64,
     pub writes: Writes,
     pub verdicts: Verdicts,
     pub tally: Tally,
@@ -80,7 +87,8 @@ impl Dispatch {
             open: OpenEvents::default(),
             under_way: HashMap::default(),
             gone: HashSet::default(),
-            sending_since: SystemTime::UNIX_EPOCH,
+            sending_since: None,
+            counted: 0,
             writes: Writes::default(),
             verdicts: Verdicts::default(),
             tally: Tally::default(),
@@ -93,9 +101,24 @@ impl Dispatch {
         self.namespace = namespace;
     }
 
-    /// Records that deliveries are sent from `now` on.
-    pub fn begin_sending(&mut self, now: SystemTime) {
-        self.sending_since = now;
+    /// Records that deliveries are sent from `now` on, and that none could be sent for a while before.
+    pub fn begin_sending(&mut self, now: Instant) {
+        self.sending_since = Some(now);
+    }
+
+    /// Lets subscriptions that wait because of a fault on this side try again. To be called when settings have changed.
+    pub fn end_faults(&mut self) {
+        self.lanes.end_faults();
+    }
+
+    /// The number of subscriptions that wait because of a fault on this side.
+    pub fn faulty(&self) -> usize {
+        self.lanes.faulty()
+    }
+
+    /// Whether a delivery of this subscription cannot have been planned to be due at `due`, which is too far away.
+    pub fn is_too_far(&self, id: SubscriptionId, due: SystemTime, now: SystemTime) -> bool {
+        self.lanes.get(id).is_some_and(|lane| due > now + retry::longest_wait(&lane.subscription.schedule))
     }
 
     /// The number of deliveries that are queued in memory.

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use wire::attempt::{Attempt, Outcome};
+use wire::attempt::{Attempt, Failure, Outcome};
 use wire::ids::SubscriptionId;
-use wire::request::Request;
+use wire::request::{Endpoint, Request};
 
-use super::judgement::{reason_to_disable, record, retry_after};
+use super::judgement::{is_expired, reason_to_disable, record, record_expiry, retry_after};
 use super::{Dispatch, UnderWay};
 use crate::lanes::FAILING_FROM;
 use crate::retry;
@@ -44,14 +44,14 @@ impl Dispatch {
                 body: Arc::clone(&work.body),
                 next: chain.map(Box::new),
             });
-            self.under_way.insert(work.delivery, UnderWay { work, last });
+            self.under_way.insert(work.delivery, UnderWay { work, last, counted: self.counted });
         }
         chain
     }
 
     /// Processes the outcome of a request. `jitter` is a random number from -1 to 1.
-    pub fn settle(&mut self, attempt: Attempt, now: SystemTime, jitter: f64) {
-        let Some(UnderWay { work, last }) = self.under_way.remove(&attempt.delivery) else { return };
+    pub fn settle(&mut self, attempt: Attempt, now: SystemTime, instant: Instant, jitter: f64) {
+        let Some(UnderWay { work, last, counted }) = self.under_way.remove(&attempt.delivery) else { return };
         if matches!(attempt.outcome, Outcome::Answered(_)) {
             self.tally.answered(work.subscription, now, attempt.took);
         }
@@ -62,16 +62,52 @@ impl Dispatch {
                 self.move_event(work.event);
                 self.writes.update(&work, RowState::Released);
             }
+            Outcome::Failed(failure) if failure.class.is_ours() => {
+                self.settle_fault(&work, failure, counted, now, instant);
+            }
             outcome if outcome.is_success() => self.settle_success(&work, &attempt, now),
-            _ => self.settle_failure(&work, &attempt, now, jitter),
+            _ => self.settle_failure(&work, &attempt, counted, now, instant, jitter),
         }
         if last {
             self.lanes.end_chain(attempt.subscription, &attempt);
         }
     }
 
+    /// Processes a fault on this side: the delivery waits, and no attempt is counted.
+    fn settle_fault(&mut self, work: &Arc<Work>, failure: &Failure, counted: u64, now: SystemTime, instant: Instant) {
+        let id = work.subscription;
+        let Some(lane) = self.lanes.get_mut(id) else { return self.finish(work) };
+        // Time in which nothing can be sent does not count.
+        lane.sending_since = Some(instant);
+        if lane.faults == 0 || counted >= lane.counted {
+            lane.faults += 1;
+            self.counted += 1;
+            lane.counted = self.counted;
+            self.verdicts.faults.insert(id, Some(failure.message.clone()));
+        }
+        let pause = retry::pause(lane.faults);
+        // Other deliveries go first, because the reason may be this one, unless they were promised an order.
+        let state = match lane.subscription.is_in_order() {
+            true => RowState::Released,
+            false => RowState::Due { attempts: work.attempts, scheduled_at: work.scheduled_at, due_at: now + pause },
+        };
+        self.move_event(work.event);
+        self.writes.update(work, state);
+        self.lanes.hold(id, instant + pause);
+        self.lanes.note_fault(id);
+        self.empty_lane(id);
+    }
+
+    /// Notes that the receiver could be asked: there is no fault on this side, or no longer.
+    fn end_fault(&mut self, id: SubscriptionId) {
+        if self.lanes.end_fault(id) {
+            self.verdicts.faults.insert(id, None);
+        }
+    }
+
     fn settle_success(&mut self, work: &Arc<Work>, attempt: &Attempt, now: SystemTime) {
         self.tally.delivered(work.subscription, now);
+        self.end_fault(work.subscription);
         let lane = self.lanes.get_mut(work.subscription);
         if work.attempts > 0 || lane.as_ref().is_some_and(|lane| lane.subscription.log_successes) {
             self.writes.attempts.push(record(work, attempt, None));
@@ -79,35 +115,52 @@ impl Dispatch {
         if let Some(lane) = lane
             && lane.failing.attempts > 0
         {
+            lane.failed = 0;
             lane.failing = Failing::default();
             self.verdicts.failing.insert(work.subscription, lane.failing);
         }
         self.finish(work);
     }
 
-    fn settle_failure(&mut self, work: &Arc<Work>, attempt: &Attempt, now: SystemTime, jitter: f64) {
+    fn settle_failure(
+        &mut self,
+        work: &Arc<Work>,
+        attempt: &Attempt,
+        counted: u64,
+        now: SystemTime,
+        instant: Instant,
+        jitter: f64,
+    ) {
         self.tally.failed_attempt(work.subscription, now);
+        self.end_fault(work.subscription);
         let Some(lane) = self.lanes.get_mut(work.subscription) else {
             self.writes.attempts.push(record(work, attempt, None));
             self.finish(work);
             return;
         };
-        lane.failing.attempts += 1;
-        lane.failing.since.get_or_insert(now);
-        let failing = lane.failing;
+        let sending_since = self.sending_since.max(lane.sending_since);
+        lane.count_time(sending_since, instant);
+        if lane.count_failure(counted, self.counted + 1, now) {
+            self.counted += 1;
+        }
+        let (failing, failed) = (lane.failing, lane.failed);
         let attempts = work.attempts + 1;
         let in_schedule = (attempts - work.earlier_attempts) as usize;
         let schedule = &lane.subscription.schedule;
         let due_at =
             retry::delay(schedule, in_schedule, retry_after(&attempt.outcome), jitter).map(|delay| now + delay);
-        let disable = reason_to_disable(&attempt.outcome, failing, &lane.subscription, now);
+        let expired = due_at.is_some() && is_expired(&lane.subscription, work, sending_since, now, instant);
+        let due_at = due_at.filter(|_| !expired);
+        let rest = retry_after(&attempt.outcome).map(|asked| retry::rest(schedule, asked));
+        let disable = reason_to_disable(&attempt.outcome, failing, &lane.subscription);
 
         self.move_event(work.event);
         self.verdicts.failing.insert(work.subscription, failing);
-        self.writes.attempts.push(record(work, attempt, due_at));
+        let record = if expired { record_expiry(work, attempt) } else { record(work, attempt, due_at) };
+        self.writes.attempts.push(record);
         let state = match due_at {
             Some(due_at) => {
-                let scheduled_at = work.scheduled_at.unwrap_or(attempt.at);
+                let scheduled_at = work.scheduled_at.or(Some(attempt.at));
                 RowState::Due { attempts, scheduled_at, due_at }
             }
             None => {
@@ -120,9 +173,25 @@ impl Dispatch {
             Some(reason) => self.disable(work.subscription, reason),
             // From now on there is one request at a time, so the queued deliveries would stay in memory for a long
             // time.
-            None if failing.attempts == FAILING_FROM => self.empty_lane(work.subscription),
+            None if failed == FAILING_FROM => self.empty_lane(work.subscription),
             None => {}
         }
+        if let Some(rest) = rest.filter(|rest| !rest.is_zero()) {
+            self.leave_alone(work.subscription, instant + rest);
+        }
+    }
+
+    /// Sends nothing to an endpoint until this time. What waits in memory or was handed out and is not sent yet uses no
+    /// attempt.
+    fn leave_alone(&mut self, id: SubscriptionId, until: Instant) {
+        let Some(lane) = self.lanes.get_mut(id) else { return };
+        if lane.subscription.active && !lane.is_held() {
+            let endpoint = &mut lane.subscription.endpoint;
+            endpoint.gate.close();
+            *endpoint = Arc::new(Endpoint { gate: Arc::default(), ..(**endpoint).clone() });
+        }
+        self.lanes.hold(id, until);
+        self.empty_lane(id);
     }
 
     fn disable(&mut self, id: SubscriptionId, reason: DisabledReason) {

@@ -1,6 +1,7 @@
 //! Applies changes of subscriptions: lanes are added and removed, and deliveries are released or deleted.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use foldhash::HashSet;
 use wire::ids::SubscriptionId;
@@ -33,7 +34,7 @@ impl Dispatch {
     }
 
     /// Replaces the subscriptions by those that were just read. A subscription that is not among them was deleted.
-    pub fn set_subscriptions(&mut self, subscriptions: Vec<Subscription>) {
+    pub fn set_subscriptions(&mut self, subscriptions: Vec<Subscription>, now: Instant) {
         let known: HashSet<SubscriptionId> = subscriptions.iter().map(|subscription| subscription.id).collect();
         for id in self.lanes.ids() {
             if !known.contains(&id) {
@@ -41,7 +42,7 @@ impl Dispatch {
             }
         }
         for subscription in subscriptions {
-            self.set_subscription(subscription);
+            self.set_subscription(subscription, now);
         }
     }
 
@@ -55,16 +56,18 @@ impl Dispatch {
         self.writes.deleted.push(id);
     }
 
-    fn set_subscription(&mut self, mut subscription: Subscription) {
+    fn set_subscription(&mut self, mut subscription: Subscription, now: Instant) {
         let id = subscription.id;
         // A subscription stays disabled if the decision to disable it is not written yet.
         subscription.active &= !self.verdicts.disabled.contains_key(&id);
         let active = subscription.active;
+        let mut tries_again = false;
         match self.lanes.get_mut(id) {
             None => self.lanes.insert(subscription),
             Some(lane) => {
                 if lane.subscription.status_since != subscription.status_since {
                     lane.failing = subscription.failing;
+                    lane.failed = subscription.failing.attempts;
                 }
                 let gate = &lane.subscription.endpoint.gate;
                 if !active {
@@ -74,11 +77,24 @@ impl Dispatch {
                     let endpoint = Arc::get_mut(&mut subscription.endpoint).expect("nothing else refers to it yet");
                     endpoint.gate = Arc::clone(gate);
                 }
-                lane.subscription = subscription;
+                let before = std::mem::replace(&mut lane.subscription, subscription);
+                let after = &lane.subscription;
+                tries_again = before.endpoint.url != after.endpoint.url || before.status_since != after.status_since;
+                // A schedule that is shorter now does not count the time before, nor does an endpoint to which nothing
+                // could be sent.
+                if active && !before.active
+                    || before.schedule != after.schedule
+                    || before.endpoint.timeout != after.endpoint.timeout
+                {
+                    lane.sending_since = Some(now);
+                }
             }
         }
         if !active {
             self.release_queue(id);
+        }
+        if tries_again {
+            self.lanes.try_again(id);
         }
         self.lanes.give_turn(id);
     }

@@ -21,7 +21,9 @@
 //! A body that several deliveries share counts once.
 //!
 //! A lane with a rate limit waits after each request until the next one may start. The code calls this wait a *pause*.
-//! It is not the pause of a subscription that a user asked for.
+//! It is not the pause of a subscription that a user asked for. A lane is *held* for some time if its receiver asked
+//! for that with `Retry-After`, or if nothing can be sent to its endpoint because of a fault on this side. Then its
+//! deliveries wait in the table. After a fault one of them is tried at a time.
 //!
 //! A lane *fails* after [`FAILING_FROM`] consecutive failures. Then it has one request in flight at a time, until one
 //! succeeds.
@@ -62,10 +64,13 @@ pub struct Lanes {
     due: BTreeSet<(SystemTime, SubscriptionId)>,
     /// Lanes that are crowded and do not overflow.
     crowded: HashMap<SubscriptionId, Crowd>,
-    /// Lanes that wait only because of their rate limit, ordered by the time at which it allows the next request.
+    /// Lanes that may not send before some time, because of their rate limit or because they are held, ordered by this
+    /// time.
     pausing: BTreeSet<(Instant, SubscriptionId)>,
     /// Lanes that fail and have their one request in flight.
     probing: HashSet<SubscriptionId>,
+    /// Lanes to which nothing could be sent because of a fault on this side.
+    faulty: HashSet<SubscriptionId>,
     /// Deliveries in the queues of all lanes, and their bodies.
     queued: usize,
     bodies: Bodies,
@@ -163,6 +168,7 @@ impl Lanes {
         let queue = self.take_queue(id);
         self.set_next_due(id, None);
         self.lanes.remove(&id);
+        self.faulty.remove(&id);
         queue
     }
 
@@ -237,16 +243,59 @@ impl Lanes {
         None
     }
 
-    /// Lets lanes send again if their rate limit allows the next request.
+    /// Prevents the start of requests of a lane until this time, and the claim of its rows.
+    pub fn hold(&mut self, id: SubscriptionId, until: Instant) {
+        if let Some(lane) = self.lanes.get_mut(&id) {
+            lane.held_until = lane.held_until.max(Some(until));
+            self.pausing.insert((until, id));
+        }
+    }
+
+    pub fn note_fault(&mut self, id: SubscriptionId) {
+        self.faulty.insert(id);
+    }
+
+    /// Notes that a lane has no fault. Returns whether it had one.
+    pub fn end_fault(&mut self, id: SubscriptionId) -> bool {
+        if let Some(lane) = self.lanes.get_mut(&id) {
+            lane.faults = 0;
+        }
+        self.faulty.remove(&id)
+    }
+
+    /// Lets all lanes that have a fault try again now.
+    pub fn end_faults(&mut self) {
+        for id in self.faulty.iter().copied().collect::<Vec<_>>() {
+            self.try_again(id);
+        }
+    }
+
+    /// Lets a lane that is held send again now.
+    pub fn try_again(&mut self, id: SubscriptionId) {
+        if let Some(lane) = self.lanes.get_mut(&id) {
+            lane.held_until = None;
+            self.give_turn(id);
+        }
+    }
+
+    /// The number of lanes that have a fault.
+    pub fn faulty(&self) -> usize {
+        self.faulty.len()
+    }
+
+    /// Lets lanes send again that had to wait until now.
     pub fn end_pauses(&mut self, now: Instant) {
         while self.next_pause_end().is_some_and(|end| end <= now) {
             if let Some((_, id)) = self.pausing.pop_first() {
+                if let Some(lane) = self.lanes.get_mut(&id) {
+                    lane.held_until = lane.held_until.filter(|until| *until > now);
+                }
                 self.give_turn(id);
             }
         }
     }
 
-    /// When the rate limit of the first waiting lane allows its next request.
+    /// When the first waiting lane may send again.
     pub fn next_pause_end(&self) -> Option<Instant> {
         self.pausing.first().map(|(end, _)| *end)
     }

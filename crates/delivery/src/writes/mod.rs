@@ -57,11 +57,13 @@ pub struct Verdicts {
     pub failing: HashMap<SubscriptionId, Failing>,
     /// Subscriptions that are disabled, with the reason.
     pub disabled: HashMap<SubscriptionId, DisabledReason>,
+    /// What is wrong on this side, so that the deliveries of a subscription wait; `None` if nothing is any more.
+    pub faults: HashMap<SubscriptionId, Option<String>>,
 }
 
 impl Verdicts {
     pub fn is_empty(&self) -> bool {
-        self.failing.is_empty() && self.disabled.is_empty()
+        self.failing.is_empty() && self.disabled.is_empty() && self.faults.is_empty()
     }
 }
 
@@ -99,8 +101,8 @@ pub enum RowState {
     Claimed,
     /// No longer claimed, and otherwise unchanged. Due at once if there was no attempt yet.
     Released,
-    /// The latest attempt failed, and the delivery is due again at `due_at`.
-    Due { attempts: u32, scheduled_at: SystemTime, due_at: SystemTime },
+    /// The latest attempt failed or could not be made, and the delivery is due again at `due_at`.
+    Due { attempts: u32, scheduled_at: Option<SystemTime>, due_at: SystemTime },
     /// The delivery was given up.
     Failed { attempts: u32 },
 }

@@ -7,12 +7,12 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::io;
-use std::net::{IpAddr, ToSocketAddrs};
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::system;
 use crate::threads::spawn_quiet;
 
 /// The maximum number of lookup threads. Bounds the memory and threads that names whose server does not answer can
@@ -30,12 +30,14 @@ const FAILURE_REMEMBERED: Duration = Duration::from_secs(1);
 const IDLE_LIFE: Duration = Duration::from_secs(5);
 
 type Addresses = Arc<[IpAddr]>;
-type Lookup = Box<dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync>;
+type Lookup = Box<dyn Fn(&str) -> Result<Vec<IpAddr>, LookupError> + Send + Sync>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LookupError {
-    /// There is no such name, or its name server does not answer.
+    /// There is no such name, or it has no address.
     Unknown,
+    /// No name server gave an answer.
+    Unanswered,
     /// The time limit of the request was exceeded.
     TimedOut,
     /// No thread could be started.
@@ -74,7 +76,7 @@ enum Entry {
 impl Directory {
     /// Creates a directory that uses the lookup of the system.
     pub fn system() -> Self {
-        Self::new(Box::new(|name| Ok((name, 0).to_socket_addrs()?.map(|found| found.ip()).collect())))
+        Self::new(Box::new(system::look_up))
     }
 
     pub(super) fn new(lookup: Lookup) -> Self {
@@ -213,7 +215,9 @@ impl Inner {
             (self.lookup)(name)
         })) {
             Ok(Ok(found)) if !found.is_empty() => Ok(found.into()),
-            _ => Err(LookupError::Unknown),
+            Ok(Ok(_)) => Err(LookupError::Unknown),
+            Ok(Err(error)) => Err(error),
+            Err(_panic) => Err(LookupError::Unanswered),
         }
     }
 

@@ -6,6 +6,7 @@ mod network;
 mod origin;
 mod policy;
 mod resolver;
+mod system;
 mod url;
 
 pub use network::AllowedNetwork;

@@ -74,6 +74,7 @@ impl fmt::Display for NoAddress {
         f.write_str(match self {
             NoAddress::Refused => "host name resolves to an address that is not allowed",
             NoAddress::Lookup(LookupError::Unknown) => "host name could not be resolved",
+            NoAddress::Lookup(LookupError::Unanswered) => "no name server answered what the host name resolves to",
             NoAddress::Lookup(LookupError::NoThread) => "no thread could be started",
             NoAddress::Lookup(LookupError::TimedOut) => "time limit ran out while the host name was looked up",
         })

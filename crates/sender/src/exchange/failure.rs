@@ -13,10 +13,11 @@ use wire::attempt::{ErrorClass, Failure};
 use crate::destination::{LookupError, NoAddress};
 use crate::transport::BadAnswer;
 
-/// Converts an error of ureq. `answering`: whether a part of the answer had arrived.
-pub fn from_http(error: &Error, answering: bool) -> Failure {
+/// Converts an error of ureq. `answering`: whether a part of the answer had arrived. `all_roots`: whether all
+/// certificates that should be trusted could be loaded.
+pub fn from_http(error: &Error, answering: bool, all_roots: bool) -> Failure {
     match error {
-        Error::Io(error) => from_io(error),
+        Error::Io(error) => from_io(error, all_roots),
         Error::Timeout(_) if answering => {
             Failure::new(ErrorClass::Timeout, "time limit ran out while reading the answer")
         }
@@ -42,14 +43,20 @@ fn from_resolver(reason: Option<&NoAddress>) -> Failure {
     let class = match reason {
         NoAddress::Refused => ErrorClass::Destination,
         NoAddress::Lookup(LookupError::Unknown) => ErrorClass::Dns,
-        NoAddress::Lookup(LookupError::TimedOut) => ErrorClass::Timeout,
+        NoAddress::Lookup(LookupError::Unanswered | LookupError::TimedOut) => ErrorClass::Resolver,
         NoAddress::Lookup(LookupError::NoThread) => ErrorClass::Internal,
     };
     Failure::new(class, reason.to_string())
 }
 
-fn from_io(error: &io::Error) -> Failure {
+fn from_io(error: &io::Error, all_roots: bool) -> Failure {
     if let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        if !all_roots && matches!(error, rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) {
+            return Failure::new(
+                ErrorClass::Internal,
+                "certificate cannot be verified: not all authorities could be loaded",
+            );
+        }
         return Failure::new(ErrorClass::Tls, tls_message(error));
     }
     if is_out_of_descriptors(error) {

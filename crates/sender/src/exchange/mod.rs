@@ -86,7 +86,8 @@ impl Client {
         if result.as_ref().is_err_and(is_hang_up) && self.trace.is_reused_and_silent() {
             result = self.exchange(request, uri, now, limit.saturating_sub(started.elapsed()));
         }
-        result.map_err(|error| failure::from_http(&error, self.trace.is_answered()))
+        let all_roots = self.rules.roots.is_complete();
+        result.map_err(|error| failure::from_http(&error, self.trace.is_answered(), all_roots))
     }
 
     /// Sends the request once and reads the header of the answer.

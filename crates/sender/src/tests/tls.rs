@@ -203,3 +203,46 @@ fn a_ca_file_that_cannot_be_used_is_an_error() {
     std::fs::remove_file(&empty).unwrap();
     assert!(error.to_string().ends_with("it has no certificate in PEM form"), "{error}");
 }
+
+#[test]
+fn of_a_ca_file_what_can_be_read_is_trusted_and_the_rest_is_named_by_its_number() {
+    let authority = Authority::new("damaged");
+    let receiver = authority.certify("127.0.0.1");
+    let good = std::fs::read_to_string(&authority.file).unwrap();
+    let damaged = "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n";
+    let noise = "-----BEGIN CERTIFICATE-----\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n-----END CERTIFICATE-----\n";
+    let cut_short = &good[..good.len() / 2];
+    let file = std::env::temp_dir().join(format!("hydra-damaged-{}.pem", std::process::id()));
+    for (text, numbers) in [
+        (format!("{good}{noise}"), &[2][..]),
+        (format!("{noise}{good}"), &[1]),
+        (format!("{damaged}some text\n{good}{cut_short}"), &[1, 3]),
+        (format!("{}\r\n", good.replace('\n', "\r\n")), &[]),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let roots = Roots::load(Some(&file)).unwrap();
+        let named: Vec<String> = numbers.iter().map(|number| format!("certificate {number} is not used")).collect();
+        assert!(roots.problems.len() == named.len(), "{:?}", roots.problems);
+        assert!(
+            roots.problems.iter().zip(&named).all(|(problem, name)| problem.starts_with(name)),
+            "{:?}",
+            roots.problems
+        );
+        assert_eq!(roots.is_complete(), numbers.is_empty());
+        assert_eq!(Owner::with(1, loopback_policy(), roots).status_of(https(&receiver)), 200);
+    }
+    for text in [noise, damaged, cut_short] {
+        std::fs::write(&file, text).unwrap();
+        assert!(Roots::load(Some(&file)).is_err(), "{text}");
+    }
+    std::fs::remove_file(&file).unwrap();
+}
+
+#[test]
+fn an_unknown_authority_is_no_fault_of_the_endpoint_while_authorities_are_missing() {
+    let authority = Authority::new("missing");
+    let receiver = authority.certify("127.0.0.1");
+    let roots = Roots::load(None).unwrap().incomplete();
+    let failure = Owner::with(1, loopback_policy(), roots).failure_of(https(&receiver));
+    assert!(failure.class.is_ours(), "{failure:?}");
+}

@@ -21,7 +21,7 @@ fn rows_are_claimed_when_they_are_due_and_not_before() {
     assert_eq!(dispatch.next_due_after(time(10)), None);
 
     // Deliveries in memory take up room.
-    dispatch.accept_row(claimed(1, 2, 1), time(10));
+    dispatch.accept_row(claimed(1, 2, 1));
     assert_eq!(dispatch.to_claim(time(10)), [(SubscriptionId(1), 20), (SubscriptionId(2), 15)]);
     dispatch.set_next_due(SubscriptionId(1), None, time(10));
     assert_eq!(dispatch.to_claim(time(10)), [(SubscriptionId(2), 15)]);
@@ -32,7 +32,7 @@ fn for_an_endpoint_that_keeps_failing_one_row_is_claimed_at_a_time() {
     let mut dispatch = dispatch([Subscription { failing: failing(5), ..subscription(1) }]);
     dispatch.set_next_due(SubscriptionId(1), Some(time(0)), time(0));
     assert_eq!(dispatch.to_claim(time(0)), [(SubscriptionId(1), 1)]);
-    dispatch.accept_row(claimed(1, 1, 1), time(0));
+    dispatch.accept_row(claimed(1, 1, 1));
     assert!(dispatch.to_claim(time(0)).is_empty());
     dispatch.send(9);
     assert!(dispatch.to_claim(time(0)).is_empty());
@@ -46,7 +46,7 @@ fn rows_are_claimed_again_when_half_of_those_before_have_been_sent() {
     let mut dispatch = dispatch([subscription(1)]);
     dispatch.set_next_due(SubscriptionId(1), Some(time(0)), time(0));
     assert_eq!(dispatch.to_claim(time(0)), [(SubscriptionId(1), 20)]);
-    (1..=11).for_each(|event| dispatch.accept_row(claimed(event, 1, 0), time(0)));
+    (1..=11).for_each(|event| dispatch.accept_row(claimed(event, 1, 0)));
     assert!(dispatch.to_claim(time(0)).is_empty());
     dispatch.send(1);
     dispatch.conclude(1, 1, status(200));
@@ -72,22 +72,10 @@ fn no_rows_are_claimed_while_half_of_the_memory_is_used() {
 }
 
 #[test]
-fn a_delivery_that_outlived_its_schedule_fails_without_a_request() {
-    let mut dispatch = dispatch([subscription(1)]);
-    let once = 30 + 3 * subscription(1).endpoint.timeout.as_secs();
-    dispatch.accept_row(claimed(1, 1, 1), time(2 * once));
-    dispatch.accept_row(claimed(2, 1, 1), time(2 * once + 1));
-    dispatch.accept_row(claimed(3, 1, 0), time(1000));
-    assert_eq!(dispatch.send(9), [(1, 1), (3, 1)], "a delivery that was never tried has no schedule to outlive");
-    assert_eq!(dispatch.row(2, 1), Some(Row::Update(RowState::Failed { attempts: 2 })));
-    let record = &dispatch.writes.attempts[0];
-    assert!(matches!(record.error, Some((ErrorClass::Expired, _))));
-    assert_eq!((record.attempt, record.status, record.response_ms, record.next_at), (2, None, None, None));
-}
-
-#[test]
-fn the_time_of_a_pause_does_not_count_towards_the_end_of_a_schedule() {
-    let mut dispatch = dispatch([Subscription { status_since: time(1000), ..subscription(1) }]);
-    dispatch.accept_row(claimed(1, 1, 1), time(1059));
-    assert_eq!(dispatch.send(9), [(1, 1)]);
+fn a_row_is_too_far_away_if_it_is_due_later_than_its_schedule_can_have_planned() {
+    let dispatch = dispatch([subscription(1)]);
+    let is_too_far = |after: u64| dispatch.is_too_far(SubscriptionId(1), time(100 + after), time(100));
+    assert!(!is_too_far(22), "the longest delay is 20 s, and may be a tenth longer");
+    assert!(is_too_far(24) && is_too_far(365 * 86_400));
+    assert!(!dispatch.is_too_far(SubscriptionId(9), time(1_000_000), time(0)), "there is no such subscription");
 }

@@ -1,7 +1,7 @@
 //! Deliveries from event to success or failure, one step at a time. `simulation` does all steps in random order.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use wire::attempt::{Answer, Attempt, ErrorClass, Failure, Outcome};
 use wire::event::Event;
@@ -71,7 +71,7 @@ fn subscription(id: i64) -> Subscription {
 }
 
 fn failing(attempts: u32) -> Failing {
-    Failing { attempts, since: Some(time(0)) }
+    Failing { attempts, since: Some(time(0)), lasted: Duration::ZERO }
 }
 
 fn paused(id: i64) -> Subscription {
@@ -84,7 +84,7 @@ fn one_at_a_time(id: i64) -> Subscription {
 
 fn dispatch(subscriptions: impl IntoIterator<Item = Subscription>) -> Dispatch {
     let mut dispatch = Dispatch::new(NAMESPACE);
-    dispatch.set_subscriptions(subscriptions.into_iter().collect());
+    dispatch.set_subscriptions(subscriptions.into_iter().collect(), instant(0));
     dispatch
 }
 
@@ -95,6 +95,12 @@ fn seconds(seconds: u64) -> Duration {
 /// The time this many seconds after the beginning of these tests.
 fn time(after: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + seconds(1_000_000_000 + after)
+}
+
+/// The same time on the steady clock.
+fn instant(after: u64) -> Instant {
+    static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
+    *BEGINNING + seconds(after)
 }
 
 fn wanted_by(targets: &[i64], id: i64) -> StoredEvent {
@@ -132,8 +138,13 @@ fn timeout() -> Outcome {
     Outcome::Failed(Failure { class: ErrorClass::Timeout, message: "too late".into() })
 }
 
+/// Something on this side prevented the request.
+fn fault() -> Outcome {
+    Outcome::Failed(Failure { class: ErrorClass::Resolver, message: "nobody knows the name".into() })
+}
+
 fn due(attempts: u32, after: u64) -> RowState {
-    RowState::Due { attempts, scheduled_at: time(0), due_at: time(after) }
+    RowState::Due { attempts, scheduled_at: Some(time(0)), due_at: time(after) }
 }
 
 fn attempt(event: i64, subscription: i64, outcome: Outcome, at: SystemTime, took: Duration) -> Attempt {
@@ -147,8 +158,8 @@ impl Dispatch {
         events.into_iter().for_each(|id| self.accept_event(&wanted_by(targets, id), now));
     }
 
-    fn accept_row(&mut self, work: Work, now: SystemTime) {
-        self.accept_claimed(work, now, Instant::now());
+    fn accept_row(&mut self, work: Work) {
+        self.accept_claimed(work, Instant::now());
     }
 
     /// The outcome of a request that was made and answered at `time(0)`.
@@ -157,12 +168,14 @@ impl Dispatch {
     }
 
     fn conclude_at(&mut self, at: SystemTime, event: i64, subscription: i64, outcome: Outcome) {
-        self.settle(attempt(event, subscription, outcome, at, seconds(1)), at, 0.0);
+        let after = at.duration_since(time(0)).expect("tests begin then").as_secs();
+        self.settle(attempt(event, subscription, outcome, at, seconds(1)), at, instant(after), 0.0);
     }
 
     fn conclude_quickly(&mut self, event: i64, subscription: i64, outcome: Outcome) {
         let at = time(event as u64);
-        self.settle(attempt(event, subscription, outcome, at, Duration::from_micros(200)), at, 0.0);
+        let took = Duration::from_micros(200);
+        self.settle(attempt(event, subscription, outcome, at, took), at, instant(event as u64), 0.0);
     }
 
     /// Writes all decisions so far.

@@ -50,12 +50,12 @@ fn a_delivery_in_flight_when_its_event_moves_ends_without_a_row() {
 #[test]
 fn decisions_about_one_delivery_fold_into_one_write() {
     let mut dispatch = dispatch([subscription(1)]);
-    dispatch.accept_row(claimed(1, 1, 1), time(0));
+    dispatch.accept_row(claimed(1, 1, 1));
     dispatch.send(9);
     dispatch.conclude(1, 1, status(500));
     assert_eq!(dispatch.row(1, 1), Some(Row::Update(due(2, 20))));
     // The update has not been written, so the next outcome replaces it.
-    dispatch.accept_row(claimed(1, 1, 2), time(0));
+    dispatch.accept_row(claimed(1, 1, 2));
     dispatch.send(9);
     dispatch.conclude(1, 1, status(200));
     assert_eq!(dispatch.row(1, 1), Some(Row::Delete));

@@ -12,7 +12,7 @@ fn the_last_attempt_of_a_schedule_fails_the_delivery() {
     ] {
         match attempts {
             0 => dispatch.accept(&[1], [event]),
-            _ => dispatch.accept_row(claimed(event, 1, attempts), time(0)),
+            _ => dispatch.accept_row(claimed(event, 1, attempts)),
         }
         dispatch.send(9);
         dispatch.conclude(event, 1, status(500));
@@ -26,7 +26,7 @@ fn the_last_attempt_of_a_schedule_fails_the_delivery() {
 fn a_retry_by_hand_starts_the_schedule_again_and_goes_on_counting_attempts() {
     let mut dispatch = dispatch([subscription(1)]);
     let again = Work { earlier_attempts: 3, scheduled_at: None, ..claimed(1, 1, 3) };
-    dispatch.accept_row(again, time(0));
+    dispatch.accept_row(again);
     dispatch.send(9);
     dispatch.conclude(1, 1, status(500));
     assert_eq!(dispatch.row(1, 1), Some(Row::Update(due(4, 10))));
@@ -48,27 +48,50 @@ fn gone_disables_a_subscription() {
 
 #[test]
 fn enough_failures_in_a_row_disable_a_subscription_and_a_success_starts_the_count_again() {
-    let mut dispatch = dispatch([Subscription { disable_after: Some(3), ..subscription(1) }]);
+    let mut dispatch = dispatch([Subscription { disable_after: Some(3), max_in_flight: 1, ..subscription(1) }]);
     dispatch.accept(&[1], 1..=6);
+    let mut conclude = |event, outcome| {
+        assert_eq!(dispatch.send(9), [(event, 1)]);
+        dispatch.conclude(event, 1, outcome);
+        (dispatch.verdicts.failing[&SubscriptionId(1)].attempts, dispatch.verdicts.disabled.clone())
+    };
+    let nothing = HashMap::new();
+    assert_eq!(conclude(1, timeout()), (1, nothing.clone()));
+    assert_eq!(conclude(2, status(503)), (2, nothing.clone()));
+    assert_eq!(conclude(3, status(200)), (0, nothing.clone()));
+    assert_eq!(conclude(4, status(404)), (1, nothing.clone()));
+    assert_eq!(conclude(5, status(404)), (2, nothing));
+    assert_eq!(conclude(6, timeout()), (3, disabled(1, DisabledReason::Failures)));
+}
+
+#[test]
+fn requests_that_were_under_way_together_fail_once() {
+    let mut dispatch = dispatch([Subscription { disable_after: Some(3), ..subscription(1) }]);
+    let attempts = |dispatch: &Dispatch| dispatch.verdicts.failing[&SubscriptionId(1)].attempts;
+    dispatch.accept(&[1], 1..=4);
+    assert_eq!(dispatch.send(9).len(), 4);
+    (1..=3).for_each(|event| dispatch.conclude(event, 1, status(503)));
+    assert_eq!(attempts(&dispatch), 1);
+    // Handed out before the first failure was counted, and after it.
+    dispatch.accept(&[1], [5]);
+    assert_eq!(dispatch.send(9), [(5, 1)]);
+    dispatch.conclude(4, 1, status(503));
+    assert_eq!(attempts(&dispatch), 1);
+    dispatch.conclude(5, 1, status(503));
+    assert_eq!(attempts(&dispatch), 2);
+    dispatch.accept_row(claimed(6, 1, 0));
     dispatch.send(9);
-    for event in [1, 2] {
-        dispatch.conclude(event, 1, timeout());
-    }
-    assert_eq!(dispatch.verdicts.failing[&SubscriptionId(1)].attempts, 2);
-    dispatch.conclude(3, 1, status(200));
-    assert_eq!(dispatch.verdicts.failing[&SubscriptionId(1)].attempts, 0);
-    for event in [4, 5] {
-        dispatch.conclude(event, 1, status(404));
-    }
-    assert!(dispatch.verdicts.disabled.is_empty());
-    dispatch.conclude(6, 1, timeout());
-    assert_eq!(dispatch.verdicts.disabled, disabled(1, DisabledReason::Failures));
-    assert_eq!(dispatch.verdicts.failing[&SubscriptionId(1)].attempts, 3);
+    dispatch.conclude(6, 1, status(503));
+    assert_eq!((attempts(&dispatch), &dispatch.verdicts.disabled), (3, &disabled(1, DisabledReason::Failures)));
+}
+
+fn stale_after(limit: u64) -> Subscription {
+    Subscription { stale_after: Some(seconds(limit)), ..subscription(1) }
 }
 
 #[test]
 fn days_without_a_success_disable_a_subscription_and_a_success_starts_the_count_again() {
-    let mut dispatch = dispatch([Subscription { stale_after: Some(seconds(100)), ..subscription(1) }]);
+    let mut dispatch = dispatch([stale_after(100)]);
     dispatch.accept(&[1], 1..=5);
     dispatch.send(9);
     let mut conclude = |event, outcome, at| {
@@ -80,6 +103,107 @@ fn days_without_a_success_disable_a_subscription_and_a_success_starts_the_count_
     assert!(conclude(3, timeout(), 150).is_empty());
     assert!(conclude(4, timeout(), 249).is_empty());
     assert_eq!(conclude(5, timeout(), 250), disabled(1, DisabledReason::Stale));
+}
+
+#[test]
+fn time_in_which_nothing_could_be_sent_does_not_make_an_endpoint_stale() {
+    let mut dispatch = dispatch([stale_after(100)]);
+    dispatch.accept(&[1], 1..=3);
+    dispatch.send(9);
+    dispatch.begin_sending(instant(0));
+    dispatch.conclude_at(time(10), 1, 1, timeout());
+    // The server was down, the process was stopped, or the like, for a day.
+    dispatch.begin_sending(instant(86_410));
+    dispatch.conclude_at(time(86_480), 2, 1, timeout());
+    assert_eq!(dispatch.verdicts.failing[&SubscriptionId(1)].lasted, seconds(70));
+    assert!(dispatch.verdicts.disabled.is_empty());
+    dispatch.conclude_at(time(86_510), 3, 1, timeout());
+    assert_eq!(dispatch.verdicts.disabled, disabled(1, DisabledReason::Stale));
+}
+
+#[test]
+fn how_long_an_endpoint_has_failed_is_kept_over_a_restart_and_the_time_between_is_not_added() {
+    let before = Failing { lasted: seconds(90), ..failing(3) };
+    let mut dispatch = dispatch([Subscription { failing: before, ..stale_after(100) }]);
+    dispatch.begin_sending(instant(1_000_000));
+    dispatch.accept(&[1], 1..=2);
+    dispatch.send(9);
+    dispatch.conclude_at(time(1_000_009), 1, 1, timeout());
+    assert!(dispatch.verdicts.disabled.is_empty());
+    dispatch.conclude_at(time(1_000_010), 2, 1, timeout());
+    assert_eq!(dispatch.verdicts.disabled, disabled(1, DisabledReason::Stale));
+}
+
+/// Twice the duration of the schedule of these tests, with the time limits of its requests.
+const LIFETIME: u64 = 2 * (30 + 3 * 8);
+
+/// Sends a delivery that failed first at `time(0)`, and lets it fail again at `time(after)`.
+fn fail_again(dispatch: &mut Dispatch, after: u64) -> (Option<Row>, Option<ErrorClass>) {
+    dispatch.accept_row(claimed(1, 1, 1));
+    assert_eq!(dispatch.send(9), [(1, 1)], "a delivery is never given up without the attempt that it waits for");
+    dispatch.conclude_at(time(after), 1, 1, status(500));
+    let record = dispatch.writes.attempts.pop().expect("a failure is recorded");
+    assert_eq!((record.attempt, record.status, record.response_ms), (2, Some(500), Some(1000)));
+    (dispatch.row(1, 1), record.error.map(|(class, _)| class))
+}
+
+const GIVEN_UP: (Option<Row>, Option<ErrorClass>) =
+    (Some(Row::Update(RowState::Failed { attempts: 2 })), Some(ErrorClass::Expired));
+
+fn waits(at: u64) -> (Option<Row>, Option<ErrorClass>) {
+    (Some(Row::Update(due(2, at + 20))), Some(ErrorClass::Status))
+}
+
+#[test]
+fn a_delivery_that_fails_when_twice_its_schedule_has_passed_is_given_up() {
+    for (after, expected) in [(LIFETIME, waits(LIFETIME)), (LIFETIME + 1, GIVEN_UP)] {
+        let mut dispatch = dispatch([subscription(1)]);
+        dispatch.begin_sending(instant(0));
+        assert_eq!(fail_again(&mut dispatch, after), expected, "after {after} s");
+    }
+}
+
+#[test]
+fn time_in_which_nothing_could_be_sent_does_not_count_towards_the_end_of_a_schedule() {
+    let late = 86_400;
+    for begun in [late - LIFETIME, late] {
+        let mut dispatch = dispatch([subscription(1)]);
+        dispatch.begin_sending(instant(begun));
+        assert_eq!(fail_again(&mut dispatch, late), waits(late), "sending since {begun} s");
+    }
+    let mut paused_before = dispatch([Subscription { status_since: time(late - LIFETIME), ..subscription(1) }]);
+    paused_before.begin_sending(instant(0));
+    assert_eq!(fail_again(&mut paused_before, late), waits(late), "resumed");
+}
+
+#[test]
+fn a_clock_that_was_set_does_not_end_a_schedule() {
+    // The wall clock says that a day has passed, the steady clock that a minute has, and the other way around.
+    for (wall, steady) in [(86_400, 60), (60, 86_400)] {
+        let mut dispatch = dispatch([subscription(1)]);
+        dispatch.begin_sending(instant(0));
+        dispatch.accept_row(claimed(1, 1, 1));
+        dispatch.send(9);
+        let failed = attempt(1, 1, timeout(), time(wall), seconds(1));
+        dispatch.settle(failed, time(wall), instant(steady), 0.0);
+        assert_eq!(dispatch.row(1, 1), Some(Row::Update(due(2, wall + 20))));
+    }
+}
+
+#[test]
+fn a_schedule_that_was_made_shorter_does_not_count_the_time_before() {
+    let mut dispatch = dispatch([Subscription { schedule: vec![seconds(5000); 2], ..subscription(1) }]);
+    dispatch.begin_sending(instant(0));
+    dispatch.set_subscriptions(vec![subscription(1)], instant(4000));
+    assert_eq!(fail_again(&mut dispatch, 4000 + LIFETIME), waits(4000 + LIFETIME));
+}
+
+#[test]
+fn the_time_without_a_readable_secret_does_not_count() {
+    let mut dispatch = dispatch([Subscription { active: false, ..subscription(1) }]);
+    dispatch.begin_sending(instant(0));
+    dispatch.set_subscriptions(vec![subscription(1)], instant(86_400));
+    assert_eq!(fail_again(&mut dispatch, 86_400 + LIFETIME), waits(86_400 + LIFETIME));
 }
 
 #[test]
@@ -108,7 +232,7 @@ fn a_receiver_can_ask_for_more_time_only_with_429_and_503() {
 fn the_history_has_failures_and_retries_and_with_log_successes_first_attempts() {
     let mut dispatch = dispatch([subscription(1), Subscription { log_successes: true, ..subscription(2) }]);
     dispatch.accept(&[1, 2], [1]);
-    dispatch.accept_row(claimed(2, 1, 1), time(0));
+    dispatch.accept_row(claimed(2, 1, 1));
     dispatch.send(9);
     dispatch.conclude(1, 1, status(200));
     assert!(dispatch.writes.attempts.is_empty());
@@ -147,4 +271,131 @@ fn every_delivery_is_counted() {
     let [(SubscriptionId(1), at, count)] = counted[..] else { panic!("{counted:?}") };
     assert_eq!((at, count.delivered, count.failed_attempts, count.failed), (hour, 2, 1, 0));
     assert_eq!(count.times.iter().sum::<i64>(), 3, "an answer that is a failure is counted too");
+}
+
+#[test]
+fn a_fault_on_this_side_is_no_attempt_and_no_failure_and_the_delivery_waits() {
+    let mut dispatch =
+        dispatch([Subscription { disable_after: Some(1), stale_after: Some(seconds(1)), ..subscription(1) }]);
+    dispatch.accept(&[1], [1, 2]);
+    dispatch.accept_row(claimed(3, 1, 1));
+    dispatch.send(9);
+    for event in 1..=3 {
+        dispatch.conclude(event, 1, fault());
+    }
+    let waits = RowState::Due { attempts: 0, scheduled_at: None, due_at: time(1) };
+    assert_eq!([1, 2].map(|event| dispatch.row(event, 1)), [Some(Row::Insert(waits)), Some(Row::Insert(waits))]);
+    assert_eq!(dispatch.row(3, 1), Some(Row::Update(due(1, 1))));
+    assert!(
+        dispatch.writes.attempts.is_empty()
+            && dispatch.verdicts.failing.is_empty()
+            && dispatch.verdicts.disabled.is_empty()
+    );
+    assert_eq!(dispatch.verdicts.faults[&SubscriptionId(1)].as_deref(), Some("nobody knows the name"));
+    assert_eq!(dispatch.faulty(), 1);
+}
+
+#[test]
+fn after_a_fault_one_delivery_is_tried_at_a_time_after_pauses_that_grow_and_an_answer_ends_that() {
+    let mut dispatch = dispatch([subscription(1)]);
+    let id = SubscriptionId(1);
+    dispatch.accept(&[1], 1..=9);
+    assert_eq!(dispatch.send(99).len(), 9);
+    (1..=9).for_each(|event| dispatch.conclude(event, 1, fault()));
+    let mut at = 0;
+    // Faults of requests that were under way together are one.
+    for pause in [1, 2, 4] {
+        dispatch.write_all(time(at));
+        dispatch.set_next_due(id, Some(time(at)), time(at));
+        assert!(dispatch.to_claim(time(at + pause)).is_empty(), "it is held");
+        assert_eq!(dispatch.lanes.next_pause_end(), Some(instant(at + pause)));
+        at += pause;
+        dispatch.end_pauses(instant(at));
+        assert_eq!(dispatch.to_claim(time(at)), [(id, 1)]);
+        dispatch.accept_row(claimed(at as i64, 1, 0));
+        assert_eq!(dispatch.send(99).len(), 1);
+        let outcome = if pause == 4 { status(200) } else { fault() };
+        dispatch.conclude_at(time(at), at as i64, 1, outcome);
+    }
+    assert_eq!((dispatch.verdicts.faults[&id].as_deref(), dispatch.faulty()), (None, 0));
+    dispatch.write_all(time(at));
+    dispatch.set_next_due(id, Some(time(at)), time(at));
+    assert_eq!(dispatch.to_claim(time(at)), [(id, 20)]);
+}
+
+#[test]
+fn new_events_wait_in_the_table_while_a_lane_is_held_and_new_settings_or_a_new_url_end_that() {
+    for mended in [true, false] {
+        let mut dispatch = dispatch([subscription(1)]);
+        dispatch.accept(&[1], [1]);
+        dispatch.send(9);
+        dispatch.conclude(1, 1, fault());
+        dispatch.accept(&[1], [2]);
+        assert_eq!(dispatch.row(2, 1), Some(Row::Insert(RowState::Released)));
+        dispatch.write_all(time(0));
+        assert!(dispatch.to_claim(time(100)).is_empty());
+        if mended {
+            dispatch.end_faults();
+        } else {
+            let mut other = subscription(1);
+            Arc::get_mut(&mut other.endpoint).expect("it is new").url = "https://other.example/".into();
+            dispatch.set_subscriptions(vec![other], instant(0));
+        }
+        assert_eq!(dispatch.to_claim(time(100)), [(SubscriptionId(1), 1)]);
+    }
+}
+
+fn asking(status: u16, seconds: u64) -> Outcome {
+    Outcome::Answered(Answer { status, excerpt: String::new(), retry_after: Some(self::seconds(seconds)) })
+}
+
+#[test]
+fn a_receiver_that_asks_for_time_gets_nothing_until_then_and_what_was_not_sent_uses_no_attempt() {
+    let id = SubscriptionId(1);
+    let mut dispatch = dispatch([Subscription { max_in_flight: 2, ..subscription(1) }]);
+    dispatch.accept(&[1], 1..=4);
+    assert_eq!(dispatch.send(9), [(1, 1), (2, 1)]);
+    dispatch.conclude(1, 1, asking(429, 15));
+    assert_eq!([3, 4].map(|event| dispatch.row(event, 1)), [const { Some(Row::Insert(RowState::Released)) }; 2]);
+    dispatch.accept(&[1], [5]);
+    assert_eq!(dispatch.row(5, 1), Some(Row::Insert(RowState::Released)));
+    // One that was under way may succeed, which ends nothing.
+    dispatch.conclude(2, 1, status(200));
+    dispatch.write_all(time(0));
+    assert!(dispatch.send(9).is_empty() && dispatch.to_claim(time(14)).is_empty());
+    dispatch.end_pauses(instant(14));
+    assert!(dispatch.to_claim(time(14)).is_empty());
+    dispatch.end_pauses(instant(15));
+    assert_eq!(dispatch.to_claim(time(15)), [(id, 16)]);
+}
+
+#[test]
+fn the_rest_of_a_chain_is_not_sent_to_a_receiver_that_asks_for_time() {
+    let mut dispatch = dispatch([one_at_a_time(1)]);
+    dispatch.accept(&[1], [1]);
+    dispatch.send(9);
+    dispatch.conclude_quickly(1, 1, status(200));
+    dispatch.accept(&[1], 2..=4);
+    let requests = dispatch.hand_out(9, Instant::now());
+    assert!(requests[0].next.is_some());
+    dispatch.conclude(2, 1, asking(503, 15));
+    assert!(requests[0].endpoint.gate.is_closed());
+    [3, 4].into_iter().for_each(|event| dispatch.conclude(event, 1, Outcome::NotStarted));
+    assert!(dispatch.send(9).is_empty());
+    assert_eq!(dispatch.in_flight(), 0);
+    dispatch.end_pauses(instant(15));
+    assert_eq!(dispatch.send(9), [(3, 1)]);
+}
+
+#[test]
+fn a_receiver_cannot_ask_for_more_time_than_the_longest_delay_of_the_schedule() {
+    for (schedule, asked, held) in
+        [(vec![seconds(10), seconds(20)], 3600, Some(20)), (vec![], 3600, None), (vec![seconds(10)], 0, None)]
+    {
+        let mut dispatch = dispatch([Subscription { schedule, ..subscription(1) }]);
+        dispatch.accept(&[1], [1]);
+        dispatch.send(9);
+        dispatch.conclude(1, 1, asking(429, asked));
+        assert_eq!(dispatch.lanes.next_pause_end(), held.map(instant));
+    }
 }

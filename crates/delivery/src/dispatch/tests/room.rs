@@ -169,7 +169,7 @@ fn a_lane_of_large_deliveries_claims_few() {
     assert_eq!(rows(&dispatch), 13 * 20, "thirteen lanes, while nothing is known of their size");
     let large = |event, id| Work { body: "x".repeat(250_000).into(), ..claimed(event, id, 1) };
     for id in 1..=100 {
-        dispatch.accept_row(large(1, id), time(0));
+        dispatch.accept_row(large(1, id));
     }
     assert_eq!(rows(&dispatch), 0, "25 MB are queued");
     dispatch.send(100);

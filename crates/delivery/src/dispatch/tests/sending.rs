@@ -58,7 +58,7 @@ fn no_more_requests_start_in_a_second_than_the_rate_limit_says() {
                 started.push(millis);
             }
             let (outcome, at, took) = (status(200), time(0), seconds(0));
-            dispatch.settle(Attempt { delivery, subscription, outcome, at, took }, at, 0.0);
+            dispatch.settle(Attempt { delivery, subscription, outcome, at, took }, at, now, 0.0);
         }
     }
     assert_eq!(started, (0..1000).step_by(100).collect::<Vec<_>>());
@@ -74,13 +74,13 @@ fn an_endpoint_that_failed_five_times_gets_one_request_at_a_time_until_one_succe
     (1..=4).for_each(|event| dispatch.conclude(event, 1, status(500)));
     dispatch.conclude(5, 1, status(500));
     assert_eq!(dispatch.row(6, 1), Some(Row::Insert(RowState::Released)), "it would wait in memory for a long time");
-    (6..=8).for_each(|event| dispatch.accept_row(claimed(event, 1, 0), time(0)));
+    (6..=8).for_each(|event| dispatch.accept_row(claimed(event, 1, 0)));
     assert_eq!(dispatch.send(9), [(6, 1)]);
     assert!(dispatch.send(9).is_empty());
     dispatch.conclude(6, 1, status(500));
     assert_eq!(dispatch.send(9), [(7, 1)]);
     dispatch.conclude(7, 1, status(200));
-    (9..=10).for_each(|event| dispatch.accept_row(claimed(event, 1, 0), time(0)));
+    (9..=10).for_each(|event| dispatch.accept_row(claimed(event, 1, 0)));
     assert_eq!(dispatch.send(9).len(), 3);
 }
 
@@ -118,7 +118,7 @@ fn a_thread_takes_as_many_deliveries_as_a_quick_endpoint_answers_in_four_millise
         dispatch.accept(&[1], [1]);
         dispatch.send(1);
         let took = Duration::from_micros(micros);
-        dispatch.settle(attempt(1, 1, status(200), time(0), took), time(0), 0.0);
+        dispatch.settle(attempt(1, 1, status(200), time(0), took), time(0), instant(0), 0.0);
         dispatch.accept(&[1], 2..2 + queued);
         let chains = dispatch.hand_out(1, Instant::now());
         assert_eq!(chains.iter().map(length).collect::<Vec<_>>(), [expected], "{took:?}, {queued} queued");
@@ -133,7 +133,7 @@ fn a_few_slow_answers_do_not_make_an_endpoint_slow_and_many_do() {
             dispatch.accept(&[1], [event + 1]);
             assert_eq!(dispatch.send(1), [(event + 1, 1)]);
             let took = if event == 0 { Duration::from_micros(200) } else { seconds(1) };
-            dispatch.settle(attempt(event + 1, 1, status(200), time(0), took), time(0), 0.0);
+            dispatch.settle(attempt(event + 1, 1, status(200), time(0), took), time(0), instant(0), 0.0);
         }
         dispatch.accept(&[1], 100..200);
         length(&dispatch.hand_out(1, Instant::now())[0])
@@ -158,7 +158,7 @@ fn a_subscription_with_a_rate_limit_that_is_late_catches_up_for_ten_milliseconds
 fn a_request_that_a_closed_gate_stopped_counts_for_nothing() {
     let mut dispatch = dispatch([subscription(1)]);
     dispatch.accept(&[1], [1]);
-    dispatch.accept_row(claimed(2, 1, 2), time(0));
+    dispatch.accept_row(claimed(2, 1, 2));
     dispatch.send(9);
     dispatch.close_gates();
     dispatch.conclude(1, 1, Outcome::NotStarted);

@@ -6,10 +6,10 @@ use super::*;
 fn a_pause_gives_queued_deliveries_back_to_the_table_and_closes_the_gate() {
     let mut dispatch = dispatch([one_at_a_time(1), subscription(2)]);
     dispatch.accept(&[1, 2], [1, 2]);
-    dispatch.accept_row(claimed(3, 1, 1), time(0));
+    dispatch.accept_row(claimed(3, 1, 1));
     let requests = dispatch.hand_out(9, Instant::now());
     assert_eq!(requests.len(), 3);
-    dispatch.set_subscriptions(vec![paused(1), subscription(2)]);
+    dispatch.set_subscriptions(vec![paused(1), subscription(2)], instant(0));
 
     let under_way = requests.iter().filter(|request| request.endpoint.subscription == SubscriptionId(1));
     assert!(under_way.map(|request| request.endpoint.gate.is_closed()).eq([true]));
@@ -41,7 +41,7 @@ fn a_resumed_subscription_starts_with_its_counters_reset() {
     dispatch.accept(&[1], 1..=3);
     assert_eq!(dispatch.send(9).len(), 1);
     let resumed = Subscription { status_since: time(5), max_in_flight: 3, ..subscription(1) };
-    dispatch.set_subscriptions(vec![resumed]);
+    dispatch.set_subscriptions(vec![resumed], instant(0));
     assert_eq!(dispatch.send(9).len(), 2);
 }
 
@@ -51,8 +51,8 @@ fn a_change_that_is_not_a_resume_keeps_the_count_of_failures() {
     dispatch.accept(&[1], 1..=FAILING_FROM);
     dispatch.send(9);
     (1..=FAILING_FROM).for_each(|event| dispatch.conclude(event, 1, timeout()));
-    dispatch.set_subscriptions(vec![Subscription { log_successes: true, ..subscription(1) }]);
-    (6..=8).for_each(|event| dispatch.accept_row(claimed(event, 1, 0), time(0)));
+    dispatch.set_subscriptions(vec![Subscription { log_successes: true, ..subscription(1) }], instant(0));
+    (6..=8).for_each(|event| dispatch.accept_row(claimed(event, 1, 0)));
     assert_eq!(dispatch.send(9).len(), 1);
 }
 
@@ -61,11 +61,11 @@ fn no_event_waits_for_a_deleted_subscription() {
     let mut dispatch = dispatch([one_at_a_time(1), subscription(2)]);
     dispatch.accept(&[1], [1]);
     dispatch.accept(&[1, 2], [2]);
-    dispatch.accept_row(claimed(3, 1, 1), time(0));
+    dispatch.accept_row(claimed(3, 1, 1));
     dispatch.send(9);
     dispatch.conclude(2, 2, status(200));
     assert!(dispatch.finished().is_empty());
-    dispatch.set_subscriptions(vec![subscription(2)]);
+    dispatch.set_subscriptions(vec![subscription(2)], instant(0));
     assert_eq!(dispatch.finished(), [2], "no other subscription wanted it");
     assert_eq!(dispatch.writes.deleted, [SubscriptionId(1)]);
     assert_eq!(dispatch.row(3, 1), Some(Row::Delete));
@@ -83,9 +83,9 @@ fn no_event_waits_for_a_deleted_subscription() {
 fn a_request_for_a_deleted_subscription_that_was_not_sent_gets_no_row() {
     let mut dispatch = dispatch([subscription(1), subscription(2)]);
     dispatch.accept(&[1, 2], [1]);
-    dispatch.accept_row(claimed(2, 1, 1), time(0));
+    dispatch.accept_row(claimed(2, 1, 1));
     dispatch.send(9);
-    dispatch.set_subscriptions(vec![subscription(2)]);
+    dispatch.set_subscriptions(vec![subscription(2)], instant(0));
     dispatch.conclude(1, 1, Outcome::NotStarted);
     dispatch.conclude(2, 1, Outcome::NotStarted);
     assert_eq!((dispatch.row(1, 1), dispatch.row(2, 1)), (None, Some(Row::Delete)));
@@ -100,7 +100,7 @@ fn an_event_without_any_subscription_left_is_deleted_at_once() {
     assert!(!dispatch.has_strangers(&[wanted_by(&[1], 1)]));
     dispatch.accept(&[9], [1]);
     assert_eq!(dispatch.finished(), [1]);
-    dispatch.accept_row(claimed(2, 9, 1), time(0));
+    dispatch.accept_row(claimed(2, 9, 1));
     assert_eq!(dispatch.row(2, 9), Some(Row::Delete));
     assert!(dispatch.send(9).is_empty());
 }

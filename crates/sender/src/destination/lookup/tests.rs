@@ -5,7 +5,7 @@ use super::*;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-fn answering(lookup: impl Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync + 'static) -> Directory {
+fn answering(lookup: impl Fn(&str) -> Result<Vec<IpAddr>, LookupError> + Send + Sync + 'static) -> Directory {
     Directory::new(Box::new(lookup))
 }
 
@@ -33,7 +33,7 @@ fn a_failure_is_remembered_for_a_while_too() {
     let counter = asked.clone();
     let directory = answering(move |_| {
         counter.fetch_add(1, Ordering::Relaxed);
-        Err(io::ErrorKind::NotFound.into())
+        Err(LookupError::Unknown)
     });
     for _ in 0..3 {
         assert_eq!(directory.addresses("receiver.example", PATIENCE), Err(LookupError::Unknown));
@@ -53,7 +53,7 @@ fn a_panic_in_a_lookup_is_a_failure_and_the_next_name_is_found() {
         "faulty.example" => panic!("in a lookup"),
         _ => Ok(vec![address()]),
     });
-    assert_eq!(directory.addresses("faulty.example", PATIENCE), Err(LookupError::Unknown));
+    assert_eq!(directory.addresses("faulty.example", PATIENCE), Err(LookupError::Unanswered));
     assert!(directory.addresses("receiver.example", PATIENCE).is_ok());
 }
 

@@ -10,7 +10,7 @@ use super::*;
 impl World {
     pub(super) fn start(&mut self) {
         self.dispatch = Dispatch::new(NAMESPACE);
-        self.dispatch.begin_sending(self.clock);
+        self.dispatch.begin_sending(self.instant);
         self.run += 1;
         self.read_up_to = EventId(0);
         self.rows.values_mut().for_each(|row| row.claimed = false);
@@ -36,7 +36,7 @@ impl World {
         let there = self.endpoints.values().filter(|endpoint| !endpoint.deleted);
         // Like subscriptions that are read from the table, each has a new gate.
         let subscriptions = there.map(|endpoint| endpoint.read()).collect();
-        self.dispatch.set_subscriptions(subscriptions);
+        self.dispatch.set_subscriptions(subscriptions, self.instant);
         for request in &self.chains {
             let endpoint = &self.endpoints[&request.endpoint.subscription];
             let stopped = endpoint.deleted || !endpoint.subscription.active;
@@ -78,7 +78,7 @@ impl World {
                 let row = self.rows.get_mut(&id).expect("it was just found");
                 row.claimed = true;
                 let work = row.work(id, &self.work);
-                self.dispatch.accept_claimed(work, self.clock, self.instant);
+                self.dispatch.accept_claimed(work, self.instant);
             }
         }
         let ids: Vec<SubscriptionId> = room.iter().map(|(id, _)| *id).collect();
@@ -88,9 +88,24 @@ impl World {
     pub(super) fn look_for_due(&mut self, ids: &[SubscriptionId]) {
         for id in ids {
             let waiting = self.rows.values().filter(|row| row.subscription == *id && !row.claimed);
-            let first = waiting.filter_map(|row| row.due).min();
+            let mut first = waiting.filter_map(|row| row.due).min();
+            if first.is_some_and(|due| self.dispatch.is_too_far(*id, due, self.clock)) {
+                first = Some(self.bring_nearer(*id));
+            }
             self.dispatch.set_next_due(*id, first, self.clock);
         }
+    }
+
+    /// Plans the rows of a subscription again, all of which are due too far away. Returns when the first is due.
+    fn bring_nearer(&mut self, id: SubscriptionId) -> SystemTime {
+        let schedule = &self.endpoints[&id].subscription.schedule;
+        let waiting = self.rows.values_mut().filter(|row| row.subscription == id && !row.claimed && row.due.is_some());
+        let planned = waiting.map(|row| {
+            let failures = (row.attempts - row.earlier) as usize;
+            let delay = failures.checked_sub(1).and_then(|place| schedule.get(place)).copied().unwrap_or_default();
+            *row.due.insert(self.clock + delay)
+        });
+        planned.min().expect("there is one")
     }
 
     pub(super) fn hand_out(&mut self) {

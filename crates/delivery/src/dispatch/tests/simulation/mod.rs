@@ -13,6 +13,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::*;
+use crate::clock::{Clocks, Interruption};
 use tables::{Endpoint, Fate, Row};
 
 mod dispatcher;
@@ -30,6 +31,7 @@ struct World {
     random: StdRng,
     clock: SystemTime,
     instant: Instant,
+    clocks: Clocks,
     // The database.
     endpoints: BTreeMap<SubscriptionId, Endpoint>,
     events: BTreeMap<EventId, Vec<(SubscriptionId, DeliveryId)>>,
@@ -55,7 +57,8 @@ impl World {
         let mut world = Self {
             random,
             clock: time(0),
-            instant: Instant::now(),
+            instant: instant(0),
+            clocks: Clocks::new(time(0), instant(0)),
             endpoints,
             events: BTreeMap::new(),
             rows: BTreeMap::new(),
@@ -99,6 +102,7 @@ impl World {
         }
         for endpoint in self.endpoints.values_mut() {
             endpoint.health = 1.0;
+            endpoint.faulty = false;
             endpoint.resume(self.clock);
         }
         self.news = true;

@@ -15,7 +15,10 @@ impl World {
             }
             self.next_event += 1;
             for (subscription, id) in &targets {
-                self.fates.insert(*id, Fate { event, subscription: *subscription, succeeded_in: None, over: false });
+                self.fates.insert(
+                    *id,
+                    Fate { event, subscription: *subscription, requests: 0, succeeded_in: None, over: false },
+                );
             }
             self.events.insert(event, targets);
         }
@@ -38,8 +41,10 @@ impl World {
     pub(super) fn delete_or_break(&mut self) {
         let id = self.any_subscription();
         let health = if self.random.random_bool(0.5) { 0.0 } else { self.random.random_range(0.0..1.0) };
+        let faulty = self.random.random_bool(0.3);
         let endpoint = self.endpoints.get_mut(&id).expect("one of them");
         endpoint.health = health;
+        endpoint.faulty = !endpoint.faulty && faulty;
         if self.random.random_bool(0.1) {
             endpoint.deleted = true;
             self.rows.retain(|_, row| row.subscription != id || row.claimed || row.due.is_none());
@@ -74,14 +79,20 @@ impl World {
         self.pass(passed);
         // Somebody sets the clock of the machine.
         if self.random.random_bool(0.05) {
-            let hour = Duration::from_secs(3600);
-            self.clock = if self.random.random_bool(0.5) { self.clock + hour } else { self.clock - hour };
+            let hours = Duration::from_secs(3600) * [1, 10, 10_000][self.random.random_range(0..3)];
+            self.clock = if self.random.random_bool(0.5) { self.clock + hours } else { self.clock - hours };
         }
     }
 
     pub(super) fn pass(&mut self, passed: Duration) {
         self.instant += passed;
         self.clock += passed;
+        let interruption = self.clocks.read(self.clock, self.instant);
+        self.clocks.complete_turn(self.instant);
+        if let Some(interruption) = interruption {
+            self.dispatch.begin_sending(self.instant);
+            self.news |= interruption == Interruption::ClockChanged;
+        }
         self.dispatch.move_stragglers(self.instant);
         self.dispatch.end_pauses(self.instant);
     }

@@ -11,6 +11,8 @@ pub struct Endpoint {
     /// The probability that a request succeeds.
     pub health: f64,
     pub deleted: bool,
+    /// Whether a fault on the side of the sender prevents requests.
+    pub faulty: bool,
 }
 
 /// A row of `hydra.delivery`.
@@ -32,6 +34,8 @@ pub struct Fate {
     #[allow(dead_code, reason = "shown when a check fails")]
     pub event: EventId,
     pub subscription: SubscriptionId,
+    /// The number of requests that arrived.
+    pub requests: u32,
     /// The run of the dispatcher in which it last succeeded.
     pub succeeded_in: Option<u32>,
     /// Whether its success is written, or it was removed from the queue.
@@ -53,12 +57,14 @@ impl World {
             for (work, state) in &step.deliveries {
                 let row = Row::new(work, self.clock).in_state(*state, self.clock);
                 assert!(self.rows.insert(work.delivery, row).is_none(), "a delivery has a row already");
+                self.check_attempts(work.delivery, *state);
             }
         }
         for change in &part.changes {
             let id = change.of.delivery;
             match change.state {
                 Some(state) => {
+                    self.check_attempts(id, state);
                     if let Some(row) = self.rows.get_mut(&id) {
                         *row = row.clone().in_state(state, self.clock);
                     }
@@ -88,6 +94,14 @@ impl World {
         }
         self.dispatch.written(&part, self.clock);
         self.write_verdicts();
+    }
+
+    /// Checks that a delivery is given up only after its last attempt has reached the receiver.
+    fn check_attempts(&self, id: DeliveryId, state: RowState) {
+        if let RowState::Failed { attempts } = state {
+            let fate = &self.fates[&id];
+            assert!(fate.requests >= attempts, "{fate:?} was given up without attempt {attempts}");
+        }
     }
 
     pub(super) fn write_verdicts(&mut self) {
@@ -120,7 +134,12 @@ impl Endpoint {
             log_successes: random.random_bool(0.2),
             ..subscription(id)
         };
-        Self { subscription, health: [0.0, 0.5, 0.9, 1.0, 1.0][random.random_range(0..5)], deleted: false }
+        Self {
+            subscription,
+            health: [0.0, 0.5, 0.9, 1.0, 1.0][random.random_range(0..5)],
+            deleted: false,
+            faulty: false,
+        }
     }
 
     pub(super) fn read(&self) -> Subscription {
@@ -163,7 +182,7 @@ impl Row {
             RowState::Released if self.attempts == 0 => Self { due: Some(now), claimed: false, ..self },
             RowState::Released => Self { claimed: false, ..self },
             RowState::Due { attempts, scheduled_at, due_at } => {
-                Self { attempts, scheduled_at: Some(scheduled_at), due: Some(due_at), claimed: false, ..self }
+                Self { attempts, scheduled_at, due: Some(due_at), claimed: false, ..self }
             }
             RowState::Failed { attempts } => Self { attempts, due: None, claimed: false, ..self },
         }
