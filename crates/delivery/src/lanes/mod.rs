@@ -133,8 +133,9 @@ impl Lanes {
         if moves_on {
             return Vec::new();
         }
-        let queued = || self.lanes.iter().filter(|(_, lane)| !lane.queue.is_empty());
-        let share = self.queued / queued().count().max(1);
+        // A lane that has no request in flight waits for a thread: it is not known to be slow.
+        let queued = || self.lanes.iter().filter(|(_, lane)| lane.in_flight > 0 && !lane.queue.is_empty());
+        let share = queued().map(|(_, lane)| lane.queue.len()).sum::<usize>() / queued().count().max(1);
         queued().filter(|(_, lane)| lane.queue.len() >= share).map(|(id, _)| *id).collect()
     }
 

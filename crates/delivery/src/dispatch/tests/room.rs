@@ -175,3 +175,15 @@ fn a_lane_of_large_deliveries_claims_few() {
     dispatch.send(100);
     assert!(rows(&dispatch) <= 5 * 33, "16 MB");
 }
+
+#[test]
+fn when_many_endpoints_fill_the_memory_those_that_wait_for_a_thread_keep_their_deliveries() {
+    let everybody: Vec<i64> = (1..=4001).collect();
+    let mut dispatch = dispatch(everybody.iter().copied().map(subscription));
+    let start = Instant::now();
+    dispatch.accept_event(&wanted_by(&everybody[..4000], 1), start);
+    dispatch.accept_event(&wanted_by(&[4001], 2), start);
+    assert!(!dispatch.has_room(start));
+    assert!(!dispatch.has_room(start + CROWDED_FOR));
+    assert!(dispatch.writes.is_empty());
+}
