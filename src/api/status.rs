@@ -38,7 +38,7 @@ fn _worker_status() -> TableIterator<
         }
     };
     let detail = match error {
-        Some(code) if matches!(state, "running" | "off") => {
+        Some(code) if matches!(state, "running" | "off" | "stopped") => {
             Cow::Owned(format!("{detail}; there are errors, the latest with SQLSTATE {code}: see the server log"))
         }
         _ => detail,
@@ -64,7 +64,7 @@ fn missing_privilege() -> String {
     let tables: Option<String> = Spi::get_one(TABLES).expect("the catalog can be read");
     match tables {
         Some(tables) => format!("nothing is sent: row level security must be disabled on {tables}"),
-        None => "nothing is sent: the role hydra_worker lacks a privilege on a table; see the server log".into(),
+        None => "nothing is sent: the role hydra_worker lacks a privilege on a table".into(),
     }
 }
 
