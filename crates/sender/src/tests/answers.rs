@@ -184,7 +184,6 @@ fn an_odd_head_changes_nothing_about_the_status() {
         "no colon\r\n",
         "X-Folded: a\r\n b\r\n",
         "X-Zero: a\0b\r\n",
-        "Content-Length: 2\r\nContent-Length: 3\r\nConnection: close\r\n",
         &policy,
         &cookies,
     ] {
@@ -192,6 +191,12 @@ fn an_odd_head_changes_nothing_about_the_status() {
         assert_eq!(answer.status, 200, "{lines}");
     }
     assert_eq!(answer_to(&format!("HTTP/1.1 410 Gone\r\n{policy}Content-Length: 0\r\n\r\n")).status, 410);
+    // The end of the body is not certain, so it ends with the connection.
+    let closing = Receiver::serving(|_, mut stream| {
+        read_request(&mut stream);
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok").unwrap();
+    });
+    assert_eq!(Owner::allowing_loopback().status_of(endpoint(closing.url())), 200);
     for version in ["HTTP/2.0", "http/1.1"] {
         assert_eq!(answer_to(&format!("{version} 200 OK\r\nContent-Length: 2\r\n\r\nok")).excerpt, "ok");
     }
