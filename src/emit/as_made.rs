@@ -78,6 +78,8 @@ fn has_its_storage(class: &pg_sys::FormData_pg_class) -> bool {
         && !class.relispartition
 }
 
+/// # Safety
+/// The descriptor must be that of an open table.
 unsafe fn has_its_columns(descriptor: pg_sys::TupleDesc) -> bool {
     // SAFETY: a descriptor has as many attributes as it says, and a name is a C string.
     unsafe {
@@ -97,6 +99,9 @@ unsafe fn has_its_columns(descriptor: pg_sys::TupleDesc) -> bool {
 }
 
 /// Returns whether inserts fire no trigger except `keep_to_its_cluster`, and that one as it was made.
+///
+/// # Safety
+/// The table must be open.
 unsafe fn has_its_triggers(table: &pg_sys::RelationData) -> bool {
     const ON_INSERT: u32 = pg_sys::TRIGGER_TYPE_INSERT;
     const BEFORE_EACH: u32 = pg_sys::TRIGGER_TYPE_BEFORE | pg_sys::TRIGGER_TYPE_ROW | ON_INSERT;
@@ -120,6 +125,8 @@ unsafe fn has_its_triggers(table: &pg_sys::RelationData) -> bool {
     }
 }
 
+/// # Safety
+/// The descriptor must be that of an open table.
 unsafe fn has_its_checks(event: pg_sys::Oid, descriptor: pg_sys::TupleDesc) -> bool {
     // SAFETY: as many constraints as stated, sorted by name; name and expression are C strings.
     unsafe {

@@ -8,6 +8,7 @@
 //!
 //! A receiver may send interim answers (100 to 199) first. They are skipped, except 101, which ends HTTP.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use ureq::Error;
@@ -252,10 +253,11 @@ impl Headers {
     /// Reads the headers of a head. Lines that are not headers are skipped.
     fn read(head: &[u8]) -> Self {
         let mut headers = Self::default();
-        let mut field: Option<(&[u8], Vec<u8>)> = None;
+        let mut field: Option<(&[u8], Cow<[u8]>)> = None;
         for line in head.split(|byte| *byte == b'\n').skip(1) {
             // A line that begins with a space continues the one before it.
             if let ([b' ' | b'\t', ..], Some((_, value))) = (line, &mut field) {
+                let value = value.to_mut();
                 value.push(b' ');
                 value.extend_from_slice(line.trim_ascii());
                 continue;
@@ -264,23 +266,23 @@ impl Headers {
                 headers.add(name, value);
             }
             let colon = line.iter().position(|byte| *byte == b':');
-            field = colon.map(|colon| (line[..colon].trim_ascii(), line[colon + 1..].trim_ascii().to_vec()));
+            field = colon.map(|colon| (line[..colon].trim_ascii(), line[colon + 1..].trim_ascii().into()));
         }
         headers
     }
 
-    fn add(&mut self, name: &[u8], value: Vec<u8>) {
+    fn add(&mut self, name: &[u8], value: Cow<[u8]>) {
         let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
         if is("connection") {
             self.connection.push(b',');
-            self.connection.extend(value);
+            self.connection.extend_from_slice(&value);
         } else if is("content-length") {
             self.lengths.extend(value.split(|byte| *byte == b',').map(|length| length.trim_ascii().to_vec()));
         } else if is("transfer-encoding") {
             self.encodings.push(b',');
-            self.encodings.extend(value);
+            self.encodings.extend_from_slice(&value);
         } else if is("retry-after") && value.iter().all(|byte| matches!(byte, b' '..=b'~')) {
-            self.retry_after.get_or_insert(value);
+            self.retry_after.get_or_insert_with(|| value.into_owned());
         }
     }
 

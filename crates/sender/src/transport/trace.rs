@@ -1,6 +1,6 @@
 //! Records what ureq does not report about a request: whether its connection is a new one, whether any part of an answer
-//! came, and whether it came without TLS. If a request on a connection that was used before fails without a byte of an answer, it was most likely
-//! never read.
+//! came, and whether it came without TLS. If a request on a connection that was used before fails without a byte of an
+//! answer, it was most likely never read.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

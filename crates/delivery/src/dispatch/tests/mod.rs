@@ -19,6 +19,7 @@ use crate::work::Work;
 use crate::xid::Xid8;
 
 mod claims;
+mod held;
 mod moving;
 mod outcomes;
 mod room;
