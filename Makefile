@@ -1,6 +1,6 @@
 # All targets. The work itself is done by scripts/; this file only names it.
 
-.PHONY: help prepare build demo demo-stop test lint torture torture-pgbench fuzz bench install clean
+.PHONY: help prepare build package demo demo-stop test matrix lint torture torture-pgbench fuzz bench bench-gateway bench-inbound install clean
 .DEFAULT_GOAL := help
 
 help: ## shows this list
@@ -21,7 +21,10 @@ demo-stop: ## stops and removes what `make demo` left running
 test: build ## runs all tests on the private Postgres
 	@scripts/test
 
-lint: prepare ## checks formatting, the list of promises, and Clippy without a warning
+matrix: prepare ## tests the extension on PostgreSQL 15 to 18 (VERSIONS="16 18": only these)
+	@scripts/matrix $(VERSIONS)
+
+lint: prepare ## checks formatting, the list of promises, and Clippy without a warning, for PostgreSQL 15 to 18
 	@scripts/lint
 
 torture: build ## the long runs of docs/reliability.md: simulation, kills, hostile receivers, load, fuzzing
@@ -36,8 +39,17 @@ fuzz: prepare ## fuzzes the code that reads untrusted input, two minutes for eac
 bench: build ## measures all workloads (ROWS="1 5": only these), in twenty minutes on a machine that does nothing else
 	@scripts/bench $(ROWS)
 
+bench-inbound: build ## measures how many inbound events are accepted, beside pgbench and Express
+	@scripts/bench-inbound
+
+bench-gateway: build ## measures hydra-gateway beside pgbench and Express
+	@scripts/bench-gateway
+
 install: prepare ## installs the extension into the machine's Postgres (PG_CONFIG), as root or by sudo
 	@scripts/install
+
+package: prepare ## makes a tar file of the extension, for machines without Rust
+	@scripts/package
 
 clean: demo-stop ## removes all built and staged files
 	@scripts/clean

@@ -59,7 +59,7 @@ CREATE TABLE helpdesk.customers (
     kind       text NOT NULL DEFAULT 'lead' CHECK (kind IN ('lead', 'contact')),
     name       text NOT NULL CHECK (name <> ''),
     email      text CHECK (email LIKE '_%@_%'),
-    source     text NOT NULL CHECK (source IN ('widget', 'csv_import', 'mcp', 'api')),
+    source     text NOT NULL CHECK (source IN ('widget', 'csv_import', 'mcp', 'api', 'email')),
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     UNIQUE (tenant_id, id),
@@ -125,6 +125,7 @@ CREATE TABLE helpdesk.replies (
     ticket_id  bigint NOT NULL,
     author     text NOT NULL CHECK (author IN ('customer', 'agent')),
     body       text NOT NULL CHECK (body <> ''),
+    may_reopen boolean NOT NULL DEFAULT true, -- false: perhaps not by the customer, or by a program
     created_at timestamptz NOT NULL DEFAULT now(),
     FOREIGN KEY (tenant_id, ticket_id) REFERENCES helpdesk.tickets (tenant_id, id) ON DELETE CASCADE
 );
@@ -162,14 +163,14 @@ BEGIN
     RETURN NULL;
 END $$;
 CREATE TRIGGER reopen_waiting_ticket AFTER INSERT ON helpdesk.replies
-    FOR EACH ROW WHEN (NEW.author = 'customer') EXECUTE FUNCTION helpdesk.reopen_waiting_ticket();
+    FOR EACH ROW WHEN (NEW.author = 'customer' AND NEW.may_reopen) EXECUTE FUNCTION helpdesk.reopen_waiting_ticket();
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- The watches: one event type after the other
 -- ---------------------------------------------------------------------------------------------------------------------
 -- How to read it:
---   * hydra.webhook_watch(table, event, operation, condition, …) creates an AFTER trigger: the condition becomes its WHEN
---     clause, columns become its UPDATE OF. SELECT * FROM hydra.webhook_watches lists all watches, \d those of a table.
+--   * hydra.webhook_watch(table, event, operation, condition, …) creates an AFTER trigger, whose arguments are the
+--     condition and the columns. SELECT * FROM hydra.webhook_watches lists all watches, \d those of a table.
 --   * The text in quotation marks describes the event in words; the condition below it expresses the same in SQL.
 --   * "Changes", "transitions" and "is marked" need a row that existed before, so these events are only for updates. A ticket
 --     that is imported as resolved, or an account that is imported at risk, emits `created` and nothing else. "Is assigned to
@@ -231,6 +232,56 @@ SELECT hydra.webhook_watch('helpdesk.tickets', 'ticket.status_changed', 'update'
     condition => $$new.status <> old.status AND new.status <> 'resolved'$$);
 
 -- ---------------------------------------------------------------------------------------------------------------------
+-- The inbox: mail becomes tickets and replies
+-- ---------------------------------------------------------------------------------------------------------------------
+-- A channel passes each message to this function, which runs in the transaction that stores the message:
+--
+--     SELECT hydra.mail_channel_create('support@acme.example', 'helpdesk.take_mail', tenant_id => 'acme',
+--                                      trusted_server => 'mx.acme.example');
+--
+-- The subject of a mail to the customer has hydra.mail_tag('ticket', id::text, tenant_id), and after it was sent,
+-- hydra.mail_sent(message_id, 'ticket', id::text, recipients, tenant_id) is called. Then the answer leads to the ticket.
+
+CREATE FUNCTION helpdesk.take_mail(message jsonb) RETURNS jsonb LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    tenant     text := message ->> 'tenant_id';
+    sender     text := message #>> '{from,address}';
+    body       text := coalesce(nullif(message ->> 'reply', ''), '(no text)');
+    may_reopen boolean := message #>> '{verdict,may_reopen}';
+    ticket     helpdesk.tickets;
+BEGIN
+    -- A reply of somebody who takes part in the ticket. Of a stranger there is no thread, even if the subject has the tag.
+    SELECT t.* INTO ticket FROM helpdesk.tickets AS t
+    WHERE t.tenant_id = tenant AND message #>> '{thread,entity_type}' = 'ticket' AND t.id::text = message #>> '{thread,entity_id}'
+    FOR UPDATE;
+    IF ticket.id IS NOT NULL THEN
+        INSERT INTO helpdesk.replies (tenant_id, ticket_id, author, body, may_reopen)
+        VALUES (tenant, ticket.id, 'customer', body, may_reopen);
+        RETURN jsonb_build_object('reopened', ticket.status = 'waiting' AND may_reopen);
+    END IF;
+
+    -- Programs open no tickets: they would answer the answer.
+    IF sender IS NULL OR (message #>> '{verdict,automatic}')::boolean THEN
+        RETURN NULL;
+    END IF;
+
+    INSERT INTO helpdesk.customers (tenant_id, kind, name, email, source)
+    VALUES (tenant, 'lead', coalesce(nullif(message #>> '{from,name}', ''), sender), sender, 'email')
+    ON CONFLICT (tenant_id, lower(email)) WHERE email IS NOT NULL DO NOTHING;
+    WITH conversation AS (
+        INSERT INTO helpdesk.conversations (tenant_id, customer_id, channel, subject)
+        SELECT tenant, c.id, 'email', message ->> 'subject'
+        FROM helpdesk.customers AS c WHERE c.tenant_id = tenant AND lower(c.email) = sender
+        RETURNING customer_id, id, subject)
+    INSERT INTO helpdesk.tickets (tenant_id, customer_id, conversation_id, subject)
+    SELECT tenant, c.customer_id, c.id, coalesce(nullif(c.subject, ''), '(no subject)') FROM conversation AS c
+    RETURNING * INTO ticket;
+    INSERT INTO helpdesk.replies (tenant_id, ticket_id, author, body, may_reopen) VALUES (tenant, ticket.id, 'customer', body, false);
+    -- So the message, and answers to it, belong to this ticket.
+    RETURN jsonb_build_object('entity_type', 'ticket', 'entity_id', ticket.id::text);
+END $$;
+
+-- ---------------------------------------------------------------------------------------------------------------------
 -- The role of the application, which is neither a superuser nor the owner
 -- ---------------------------------------------------------------------------------------------------------------------
 
@@ -250,5 +301,10 @@ GRANT SELECT, UPDATE (last_ticket_number) ON helpdesk.tenants TO helpdesk_app;
 
 -- It may emit. It may not read subscriptions, the queue, the history or signing secrets.
 GRANT hydra_emitter TO helpdesk_app;
+
+-- What mail may do is what this role may do. A function of a superuser is not accepted.
+GRANT CREATE ON SCHEMA helpdesk TO helpdesk_app;
+ALTER FUNCTION helpdesk.take_mail(jsonb) OWNER TO helpdesk_app;
+REVOKE CREATE ON SCHEMA helpdesk FROM helpdesk_app;
 
 COMMIT;

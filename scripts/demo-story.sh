@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The demo of `make demo`: two subscriptions, an afternoon of helpdesk work, and a check of what arrived.
 #
-# Needs a running temporary cluster with the extension preloaded, with hydra_webhooks.allow_http = on and
-# hydra_webhooks.allow_networks = '127.0.0.0/8', and in the environment:
+# Needs a running temporary cluster with the extension preloaded, with hydra_webhooks.allow_http = on,
+# hydra_webhooks.allow_networks = '127.0.0.0/8' and hydra_webhooks.listen = '127.0.0.1:0', and in the environment:
 #   PGHOST PGPORT PGUSER PGDATABASE   connection to it; as a superuser, because the demo creates a role
 #   RECEIVER                          path of the receiver's binary
 #   DEMO_DIR                          directory for the files of the receiver; by default that of the socket
@@ -52,6 +52,7 @@ receiver_listens() {
     kill -0 "$receiver_pid" 2>/dev/null || fail "the receiver ended: $(cat "$log")"
     return 1
 }
+gateway_listens() { [[ $(value 'SELECT state FROM hydra.gateway_status') == listening ]]; }
 nothing_pending() { [[ $(value 'SELECT count(*) FROM hydra.webhook_pending') == 0 ]]; }
 
 # Creates a subscription. The result has the secret, which is returned only once: it is written to the file of the receiver,
@@ -194,12 +195,49 @@ if ((wrong)); then
 fi
 
 # ----------------------------------------------------------------------------------------------------------------------
+heading '8. Events in'
+
+wait_until 'the gateway listens' gateway_listens
+say 'Other systems send events to the helpdesk: each has a URL of its own.'
+printf '%s\\i examples/helpdesk_inbound.sql%s\n' "$dim" "$plain"
+adapters=$(psql -X -q -At -F ' ' -v ON_ERROR_STOP=1 -f "$root/examples/helpdesk_inbound.sql" | grep ' http')
+url=$(awk '$1 == "curl" { print $2 }' <<<"$adapters")
+show 'SELECT name, provider, prefix, state FROM hydra.inbound_adapters ORDER BY id;'
+ticket_webhooks() { requests "$accepted && \$2 == path && \$4 == event" /desk ticket.created; }
+before=$(ticket_webhooks)
+
+form='{"email": "mara@birch.example", "name": "Mara", "subject": "The invoice is wrong"}'
+for time in 'A request' 'The same again, as senders do that heard no answer'; do
+    say "$time:"
+    printf "%scurl -H 'Idempotency-Key: 1' --json '%s' %s…%s\n" "$dim" "$form" "${url:0:${#url}-43}" "$plain"
+    curl --silent --show-error --fail -H 'Idempotency-Key: 1' --json "$form" "$url"
+    printf '\n\n'
+done
+show "SELECT e.event_type, e.state, e.duplicates, f.flow, f.result AS ticket, t.subject
+FROM hydra.inbound_events AS e
+JOIN hydra.flow_runs AS f ON f.inbound_event_id = e.id
+JOIN helpdesk.tickets AS t ON t.id = f.result::bigint;"
+wait_until 'hydra.webhook_pending is empty' nothing_pending
+compare 'tickets, each with a webhook ticket.created' 1 "$(($(ticket_webhooks) - before))"
+say 'The event, the ticket and its webhook were committed together, before the request was answered.'
+if ((wrong)); then
+    fail 'one request was to be one ticket and one webhook'
+fi
+
+# ----------------------------------------------------------------------------------------------------------------------
+heading '9. The settings pages'
+
+show 'SELECT state, address FROM hydra.gateway_status;'
+say 'On these pages people create, change, test and pause webhooks, and see what failed. A link is for one browser, once:'
+show "SELECT hydra.console_link('hydra_admin', valid_for => '1 day') AS \"Open this in a browser\";"
+
+# ----------------------------------------------------------------------------------------------------------------------
 heading 'Your turn'
 
-say 'The cluster and the receiver are still running.' '' \
+say 'The cluster, the receiver and the settings pages are still running.' '' \
     "    psql -h '$PGHOST' -p $PGPORT -U $PGUSER $PGDATABASE" \
     "    tail -f '$log'" '' \
     'For example, in psql, while the second command shows what arrives:' '' \
     "    UPDATE helpdesk.accounts SET lifecycle_stage = 'churned' WHERE name = 'Birch Logistics';" \
     "    SELECT hydra.webhook_pause($desk);" '' \
-    'To stop both and remove all their files: make demo-stop'
+    'To stop them and remove all their files: make demo-stop'

@@ -16,6 +16,9 @@ checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 cargo_pgrx_version=0.18.1
 cargo_pgrx_home=${CARGO_HOME:-$HOME/.cargo}/opt/cargo-pgrx-$cargo_pgrx_version
 
+# The versions of Postgres that the extension is for.
+# shellcheck disable=SC2034 # used by the scripts that source this one
+pg_versions=(15 16 17 18)
 default_pg_major=15
 default_pg_config=/usr/lib/postgresql/$default_pg_major/bin/pg_config
 # Not the pg_config in PATH, which may belong to the client library only.

@@ -64,6 +64,20 @@ pub fn refuse_unreadable(subscription: SubscriptionId, why: &Unreadable) -> ! {
     )
 }
 
+/// Fails the statement because a secret of this inbound adapter cannot be read.
+pub fn refuse_unreadable_inbound(adapter: i64, why: &Unreadable) -> ! {
+    let detail = match why {
+        Unreadable::KeyMissing(id) => format!("One is sealed with key {id}, which is not in hydra_webhooks.key_file."),
+        Unreadable::Damaged => "One was changed, or belongs to another adapter.".into(),
+    };
+    refuse(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("the secrets of inbound adapter {adapter} cannot be read"),
+        &detail,
+        "Restore the key, or give the adapter its secret again with hydra.inbound_rotate_secret and a new URL with hydra.inbound_rotate_url, without an overlap.",
+    )
+}
+
 fn read_from(path: &Path) -> Result<Keys, Problem> {
     let mode = fs::metadata(path).map_err(Problem::CannotRead)?.mode();
     if mode & TOO_OPEN != 0 {

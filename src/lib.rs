@@ -2,7 +2,7 @@
 //!
 //! The application, or a trigger on one of its tables, emits an event: this writes one row, in the application's
 //! transaction. The commit wakes the *dispatcher* of that database, a background worker. The dispatcher reads new
-//! events, hands each delivery to a thread that signs and POSTs it, and deletes finished events in batches. A delivery
+//! events, hands each delivery to the sender, which signs and POSTs it, and deletes finished events in batches. A delivery
 //! that fails or has to wait becomes a row of the retry queue. Rows are deleted only when their work is finished, so a
 //! crash loses nothing.
 //!
@@ -12,6 +12,7 @@
 //! |---|---|
 //! | event type | a dotted name such as `ticket.created` |
 //! | event | one occurrence of an event type: an entity, a tenant, a time |
+//! | installation | a database that emits events; a copy of it is another installation |
 //! | entity | the JSON value that an event is about, such as a row of a table |
 //! | watch | a trigger that emits an event for each change of a table |
 //! | subscription | an endpoint, the event types it wants, its signing secret and its policy |
@@ -20,6 +21,22 @@
 //! | outcome | the result of a request: a response, or the reason why there is none |
 //! | in flight | (of a request) handed to the sender, and without an outcome so far |
 //! | preset | the format of the requests of a subscription: body, headers, default signature and retry schedule |
+//! | gateway | a program that passes each HTTP request on to `hydra.serve` |
+//! | supervisor | the background worker that runs a gateway on this server |
+//! | channel | an address that mail comes to, and the function of the application that gets each message |
+//! | thread | what the messages about one entity have in common; a tag, a reply address or a Message-ID leads to it |
+//! | message | a mail that came |
+//! | surface | a group of paths of the gateway: the settings pages (console), the REST API |
+//! | adapter | a URL to which another system sends its events, how its requests are verified, and what they are mapped to |
+//! | inbound event | an event of another system that came to an adapter |
+//! | mapping | which type of event of the other system becomes which of our event types |
+//! | hops | how many events of ours led to an event |
+//! | API key | a token with scopes, a role and a tenant, with which a program makes requests |
+//! | credential | the SHA-256 of a token, as a gateway passes it |
+//! | flow | a function of the application that runs when a mapped inbound event arrives |
+//! | runner | the background worker that does what requests have left |
+//! | rehearsal | running something, collecting its effects, and undoing them |
+//! | scheme | how the requests of another system are verified, and where their ids and types are |
 //! | seal, open | encrypt, and decrypt, a secret or the value of a header with a key of `hydra_webhooks.key_file` |
 //!
 //! These words are used inside the dispatcher. The module that is named explains the idea:
@@ -47,14 +64,24 @@
 //! |---|---|
 //! | [`settings`] | defines the parameters `hydra_webhooks.*` |
 //! | [`emit`] | emits events: `webhook_emit`, the trigger functions, watches |
+//! | [`serve`] | answers the HTTP requests that gateways pass on |
+//! | [`inbound`] | receives the requests of other systems, and makes adapters |
+//! | [`flow`] | runs flows, and rehearses those in testing |
 //! | [`api`] | has the other SQL functions that are written in Rust |
-//! | [`launcher`] | keeps a dispatcher running in each database that has the extension |
+//! | [`launcher`] | keeps a dispatcher running in each database that has the extension, and the supervisor in one |
+//! | [`mail`] | takes messages of mail, and has the functions of their channels called |
 //! | [`dispatcher`] | delivers the events of one database |
+//! | [`runner`] | runs flows later, in a background worker of its own |
+//! | [`supervisor`] | runs the gateway of this server as a child process |
 //! | [`store`] | runs the dispatcher's statements, and converts rows to plain structs and back |
 //! | [`tables`] | finds the extension's tables in the catalog, and runs code as their owner |
-//! | [`changes`] | notices that subscriptions, secrets or event types have changed |
+//! | [`identity`] | finds out which installation this database is, and whether it is a copy |
+//! | [`adoption`] | says what is to be done before a copy sends |
+//! | [`changes`] | announces and notices which subscriptions, secrets or event types have changed |
+//! | [`replication`] | finds out whether a process applies the changes of another cluster |
 //! | [`keys`] | reads the keys that seal signing secrets and values of headers |
 //! | [`slots`] | keeps the shared memory, and wakes the dispatcher at commit |
+//! | [`utility`] | sees COMMIT PREPARED and renames of columns |
 //! | [`backend`] | handles signals, transactions and errors inside a process of the server |
 //!
 //! The other crates do not use Postgres, and are tested without it:
@@ -63,7 +90,9 @@
 //! |---|---|
 //! | `crates/wire` | defines what sender and receiver agree on: bodies, headers, signatures, secrets |
 //! | `crates/delivery` | decides what to send next, and what to record about what was sent |
-//! | `crates/sender` | makes requests: where they may go, HTTP, TLS, threads |
+//! | `crates/mail` | reads messages of mail: sender, thread, text, what is new in a reply |
+//! | `crates/inbound` | verifies requests of other systems |
+//! | `crates/sender` | makes requests: where they may go, HTTP, TLS, event loops |
 //! | `crates/fault` | makes a test build fail at chosen points |
 //! | `crates/testkit` | starts clusters and receivers for tests |
 //! | `crates/bench` | measures performance |
@@ -73,19 +102,30 @@
 
 use pgrx::prelude::*;
 
+mod adoption;
 mod api;
 mod backend;
 mod changes;
 mod dispatcher;
 mod emit;
+mod flow;
+mod identity;
+mod inbound;
 mod keys;
 mod launcher;
+mod mail;
+mod replication;
+mod runner;
+mod serve;
 mod settings;
 mod slots;
 mod store;
+mod supervisor;
 mod tables;
+mod utility;
 
-pg_module_magic!(name, version);
+// Not `pg_module_magic!(name, version)`, which in pgrx 0.18.1 gives the version as the name.
+pg_module_magic!(name = c"hydra_webhooks", version = VERSION);
 
 // The order matters: functions in Rust come before the tables whose triggers call them, grants come last.
 extension_sql_file!("../sql/schema/00_roles.sql", name = "roles", bootstrap);
@@ -95,9 +135,14 @@ extension_sql_file!(
     name = "subscription",
     requires = ["event_type", changes::_subscriptions_changed]
 );
-extension_sql_file!("../sql/schema/30_queue.sql", name = "queue", requires = ["subscription"]);
-extension_sql_file!("../sql/schema/40_identity.sql", name = "identity", requires = ["queue"]);
-extension_sql_file!("../sql/functions/trigger.sql", name = "trigger_functions", requires = ["identity"]);
+extension_sql_file!("../sql/schema/25_identity.sql", name = "identity", requires = ["subscription"]);
+extension_sql_file!(
+    "../sql/schema/30_queue.sql",
+    name = "queue",
+    requires = ["identity", identity::_installation, api::checks::_random]
+);
+extension_sql_file!("../sql/schema/35_kept.sql", name = "kept", requires = ["queue"]);
+extension_sql_file!("../sql/functions/trigger.sql", name = "trigger_functions", requires = ["kept"]);
 extension_sql_file!(
     "../sql/schema/50_views.sql",
     name = "views",
@@ -106,33 +151,99 @@ extension_sql_file!(
         api::checks::_delivery_id,
         api::checks::_names_event_type,
         api::checks::_shown_url,
+        api::statistics::_percentile,
         api::status::_worker_status,
         emit::trigger::row::webhook_emit_row,
         emit::trigger::statement::webhook_emit_statement,
         emit::watch::functions::_trigger_arguments,
-        emit::watch::functions::_watch_details
+        emit::watch::functions::_watch_details,
+        emit::watch::problem::_watch_problem
     ]
 );
 extension_sql_file!("../sql/functions/event_type.sql", name = "event_type_functions", requires = ["views"]);
 extension_sql_file!(
     "../sql/functions/subscription.sql",
     name = "subscription_functions",
-    requires = ["views", emit::filter::_filter_passes, emit::filter::_own_event_passes]
+    requires = ["views", emit::filter::_own_event_passes]
 );
+extension_sql_file!(
+    "../sql/functions/matching.sql",
+    name = "matching_functions",
+    requires = ["subscription_functions", emit::filter::_filter_passes]
+);
+extension_sql_file!("../sql/functions/pausing.sql", name = "pausing_functions", requires = ["subscription_functions"]);
 extension_sql_file!("../sql/functions/delivery.sql", name = "delivery_functions", requires = ["views"]);
+extension_sql_file!(
+    "../sql/functions/identity.sql",
+    name = "identity_functions",
+    requires = ["views", identity::_at_home, changes::_announce_changes]
+);
+extension_sql_file!(
+    "../sql/functions/kept.sql",
+    name = "kept_functions",
+    requires = ["views", emit::filter::_filter_passes]
+);
 extension_sql_file!("../sql/functions/watch.sql", name = "watch_functions", requires = ["views"]);
+extension_sql_file!(
+    "../sql/schema/60_gateway.sql",
+    name = "gateway",
+    requires = ["views", api::gateway_status::_gateway_status]
+);
+extension_sql_file!("../sql/schema/70_inbound.sql", name = "inbound", requires = ["gateway"]);
+extension_sql_file!("../sql/schema/72_flow.sql", name = "flow", requires = ["inbound", runner::status::_runner_status]);
+extension_sql_file!("../sql/schema/74_mail.sql", name = "mail", requires = ["flow"]);
+// After all tables: it protects each.
+extension_sql_file!(
+    "../sql/schema/80_replication.sql",
+    name = "replication",
+    requires = ["gateway", "flow", "mail", replication::_is_replicating]
+);
+extension_sql_file!("../sql/functions/gateway.sql", name = "gateway_functions", requires = ["gateway"]);
+extension_sql_file!(
+    "../sql/functions/inbound.sql",
+    name = "inbound_functions",
+    requires = ["gateway_functions", "inbound", "subscription_functions", inbound::manage::_check_inbound]
+);
+extension_sql_file!(
+    "../sql/functions/flow.sql",
+    name = "flow_functions",
+    requires = ["flow", "gateway_functions", flow::functions::_flow_filter_passes]
+);
+extension_sql_file!(
+    "../sql/functions/mail.sql",
+    name = "mail_functions",
+    requires = ["mail", "flow_functions", mail::secret::_new_mail_secret, mail::secret::_reseal_mail_secret]
+);
 extension_sql_file!("../sql/schema/90_grants.sql", name = "grants", finalize);
+
+const VERSION: &std::ffi::CStr =
+    match std::ffi::CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
+        Ok(version) => version,
+        Err(_) => panic!("a version has no NUL"),
+    };
 
 /// Defines the parameters. If the library is preloaded, also requests shared memory and registers the launcher. It does
 /// not fail without preloading: then emitting still writes its row, and nothing is sent.
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
+    keep_backtraces_out_of_errors();
     settings::init();
+    utility::init();
     // SAFETY: reads flags that Postgres sets before it loads a library.
     let (preloading, upgrading) =
         unsafe { (pg_sys::process_shared_preload_libraries_in_progress, pg_sys::IsBinaryUpgrade) };
     if preloading && !upgrading {
         slots::init();
         launcher::register();
+    }
+}
+
+/// Otherwise, with RUST_BACKTRACE in the environment of the server, clients get a backtrace in the detail of each error.
+/// Panics are not affected.
+fn keep_backtraces_out_of_errors() {
+    const OF_ERRORS: &str = "RUST_LIB_BACKTRACE";
+    if std::env::var_os(OF_ERRORS).is_none() {
+        // SAFETY: a process of Postgres has a single thread when it loads a library.
+        unsafe { std::env::set_var(OF_ERRORS, "0") };
     }
 }

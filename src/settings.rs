@@ -3,6 +3,8 @@
 //! Most parameters are read from the configuration file, which only an administrator of the server can change, and take
 //! effect on reload. Threads never read a parameter: the dispatcher passes them plain values.
 
+pub mod gateway;
+
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,11 +20,14 @@ static ALLOW_HTTP: GucSetting<bool> = GucSetting::<bool>::new(false);
 static ALLOW_NETWORKS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static CA_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
-static SENDER_THREADS: GucSetting<i32> = GucSetting::<i32>::new(256);
+static MAX_REQUESTS: GucSetting<i32> = GucSetting::<i32>::new(10_000);
 static MAX_IN_FLIGHT: GucSetting<i32> = GucSetting::<i32>::new(64);
 static RETENTION: GucSetting<i32> = GucSetting::<i32>::new(30 * 24 * 60);
+static INBOUND_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(30 * 24 * 60);
 static MAX_PENDING: GucSetting<i32> = GucSetting::<i32>::new(0);
 static ON_FULL: GucSetting<OnFull> = GucSetting::<OnFull>::new(OnFull::Drop);
+static EMIT: GucSetting<bool> = GucSetting::<bool>::new(true);
+static REPLICATED: GucSetting<Replicated> = GucSetting::<Replicated>::new(Replicated::Ignore);
 static MAX_ENTITY_SIZE: GucSetting<i32> = GucSetting::<i32>::new(256);
 static ON_ENTITY_ERROR: GucSetting<OnEntityError> = GucSetting::<OnEntityError>::new(OnEntityError::Thin);
 
@@ -35,6 +40,15 @@ pub enum OnEntityError {
     /// Fails the statement.
     #[name = c"error"]
     Error,
+}
+
+/// What happens to replicated changes of subscriptions, signing secrets and event types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PostgresGucEnum)]
+pub enum Replicated {
+    #[name = c"ignore"]
+    Ignore,
+    #[name = c"apply"]
+    Apply,
 }
 
 /// What emitting does while `max_pending` is reached.
@@ -96,12 +110,12 @@ pub fn init() {
         GucFlags::SUPERUSER_ONLY,
     );
     GucRegistry::define_int_guc(
-        c"hydra_webhooks.sender_threads",
+        c"hydra_webhooks.max_requests",
         c"Maximum number of requests that one database makes at the same time.",
-        c"Threads are started when they are needed. A change takes effect when the dispatcher is restarted.",
-        &SENDER_THREADS,
+        c"A few threads make all of them. Fewer are made if there are too few file descriptors.",
+        &MAX_REQUESTS,
         1,
-        10_000,
+        100_000,
         GucContext::Sighup,
         GucFlags::default(),
     );
@@ -126,6 +140,16 @@ pub fn init() {
         GucFlags::UNIT_MIN,
     );
     GucRegistry::define_int_guc(
+        c"hydra_webhooks.inbound_retention",
+        c"How long inbound events, runs of flows, and mail are kept.",
+        c"Older rows are removed by the runner, in batches. An event that is tried again stays until it was tried for the last time.",
+        &INBOUND_RETENTION,
+        1,
+        10 * 365 * 24 * 60,
+        GucContext::Sighup,
+        GucFlags::UNIT_MIN,
+    );
+    GucRegistry::define_int_guc(
         c"hydra_webhooks.max_pending",
         c"Maximum number of events and deliveries that wait in one database. 0 means no maximum.",
         c"They are counted about once per second. hydra_webhooks.on_full decides what happens when the maximum is reached.",
@@ -141,6 +165,14 @@ pub fn init() {
         c"drop: the event is dropped, with a warning. error: the statement fails.",
         &ON_FULL,
         GucContext::Sighup,
+        GucFlags::default(),
+    );
+    GucRegistry::define_bool_guc(
+        c"hydra_webhooks.emit",
+        c"Emits events.",
+        c"When off, neither triggers nor webhook_emit() write events; for a session that changes many rows without telling anybody.",
+        &EMIT,
+        GucContext::Suset,
         GucFlags::default(),
     );
     GucRegistry::define_int_guc(
@@ -161,6 +193,16 @@ pub fn init() {
         GucContext::Suset,
         GucFlags::default(),
     );
+    // Read by hydra._is_ignored.
+    GucRegistry::define_enum_guc(
+        c"hydra_webhooks.replicated",
+        c"What happens to changes of subscriptions, signing secrets and event types that arrive by logical replication.",
+        c"ignore: nothing. apply: they are applied. Changes of other tables of the extension are always ignored.",
+        &REPLICATED,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
+    gateway::init();
     // SAFETY: called once, from _PG_init, after all parameters were defined.
     unsafe {
         pg_sys::MarkGUCPrefixReserved(c"hydra_webhooks".as_ptr());
@@ -173,19 +215,27 @@ unsafe extern "C-unwind" fn check_allow_networks(
     _extra: *mut *mut c_void,
     _source: pg_sys::GucSource::Type,
 ) -> bool {
-    // SAFETY: Postgres passes a pointer to the proposed value, which is null or a C string.
+    let check = |text: &str| match AllowedNetwork::parse_list(text) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.detail.unwrap_or_default()),
+    };
+    // SAFETY: Postgres passes a pointer to the proposed value.
+    unsafe { check_text(value, check) }
+}
+
+/// Checks the proposed value of a parameter. If it is refused, the error has this detail.
+///
+/// # Safety
+/// `value` is the first argument of a check hook.
+unsafe fn check_text(value: *mut *mut c_char, check: impl FnOnce(&str) -> Result<(), String>) -> bool {
+    // SAFETY: a pointer to the proposed value, which is null or a C string.
     let value = unsafe { value.as_ref().filter(|text| !text.is_null()).map(|text| CStr::from_ptr(*text)) };
-    match AllowedNetwork::parse_list(&value.map(CStr::to_string_lossy).unwrap_or_default()) {
-        Ok(_) => true,
-        Err(error) => {
-            let detail = error.detail.unwrap_or_default();
-            // SAFETY: Postgres frees what GUC_check_errdetail_string points to with its memory context.
-            unsafe {
-                pg_sys::GUC_check_errdetail_string = detail.as_pg_cstr();
-            }
-            false
-        }
+    let Err(detail) = check(&value.map(CStr::to_string_lossy).unwrap_or_default()) else { return true };
+    // SAFETY: Postgres frees what GUC_check_errdetail_string points to with its memory context.
+    unsafe {
+        pg_sys::GUC_check_errdetail_string = detail.as_pg_cstr();
     }
+    false
 }
 
 /// The settings that the dispatcher uses, without the prefix `hydra_webhooks.`.
@@ -195,7 +245,7 @@ const OF_DISPATCHER: [&CStr; 9] = [
     c"allow_networks",
     c"ca_file",
     c"key_file",
-    c"sender_threads",
+    c"max_requests",
     c"max_in_flight",
     c"retention",
     c"max_pending",
@@ -245,8 +295,8 @@ pub fn key_file() -> Option<PathBuf> {
     Some(text(&KEY_FILE)).filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
-pub fn sender_threads() -> usize {
-    SENDER_THREADS.get() as usize
+pub fn max_requests() -> usize {
+    MAX_REQUESTS.get() as usize
 }
 
 pub fn max_in_flight() -> usize {
@@ -257,6 +307,10 @@ pub fn retention() -> Duration {
     Duration::from_secs(60 * RETENTION.get() as u64)
 }
 
+pub fn inbound_retention() -> Duration {
+    Duration::from_secs(60 * INBOUND_RETENTION.get() as u64)
+}
+
 /// Returns the maximum; `None` if there is none.
 pub fn max_pending() -> Option<i64> {
     Some(MAX_PENDING.get().into()).filter(|limit| *limit > 0)
@@ -264,6 +318,11 @@ pub fn max_pending() -> Option<i64> {
 
 pub fn on_full() -> OnFull {
     ON_FULL.get()
+}
+
+/// Whether events are emitted in this session.
+pub fn emit() -> bool {
+    EMIT.get()
 }
 
 /// Returns the maximum in bytes.

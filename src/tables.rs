@@ -3,13 +3,15 @@
 //! Users who emit events have no privileges on these tables. So the extension accesses the tables as their owner. No
 //! code of the user runs during that time; only triggers run that were added to these tables.
 
+use std::ffi::CStr;
+
 use pgrx::prelude::*;
 
 /// The number of the column `id` in `hydra.event`.
 const ID_COLUMN: pg_sys::AttrNumber = 2;
 
 /// The tables that Rust code accesses directly.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Tables {
     pub event: pg_sys::Oid,
     /// The sequence that generates the ids of events.
@@ -46,14 +48,30 @@ impl Tables {
     }
 }
 
+/// Locks tables of the extension, by name, as a query does. A snapshot that is made afterwards sees all their rows.
+///
+/// Postgres makes the snapshot of a query that only reads before it waits for the locks of its tables. Some statements
+/// replace the rows of a table by copies, which older snapshots do not see: ALTER TABLE, and the functions of pg_repack.
+/// To a query that waits for their end, the table would be empty, and events or subscriptions would be taken for deleted.
+pub fn lock_to_read(tables: &[&CStr]) {
+    for table in tables {
+        // SAFETY: C strings that live long enough; an error if there is no such table. The functions do not change them.
+        unsafe {
+            let name = pg_sys::makeRangeVar(c"hydra".as_ptr().cast_mut(), table.as_ptr().cast_mut(), -1);
+            let lock = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
+            pg_sys::RangeVarGetRelidExtended(name, lock, 0, None, std::ptr::null_mut());
+        }
+    }
+}
+
 /// Runs `body` as the owner of the extension's tables.
 pub fn as_owner<R>(body: impl FnOnce() -> R) -> R {
     Tables::find().as_owner(body)
 }
 
-/// Runs `body` as `role`. After an error no cleanup is needed: aborting the (sub)transaction restores the caller's
+/// Runs `body` as `role`. SQL in `body` cannot change the role (SET ROLE fails, also in functions). After an error no cleanup is needed: aborting the (sub)transaction restores the caller's
 /// identity.
-fn as_role<R>(role: pg_sys::Oid, body: impl FnOnce() -> R) -> R {
+pub fn as_role<R>(role: pg_sys::Oid, body: impl FnOnce() -> R) -> R {
     let mut user = pg_sys::InvalidOid;
     let mut context = 0;
     // SAFETY: the identity of this backend, restored at the end.

@@ -11,7 +11,7 @@ use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, json};
 use wire::event::Event;
 use wire::event_type::{is_pattern, names};
-use wire::ids::{DeliveryId, EventId, SubscriptionId};
+use wire::ids::{DeliveryId, EventId, EventKey, SubscriptionId};
 use wire::preset::Preset;
 use wire::secret::SigningSecret;
 use wire::signature::{Scheme, Signed, headers, verify};
@@ -28,8 +28,8 @@ fuzz_target!(|input: &str| {
     let event = Event {
         event_type: event_type.into(),
         entity_type: entity_type.into(),
-        entity_id,
-        tenant_id,
+        entity_id: entity_id.map(Into::into),
+        tenant_id: tenant_id.map(Into::into),
         entity: None,
         entity_error: Some(entity_error.unwrap_or_default()),
         emitted_at: UNIX_EPOCH + Duration::from_secs(AT),
@@ -51,6 +51,7 @@ fn read(body: &str) -> Value {
 fn thin(preset: Preset, event: &Event) -> Value {
     let Event { event_type, entity_type, entity_id, tenant_id, entity_error, .. } = event;
     let (event_type, entity_type) = (&**event_type, &**entity_type);
+    let (entity_id, tenant_id) = (entity_id.as_deref(), tenant_id.as_deref());
     match preset {
         Preset::Hydra => json!({
             "event": event_type,
@@ -81,7 +82,7 @@ fn carried(preset: Preset, event: &Event, entity: &str) {
 }
 
 fn signed(body: &str, secret: &str, header: &str) {
-    let id = DeliveryId::derive([7; 16], EventId(body.len() as i64), SubscriptionId(1));
+    let id = DeliveryId::derive(EventKey { id: EventId(body.len() as i64), ..EventKey::default() }, SubscriptionId(1));
     let secrets = [SigningSecret::from(secret.to_owned()), SigningSecret::from("whsec_b2xk".to_owned())];
     let (now, tolerance) = (UNIX_EPOCH + Duration::from_secs(AT), Duration::from_secs(300));
     for (name, value) in headers(&Scheme::ALL, &secrets, Signed { id, at: AT, body }) {

@@ -67,7 +67,8 @@ impl Bench {
         let policy = Arc::new(DestinationPolicy { allow_networks, allow_http: true });
         let (send, outcomes) = mpsc::channel();
         let roots = Roots::load(None).expect("the system has some");
-        let sender = Sender::start(Limits { max_threads: 1 }, policy, roots, send, Arc::new(Bell::new()?));
+        let limits = Limits { threads: 1, resting_connections: 1, lookups: 1 };
+        let sender = Sender::start(limits, policy, roots, send, Arc::new(Bell::new()?));
         Ok(Self { sender, endpoint: Arc::new(endpoint), outcomes })
     }
 
@@ -78,7 +79,8 @@ impl Bench {
             preset: Preset::Hydra,
             event_type: "ticket.created".into(),
             body: BODY.into(),
-            next: None,
+            hops: 0,
+            max_in_flight: 1,
         }]);
         self.outcomes.recv_timeout(2 * PATIENCE).expect("each request has an outcome")
     }

@@ -23,22 +23,23 @@ $$;
 COMMENT ON FUNCTION hydra._locked_delivery(uuid) IS
     'Locks a delivery for a change and returns it; fails if it is not in the retry queue or is being sent';
 
-CREATE FUNCTION hydra._send_again(delivery_ids uuid[])
+CREATE FUNCTION hydra._send_again(subscription_id bigint, delivery_ids uuid[])
     RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     changed bigint;
 BEGIN
     UPDATE hydra.delivery AS again
-    SET state = 'pending', failed_at = NULL, due_at = now(), scheduled_at = NULL, earlier_attempts = again.attempts
+    SET state = 'pending', failed_at = NULL, due_at = now(), scheduled_at = NULL, earlier_attempts = again.attempts,
+        missed = false
     WHERE again.id = ANY (delivery_ids);
     GET DIAGNOSTICS changed = ROW_COUNT;
-    PERFORM hydra._announce_changes();
+    PERFORM hydra._announce_change(subscription_id);
     RETURN changed;
 END
 $$;
-COMMENT ON FUNCTION hydra._send_again(uuid[]) IS
-    'Makes deliveries due now and starts their retry schedule again; returns how many. The caller has locked them';
+COMMENT ON FUNCTION hydra._send_again(bigint, uuid[]) IS
+    'Makes deliveries of a subscription due now and starts their retry schedule again; returns how many. The caller has locked them';
 
 CREATE FUNCTION hydra.webhook_retry(delivery_id uuid)
     RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -52,7 +53,7 @@ BEGIN
                   DETAIL = 'The subscription was deleted, so the delivery has no endpoint.',
                   HINT = 'The body of the delivery is in hydra.webhook_failed.';
     END IF;
-    PERFORM hydra._send_again(ARRAY[was.id]);
+    PERFORM hydra._send_again(was.subscription_id, ARRAY[was.id]);
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_retry(uuid) IS
@@ -70,7 +71,7 @@ BEGIN
                   DETAIL = 'The events of the window were emitted at or after its start and before its end, so its end must be later.',
                   HINT = 'For the last day, pass now() - interval ''1 day'' and now(). With -infinity or infinity there is no limit.';
     END IF;
-    RETURN hydra._send_again(ARRAY(
+    RETURN hydra._send_again(target.id, ARRAY(
         SELECT failed.id FROM hydra.delivery AS failed
         WHERE failed.subscription_id = target.id AND failed.state = 'failed'
               AND failed.emitted_at >= since AND failed.emitted_at < until
@@ -91,29 +92,4 @@ END
 $$;
 COMMENT ON FUNCTION hydra.webhook_cancel(uuid) IS
     'Removes a waiting or failed delivery from the retry queue; its history is kept';
-
-CREATE FUNCTION hydra.webhook_adopt(keep_queue boolean DEFAULT false)
-    RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    IF keep_queue IS NULL THEN
-        RAISE EXCEPTION 'keep_queue must not be null'
-            USING ERRCODE = 'null_value_not_allowed',
-                  DETAIL = 'It decides whether this database sends the copied deliveries too.',
-                  HINT = 'Omit it to delete the copied queue.';
-    ELSIF hydra._at_home() THEN
-        RAISE NOTICE 'this database is not a copy';
-        RETURN;
-    ELSIF NOT keep_queue THEN
-        DELETE FROM hydra.event;
-        DELETE FROM hydra.delivery AS waiting WHERE waiting.state = 'pending';
-    END IF;
-    DELETE FROM hydra.identity;
-    INSERT INTO hydra.identity (system_identifier, database_oid)
-    SELECT here.system_identifier, here.database_oid FROM hydra._here() AS here;
-    PERFORM hydra._announce_changes();
-END
-$$;
-COMMENT ON FUNCTION hydra.webhook_adopt(boolean) IS
-    'Makes a restored or copied database a separate installation that sends; deletes the copied queue unless keep_queue is true';
 SET LOCAL search_path = hydra, pg_temp;

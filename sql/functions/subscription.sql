@@ -3,22 +3,23 @@ SET LOCAL search_path = pg_catalog, pg_temp;
 -- function, and no privilege on the tables.
 
 -- Only for the few events of the extension itself. For other events, sessions find the subscriptions in their memory.
+-- The number of a disabled subscription is negative, as in hydra.event.targets.
 CREATE FUNCTION hydra._wanted_by(event_type text, tenant_id text, entity jsonb, other_than bigint) RETURNS bigint[]
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT array_agg(s.id ORDER BY s.id)
+    SELECT array_agg(CASE s.status WHEN 'disabled' THEN -s.id ELSE s.id END ORDER BY s.id)
     FROM hydra.subscription AS s
-    WHERE s.status = 'active' AND s.id <> other_than
+    WHERE s.status <> 'paused' AND s.id <> other_than
           AND EXISTS (SELECT FROM unnest(s.event_types) AS wanted WHERE hydra._names_event_type(wanted, event_type))
           AND (s.tenant_id IS NULL OR s.tenant_id = _wanted_by.tenant_id)
           AND hydra._own_event_passes(s.id, s.filter, entity)
 $$;
 COMMENT ON FUNCTION hydra._wanted_by(text, text, jsonb, bigint) IS
-    'Active subscriptions, other than other_than, that want this event of the extension itself; null: none';
+    'Subscriptions, other than other_than, that want this event of the extension itself, as targets of hydra.event; null: none';
 
 CREATE FUNCTION hydra._check_subscription(
     name text, event_types text[], tenant_id text, preset text, signatures text[], headers jsonb, timeout interval,
-    retry_schedule interval[], filter jsonpath, max_in_flight integer, rate_limit integer, disable_after integer)
+    retry_schedule interval[], filter jsonpath, max_in_flight integer, rate_limit integer, disable_after integer, disable_after_time interval)
     RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -97,9 +98,14 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                   DETAIL = 'It is a number of consecutive failed attempts, so it must be at least 1.',
                   HINT = 'Omit it for the default of the preset.';
+    ELSIF extract(epoch FROM disable_after_time) NOT BETWEEN 0 AND 30 * 86400 THEN
+        RAISE EXCEPTION 'invalid disable_after_time: %', disable_after_time
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = 'The time for which attempts must have failed before the subscription is disabled is between 0 and 30 days.',
+                  HINT = 'Use 0 to count attempts only.';
     END IF;
 
-    PERFORM hydra._check_headers(headers);
+    PERFORM hydra._check_headers(headers::text);
 
     SELECT wanted INTO unknown
     FROM unnest(event_types) AS wanted
@@ -131,7 +137,7 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION hydra._check_subscription(text, text[], text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer) IS
+COMMENT ON FUNCTION hydra._check_subscription(text, text[], text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, interval) IS
     'Fails if a subscription cannot have these settings; null: not given';
 
 CREATE FUNCTION hydra._locked_subscription(id bigint)
@@ -153,6 +159,19 @@ END
 $$;
 COMMENT ON FUNCTION hydra._locked_subscription(bigint) IS 'Locks a subscription for a change and returns it; fails if it does not exist';
 
+CREATE FUNCTION hydra._refuse_row(state text, message text)
+    RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RAISE EXCEPTION '%', message
+        USING ERRCODE = state,
+              DETAIL = 'The row is not shown, because it may contain secrets.',
+              HINT = 'The constraint is none of the extension. Somebody added it to the table.';
+END
+$$;
+COMMENT ON FUNCTION hydra._refuse_row(text, text) IS
+    'Raises the error of a constraint again, without the row that Postgres would show in it';
+
 CREATE FUNCTION hydra.webhook_seal_secrets()
     RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -167,17 +186,20 @@ BEGIN
     WHERE k.valid_until IS NULL OR k.valid_until > now();
     GET DIAGNOSTICS sealed = ROW_COUNT;
     UPDATE hydra.subscription AS s SET headers = hydra._reseal_headers(s.headers, s.id) WHERE s.headers <> '{}';
-    RETURN sealed + (SELECT count(*) FROM hydra.subscription AS s CROSS JOIN LATERAL jsonb_object_keys(s.headers));
+    RETURN sealed + hydra._seal_inbound_secrets() + hydra._seal_mail_secret() + (SELECT count(*) FROM hydra.subscription AS s CROSS JOIN LATERAL jsonb_object_keys(s.headers));
+EXCEPTION WHEN integrity_constraint_violation THEN
+    PERFORM hydra._refuse_row(SQLSTATE, SQLERRM);
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_seal_secrets() IS
-    'Seals all signing secrets in use and all values of headers with the first key of hydra_webhooks.key_file; returns how many. Call it after the setting or the file has changed';
+    'Seals all signing secrets in use, all values of headers, and the secrets of inbound adapters with the first key of hydra_webhooks.key_file; returns how many. Call it after the setting or the file has changed';
 
 CREATE FUNCTION hydra.webhook_create(
     url text, event_types text[], name text DEFAULT NULL, tenant_id text DEFAULT NULL, preset text DEFAULT NULL,
     signatures text[] DEFAULT NULL, headers jsonb DEFAULT NULL, timeout interval DEFAULT NULL,
     retry_schedule interval[] DEFAULT NULL, filter jsonpath DEFAULT NULL, max_in_flight integer DEFAULT NULL,
     rate_limit integer DEFAULT NULL, disable_after integer DEFAULT NULL, log_successes boolean DEFAULT NULL,
+    disable_after_time interval DEFAULT NULL,
     OUT id bigint, OUT secret text)
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -193,21 +215,24 @@ BEGIN
     END IF;
     PERFORM hydra._check_url(url);
     PERFORM hydra._check_subscription(name, event_types, tenant_id, preset, signatures, headers, timeout, retry_schedule, filter,
-                                      max_in_flight, rate_limit, disable_after);
+                                      max_in_flight, rate_limit, disable_after, disable_after_time);
 
     -- Before the row, because sealed values are bound to the subscription.
     id := nextval('hydra.subscription_id_seq');
     sealed := hydra._seal_headers(headers, id);
     INSERT INTO hydra.subscription (id, url, event_types, name, tenant_id, preset, signatures, headers, timeout,
-                                    retry_schedule, filter, max_in_flight, rate_limit, disable_after, log_successes)
+                                    retry_schedule, filter, max_in_flight, rate_limit, disable_after, log_successes,
+                                    disable_after_time)
     VALUES (id, url, event_types, name, tenant_id, coalesce(preset, 'hydra'), signatures, coalesce(sealed, '{}'), timeout,
             retry_schedule, CASE WHEN filter::text <> '$' THEN filter END, max_in_flight, rate_limit, disable_after,
-            coalesce(log_successes, false));
+            coalesce(log_successes, false), disable_after_time);
     secret := hydra._add_secret(id);
+EXCEPTION WHEN integrity_constraint_violation THEN
+    PERFORM hydra._refuse_row(SQLSTATE, SQLERRM);
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_create(
-    text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean) IS
+    text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean, interval) IS
     'Creates a subscription; returns its id and its signing secret, which is not shown again';
 
 CREATE FUNCTION hydra.webhook_update(
@@ -215,7 +240,7 @@ CREATE FUNCTION hydra.webhook_update(
     tenant_id text DEFAULT NULL, preset text DEFAULT NULL, signatures text[] DEFAULT NULL, headers jsonb DEFAULT NULL,
     timeout interval DEFAULT NULL, retry_schedule interval[] DEFAULT NULL, filter jsonpath DEFAULT NULL,
     max_in_flight integer DEFAULT NULL, rate_limit integer DEFAULT NULL, disable_after integer DEFAULT NULL,
-    log_successes boolean DEFAULT NULL)
+    log_successes boolean DEFAULT NULL, disable_after_time interval DEFAULT NULL)
     RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -233,7 +258,7 @@ BEGIN
                   HINT = 'Pass headers too: those of the new endpoint, or ''{}'' for none.';
     END IF;
     PERFORM hydra._check_subscription(name, event_types, tenant_id, coalesce(preset, was.preset), signatures, headers, timeout,
-                                      retry_schedule, filter, max_in_flight, rate_limit, disable_after);
+                                      retry_schedule, filter, max_in_flight, rate_limit, disable_after, disable_after_time);
     sealed := hydra._seal_headers(headers, was.id);
     UPDATE hydra.subscription AS changed
     SET url = coalesce(webhook_update.url, was.url),
@@ -250,42 +275,16 @@ BEGIN
         max_in_flight = coalesce(webhook_update.max_in_flight, was.max_in_flight),
         rate_limit = coalesce(webhook_update.rate_limit, was.rate_limit),
         disable_after = coalesce(webhook_update.disable_after, was.disable_after),
+        disable_after_time = coalesce(webhook_update.disable_after_time, was.disable_after_time),
         log_successes = coalesce(webhook_update.log_successes, was.log_successes)
     WHERE changed.id = was.id;
+EXCEPTION WHEN integrity_constraint_violation THEN
+    PERFORM hydra._refuse_row(SQLSTATE, SQLERRM);
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_update(
-    bigint, text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean) IS
+    bigint, text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean, interval) IS
     'Changes a subscription, from its next attempt on; null leaves a setting unchanged';
-
-CREATE FUNCTION hydra.webhook_pause(id bigint)
-    RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    was hydra.subscription := hydra._locked_subscription(id);
-BEGIN
-    UPDATE hydra.subscription AS changed
-    SET status = 'paused', disabled_reason = NULL, status_since = now()
-    WHERE changed.id = was.id AND was.status <> 'paused';
-END
-$$;
-COMMENT ON FUNCTION hydra.webhook_pause(bigint) IS
-    'Stops a subscription: no requests are made and no new events are queued for it; what is queued already is kept';
-
-CREATE FUNCTION hydra.webhook_resume(id bigint)
-    RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    was hydra.subscription := hydra._locked_subscription(id);
-BEGIN
-    DELETE FROM hydra.subscription_health AS health WHERE health.subscription_id = was.id AND was.status <> 'active';
-    UPDATE hydra.subscription AS changed
-    SET status = 'active', disabled_reason = NULL, status_since = now()
-    WHERE changed.id = was.id AND was.status <> 'active';
-END
-$$;
-COMMENT ON FUNCTION hydra.webhook_resume(bigint) IS
-    'Starts a paused or disabled subscription again and resets its failure counter; events emitted in the meantime are not sent';
 
 CREATE FUNCTION hydra.webhook_delete(id bigint)
     RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -347,46 +346,10 @@ BEGIN
         WHERE old.subscription_id = was.id AND old.valid_until IS NULL;
     END IF;
     RETURN hydra._add_secret(was.id);
+EXCEPTION WHEN integrity_constraint_violation THEN
+    PERFORM hydra._refuse_row(SQLSTATE, SQLERRM);
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_rotate_secret(bigint, interval) IS
     'Gives a subscription a new signing secret and returns it, once; during the overlap the old secret signs too';
-
--- Not SECURITY DEFINER: the filter is evaluated with the privileges of the caller, so it can read nothing that the
--- caller could not read.
-CREATE FUNCTION hydra.webhook_would_match(subscription_id bigint, event text, entity jsonb, tenant_id text DEFAULT NULL)
-    RETURNS boolean LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    choice record;
-    tenant text := coalesce(tenant_id, CASE WHEN jsonb_typeof(entity) = 'object'
-                                                 AND jsonb_typeof(entity -> 'tenant_id') IN ('string', 'number', 'boolean')
-                                            THEN entity ->> 'tenant_id' END);
-BEGIN
-    PERFORM hydra._check_event_type(event);
-    SELECT * INTO choice FROM hydra._choice(subscription_id, event);
-    RETURN choice.named AND coalesce(choice.tenant_id = tenant, choice.tenant_id IS NULL)
-           AND hydra._filter_passes(choice.filter, entity);
-END
-$$;
-COMMENT ON FUNCTION hydra.webhook_would_match(bigint, text, jsonb, text) IS
-    'Whether such an event would be sent to the subscription, whatever its status';
-
-CREATE FUNCTION hydra._choice(subscription_id bigint, event text, OUT named boolean, OUT tenant_id text, OUT filter jsonpath)
-    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    found hydra.subscription;
-BEGIN
-    SELECT known.* INTO found FROM hydra.subscription AS known WHERE known.id = subscription_id;
-    IF found.id IS NULL THEN
-        PERFORM hydra._locked_subscription(subscription_id);
-    END IF;
-    named := EXISTS (SELECT FROM unnest(found.event_types) AS wanted WHERE hydra._names_event_type(wanted, event));
-    tenant_id := found.tenant_id;
-    filter := found.filter;
-END
-$$;
-COMMENT ON FUNCTION hydra._choice(bigint, text) IS
-    'Whether a subscription names the event type, and its tenant and filter';
 SET LOCAL search_path = hydra, pg_temp;

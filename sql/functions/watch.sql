@@ -82,13 +82,14 @@ CREATE FUNCTION hydra._watch_operations(operation text, level text)
     RETURNS text[] LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    named text[] := regexp_split_to_array(lower(btrim(operation)), '[[:space:]]+or[[:space:]]+');
+    -- No longer text is split.
+    named text[] := regexp_split_to_array(lower(btrim(left(operation, 200))), '[[:space:]]+or[[:space:]]+');
     operations text[] := ARRAY(SELECT known.name
                                FROM unnest('{insert,update,delete}'::text[]) WITH ORDINALITY AS known (name, n)
                                WHERE known.name = ANY (named)
                                ORDER BY known.n);
 BEGIN
-    IF NOT named <@ '{insert,update,delete}' THEN
+    IF length(operation) > 200 OR NOT named <@ '{insert,update,delete}' THEN
         RAISE EXCEPTION 'invalid operation: %', quote_literal(left(operation, 120))
             USING ERRCODE = 'invalid_parameter_value',
                   DETAIL = 'An operation is insert, update or delete, or several of these joined by or.',
@@ -111,58 +112,81 @@ $$;
 COMMENT ON FUNCTION hydra._watch_operations(text, text) IS 'Operations of a watch, as in _trigger_type; fails if the operation or the level is invalid';
 
 CREATE FUNCTION hydra._watch_arguments(
-    event text, condition text, entity text, columns text[], tenant text, by_statement boolean, schemas name[])
+    event text, condition text, entity text, columns text[], tenant text, schemas name[])
     RETURNS text[] LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
     -- Names in expressions are looked up in the search_path of the caller of webhook_watch, without the schema of its
     -- temporary tables, which belongs to its session. pg_temp is last in the list, because it is searched first if it
     -- is not in the list.
     SELECT ARRAY[event]
-           || CASE WHEN by_statement AND condition IS NOT NULL THEN ARRAY['condition', condition] END
-           || CASE WHEN by_statement THEN (SELECT array_agg(part ORDER BY n, part = name)
-                                           FROM unnest(columns) WITH ORDINALITY AS c (name, n),
-                                                unnest(ARRAY['column', c.name]) AS part) END
+           || CASE WHEN condition IS NOT NULL THEN ARRAY['condition', condition] END
+           || (SELECT array_agg(part ORDER BY n, part = name)
+               FROM unnest(columns) WITH ORDINALITY AS c (name, n), unnest(ARRAY['column', c.name]) AS part)
            || CASE WHEN entity IS NOT NULL THEN ARRAY['entity', entity] END
            || CASE WHEN tenant IS NOT NULL THEN ARRAY['tenant', tenant] END
-           || CASE WHEN entity IS NOT NULL OR tenant IS NOT NULL OR by_statement AND condition IS NOT NULL
+           || CASE WHEN num_nonnulls(condition, entity, tenant) > 0
                    THEN ARRAY['search_path',
                               concat_ws(', ', (SELECT string_agg(quote_ident(s.name), ', ' ORDER BY s.n)
                                                FROM unnest(schemas) WITH ORDINALITY AS s (name, n)
                                                WHERE NOT s.name::text ^@ 'pg_temp_'),
                                         'pg_temp')] END
 $$;
-COMMENT ON FUNCTION hydra._watch_arguments(text, text, text, text[], text, boolean, name[]) IS
+COMMENT ON FUNCTION hydra._watch_arguments(text, text, text, text[], text, name[]) IS
     'Arguments of the trigger of a watch';
 
+-- The trigger has neither WHEN nor UPDATE OF: a column that these name cannot be altered and takes the trigger with it
+-- when it is dropped. Condition and columns are arguments instead.
 CREATE FUNCTION hydra._create_watch(
-    trigger_name text, table_name text, operations text[], columns text[], condition text, has_expressions boolean,
-    arguments text[], by_statement boolean, replaces boolean)
+    trigger_name text, table_name text, operations text[], has_expressions boolean, arguments text[],
+    by_statement boolean, replaces boolean)
     RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT concat_ws(' ', 'CREATE', CASE WHEN replaces THEN 'OR REPLACE' END, format('TRIGGER %I AFTER', trigger_name),
-        (SELECT string_agg(
-            concat_ws(' OF ', upper(o.name), CASE WHEN o.name = 'update' AND NOT by_statement THEN
-                (SELECT string_agg(quote_ident(c.name), ', ') FROM unnest(columns) AS c (name)) END),
-            ' OR ' ORDER BY o.n)
-         FROM unnest(operations) WITH ORDINALITY AS o (name, n)),
-        'ON ' || table_name,
+        upper(array_to_string(operations, ' or ')), 'ON ' || table_name,
         CASE WHEN by_statement THEN 'REFERENCING' END,
         -- Only expressions need the old rows of an UPDATE.
         CASE WHEN by_statement AND (operations = '{delete}' OR operations = '{update}' AND has_expressions)
              THEN 'OLD TABLE AS hydra_old' END,
         CASE WHEN by_statement AND operations <> '{delete}' THEN 'NEW TABLE AS hydra_new' END,
         CASE WHEN by_statement THEN 'FOR EACH STATEMENT' ELSE 'FOR EACH ROW' END,
-        CASE WHEN NOT by_statement THEN E'WHEN (' || condition || E'\n)' END,
         format('EXECUTE FUNCTION hydra.%I(%s)',
             CASE WHEN by_statement THEN 'webhook_emit_statement' ELSE 'webhook_emit_row' END,
             (SELECT string_agg(quote_literal(a.value), ', ' ORDER BY a.n)
              FROM unnest(arguments) WITH ORDINALITY AS a (value, n))))
 $$;
-COMMENT ON FUNCTION hydra._create_watch(text, text, text[], text[], text, boolean, text[], boolean, boolean) IS
+COMMENT ON FUNCTION hydra._create_watch(text, text, text[], boolean, text[], boolean, boolean) IS
     'The CREATE TRIGGER command of a watch';
 
--- Checks the arguments and returns the commands. webhook_watch itself executes them, because the condition has to be
--- parsed with the search_path of the caller, who wrote it.
+CREATE FUNCTION hydra._tell_of_level(source regclass, event text, by_statement boolean)
+    RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    partitioned boolean := (SELECT c.relkind = 'p' FROM pg_class AS c WHERE c.oid = source);
+    has_children boolean := EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhparent = source);
+BEGIN
+    IF partitioned AND by_statement THEN
+        RAISE NOTICE 'statements that name a partition of % will not emit %', source, event
+            USING DETAIL = 'A trigger FOR EACH STATEMENT fires only for statements that name its own table. And it does not see an update by MERGE that moves a row to another partition.',
+                  HINT = 'With level => ''row'', such statements emit too.';
+    ELSIF partitioned THEN
+        RAISE NOTICE 'an update that moves a row of % to another partition is a delete and an insert', source
+            USING DETAIL = 'A trigger FOR EACH ROW fires for the delete in one partition and for the insert in the other, not for an update.',
+                  HINT = 'With level => ''statement'', it is one update; then statements that name a partition do not emit.';
+    ELSIF has_children AND by_statement THEN
+        RAISE NOTICE 'statements that name a child table of % will not emit %', source, event
+            USING DETAIL = 'A trigger FOR EACH STATEMENT fires only for statements that name its own table, but then also for rows of child tables.',
+                  HINT = 'With level => ''row'', watch this table and each of its child tables.';
+    ELSIF has_children THEN
+        RAISE NOTICE 'rows of the child tables of % will not emit %', source, event
+            USING DETAIL = 'A trigger FOR EACH ROW fires only for rows of its own table.',
+                  HINT = 'Watch each of the child tables too.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION hydra._tell_of_level(regclass, text, boolean) IS
+    'Says how the events of a watch of a table with partitions or child tables depend on its level';
+
+-- Checks the arguments and returns the commands. webhook_watch itself executes them, as its caller.
 CREATE FUNCTION hydra._define_watch(
     source regclass, event text, operation text, condition text, entity text, columns text[], tenant text, level text,
     schemas name[], OUT trigger_name text, OUT drop_former text, OUT create_trigger text)
@@ -193,10 +217,10 @@ BEGIN
     IF entity IS NOT NULL THEN PERFORM hydra._check_expression('entity', entity); END IF;
     IF tenant IS NOT NULL THEN PERFORM hydra._check_expression('tenant', tenant); END IF;
 
-    -- Whether all of the operations have old rows, and new rows, as in the WHEN of a trigger.
+    -- Whether all of the operations have old rows, and new rows.
     has_old := NOT 'insert' = ANY (operations);
     has_new := NOT 'delete' = ANY (operations);
-    arguments := hydra._watch_arguments(event, condition, entity, columns, tenant, by_statement, schemas);
+    arguments := hydra._watch_arguments(event, condition, entity, columns, tenant, schemas);
     PERFORM hydra._check_watch(source, arguments, has_old, has_new);
 
     SELECT w.* INTO former
@@ -234,18 +258,10 @@ BEGIN
         drop_former := format('DROP TRIGGER %I ON %s', trigger_name, table_name);
     END IF;
     create_trigger := hydra._create_watch(
-        trigger_name, table_name, operations, columns, condition, num_nonnulls(condition, entity, tenant) > 0,
-        arguments, by_statement, former.level = level);
+        trigger_name, table_name, operations, num_nonnulls(condition, entity, tenant) > 0, arguments, by_statement,
+        former.level = level);
 
-    IF by_statement AND EXISTS (SELECT FROM pg_class AS c WHERE c.oid = source AND c.relkind = 'p') THEN
-        RAISE NOTICE 'statements that name a partition of % will not emit %', source, event
-            USING DETAIL = 'A trigger FOR EACH STATEMENT fires only for statements that name its own table.',
-                  HINT = 'With level => ''row'', such statements emit too.';
-    ELSIF NOT by_statement AND EXISTS (SELECT FROM pg_class AS c WHERE c.oid = source AND c.relkind = 'p') THEN
-        RAISE NOTICE 'an update that moves a row of % to another partition is a delete and an insert', source
-            USING DETAIL = 'A trigger FOR EACH ROW fires for the delete in one partition and for the insert in the other, not for an update.',
-                  HINT = 'With level => ''statement'', it is one update; then statements that name a partition do not emit.';
-    END IF;
+    PERFORM hydra._tell_of_level(source, event, by_statement);
 END
 $$;
 COMMENT ON FUNCTION hydra._define_watch(regclass, text, text, text, text, text[], text, text, name[]) IS
@@ -268,7 +284,7 @@ COMMENT ON FUNCTION hydra._new_watch_name(text, text[]) IS
 CREATE FUNCTION hydra.webhook_watch(
     source regclass, event text, operation text, condition text DEFAULT NULL, entity text DEFAULT NULL,
     columns text[] DEFAULT NULL, tenant text DEFAULT NULL, level text DEFAULT 'row')
-    -- Without search_path, which the condition needs. The check of its text knows only strings as they are by default.
+    -- Without search_path: that of the caller is the one in which names of the expressions are looked up.
     RETURNS text LANGUAGE plpgsql SET standard_conforming_strings = on
 AS $$
 DECLARE

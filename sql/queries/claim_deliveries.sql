@@ -16,13 +16,20 @@ WITH due AS MATERIALIZED (
 SELECT c.id AS delivery_id,
        c.subscription_id,
        c.event_id,
+       c.event_random,
+       c.installation,
        c.event_type,
+       c.entity_type,
+       c.entity_id,
        c.tenant_id,
+       c.operation,
+       c.hops,
        c.emitted_at,
        c.preset,
        c.body,
        c.attempts,
        c.earlier_attempts,
-       c.scheduled_at
+       c.scheduled_at,
+       c.missed
 FROM claimed AS c
 ORDER BY c.due_at, c.event_id

@@ -1,5 +1,5 @@
 -- Emits webhook.delivery_failed for those deliveries of $1 that have failed, to the other subscriptions that want it.
--- Deliveries of webhook.* events are left out: otherwise such events would report each other without end. If no active
+-- Deliveries of webhook.* events are left out: otherwise such events would report each other without end. If no
 -- subscription has the event type, no delivery is read.
 INSERT INTO hydra.event (event_type, entity_type, entity_id, tenant_id, entity, targets)
 SELECT 'webhook.delivery_failed', 'webhook', d.id::text, d.tenant_id, notice.entity::text, wanted.targets
@@ -19,4 +19,4 @@ CROSS JOIN LATERAL (
     SELECT hydra._wanted_by('webhook.delivery_failed', d.tenant_id, notice.entity, d.subscription_id) AS targets) AS wanted
 WHERE d.id = ANY ($1) AND d.state = 'failed' AND NOT d.event_type ^@ 'webhook.' AND wanted.targets IS NOT NULL
   AND EXISTS (SELECT FROM hydra.subscription AS s, pg_catalog.unnest(s.event_types) AS entry
-              WHERE s.status = 'active' AND hydra._names_event_type(entry, 'webhook.delivery_failed'))
+              WHERE s.status <> 'paused' AND hydra._names_event_type(entry, 'webhook.delivery_failed'))

@@ -1,3 +1,5 @@
--- Returns one row: the namespace that delivery ids are derived from (null: there is none), and whether this database is
--- the one that hydra.identity names, and not a copy.
-SELECT (SELECT i.namespace FROM hydra.current_identity AS i) AS namespace, hydra._at_home() AS at_home
+-- Returns the rows of hydra.identity, the latest first. The query is parsed with the search_path of the session that
+-- emits, so it has no operators.
+SELECT i.namespace, i.system_identifier, i.database_oid, i.server_version
+FROM hydra.identity AS i
+ORDER BY i.adopted_at DESC

@@ -1,8 +1,9 @@
--- Returns every subscription, with its effective settings and its secrets in use, the newest first. Durations are in
--- milliseconds. If signatures is empty, each delivery is signed in the way of the preset that its body was made for.
+-- Returns every subscription, with its effective settings and its secrets in use, the newest first; a condition that chooses
+-- some of them may be added. Durations are in milliseconds. If signatures is empty, each delivery is signed in the way of the preset that its body was made for.
 SELECT s.id AS subscription_id,
        s.status = 'active' AS active,
        s.status_since,
+       s.drops_missed,
        s.preset,
        s.url,
        coalesce(s.own_signatures, '{}') AS signatures,
@@ -12,6 +13,7 @@ SELECT s.id AS subscription_id,
              ORDER BY entry.place) AS retry_schedule_ms,
        s.max_in_flight,
        s.disable_after,
+       (extract(epoch FROM s.disable_after_time) * 1000)::bigint AS disable_after_ms,
        s.log_successes,
        coalesce(h.consecutive_failures, 0) AS consecutive_failures,
        coalesce(secret.in_use, '{}') AS secrets,

@@ -7,6 +7,7 @@ SET claimed_by = NULL,
     scheduled_at = coalesce(u.scheduled_at, d.scheduled_at),
     due_at = CASE WHEN u.attempts IS NULL THEN d.due_at ELSE u.due_at END,
     state = CASE WHEN u.attempts IS NULL OR u.due_at IS NOT NULL THEN 'pending' ELSE 'failed' END,
+    missed = d.missed AND u.attempts IS NULL,
     failed_at = CASE WHEN u.attempts IS NOT NULL AND u.due_at IS NULL THEN pg_catalog.now() END
 FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4))
      AS u (id, attempts, scheduled_at, due_at)

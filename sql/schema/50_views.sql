@@ -14,11 +14,12 @@ SELECT s.id, s.name,
        s.signatures, ARRAY(SELECT pg_catalog.jsonb_object_keys(s.headers)) AS header_names, s.timeout, s.retry_schedule,
        s.filter,
        coalesce(s.max_in_flight, pg_catalog.current_setting('hydra_webhooks.max_in_flight', true)::integer) AS max_in_flight,
-       s.rate_limit, s.disable_after, s.stale_after, s.log_successes, s.created_at,
+       s.rate_limit, s.disable_after, s.disable_after_time, s.stale_after, s.log_successes, s.created_at,
        (SELECT k.prefix FROM hydra.signing_secret AS k
         WHERE k.subscription_id = s.id AND k.valid_until IS NULL) AS secret_prefix,
        coalesce(h.consecutive_failures, 0) AS consecutive_failures, h.failing_since,
        coalesce(n.delivered, 0) AS delivered, coalesce(n.pending, 0) AS pending, coalesce(n.failed, 0) AS failed,
+       coalesce(n.missed, 0) + coalesce(h.missed_removed, 0) AS missed,
        (SELECT a.error FROM hydra.attempt AS a
         WHERE a.subscription_id = s.id AND a.error IS NOT NULL
         ORDER BY a.id DESC LIMIT 1) AS last_error,
@@ -31,24 +32,32 @@ LEFT JOIN hydra.subscription_health AS h ON h.subscription_id = s.id
 LEFT JOIN (
     -- One join: the planner would take the rows of several for independent of each other, and expect too many.
     SELECT part.subscription_id, pg_catalog.sum(part.delivered)::bigint AS delivered,
-           pg_catalog.sum(part.pending)::bigint AS pending, pg_catalog.sum(part.failed)::bigint AS failed
-    FROM (SELECT c.subscription_id, pg_catalog.sum(c.delivered)::bigint AS delivered, 0::bigint AS pending, 0::bigint AS failed
+           pg_catalog.sum(part.pending)::bigint AS pending, pg_catalog.sum(part.failed)::bigint AS failed,
+           pg_catalog.sum(part.missed)::bigint AS missed
+    FROM (SELECT c.subscription_id, pg_catalog.sum(c.delivered)::bigint AS delivered, 0::bigint AS pending, 0::bigint AS failed,
+                 0::bigint AS missed
           FROM hydra.delivery_count AS c
           GROUP BY c.subscription_id
           UNION ALL
-          SELECT d.subscription_id, 0, pg_catalog.count(*), 0
+          SELECT d.subscription_id, 0, pg_catalog.count(*), 0, 0
           FROM hydra.delivery AS d
           WHERE d.state = 'pending' AND d.claimed_by IS NULL
           GROUP BY d.subscription_id
           UNION ALL
-          SELECT d.subscription_id, 0, pg_catalog.count(*), 0
+          SELECT d.subscription_id, 0, pg_catalog.count(*), 0, 0
           FROM hydra.delivery AS d
           WHERE d.claimed_by IS NOT NULL
           GROUP BY d.subscription_id
           UNION ALL
-          SELECT d.subscription_id, 0, 0, pg_catalog.count(*)
+          SELECT d.subscription_id, 0, 0, pg_catalog.count(*), 0
           FROM hydra.delivery AS d
           WHERE d.state = 'failed'
+          GROUP BY d.subscription_id
+          UNION ALL
+          -- They are among those that wait, too.
+          SELECT d.subscription_id, 0, -pg_catalog.count(*), 0, pg_catalog.count(*)
+          FROM hydra.delivery AS d
+          WHERE d.missed
           GROUP BY d.subscription_id) AS part
     GROUP BY part.subscription_id) AS n ON n.subscription_id = s.id;
 COMMENT ON VIEW hydra.webhook_subscriptions IS 'Subscriptions: settings, status, counts and latest error';
@@ -73,13 +82,16 @@ COMMENT ON COLUMN hydra.webhook_subscriptions.stale_after IS 'It is disabled whe
 COMMENT ON COLUMN hydra.webhook_subscriptions.failing_since IS 'When the first of the consecutive failures happened; null: there are none';
 COMMENT ON COLUMN hydra.webhook_subscriptions.max_in_flight IS 'Maximum number of requests in progress at a time';
 COMMENT ON COLUMN hydra.webhook_subscriptions.disable_after IS 'Number of consecutive failed attempts after which it is disabled; null: never';
+COMMENT ON COLUMN hydra.webhook_subscriptions.disable_after_time IS 'Time for which these attempts must have failed as well before it is disabled; null: no time';
 COMMENT ON COLUMN hydra.webhook_subscriptions.log_successes IS 'Whether first attempts that succeed are recorded in the history too';
 COMMENT ON COLUMN hydra.webhook_subscriptions.created_at IS 'When it was created';
 COMMENT ON COLUMN hydra.webhook_subscriptions.secret_prefix IS 'First 12 characters of the current signing secret';
 COMMENT ON COLUMN hydra.webhook_subscriptions.consecutive_failures IS 'Number of attempts that failed since the last success; attempts that were in progress at the same time count as one';
 COMMENT ON COLUMN hydra.webhook_subscriptions.delivered IS 'Number of deliveries that succeeded within hydra_webhooks.retention; updated at most a minute later';
-COMMENT ON COLUMN hydra.webhook_subscriptions.pending IS 'Number of deliveries that wait in the retry queue';
+COMMENT ON COLUMN hydra.webhook_subscriptions.pending IS 'Number of deliveries that wait in the retry queue, without those that it missed';
 COMMENT ON COLUMN hydra.webhook_subscriptions.failed IS 'Number of deliveries that were given up and are kept';
+COMMENT ON COLUMN hydra.webhook_subscriptions.missed IS
+    'Number of events that it would have received while it was disabled; they are kept for hydra_webhooks.retention, and hydra.webhook_resume sends or drops them';
 COMMENT ON COLUMN hydra.webhook_subscriptions.last_error IS 'Message of its latest failed attempt; null: there is none in the history';
 COMMENT ON COLUMN hydra.webhook_subscriptions.last_error_at IS 'When the request of that attempt started';
 COMMENT ON COLUMN hydra.webhook_subscriptions.waiting_for IS
@@ -96,15 +108,16 @@ COMMENT ON COLUMN hydra.webhook_event_types.origin IS
     'catalogue: comes with the extension; application: registered in this database; extension: emitted only by the extension';
 
 CREATE VIEW hydra.webhook_pending WITH (security_barrier) AS
-SELECT hydra._delivery_id(i.namespace, e.id, s.id) AS delivery_id, s.id AS subscription_id, e.id AS event_id,
-       e.event_type AS event, e.tenant_id, e.emitted_at, 0 AS attempts, e.emitted_at AS due_at, NULL::boolean AS claimed
+SELECT hydra._delivery_id(e.installation, e.id, e.random, s.id) AS delivery_id, s.id AS subscription_id, e.id AS event_id,
+       e.event_type AS event, e.tenant_id, e.emitted_at, 0 AS attempts, e.emitted_at AS due_at, NULL::boolean AS claimed,
+       e.entity_type, e.entity_id, target.number < 0 AS missed
 FROM hydra.event AS e
-CROSS JOIN LATERAL pg_catalog.unnest(e.targets) AS target (subscription_id)
-JOIN hydra.subscription AS s ON s.id = target.subscription_id
-CROSS JOIN hydra.current_identity AS i
+CROSS JOIN LATERAL pg_catalog.unnest(e.targets) AS target (number)
+JOIN hydra.subscription AS s ON s.id = pg_catalog.abs(target.number)
+WHERE NOT (target.number < 0 AND s.status = 'active' AND s.drops_missed)
 UNION ALL
 SELECT d.id, d.subscription_id, d.event_id, d.event_type, d.tenant_id, d.emitted_at, d.attempts, d.due_at,
-       d.claimed_by IS NOT NULL
+       d.claimed_by IS NOT NULL, d.entity_type, d.entity_id, d.missed
 FROM hydra.delivery AS d
 WHERE d.state = 'pending';
 COMMENT ON VIEW hydra.webhook_pending IS
@@ -118,6 +131,9 @@ COMMENT ON COLUMN hydra.webhook_pending.emitted_at IS 'When the event was emitte
 COMMENT ON COLUMN hydra.webhook_pending.attempts IS 'Number of attempts made';
 COMMENT ON COLUMN hydra.webhook_pending.due_at IS 'When the next attempt is due';
 COMMENT ON COLUMN hydra.webhook_pending.claimed IS 'Whether the dispatcher is sending it; null: unknown, because a first attempt is not recorded before it ends';
+COMMENT ON COLUMN hydra.webhook_pending.entity_type IS 'Kind of entity that the event is about';
+COMMENT ON COLUMN hydra.webhook_pending.entity_id IS 'Id of that entity';
+COMMENT ON COLUMN hydra.webhook_pending.missed IS 'Whether the event was emitted while the subscription was disabled, so that hydra.webhook_resume decides whether it is sent';
 
 -- With its order in the view, a query for the newest deliveries reads no others. The view has a barrier, so the order of
 -- such a query does not get to the table. The last attempts are looked up in columns, and not in a join, so that only
@@ -131,7 +147,7 @@ SELECT d.id AS delivery_id, d.subscription_id, d.event_id, d.event_type AS event
        (SELECT a.error FROM hydra.attempt AS a
         WHERE a.delivery_id = d.id
         ORDER BY a.attempt DESC, a.id DESC LIMIT 1) AS error,
-       d.body
+       d.body, d.entity_type, d.entity_id
 FROM hydra.delivery AS d
 WHERE d.state = 'failed'
 ORDER BY d.failed_at DESC;
@@ -147,6 +163,28 @@ COMMENT ON COLUMN hydra.webhook_failed.failed_at IS 'When it was given up';
 COMMENT ON COLUMN hydra.webhook_failed.error_class IS 'Kind of the last failure, as in hydra.webhook_history';
 COMMENT ON COLUMN hydra.webhook_failed.error IS 'Message of the last failure';
 COMMENT ON COLUMN hydra.webhook_failed.body IS 'Body that each attempt sent';
+COMMENT ON COLUMN hydra.webhook_failed.entity_type IS 'Kind of entity that the event is about';
+COMMENT ON COLUMN hydra.webhook_failed.entity_id IS 'Id of that entity';
+
+CREATE VIEW hydra.webhook_kept WITH (security_barrier) AS
+SELECT k.id, k.event_type AS event, k.source, k.operation, k.part, k.sqlstate, k.reason, k.entity_id, k.tenant_id, k.entity,
+       k.entity_error, k.emitted_at
+FROM hydra.kept_event AS k;
+COMMENT ON VIEW hydra.webhook_kept IS
+    'Events of watches that do not fit. They are not sent; hydra.webhook_send_kept sends one, hydra.webhook_drop_kept removes one';
+COMMENT ON COLUMN hydra.webhook_kept.id IS 'Number of the kept event';
+COMMENT ON COLUMN hydra.webhook_kept.event IS 'Type of the event';
+COMMENT ON COLUMN hydra.webhook_kept.source IS 'The table that was watched, as it was called then';
+COMMENT ON COLUMN hydra.webhook_kept.operation IS 'The change of the row: insert, update or delete';
+COMMENT ON COLUMN hydra.webhook_kept.part IS
+    'The expression that could not be evaluated. condition: it is not known whether to send the event; tenant: it is not known to whom';
+COMMENT ON COLUMN hydra.webhook_kept.sqlstate IS 'SQLSTATE of the error of that expression';
+COMMENT ON COLUMN hydra.webhook_kept.reason IS 'Message of the error of that expression';
+COMMENT ON COLUMN hydra.webhook_kept.entity_id IS 'Id of the entity';
+COMMENT ON COLUMN hydra.webhook_kept.tenant_id IS 'Tenant of the event; null: it has none, or its tenant is not known';
+COMMENT ON COLUMN hydra.webhook_kept.entity IS 'The entity as JSON text; null: it cannot be sent';
+COMMENT ON COLUMN hydra.webhook_kept.entity_error IS 'Why the entity cannot be sent; null: it can';
+COMMENT ON COLUMN hydra.webhook_kept.emitted_at IS 'Time of the clock when the row changed';
 
 CREATE VIEW hydra.webhook_history AS
 SELECT a.delivery_id, a.subscription_id, a.event_id, a.event_type AS event, a.attempt, a.status_code, a.error_class,
@@ -168,36 +206,27 @@ COMMENT ON COLUMN hydra.webhook_history.response_ms IS 'Milliseconds from the st
 COMMENT ON COLUMN hydra.webhook_history.attempted_at IS 'When the request started';
 COMMENT ON COLUMN hydra.webhook_history.next_attempt_at IS 'When the next attempt was planned; null: none was planned';
 
--- Returns the upper bound of the bucket that contains the percentile.
-CREATE FUNCTION hydra._percentile(response_times bigint[], share double precision) RETURNS double precision
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT round((0.25 * 2 ^ ((t.place - 1) / 4.0))::numeric, 2)::double precision
-    FROM (SELECT n.place, sum(n.answers) OVER (ORDER BY n.place) AS so_far, sum(n.answers) OVER () AS total
-          FROM unnest(response_times) WITH ORDINALITY AS n (answers, place)) AS t
-    WHERE t.so_far >= t.total * share AND t.total > 0
-    ORDER BY t.place
-    LIMIT 1
-$$;
-COMMENT ON FUNCTION hydra._percentile(bigint[], double precision) IS
-    'Percentile of the response times in a histogram of hydra.delivery_count, as the upper bound of its bucket in milliseconds; null: no responses';
-
+-- Two parts instead of a full join: then a condition on the hour is a condition of the index.
 CREATE VIEW hydra.webhook_stats WITH (security_barrier) AS
 WITH now AS (
     SELECT pg_catalog.date_trunc('hour', pg_catalog.now(), 'UTC') AS hour
 ), queue AS (
     SELECT p.subscription_id, now.hour, pg_catalog.count(*) AS depth, pg_catalog.min(p.due_at) AS oldest_due
     FROM hydra.webhook_pending AS p CROSS JOIN now
+    WHERE NOT p.missed
     GROUP BY p.subscription_id, now.hour
 )
-SELECT coalesce(c.subscription_id, q.subscription_id) AS subscription_id, coalesce(c.hour, q.hour) AS hour,
-       coalesce(c.delivered, 0) AS delivered, coalesce(c.failed_attempts, 0) AS failed_attempts, coalesce(c.failed, 0) AS failed,
+SELECT c.subscription_id, c.hour, c.delivered, c.failed_attempts, c.failed,
        pg_catalog.round(c.delivered::numeric / nullif(c.delivered + c.failed_attempts, 0), 4) AS success_rate,
        hydra._percentile(c.response_times, 0.50) AS p50_ms, hydra._percentile(c.response_times, 0.95) AS p95_ms,
        hydra._percentile(c.response_times, 0.99) AS p99_ms,
-       CASE WHEN coalesce(c.hour, q.hour) = (SELECT now.hour FROM now) THEN coalesce(q.depth, 0) END AS depth, q.oldest_due
+       CASE WHEN c.hour = (SELECT now.hour FROM now) THEN coalesce(q.depth, 0) END AS depth, q.oldest_due
 FROM hydra.delivery_count AS c
-FULL JOIN queue AS q ON q.subscription_id = c.subscription_id AND q.hour = c.hour;
+LEFT JOIN queue AS q ON q.subscription_id = c.subscription_id AND q.hour = c.hour
+UNION ALL
+SELECT q.subscription_id, q.hour, 0, 0, 0, NULL, NULL, NULL, NULL, q.depth, q.oldest_due
+FROM queue AS q
+WHERE NOT EXISTS (SELECT FROM hydra.delivery_count AS c WHERE c.subscription_id = q.subscription_id AND c.hour = q.hour);
 COMMENT ON VIEW hydra.webhook_stats IS 'Statistics of each subscription and hour, kept for hydra_webhooks.retention; updated at most a minute later';
 COMMENT ON COLUMN hydra.webhook_stats.subscription_id IS 'The subscription, which may have been deleted';
 COMMENT ON COLUMN hydra.webhook_stats.hour IS 'Start of the hour, UTC';
@@ -224,6 +253,7 @@ SELECT t.tgrelid::regclass AS source, a.arguments[1] AS event,
                           AND CASE WHEN 'delete' = ANY (type.operations) THEN t.tgoldtable ELSE t.tgnewtable END IS NULL
                      THEN 'hydra.webhook_emit_statement() needs a transition table with the rows that it sends' END,
                 d.problem,
+                hydra._watch_problem(t.tgrelid, t.oid),
                 CASE WHEN known.name IS NULL THEN pg_catalog.format('event type "%s" is not registered', a.arguments[1]) END,
                 CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_trigger AS o
                                   WHERE o.tgrelid = t.tgrelid AND o.tgparentid <> 0 AND o.tgfoid = 'hydra.webhook_emit_row()'::regprocedure
@@ -236,11 +266,8 @@ CROSS JOIN LATERAL hydra._trigger_type(t.tgtype) AS type
 CROSS JOIN LATERAL (SELECT hydra._trigger_arguments(t.tgargs) AS arguments) AS a
 CROSS JOIN LATERAL (
     SELECT ARRAY(SELECT c.attname::text FROM pg_catalog.pg_attribute AS c
-                 WHERE c.attrelid = t.tgrelid AND c.attnum > 0 AND NOT c.attisdropped) AS existing,
-           ARRAY(SELECT c.attname::text FROM pg_catalog.pg_attribute AS c
                  WHERE c.attrelid = t.tgrelid AND c.attnum = ANY (t.tgattr) ORDER BY c.attnum) AS update_of) AS columns
-CROSS JOIN LATERAL hydra._watch_details(
-    a.arguments, pg_catalog.pg_get_triggerdef(t.oid, true), columns.update_of, columns.existing) AS d
+CROSS JOIN LATERAL hydra._watch_details(a.arguments, pg_catalog.pg_get_triggerdef(t.oid, true), columns.update_of) AS d
 LEFT JOIN hydra.event_type AS known ON known.name = a.arguments[1]
 WHERE t.tgparentid = 0
       AND t.tgfoid IN ('hydra.webhook_emit_row()'::regprocedure, 'hydra.webhook_emit_statement()'::regprocedure);
@@ -256,7 +283,7 @@ COMMENT ON COLUMN hydra.webhook_watches.tenant IS 'Expression for the tenant; nu
 COMMENT ON COLUMN hydra.webhook_watches.trigger_name IS 'Name of the trigger; the triggers of a table fire in order of their names';
 COMMENT ON COLUMN hydra.webhook_watches.enabled IS 'Whether it fires in sessions with session_replication_role = origin, the default';
 COMMENT ON COLUMN hydra.webhook_watches.problem IS
-    'Why statements that should emit will fail, such as a column that does not exist, or emit twice; null: no problem is known';
+    'Why events are kept, sent without their entity, not emitted or emitted twice, or statements fail, such as a column that does not exist; null: no problem is known';
 
 CREATE VIEW hydra.webhook_worker_status WITH (security_barrier) AS
 SELECT status.state, status.detail, status.pid, status.since, status.in_flight, status.queued, status.dropped
@@ -267,7 +294,7 @@ COMMENT ON COLUMN hydra.webhook_worker_status.state IS
 COMMENT ON COLUMN hydra.webhook_worker_status.detail IS 'Reason of the state, and what can be done';
 COMMENT ON COLUMN hydra.webhook_worker_status.pid IS 'Process id of the dispatcher; null: it is not running';
 COMMENT ON COLUMN hydra.webhook_worker_status.since IS 'When the dispatcher started; null: it is not running';
-COMMENT ON COLUMN hydra.webhook_worker_status.in_flight IS 'Number of requests in progress';
+COMMENT ON COLUMN hydra.webhook_worker_status.in_flight IS 'Number of requests in progress or about to start';
 COMMENT ON COLUMN hydra.webhook_worker_status.queued IS 'Number of deliveries that the dispatcher holds in memory';
 COMMENT ON COLUMN hydra.webhook_worker_status.dropped IS
     'Number of events that were dropped since the server started, because hydra_webhooks.max_pending was reached';

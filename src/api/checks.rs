@@ -1,12 +1,13 @@
 //! Functions that the extension's SQL calls: to check URLs and headers, to match event types, to derive the ids of
 //! deliveries.
 
+use pgrx::Uuid;
 use pgrx::prelude::*;
-use pgrx::{JsonB, Uuid};
 use sender::destination::{check_url, origin};
 use wire::event_type::names;
 use wire::headers;
-use wire::ids::{DeliveryId, EventId, SubscriptionId};
+use wire::ids::{DeliveryId, EventId, EventKey, Installation, SubscriptionId};
+use wire::refusal::Refusal;
 
 use crate::backend::refuse::refuse;
 use crate::settings;
@@ -42,21 +43,43 @@ fn _names_event_type(wanted: &str, event_type: &str) -> bool {
     names(wanted, event_type)
 }
 
-/// Fails if a subscription cannot have these headers.
+/// More than the longest text of headers that a subscription can have.
+const MAX_HEADERS_BYTES: usize = 1_000_000;
+
+/// Fails if a subscription cannot have these headers, given as JSON text. They are not parsed if the text is too long:
+/// Rust aborts the process if there is no memory for what was parsed.
 #[pg_extern(strict)]
-fn _check_headers(headers: JsonB) {
-    if let Err(refusal) = headers::parse(&headers.0) {
-        refuse(
-            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
-            refusal.message,
-            refusal.detail.as_deref().unwrap_or_default(),
-            r#"For example '{"Authorization": "Bearer …"}'."#,
-        );
+fn _check_headers(headers: &str) {
+    let Err(refusal) = parse_headers(headers) else { return };
+    refuse(
+        PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+        refusal.message,
+        refusal.detail.as_deref().unwrap_or_default(),
+        r#"For example '{"Authorization": "Bearer …"}'."#,
+    );
+}
+
+fn parse_headers(text: &str) -> Result<(), Refusal> {
+    if text.len() > MAX_HEADERS_BYTES {
+        return Err(Refusal::new("headers are too long").detail("They have more than a megabyte."));
     }
+    // Not every number that jsonb can hold can be parsed.
+    let parsed = serde_json::from_str(text).map_err(|_| {
+        Refusal::new("invalid headers").detail("Headers are a JSON object of names and values, which are strings.")
+    })?;
+    headers::parse(&parsed).map(drop)
 }
 
 /// Returns the id of the delivery of an event to a subscription.
 #[pg_extern(immutable, strict, parallel_safe)]
-fn _delivery_id(namespace: Uuid, event_id: i64, subscription_id: i64) -> Uuid {
-    Uuid::from_bytes(DeliveryId::derive(*namespace.as_bytes(), EventId(event_id), SubscriptionId(subscription_id)).0)
+fn _delivery_id(installation: Uuid, event_id: i64, event_random: i64, subscription_id: i64) -> Uuid {
+    let installation = Installation(*installation.as_bytes());
+    let event = EventKey { id: EventId(event_id), random: event_random, installation };
+    Uuid::from_bytes(DeliveryId::derive(event, SubscriptionId(subscription_id)).0)
+}
+
+/// Returns a random number: the random part of an event that is inserted by SQL.
+#[pg_extern]
+fn _random() -> i64 {
+    rand::random()
 }

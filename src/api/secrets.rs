@@ -59,7 +59,7 @@ fn _reseal_headers(stored: JsonB, subscription_id: i64) -> JsonB {
 }
 
 /// Reads the keys, and fails if there is none.
-fn keys_to_seal_with() -> Keys {
+pub fn keys_to_seal_with() -> Keys {
     let keys = keys::read_or_refuse();
     if keys.is_empty() {
         refuse(

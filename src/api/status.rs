@@ -9,10 +9,12 @@ use std::time::SystemTime;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
+use crate::adoption::Adoption;
 use crate::slots::{self, Slot, State, trouble};
-use crate::store;
+use crate::{store, tables};
 
 #[pg_extern(volatile)]
+#[search_path(pg_catalog, pg_temp)]
 #[allow(clippy::type_complexity)] // pgrx reads the columns off the type
 fn _worker_status() -> TableIterator<
     'static,
@@ -28,7 +30,9 @@ fn _worker_status() -> TableIterator<
 > {
     let slot = slots::here();
     let error = slot.and_then(|slot| slot.error(SystemTime::now()));
+    let unsent = slots::shared().and_then(|_| sends_nothing(slot));
     let (state, detail) = match (slots::shared(), slot) {
+        _ if let Some((state, detail)) = unsent => (state, Cow::Owned(detail)),
         (Some(_), Some(slot)) if slot.troubles() & trouble::PRIVILEGE != 0 && !slot.is_parked() => {
             ("stopped", Cow::Owned(missing_privilege()))
         }
@@ -58,14 +62,40 @@ fn _worker_status() -> TableIterator<
 
 /// Says that the dispatcher may not use a table, and which tables have row level security.
 fn missing_privilege() -> String {
-    const TABLES: &str = "SELECT pg_catalog.string_agg('hydra.' || c.relname, ', ' ORDER BY c.relname)
+    const TABLES: &str = "SELECT pg_catalog.string_agg('hydra.' || c.relname, ', ' ORDER BY c.relname) AS tables
         FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
         WHERE n.nspname = 'hydra' AND c.relrowsecurity";
-    let tables: Option<String> = Spi::get_one(TABLES).expect("the catalog can be read");
+    let tables = store::read_once(TABLES, &[], |mut rows| {
+        let column = rows.column("tables");
+        rows.next()?.maybe::<String>(column)
+    });
     match tables {
         Some(tables) => format!("nothing is sent: row level security must be disabled on {tables}"),
         None => "nothing is sent: the role hydra_worker lacks a privilege on a table".into(),
     }
+}
+
+/// Returns why this database sends nothing, if the reason is not one that its dispatcher finds.
+fn sends_nothing(slot: Option<&Slot>) -> Option<(&'static str, String)> {
+    if is_standby() || slot.is_some_and(Slot::is_parked) {
+        return None;
+    }
+    // Any role that may see the status may see these numbers.
+    tables::as_owner(|| {
+        let copy = Adoption::find().map(|Adoption { origin, waiting, advice }| {
+            ("parked", format!("{origin}, and nothing is sent before it is adopted ({waiting}): {advice}"))
+        });
+        copy.or_else(|| slot.is_none_or(Slot::is_vacant).then(bar).flatten())
+    })
+}
+
+/// Returns why the worker cannot connect to this database.
+fn bar() -> Option<(&'static str, String)> {
+    let reason = store::read_once(include_str!("../../sql/queries/find_bar.sql"), &[], |mut rows| {
+        let column = rows.column("reason");
+        rows.next()?.maybe::<String>(column)
+    });
+    reason.map(|reason| ("stopped", format!("nothing is sent: {reason}")))
 }
 
 fn describe_slot(shared: Option<&slots::Shared>, slot: Option<&Slot>) -> (&'static str, &'static str) {
@@ -75,7 +105,15 @@ fn describe_slot(shared: Option<&slots::Shared>, slot: Option<&Slot>) -> (&'stat
             "events are kept, nothing is sent: add hydra_webhooks to shared_preload_libraries and restart",
         ),
         (Some(_), _) if is_standby() => ("standby", "a standby sends nothing; it starts to send when it is promoted"),
-        (Some(_), None) => ("starting", "the launcher has not reached this database yet"),
+        (Some(shared), None) if shared.free_slot().is_none() => (
+            "stopped",
+            "events are kept, nothing is sent: 128 other databases of this cluster have the extension, which is the maximum",
+        ),
+        (Some(_), None) => {
+            // The launcher may be waiting for a background worker slot to look at databases. This one has the extension.
+            slots::hint_here();
+            ("starting", "the launcher has not reached this database yet")
+        }
         (Some(_), Some(slot)) if slot.is_parked() => {
             ("parked", "by hydra.webhook_park(), until hydra.webhook_unpark() or a restart of the server")
         }
@@ -108,10 +146,7 @@ fn describe(state: State) -> (&'static str, &'static str) {
         State::Starting => ("starting", "the dispatcher is being started"),
         State::Running => ("running", "events are sent"),
         State::Off => ("off", "events are kept, nothing is sent: hydra_webhooks.enabled is off"),
-        State::Foreign => (
-            "parked",
-            "this database is a copy and was not adopted: SELECT hydra.webhook_adopt() makes it send its own events",
-        ),
+        State::Foreign => ("starting", "this database was adopted, and the dispatcher begins to send"),
         State::Absent => ("stopped", "the extension was dropped or is being created"),
         State::Ended => ("stopped", "the dispatcher was asked to end and will be started again"),
         State::Failed => ("stopped", "the dispatcher failed and will be started again"),

@@ -10,19 +10,27 @@ use std::time::{Duration, SystemTime};
 
 use pgrx::Uuid;
 use pgrx::prelude::*;
+use sender::destination::origin;
 use sender::{Bell, Limits, Roots, Sender};
 use wire::attempt::{Attempt, Outcome};
 use wire::event::Event;
 use wire::ids::{DeliveryId, SubscriptionId};
 use wire::request::Request;
 
+use super::status::is_standby;
 use crate::backend::refuse::refuse;
 use crate::backend::signals;
+use crate::identity::Identity;
+use crate::serve::rehearse;
+use crate::slots::{self, Slot};
 use crate::store::subscriptions::test_subject;
-use crate::{keys, settings, tables};
+use crate::{keys, settings, store, tables};
 
 /// The event type of test requests. Events and deliveries never have it.
 const EVENT_TYPE: &str = "webhook.test";
+
+/// For one request.
+const LIMITS: Limits = Limits { threads: 1, resting_connections: 1, lookups: 1 };
 
 #[pg_extern]
 #[search_path(pg_catalog, pg_temp)]
@@ -38,6 +46,7 @@ fn webhook_send_test(
         name!(error, Option<String>),
     ),
 > {
+    rehearse::refuse_in_rehearsal("hydra.webhook_send_test");
     if !settings::enabled() {
         refuse(
             PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -46,6 +55,7 @@ fn webhook_send_test(
             "Set it to on in postgresql.conf, and reload.",
         );
     }
+    refuse_from_elsewhere(id);
     let request = tables::as_owner(|| test_request(id)).unwrap_or_else(|| {
         let id = id.map_or("null".to_owned(), |id| id.to_string());
         refuse(
@@ -68,6 +78,41 @@ fn webhook_send_test(
     })
 }
 
+/// Fails if this database sends nothing: a request would reach an endpoint of the original, or one that was to be left
+/// alone.
+fn refuse_from_elsewhere(id: Option<i64>) {
+    let is_copy = || !tables::as_owner(Identity::read).is_here();
+    let (reason, hint) = if is_standby() {
+        ("a standby sends nothing", "Call it on the primary.")
+    } else if is_copy() {
+        (
+            "this database is a copy that was not adopted",
+            "SELECT detail FROM hydra.webhook_worker_status says how to adopt it.",
+        )
+    } else if slots::here().is_some_and(Slot::is_parked) {
+        ("this database is parked", "SELECT hydra.webhook_unpark() lets it send again.")
+    } else {
+        return;
+    };
+    // If the subscription does not exist, there is another error.
+    let Some((id, url)) = id.and_then(|id| Some((id, tables::as_owner(|| url_of(id))?))) else { return };
+    refuse(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("no test request is made: {reason}"),
+        &format!("It would reach {}/…, the endpoint of subscription {}.", origin(&url).unwrap_or_default(), id),
+        hint,
+    );
+}
+
+/// Returns the URL of a subscription; `None` if there is no such subscription.
+fn url_of(id: i64) -> Option<String> {
+    const URL: &str = "SELECT s.url FROM hydra.subscription AS s WHERE s.id = $1";
+    store::read_once(URL, &[id.into()], |mut rows| {
+        let column = rows.column("url");
+        rows.next().map(|row| row.value(column))
+    })
+}
+
 /// Returns the test request to this subscription; `None` if there is no such subscription.
 fn test_request(id: Option<i64>) -> Option<Request> {
     let id = SubscriptionId(id?);
@@ -79,7 +124,8 @@ fn test_request(id: Option<i64>) -> Option<Request> {
         event_type: EVENT_TYPE.into(),
         body: subject.preset.body(&test_event(subject.tenant_id)),
         endpoint: Arc::new(subject.endpoint),
-        next: None,
+        hops: 0,
+        max_in_flight: 1,
     })
 }
 
@@ -88,7 +134,7 @@ fn test_event(tenant_id: Option<String>) -> Event {
         event_type: EVENT_TYPE.into(),
         entity_type: "webhook".into(),
         entity_id: None,
-        tenant_id,
+        tenant_id: tenant_id.map(Arc::from),
         entity: Some(r#"{"message": "This is a test."}"#.into()),
         entity_error: None,
         emitted_at: SystemTime::now(),
@@ -108,7 +154,7 @@ fn send(request: Request) -> Attempt {
     let bell = Arc::new(Bell::new().expect("a file descriptor for the bell"));
     let (send, outcomes) = channel();
     let policy = Arc::new(settings::destination_policy());
-    let sender = Sender::start(Limits { max_threads: 1 }, policy, roots, send, Arc::clone(&bell));
+    let sender = Sender::start(LIMITS, policy, roots, send, Arc::clone(&bell));
     sender.hand_over([request]);
     loop {
         // If the statement is cancelled, the error drops the sender, which aborts the request.

@@ -10,6 +10,8 @@ use super::setting;
 /// The names of the workers, in `pg_stat_activity` and in the server log.
 pub const LAUNCHER: &str = "hydra_webhooks launcher";
 pub const DISPATCHER: &str = "hydra_webhooks dispatcher";
+pub const RUNNER: &str = "hydra_webhooks runner";
+pub const SUPERVISOR: &str = "hydra_webhooks supervisor";
 
 thread_local! {
     static IS_IDLE: Cell<bool> = const { Cell::new(false) };

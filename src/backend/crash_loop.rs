@@ -3,8 +3,9 @@
 //! When a process crashes, Postgres restarts the whole server at once, with new shared memory. A worker that crashes at
 //! each start would prevent all clients from connecting, and nothing in memory would show that it has crashed before.
 //! So each start of a worker is recorded in a file. The worker removes the file after its first useful work (the
-//! dispatcher: it has written to the database; the launcher: it has looked at the databases), and when it ends without
-//! a crash. What remains in the file are starts that were followed by a crash before any useful work.
+//! dispatcher: it has written to the database; the launcher: it has looked at the databases; the supervisor: the gateway
+//! listens; the runner: it has finished something), and when it ends without a crash. What remains in the file are starts that were followed by a crash before
+//! any useful work.
 //!
 //! If the file cannot be written, nothing is recorded and the worker goes on.
 
@@ -40,6 +41,14 @@ impl CrashLoop {
 
     pub fn of_dispatcher(slot: &Slot) -> Self {
         Self::of(slot.database().map_or(0, pgrx::pg_sys::Oid::to_u32))
+    }
+
+    pub fn of_runner(slot: &Slot) -> Self {
+        Self::of(format_args!("runner.{}", slot.database().map_or(0, pgrx::pg_sys::Oid::to_u32)))
+    }
+
+    pub fn of_supervisor() -> Self {
+        Self::of("supervisor")
     }
 
     /// The file is in the data directory, where server processes run, in a folder that backups leave out.

@@ -5,6 +5,8 @@ use std::ffi::CStr;
 use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
 use pgrx::prelude::*;
 
+use super::signals;
+
 /// An error of Postgres that a worker survived.
 #[derive(Debug)]
 pub struct Failure {
@@ -20,12 +22,11 @@ impl Failure {
         let (CaughtError::PostgresError(report)
         | CaughtError::ErrorReport(report)
         | CaughtError::RustPanic { ereport: report, .. }) = error;
-        Self {
-            step,
-            code: report.sql_error_code(),
-            message: report.message().to_owned(),
-            detail: report.detail().map(str::to_owned),
-        }
+        let code = report.sql_error_code();
+        // It would show the row or the key, and so values of headers or data of the application.
+        let hides_detail = sqlstate(code).starts_with("23");
+        let detail = report.detail().filter(|_| !hides_detail).map(str::to_owned);
+        Self { step, code, message: report.message().to_owned(), detail }
     }
 
     /// Whether the error may be caused by the rows of a statement, so that other rows could be written: invalid data, a
@@ -37,8 +38,12 @@ impl Failure {
     }
 
     /// Writes the error to the server log, with its SQLSTATE and detail, and how often it has been repeated since the
-    /// last message. The message begins with the name of the `worker`.
+    /// last message. The message begins with the name of the `worker`. Nothing is written if the statement was cancelled
+    /// because the process has to end.
     pub fn warn(&self, worker: &str, repetitions: u64) {
+        if self.code == PgSqlErrorCode::ERRCODE_QUERY_CANCELED && signals::stop_was_requested() {
+            return;
+        }
         let message = format!("{worker}: could not {}: {}", self.step.to_string_lossy(), self.message);
         let repeated = (repetitions > 0)
             .then(|| format!("The same error has occurred {repetitions} times since it was last logged."));

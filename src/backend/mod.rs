@@ -6,26 +6,42 @@
 //! | `transaction` | runs a transaction of a worker; an error does not end the process |
 //! | `failure` | describes such an error, and what the worker was doing |
 //! | `subtransaction` | runs code that may fail without failing the caller's transaction |
+//! | `timer` | uses timers of Postgres |
 //! | `time_limit` | limits the time of a part of a statement |
+//! | `deadline` | limits the time of a statement while it runs |
+//! | `notices` | collects the messages of a part of a statement |
 //! | `refuse` | raises errors that fail the statement |
+//! | `attributes` | reads the attributes of a tuple descriptor |
 //! | `activity` | sets what `pg_stat_activity` shows of a worker |
 //! | `setting` | sets parameters of this process |
+//! | `settings_of_role` | connects a worker without the settings of its database and role |
 //! | `fixed_settings` | runs code with the output formats of an event instead of those of the session |
 //! | `search_path` | runs an expression with the search path of its author |
 //! | `crash_loop` | keeps a worker that crashes at each start from being started again at once |
+//! | `database_lock` | finds out whether a statement needs a database without sessions |
+//! | `extension_lock` | keeps DROP EXTENSION waiting while a transaction uses the tables of the extension |
+//! | `stopping` | finds out whether the server is being stopped in smart mode |
 //! | `descriptors` | raises the limit of open files |
 
 pub mod activity;
+pub mod attributes;
 pub mod crash_loop;
+pub mod database_lock;
+pub mod deadline;
 pub mod descriptors;
+pub mod extension_lock;
 mod failure;
 pub mod fixed_settings;
+pub mod notices;
 pub mod refuse;
 pub mod search_path;
 pub mod setting;
+pub mod settings_of_role;
 pub mod signals;
+pub mod stopping;
 pub mod subtransaction;
 pub mod time_limit;
+mod timer;
 mod transaction;
 
 pub use failure::{Failure, sqlstate};

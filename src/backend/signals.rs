@@ -9,6 +9,7 @@
 //! is no statement to cancel, and the error would end the process. So cancels are held off there.
 
 use std::os::fd::RawFd;
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -86,11 +87,15 @@ unsafe extern "C-unwind" fn on_sighup(_signal: i32) {
 /// Sleeps until the latch is set, `fd` is readable or the timeout has passed. Then handles interrupts, except that
 /// SIGTERM is left to [`stop_requested`].
 pub fn wait(fd: Option<RawFd>, timeout: Duration) {
+    wait_by(timeout, || sleep(fd, timeout));
+}
+
+fn wait_by(timeout: Duration, sleep: impl FnOnce()) {
     if !timeout.is_zero() {
         activity::idle();
     }
     if !stop_was_requested() {
-        sleep(fd, timeout);
+        sleep();
     }
     if !stop_was_requested() {
         pgrx::check_for_interrupts!();
@@ -115,17 +120,61 @@ fn sleep(fd: Option<RawFd>, timeout: Duration) {
     if fd.is_some() {
         events |= pg_sys::WL_SOCKET_READABLE;
     }
-    let millis: i32 = timeout.as_millis().try_into().unwrap_or(i32::MAX);
     // SAFETY: MyLatch is this process's latch, and the caller owns the descriptor.
     unsafe {
         pg_sys::WaitLatchOrSocket(
             pg_sys::MyLatch,
             events as i32,
             fd.unwrap_or(pg_sys::PGINVALID_SOCKET),
-            millis.into(),
+            millis(timeout),
             pg_sys::PG_WAIT_EXTENSION,
         );
         pg_sys::ResetLatch(pg_sys::MyLatch);
+    }
+}
+
+fn millis(timeout: Duration) -> i64 {
+    timeout.as_millis().try_into().unwrap_or(i32::MAX).into()
+}
+
+/// Waits as [`wait`] does, always for the same file descriptor. It is made once, because making it takes several system
+/// calls.
+pub struct Waits(NonNull<pg_sys::WaitEventSet>);
+
+impl Waits {
+    /// # Safety
+    /// The descriptor must stay open for as long as there are waits for it.
+    pub unsafe fn new(fd: RawFd) -> Self {
+        let events = [
+            (pg_sys::WL_LATCH_SET, pg_sys::PGINVALID_SOCKET),
+            (pg_sys::WL_EXIT_ON_PM_DEATH, pg_sys::PGINVALID_SOCKET),
+            (pg_sys::WL_SOCKET_READABLE, fd),
+        ];
+        // SAFETY: MyLatch is this process's latch. The set lives as long as the process.
+        unsafe {
+            #[cfg(any(feature = "pg15", feature = "pg16"))]
+            let set = pg_sys::CreateWaitEventSet(pg_sys::TopMemoryContext, events.len() as i32);
+            #[cfg(not(any(feature = "pg15", feature = "pg16")))]
+            let set = pg_sys::CreateWaitEventSet(std::ptr::null_mut(), events.len() as i32);
+            for (event, fd) in events {
+                let latch = if event == pg_sys::WL_LATCH_SET { pg_sys::MyLatch } else { std::ptr::null_mut() };
+                pg_sys::AddWaitEventToSet(set, event, fd, latch, std::ptr::null_mut());
+            }
+            Self(NonNull::new(set).expect("a set of events"))
+        }
+    }
+
+    /// Sleeps until the latch is set, the file descriptor is readable or the timeout has passed.
+    pub fn wait(&self, timeout: Duration) {
+        wait_by(timeout, || {
+            // SAFETY: room for one event, as said; the set exists, and the latch is that of this process.
+            unsafe {
+                let mut event = std::mem::zeroed();
+                let set = self.0.as_ptr();
+                pg_sys::WaitEventSetWait(set, millis(timeout), &raw mut event, 1, pg_sys::PG_WAIT_EXTENSION);
+                pg_sys::ResetLatch(pg_sys::MyLatch);
+            }
+        });
     }
 }
 

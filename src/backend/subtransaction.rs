@@ -5,16 +5,55 @@ use pgrx::prelude::*;
 
 use super::time_limit;
 
-/// The error of code that failed. Only its SQLSTATE is kept: receivers are informed of it, and the message could
-/// contain any text.
+/// The error of code that failed. Receivers are informed only of its SQLSTATE, because the message could contain any
+/// text.
+#[derive(Clone)]
 pub struct Failure {
     pub code: PgSqlErrorCode,
+    pub message: String,
 }
 
 /// Runs `body` in a subtransaction. If `body` fails, rolls the subtransaction back and returns the error; an error that
 /// must end the statement is raised again. If `body` was cancelled because its time is over, that does not end the
 /// statement.
 pub fn in_subtransaction<T>(body: impl Fn() -> T) -> Result<T, Failure> {
+    attempt(body).map_err(|error| failure_of(error, |error| !must_end(error) || time_limit::is_over()))
+}
+
+/// Runs `body` in a subtransaction, as [`in_subtransaction`] does, and rolls it back in any case. So locks are held no
+/// longer than that.
+pub fn in_undone_subtransaction<T>(body: impl Fn() -> T) -> Result<T, Failure> {
+    undo(body).map_err(|error| failure_of(error, |error| !must_end(error)))
+}
+
+/// Runs `body` in a subtransaction, as [`in_subtransaction`] does. Only an error of class 42 (syntax error or access
+/// rule violation) is returned: then the code may be wrong. Any other error is raised again.
+pub fn catching_syntax_or_access<T>(body: impl Fn() -> T) -> Result<T, Failure> {
+    let is_returned = |error: &CaughtError| !must_end(error) && Failure::of(error).is_of_syntax_or_access();
+    attempt(body).map_err(|error| failure_of(error, is_returned))
+}
+
+/// Returns the failure of an error that is to be returned. Raises any other error again.
+fn failure_of(error: Box<CaughtError>, is_returned: impl Fn(&CaughtError) -> bool) -> Failure {
+    if !is_returned(&error) {
+        error.rethrow();
+    }
+    Failure::of(&error)
+}
+
+/// Runs `body` in a subtransaction. If `body` fails, rolls the subtransaction back and returns the error, whatever it
+/// is: see [`must_end`].
+pub fn attempt<T>(body: impl FnOnce() -> T) -> Result<T, Box<CaughtError>> {
+    run(body, pg_sys::ReleaseCurrentSubTransaction)
+}
+
+/// Runs `body` in a subtransaction that is rolled back in any case.
+pub fn undo<T>(body: impl FnOnce() -> T) -> Result<T, Box<CaughtError>> {
+    run(body, pg_sys::RollbackAndReleaseCurrentSubTransaction)
+}
+
+/// Runs `body` in a subtransaction, which `end` ends if `body` does not fail.
+fn run<T>(body: impl FnOnce() -> T, end: unsafe fn()) -> Result<T, Box<CaughtError>> {
     // SAFETY: the subtransaction is ended in both cases, and memory context and resource owner are restored, as
     // PL/pgSQL does around a block with an EXCEPTION clause.
     unsafe {
@@ -28,17 +67,14 @@ pub fn in_subtransaction<T>(body: impl Fn() -> T) -> Result<T, Failure> {
         };
         PgTryBuilder::new(std::panic::AssertUnwindSafe(|| {
             let result = body();
-            pg_sys::ReleaseCurrentSubTransaction();
+            end();
             restore();
             Ok(result)
         }))
         .catch_others(move |error| {
             pg_sys::RollbackAndReleaseCurrentSubTransaction();
             restore();
-            if must_end(&error) && !time_limit::is_over() {
-                error.rethrow();
-            }
-            Err(Failure { code: report(&error).sql_error_code() })
+            Err(Box::new(error))
         })
         .execute()
     }
@@ -69,6 +105,11 @@ pub fn report(error: &CaughtError) -> &ErrorReportWithLevel {
 }
 
 impl Failure {
+    fn of(error: &CaughtError) -> Self {
+        let report = report(error);
+        Self { code: report.sql_error_code(), message: report.message().to_owned() }
+    }
+
     /// Returns whether the error is of class 42 (syntax error or access rule violation). Then the code may be wrong,
     /// not the data.
     pub fn is_of_syntax_or_access(&self) -> bool {

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::timetable::{Deadline, Timetable};
 use crate::backend::{Failure, transaction};
-use crate::settings;
 use crate::slots::Slot;
 use crate::store::Store;
+use crate::{runner, settings};
 
 /// How often history is searched for rows that are too old, and the pause before the next batch of them.
 const FORGET_EVERY: Duration = Duration::from_secs(60);
@@ -16,6 +16,9 @@ const FORGET_MORE: Duration = Duration::from_millis(500);
 /// soon, and history that is only seemingly old is still there.
 const FORGET_AFTER_CLOCK_CHANGE: Duration = Duration::from_secs(3600);
 
+/// How often the tables are searched for what the runner has to do. Usually it is told.
+const NOTE_FOR_RUNNER_EVERY: Duration = Duration::from_secs(60);
+
 /// How often the waiting events and deliveries are counted, if `max_pending` is set.
 const COUNT_EVERY: Duration = Duration::from_secs(1);
 
@@ -23,6 +26,7 @@ const COUNT_EVERY: Duration = Duration::from_secs(1);
 pub fn schedule(timetable: &mut Timetable) {
     let now = Instant::now();
     timetable.set(Deadline::Forget, now);
+    timetable.set(Deadline::NoteForRunner, now);
     match settings::max_pending() {
         Some(_) => timetable.set(Deadline::CountPending, now),
         None => timetable.clear(Deadline::CountPending),
@@ -41,7 +45,14 @@ pub fn run(store: &Store, slot: &Slot, timetable: &mut Timetable, has_identity: 
     let now = Instant::now();
     if timetable.is_due(Deadline::CountPending, now) {
         timetable.set(Deadline::CountPending, now + COUNT_EVERY);
-        slot.report_pending(transaction(c"count what waits", || store.read.count_pending())?);
+        let (pending, missed) = transaction(c"count what waits", || store.read.count_pending())?;
+        slot.report_pending(pending, missed);
+    }
+    if timetable.is_due(Deadline::NoteForRunner, now) {
+        timetable.set(Deadline::NoteForRunner, now + NOTE_FOR_RUNNER_EVERY);
+        if has_identity {
+            runner::note_next(slot)?;
+        }
     }
     if timetable.is_due(Deadline::Forget, now) {
         timetable.set(Deadline::Forget, now + FORGET_EVERY);

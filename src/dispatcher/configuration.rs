@@ -1,19 +1,22 @@
 //! Finds out whether this database may send, and loads the subscriptions.
 //!
-//! This is done again when a subscription, a secret or an event type has changed, when an overlap of two secrets ends,
-//! and when the configuration of the server was reloaded.
+//! All of it is loaded again when an event type or a preset has changed, when an overlap of two secrets ends, and when the
+//! configuration of the server was reloaded. When a subscription or its secrets have changed, only this subscription is
+//! loaded again.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
 
 use delivery::dispatch::Dispatch;
+use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use wire::ids::SubscriptionId;
+use wire::ids::{Installation, SubscriptionId};
 use wire::secret::Keys;
 
 use super::extension;
 use super::reader::Reader;
 use super::timetable::Timetable;
+use crate::adoption::Adoption;
 use crate::backend::activity::DISPATCHER as NAME;
 use crate::backend::{Failure, transaction};
 use crate::slots::{Slot, State};
@@ -24,9 +27,10 @@ pub struct Configuration {
     slot: &'static Slot,
     extension: pg_sys::Oid,
     database: String,
-    /// Whether this is the database that `hydra.identity` names. If not, it is a copy that was not adopted, and must
-    /// not send.
-    has_identity: bool,
+    /// The installation that this database is. `None`: it is a copy that was not adopted, and must not send.
+    installation: Option<Installation>,
+    /// Whether the database has become another installation while this dispatcher ran.
+    has_new_identity: bool,
     /// The keys of `key_file`. If it cannot be used now, those that it had before.
     keys: Keys,
     /// What is wrong with `key_file`.
@@ -43,7 +47,8 @@ impl Configuration {
             slot,
             extension,
             database,
-            has_identity: false,
+            installation: None,
+            has_new_identity: false,
             keys: Keys::default(),
             key_file_problem: None,
             unreadable: BTreeSet::new(),
@@ -52,7 +57,11 @@ impl Configuration {
     }
 
     pub fn has_identity(&self) -> bool {
-        self.has_identity
+        self.installation.is_some()
+    }
+
+    pub fn has_new_identity(&self) -> bool {
+        self.has_new_identity
     }
 
     pub fn database(&self) -> &str {
@@ -70,7 +79,8 @@ impl Configuration {
         Ok(false)
     }
 
-    /// Loads the configuration and passes it on. Returns false if the extension is gone.
+    /// Loads the configuration and passes it on. Returns false if the dispatcher has to end: the extension is gone, or the
+    /// database has become another installation.
     pub fn load(
         &mut self,
         store: &Store,
@@ -83,19 +93,55 @@ impl Configuration {
         }
         self.load_keys();
         let keys = &self.keys;
-        let (namespace, subscriptions) = transaction(c"read the subscriptions", || {
+        let (identity, subscriptions) = transaction(c"read the subscriptions", || {
             (store.read.identity(), store.read.subscriptions(settings::max_in_flight(), keys))
         })?;
-        if let Some(namespace) = namespace {
-            dispatch.set_namespace(namespace);
+        let installation = identity.adopted();
+        if self.installation.is_some() && installation != self.installation {
+            // What is in memory may have been deleted with the queue of the former installation.
+            self.has_new_identity = true;
+            self.slot.set_state(State::Ended);
+            return Ok(false);
         }
-        self.has_identity = namespace.is_some();
-        self.enter(self.state(), dispatch);
+        self.installation = installation;
+        let adoption = match installation {
+            Some(_) => None,
+            None => transaction(c"find out what waits in a copy", Adoption::find)?,
+        };
+        self.enter(self.state(), adoption, dispatch);
         fault::point("load");
         self.set_unreadable(subscriptions.unreadable);
         timetable.set_overlap_end(subscriptions.stale_at);
         dispatch.set_subscriptions(subscriptions.list, Instant::now());
         reader.set_subscriptions(dispatch);
+        Ok(true)
+    }
+
+    /// Loads these subscriptions, which have changed, and passes them on. Returns false if more than that has changed, so that
+    /// everything has to be loaded.
+    pub fn load_changed(
+        &mut self,
+        changed: &[SubscriptionId],
+        store: &Store,
+        dispatch: &mut Dispatch,
+        reader: &mut Reader,
+        timetable: &mut Timetable,
+    ) -> Result<bool, Failure> {
+        self.load_keys();
+        let (identity, read) = transaction(c"read changed subscriptions", || {
+            let read = store.read.some_subscriptions(changed, settings::max_in_flight(), &self.keys);
+            (store.read.identity(), read)
+        })?;
+        // A copy must never send, however it comes about.
+        if identity.adopted() != self.installation {
+            return Ok(false);
+        }
+        fault::point("load");
+        let others = self.unreadable.iter().filter(|id| !changed.contains(id)).copied();
+        self.set_unreadable(others.chain(read.unreadable).collect());
+        timetable.add_overlap_end(read.stale_at);
+        dispatch.change_subscriptions(changed, read.list, Instant::now());
+        reader.change_subscriptions(dispatch, changed);
         Ok(true)
     }
 
@@ -122,7 +168,7 @@ impl Configuration {
 
     /// Returns the state in which the database should be.
     fn state(&self) -> State {
-        match (self.has_identity, settings::enabled()) {
+        match (self.has_identity(), settings::enabled()) {
             (false, _) => State::Foreign,
             (true, false) => State::Off,
             (true, true) => State::Running,
@@ -130,7 +176,7 @@ impl Configuration {
     }
 
     /// Starts or stops sending, according to the state.
-    fn enter(&mut self, state: State, dispatch: &mut Dispatch) {
+    fn enter(&mut self, state: State, adoption: Option<Adoption>, dispatch: &mut Dispatch) {
         let former = self.slot.state();
         if state != State::Running {
             // Prevents the start of further requests, also of those that were handed out already. When
@@ -141,23 +187,21 @@ impl Configuration {
         }
         self.slot.set_state(state);
         if state != former {
-            self.log_entry(state, former);
+            self.log_entry(state, former, adoption);
         }
     }
 
-    fn log_entry(&self, state: State, former: State) {
+    fn log_entry(&self, state: State, former: State, adoption: Option<Adoption>) {
         let database = &self.database;
+        if let Some(Adoption { origin, waiting, advice }) = adoption {
+            let message = format!("{NAME}: nothing is sent from database \"{database}\": {origin}");
+            ErrorReport::new(PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, message, NAME)
+                .set_detail(format!("Events and deliveries that wait: {waiting}."))
+                .set_hint(format!("{advice}."))
+                .report(PgLogLevel::WARNING);
+            return;
+        }
         match state {
-            State::Foreign => {
-                ereport!(
-                    PgLogLevel::WARNING,
-                    PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                    format!(
-                        "{NAME}: database \"{database}\" is a copy of another installation; nothing is sent from it"
-                    ),
-                    "SELECT hydra.webhook_adopt() makes it send its own events."
-                );
-            }
             State::Off => log!("{NAME}: hydra_webhooks.enabled is off; nothing is sent from database \"{database}\""),
             _ if former == State::Foreign => log!("{NAME}: database \"{database}\" was adopted; its events are sent"),
             _ => log!("{NAME}: events of database \"{database}\" are sent"),

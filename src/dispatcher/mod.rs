@@ -3,12 +3,16 @@
 //! In each turn of its loop it processes outcomes of requests, claims due deliveries, reads new events, hands requests
 //! to the sender, and writes its decisions. Then it waits: for its latch (a commit, a signal), for the sender (an
 //! outcome), or for the next deadline. It waits nowhere else. An error only aborts the transaction: what was to be
-//! written is kept and tried again.
+//! written is kept and tried again. Between two steps it yields, because the threads that make requests have little
+//! to do at a time, and should do it at once.
 //!
 //! | file | what it does |
 //! |---|---|
+//! | `start` | says where a dispatcher is to run |
 //! | `entry` | starts the process, connects to the database, and ends the process |
+//! | `ending` | decides whether the dispatcher has to end, and ends its work |
 //! | `configuration` | finds out whether to send, and to which subscriptions |
+//! | `loading` | loads the configuration again when it has changed |
 //! | `extension` | finds out whether the extension is in the database |
 //! | `reader` | reads new events |
 //! | `durable` | makes sure that the commits of these events are on disk |
@@ -26,14 +30,18 @@ mod chores;
 mod complaints;
 mod configuration;
 mod durable;
+mod ending;
 mod entry;
 mod extension;
+mod loading;
 mod own_events;
 mod reader;
 mod requests;
+mod start;
 mod timetable;
 mod writer;
 
+use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use delivery::clock::{Clocks, Interruption};
@@ -49,6 +57,7 @@ use crate::store::Store;
 use configuration::Configuration;
 use reader::{LOG_WAIT, Reader};
 use requests::Requests;
+pub use start::Start;
 use timetable::{Deadline, Timetable};
 use writer::Writer;
 
@@ -69,32 +78,39 @@ struct Dispatcher {
     requests: Requests,
     timetable: Timetable,
     clocks: Clocks,
+    /// When all subscriptions were last loaded.
+    loaded_at: Option<Instant>,
     /// Whether there may be deliveries that are due too far away.
     looks_for_far: bool,
     /// Whether the latest turn failed because a privilege is missing or row level security is enabled.
     lacks_privilege: bool,
+    /// Whether the dispatcher ends because a statement needs the database without sessions.
+    gives_way: bool,
 }
 
 impl Dispatcher {
     fn new(slot: &'static Slot, extension: pg_sys::Oid, database: String) -> Self {
-        changes::listen();
+        changes::listen_as_sender();
         let now = Instant::now();
         let mut timetable = Timetable::new(now);
         timetable.set(Deadline::Poll, now);
+        timetable.set(Deadline::GiveWay, now);
         chores::schedule(&mut timetable);
         Self {
             slot,
             store: Store::default(),
-            dispatch: Dispatch::new([0; 16]),
+            dispatch: Dispatch::default(),
             configuration: Configuration::new(slot, extension, database),
             reader: Reader::new(),
             writer: Writer::new(slot, &mut timetable),
             requests: Requests::new(),
             timetable,
             clocks: Clocks::new(SystemTime::now(), now),
+            loaded_at: None,
             // The clock may have been set while no dispatcher ran.
             looks_for_far: true,
             lacks_privilege: false,
+            gives_way: false,
         }
     }
 
@@ -108,6 +124,7 @@ impl Dispatcher {
             }
             self.notice_interruption();
             self.take_outcomes();
+            thread::yield_now();
             if self.timetable.may_go_on(Instant::now()) {
                 let (turned, done) = (self.turn(), self.do_chores());
                 self.lacks_privilege =
@@ -127,7 +144,7 @@ impl Dispatcher {
             self.slot.report_load(self.dispatch.in_flight(), self.dispatch.queued());
             self.slot.report_health(self.dispatch.faulty(), self.troubles());
             let timeout = self.time_to_wait();
-            signals::wait(Some(self.requests.fd()), timeout);
+            self.requests.wait(timeout);
         }
         self.end();
     }
@@ -138,15 +155,6 @@ impl Dispatcher {
         let key_file = if self.configuration.uses_key_file() { 0 } else { trouble::KEY_FILE };
         let privilege = if self.lacks_privilege { trouble::PRIVILEGE } else { 0 };
         ca_file | key_file | privilege
-    }
-
-    fn goes_on(&self) -> bool {
-        !signals::stop_requested() && !self.slot.is_parked() && !self.is_over()
-    }
-
-    /// Returns whether the extension that this dispatcher works for is gone.
-    fn is_over(&self) -> bool {
-        matches!(self.slot.state(), State::Absent | State::Ended)
     }
 
     /// Takes over the queue: releases the claims of earlier dispatchers. After an error, tries again until the
@@ -195,7 +203,7 @@ impl Dispatcher {
     /// Does the work of one turn in the database. After an error, the remaining steps wait for the next turn.
     fn turn(&mut self) -> Result<(), Failure> {
         self.look_for_events()?;
-        self.look_for_changes()?;
+        self.look_for_changes(loading::Urgency::CanWait)?;
         if self.is_over() {
             return Ok(());
         }
@@ -203,6 +211,7 @@ impl Dispatcher {
             self.look_for_far()?;
             self.claim()?;
             self.read()?;
+            thread::yield_now();
             self.requests.hand_out(&mut self.dispatch);
             self.writer.schedule(&self.dispatch, &mut self.timetable);
         }
@@ -210,6 +219,7 @@ impl Dispatcher {
         // near it (see `durable`). If the dispatcher committed just before reading, sending the events would have to
         // wait until its own commit is on disk.
         if self.writer.is_due(&self.dispatch, &self.timetable) {
+            thread::yield_now();
             self.write()?;
         }
         Ok(())
@@ -233,28 +243,6 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Loads the configuration again if it has changed.
-    fn look_for_changes(&mut self) -> Result<(), Failure> {
-        if self.timetable.overlap_has_ended(SystemTime::now()) {
-            changes::note();
-        }
-        if !changes::take() {
-            return Ok(());
-        }
-        self.load().inspect_err(|_| changes::note())
-    }
-
-    fn load(&mut self) -> Result<(), Failure> {
-        let Self { configuration, store, dispatch, reader, timetable, .. } = self;
-        if !configuration.load(store, dispatch, reader, timetable)? {
-            return Ok(());
-        }
-        // Write the decisions first: the next query reads from the table when deliveries are due.
-        self.write()?;
-        let ids = self.dispatch.subscription_ids();
-        self.look_for_due(&ids)
-    }
-
     fn write(&mut self) -> Result<(), Failure> {
         self.writer.write(&self.store, &mut self.dispatch, &mut self.timetable)
     }
@@ -263,14 +251,15 @@ impl Dispatcher {
     /// page.
     fn read(&mut self) -> Result<(), Failure> {
         self.reader.find(&self.store, &mut self.dispatch)?;
+        thread::yield_now();
         if !self.reader.has_durable_page(self.dispatch.in_flight())? {
             return Ok(());
         }
         // Load changes that were committed before the last event of the page, such as a new secret or a new
         // subscription.
-        if changes::are_noted() || self.reader.has_strangers(&self.dispatch) {
-            changes::note();
-            self.look_for_changes()?;
+        changes::note_subscriptions(self.reader.strangers(&self.dispatch));
+        if changes::are_noted() {
+            self.look_for_changes(loading::Urgency::Now)?;
             if self.is_over() {
                 return Ok(());
             }
@@ -293,7 +282,7 @@ impl Dispatcher {
         }
         let claimed = transaction(c"claim due deliveries", || {
             // A claim must be on disk before its request is made.
-            setting::pin_local(c"synchronous_commit", c"local");
+            setting::set_local(c"synchronous_commit", c"local");
             self.store.read.claim(&room, self.writer.run())
         })?;
         fault::point("claimed");
@@ -362,24 +351,7 @@ impl Dispatcher {
         chores::schedule(&mut self.timetable);
         // Reset the number of waiting events. While `max_pending` is 0 nothing is counted, and an old number must not
         // be compared with a limit that is set later.
-        self.slot.report_pending(0);
-    }
-
-    /// Waits a moment for requests in flight, and writes their outcomes. Other deliveries are sent by the next
-    /// dispatcher.
-    fn end(self) {
-        let reason = match self.slot.state() {
-            State::Absent | State::Ended => "the extension was dropped",
-            _ if self.slot.is_parked() => "parked by hydra.webhook_park()",
-            _ => "asked to stop",
-        };
-        log!("{NAME} stops in database \"{}\": {reason}", self.configuration.database());
-        let Self { slot, mut dispatch, requests, writer, store, .. } = self;
-        if !matches!(slot.state(), State::Absent | State::Ended) {
-            requests.end(&mut dispatch);
-            writer.end(&store, &mut dispatch);
-            slot.set_state(State::Ended);
-        }
+        self.slot.report_pending(0, 0);
     }
 }
 

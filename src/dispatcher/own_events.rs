@@ -9,11 +9,8 @@ use std::time::{Duration, Instant};
 
 use wire::ids::{DeliveryId, SubscriptionId};
 
-use crate::backend::{Failure, time_limit, transaction};
+use crate::backend::{Failure, transaction};
 use crate::store::Store;
-
-/// How long the filter of one subscription may take for one event. It usually takes some microseconds.
-const FILTER_TIME: Duration = Duration::from_millis(100);
 
 /// No transaction is begun later than this in one turn of the dispatcher, and each emits at most this many events.
 const TURN: Duration = Duration::from_millis(50);
@@ -70,7 +67,7 @@ fn note<T>(waiting: &mut VecDeque<T>, more: impl IntoIterator<Item = T>) {
 fn emit_some<T>(waiting: &mut VecDeque<T>, most: usize, emit: impl FnOnce(&[T])) -> Result<(), Failure> {
     let count = waiting.len().min(most);
     let ids = &waiting.make_contiguous()[..count];
-    let emitted = transaction(c"emit events of the extension", || time_limit::with_limit(FILTER_TIME, || emit(ids)));
+    let emitted = transaction(c"emit events of the extension", || emit(ids));
     if emitted.as_ref().map_or_else(|failure| count == 1 && failure.is_about_rows(), |()| true) {
         waiting.drain(..count);
     }

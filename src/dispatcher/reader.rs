@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use delivery::dispatch::Dispatch;
 use delivery::reading::{PAGE_BYTES, Progress, Snapshot, Which};
 use delivery::stored_event::StoredEvent;
+use wire::ids::SubscriptionId;
 
 use super::durable::{Commits, commits_of};
 use crate::backend::{Failure, transaction};
@@ -48,6 +49,15 @@ impl Reader {
     /// To be called when the subscriptions of `dispatch` changed.
     pub fn set_subscriptions(&mut self, dispatch: &Dispatch) {
         self.progress.set_subscriptions(dispatch.in_order(), dispatch.active_others());
+    }
+
+    /// To be called when these subscriptions of `dispatch` changed.
+    pub fn change_subscriptions(&mut self, dispatch: &Dispatch, changed: &[SubscriptionId]) {
+        for id in changed {
+            let (is_in_order, is_active) =
+                dispatch.subscription(*id).map_or((false, false), |known| (known.is_in_order(), known.active));
+            self.progress.set_subscription(*id, is_in_order, is_active);
+        }
     }
 
     /// Returns whether a page waits for [`take_in`](Self::take_in).
@@ -120,9 +130,9 @@ impl Reader {
         Ok(true)
     }
 
-    /// Returns whether the page has events for subscriptions that are not loaded yet.
-    pub fn has_strangers(&self, dispatch: &Dispatch) -> bool {
-        self.found.as_ref().is_some_and(|found| dispatch.has_strangers(&found.events))
+    /// Returns the subscriptions that the page has events for and that are not loaded yet.
+    pub fn strangers(&self, dispatch: &Dispatch) -> Vec<SubscriptionId> {
+        self.found.as_ref().map(|found| dispatch.strangers(&found.events)).unwrap_or_default()
     }
 
     /// Queues the deliveries of the page that waits.

@@ -1,17 +1,17 @@
 //! Hands requests to the sender, and passes the outcomes to [`Dispatch`].
 
-use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant, SystemTime};
 
 use delivery::dispatch::Dispatch;
 use pgrx::prelude::*;
-use sender::{Bell, Limits, Roots, Sender};
+use sender::{Bell, Roots, Sender};
 use wire::attempt::Attempt;
 
 use crate::backend::activity::DISPATCHER as NAME;
 use crate::backend::descriptors;
+use crate::backend::signals::Waits;
 use crate::settings;
 
 /// How long requests in flight may take to finish when the dispatcher ends.
@@ -19,16 +19,18 @@ const LAST_REQUESTS: Duration = Duration::from_millis(1500);
 
 pub struct Requests {
     sender: Sender,
-    threads: usize,
+    /// The maximum number of requests in flight.
+    max_requests: usize,
     outcomes: Receiver<Attempt>,
     bell: Arc<Bell>,
+    waits: Waits,
     /// Whether all of `ca_file` is used.
     trusts_ca_file: bool,
 }
 
 impl Requests {
     pub fn new() -> Self {
-        let threads = descriptors::threads_for(settings::sender_threads());
+        let (max_requests, limits) = descriptors::limits_for(settings::max_requests());
         let bell = Arc::new(Bell::new().expect("a file descriptor for the bell"));
         let (send, outcomes) = channel();
         let policy = Arc::new(settings::destination_policy());
@@ -39,8 +41,10 @@ impl Requests {
             }
             None => (Roots::load(None).expect("certificates of the system, or none").incomplete(), false),
         };
-        let sender = Sender::start(Limits { max_threads: threads }, policy, roots, send, Arc::clone(&bell));
-        Self { sender, threads, outcomes, bell, trusts_ca_file }
+        let sender = Sender::start(limits, policy, roots, send, Arc::clone(&bell));
+        // SAFETY: the bell and its descriptor are dropped together with the waits for them.
+        let waits = unsafe { Waits::new(bell.fd()) };
+        Self { sender, max_requests, outcomes, bell, waits, trusts_ca_file }
     }
 
     /// Returns whether all certificates of `ca_file` are trusted.
@@ -48,14 +52,14 @@ impl Requests {
         self.trusts_ca_file
     }
 
-    /// Returns a file descriptor that is readable when there are outcomes.
-    pub fn fd(&self) -> RawFd {
-        self.bell.fd()
+    /// Sleeps until there are outcomes, the latch is set or the timeout has passed.
+    pub fn wait(&self, timeout: Duration) {
+        self.waits.wait(timeout);
     }
 
     /// Hands the requests that may be made now to the sender.
     pub fn hand_out(&self, dispatch: &mut Dispatch) {
-        let requests = dispatch.hand_out(self.threads, Instant::now());
+        let requests = dispatch.hand_out(self.max_requests, Instant::now());
         if !requests.is_empty() {
             fault::point("hand_out");
             self.sender.hand_over(requests);
@@ -74,6 +78,7 @@ impl Requests {
 
     /// Applies changed settings. If `ca_file` cannot be used, the certificates that were trusted before stay.
     pub fn apply_settings(&mut self) {
+        (self.max_requests, _) = descriptors::limits_for(settings::max_requests());
         self.sender.set_policy(Arc::new(settings::destination_policy()));
         let roots = load_roots();
         self.trusts_ca_file = roots.as_ref().is_some_and(|roots| roots.problems.is_empty());

@@ -22,11 +22,17 @@ pub enum Deadline {
     Counts,
     /// To remove history that is older than the retention.
     Forget,
+    /// To look for what the runner has to do, in case nobody told it.
+    NoteForRunner,
     /// To count the waiting events and deliveries, for `max_pending`.
     CountPending,
+    /// To load all subscriptions again.
+    Load,
+    /// To find out whether a statement needs the database without sessions.
+    GiveWay,
 }
 
-const DEADLINES: usize = Deadline::CountPending as usize + 1;
+const DEADLINES: usize = Deadline::GiveWay as usize + 1;
 
 pub struct Timetable {
     at: [Option<Instant>; DEADLINES],
@@ -73,6 +79,11 @@ impl Timetable {
         self.overlap_ends = at;
     }
 
+    /// Notes one more end of an overlap.
+    pub fn add_overlap_end(&mut self, at: Option<SystemTime>) {
+        self.overlap_ends = self.overlap_ends.into_iter().chain(at).min();
+    }
+
     pub fn overlap_has_ended(&self, wall: SystemTime) -> bool {
         self.overlap_ends.is_some_and(|at| at <= wall)
     }
@@ -117,7 +128,10 @@ mod tests {
             Deadline::OwnEvents,
             Deadline::Counts,
             Deadline::Forget,
+            Deadline::NoteForRunner,
             Deadline::CountPending,
+            Deadline::Load,
+            Deadline::GiveWay,
         ];
         assert_eq!(all.len(), DEADLINES);
         for deadline in all {

@@ -4,7 +4,8 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use delivery::dispatch::Dispatch;
-use delivery::writes::{AttemptRecord, Names, Part, RowState, Verdicts};
+use delivery::tally::Tally;
+use delivery::writes::{AttemptRecord, Names, Part, RowState};
 use pgrx::prelude::*;
 
 use super::complaints::Complaints;
@@ -52,6 +53,8 @@ pub struct Writer {
     given_up: usize,
     /// Why a row was not written that is to be tried again.
     refused: Option<Failure>,
+    /// Counts that are being written, a part at a time.
+    counts: Tally,
     pub complaints: Complaints,
     /// Whether this run has written outcomes. Then it is not in a crash loop.
     has_written: bool,
@@ -67,6 +70,7 @@ impl Writer {
             history: Vec::new(),
             given_up: 0,
             refused: None,
+            counts: Tally::default(),
             complaints: Complaints::new(slot),
             has_written: false,
         }
@@ -123,8 +127,7 @@ impl Writer {
             self.emit_own_events(store, timetable);
         }
         if timetable.is_due(Deadline::Counts, Instant::now()) {
-            self.write_counts(store, dispatch);
-            timetable.set(Deadline::Counts, Instant::now() + COUNTS_EVERY);
+            self.write_counts(store, dispatch, timetable);
         }
         Ok(())
     }
@@ -271,20 +274,24 @@ impl Writer {
         (first + second, left)
     }
 
-    /// Writes the health of subscriptions, in a separate transaction: a client may hold the lock on a subscription for a
-    /// long time, and other writes must not wait for that lock.
+    /// Writes the health of some subscriptions, in a separate transaction: a client may hold the lock on a subscription
+    /// for a long time, and other writes must not wait for that lock.
     fn write_health(&mut self, store: &Store, dispatch: &mut Dispatch, timetable: &mut Timetable) {
+        let part = dispatch.verdicts.take_part();
         let written = transaction(c"write the health of subscriptions", || {
-            setting::pin_local(c"lock_timeout", c"10ms");
-            store.write.apply_verdicts(&dispatch.verdicts)
+            setting::set_local(c"lock_timeout", c"10ms");
+            store.write.apply_verdicts(&part)
         });
         timetable.clear(Deadline::Health);
         match written {
             Ok(disabled) => {
                 self.own_events.note_disabled(disabled);
-                dispatch.verdicts = Verdicts::default();
+                if !dispatch.verdicts.is_empty() {
+                    timetable.start(Deadline::Health, Duration::ZERO);
+                }
             }
             Err(failure) => {
+                dispatch.verdicts.put_back(part);
                 // That a client holds a lock is not worth a message.
                 if failure.code != PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE {
                     self.complaints.warn(&failure);
@@ -308,15 +315,21 @@ impl Writer {
         }
     }
 
-    /// Writes the counts of deliveries. If that fails, they are written with later ones.
-    fn write_counts(&mut self, store: &Store, dispatch: &mut Dispatch) {
-        if dispatch.tally.is_empty() {
-            return;
+    /// Writes the next part of the counts of deliveries. If that fails, they are written with later ones.
+    fn write_counts(&mut self, store: &Store, dispatch: &mut Dispatch, timetable: &mut Timetable) {
+        if self.counts.is_empty() {
+            self.counts = std::mem::take(&mut dispatch.tally);
         }
-        match transaction(c"write counts", || store.write.add_counts(&dispatch.tally)) {
-            Ok(()) => dispatch.tally.written(),
-            Err(failure) => self.complaints.warn(&failure),
+        let part = self.counts.take_part();
+        if !part.is_empty()
+            && let Err(failure) = transaction(c"write counts", || store.write.add_counts(&part))
+        {
+            self.complaints.warn(&failure);
+            dispatch.tally.add(part);
+            dispatch.tally.add(std::mem::take(&mut self.counts));
         }
+        let wait = if self.counts.is_empty() { COUNTS_EVERY } else { Duration::ZERO };
+        timetable.set(Deadline::Counts, Instant::now() + wait);
     }
 
     /// Writes all that is left, for a few seconds at most. What is not written, and deliveries that are still in flight,
@@ -333,6 +346,7 @@ impl Writer {
         // sent again.
         let history = std::mem::take(&mut self.history);
         self.write_history(store, history, &mut Vec::new());
+        dispatch.tally.add(std::mem::take(&mut self.counts));
         let summed_up = transaction(c"write counts", || {
             let disabled = store.write.apply_verdicts(&dispatch.verdicts);
             store.write.add_counts(&dispatch.tally);

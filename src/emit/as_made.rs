@@ -11,26 +11,34 @@ use std::slice;
 use pgrx::IntoDatum;
 use pgrx::prelude::*;
 
+use crate::backend::attributes::attributes;
 use crate::backend::search_path::with_search_path;
 
 /// The columns, in their order, with their types and whether they have a NOT NULL constraint. Further columns must have
 /// been dropped.
-pub const COLUMNS: [(&CStr, pg_sys::Oid, bool); 10] = [
+pub const COLUMNS: [(&CStr, pg_sys::Oid, bool); 15] = [
     (c"xid", pg_sys::XID8OID, true),
     (c"id", pg_sys::INT8OID, true),
+    (c"random", pg_sys::INT8OID, true),
+    (c"emitted_at", pg_sys::TIMESTAMPTZOID, true),
+    (c"installation", pg_sys::UUIDOID, true),
+    (c"hops", pg_sys::INT2OID, true),
+    (c"operation", pg_sys::TEXTOID, false),
     (c"event_type", pg_sys::TEXTOID, true),
     (c"entity_type", pg_sys::TEXTOID, true),
     (c"entity_id", pg_sys::TEXTOID, false),
     (c"tenant_id", pg_sys::TEXTOID, false),
     (c"entity", pg_sys::TEXTOID, false),
     (c"entity_error", pg_sys::TEXTOID, false),
-    (c"emitted_at", pg_sys::TIMESTAMPTZOID, true),
+    (c"previous", pg_sys::TEXTOID, false),
     (c"targets", pg_sys::INT8ARRAYOID, true),
 ];
 
 /// The CHECK constraints, which every event of an emit meets.
-const CHECKS: [(&CStr, &str); 2] = [
+const CHECKS: [(&CStr, &str); 4] = [
     (c"entity_or_why_not", "((entity IS NULL) = (entity_error IS NOT NULL))"),
+    (c"hops_count", "(hops >= 0)"),
+    (c"operation_is_known", "(operation = ANY (ARRAY['insert'::text, 'update'::text, 'delete'::text]))"),
     (c"somebody_wants_it", "(cardinality(targets) > 0)"),
 ];
 
@@ -83,7 +91,7 @@ fn has_its_storage(class: &pg_sys::FormData_pg_class) -> bool {
 unsafe fn has_its_columns(descriptor: pg_sys::TupleDesc) -> bool {
     // SAFETY: a descriptor has as many attributes as it says, and a name is a C string.
     unsafe {
-        let attributes = (*descriptor).attrs.as_slice((*descriptor).natts as usize);
+        let attributes = attributes(descriptor);
         let Some((ours, others)) = attributes.split_at_checked(COLUMNS.len()) else { return false };
         let is_ours = |attribute: &pg_sys::FormData_pg_attribute, (name, of, not_null): (&CStr, pg_sys::Oid, bool)| {
             !attribute.attisdropped
@@ -98,7 +106,7 @@ unsafe fn has_its_columns(descriptor: pg_sys::TupleDesc) -> bool {
     }
 }
 
-/// Returns whether inserts fire no trigger except `keep_to_its_cluster`, and that one as it was made.
+/// Returns whether inserts fire no trigger except `keep_to_its_cluster`, which fires only where no event is emitted.
 ///
 /// # Safety
 /// The table must be open.
@@ -116,7 +124,6 @@ unsafe fn has_its_triggers(table: &pg_sys::RelationData) -> bool {
             let function = pg_sys::get_func_name(trigger.tgfoid);
             trigger.tgtype as u32 == BEFORE_EACH
                 && trigger.tgenabled == pg_sys::TRIGGER_FIRES_ON_REPLICA as c_char
-                && trigger.tgqual.is_null()
                 && !function.is_null()
                 && CStr::from_ptr(function) == c"_keep_to_its_cluster"
                 && pg_sys::get_func_namespace(trigger.tgfoid) == (*table.rd_rel).relnamespace

@@ -1,26 +1,37 @@
 //! Keeps event types, and the subscriptions that want their events, in the memory of a session.
 //!
-//! They are read once and kept until there are changes, see [`changes`]. An emit first receives pending invalidation
-//! messages. Reading uses the latest snapshot, never the older one of the transaction: otherwise an event of a long
-//! transaction could miss a subscription that was created before the event was emitted.
+//! They are read once. An emit first receives what has changed, see [`changes`], and reads only that again. Reading uses
+//! the latest snapshot, never the older one of the transaction: otherwise an event of a long transaction could miss a
+//! subscription that was created before the event was emitted. What changes during the read was not there when the emit
+//! began; the next emit reads it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::ffi::CStr;
 use std::rc::Rc;
 
-use foldhash::HashMap;
+use pgrx::IntoDatum;
 use pgrx::prelude::*;
-use wire::ids::SubscriptionId;
+use wire::ids::{Installation, SubscriptionId};
 
 use super::as_made::is_as_made;
-use super::wanted::{EventType, StoredChoice};
+use super::wanted::{Catalogue, Choice, EventType};
 use crate::backend::refuse::refuse;
-use crate::changes;
+use crate::backend::setting;
+use crate::changes::{self, Changes};
+use crate::identity::Identity;
 use crate::store::{Row, Rows, columns};
-use crate::tables::Tables;
+use crate::tables::{Tables, lock_to_read};
 
 const LOAD_EVENT_TYPES: &CStr = c_str(concat!(include_str!("../../sql/queries/load_event_types.sql"), "\0"));
+const LOAD_IDENTITY: &CStr = c_str(concat!(include_str!("../../sql/queries/load_identity.sql"), "\0"));
 const LOAD_CHOICES: &CStr = c_str(concat!(include_str!("../../sql/queries/load_choices.sql"), "\0"));
+
+const LOAD_TRIGGERS: &CStr = c_str(concat!(include_str!("../../sql/queries/load_triggers.sql"), "\0"));
+
+/// Reads the choices of the subscriptions `$1`.
+const LOAD_SOME_CHOICES: &CStr =
+    c_str(concat!(include_str!("../../sql/queries/load_choices.sql"), " AND s.id OPERATOR(pg_catalog.=) ANY ($1)\0"));
 
 const fn c_str(text: &str) -> &CStr {
     match CStr::from_bytes_with_nul(text.as_bytes()) {
@@ -33,18 +44,25 @@ const fn c_str(text: &str) -> &CStr {
 const MAX_NAME_BYTES: usize = 100;
 
 /// The event types that can be emitted, and where events are stored.
+#[derive(Clone)]
 pub struct EventTypes {
     pub tables: Tables,
-    /// Whether `hydra.event` is as the extension made it. An invalidation of that relation empties the cache.
+    /// Whether `hydra.event` is as the extension made it. It is looked at again when its definition may have changed.
     pub event_is_as_made: bool,
-    by_name: HashMap<String, Rc<EventType>>,
+    /// The installation that this database is.
+    pub installation: Installation,
+    /// The triggers that announce changes. If they are others now, there may be changes that were not announced.
+    triggers: String,
+    catalogue: Catalogue,
 }
 
 columns!(EventTypeColumns { event_type, entity_type, id_key });
-columns!(ChoiceColumns { subscription_id, tenant_id, filter, event_types });
+columns!(ChoiceColumns { subscription_id, disabled, tenant_id, filter, event_types });
 
 thread_local! {
     static CACHE: RefCell<Option<Rc<EventTypes>>> = const { RefCell::new(None) };
+    /// The plan of [`LOAD_SOME_CHOICES`]. Null until it is needed.
+    static SOME_CHOICES: Cell<pg_sys::SPIPlanPtr> = const { Cell::new(std::ptr::null_mut()) };
 }
 
 impl EventTypes {
@@ -58,7 +76,12 @@ impl EventTypes {
                 "SELECT name FROM hydra.webhook_event_types lists them.",
             );
         };
-        self.by_name.get(name).cloned().unwrap_or_else(|| refuse_event_type(name))
+        self.catalogue.get(name).cloned().unwrap_or_else(|| refuse_event_type(name))
+    }
+
+    /// Returns the event type of this name, if it can be emitted.
+    pub fn find(&self, name: &str) -> Option<&EventType> {
+        self.catalogue.get(name).map(|known| &**known)
     }
 }
 
@@ -93,57 +116,112 @@ fn refuse_event_type(name: &str) -> ! {
 pub fn nobody_wants(event: &str) -> bool {
     // SAFETY: receives what other sessions have changed.
     unsafe { pg_sys::AcceptInvalidationMessages() };
-    let unwanted = |cached: &Rc<EventTypes>| cached.by_name.get(event).is_some_and(|known| !known.is_wanted());
+    let unwanted = |cached: &Rc<EventTypes>| cached.catalogue.get(event).is_some_and(|known| !known.is_wanted());
     !changes::are_noted() && CACHE.with_borrow(|cached| cached.as_ref().is_some_and(unwanted))
 }
 
 /// Returns the event types as they are now. Locks `hydra.event` as an insert does.
 pub fn event_types() -> Rc<EventTypes> {
     changes::listen();
+    let (tables, looked_up) = lock_tables();
+    let changes = changes::take();
+    // After an error, everything is read the next time.
+    let is_current = |cached: &Rc<EventTypes>| {
+        cached.tables == tables && (!looked_up || cached.triggers == in_latest_snapshot(tables, &[], read_triggers))
+    };
+    let cached = CACHE.take().filter(is_current);
+    let mut event_types = match (cached, changes) {
+        (Some(mut cached), Changes::Of(changed)) => {
+            if !changed.is_empty() {
+                Rc::make_mut(&mut cached).read_again(&changed);
+            }
+            cached
+        }
+        _ => Rc::new(EventTypes::read(tables)),
+    };
+    if looked_up {
+        Rc::make_mut(&mut event_types).event_is_as_made = is_as_made(tables.event);
+    }
+    CACHE.set(Some(Rc::clone(&event_types)));
+    event_types
+}
+
+/// Locks `hydra.event`, and receives what other sessions have changed. Returns the tables, and whether they were looked
+/// up again.
+fn lock_tables() -> (Tables, bool) {
+    let known = CACHE.with_borrow(|cached| cached.as_ref().map(|cached| cached.tables));
+    let mut tables = known.unwrap_or_else(Tables::find);
     loop {
-        let cached = CACHE.with_borrow(Clone::clone);
-        let event = cached.as_ref().map_or_else(|| Tables::find().event, |cached| cached.tables.event);
         // SAFETY: takes the lock that the insert will need; then receives what other sessions have changed.
         unsafe {
-            pg_sys::LockRelationOid(event, pg_sys::RowExclusiveLock as i32);
+            pg_sys::LockRelationOid(tables.event, pg_sys::RowExclusiveLock as i32);
             pg_sys::AcceptInvalidationMessages();
         }
-        if let Some(cached) = cached
-            && !changes::are_noted()
-        {
-            return cached;
+        if !changes::take_tables() {
+            return (tables, known.is_none());
         }
-        changes::take();
-        CACHE.set(None);
-        // Which relations to listen to is known only after loading. Until then, a change of any relation counts.
+        // If this fails, they are looked up the next time.
+        let cached = CACHE.take();
+        // Until they are found, a change of any table counts.
         changes::listen_to(&[]);
-        let loaded = load(Tables::find());
-        changes::listen_to(&[loaded.tables.subscription, loaded.tables.event]);
-        CACHE.set(Some(Rc::new(loaded)));
+        let found = Tables::find();
+        changes::listen_to(&[found.subscription, found.event]);
+        CACHE.set(cached);
+        if found == tables {
+            return (tables, true);
+        }
+        tables = found;
     }
 }
 
-fn load(tables: Tables) -> EventTypes {
-    let event_types = tables.as_owner(|| Spi::connect(|_client| read_event_types()));
-    let shared = event_types.into_iter().map(|(name, event_type)| (name, Rc::new(event_type)));
-    EventTypes { tables, event_is_as_made: is_as_made(tables.event), by_name: shared.collect() }
+impl EventTypes {
+    fn read(tables: Tables) -> Self {
+        let reads = &[c"event_type", c"subscription", c"identity"];
+        let (triggers, catalogue, identity) = in_latest_snapshot(tables, reads, || {
+            let triggers = read_triggers();
+            // SAFETY: inside SPI, which stays connected.
+            let (event_types, choices) = unsafe { (read(LOAD_EVENT_TYPES), read(LOAD_CHOICES)) };
+            let columns = EventTypeColumns::of(&event_types);
+            let event_types = event_types.map(|row| event_type(&row, &columns));
+            let catalogue = Catalogue::new(event_types, all_choices(choices));
+            // SAFETY: as above.
+            (triggers, catalogue, Identity::of(unsafe { read(LOAD_IDENTITY) }))
+        });
+        let installation = identity.installation();
+        Self { tables, event_is_as_made: is_as_made(tables.event), installation, triggers, catalogue }
+    }
+
+    /// Reads again what these subscriptions want.
+    fn read_again(&mut self, changed: &BTreeSet<SubscriptionId>) {
+        // SAFETY: inside SPI, which stays connected.
+        let choices =
+            in_latest_snapshot(self.tables, &[c"subscription"], || all_choices(unsafe { read_some_choices(changed) }));
+        changed.iter().for_each(|id| self.catalogue.remove(*id));
+        choices.into_iter().for_each(|choice| self.catalogue.add(choice));
+    }
 }
 
-/// Reads the event types and the subscriptions. To be called inside SPI. Uses the latest snapshot: statements that only
-/// read take the active snapshot.
-fn read_event_types() -> HashMap<String, EventType> {
-    // SAFETY: the snapshot is popped again, and SPI keeps its results until it is disconnected.
-    unsafe {
-        pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot());
-        let rows = read(LOAD_EVENT_TYPES);
-        let columns = EventTypeColumns::of(&rows);
-        let mut event_types = rows.map(|row| (row.value(columns.event_type), event_type(&row, &columns))).collect();
-        let rows = read(LOAD_CHOICES);
-        let columns = ChoiceColumns::of(&rows);
-        rows.for_each(|row| choice(&row, &columns).add_to(&mut event_types));
-        pg_sys::PopActiveSnapshot();
-        event_types
-    }
+/// Runs code that reads tables by SPI, as the owner of the tables. It uses the latest snapshot: statements that only read
+/// take the active snapshot.
+fn in_latest_snapshot<R>(tables: Tables, reads: &[&CStr], body: impl FnOnce() -> R) -> R {
+    tables.as_owner(|| {
+        lock_to_read(reads);
+        // SAFETY: the snapshot is popped again, and SPI keeps its results until it is disconnected.
+        Spi::connect(|_client| unsafe {
+            pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot());
+            let result = body();
+            pg_sys::PopActiveSnapshot();
+            result
+        })
+    })
+}
+
+/// Returns which triggers announce changes. To be called inside SPI.
+fn read_triggers() -> String {
+    // SAFETY: inside SPI, and the value is copied.
+    let mut rows = unsafe { read(LOAD_TRIGGERS) };
+    let column = rows.column("triggers");
+    rows.next().expect("one row").value(column)
 }
 
 /// Runs a statement that only reads.
@@ -159,15 +237,50 @@ unsafe fn read<'conn>(sql: &CStr) -> Rows<'conn> {
     }
 }
 
+/// Runs [`LOAD_SOME_CHOICES`] for these subscriptions.
+///
+/// Planning takes longer than the rest, and every session that emits runs this after each change. So the plan is kept. It
+/// may have been made while the table was small, and must use the index all the same.
+///
+/// # Safety
+/// As for [`read`].
+unsafe fn read_some_choices<'conn>(ids: &BTreeSet<SubscriptionId>) -> Rows<'conn> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    // SAFETY: a plan with one parameter, and an array for it; inside SPI. An error also ends the level of parameters.
+    unsafe {
+        if SOME_CHOICES.get().is_null() {
+            let options = pg_sys::CURSOR_OPT_GENERIC_PLAN as i32;
+            let mut types = [pg_sys::INT8ARRAYOID];
+            let plan = pg_sys::SPI_prepare_cursor(LOAD_SOME_CHOICES.as_ptr(), 1, types.as_mut_ptr(), options);
+            assert!(!plan.is_null(), "SPI prepares a SELECT");
+            pg_sys::SPI_keepplan(plan);
+            SOME_CHOICES.set(plan);
+        }
+        let mut ids = ids.into_datum().expect("an array");
+        let level = pg_sys::NewGUCNestLevel();
+        setting::save(c"enable_seqscan", c"off");
+        let status = pg_sys::SPI_execute_plan(SOME_CHOICES.get(), &raw mut ids, std::ptr::null(), true, 0);
+        pg_sys::AtEOXact_GUC(true, level);
+        assert_eq!(status, pg_sys::SPI_OK_SELECT as i32, "SPI reads");
+        Rows::of_last_statement()
+    }
+}
+
 fn event_type(row: &Row<'_>, columns: &EventTypeColumns) -> EventType {
     EventType::new(row.value(columns.event_type), row.value(columns.entity_type), row.value(columns.id_key))
 }
 
-fn choice<'row>(row: &Row<'row>, columns: &ChoiceColumns) -> StoredChoice<'row> {
-    StoredChoice {
+fn all_choices(rows: Rows<'_>) -> Vec<Choice> {
+    let columns = ChoiceColumns::of(&rows);
+    rows.map(|row| choice(&row, &columns)).collect()
+}
+
+fn choice(row: &Row<'_>, columns: &ChoiceColumns) -> Choice {
+    Choice {
         subscription: SubscriptionId(row.value(columns.subscription_id)),
-        tenant: row.maybe_text(columns.tenant_id),
-        filter: row.maybe(columns.filter).map(Rc::new),
-        event_types: row.text(columns.event_types),
+        disabled: row.value(columns.disabled),
+        tenant: row.maybe_text(columns.tenant_id).map(Into::into),
+        filter: row.maybe(columns.filter),
+        event_types: row.text(columns.event_types).into(),
     }
 }

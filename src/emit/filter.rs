@@ -5,9 +5,8 @@
 //! place where the rule is written down: SQL calls `hydra._filter_passes`.
 //!
 //! A path runs as the user who emits, on what will be sent, and with fixed settings, as the time zone can decide what it
-//! finds. If the path fails, or there is no entity because it is too
-//! large to be sent, the event passes: the receiver can ignore an event that it did not want, but an event that is not
-//! sent is lost.
+//! finds. If the path fails or does not end, or there is no entity because it is too large to be sent, the event passes:
+//! the receiver can ignore an event that it did not want, but an event that is not sent is lost.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
@@ -15,12 +14,14 @@ use std::ffi::CString;
 use std::time::{Duration, Instant};
 
 use pgrx::callconv::{Arg, ArgAbi};
+use pgrx::memcxt::PgMemoryContexts;
 use pgrx::nullable::Nullable;
 use pgrx::pgrx_sql_entity_graph::metadata::{
     ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
 };
 use pgrx::prelude::*;
 use pgrx::{FromDatum, IntoDatum};
+use wire::ids::SubscriptionId;
 
 use super::entity::RawJsonb;
 use crate::backend::fixed_settings::with_fixed_settings;
@@ -29,7 +30,7 @@ use crate::backend::time_limit;
 
 /// A `jsonpath` as Postgres stores it, aligned as Postgres expects it. It is never printed and read again: Postgres
 /// leaves out parentheses when it prints some paths.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Filter(Vec<u64>);
 
 /// An entity to which filters are applied. Its text is parsed when the first filter needs it.
@@ -62,15 +63,33 @@ impl<'a> Subject<'a> {
 }
 
 impl Filter {
-    /// Returns whether the entity passes.
-    pub fn passes(&self, subject: &Subject<'_>) -> bool {
-        self.verdict(subject).unwrap_or(true)
+    /// Returns whether an event passes the filter of a subscription. If the filter takes too long, the event passes, and
+    /// so do further events of this session for some time.
+    pub fn passes_for(&self, subscription: SubscriptionId, subject: &Subject<'_>) -> bool {
+        if self.is_spared(subscription) {
+            return true;
+        }
+        self.verdict(LIMIT, subject).unwrap_or_else(|failure| {
+            if failure.code == PgSqlErrorCode::ERRCODE_QUERY_CANCELED {
+                self.spare(subscription, &failure, "this session sends it all events of its event types");
+            }
+            true
+        })
+    }
+
+    /// Returns whether an entity, given as text, passes, or why the path failed. An entity that cannot be `jsonb` passes.
+    pub fn judges(&self, entity: &str) -> Result<bool, Failure> {
+        self.verdict(LIMIT, &Subject::from_text(Some(entity)))
     }
 
     /// Returns whether the entity passes, or why the path failed.
-    fn verdict(&self, subject: &Subject<'_>) -> Result<bool, Failure> {
-        let finds = |entity| with_fixed_settings(|| in_subtransaction(|| self.finds(entity)));
-        subject.value().map_or(Ok(true), finds)
+    fn verdict(&self, limit: Duration, subject: &Subject<'_>) -> Result<bool, Failure> {
+        let Some(entity) = subject.value() else { return Ok(true) };
+        let finds = || in_subtransaction(|| self.finds(entity));
+        // A path that does not end takes more and more memory. So the memory is freed at once.
+        let mut memory = PgMemoryContexts::new("hydra_webhooks filter");
+        // SAFETY: nothing that is allocated in the context is used after it.
+        with_fixed_settings(|| unsafe { memory.switch_to(|_| time_limit::limited(limit, finds)) })
     }
 
     fn finds(&self, entity: pg_sys::Datum) -> bool {
@@ -92,35 +111,52 @@ impl Filter {
 fn _filter_passes(filter: Option<Filter>, entity: Option<RawJsonb>) -> bool {
     let Some(filter) = filter else { return true };
     let subject = entity.as_ref().map_or_else(|| Subject::from_text(Some("null")), Subject::from_jsonb);
-    filter.passes(&subject)
+    filter.verdict(LIMIT, &subject).unwrap_or(true)
 }
+
+/// How long a filter may take for one event. It usually takes some microseconds, and some milliseconds for a large
+/// entity.
+const LIMIT: Duration = Duration::from_secs(1);
+
+/// The same for an event of the extension, for which the dispatcher waits.
+const LIMIT_OF_OWN_EVENTS: Duration = Duration::from_millis(100);
 
 /// A filter that failed is not tried again for this long, so that it costs little time and few messages.
 const SPARED: Duration = Duration::from_secs(600);
 
 thread_local! {
-    /// Filters that have failed on events of the extension: the paths and when they failed, by subscription.
-    static FAILED: RefCell<HashMap<i64, (Filter, Instant)>> = RefCell::default();
+    /// Filters that took too long, or failed on events of the extension: the paths and when they failed, by subscription.
+    static FAILED: RefCell<HashMap<SubscriptionId, (Filter, Instant)>> = RefCell::default();
 }
 
-/// Returns whether an event of the extension itself passes the filter of a subscription. The caller may limit the time
-/// that this takes. If the filter fails or takes too long, the event passes, and the reason is logged.
-#[pg_extern(stable, cost = 1000)]
-fn _own_event_passes(subscription: i64, filter: Option<Filter>, entity: RawJsonb) -> bool {
-    let Some(filter) = filter else { return true };
-    let is_spared = |(failed, at): &(Filter, Instant)| *failed == filter && at.elapsed() < SPARED;
-    if FAILED.with_borrow(|failed| failed.get(&subscription).is_some_and(is_spared)) {
-        return true;
+impl Filter {
+    fn is_spared(&self, subscription: SubscriptionId) -> bool {
+        let is_spared = |(failed, at): &(Filter, Instant)| failed == self && at.elapsed() < SPARED;
+        FAILED.with_borrow(|failed| failed.get(&subscription).is_some_and(is_spared))
     }
-    let verdict = time_limit::limited(|| filter.verdict(&Subject::from_jsonb(&entity)));
-    verdict.unwrap_or_else(|failure| {
-        FAILED.with_borrow_mut(|failed| failed.insert(subscription, (filter, Instant::now())));
+
+    /// Does not try the filter again for some time, and reports what happens meanwhile.
+    fn spare(&self, subscription: SubscriptionId, failure: &Failure, meanwhile: &str) {
+        FAILED.with_borrow_mut(|failed| failed.insert(subscription, (self.clone(), Instant::now())));
         ereport!(
             PgLogLevel::WARNING,
             failure.code,
             format!("the filter of subscription {subscription} failed or took too long; it gets the event"),
-            "The subscription gets all events of its types named webhook.* for ten minutes. Change its filter with hydra.webhook_update()."
+            format!("For ten minutes {meanwhile}. Change its filter with hydra.webhook_update().")
         );
+    }
+}
+
+/// Returns whether an event of the extension itself passes the filter of a subscription. If the filter fails or takes
+/// too long, the event passes, and the reason is logged.
+#[pg_extern(stable, cost = 1000)]
+fn _own_event_passes(subscription: i64, filter: Option<Filter>, entity: RawJsonb) -> bool {
+    let (subscription, Some(filter)) = (SubscriptionId(subscription), filter) else { return true };
+    if filter.is_spared(subscription) {
+        return true;
+    }
+    filter.verdict(LIMIT_OF_OWN_EVENTS, &Subject::from_jsonb(&entity)).unwrap_or_else(|failure| {
+        filter.spare(subscription, &failure, "it gets all events of its types named webhook.*");
         true
     })
 }

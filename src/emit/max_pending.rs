@@ -4,6 +4,9 @@
 //! About once a second, the dispatcher counts the waiting events and deliveries and publishes the number; sessions that
 //! emit only read it. So the limit can be exceeded: by the events of the last second, by the error of the number, which
 //! is estimated from a sample, and by events of transactions that have not committed.
+//!
+//! What disabled subscriptions miss is counted separately. It has only the room that is left, and takes none from active
+//! subscriptions.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -11,6 +14,7 @@ use std::time::{Duration, Instant};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
+use super::wanted::Target;
 use crate::backend::refuse::refuse;
 use crate::settings::{self, OnFull};
 use crate::slots::{self, Slot};
@@ -22,15 +26,35 @@ thread_local! {
     static WARNED: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// Returns whether one more event may wait. If not, drops the event or fails the statement, as `hydra_webhooks.on_full`
-/// says.
-pub fn has_room(event: &str) -> bool {
-    let Some(limit) = settings::max_pending() else { return true };
-    let Some(slot) = slots::here() else { return true };
-    let waiting = slot.pending();
-    if waiting < limit {
-        return true;
+/// Returns those of the targets of an event for which one more may wait. If there is none, drops the event or, unless
+/// only disabled subscriptions want it, fails the statement, as `hydra_webhooks.on_full` says.
+pub fn with_room(event: &str, mut targets: Vec<Target>) -> Vec<Target> {
+    let (Some(limit), Some(slot)) = (settings::max_pending(), slots::here()) else { return targets };
+    let (waiting, missed) = (slot.pending(), slot.missed());
+    if targets.is_empty() || waiting + missed < limit {
+        return targets;
     }
+    targets.retain(|target| !target.missed);
+    if targets.is_empty() {
+        drop_event(slot, event, waiting + missed, limit);
+    } else if !has_room(event) {
+        targets.clear();
+    }
+    targets
+}
+
+/// Returns whether one more event may wait. If not, drops the event or fails the statement, as
+/// `hydra_webhooks.on_full` says.
+pub fn has_room(event: &str) -> bool {
+    let (Some(limit), Some(slot)) = (settings::max_pending(), slots::here()) else { return true };
+    let waiting = slot.pending();
+    if waiting >= limit {
+        refuse_or_drop(slot, event, waiting, limit);
+    }
+    waiting < limit
+}
+
+fn refuse_or_drop(slot: &Slot, event: &str, waiting: i64, limit: i64) {
     match settings::on_full() {
         OnFull::Drop => drop_event(slot, event, waiting, limit),
         OnFull::Error => refuse(
@@ -40,7 +64,6 @@ pub fn has_room(event: &str) -> bool {
             "hydra.webhook_worker_status shows whether events are sent, hydra.webhook_stats for which subscriptions they wait.",
         ),
     }
-    false
 }
 
 /// Counts a dropped event, and warns about it unless this session has warned recently.

@@ -7,6 +7,7 @@
 //! | `trigger` | has the trigger functions `webhook_emit_row` and `webhook_emit_statement` |
 //! | `watch` | parses the arguments of a trigger, and evaluates the SQL expressions in them |
 //! | `record` | writes events for the subscriptions that want them |
+//! | `kept` | keeps events of watches that no longer fit |
 //! | `insert` | inserts the row of an event into `hydra.event` |
 //! | `max_pending` | limits how many events and deliveries may wait |
 //! | `cache` | keeps event types and subscriptions in the memory of a session |
@@ -19,16 +20,25 @@ mod cache;
 mod entity;
 mod filter;
 mod insert;
+mod kept;
 mod max_pending;
 mod record;
 mod trigger;
 mod wanted;
 mod watch;
 
+use std::ffi::CString;
+
+use pgrx::FromDatum;
 use pgrx::prelude::*;
 
 use crate::backend::refuse::refuse;
-use entity::{MAX_ID_BYTES, RawJsonb, Rendered};
+use crate::settings;
+pub use entity::RawJsonb;
+use entity::{MAX_ID_BYTES, Rendered};
+
+pub use filter::Filter;
+pub use watch::renames::follow as follow_rename;
 
 /// Writes one event if at least one active subscription wants it. Returns the id of the event, or null if none was
 /// written.
@@ -47,13 +57,59 @@ fn webhook_emit(
     let event_type = event_types.get(event);
     // Only the type is checked here. Whether a subscription wants this event may depend on the tenant, which may have
     // to be found in the entity.
-    if !event_type.is_wanted() {
+    if !event_type.is_wanted() || !settings::emit() {
         return None;
     }
     let rendered = match &entity {
         Some(entity) => entity.render(record::render_options(&event_type)),
         None => Ok(Rendered { text: "null".into(), ..Rendered::default() }),
     };
+    record::emit(&event_types, &event_type, tenant_id.map(str::to_owned), rendered)
+}
+
+/// What is registered of an event type.
+pub struct Described {
+    pub entity_type: String,
+    pub id_key: String,
+}
+
+/// Returns what is registered of an event type; `None` if it cannot be emitted.
+pub fn describe(event: &str) -> Option<Described> {
+    let event_types = cache::event_types();
+    let known = event_types.find(event)?;
+    Some(Described { entity_type: known.entity_type.clone(), id_key: known.id_key.clone() })
+}
+
+/// Returns JSON as `jsonb`; fails if it cannot be.
+pub fn jsonb(json: &str) -> RawJsonb {
+    let text = CString::new(json).expect("JSON has no NUL");
+    // SAFETY: the function takes a C string and returns a jsonb.
+    unsafe {
+        let value = pgrx::direct_function_call_as_datum(pg_sys::jsonb_in, &[Some(text.as_ptr().into())]);
+        RawJsonb::from_polymorphic_datum(value.expect("not null"), false, pg_sys::JSONBOID).expect("not null")
+    }
+}
+
+/// Emits an event that another system has sent. Its entity is JSON. Its tenant is not looked for in the entity, which the
+/// other system has made.
+pub fn emit_inbound(event: &str, entity: &str, entity_id: Option<&str>, tenant_id: Option<&str>) -> Option<i64> {
+    if cache::nobody_wants(event) {
+        return None;
+    }
+    let event_types = cache::event_types();
+    let event_type = event_types.get(Some(event));
+    if !event_type.is_wanted() || !settings::emit() {
+        return None;
+    }
+    let mut rendered = jsonb(entity).render(record::render_options(&event_type));
+    let parts = match &mut rendered {
+        Ok(rendered) => rendered,
+        Err(unsendable) => &mut unsendable.rest,
+    };
+    parts.tenant_id = None;
+    if let Some(entity_id) = entity_id {
+        parts.entity_id = Some(entity_id.to_owned());
+    }
     record::emit(&event_types, &event_type, tenant_id.map(str::to_owned), rendered)
 }
 

@@ -1,6 +1,7 @@
 //! Writes events for the subscriptions that want them.
 
 use pgrx::prelude::*;
+use wire::event::Operation;
 
 use super::cache::EventTypes;
 use super::entity::{Problem, RenderOptions, RenderResult};
@@ -20,13 +21,14 @@ pub fn emit(
     entity: RenderResult,
 ) -> Option<i64> {
     fault::point("emit");
-    insert_all(event_types, wanted_event(event_type, tenant, entity).into_iter())
+    insert_all(event_types, wanted_event(event_type, None, tenant, entity).into_iter())
 }
 
-/// Writes an event for each of these entities, as [`emit`] does for one.
-pub fn emit_all(event_types: &EventTypes, event_type: &EventType, entities: Vec<RenderResult>) {
+/// Writes an event for each of these entities, as [`emit`] does for one. `operation` has changed their rows.
+pub fn emit_all(event_types: &EventTypes, event_type: &EventType, operation: Operation, entities: Vec<RenderResult>) {
     fault::point("emit");
-    insert_all(event_types, entities.into_iter().filter_map(|entity| wanted_event(event_type, None, entity)));
+    let event = |entity| wanted_event(event_type, Some(operation), None, entity);
+    insert_all(event_types, entities.into_iter().filter_map(event));
 }
 
 /// Returns how entities of this type are rendered.
@@ -45,7 +47,12 @@ pub fn refuse_read_only() {
 }
 
 /// Returns the event to be written; `None` if nobody wants it or too many events wait.
-fn wanted_event(event_type: &EventType, tenant: Option<String>, entity: RenderResult) -> Option<NewEvent<'_>> {
+fn wanted_event(
+    event_type: &EventType,
+    operation: Option<Operation>,
+    tenant: Option<String>,
+    entity: RenderResult,
+) -> Option<NewEvent<'_>> {
     let (mut rendered, problem) = match entity {
         Ok(rendered) => (rendered, None),
         Err(unsendable) => {
@@ -56,8 +63,8 @@ fn wanted_event(event_type: &EventType, tenant: Option<String>, entity: RenderRe
     let tenant_id = tenant.or(rendered.tenant_id.take());
     let entity = problem.is_none().then_some(rendered.text.as_str());
     let targets = event_type.wanted_by(tenant_id.as_deref(), entity);
-    let is_written = !targets.is_empty() && max_pending::has_room(&event_type.name);
-    is_written.then_some(NewEvent { event_type, rendered, tenant_id, problem, targets })
+    let targets = max_pending::with_room(&event_type.name, targets);
+    (!targets.is_empty()).then_some(NewEvent { event_type, operation, rendered, tenant_id, problem, targets })
 }
 
 /// Fails if `hydra_webhooks.on_entity_error` is `error`.

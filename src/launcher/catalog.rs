@@ -1,17 +1,20 @@
 //! Reads what the launcher needs from the shared catalogs: the databases, and the role that dispatchers connect as.
 
+use std::ffi::CStr;
+
 use pgrx::prelude::*;
 
+use crate::dispatcher::Start;
+
 /// The role that dispatchers connect as. It does not exist until the extension is first created in this cluster.
-const WORKER_ROLE: &std::ffi::CStr = c"hydra_worker";
+const WORKER_ROLE: &CStr = c"hydra_worker";
 
 /// The value of `datconnlimit` of a database that was being dropped when the server crashed.
 const DROPPED: i32 = -2;
 
 pub struct Catalog {
-    pub worker_role: pg_sys::Oid,
-    /// Databases in which a dispatcher can run: connections are allowed, and it is not a template.
-    pub databases: Vec<pg_sys::Oid>,
+    /// Databases in which a dispatcher can run: its role may log in and connect, and it is not a template.
+    pub databases: Vec<Start>,
     /// All databases.
     pub existing: Vec<pg_sys::Oid>,
 }
@@ -22,10 +25,11 @@ pub fn read_catalog() -> Option<Catalog> {
     // SAFETY: a sequential scan of a shared catalog, in a transaction, which ends before the transaction does. SPI
     // cannot be used, because the launcher is not connected to a database.
     unsafe {
-        let worker_role = pg_sys::get_role_oid(WORKER_ROLE.as_ptr(), true);
-        if worker_role == pg_sys::InvalidOid {
+        let role = pg_sys::get_role_oid(WORKER_ROLE.as_ptr(), true);
+        if role == pg_sys::InvalidOid {
             return None;
         }
+        let may_log_in = may_log_in(role);
         let relation = pg_sys::table_open(pg_sys::DatabaseRelationId, pg_sys::AccessShareLock as i32);
         let (index, snapshot, keys) = (pg_sys::InvalidOid, std::ptr::null_mut(), std::ptr::null_mut());
         let scan = pg_sys::systable_beginscan(relation, index, false, snapshot, 0, keys);
@@ -40,13 +44,29 @@ pub fn read_catalog() -> Option<Catalog> {
                 continue;
             }
             existing.push(row.oid);
-            if row.datallowconn && !row.datistemplate && may_connect(row.oid, worker_role) {
-                databases.push(row.oid);
+            let is_open = row.datallowconn && !row.datistemplate && row.datconnlimit != 0;
+            if is_open && may_log_in && may_connect(row.oid, role) {
+                let name = CStr::from_ptr(row.datname.data.as_ptr()).to_string_lossy().into_owned();
+                databases.push(Start { database: row.oid, tablespace: row.dattablespace, role, name });
             }
         }
         pg_sys::systable_endscan(scan);
         pg_sys::table_close(relation, pg_sys::AccessShareLock as i32);
-        Some(Catalog { worker_role, databases, existing })
+        Some(Catalog { databases, existing })
+    }
+}
+
+/// Returns whether the role has the attribute LOGIN.
+fn may_log_in(role: pg_sys::Oid) -> bool {
+    // SAFETY: looks a row up in a catalog, in a transaction, and releases it.
+    unsafe {
+        let tuple = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::AUTHOID as i32, role.into());
+        if tuple.is_null() {
+            return false;
+        }
+        let may_log_in = (*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_authid>()).rolcanlogin;
+        pg_sys::ReleaseSysCache(tuple);
+        may_log_in
     }
 }
 

@@ -1,13 +1,22 @@
-//! Finds the databases that have the extension, and keeps a dispatcher running in each.
+//! Finds the databases that have the extension, and keeps a dispatcher running in each, the supervisor of the gateway in one,
+//! and a runner in those in which something is due.
 //!
-//! A worker can connect to only one database in its life. So the launcher does not connect to any. It starts a
-//! dispatcher in each database one time. If the dispatcher finds no extension, it records that in its slot, and ends.
-//! After that, the launcher starts a dispatcher in this database only if it is asked to: by CREATE EXTENSION, or by an
-//! emit in a database without a dispatcher. Once a minute it looks for new databases. It skips template databases,
-//! because a connection to one would block CREATE DATABASE.
+//! A worker can connect to only one database in its life. So the launcher does not connect to any. It *probes* each
+//! database one time: it starts a dispatcher. If the dispatcher finds no extension, it records that in its slot, and
+//! ends. After that, the launcher starts a dispatcher in this database only if it is asked to: by CREATE EXTENSION, or by
+//! an emit in a database without a dispatcher. Once a minute it looks for new databases. It skips template databases,
+//! because a connection to one would block CREATE DATABASE, and databases that the worker may not enter. When one of
+//! these opens, it looks there at once.
+//!
+//! A probe takes a background worker slot, which others need too, such as parallel queries. So there are few at a time.
+//! Nothing is logged about a database before it is known to have the extension.
 
 mod catalog;
+mod failures;
+mod gateway;
+mod news;
 mod run;
+mod runners;
 
 use std::collections::{HashMap, HashSet};
 use std::mem;
@@ -18,16 +27,25 @@ use pgrx::prelude::*;
 
 use crate::backend::activity::{self, LAUNCHER as NAME};
 use crate::backend::crash_loop::{self, CrashLoop, REST};
-use crate::backend::{Failure, signals, transaction};
+use crate::backend::{Failure, database_lock, setting, signals, transaction};
+use crate::dispatcher::Start;
 use crate::slots::{MAX_DATABASES, Shared, Slot, State, shared};
 use catalog::{Catalog, read_catalog};
+use gateway::GatewayRun;
 use run::Run;
+use runners::Runners;
 
 const LOOK_FOR_NEW_DATABASES: Duration = Duration::from_secs(60);
 const TICK: Duration = Duration::from_secs(1);
 
 /// A dispatcher that ended is started again at the earliest this long after its previous start.
 const RESTART_DELAY: Duration = Duration::from_secs(1);
+
+/// The maximum number of probes at a time.
+const PROBES: usize = 2;
+
+/// A warning is logged if probes have waited for a background worker slot for this long.
+const PROBES_WAIT: Duration = Duration::from_secs(10);
 
 /// Registers the launcher as a background worker. To be called while the postmaster loads the library.
 pub fn register() {
@@ -45,10 +63,12 @@ pub fn register() {
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn hydra_webhooks_launcher_main(_arg: pg_sys::Datum) {
     signals::attach();
+    setting::pin_no_transaction_timeout();
     // SAFETY: called first in the life of the worker; without a database, shared catalogs can be read.
     unsafe { pg_sys::BackgroundWorkerInitializeConnection(std::ptr::null(), std::ptr::null(), 0) };
     let Some(shared) = shared() else { return };
     activity::introduce(NAME);
+    news::listen();
     shared.enter_launcher();
     let crash_loop = CrashLoop::of_launcher();
     if !crash_loop.may_start() {
@@ -65,8 +85,12 @@ pub extern "C-unwind" fn hydra_webhooks_launcher_main(_arg: pg_sys::Datum) {
 fn run(mut launcher: Launcher, crash_loop: &CrashLoop) {
     let mut is_first = true;
     while !signals::stop_requested() {
-        signals::reload_requested();
-        if let Err(failure) = launcher.look() {
+        let is_reloaded = signals::reload_requested();
+        if let Err(failure) = launcher
+            .look()
+            .and_then(|()| launcher.look_after_gateway(is_reloaded))
+            .and_then(|()| launcher.runners.look())
+        {
             failure.warn(NAME, 0);
         }
         if mem::take(&mut is_first) {
@@ -92,12 +116,38 @@ struct Launcher {
     runs: HashMap<usize, Run>,
     /// Databases that were looked at and do not have the extension.
     absent: HashSet<pg_sys::Oid>,
+    /// Databases that the worker could not enter when they were last looked at.
+    closed: HashSet<pg_sys::Oid>,
+    /// Databases that have the extension and for which there is no slot.
+    surplus: HashSet<pg_sys::Oid>,
+    /// Since when there is no background worker slot for a probe, and whether that was logged.
+    probes_wait: Option<(Instant, bool)>,
     next_look: Instant,
+    /// Whether databases wait to be looked at.
+    is_behind: bool,
+    gateway: GatewayRun,
+    runners: Runners,
 }
 
 impl Launcher {
     fn new(shared: &'static Shared) -> Self {
-        Self { shared, runs: HashMap::new(), absent: HashSet::new(), next_look: Instant::now() }
+        Self {
+            shared,
+            runs: HashMap::new(),
+            absent: HashSet::new(),
+            closed: HashSet::new(),
+            surplus: HashSet::new(),
+            probes_wait: None,
+            next_look: Instant::now(),
+            is_behind: true,
+            gateway: GatewayRun::new(shared),
+            runners: Runners::new(shared),
+        }
+    }
+
+    fn look_after_gateway(&mut self, is_reloaded: bool) -> Result<(), Failure> {
+        let knows_all = !self.is_behind && self.probes() == 0;
+        self.gateway.look(knows_all, is_reloaded)
     }
 
     /// Starts dispatchers where they are needed.
@@ -110,7 +160,10 @@ impl Launcher {
         // slot, which `settle_absent` checks. If it committed later, it found no slot and left a hint.
         let hints = self.shared.take_hints();
         self.absent.retain(|database| !hints.contains(database));
-        if hints.is_empty() && restart.is_empty() && now < self.next_look {
+        // Only functions of the extension leave hints.
+        hints.iter().filter_map(|database| self.shared.slot_of(*database)).for_each(Slot::set_has_extension);
+        let only_opened = hints.is_empty() && restart.is_empty() && now < self.next_look;
+        if !news::take()? && only_opened {
             return Ok(());
         }
         let Some(catalog) = transaction(c"read the list of databases", read_catalog)? else {
@@ -120,14 +173,77 @@ impl Launcher {
             self.restart(index, &catalog);
         }
         self.forget_dropped(&catalog.existing);
-        self.absent.retain(|oid| catalog.databases.contains(oid));
-        for database in catalog.databases {
-            if self.shared.slot_of(database).is_none() && !self.absent.contains(&database) {
-                self.start_in(database, catalog.worker_role);
-            }
+        let may_start = |oid: &pg_sys::Oid| catalog.databases.iter().any(|start| start.database == *oid);
+        self.absent.retain(may_start);
+        self.surplus.retain(|oid| catalog.existing.contains(oid));
+        let closed = catalog.existing.iter().copied().filter(|oid| !may_start(oid)).collect();
+        let was_closed = mem::replace(&mut self.closed, closed);
+        // A database that was just created may be about to be renamed, copied or dropped: it has time.
+        let may_enter = |oid: &pg_sys::Oid| !only_opened || was_closed.contains(oid);
+        let is_new = |oid: &pg_sys::Oid| self.shared.slot_of(*oid).is_none();
+        let new: Vec<&Start> =
+            catalog.databases.iter().filter(|start| is_new(&start.database) && may_enter(&start.database)).collect();
+        let waiting = new.into_iter().filter(|start| !self.take_on(start, hints.contains(&start.database))).count();
+        if waiting > 0 {
+            self.next_look = now;
+        } else if !only_opened {
+            self.next_look = now + LOOK_FOR_NEW_DATABASES;
         }
-        self.next_look = now + LOOK_FOR_NEW_DATABASES;
+        self.is_behind = waiting > 0;
+        self.complain_of_waiting(waiting, now);
         Ok(())
+    }
+
+    /// Starts a dispatcher in a database without a slot, unless it is known not to have the extension. Returns false if
+    /// the database has to wait.
+    fn take_on(&mut self, start: &Start, has_extension: bool) -> bool {
+        if self.absent.contains(&start.database) {
+            return true;
+        }
+        if !has_extension && self.probes() >= PROBES || !database_lock::is_free(start.database) {
+            return false;
+        }
+        let Some((index, slot)) = self.shared.free_slot() else {
+            if has_extension && self.surplus.insert(start.database) {
+                let name = &start.name;
+                warning!(
+                    "{NAME}: nothing is sent from database \"{name}\": {MAX_DATABASES} others have the extension, which is the maximum"
+                );
+            }
+            return true;
+        };
+        self.surplus.remove(&start.database);
+        slot.assign(start.database, has_extension);
+        self.start(index, start);
+        slot.database().is_some()
+    }
+
+    /// Returns the number of running probes.
+    fn probes(&self) -> usize {
+        let is_probe = |index: usize, run: &Run| {
+            let slot = self.shared.slot(index);
+            !slot.has_extension() && run.is_alive(slot)
+        };
+        self.runs.iter().filter(|(index, run)| is_probe(**index, run)).count()
+    }
+
+    /// Warns if databases cannot be looked at, because there has been no background worker slot for some time.
+    fn complain_of_waiting(&mut self, waiting: usize, now: Instant) {
+        match &mut self.probes_wait {
+            wait if waiting == 0 => *wait = None,
+            Some((since, is_logged)) if !*is_logged && now >= *since + PROBES_WAIT => {
+                *is_logged = true;
+                ereport!(
+                    PgLogLevel::WARNING,
+                    PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+                    format!(
+                        "{NAME}: no background worker slot is free to look for the extension in {waiting} databases"
+                    ),
+                    "Raise max_worker_processes: it needs one for each database with the extension, and four more."
+                );
+            }
+            _ => {}
+        }
     }
 
     /// Records which dispatchers have ended, and returns the slots in which a dispatcher is to be started again.
@@ -153,10 +269,16 @@ impl Launcher {
                 self.settle_absent(index, slot, database);
                 false
             }
+            // A probe that gave way. The database is looked at again.
+            State::Ended if !slot.has_extension() && !run.has_failed() => {
+                self.forget(index);
+                self.next_look = now;
+                false
+            }
             State::Ended | State::NoWorker => now >= run.started + RESTART_DELAY,
             State::Resting => now >= run.started + REST,
             State::Starting | State::Running | State::Off | State::Foreign | State::Failed => {
-                slot.set_state(run.state_after_failure(now, database));
+                slot.set_state(run.state_after_failure(now, slot));
                 false
             }
         }
@@ -167,22 +289,28 @@ impl Launcher {
         // If the wake flag is set, no dispatcher has seen that commit: the extension may have been created again after
         // the dispatcher looked for it.
         if slot.take_wake() {
+            slot.set_has_extension();
             slot.set_state(State::Ended);
         } else {
             self.absent.insert(database);
-            self.runs.remove(&index);
-            slot.free();
+            self.forget(index);
         }
+    }
+
+    /// Frees a slot.
+    fn forget(&mut self, index: usize) {
+        self.runs.remove(&index);
+        self.shared.slot(index).free();
     }
 
     fn restart(&mut self, index: usize, catalog: &Catalog) {
         let slot = self.shared.slot(index);
         let Some(database) = slot.database() else { return };
-        if catalog.databases.contains(&database) {
-            self.start(index, database, catalog.worker_role);
-        } else {
-            self.runs.remove(&index);
-            slot.free();
+        match catalog.databases.iter().find(|start| start.database == database) {
+            // While a statement needs the database without sessions, the launcher tries again each second.
+            Some(_) if !database_lock::is_free(database) => {}
+            Some(start) => self.start(index, start),
+            None => self.forget(index),
         }
     }
 
@@ -193,34 +321,29 @@ impl Launcher {
             let exists = slot.database().is_none_or(|database| existing.contains(&database));
             let is_alive = self.runs.get(&index).map_or_else(|| run::runs_in(slot), |run| run.is_alive(slot));
             if slot.is_parked() && !exists && !is_alive {
-                self.runs.remove(&index);
-                slot.free();
+                self.forget(index);
             }
         }
     }
 
-    fn start_in(&mut self, database: pg_sys::Oid, worker_role: pg_sys::Oid) {
-        match self.shared.free_slot() {
-            Some((index, slot)) => {
-                slot.assign(database);
-                self.start(index, database, worker_role);
-            }
-            None => warning!("{NAME}: more than {MAX_DATABASES} databases have the extension"),
-        }
-    }
-
-    fn start(&mut self, index: usize, database: pg_sys::Oid, worker_role: pg_sys::Oid) {
+    fn start(&mut self, index: usize, start: &Start) {
         let slot = self.shared.slot(index);
         let had_no_worker = slot.state() == State::NoWorker;
         slot.set_state(State::Starting);
         let run = self.runs.entry(index).or_insert_with(|| Run::new(Instant::now()));
-        if !run.start(index, database, worker_role) {
-            // The launcher tries again each second.
-            slot.set_state(State::NoWorker);
-            if !had_no_worker {
-                let oid = database.to_u32();
-                warning!("{NAME}: no background worker slot is free for database {oid}: raise max_worker_processes");
-            }
+        if run.start(index, start) {
+            self.probes_wait = self.probes_wait.filter(|_| slot.has_extension());
+            return;
+        }
+        // The launcher tries again each second.
+        if !slot.has_extension() {
+            self.probes_wait.get_or_insert((Instant::now(), false));
+            return self.forget(index);
+        }
+        slot.set_state(State::NoWorker);
+        if !had_no_worker {
+            let name = &start.name;
+            warning!("{NAME}: no background worker slot is free for database \"{name}\": raise max_worker_processes");
         }
     }
 }

@@ -1,40 +1,41 @@
 //! What the launcher knows of one dispatcher: its process, when it was started, how often it failed.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use pgrx::bgworkers::{BackgroundWorkerBuilder, BackgroundWorkerStatus, DynamicBackgroundWorker};
 use pgrx::prelude::*;
 
+use super::failures::{self, Failures};
 use crate::backend::activity::{DISPATCHER, LAUNCHER as NAME};
 use crate::backend::crash_loop::REST;
+use crate::dispatcher::Start;
 use crate::slots::{Slot, State};
 
-/// After this many failures within this time a dispatcher is not started again for [`REST`].
-const FAILURES: usize = 3;
-const FAILURES_WITHIN: Duration = Duration::from_secs(60);
-
 pub struct Run {
+    /// The name of the database. Unknown if only the launcher was restarted, until it starts the dispatcher itself.
+    name: Option<String>,
     worker: Option<DynamicBackgroundWorker>,
     pub started: Instant,
-    failures: Vec<Instant>,
+    failures: Failures,
 }
 
 impl Run {
     pub fn new(now: Instant) -> Self {
-        Self { worker: None, started: now, failures: Vec::new() }
+        Self { name: None, worker: None, started: now, failures: Failures::default() }
     }
 
     /// Starts a dispatcher. Returns false if there is no free background worker slot (`max_worker_processes`).
-    pub fn start(&mut self, index: usize, database: pg_sys::Oid, worker_role: pg_sys::Oid) -> bool {
+    pub fn start(&mut self, index: usize, start: &Start) -> bool {
         let worker = BackgroundWorkerBuilder::new(DISPATCHER)
             .set_type(DISPATCHER)
             .set_library("hydra_webhooks")
             .set_function("hydra_webhooks_dispatcher_main")
             .enable_spi_access()
             .set_argument(Some(pg_sys::Datum::from(index)))
-            .set_extra(&format!("{} {}", database.to_u32(), worker_role.to_u32()))
+            .set_extra(&start.to_extra())
             .set_notify_pid(std::process::id() as i32)
             .load_dynamic();
+        self.name = Some(start.name.clone());
         self.started = Instant::now();
         self.worker = worker.ok();
         self.worker.is_some()
@@ -49,21 +50,30 @@ impl Run {
         }
     }
 
+    pub fn has_failed(&self) -> bool {
+        !self.failures.is_empty()
+    }
+
     /// Records that the dispatcher ended without being asked to. Returns the state that decides when it is started
     /// again.
-    pub fn state_after_failure(&mut self, now: Instant, database: pg_sys::Oid) -> State {
-        self.failures.retain(|failure| now.duration_since(*failure) < FAILURES_WITHIN);
-        self.failures.push(now);
-        if self.failures.len() < FAILURES {
+    pub fn state_after_failure(&mut self, now: Instant, slot: &Slot) -> State {
+        if !self.failures.are_too_many(now) {
             return State::Ended;
         }
-        self.failures.clear();
         self.started = now;
-        let (database, within, rest) = (database.to_u32(), FAILURES_WITHIN.as_secs(), REST.as_secs() / 60);
-        warning!(
-            "{NAME}: the dispatcher of database {database} failed {FAILURES} times in {within} s; next start in {rest} min"
-        );
+        if slot.has_extension() {
+            let (database, failed, rest) = (self.database(slot), failures::description(), REST.as_secs() / 60);
+            warning!("{NAME}: the dispatcher of database {database} {failed}; next start in {rest} min");
+        }
         State::Resting
+    }
+
+    /// Returns what messages call the database.
+    fn database(&self, slot: &Slot) -> String {
+        match &self.name {
+            Some(name) => format!("\"{name}\""),
+            None => format!("with OID {}", slot.database().map_or(0, pg_sys::Oid::to_u32)),
+        }
     }
 }
 

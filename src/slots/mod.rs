@@ -1,4 +1,5 @@
-//! The extension's shared memory: one slot for each database that sends, and how to reach the launcher.
+//! The extension's shared memory: one slot for each database that sends, how to reach the launcher, and what is known of
+//! the gateway that the server runs.
 //!
 //! A *slot* is the entry of one database in an array in shared memory; it is not a replication slot. While no
 //! dispatcher runs for the database, the slot belongs to the launcher. From before the first read of the queue until
@@ -10,6 +11,9 @@
 //! process. If its process has ended, another process may have the latch by now; setting the latch then wakes that
 //! process unnecessarily, which is harmless.
 
+pub mod gateway;
+mod latch;
+pub mod runner;
 pub mod wake;
 
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU32, AtomicUsize, Ordering};
@@ -17,6 +21,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pgrx::prelude::*;
 use pgrx::{PGRXSharedMemory, PgAtomic, pg_shmem_init};
+
+use gateway::Gateway;
+use latch::{my_latch, set_latch};
+use runner::RunnerSlot;
 
 /// The maximum number of databases of one cluster that can send.
 pub const MAX_DATABASES: usize = 128;
@@ -29,6 +37,7 @@ pub struct Shared {
     /// Databases that the launcher should look at; 0 in an empty entry.
     hints: [AtomicU32; MAX_DATABASES],
     slots: [Slot; MAX_DATABASES],
+    gateway: Gateway,
 }
 
 /// The entry of one database.
@@ -52,10 +61,14 @@ pub struct Slot {
     error_at: AtomicI64,
     faulty: AtomicU32,
     troubles: AtomicU32,
+    /// Whether the database is known to have the extension. If not, the dispatcher finds out.
+    has_extension: AtomicBool,
     /// Set by `webhook_park()`: no dispatcher may run for this database.
     parked: AtomicBool,
     pending: AtomicI64,
+    missed: AtomicI64,
     dropped: AtomicI64,
+    runner: RunnerSlot,
 }
 
 /// The state of a slot.
@@ -116,6 +129,7 @@ impl Default for Shared {
             launcher_latch: AtomicUsize::new(0),
             hints: std::array::from_fn(|_| AtomicU32::new(0)),
             slots: std::array::from_fn(|_| Slot::default()),
+            gateway: Gateway::default(),
         }
     }
 }
@@ -123,6 +137,7 @@ impl Default for Shared {
 /// Requests the shared memory. To be called while the postmaster loads the library.
 pub fn init() {
     pg_shmem_init!(SHARED);
+    gateway::init();
     PRELOADED.store(true, Ordering::Relaxed);
 }
 
@@ -146,6 +161,10 @@ pub fn hint_here() {
 }
 
 impl Shared {
+    pub fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
     pub fn slot(&self, index: usize) -> &Slot {
         &self.slots[index]
     }
@@ -167,6 +186,11 @@ impl Shared {
         self.launcher_latch.store(my_latch(), Ordering::Release);
     }
 
+    /// Makes the launcher look at the slots.
+    pub fn wake_launcher(&self) {
+        set_latch(self.launcher_latch.load(Ordering::Acquire));
+    }
+
     fn hint(&self, database: pg_sys::Oid) {
         let oid = database.to_u32();
         for hint in &self.hints {
@@ -175,7 +199,7 @@ impl Shared {
                 break;
             }
         }
-        set_latch(self.launcher_latch.load(Ordering::Acquire));
+        self.wake_launcher();
     }
 
     /// Returns the databases that the launcher was asked to look at, and clears the list.
@@ -190,16 +214,31 @@ impl Slot {
         Some(self.database.load(Ordering::Acquire)).filter(|oid| *oid != 0).map(pg_sys::Oid::from)
     }
 
-    pub fn assign(&self, database: pg_sys::Oid) {
+    pub fn assign(&self, database: pg_sys::Oid, has_extension: bool) {
         self.set_state(State::Starting);
+        self.has_extension.store(has_extension, Ordering::Release);
         self.parked.store(false, Ordering::Release);
-        self.pending.store(0, Ordering::Relaxed);
+        self.report_pending(0, 0);
         self.dropped.store(0, Ordering::Relaxed);
+        self.runner.reset();
         self.database.store(database.to_u32(), Ordering::Release);
+    }
+
+    pub fn runner(&self) -> &RunnerSlot {
+        &self.runner
     }
 
     pub fn free(&self) {
         self.database.store(0, Ordering::Release);
+    }
+
+    pub fn has_extension(&self) -> bool {
+        self.has_extension.load(Ordering::Acquire)
+    }
+
+    /// Records that the database has the extension.
+    pub fn set_has_extension(&self) {
+        self.has_extension.store(true, Ordering::Release);
     }
 
     pub fn state(&self) -> State {
@@ -300,8 +339,14 @@ impl Slot {
         self.pending.load(Ordering::Relaxed)
     }
 
-    pub fn report_pending(&self, pending: i64) {
+    /// Returns about how many deliveries disabled subscriptions had missed then. They are not among those that wait.
+    pub fn missed(&self) -> i64 {
+        self.missed.load(Ordering::Relaxed)
+    }
+
+    pub fn report_pending(&self, pending: i64, missed: i64) {
         self.pending.store(pending, Ordering::Relaxed);
+        self.missed.store(missed, Ordering::Relaxed);
     }
 
     /// Returns the number of events that were dropped because too many waited.
@@ -318,12 +363,15 @@ impl Slot {
         self.pid().is_none()
     }
 
-    /// Makes the dispatcher end, and prevents another one from starting. This is sequentially consistent with `enter`:
+    /// Makes the dispatcher and the runner end, and prevents others from starting. This is sequentially consistent with `enter`:
     /// either a dispatcher that starts sees the flag, or the caller, which waits until the slot is vacant, sees that
     /// dispatcher.
     pub fn park(&self) {
+        // The caller is a function of the extension.
+        self.set_has_extension();
         self.parked.store(true, Ordering::SeqCst);
         set_latch(self.latch.load(Ordering::SeqCst));
+        self.runner.end();
     }
 
     pub fn unpark(&self) {
@@ -345,17 +393,5 @@ impl Slot {
     /// commit during the read sets the flag again.
     pub fn take_wake(&self) -> bool {
         self.wake.swap(false, Ordering::AcqRel)
-    }
-}
-
-fn my_latch() -> usize {
-    // SAFETY: set before any of our code runs; the latch of a process lives in shared memory.
-    unsafe { pg_sys::MyLatch as usize }
-}
-
-fn set_latch(latch: usize) {
-    if latch != 0 {
-        // SAFETY: it was MyLatch of some process, which lives in shared memory as long as the server runs.
-        unsafe { pg_sys::SetLatch(latch as *mut pg_sys::Latch) };
     }
 }

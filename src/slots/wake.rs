@@ -2,8 +2,8 @@
 //!
 //! There is one callback, registered once per backend: a registration per transaction would make a long session slower
 //! with every emit. The callback only sets a flag and a latch, because an error after the commit would restart the
-//! whole server. Some commits do not wake the dispatcher: COMMIT PREPARED runs in another backend. So the dispatcher
-//! also looks at the queue every half second.
+//! whole server. A wake can be lost, for example if the dispatcher ends just then. So the dispatcher also looks at the
+//! queue every half second.
 
 use std::cell::Cell;
 use std::ffi::c_void;
@@ -33,6 +33,7 @@ pub fn at_commit() {
 unsafe extern "C-unwind" fn on_transaction_end(event: pg_sys::XactEvent::Type, _arg: *mut c_void) {
     match event {
         pg_sys::XactEvent::XACT_EVENT_COMMIT if WANTED.replace(false) => wake(),
+        // COMMIT PREPARED wakes the dispatcher, see `utility`.
         pg_sys::XactEvent::XACT_EVENT_ABORT | pg_sys::XactEvent::XACT_EVENT_PREPARE => WANTED.set(false),
         _ => {}
     }

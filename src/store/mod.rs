@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `read`, `write` | read and write rows for the dispatcher |
 //! | `subscriptions` | reads subscriptions with their secrets, for the dispatcher and for test requests |
-//! | `statement` | keeps the plan of a statement |
+//! | `statement` | keeps the plan of a statement, or runs it once |
 //! | `row` | reads the rows of a result, by the names of the columns |
 //! | `types` | converts values of Postgres |
 //! | `names` | stores a text only once in memory if many rows have it |
@@ -22,7 +22,16 @@ mod write;
 pub use read::{Page, PageEvents};
 pub(crate) use row::columns;
 pub use row::{Column, Row, Rows};
-pub use types::to_timestamp;
+pub use statement::{Statement, read_once};
+pub use types::{to_system_time, to_timestamp};
+
+use crate::backend::setting;
+
+/// Makes Postgres plan the statements of this transaction again, for the present sizes of their arguments and tables. A
+/// plan that was made while a table was empty would read the whole table for each row of the arguments.
+fn force_new_plans() {
+    setting::set_local(c"plan_cache_mode", c"force_custom_plan");
+}
 
 /// The statements of one dispatcher, planned once.
 #[derive(Default)]

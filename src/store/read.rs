@@ -1,6 +1,7 @@
 //! Reads for the dispatcher: subscriptions, new events, due deliveries, and the number of waiting ones.
 
 use std::collections::HashMap;
+use std::ffi::CStr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -10,24 +11,32 @@ use delivery::work::Work;
 use delivery::xid::Xid8;
 use pgrx::spi::SpiClient;
 use pgrx::{Spi, Uuid};
-use wire::event::Event;
-use wire::ids::{DeliveryId, EventId, SubscriptionId};
+use wire::event::{Event, Operation};
+use wire::ids::{DeliveryId, EventId, EventKey, Installation, SubscriptionId};
 use wire::preset::Preset;
 use wire::secret::Keys;
 
+use super::force_new_plans;
 use super::names::Names;
-use super::row::{Row, Rows, columns};
+use super::row::{Column, Row, Rows, columns};
 use super::statement::Statement;
 use super::subscriptions::Subscriptions;
 use super::types::{Tid, Xid};
+use crate::identity::{self, Identity};
 
 /// How much of a table is read to estimate its number of rows. Reading this much takes some milliseconds.
 const SAMPLE_BYTES: f64 = (8 << 20) as f64;
 
-columns!(IdentityColumns { namespace, at_home });
+/// About what a delivery takes in memory, without its body.
+const BYTES_OF_A_DELIVERY: usize = 320;
+
 columns!(EventColumns {
     xid,
     event_id,
+    random,
+    installation,
+    hops,
+    operation,
     event_type,
     entity_type,
     entity_id,
@@ -37,26 +46,37 @@ columns!(EventColumns {
     emitted_at,
     targets,
     place,
-    bytes,
 });
 columns!(ClaimedColumns {
     delivery_id,
     subscription_id,
     event_id,
+    event_random,
+    installation,
     event_type,
+    entity_type,
+    entity_id,
     tenant_id,
+    operation,
+    hops,
     emitted_at,
     preset,
     body,
     attempts,
     earlier_attempts,
     scheduled_at,
+    missed,
 });
 columns!(NextDueColumns { subscription_id, due_at });
+columns!(PendingColumns { pending, missed });
+
+/// The tables that have the subscriptions.
+const SUBSCRIPTIONS: &[&CStr] = &[c"subscription", c"preset", c"signing_secret", c"subscription_health"];
 
 pub struct Reads {
     identity: Statement,
     subscriptions: Statement,
+    some_subscriptions: Statement,
     snapshot: Statement,
     late_events: Statement,
     new_events: Statement,
@@ -69,13 +89,17 @@ pub struct Reads {
 impl Default for Reads {
     fn default() -> Self {
         Self {
-            identity: Statement::new(include_str!("../../sql/queries/load_identity.sql")),
-            subscriptions: Statement::new(include_str!("../../sql/queries/load_subscriptions.sql")),
+            identity: Statement::reading(identity::LOAD, &[c"identity"]),
+            subscriptions: Statement::reading(include_str!("../../sql/queries/load_subscriptions.sql"), SUBSCRIPTIONS),
+            some_subscriptions: Statement::reading(
+                concat!(include_str!("../../sql/queries/load_subscriptions.sql"), "WHERE s.id = ANY ($1)"),
+                SUBSCRIPTIONS,
+            ),
             snapshot: Statement::new("SELECT pg_catalog.pg_current_snapshot()::text AS snapshot"),
-            late_events: Statement::new(include_str!("../../sql/queries/fetch_late_events.sql")),
-            new_events: Statement::new(include_str!("../../sql/queries/fetch_new_events.sql")),
+            late_events: Statement::reading(include_str!("../../sql/queries/fetch_late_events.sql"), &[c"event"]),
+            new_events: Statement::reading(include_str!("../../sql/queries/fetch_new_events.sql"), &[c"event"]),
             claim: Statement::new(include_str!("../../sql/queries/claim_deliveries.sql")),
-            next_due: Statement::new(include_str!("../../sql/queries/next_due.sql")),
+            next_due: Statement::reading(include_str!("../../sql/queries/next_due.sql"), &[c"delivery"]),
             count_pending: Statement::new(include_str!("../../sql/queries/count_pending.sql")),
             names: Names::default(),
         }
@@ -93,7 +117,7 @@ pub struct Page<'a> {
     pub cursor: Key,
     /// The maximum number of rows to read.
     pub rows: usize,
-    /// No row is read after the one with which the sizes of the rows reach this many bytes.
+    /// No event is taken after the one with which the events have this many bytes.
     pub bytes: usize,
 }
 
@@ -103,6 +127,21 @@ pub struct PageEvents {
     pub events: Vec<StoredEvent>,
     /// Whether there may be more events in the stretch.
     pub is_full: bool,
+}
+
+/// The events of a page that were taken so far, and the number of bytes for which there is still room.
+struct Taken {
+    events: Vec<StoredEvent>,
+    room: usize,
+}
+
+impl EventColumns {
+    /// Returns about how much memory the event and its deliveries will take. Does not read the texts.
+    fn bytes_in_memory(&self, row: &Row<'_>) -> usize {
+        let texts = [self.event_type, self.entity_type, self.entity_id, self.tenant_id, self.entity, self.entity_error];
+        let targets = row.size(self.targets) / size_of::<i64>();
+        texts.map(|text| row.size(text)).iter().sum::<usize>() + targets * BYTES_OF_A_DELIVERY
+    }
 }
 
 impl Page<'_> {
@@ -116,21 +155,22 @@ impl Page<'_> {
 }
 
 impl Reads {
-    /// Returns the namespace from which delivery ids are derived; `None` if the database is a copy that was not
-    /// adopted.
-    pub fn identity(&self) -> Option<[u8; 16]> {
-        Spi::connect(|client| {
-            let mut rows = self.identity.read(client, &[]);
-            let columns = IdentityColumns::of(&rows);
-            let row = rows.next()?;
-            let namespace: Uuid = row.maybe(columns.namespace)?;
-            Some(*namespace.as_bytes()).filter(|_| row.value(columns.at_home))
-        })
+    pub fn identity(&self) -> Identity {
+        Spi::connect(|client| Identity::of(self.identity.read(client, &[])))
     }
 
     /// Reads the subscriptions. `max_in_flight` applies to those that do not have their own maximum.
     pub fn subscriptions(&self, max_in_flight: usize, keys: &Keys) -> Subscriptions {
         Spi::connect(|client| Subscriptions::read(self.subscriptions.read(client, &[]), max_in_flight, keys))
+    }
+
+    /// Reads those of these subscriptions that exist.
+    pub fn some_subscriptions(&self, ids: &[SubscriptionId], max_in_flight: usize, keys: &Keys) -> Subscriptions {
+        force_new_plans();
+        let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+        Spi::connect(|client| {
+            Subscriptions::read(self.some_subscriptions.read(client, &[ids.into()]), max_in_flight, keys)
+        })
     }
 
     /// Returns the snapshot of the current transaction.
@@ -146,30 +186,27 @@ impl Reads {
     /// Reads the events of a page, in order of transaction and id.
     pub fn events(&self, page: &Page<'_>) -> PageEvents {
         Spi::connect(|client| {
+            let mut taken = Taken { events: Vec::new(), room: page.bytes };
             // Late transactions come before all new ones.
-            let (mut events, mut bytes) = self.late_events(client, page);
-            if events.len() < page.rows && bytes < page.bytes as f64 {
-                let rest = Page { rows: page.rows - events.len(), bytes: page.bytes - bytes as usize, ..*page };
-                let (new, more) = self.new_events(client, &rest);
-                events.extend(new);
-                bytes += more;
+            let late = page.late();
+            if !late.is_empty() {
+                self.take_events(self.late_rows(client, page, late), &mut taken);
+            }
+            let rows = page.rows - taken.events.len();
+            if rows > 0 && taken.room > 0 {
+                self.take_events(self.new_rows(client, page, rows), &mut taken);
             }
             fault::point("read");
-            PageEvents { is_full: events.len() == page.rows || bytes >= page.bytes as f64, events }
+            PageEvents { is_full: taken.events.len() == page.rows || taken.room == 0, events: taken.events }
         })
     }
 
-    fn late_events(&self, client: &SpiClient<'_>, page: &Page<'_>) -> (Vec<StoredEvent>, f64) {
-        let late = page.late();
-        if late.is_empty() {
-            return (Vec::new(), 0.0);
-        }
+    fn late_rows<'conn>(&self, client: &SpiClient<'conn>, page: &Page<'_>, late: Vec<Xid>) -> Rows<'conn> {
         let (xid, id) = page.cursor;
-        let args = [late.into(), Xid(xid).into(), id.0.into(), (page.rows as i64).into(), (page.bytes as f64).into()];
-        self.take_events(self.late_events.read(client, &args))
+        self.late_events.read(client, &[late.into(), Xid(xid).into(), id.0.into(), (page.rows as i64).into()])
     }
 
-    fn new_events(&self, client: &SpiClient<'_>, page: &Page<'_>) -> (Vec<StoredEvent>, f64) {
+    fn new_rows<'conn>(&self, client: &SpiClient<'conn>, page: &Page<'_>, rows: usize) -> Rows<'conn> {
         // Pass one lower bound, the greater of two. With both bounds in the query, an index scan would start at the
         // first of them, and would skip many rows each time if a transaction has many events.
         let after = page.cursor.max((page.done.xmax, EventId(0)));
@@ -179,37 +216,47 @@ impl Reads {
             after.1.0.into(),
             Xid(page.target.xmax).into(),
             in_progress.into(),
-            (page.rows as i64).into(),
-            (page.bytes as f64).into(),
+            (rows as i64).into(),
         ];
-        self.take_events(self.new_events.read(client, &args))
+        self.new_events.read(client, &args)
     }
 
-    /// Returns the events, and the sum of their sizes.
-    fn take_events(&self, rows: Rows<'_>) -> (Vec<StoredEvent>, f64) {
+    /// Takes events until there is no room. Large texts of a row are stored elsewhere, and are read only if the row is
+    /// taken.
+    fn take_events(&self, rows: Rows<'_>, taken: &mut Taken) {
         let columns = EventColumns::of(&rows);
-        let mut bytes = 0.0;
-        let events = rows.map(|row| {
-            bytes += row.value::<f64>(columns.bytes);
-            self.event(&row, &columns)
-        });
-        (events.collect(), bytes)
+        for row in rows {
+            if taken.room == 0 {
+                break;
+            }
+            taken.room = taken.room.saturating_sub(columns.bytes_in_memory(&row));
+            taken.events.push(self.event(&row, &columns));
+        }
     }
 
     fn event(&self, row: &Row<'_>, columns: &EventColumns) -> StoredEvent {
         let (Xid(xid), Tid(block, line)) = (row.value(columns.xid), row.value(columns.place));
+        // A target that was disabled when the event was emitted has a negative number.
+        let targets = row.numbers(columns.targets);
         StoredEvent {
-            row: EventRow { xid, id: EventId(row.value(columns.event_id)), place: (block, line) },
-            targets: row.numbers(columns.targets, SubscriptionId),
+            row: EventRow {
+                xid,
+                event: event_key(row, columns.event_id, columns.random, columns.installation),
+                place: (block, line),
+            },
+            targets: targets.iter().map(|target| SubscriptionId(target.abs())).collect(),
+            missed: targets.iter().filter(|target| **target < 0).map(|target| SubscriptionId(-target)).collect(),
             event: Event {
                 event_type: self.names.get(row.text(columns.event_type)),
                 entity_type: self.names.get(row.text(columns.entity_type)),
-                entity_id: row.maybe(columns.entity_id),
-                tenant_id: row.maybe(columns.tenant_id),
+                entity_id: row.maybe_text(columns.entity_id).map(Arc::from),
+                tenant_id: row.maybe_text(columns.tenant_id).map(Arc::from),
                 entity: row.maybe(columns.entity),
                 entity_error: row.maybe(columns.entity_error),
                 emitted_at: row.time(columns.emitted_at).expect("a time that is not null"),
             },
+            operation: row.maybe_text(columns.operation).and_then(Operation::parse),
+            hops: row.value(columns.hops),
         }
     }
 
@@ -235,14 +282,20 @@ impl Reads {
         })
     }
 
-    /// Returns about how many events and deliveries wait.
-    pub fn count_pending(&self) -> i64 {
+    /// Returns about how many events and deliveries wait, and how many deliveries disabled subscriptions missed.
+    pub fn count_pending(&self) -> (i64, i64) {
         Spi::connect(|client: &SpiClient<'_>| {
             let mut rows = self.count_pending.read(client, &[SAMPLE_BYTES.into()]);
-            let column = rows.column("pending");
-            rows.next().expect("one row").value(column)
+            let columns = PendingColumns::of(&rows);
+            let row = rows.next().expect("one row");
+            (row.value(columns.pending), row.value(columns.missed))
         })
     }
+}
+
+fn event_key(row: &Row<'_>, id: Column, random: Column, installation: Column) -> EventKey {
+    let installation = Installation(*row.value::<Uuid>(installation).as_bytes());
+    EventKey { id: EventId(row.value(id)), random: row.value(random), installation }
 }
 
 /// Returns the delivery of a row. Rows of one event share their body.
@@ -254,13 +307,18 @@ fn claimed(row: &Row<'_>, columns: &ClaimedColumns, bodies: &mut HashMap<i64, Ar
         body,
         delivery: DeliveryId(*row.value::<Uuid>(columns.delivery_id).as_bytes()),
         subscription: SubscriptionId(row.value(columns.subscription_id)),
-        event: EventId(row.value(columns.event_id)),
+        event: event_key(row, columns.event_id, columns.event_random, columns.installation),
         event_type: row.text(columns.event_type).into(),
-        tenant_id: row.maybe(columns.tenant_id),
+        entity_type: row.text(columns.entity_type).into(),
+        entity_id: row.maybe_text(columns.entity_id).map(Arc::from),
+        operation: row.maybe_text(columns.operation).and_then(Operation::parse),
+        hops: row.value(columns.hops),
+        tenant_id: row.maybe_text(columns.tenant_id).map(Arc::from),
         emitted_at: row.time(columns.emitted_at).expect("a time that is not null"),
         preset: Preset::parse(row.text(columns.preset)).expect("a preset of hydra.preset"),
         attempts: row.value::<i32>(columns.attempts) as u32,
         earlier_attempts: row.value::<i32>(columns.earlier_attempts) as u32,
         scheduled_at: row.time(columns.scheduled_at),
+        missed: row.value(columns.missed),
     }
 }

@@ -8,17 +8,19 @@
 
 use std::ffi::CStr;
 use std::marker::PhantomData;
+use std::ptr::NonNull;
 use std::time::{Duration, SystemTime};
 
+use pgrx::array::RawArray;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
-use pgrx::{Array, FromDatum, IntoDatum};
-use smallvec::SmallVec;
+use pgrx::{FromDatum, IntoDatum};
 
 use super::types::to_system_time;
+use crate::backend::attributes::attributes;
 
 /// No statement of ours has more columns.
-const MAX_COLUMNS: usize = 20;
+const MAX_COLUMNS: usize = 24;
 
 /// The place of a column in a result.
 #[derive(Clone, Copy)]
@@ -107,6 +109,11 @@ impl<'conn> Row<'conn> {
         self.read(column)
     }
 
+    /// Returns the value of the first column, which may be null; `None` also if there is no column.
+    pub fn first<T: IntoDatum + FromDatum + 'static>(&self) -> Option<T> {
+        if self.types.is_empty() { None } else { self.read(Column(0)) }
+    }
+
     /// Returns a text that is never null, without a copy.
     pub fn text(&self, column: Column) -> &'conn str {
         self.maybe_text(column).expect("a column that is not null")
@@ -117,10 +124,29 @@ impl<'conn> Row<'conn> {
         self.read(column)
     }
 
-    /// Returns an array of numbers. Neither the array nor a number is ever null.
-    pub fn numbers<T>(&self, column: Column, number: impl Fn(i64) -> T) -> SmallVec<[T; 1]> {
-        let array: Array<'_, i64> = self.read(column).expect("a column that is not null");
-        array.as_slice().expect("an array without nulls").iter().copied().map(number).collect()
+    /// Returns the size in bytes of a value of variable length, as it is when it is read; zero if it is null. Does not
+    /// read a value that is compressed or stored outside of the row.
+    pub fn size(&self, Column(index): Column) -> usize {
+        assert_eq!(self.types[index].attlen, -1, "column {} has a fixed length", index + 1);
+        if self.nulls[index] {
+            return 0;
+        }
+        // SAFETY: a value of variable length that lies in the table that the rows come from.
+        unsafe { pg_sys::toast_raw_datum_size(self.values[index]) }
+    }
+
+    /// Returns an array of numbers (`bigint[]`). Neither the array nor a number is ever null.
+    pub fn numbers(&self, Column(index): Column) -> &'conn [i64] {
+        assert_eq!(self.types[index].atttypid, pg_sys::INT8ARRAYOID, "column {} has another type", index + 1);
+        assert!(!self.nulls[index], "an array that is not null");
+        // SAFETY: the type fits; the array lies in the table that the rows come from, or is a copy in the memory of SPI.
+        // Not by the array type of pgrx, which looks up the type of the elements for each value.
+        unsafe {
+            let array = pg_sys::pg_detoast_datum(self.values[index].cast_mut_ptr());
+            let mut array = RawArray::from_ptr(NonNull::new(array.cast()).expect("an array"));
+            assert!(array.nulls().is_none(), "an array without nulls");
+            array.data().as_ref()
+        }
     }
 
     /// Returns a time that may be null.
@@ -142,8 +168,8 @@ impl<'conn> Row<'conn> {
 }
 
 fn types_of(table: &pg_sys::SPITupleTable) -> &[pg_sys::FormData_pg_attribute] {
-    // SAFETY: a descriptor has as many attributes as it says, and lives as long as its table.
-    unsafe { (*table.tupdesc).attrs.as_slice((*table.tupdesc).natts as usize) }
+    // SAFETY: the descriptor lives as long as its table.
+    unsafe { attributes(table.tupdesc) }
 }
 
 pub fn millis(millis: i64) -> Duration {

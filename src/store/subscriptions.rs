@@ -21,6 +21,7 @@ columns!(SubscriptionColumns {
     subscription_id,
     active,
     status_since,
+    drops_missed,
     preset,
     retry_schedule_ms,
     max_in_flight,
@@ -32,6 +33,7 @@ columns!(SubscriptionColumns {
     rate_limit,
     failing_since,
     failing_for_ms,
+    disable_after_ms,
 });
 columns!(TestColumns { preset, tenant_id });
 
@@ -88,11 +90,13 @@ fn subscription(
         // If its secrets cannot be read, its deliveries wait, as while a subscription is paused.
         active: row.value::<bool>(columns.active) && is_readable,
         status_since: row.time(columns.status_since).expect("a time that is not null"),
+        drops_missed: row.value(columns.drops_missed),
         preset: Preset::parse(row.text(columns.preset))?,
         endpoint: Arc::new(endpoint),
         schedule: delays.into_iter().map(millis).collect(),
         max_in_flight: row.maybe::<i32>(columns.max_in_flight).map_or(max_in_flight, |own| own as usize),
         disable_after: row.maybe::<i32>(columns.disable_after).map(|limit| limit as u32),
+        disable_after_time: row.millis(columns.disable_after_ms),
         stale_after: row.millis(columns.stale_after_ms),
         rate_limit: row.maybe::<i32>(columns.rate_limit).map(|limit| limit as u32),
         log_successes: row.value(columns.log_successes),

@@ -9,13 +9,15 @@ use delivery::tally::{TIMES, Tally};
 use delivery::writes::{AttemptRecord, Change, Part, RowState, Verdicts};
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::spi::SpiClient;
-use pgrx::{Spi, Uuid, error};
+use pgrx::{Spi, Uuid, error, warning};
+use wire::event::Operation;
 use wire::ids::{DeliveryId, EventId, SubscriptionId};
 
+use super::force_new_plans;
 use super::row::{Row, columns};
 use super::statement::Statement;
 use super::types::{Tid, Xid, to_timestamp};
-use crate::backend::setting;
+use crate::backend::activity::DISPATCHER;
 
 /// The maximum number of old rows of a table that are removed in one transaction.
 const FORGOTTEN_AT_ONCE: i64 = 5000;
@@ -26,6 +28,7 @@ const ADVANCED_AT_ONCE: i64 = 1000;
 columns!(DeletedColumns { xid, event_id });
 columns!(DisabledColumns { subscription_id });
 columns!(FoundColumns { found });
+columns!(ReplacedColumns { delivery_id });
 
 pub struct Writes {
     delete_events: Statement,
@@ -46,6 +49,8 @@ pub struct Writes {
     add_counts: Statement,
     forget_attempts: Statement,
     forget_failed: Statement,
+    forget_missed: Statement,
+    forget_kept: Statement,
     forget_counts: Statement,
     find_ended_secrets: Statement,
     forget_secrets: Statement,
@@ -74,6 +79,8 @@ impl Default for Writes {
             add_counts: Statement::new(include_str!("../../sql/queries/add_counts.sql")),
             forget_attempts: Statement::new(include_str!("../../sql/queries/forget_attempts.sql")),
             forget_failed: Statement::new(include_str!("../../sql/queries/forget_failed.sql")),
+            forget_missed: Statement::new(include_str!("../../sql/queries/forget_missed.sql")),
+            forget_kept: Statement::new(include_str!("../../sql/queries/forget_kept.sql")),
             forget_counts: Statement::new(include_str!("../../sql/queries/forget_counts.sql")),
             find_ended_secrets: Statement::new(include_str!("../../sql/queries/find_ended_secrets.sql")),
             forget_secrets: Statement::new(include_str!("../../sql/queries/forget_secrets.sql")),
@@ -109,7 +116,7 @@ impl Writes {
             }
             for step in part.moves.iter().filter(|step| !step.is_last) {
                 let targets: Vec<i64> = step.subscriptions().map(|id| id.0).collect();
-                let event = [Xid(step.row.xid).into(), step.row.id.0.into(), targets.into()];
+                let event = [Xid(step.row.xid).into(), step.row.event.id.0.into(), targets.into()];
                 self.remove_targets.write(client, &event);
             }
             let moved = part.moves.iter().filter(|step| step.is_last).map(|step| step.row);
@@ -142,8 +149,6 @@ impl Writes {
             if !faulty.is_empty() {
                 self.record_faults.write(client, &[faulty.into(), faults.into()]);
             }
-            // Run this only if there is something to disable: the statement makes all sessions read the subscriptions
-            // again, even if it changes no row.
             if ids.is_empty() {
                 return Vec::new();
             }
@@ -161,7 +166,7 @@ impl Writes {
         by_key.extend(rows.extract_if(.., |row| row.place == EventRow::UNKNOWN_PLACE));
         if !by_key.is_empty() {
             force_new_plans();
-            let (xids, ids) = unzip(by_key.iter().map(|row| (Xid(row.xid), row.id.0)));
+            let (xids, ids) = unzip(by_key.iter().map(|row| (Xid(row.xid), row.event.id.0)));
             self.delete_events.write(client, &[xids.into(), ids.into()]);
         }
         if rows.is_empty() {
@@ -172,7 +177,7 @@ impl Writes {
         let deleted = self.delete_events_in_place.write(client, &[places.into()]);
         let columns = DeletedColumns::of(&deleted);
         let key = |row: Row<'_>| (row.value::<Xid>(columns.xid).0, EventId(row.value(columns.event_id)));
-        if !deleted.map(key).eq(rows.iter().map(|row| (row.xid, row.id))) {
+        if !deleted.map(key).eq(rows.iter().map(|row| (row.xid, row.event.id))) {
             self.places_lost.set(true);
             error!("rows of hydra.event are no longer at the places where they were read");
         }
@@ -211,9 +216,15 @@ impl Writes {
         let args = [
             works().map(|work| uuid(work.delivery)).collect::<Vec<_>>().into(),
             works().map(|work| work.subscription.0).collect::<Vec<_>>().into(),
-            works().map(|work| work.event.0).collect::<Vec<_>>().into(),
+            works().map(|work| work.event.id.0).collect::<Vec<_>>().into(),
+            works().map(|work| work.event.random).collect::<Vec<_>>().into(),
+            works().map(|work| Uuid::from_bytes(work.event.installation.0)).collect::<Vec<_>>().into(),
             works().map(|work| &*work.event_type).collect::<Vec<_>>().into(),
+            works().map(|work| &*work.entity_type).collect::<Vec<_>>().into(),
+            works().map(|work| work.entity_id.as_deref()).collect::<Vec<_>>().into(),
             works().map(|work| work.tenant_id.as_deref()).collect::<Vec<_>>().into(),
+            works().map(|work| work.operation.map(Operation::as_str)).collect::<Vec<_>>().into(),
+            works().map(|work| work.hops).collect::<Vec<_>>().into(),
             works().map(|work| to_timestamp(work.emitted_at)).collect::<Vec<_>>().into(),
             works().map(|work| work.preset.as_str()).collect::<Vec<_>>().into(),
             body_places.into(),
@@ -221,11 +232,17 @@ impl Writes {
             states().map(|state| state.attempts.unwrap_or(0)).collect::<Vec<_>>().into(),
             states().map(|state| state.scheduled_at).collect::<Vec<_>>().into(),
             states().map(|state| state.due_at).collect::<Vec<_>>().into(),
-            run.into(),
             states().map(|state| state.claimed).collect::<Vec<_>>().into(),
             bodies.into(),
+            run.into(),
+            works().map(|work| work.missed).collect::<Vec<_>>().into(),
         ];
-        self.insert_deliveries.write(client, &args);
+        let replaced = self.insert_deliveries.write(client, &args);
+        let columns = ReplacedColumns::of(&replaced);
+        for row in replaced {
+            let id = DeliveryId(*row.value::<Uuid>(columns.delivery_id).as_bytes());
+            warning!("{DISPATCHER}: delivery {id} was in the retry queue already; its row was replaced");
+        }
     }
 
     fn update_deliveries(&self, client: &mut SpiClient<'_>, updates: &[(DeliveryId, RowState)], run: i64) {
@@ -250,7 +267,7 @@ impl Writes {
         let args = [
             records().map(|record| uuid(record.of.delivery)).collect::<Vec<_>>().into(),
             records().map(|record| record.of.subscription.0).collect::<Vec<_>>().into(),
-            records().map(|record| record.of.event.0).collect::<Vec<_>>().into(),
+            records().map(|record| record.of.event.id.0).collect::<Vec<_>>().into(),
             records().map(|record| &*record.of.event_type).collect::<Vec<_>>().into(),
             records().map(|record| record.attempt as i32).collect::<Vec<_>>().into(),
             records().map(|record| record.status.map(i32::from)).collect::<Vec<_>>().into(),
@@ -299,8 +316,8 @@ impl Writes {
 }
 
 impl Writes {
-    /// Removes some history, failed deliveries and counts that are older than `before`, counts of deleted subscriptions,
-    /// and the secrets that no longer sign. Returns whether there may be more.
+    /// Removes some history, failed and missed deliveries and counts that are older than `before`, counts of deleted
+    /// subscriptions, and the secrets that no longer sign. Returns whether there may be more.
     pub fn forget(&self, before: SystemTime) -> bool {
         force_new_plans();
         Spi::connect_mut(|client| {
@@ -308,13 +325,17 @@ impl Writes {
                 statement.write(client, &[to_timestamp(before).into(), FORGOTTEN_AT_ONCE.into()]).count() > 0
             };
             // Run all statements, even if the first removed something.
-            let more = forget(&self.forget_attempts) | forget(&self.forget_failed) | forget(&self.forget_counts);
+            let more = forget(&self.forget_attempts)
+                | forget(&self.forget_failed)
+                | forget(&self.forget_missed)
+                | forget(&self.forget_kept)
+                | forget(&self.forget_counts);
             self.forget_secrets(client);
             more
         })
     }
 
-    /// A DELETE makes all sessions read the subscriptions again, even if it finds no row. So there is a look first.
+    /// Usually there is nothing to delete, which a query finds out at less cost.
     fn forget_secrets(&self, client: &mut SpiClient<'_>) {
         let mut rows = self.find_ended_secrets.read(client, &[]);
         let columns = FoundColumns::of(&rows);
@@ -333,12 +354,6 @@ impl Writes {
             advanced as i64 >= ADVANCED_AT_ONCE
         })
     }
-}
-
-/// Makes Postgres plan the statements of this transaction again, for the present sizes of their arguments and tables. A
-/// plan that was made while a table was empty would read the whole table for each row of the arguments.
-fn force_new_plans() {
-    setting::pin_local(c"plan_cache_mode", c"force_custom_plan");
 }
 
 /// A [`RowState`] as columns of a row.

@@ -1,11 +1,13 @@
 //! Slow and dead endpoints do not delay deliveries to others.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
+use socket2::{Domain, Socket, Type};
 use testkit::receiver::{Answer, entity_numbers};
-use testkit::{Bench, PATIENCE, let_pass, millis, wait_until};
+use testkit::{Bench, PATIENCE, let_pass, millis, wait_until, worker_status};
 
 use crate::bench;
 
@@ -30,10 +32,20 @@ fn latencies(bench: &mut Bench, events: RangeInclusive<usize>) -> Vec<Duration> 
     latencies
 }
 
+/// Emits 200 events with numbers from `first` on, and asserts that they arrive at once. Tests that run at the same time
+/// may load the machine, so this is tried three times: an endpoint that delays others delays them each time.
 #[track_caller]
-fn assert_prompt(latencies: &[Duration]) {
-    let p99 = latencies[latencies.len() * 99 / 100 - 1];
-    assert!(p99 < Duration::from_millis(400), "p99 {p99:?}, worst {:?}", latencies.last());
+fn assert_prompt(bench: &mut Bench, first: usize) {
+    let mut slow = Vec::new();
+    for round in 0..3 {
+        let latencies = latencies(bench, first + round * 200..=first + round * 200 + 199);
+        let (p99, worst) = (latencies[197], latencies[199]);
+        if p99 < millis(300) && worst < millis(1000) {
+            return;
+        }
+        slow.push((p99, worst));
+    }
+    panic!("p99 and worst of each round: {slow:?}");
 }
 
 #[test]
@@ -71,21 +83,30 @@ fn an_endpoint_that_hangs_does_not_delay_another_one() {
     bench.receiver.answer("/hangs", Answer::hang());
     bench.emit_tickets(1..=300);
     bench.wait_for("/healthy", 300);
-    assert_prompt(&latencies(&mut bench, 301..=500));
+    assert_prompt(&mut bench, 301);
+}
+
+/// The system accepts the connections, and nobody reads from them.
+fn silent_listener() -> Socket {
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a port on loopback");
+    listener.listen(4096).expect("a bound socket");
+    listener
 }
 
 #[test]
-fn many_endpoints_that_hang_do_not_delay_another_one() {
+fn four_hundred_endpoints_that_hang_do_not_delay_another_one() {
     let mut bench = bench("many_hang");
-    for number in 0..8 {
-        let path = format!("/hangs/{number}");
-        bench.subscribe(&path, "ticket.created", &["timeout => '4 s'", "retry_schedule => '{}'"]);
-        bench.receiver.answer(&path, Answer::hang());
-    }
-    bench.emit_tickets(1..=100);
-    bench.wait_for("/hangs/7", 10);
+    let listener = silent_listener();
+    let address = listener.local_addr().ok().and_then(|address| address.as_socket()).expect("an address");
+    bench.run(&format!(
+        "SELECT count(hydra.webhook_create('http://{address}/' || n, '{{ticket.resolved}}', timeout => '60 s'))
+         FROM generate_series(1, 400) AS n"
+    ));
+    bench.run("SELECT hydra.webhook_emit('ticket.resolved', '{}') FROM generate_series(1, 10)");
+    wait_until("all of them hang", PATIENCE, || worker_status(&mut bench.client, "in_flight") == "4000");
     bench.subscribe("/healthy", "ticket.created", &[]);
-    assert_prompt(&latencies(&mut bench, 101..=200));
+    assert_prompt(&mut bench, 1);
 }
 
 #[test]
@@ -96,5 +117,5 @@ fn an_endpoint_that_is_slow_does_not_delay_another_one() {
     bench.receiver.answer("/slow", Answer::ok().after(millis(100)));
     bench.emit_tickets(1..=3000);
     bench.wait_for("/healthy", 3000);
-    assert_prompt(&latencies(&mut bench, 3001..=3200));
+    assert_prompt(&mut bench, 3001);
 }

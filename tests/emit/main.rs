@@ -9,6 +9,8 @@ use testkit::{Bench, Cluster};
 
 mod altered;
 mod casts;
+mod changing;
+mod kept;
 mod lifetime;
 mod payloads;
 mod refusals;

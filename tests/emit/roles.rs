@@ -32,6 +32,28 @@ fn an_application_without_any_role_emits_through_a_trigger_of_the_tables_owner()
     assert_reads_nothing(&mut bench.client, &mut application);
 }
 
+#[test]
+fn a_role_that_was_permitted_to_can_change_tables_without_emitting() {
+    let mut bench = bench("silent");
+    crate::watch(&mut bench, "id text");
+    bench.run("CREATE TABLE part (id text); SELECT hydra.webhook_watch('part', 'part.created', 'insert', level => 'statement')");
+    let mut migration = bench.session_of_new_role("silent_migration", &["hydra_emitter"]);
+    bench.run("GRANT INSERT ON ticket, part TO silent_migration");
+    assert_eq!(refusal(&mut migration, "SET hydra_webhooks.emit = off").code, "42501", "not without permission");
+    bench.run("GRANT SET ON PARAMETER hydra_webhooks.emit TO silent_migration");
+    run(&mut migration, "BEGIN; SET LOCAL hydra_webhooks.emit = off");
+    run(&mut migration, "INSERT INTO ticket VALUES ('backfill'); INSERT INTO part VALUES ('backfill')");
+    assert_eq!(ask::<Option<i64>>(&mut migration, &emit("by hand")), None);
+    assert_eq!(refusal(&mut migration, "SELECT hydra.webhook_emit('no.such', '{}')").code, "42704", "still checked");
+    run(
+        &mut migration,
+        "ROLLBACK; BEGIN; SET LOCAL hydra_webhooks.emit = off; INSERT INTO ticket VALUES ('backfill'); COMMIT",
+    );
+    run(&mut migration, "INSERT INTO ticket VALUES ('afterwards')");
+    assert_eq!(settle_ids(&mut bench), ["afterwards"]);
+    bench.run("REVOKE SET ON PARAMETER hydra_webhooks.emit FROM silent_migration");
+}
+
 /// The role can read no table, view or sequence of the schema.
 #[track_caller]
 fn assert_reads_nothing(superuser: &mut Client, application: &mut Client) {

@@ -1,8 +1,9 @@
 //! Commits, rollbacks, savepoints, two-phase commit and replication.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
-use testkit::{Bench, Cluster, StopMode, run};
+use testkit::{Bench, Cluster, StopMode, let_pass, rounds, run, wait_for_state};
 
 use crate::{PATH, bench, bench_in, emit, set, settle_ids, settle_set, watch};
 
@@ -82,6 +83,60 @@ fn a_prepared_transaction_outlives_the_server_and_is_sent_when_committed() {
     assert_eq!(received(&mut bench), known);
     bench.run("COMMIT PREPARED 'in doubt'");
     assert_eq!(received(&mut bench), set(&["before the crash", "after the crash", "in doubt"]));
+}
+
+/// How long it takes from each COMMIT PREPARED until the event arrives, in ascending order.
+fn times_to_arrival(bench: &mut Bench, count: usize, commit: impl Fn(&mut Bench, &str)) -> Vec<Duration> {
+    let before = bench.receiver.received(PATH);
+    let mut times: Vec<Duration> = (1..=count)
+        .map(|n| {
+            let name = format!("prepared {n}");
+            bench.run("BEGIN");
+            bench.run(&emit(&name));
+            bench.run(&format!("PREPARE TRANSACTION '{name}'"));
+            // Each at another time after the dispatcher has looked at the queue.
+            let_pass(Duration::from_millis(n as u64 * 37 % 500));
+            let begun = Instant::now();
+            commit(bench, &name);
+            let requests = bench.wait_for(PATH, before + n);
+            requests[before + n - 1].arrived.duration_since(begun)
+        })
+        .collect();
+    times.sort();
+    let percent = |percent: usize| times[(count * percent / 100).min(count - 1)];
+    println!("COMMIT PREPARED to arrival: p50 {:?}, p90 {:?}, max {:?}", percent(50), percent(90), times[count - 1]);
+    times
+}
+
+#[test]
+fn a_prepared_transaction_is_sent_as_soon_as_any_session_commits_it() {
+    let mut bench = bench("two_phase");
+    wait_for_state(&mut bench.client, "running");
+    let count = rounds(20) as usize;
+    let own = times_to_arrival(&mut bench, count, |bench, name| bench.run(&format!("COMMIT PREPARED '{name}'")));
+    let other = times_to_arrival(&mut bench, count, |bench, name| {
+        run(&mut bench.session(), &format!("COMMIT PREPARED '{name}'"));
+    });
+    // The dispatcher also looks at the queue every half second. If only that found them, the median would be a quarter of
+    // a second.
+    for times in [own, other] {
+        assert!(times[count / 2] < Duration::from_millis(100), "{times:?}");
+    }
+}
+
+#[test]
+fn a_prepared_transaction_that_is_rolled_back_sends_nothing_and_one_that_cannot_be_committed_fails_alone() {
+    let mut bench = bench("rolled_back");
+    bench.run("BEGIN");
+    bench.run(&emit("never"));
+    bench.run("PREPARE TRANSACTION 'never'");
+    bench.run("ROLLBACK PREPARED 'never'");
+    assert_eq!(bench.refusal("COMMIT PREPARED 'never'").code, "42704");
+    bench.run("BEGIN");
+    assert_eq!(bench.refusal("COMMIT PREPARED 'never'").code, "25001");
+    bench.run("ROLLBACK");
+    bench.run(&emit("afterwards"));
+    assert_eq!(settle_set(&mut bench), set(&["afterwards"]));
 }
 
 #[test]

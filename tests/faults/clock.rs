@@ -8,8 +8,8 @@ use testkit::{Bench, Cluster, PATIENCE, StopMode, ask, let_pass, run, wait_for_s
 
 use crate::{PATH, cluster, insert, seconds, tickets};
 
-/// Twice its duration is less than five seconds.
-const SHORT: [&str; 2] = ["retry_schedule => '{1 s,1 s}'", "timeout => '100 ms'"];
+/// Twice its duration is less than six seconds.
+const SHORT: [&str; 2] = ["retry_schedule => '{1 s,1 s}'", "timeout => '250 ms'"];
 const LONGER_THAN_SHORT: Duration = Duration::from_secs(6);
 
 /// A delivery whose first attempt has failed, and whose other attempts will fail.

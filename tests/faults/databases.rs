@@ -104,6 +104,115 @@ fn a_parked_database_can_be_renamed_copied_and_dropped() {
     quickly(&mut admin, "DROP DATABASE shop");
 }
 
+/// Administrators are alarmed by each FATAL line. The prefix of each line has the type of the process.
+#[track_caller]
+fn assert_nothing_fatal(cluster: &Cluster) {
+    let log = cluster.log();
+    let ours = log.lines().filter(|line| line.contains("hydra_webhooks"));
+    // A copy warns that it was not adopted.
+    let ours = ours.filter(|line| !line.contains("is a copy"));
+    let fatal: Vec<&str> = ours.filter(|line| line.contains("FATAL") || line.contains("WARNING")).collect();
+    assert!(fatal.is_empty(), "{fatal:#?}");
+    assert_no_crash(cluster);
+}
+
+/// How soon a database is served again. Postgres itself is done in milliseconds; the rest is for a busy machine.
+const SOON: Duration = Duration::from_secs(5);
+
+#[test]
+fn a_database_can_be_renamed_copied_moved_and_dropped_while_its_requests_hang() {
+    let cluster = Cluster::start_shared(&[]);
+    let mut admin = cluster.connect("postgres");
+    let directory = cluster.directory().join("tablespace");
+    run(&mut admin, &format!("COPY (SELECT) TO PROGRAM 'cat > /dev/null; mkdir {}'", directory.display()));
+    run(&mut admin, &format!("CREATE TABLESPACE elsewhere LOCATION '{}'", directory.display()));
+    let mut bench = Bench::new(&cluster, "shop");
+    bench.receiver.answer("/", Answer::hang());
+    bench.subscribe("/", "ticket.created", &["timeout => '60 s'"]);
+    bench.emit_ticket("1");
+    bench.wait_for("/", 1);
+    let Bench { client, receiver, .. } = bench;
+    drop(client);
+
+    let statements = [
+        "ALTER DATABASE shop RENAME TO store",
+        "ALTER DATABASE store RENAME TO shop",
+        "ALTER DATABASE shop SET TABLESPACE elsewhere",
+        "ALTER DATABASE shop SET TABLESPACE pg_default",
+        "CREATE DATABASE branch TEMPLATE shop",
+    ];
+    for (done, statement) in statements.into_iter().enumerate() {
+        quickly(&mut admin, statement);
+        // The next dispatcher makes the request that was aborted again.
+        receiver.wait_for("/", done + 2, SOON);
+    }
+    cluster.dispatcher_pid("branch");
+    quickly(&mut admin, "DROP DATABASE branch");
+    quickly(&mut admin, "DROP DATABASE shop");
+    assert_nothing_fatal(&cluster);
+}
+
+#[test]
+fn a_database_can_be_dropped_by_force_and_nothing_fatal_is_logged() {
+    let cluster = Cluster::start_shared(&[]);
+    let mut admin = cluster.connect("postgres");
+    for _ in 0..rounds(3) {
+        let mut bench = Bench::new(&cluster, "shop");
+        bench.receiver.answer("/", Answer::hang());
+        bench.subscribe("/", "ticket.created", &["timeout => '60 s'"]);
+        bench.emit_ticket("1");
+        bench.wait_for("/", 1);
+        drop(bench.client);
+        quickly(&mut admin, "DROP DATABASE shop WITH (FORCE)");
+    }
+    // The launcher has seen that it is gone.
+    wait_for_state(&mut cluster.create_database("another"), "running");
+    assert_nothing_fatal(&cluster);
+}
+
+#[test]
+fn a_database_can_be_dropped_and_created_again_and_again_while_its_dispatcher_is_being_started() {
+    let cluster = Cluster::start_shared(&[]);
+    let mut admin = cluster.connect("postgres");
+    for round in 0..rounds(9) {
+        let mut client = cluster.create_database("app_test");
+        if round % 3 == 0 {
+            wait_for_state(&mut client, "running");
+        }
+        drop(client);
+        quickly(
+            &mut admin,
+            if round % 2 == 0 { "DROP DATABASE app_test" } else { "DROP DATABASE app_test WITH (FORCE)" },
+        );
+    }
+    assert_nothing_fatal(&cluster);
+}
+
+#[test]
+fn a_database_can_be_dropped_while_its_dispatcher_waits_because_of_errors() {
+    let cluster = Cluster::start_shared(&[]);
+    let mut admin = cluster.connect("postgres");
+    // At the start, and later.
+    for table in ["hydra.delivery", "hydra.event"] {
+        let mut client = cluster.create_database("broken");
+        wait_for_state(&mut client, "running");
+        let pid = cluster.dispatcher_pid("broken");
+        run(&mut client, &format!("REVOKE ALL ON {table} FROM hydra_worker"));
+        run(&mut client, "SELECT hydra._announce_changes()");
+        if table == "hydra.delivery" {
+            run(&mut client, &format!("SELECT pg_terminate_backend({pid}, 10000)"));
+        }
+        wait_for_state(&mut client, "stopped");
+        wait_until("the privilege is missing", PATIENCE, || {
+            worker_status(&mut client, "detail").contains("lacks a privilege")
+        });
+        drop(client);
+        quickly(&mut admin, "DROP DATABASE broken");
+    }
+    let log = cluster.log();
+    assert!(!log.lines().any(|line| line.contains("hydra_webhooks") && line.contains("FATAL")));
+}
+
 #[test]
 fn events_of_a_parked_database_wait_until_it_is_unparked() {
     let cluster = cluster();

@@ -208,6 +208,23 @@ fn a_lock_on_the_tables_delays_deliveries_and_loses_or_repeats_none() {
 }
 
 #[test]
+fn after_a_failure_was_counted_a_lock_is_waited_for_as_long_as_before() {
+    let mut bench = tickets(cluster(), "patient", &["retry_schedule => '{1 h}'"]);
+    let pid = cluster().dispatcher_pid(&bench.database);
+    bench.receiver.answer_first(PATH, 1, Answer::status(500));
+    bench.run(&insert(1, 1));
+    bench.wait_for_failed_attempt(1);
+    bench.wait_for_count("webhook_subscriptions WHERE consecutive_failures = 1", 1);
+    let mut other = bench.session();
+    run(&mut other, "BEGIN; LOCK TABLE hydra.event IN ACCESS EXCLUSIVE MODE");
+    let waits_for_long = format!(
+        "SELECT count(*) > 0 FROM pg_locks
+         WHERE pid = {pid} AND NOT granted AND waitstart < clock_timestamp() - interval '100 ms'"
+    );
+    wait_until("it has waited for the lock for a while", PATIENCE, || bench.ask(&waits_for_long));
+}
+
+#[test]
 fn a_dispatcher_that_waits_for_a_lock_can_be_terminated() {
     let cluster = cluster();
     let bench = tickets(cluster, "blocked", &[]);

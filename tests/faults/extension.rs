@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use testkit::receiver::{Answer, Receiver};
-use testkit::{PATIENCE, rounds, run, wait_until};
+use testkit::{Need, PATIENCE, ask, lacks, rounds, run, wait_until};
 
 use crate::{PATH, assert_no_crash, assert_quick, cluster, insert, prepare, seconds, settle, tickets};
 
@@ -65,4 +65,16 @@ fn a_creation_that_is_rolled_back_leaves_no_dispatcher_and_a_later_one_works() {
     prepare(&mut client, &receiver, &[]);
     run(&mut client, &insert(1, 3));
     receiver.wait_for(PATH, 3, PATIENCE);
+}
+
+#[test]
+fn the_server_shows_name_and_version_of_the_library() {
+    let mut client = cluster().create_database("library");
+    if lacks(&mut client, Need::Version(18)) {
+        return;
+    }
+    let shown =
+        "SELECT count(*) = 1 FROM pg_get_loaded_modules() AS m JOIN pg_extension AS e ON e.extname = m.module_name
+                 WHERE m.module_name = 'hydra_webhooks' AND m.version = e.extversion";
+    assert!(ask::<bool>(&mut client, shown));
 }

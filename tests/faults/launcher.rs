@@ -3,7 +3,7 @@
 use std::thread;
 
 use testkit::receiver::Answer;
-use testkit::{Cluster, PATIENCE, StopMode, ask, run, wait_for_state, wait_until, worker_status};
+use testkit::{Cluster, PATIENCE, StopMode, ask, number, run, wait_for_state, wait_until, worker_status};
 
 use crate::{PATH, assert_no_crash, insert, launcher, seconds, settle, terminate, tickets};
 
@@ -47,13 +47,69 @@ fn without_a_free_worker_slot_a_database_waits_says_so_and_starts_when_there_is_
     run(&mut second.session(), &insert(1, 3));
     // It is tried again each second, and logged once.
     thread::sleep(seconds(3));
-    let database: u32 = ask(&mut second.session(), "SELECT oid FROM pg_database WHERE datname = 'second'");
-    let logged = format!("no background worker slot is free for database {database}:");
-    assert_eq!(cluster.log().matches(&logged).count(), 1);
+    let logged = "no background worker slot is free for database \"second\": raise max_worker_processes";
+    assert_eq!(cluster.log().matches(logged).count(), 1);
     assert_eq!(second.receiver.received(PATH), 0);
 
     run(&mut first.session(), "DROP EXTENSION hydra_webhooks CASCADE");
     assert_eq!(settle(&second), 0);
+}
+
+/// Each of them is looked at after the start of the server, which takes a background worker slot for a moment.
+#[test]
+fn databases_without_the_extension_are_looked_at_a_few_at_a_time_and_cause_no_warning() {
+    let cluster = Cluster::start(&[("log_min_messages", "debug1")]);
+    let ours = tickets(&cluster, "ours", &[]);
+    let mut admin = cluster.connect("postgres");
+    for unrelated in 0..number("HYDRA_DATABASES").unwrap_or(20) {
+        run(&mut admin, &format!("CREATE DATABASE unrelated_{unrelated}"));
+    }
+    cluster.stop(StopMode::Fast);
+    let before = cluster.log().len();
+    cluster.start_again();
+    wait_for_state(&mut ours.session(), "running");
+    run(&mut ours.session(), &insert(1, 3));
+    settle(&ours);
+    let begins = "starting background worker process \"hydra_webhooks dispatcher\"";
+    let ends = "background worker \"hydra_webhooks dispatcher\" (PID";
+    let databases: i64 =
+        ask(&mut cluster.connect("postgres"), "SELECT count(*) FROM pg_database WHERE NOT datistemplate");
+    wait_until("all were looked at", PATIENCE, || cluster.log()[before..].matches(begins).count() as i64 == databases);
+    let (mut running, mut most) = (0_i32, 0);
+    let log = cluster.log();
+    for line in log[before..].lines() {
+        running += i32::from(line.contains(begins)) - i32::from(line.contains(ends));
+        most = most.max(running);
+    }
+    // Ours, and two that look.
+    assert!((1..=3).contains(&most), "{most} at a time");
+    let warnings: Vec<&str> = log.lines().filter(|line| line.contains("WARNING")).collect();
+    assert!(warnings.is_empty(), "{warnings:#?}");
+}
+
+#[test]
+fn databases_that_cannot_be_looked_at_are_logged_together_and_one_with_the_extension_says_what_to_raise() {
+    // One is taken by a worker of Postgres, one by the launcher, one by the first dispatcher.
+    let cluster = Cluster::start(&[("max_worker_processes", "4")]);
+    let first = tickets(&cluster, "first", &[]);
+    let second = tickets(&cluster, "second", &[]);
+    let third = tickets(&cluster, "third", &[]);
+    wait_for_state(&mut first.session(), "running");
+    wait_for_state(&mut second.session(), "running");
+    run(&mut cluster.connect("postgres"), "CREATE DATABASE unrelated");
+    cluster.stop(StopMode::Fast);
+    cluster.set_while_stopped(&[("max_worker_processes", "3")]);
+    cluster.start_again();
+    let together = "no background worker slot is free to look for the extension in";
+    wait_until("it is logged", PATIENCE, || cluster.log().contains(together));
+    assert!(!cluster.log().contains("for database \"unrelated\""));
+    // Whoever asks learns the reason.
+    let benches = [&first, &second, &third];
+    wait_until("two of three say what to raise", PATIENCE, || {
+        let details = benches.map(|bench| worker_status(&mut bench.session(), "detail"));
+        details.iter().filter(|detail| detail.contains("raise max_worker_processes")).count() == 2
+    });
+    assert_eq!(cluster.log().matches(together).count(), 1);
 }
 
 #[test]

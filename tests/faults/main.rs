@@ -16,6 +16,7 @@ mod clock;
 mod databases;
 mod dispatcher;
 mod durability;
+mod entry;
 mod extension;
 mod kills;
 mod launcher;
@@ -23,11 +24,14 @@ mod max_pending;
 mod memory;
 mod reporting;
 mod resources;
+mod restores;
 mod row_security;
+mod settings;
 mod standby;
 mod tables;
 mod transactions;
 mod unwritable;
+mod upgrade;
 
 const PATH: &str = "/tickets";
 

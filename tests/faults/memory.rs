@@ -121,3 +121,21 @@ fn a_large_event_for_many_endpoints_that_refuse_it_takes_little_memory_and_delay
     assert_modest(&cluster, "refused");
     assert!(slowest < PROMPT, "{slowest:?}");
 }
+
+#[test]
+fn the_health_of_many_endpoints_is_written_in_parts_so_that_events_are_read_in_between() {
+    const ENDPOINTS: i64 = 3000;
+    let cluster = Cluster::start(&[]);
+    let mut bench = Bench::new(&cluster, "parts");
+    // Nothing listens on this port.
+    bench.run(&format!(
+        "SELECT count(hydra.webhook_create('http://127.0.0.1:9/' || n, '{{ticket.created}}', retry_schedule => '{{1 h}}'))
+         FROM generate_series(1, {ENDPOINTS}) AS n"
+    ));
+    bench.emit("ticket.created", "{}");
+    wait_until("all have failed", PATIENCE, || bench.count("subscription_health") == ENDPOINTS);
+    let most: i64 = bench.ask(
+        "SELECT max(number) FROM (SELECT count(*) AS number FROM hydra.subscription_health GROUP BY xmin::text) AS written",
+    );
+    assert!(most <= 500, "a transaction wrote the health of {most} subscriptions");
+}

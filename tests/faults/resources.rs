@@ -2,16 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::UdpSocket;
 use std::os::unix::fs::MetadataExt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use postgres::error::SqlState;
 use testkit::cluster::Surroundings;
+use testkit::names::{HANGING, NameServer};
 use testkit::receiver::{Answer, Receiver};
-use testkit::{Bench, Cluster, PATIENCE, StopWhenDropped, number, run, subscribe, wait_for_state, wait_until};
+use testkit::{Bench, Cluster, PATIENCE, number, run, subscribe, wait_for_state, wait_until};
 
 use crate::PATH;
 
@@ -24,6 +22,10 @@ fn may_mount() -> bool {
         eprintln!("skipped: only root may mount, and not in every container");
     }
     may
+}
+
+fn name_server() -> Option<NameServer> {
+    NameServer::start().inspect_err(|reason| eprintln!("skipped: {reason}")).ok()
 }
 
 /// The ids of the deliveries that arrived.
@@ -118,45 +120,13 @@ fn with_transactions_read_only_by_default_everything_is_delivered() {
     assert_eq!((bench.receiver.received(PATH), deliveries(&bench.receiver).len()), (15, 10));
 }
 
-/// An address of loopback that is probably not in use.
-const NAME_SERVER: &str = "127.77.53.53:53";
-
-/// A name server that is silent at first, and later says that every name is 127.0.0.1.
-fn serve_names(socket: &UdpSocket, silent: &AtomicBool, stop: &AtomicBool) {
-    socket.set_read_timeout(Some(Duration::from_millis(100))).expect("a time limit");
-    let mut question = [0; 512];
-    while !stop.load(Ordering::Relaxed) {
-        let Ok((length, from)) = socket.recv_from(&mut question) else { continue };
-        // Header, name, type and class. What follows is not needed for an answer.
-        let name = question[12..length].iter().position(|&byte| byte == 0).expect("a name ends");
-        let end = 12 + name + 5;
-        if silent.load(Ordering::Relaxed) {
-            continue;
-        }
-        let for_address = question[end - 4..end - 2] == [0, 1];
-        let mut answer = question[..end].to_vec();
-        answer[2..12].copy_from_slice(&[0x81, 0x80, 0, 1, 0, u8::from(for_address), 0, 0, 0, 0]);
-        if for_address {
-            // A pointer to the name; address, internet, one second, four bytes.
-            answer.extend_from_slice(&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 1, 0, 4, 127, 0, 0, 1]);
-        }
-        let _ = socket.send_to(&answer, from);
-    }
-}
-
 /// `HYDRA_SECONDS=300` makes it a long one.
 #[test]
 fn a_silent_name_server_delays_no_other_endpoint_and_deliveries_continue_when_it_answers() {
     const NAMES: usize = 60;
-    if !may_mount() {
-        return;
-    }
-    let Ok(socket) = UdpSocket::bind(NAME_SERVER) else {
-        return eprintln!("skipped: this user may not listen on the port of name servers");
-    };
+    let Some(server) = name_server() else { return };
     let silence = Duration::from_secs(number("HYDRA_SECONDS").unwrap_or(5));
-    let script = "echo 'nameserver 127.77.53.53' > names; mount --bind names /etc/resolv.conf; exec \"$@\"";
-    let cluster = Cluster::start_within(Some(Surroundings { script, mounts: true }), &[]);
+    let cluster = Cluster::start_within(Some(server.surroundings()), &[]);
     let mut bench = Bench::new(&cluster, "names");
     let healthy = Receiver::start();
     subscribe(&mut bench.client, &healthy.url(PATH), "ticket.resolved", &[]);
@@ -167,36 +137,69 @@ fn a_silent_name_server_delays_no_other_endpoint_and_deliveries_continue_when_it
     }
     let dispatcher = cluster.dispatcher_pid("names");
 
-    let (silent, stop) = (AtomicBool::new(true), AtomicBool::new(false));
-    thread::scope(|scope| {
-        scope.spawn(|| serve_names(&socket, &silent, &stop));
-        let _stop = StopWhenDropped(&stop);
-        bench.emit_tickets(1..=5);
-        let start = Instant::now();
-        let mut slowest = Duration::ZERO;
-        let mut sent = 0;
-        while start.elapsed() < silence {
-            let emitted = Instant::now();
-            bench.emit("ticket.resolved", "{}");
-            sent += 1;
-            healthy.wait_for(PATH, sent, PATIENCE);
-            slowest = slowest.max(emitted.elapsed());
-        }
-        let threads = fs::read_dir(format!("/proc/{dispatcher}/task")).expect("the dispatcher lives").count();
-        println!("{sent} to the healthy one, slowest {slowest:?}; {threads} threads");
-        assert!(slowest < Duration::from_secs(2), "{slowest:?}");
-        assert_eq!(bench.receiver.received(PATH), 0);
-        // The endpoints were never asked, so nothing has failed.
-        assert_eq!(bench.count("webhook_history"), 0);
-        let waiting: i64 =
-            bench.ask("SELECT count(*) FROM hydra.webhook_subscriptions WHERE waiting_for LIKE '%host name%'");
-        assert_eq!(waiting as usize, NAMES);
+    server.set_silent(true);
+    bench.emit_tickets(1..=5);
+    let start = Instant::now();
+    let mut slowest = Duration::ZERO;
+    let mut sent = 0;
+    while start.elapsed() < silence {
+        let emitted = Instant::now();
+        bench.emit("ticket.resolved", "{}");
+        sent += 1;
+        healthy.wait_for(PATH, sent, PATIENCE);
+        slowest = slowest.max(emitted.elapsed());
+    }
+    let threads = fs::read_dir(format!("/proc/{dispatcher}/task")).expect("the dispatcher lives").count();
+    println!("{sent} to the healthy one, slowest {slowest:?}; {threads} threads");
+    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+    assert_eq!(bench.receiver.received(PATH), 0);
+    // The endpoints were never asked, so nothing has failed.
+    assert_eq!(bench.count("webhook_history"), 0);
+    let waiting: i64 =
+        bench.ask("SELECT count(*) FROM hydra.webhook_subscriptions WHERE waiting_for LIKE '%host name%'");
+    assert_eq!(waiting as usize, NAMES);
 
-        silent.store(false, Ordering::Relaxed);
-        let answering = Instant::now();
-        bench.wait_for_empty_queue();
-        println!("all delivered {:?} after names could be resolved", answering.elapsed());
-    });
+    server.set_silent(false);
+    let answering = Instant::now();
+    bench.wait_for_empty_queue();
+    println!("all delivered {:?} after names could be resolved", answering.elapsed());
     assert_eq!(deliveries(&bench.receiver).len(), 5 * NAMES);
     assert_eq!(cluster.find_dispatcher("names"), Some(dispatcher));
+}
+
+/// Emits an event for the healthy receiver again and again. Returns the longest time until one arrived.
+fn slowest_of(bench: &mut Bench, healthy: &Receiver, time: Duration) -> Duration {
+    let (start, mut slowest) = (Instant::now(), Duration::ZERO);
+    while start.elapsed() < time {
+        let (emitted, sent) = (Instant::now(), healthy.received(PATH));
+        bench.emit("ticket.resolved", "{}");
+        healthy.wait_for(PATH, sent + 1, PATIENCE);
+        slowest = slowest.max(emitted.elapsed());
+    }
+    slowest
+}
+
+#[test]
+fn four_hundred_names_that_hang_delay_no_endpoint_with_a_name_also_when_it_is_looked_up_again() {
+    const NAMES: usize = 400;
+    let Some(server) = name_server() else { return };
+    let cluster = Cluster::start_within(Some(server.surroundings()), &[]);
+    let mut bench = Bench::new(&cluster, "hanging_names");
+    let healthy = Receiver::start();
+    for name in 0..NAMES {
+        let url = format!("http://{HANGING}{name}.receiver.example:1{PATH}");
+        let schedule = "retry_schedule => array_fill(interval '1 s', ARRAY[50])";
+        subscribe(&mut bench.client, &url, "ticket.created", &[schedule]);
+    }
+    let url = format!("http://healthy.receiver.example:{}{PATH}", healthy.address().port());
+    subscribe(&mut bench.client, &url, "ticket.resolved", &[]);
+    bench.emit("ticket.resolved", "{}");
+    healthy.wait_for(PATH, 1, PATIENCE);
+    bench.emit_tickets(1..=5);
+    // Longer than an address is kept.
+    let slowest = slowest_of(&mut bench, &healthy, Duration::from_secs(13));
+    println!("slowest {slowest:?}");
+    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+    let failed: i64 = bench.ask("SELECT count(*) FROM hydra.webhook_history WHERE event = 'ticket.resolved'");
+    assert_eq!(failed, 0);
 }

@@ -80,6 +80,8 @@ fn a_missing_privilege_loses_nothing_and_the_status_says_so() {
         ("a", "SELECT ON hydra.effective_subscription"),
         ("b", "SELECT ON hydra.event"),
         ("c", "UPDATE ON hydra.delivery"),
+        ("d", "SELECT ON hydra.signing_secret"),
+        ("e", "SELECT ON hydra.identity"),
     ] {
         for restart in [false, true] {
             change_and_take_back(

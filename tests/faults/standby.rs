@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use testkit::receiver::{Answer, Receiver, entity_ids};
 use testkit::{Cluster, StopMode, wait_until};
-use testkit::{PATIENCE, ask, run, subscribe, wait_for_empty_queue, worker_status};
+use testkit::{PATIENCE, ask, refused, run, subscribe, wait_for_empty_queue, worker_status};
 
 use crate::PATH;
 
@@ -32,6 +32,9 @@ fn a_standby_sends_nothing_and_says_why_and_sends_within_seconds_of_its_promotio
         });
         assert_eq!(worker_status(&mut reader, "state"), "standby");
         assert_eq!(standby.find_dispatcher(DATABASE), None);
+        let refusal =
+            refused(&mut reader, "SELECT hydra.webhook_send_test(min(id)) FROM hydra.webhook_subscriptions", "55000");
+        assert!(refusal.message.contains("standby"), "{refusal:?}");
         assert_eq!(receiver.received(PATH), before + 1, "only the primary has sent");
 
         primary.stop(StopMode::Immediate);

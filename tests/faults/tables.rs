@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use testkit::receiver::Answer;
-use testkit::{PATIENCE, ask, rounds, run, wait_until};
+use testkit::{Bench, PATIENCE, ask, rounds, run, wait_until};
 
 use crate::{PATH, assert_no_crash, assert_quick, cluster, insert, seconds, settle, tickets, under_load};
 
@@ -56,6 +56,55 @@ fn rewriting_the_tables_under_load_loses_nothing() {
     assert_eq!(settle(&bench), 20 * rounds, "only the failures are tried again");
     let failures: i64 = ask(&mut client, "SELECT count(*) FROM hydra.webhook_history WHERE status_code = 500");
     assert_eq!(failures as usize, 20 * rounds);
+}
+
+/// Lets somebody wait for the lock of a table of the extension, and meanwhile replaces its rows by copies that snapshots of
+/// before do not see, as pg_repack does.
+fn rewrite_while_somebody_waits(bench: &Bench, table: &str, begin_to_wait: impl FnOnce()) {
+    let (mut owner, mut observer) = (bench.session(), bench.session());
+    run(&mut owner, &format!("BEGIN; LOCK TABLE hydra.{table}"));
+    begin_to_wait();
+    let waits =
+        format!("SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'hydra.{table}'::regclass AND NOT granted)");
+    wait_until("somebody waits", PATIENCE, || ask(&mut observer, &waits));
+    run(&mut owner, &format!("ALTER TABLE hydra.{table} ADD mine double precision DEFAULT random(); COMMIT"));
+}
+
+#[test]
+fn an_event_is_found_although_its_table_was_rewritten_when_it_was_to_be_read() {
+    let mut bench = tickets(cluster(), "rewritten_event", &[]);
+    bench.run("SELECT hydra.webhook_park()");
+    bench.run(&insert(1, 1));
+    let mut other = bench.session();
+    rewrite_while_somebody_waits(&bench, "event", || run(&mut other, "SELECT hydra.webhook_unpark()"));
+    bench.wait_for(PATH, 1);
+    bench.wait_for_empty_queue();
+}
+
+#[test]
+fn no_subscription_is_taken_for_deleted_because_its_table_was_rewritten_when_it_was_to_be_read() {
+    let mut bench = tickets(cluster(), "rewritten_subs", &["max_in_flight => 1"]);
+    bench.receiver.answer(PATH, Answer::ok().after(seconds(1)));
+    bench.run(&insert(1, 5));
+    bench.wait_for(PATH, 1);
+    let mut other = bench.session();
+    rewrite_while_somebody_waits(&bench, "subscription", || run(&mut other, "SELECT pg_reload_conf()"));
+    bench.wait_for(PATH, 5);
+    bench.wait_for_empty_queue();
+}
+
+#[test]
+fn an_event_is_emitted_although_subscriptions_were_rewritten_when_they_were_to_be_read() {
+    let bench = tickets(cluster(), "rewritten_emit", &[]);
+    let mut emitter = bench.session();
+    let (send, receive) = std::sync::mpsc::channel();
+    rewrite_while_somebody_waits(&bench, "subscription", || {
+        thread::spawn(move || {
+            send.send(ask::<Option<i64>>(&mut emitter, "SELECT hydra.webhook_emit('ticket.created', '{}')"))
+        });
+    });
+    assert!(receive.recv_timeout(PATIENCE).expect("the emit ends").is_some(), "nobody wanted the event");
+    bench.wait_for(PATH, 1);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Rows that cannot be written. They do not keep the dispatcher from writing other rows.
 
 use testkit::receiver::Answer;
-use testkit::{Bench, PATIENCE, wait_until};
+use testkit::{Bench, PATIENCE, wait_for_state, wait_until};
 
 use crate::{PATH, cluster, tickets};
 
@@ -75,6 +75,25 @@ fn when_the_history_cannot_be_written_results_are_still_recorded_and_nothing_is_
     bench.run("INSERT INTO ticket VALUES (7)");
     bench.wait_for_empty_queue();
     assert_eq!(bench.receiver.received(PATH), 13, "nothing was sent again");
+}
+
+#[test]
+fn when_counts_and_the_health_of_subscriptions_cannot_be_written_deliveries_go_on() {
+    let mut bench = tickets(cluster(), "no_counts", &["retry_schedule => '{0.2 s}'"]);
+    wait_for_state(&mut bench.client, "running");
+    bench.receiver.answer_first(PATH, 6, Answer::status(500));
+    bench.run("REVOKE INSERT, UPDATE ON hydra.delivery_count, hydra.subscription_health FROM hydra_worker");
+    bench.run("INSERT INTO ticket SELECT generate_series(1, 6)");
+    bench.wait_for_empty_queue();
+    bench.run("INSERT INTO ticket SELECT generate_series(7, 300)");
+    bench.wait_for_empty_queue();
+    assert_eq!(bench.receiver.received(PATH), 306);
+    bench.run("GRANT INSERT, UPDATE ON hydra.delivery_count, hydra.subscription_health TO hydra_worker");
+    let dispatcher = bench.cluster.dispatcher_pid(&bench.database);
+    crate::terminate(&mut bench.session(), dispatcher);
+    bench.cluster.new_dispatcher_pid(&bench.database, Some(dispatcher));
+    let counted = "SELECT coalesce(sum(delivered), 0)::bigint FROM hydra.delivery_count";
+    wait_until("they are counted", PATIENCE, || bench.ask::<i64>(counted) == 300);
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn a_cheap_function_in_a_condition_sees_only_the_rows_of_the_view() {
     subscribe(&mut superuser, &url, "part.deleted", &["retry_schedule => '{}'"]);
     run(
         &mut superuser,
-        "SELECT hydra.webhook_emit('part.created', '{\"id\": \"bait\"}'), hydra.webhook_emit('part.deleted', '{}')",
+        "SELECT hydra.webhook_emit('part.created', '{\"note\": \"bait\"}'), hydra.webhook_emit('part.deleted', '{}')",
     );
     wait_until("one waits and one is given up", PATIENCE, || {
         ask(&mut superuser, "SELECT count(*) = 2 FROM hydra.webhook_history")

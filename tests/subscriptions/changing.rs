@@ -19,6 +19,7 @@ fn an_update_changes_only_what_is_given() {
             "retry_schedule => '{1 s,2 s}'",
             "max_in_flight => 3",
             "disable_after => 4",
+            "disable_after_time => '2 h'",
             "log_successes => true",
         ],
     );
@@ -33,6 +34,7 @@ fn an_update_changes_only_what_is_given() {
         ("retry_schedule => '{}'", "[\"00:00:01\", \"00:00:02\"]", "[]"),
         ("max_in_flight => 5", "\"max_in_flight\": 3", "\"max_in_flight\": 5"),
         ("disable_after => 6", "\"disable_after\": 4", "\"disable_after\": 6"),
+        ("disable_after_time => '0'", "\"disable_after_time\": \"02:00:00\"", "\"disable_after_time\": \"00:00:00\""),
         ("log_successes => false", "\"log_successes\": true", "\"log_successes\": false"),
         ("signatures => '{hydra}'", "[\"hydra\", \"standard\"]", "[\"hydra\"]"),
     ];
@@ -60,6 +62,7 @@ fn an_update_changes_only_what_is_given() {
         "retry_schedule => '{-1 s}'",
         "max_in_flight => 0",
         "disable_after => 0",
+        "disable_after_time => '31 days'",
         "signatures => '{}'",
     ] {
         bench.refused(&format!("SELECT hydra.webhook_update({id}, {change})"), "22023");
@@ -116,11 +119,11 @@ fn values_of_headers_never_follow_a_url_to_another_endpoint() {
 #[test]
 fn a_changed_schedule_applies_from_the_next_attempt() {
     let mut bench = bench("new_schedule");
-    let (id, _) = bench.subscribe("/", "ticket.created", &["retry_schedule => '{0.6 s,0.1 s,0.1 s}'"]);
+    let (id, _) = bench.subscribe("/", "ticket.created", &["retry_schedule => '{2 s,0.1 s,0.1 s}'"]);
     bench.receiver.answer("/", Answer::status(500));
     bench.emit_ticket(1);
     bench.wait_for_history(1);
-    bench.run(&format!("SELECT hydra.webhook_update({id}, retry_schedule => '{{0.6 s}}')"));
+    bench.run(&format!("SELECT hydra.webhook_update({id}, retry_schedule => '{{2 s}}')"));
     bench.wait_for_failed_delivery();
     assert_eq!(bench.history().len(), 2);
 }

@@ -1,8 +1,10 @@
 //! Which events a subscription receives: wildcards, tenants, filters, and `webhook_would_match`, which tries them.
 
+use std::time::Instant;
+
 use serde_json::Value;
-use testkit::Bench;
 use testkit::receiver::entity_ids;
+use testkit::{Bench, PATIENCE};
 
 use crate::bench;
 
@@ -112,6 +114,28 @@ fn an_event_passes_a_filter_that_cannot_be_evaluated() {
            INSERT INTO ticket VALUES (1, '"\u0000"'), (2, to_json(repeat('x', 300000)))"#,
     );
     assert_eq!(received(&mut bench, "/"), ["ticket.created 1", "ticket.created 2"]);
+}
+
+#[test]
+fn a_filter_that_never_ends_does_not_hold_up_the_application_and_the_event_passes() {
+    let mut bench = bench("filters_endless");
+    let combinations = |inner: String, _| format!("exists ($.a[*] ? ({inner}))");
+    let filter = format!("$ ? ({})", (0..12).fold("@ == -1".to_owned(), combinations));
+    bench.subscribe("/endless", "ticket.*,part.*", &[&format!("filter => '{filter}'")]);
+    bench.subscribe("/other", "ticket.*", &["filter => '$.a[0] == 1'"]);
+    let entity = "(SELECT jsonb_build_object('a', jsonb_agg(n)) FROM generate_series(1, 1000) AS n)";
+    let started = Instant::now();
+    for _ in 0..20 {
+        bench.run(&format!("SELECT hydra.webhook_emit('ticket.created', {entity})"));
+    }
+    assert!(started.elapsed() < PATIENCE, "the session does not wait again for a filter that took too long");
+    bench.wait_for("/endless", 20);
+    bench.wait_for("/other", 20);
+    // A cancel by a user and a time limit of the session still end the statement.
+    let (id, _) = bench.subscribe("/again", "part.created", &[&format!("filter => '{filter}'")]);
+    bench.run("SET statement_timeout = '100ms'");
+    assert_eq!(bench.refusal(&format!("SELECT hydra.webhook_emit('part.created', {entity})")).code, "57014");
+    bench.run(&format!("RESET statement_timeout; SELECT hydra.webhook_delete({id})"));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Copies of a database, from a dump or a template: they send nothing until they are adopted.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use postgres::Client;
@@ -12,7 +13,7 @@ use crate::{RETRY_LATER, all_of, bench, cluster};
 
 /// Dumps a database and restores it as another one, without an error.
 #[track_caller]
-fn copy_by_dump(from: &str, to: &str) -> Client {
+pub fn copy_by_dump(from: &str, to: &str) -> Client {
     let file = cluster().directory().join(format!("{from}.sql"));
     let dumped = cluster().program("pg_dump").arg("--file").arg(&file).arg(from).output().unwrap();
     assert!(dumped.status.success(), "{dumped:?}");
@@ -23,11 +24,11 @@ fn copy_by_dump(from: &str, to: &str) -> Client {
     cluster().connect(to)
 }
 
-fn emit_ticket(client: &mut Client, id: &str) {
+pub fn emit_ticket(client: &mut Client, id: &str) {
     run(client, &format!("SELECT hydra.webhook_emit('ticket.created', '{{\"id\": \"{id}\"}}')"));
 }
 
-fn copy_by_template(from: &str, to: &str) -> Client {
+pub fn copy_by_template(from: &str, to: &str) -> Client {
     let park = |verb: &str| run(&mut cluster().connect(from), &format!("SELECT hydra.webhook_{verb}()"));
     park("park");
     run(&mut cluster().connect("postgres"), &format!("CREATE DATABASE {to} TEMPLATE {from}"));
@@ -81,10 +82,11 @@ fn a_restored_dump_has_the_subscriptions_and_waits_to_be_adopted() {
 
     let mut second = copy_by_dump("copy", "second_copy");
     wait_for_state(&mut second, "parked");
-    emit_ticket(&mut second, "dropped");
+    emit_ticket(&mut second, "of the second copy");
     run(&mut second, "SELECT hydra.webhook_adopt()");
-    wait_for_state(&mut second, "running");
-    assert_eq!(ask::<i64>(&mut second, "SELECT count(*) FROM hydra.webhook_pending"), 0);
+    let requests = bench.wait_for("/", 3);
+    wait_for_empty_queue(&mut second);
+    assert_eq!(requests[2].entity_id(), "of the second copy");
 }
 
 #[test]
@@ -112,11 +114,11 @@ fn assert_copies_wait_to_be_adopted(original: &str, copy: fn(&str, &str) -> Clie
         let mut copied = copy(&from, &to);
         wait_for_state(&mut copied, "parked");
         let detail = worker_status(&mut copied, "detail");
-        assert!(detail.contains("copy") && detail.contains("hydra.webhook_adopt()"), "{detail}");
+        assert!(detail.contains("SELECT hydra.webhook_adopt() makes it send"), "{detail}");
         emit_ticket(&mut copied, "of the copy");
         emit_ticket(&mut cluster().connect(&from), "of what it is a copy of");
         receiver.wait_for("/", 1, PATIENCE);
-        run(&mut copied, "SELECT hydra.webhook_adopt(keep_queue => true)");
+        run(&mut copied, "SELECT hydra.webhook_adopt()");
         let requests = receiver.wait_for("/", 2, PATIENCE);
         assert_eq!(entity_ids(&requests), ["of what it is a copy of", "of the copy"], "round {round}");
         assert_ne!(requests[0].delivery_id(), requests[1].delivery_id());
@@ -161,13 +163,17 @@ fn a_template_copy_is_adopted_without_the_queue_of_its_original() {
     let_pass(Duration::from_secs(1));
     assert_eq!(receiver.received("/"), 2, "a copy that is not adopted sends nothing");
 
-    run(&mut copy, "SELECT hydra.webhook_adopt()");
+    run(&mut copy, "SELECT hydra.webhook_adopt(keep_queue => false)");
     wait_for_state(&mut copy, "running");
     emit_ticket(&mut copy, "4");
-    let requests = receiver.wait_for("/", 3, PATIENCE);
+    let requests = receiver.wait_for("/", 4, PATIENCE);
     wait_for_empty_queue(&mut copy);
-    assert_eq!(receiver.received("/"), 3, "the queue was dropped");
-    assert_eq!(requests[2].entity_id(), "4");
+    assert_eq!(receiver.received("/"), 4, "the copied queue was deleted");
+    let own: BTreeSet<String> = entity_ids(&requests[2..]).into_iter().collect();
+    assert!(own.iter().eq(["3", "4"]));
     let originals = requests[..2].iter().map(|request| request.delivery_id());
-    assert!(originals.into_iter().all(|id| id != requests[2].delivery_id()), "the copy has its own delivery ids");
+    assert!(
+        originals.into_iter().all(|id| requests[2..].iter().all(|own| own.delivery_id() != id)),
+        "the copy has its own delivery ids"
+    );
 }

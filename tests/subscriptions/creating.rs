@@ -79,6 +79,9 @@ fn invalid_arguments_are_refused_with_detail_and_hint() {
         "max_in_flight => 10001",
         "disable_after => 0",
         "disable_after => -1",
+        "disable_after_time => '-1 s'",
+        "disable_after_time => '31 days'",
+        "disable_after_time => '12 mons -300 days'",
     ];
     let known_code = |policy: &str| if policy.starts_with("preset") { "42704" } else { "22023" };
     for policy in policies {

@@ -5,10 +5,13 @@ use std::sync::OnceLock;
 use postgres::Client;
 use testkit::{Bench, Cluster, ask};
 
+mod adoption;
 mod changing;
 mod choosing;
 mod copies;
 mod creating;
+mod dumps;
+mod missed;
 mod presets;
 mod states;
 mod test_requests;

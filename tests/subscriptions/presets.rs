@@ -121,9 +121,17 @@ fn headers_that_would_break_a_request_are_refused() {
         r#"{"X-A": "a", "X_A": "b"}"#,
         r#"{"X-A": "sealed:0011223344556677:AAAA"}"#,
         r#"{"X-A": 1}"#,
+        r#"{"X-A": 1e400}"#,
+        r#"{"X-A": "a", "X-B": [{"b": -1e131071}]}"#,
         r#"[]"#,
     ] {
         let sql = format!("SELECT hydra.webhook_create('{url}', '{{ticket.created}}', headers => '{headers}')");
+        bench.refused(&sql, "22023");
+    }
+    for headers in
+        ["jsonb_build_object('X-A', repeat('x', 200000000))", "jsonb_build_object(repeat('x', 200000000), 'a')"]
+    {
+        let sql = format!("SELECT hydra.webhook_create('{url}', '{{ticket.created}}', headers => {headers})");
         bench.refused(&sql, "22023");
     }
 }

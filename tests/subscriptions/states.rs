@@ -80,7 +80,7 @@ fn gone_disables_a_subscription_until_it_is_resumed() {
     assert_eq!(bench.column(id, "status_since > created_at"), "true");
     assert_eq!(bench.column(id, "consecutive_failures"), "1");
     assert!(bench.column(id, "last_error").contains("410"));
-    assert_eq!(bench.emit_ticket(2), None);
+    assert!(bench.emit_ticket(2).is_some(), "what it misses is kept");
     let attempts = bench.wait_for_history(1);
     assert_eq!((attempts[0].status, attempts[0].class.as_deref()), (Some(410), Some("status")));
     let_pass(millis(800));
@@ -88,7 +88,7 @@ fn gone_disables_a_subscription_until_it_is_resumed() {
     assert_eq!(bench.column(id, "pending"), "1");
 
     bench.receiver.answer("/", Answer::ok());
-    bench.run(&format!("SELECT hydra.webhook_resume({id})"));
+    bench.run(&format!("SELECT hydra.webhook_resume({id}, missed => 'drop')"));
     assert_eq!(
         ["status", "disabled_reason", "consecutive_failures"].map(|name| bench.column(id, name)),
         ["active", "", "0"]
@@ -165,6 +165,27 @@ fn twenty_failures_side_by_side_do_not_disable_a_subscription_and_ten_one_after_
         bench.emit_ticket(failure);
         bench.wait_for_column(id, "consecutive_failures", &failure.to_string());
     }
+    bench.wait_for_column(id, "status", "disabled");
+    assert_eq!(bench.column(id, "disabled_reason"), "failures");
+}
+
+#[test]
+fn a_subscription_with_a_time_is_disabled_only_when_its_failures_have_lasted_that_long() {
+    let mut bench = bench("disable_after_time");
+    bench.receiver.answer("/", Answer::status(500));
+    let more = ["disable_after => 2", "disable_after_time => '1 h'", "retry_schedule => '{}'", "max_in_flight => 1"];
+    let (id, _) = bench.subscribe("/", "ticket.created", &more);
+    for failure in 1..=4 {
+        bench.emit_ticket(failure);
+        bench.wait_for_column(id, "consecutive_failures", &failure.to_string());
+    }
+    assert_eq!(bench.column(id, "status"), "active");
+    // As if it had failed for an hour.
+    bench.run(&format!(
+        "UPDATE hydra.subscription_health SET failing_for = '1 h' WHERE subscription_id = {id};
+         UPDATE hydra.subscription SET status_since = now() - interval '2 h' WHERE id = {id}"
+    ));
+    bench.emit_ticket(5);
     bench.wait_for_column(id, "status", "disabled");
     assert_eq!(bench.column(id, "disabled_reason"), "failures");
 }

@@ -9,12 +9,15 @@ use postgres::Client;
 use testkit::{Cluster, ask, subscribe};
 
 mod changes;
+mod conditions;
 mod emitted;
 mod failures;
+mod migrations;
 mod refusals;
 mod rights;
 mod sessions;
 mod tables;
+mod virtual_columns;
 
 fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
@@ -47,6 +50,14 @@ fn events_of(client: &mut Client, event_type: &str) -> Vec<String> {
         &[&event_type],
     );
     rows.unwrap().iter().map(|row| row.get(0)).collect()
+}
+
+/// What is kept because its watch does not fit, in order: all but the time.
+fn kept(client: &mut Client) -> Vec<String> {
+    let sql = "SELECT concat_ws(' ', event, regexp_replace(source, '^public[.]', ''), part, sqlstate, reason,
+                                coalesce(entity_id, '-'), coalesce(tenant_id, '-'), coalesce(entity, entity_error))
+               FROM hydra.webhook_kept ORDER BY id";
+    client.query(sql, &[]).unwrap().iter().map(|row| row.get(0)).collect()
 }
 
 fn problems(client: &mut Client) -> Vec<String> {

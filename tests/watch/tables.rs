@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use testkit::{ask, refused, run};
+use testkit::{Need, ask, lacks, refused, run};
 
 use crate::{PARTS, cluster, database, events_of, problems, watch};
 
@@ -105,6 +105,9 @@ fn children_temporary_and_foreign_tables_can_be_watched() {
     run(&mut client, "INSERT INTO draft VALUES (1)");
     assert_eq!(events_of(&mut client, "part.created"), [r#"1 - {"id": 1}"#]);
 
+    if lacks(&mut client, Need::Contrib("postgres_fdw")) {
+        return;
+    }
     let directory = cluster().directory().display();
     run(
         &mut client,
@@ -188,14 +191,42 @@ fn a_watch_of_a_partitioned_table_says_how_it_differs_from_the_other_level() {
     ] {
         for (event, operation) in [("part.created", "insert"), ("part.updated", "update"), ("part.deleted", "delete")] {
             let watch = format!("SELECT hydra.webhook_watch('part', '{event}', '{operation}', level => '{level}')");
-            let psql =
-                cluster().program("psql").args(["-X", "-d", "moved", "-c", &watch]).output().expect("psql starts");
-            let said = String::from_utf8_lossy(&psql.stderr);
-            assert!(psql.status.success() && said.contains(notice) && said.contains("HINT"), "{level}: {said}");
+            let said = said("moved", &watch);
+            assert!(said.contains(notice) && said.contains("HINT"), "{level}: {said}");
+            assert_eq!(said.contains("MERGE"), level == "statement", "{level}: {said}");
         }
         run(&mut client, "TRUNCATE part, hydra.event; INSERT INTO part VALUES (1, 'a'); DELETE FROM hydra.event");
         run(&mut client, "UPDATE part SET region = 'b'");
         let types: Vec<String> = ask(&mut client, "SELECT array_agg(event_type ORDER BY id) FROM hydra.event");
         assert_eq!(types, moved, "{level}");
     }
+}
+
+/// Runs a statement with psql, and returns its notices.
+fn said(database: &str, statement: &str) -> String {
+    let psql = cluster().program("psql").args(["-X", "-d", database, "-c", statement]).output().expect("psql starts");
+    let said = String::from_utf8_lossy(&psql.stderr).into_owned();
+    assert!(psql.status.success(), "{said}");
+    said
+}
+
+#[test]
+fn a_watch_of_a_table_with_children_says_how_it_differs_from_the_other_level() {
+    let mut client = database("inherited");
+    run(&mut client, "CREATE TABLE part (id int); CREATE TABLE special () INHERITS (part)");
+    for (level, emitted, notice) in
+        [("row", 1, "rows of the child tables of public.part"), ("statement", 2, "statements that name a child table")]
+    {
+        let watch = format!("SELECT hydra.webhook_watch('part', 'part.updated', 'update', level => '{level}')");
+        let said = said("inherited", &watch);
+        assert!(said.contains(notice) && said.contains("HINT"), "{level}: {said}");
+        run(&mut client, "TRUNCATE part; INSERT INTO part VALUES (1); INSERT INTO special VALUES (2)");
+        run(&mut client, "UPDATE part SET id = id + 10");
+        assert_eq!(events_of(&mut client, "part.updated").len(), emitted, "{level}");
+        run(&mut client, "UPDATE special SET id = id + 10");
+        assert_eq!(events_of(&mut client, "part.updated").len(), 0, "{level}");
+    }
+    run(&mut client, "DROP TABLE special");
+    let alone = said("inherited", "SELECT hydra.webhook_watch('part', 'part.created', 'insert')");
+    assert!(!alone.contains("NOTICE"), "it has no children any more: {alone}");
 }

@@ -1,8 +1,7 @@
 //! The sender of the extension without a database, to measure the rate that the sender alone reaches.
 //!
-//! It is used in the best possible way: the number of requests that are handed over is twice the number of threads, so
-//! that no thread waits. A thread can be given several requests at a time, as the dispatcher does if many deliveries
-//! wait for a quick endpoint.
+//! It is used as the dispatcher uses it if many deliveries wait for a quick endpoint: as many requests are in flight as
+//! is usual, and more are handed over, so that the sender always has the next one.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,6 +18,13 @@ use wire::secret::SigningSecret;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// For one endpoint, which belongs to one thread.
+const LIMITS: Limits = Limits { threads: 1, resting_connections: 100, lookups: 1 };
+
+/// The number of requests in flight to one endpoint by default, and how many more the dispatcher hands over.
+pub const IN_FLIGHT: usize = 64;
+pub const AHEAD: usize = 1000;
+
 /// About the size of the body of an event.
 pub const BODY_BYTES: usize = 300;
 
@@ -26,36 +32,34 @@ pub struct BareSender {
     sender: Sender,
     bell: Arc<Bell>,
     outcomes: Receiver<Attempt>,
-    threads: usize,
     endpoint: Arc<Endpoint>,
     event_type: Arc<str>,
     body: Arc<str>,
 }
 
 impl BareSender {
-    pub fn start(url: &str, threads: usize, ca_file: Option<&Path>) -> Self {
+    pub fn start(url: &str, ca_file: Option<&Path>) -> Self {
         let bell = Arc::new(Bell::new().expect("an eventfd"));
         let (send, outcomes) = channel();
         let roots = Roots::load(ca_file).expect("certificates that can be read");
-        let limits = Limits { max_threads: threads };
-        let sender = Sender::start(limits, Arc::new(open_policy()), roots, send, bell.clone());
+        let sender = Sender::start(LIMITS, Arc::new(open_policy()), roots, send, bell.clone());
         let (event_type, body) = ("ticket.created".into(), "x".repeat(BODY_BYTES).into());
-        Self { sender, bell, outcomes, threads, endpoint: endpoint(url), event_type, body }
+        Self { sender, bell, outcomes, endpoint: endpoint(url), event_type, body }
     }
 
-    /// Makes `requests`, `chain` of them at a time for one thread. Returns the rate per second.
-    pub fn rate(&self, requests: usize, chain: usize) -> f64 {
+    /// Makes `requests`, of which `max_in_flight` are in flight at a time and `ahead` more are handed over. Returns the
+    /// rate per second.
+    pub fn rate(&self, requests: usize, max_in_flight: usize, ahead: usize) -> f64 {
         let start = Instant::now();
         let (mut unmade, mut under_way) = (requests, 0);
         while unmade + under_way > 0 {
-            let room = (2 * self.threads).saturating_sub(under_way / chain);
-            let handed = unmade.min(room * chain);
-            self.sender.hand_over((0..handed).step_by(chain).filter_map(|first| self.chain(chain.min(handed - first))));
+            let handed = unmade.min(max_in_flight + ahead - under_way);
+            self.sender.hand_over((0..handed).map(|number| self.request(number, max_in_flight)));
             unmade -= handed;
             under_way += handed;
             let attempts = self.wait();
             under_way -= attempts.len();
-            // Requests that waited behind a slow one are handed over again.
+            // Requests that waited for too long are handed over again.
             unmade += attempts.iter().filter(|attempt| attempt.outcome == Outcome::NotStarted).count();
         }
         requests as f64 / start.elapsed().as_secs_f64()
@@ -64,7 +68,7 @@ impl BareSender {
     /// Makes one request with this number in its body, and waits until its outcome is known.
     pub fn post_once(&self, number: usize) {
         let body = format!("{{\"id\": {number}, \"subject\": \"{}\"}}", self.body).into();
-        self.sender.hand_over([Request { body, ..self.request(number, None) }]);
+        self.sender.hand_over([Request { body, ..self.request(number, 1) }]);
         self.wait();
     }
 
@@ -77,18 +81,15 @@ impl BareSender {
         attempts
     }
 
-    fn chain(&self, length: usize) -> Option<Request> {
-        (0..length).fold(None, |next, number| Some(self.request(number, next)))
-    }
-
-    fn request(&self, number: usize, next: Option<Request>) -> Request {
+    fn request(&self, number: usize, max_in_flight: usize) -> Request {
         Request {
             delivery: DeliveryId((number as u128).to_be_bytes()),
             endpoint: self.endpoint.clone(),
             preset: Preset::Hydra,
             event_type: self.event_type.clone(),
             body: self.body.clone(),
-            next: next.map(Box::new),
+            hops: 0,
+            max_in_flight,
         }
     }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use postgres::Client;
 use postgres::types::FromSqlOwned;
+use testkit::cluster::Surroundings;
 use testkit::{Cluster, wait_until};
 
 use crate::cost::Usage;
@@ -45,7 +46,15 @@ pub enum Length {
 impl Bed {
     /// Starts a bed. `settings` override the settings of the bed. Nothing is sent until [`Bed::send`] is called.
     pub fn start(settings: &[(&str, &str)]) -> Self {
-        let cluster = Cluster::start(&[SETTINGS, settings].concat());
+        Self::on(Cluster::start(&[SETTINGS, settings].concat()))
+    }
+
+    /// Does the same in these surroundings.
+    pub fn start_within(surroundings: Surroundings, settings: &[(&str, &str)]) -> Self {
+        Self::on(Cluster::start_within(Some(surroundings), &[SETTINGS, settings].concat()))
+    }
+
+    fn on(cluster: Cluster) -> Self {
         let sql = cluster.create_database(DATABASE);
         let mut bed = Self { cluster, sql };
         bed.hold_back();

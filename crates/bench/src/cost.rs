@@ -96,9 +96,18 @@ pub fn memory_of(process: i32) -> f64 {
     memory(process, "VmRSS:")
 }
 
+/// Returns the number of threads of a process.
+pub fn threads_of(process: i32) -> f64 {
+    status(process, "Threads:")
+}
+
 fn memory(process: i32, name: &str) -> f64 {
+    status(process, name) / 1024.0
+}
+
+/// Returns a number, or a number of kB, of the status of a process.
+fn status(process: i32, name: &str) -> f64 {
     let text = fs::read_to_string(format!("/proc/{process}/status")).expect("the process runs");
     let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("a line of that name");
-    let kilobytes: f64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
-    kilobytes / 1024.0
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
 }

@@ -1,5 +1,7 @@
 //! As much of HTTP/1.1 as the receiver needs: where a request ends, and which delivery it carries.
 
+use memchr::{memchr_iter, memmem};
+
 /// The answer to every request. All answers are the same, so the raw client counts answers by their bytes.
 pub const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
@@ -14,7 +16,7 @@ pub struct Request<'a> {
 impl<'a> Request<'a> {
     /// Returns the request at the beginning of these bytes, if it is complete.
     pub fn parse(bytes: &'a [u8]) -> Option<Self> {
-        let head = bytes.windows(4).position(|end| end == b"\r\n\r\n")? + 4;
+        let head = memmem::find(bytes, b"\r\n\r\n")? + 4;
         let length = header(&bytes[..head], b"Content-Length").map_or(0, |value| number(value) as usize);
         let body = bytes.get(head..head + length)?;
         Some(Self { head: &bytes[..head], body })
@@ -32,15 +34,14 @@ impl<'a> Request<'a> {
 
     /// Returns the number that follows `key` in the body.
     pub fn number_after(&self, key: &[u8]) -> Option<u128> {
-        let place = self.body.windows(key.len()).position(|text| text == key)?;
+        let place = memmem::find(self.body, key)?;
         Some(number(&self.body[place + key.len()..]))
     }
 }
 
 fn header<'a>(head: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    let mut lines = head.split(|byte| *byte == b'\n');
-    lines.find_map(|line| {
-        let (found, value) = line.split_at_checked(name.len())?;
+    memchr_iter(b'\n', head).find_map(|end| {
+        let (found, value) = head[end + 1..].split_at_checked(name.len())?;
         found.eq_ignore_ascii_case(name).then(|| value.strip_prefix(b":")).flatten()
     })
 }

@@ -1,8 +1,10 @@
 //! Measures the capacity of a receiver, with a client that only writes requests like those of the extension.
 //!
 //! The client is a single thread that polls. It has one request on each of its connections, and writes the next one
-//! when the answer has arrived. It signs and parses nothing, and wakes no threads. If the rate of a row is more than
-//! half of this capacity, the receiver may have limited the rate, so the row is void.
+//! when the answer has arrived. It signs and parses nothing, and wakes no threads.
+//!
+//! The capacity is the number of requests that the receiver answers in one second of its CPU time. On a machine with two
+//! processors the client may reach its own limit before the receiver does, so their rate would be too low a figure.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,42 +15,60 @@ use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::http::ANSWER;
-use crate::receiver::Receiver;
+use crate::receiver::{BUFFER, Receiver};
 use crate::socket::Socket;
 
 const CONNECTIONS: usize = 64;
 const WARM_UP: Duration = Duration::from_millis(300);
 const MEASURED: Duration = Duration::from_millis(700);
 
-/// How often the capacity is measured. The highest figure is used, because other work of the machine can only lower it.
+/// How often both are measured. The highest figure is used, because other work of the machine can only lower it.
 const TRIALS: usize = 3;
 
-/// Returns the number of requests per second that this receiver answers.
-pub fn capacity(receiver: &Receiver) -> f64 {
-    best_rate(receiver, None)
+/// How fast a receiver answers a client, in requests per second.
+#[derive(Clone, Copy, Default)]
+struct Speed {
+    /// Of time.
+    rate: f64,
+    /// Of CPU time of the receiver.
+    capacity: f64,
 }
 
-/// Does the same over TLS, with these root certificates.
+/// Returns the number of requests per second that this receiver can answer.
+pub fn capacity(receiver: &Receiver) -> f64 {
+    best(receiver, None).capacity
+}
+
+/// Returns the number of requests per second that this client makes.
+pub fn rate(receiver: &Receiver) -> f64 {
+    best(receiver, None).rate
+}
+
+/// Returns the capacity over TLS, with these root certificates.
 pub fn capacity_with_tls(receiver: &Receiver, roots: RootCertStore) -> f64 {
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let builder = builder.with_safe_default_protocol_versions().expect("versions");
-    best_rate(receiver, Some(&Arc::new(builder.with_root_certificates(roots).with_no_client_auth())))
+    best(receiver, Some(&Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))).capacity
 }
 
-fn best_rate(receiver: &Receiver, tls: Option<&Arc<ClientConfig>>) -> f64 {
-    let trial = |_| Client::connect(receiver, tls, CONNECTIONS).rate(WARM_UP, MEASURED);
-    (0..TRIALS).map(trial).fold(0.0, f64::max)
+fn best(receiver: &Receiver, tls: Option<&Arc<ClientConfig>>) -> Speed {
+    let trial = |_| Client::connect(receiver, tls, CONNECTIONS).speed(receiver, WARM_UP, MEASURED);
+    (0..TRIALS).map(trial).fold(Speed::default(), |best, one| Speed {
+        rate: best.rate.max(one.rate),
+        capacity: best.capacity.max(one.capacity),
+    })
 }
 
-/// Does the same for a receiver that answers late, with this number of requests in flight.
-pub fn capacity_of_late_answers(receiver: &Receiver, delay: Duration, in_flight: usize) -> f64 {
-    Client::connect(receiver, None, in_flight).rate(delay * 2, delay * 2)
+/// Returns the rate of a receiver that answers late, with this number of requests in flight.
+pub fn rate_of_late_answers(receiver: &Receiver, delay: Duration, in_flight: usize) -> f64 {
+    Client::connect(receiver, None, in_flight).speed(receiver, delay * 2, delay * 2).rate
 }
 
 struct Client {
     poll: Poll,
     lines: Vec<Line>,
     request: Vec<u8>,
+    buffer: Vec<u8>,
 }
 
 struct Line {
@@ -67,17 +87,20 @@ impl Client {
             Line { socket, answer: Vec::new() }
         };
         let lines = (0..connections).map(line).collect();
-        Self { poll, lines, request: request() }
+        Self { poll, lines, request: request(), buffer: vec![0; BUFFER] }
     }
 
-    fn rate(mut self, warm_up: Duration, measured: Duration) -> f64 {
+    fn speed(mut self, receiver: &Receiver, warm_up: Duration, measured: Duration) -> Speed {
         for line in &mut self.lines {
             line.socket.write(&self.request).expect("an open connection");
         }
         self.exchange_for(warm_up);
-        let start = Instant::now();
-        let answers = self.exchange_for(measured);
-        answers as f64 / start.elapsed().as_secs_f64()
+        let (start, cpu) = (Instant::now(), receiver.cpu());
+        let answers = self.exchange_for(measured) as f64;
+        Speed {
+            rate: answers / start.elapsed().as_secs_f64(),
+            capacity: answers / (receiver.cpu() - cpu).as_secs_f64(),
+        }
     }
 
     fn exchange_for(&mut self, time: Duration) -> usize {
@@ -94,7 +117,7 @@ impl Client {
                 let line = &mut self.lines[event.token().0];
                 line.socket.flush().expect("an open connection");
                 if event.is_readable() {
-                    answers += line.exchange(&self.request);
+                    answers += line.exchange(&mut self.buffer, &self.request);
                 }
             }
         }
@@ -102,8 +125,8 @@ impl Client {
 }
 
 impl Line {
-    fn exchange(&mut self, request: &[u8]) -> usize {
-        assert!(self.socket.read(&mut self.answer, false).expect("an open connection"), "the receiver closed");
+    fn exchange(&mut self, buffer: &mut [u8], request: &[u8]) -> usize {
+        assert!(self.socket.read(buffer, &mut self.answer, false).expect("an open connection"), "the receiver closed");
         if self.answer.len() < ANSWER.len() {
             return 0;
         }

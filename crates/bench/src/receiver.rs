@@ -8,12 +8,14 @@
 //! the queue.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::io;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use std::{fs, io};
 
 use mio::event::Event;
 use mio::net::TcpListener;
@@ -25,6 +27,9 @@ use crate::socket::Socket;
 
 /// The name of the thread of the receiver.
 pub const NAME: &str = "receiver";
+
+/// The number of bytes that are read at a time.
+pub const BUFFER: usize = 16 * 1024;
 
 const LISTENER: Token = Token(0);
 const STOP: Token = Token(1);
@@ -59,12 +64,15 @@ pub struct Receiver {
     scheme: &'static str,
     book: Arc<Book>,
     stop: Waker,
+    /// The folder of the thread in /proc.
+    folder: PathBuf,
     thread: Option<JoinHandle<()>>,
 }
 
 /// The data that the thread and the callers share.
 #[derive(Default)]
 struct Book {
+    accepted: AtomicUsize,
     arrived: AtomicUsize,
     answered: AtomicUsize,
     /// The number of arrivals that a caller waits for.
@@ -94,10 +102,24 @@ impl Receiver {
             book: book.clone(),
             connections: HashMap::new(),
             next_token: FIRST_CONNECTION,
+            buffer: vec![0; BUFFER],
             due: VecDeque::new(),
         };
-        let thread = std::thread::Builder::new().name(NAME.into()).spawn(move || desk.work());
-        Self { address, scheme, book, stop, thread: Some(thread.expect("a thread")) }
+        let (tell, folder) = channel();
+        let work = move || {
+            tell.send(fs::read_link("/proc/thread-self").expect("/proc is mounted")).expect("somebody listens");
+            desk.work();
+        };
+        let thread = std::thread::Builder::new().name(NAME.into()).spawn(work).expect("a thread");
+        let folder = Path::new("/proc").join(folder.recv().expect("the thread has started"));
+        Self { address, scheme, book, stop, folder, thread: Some(thread) }
+    }
+
+    /// Returns the CPU time that the receiver has used.
+    pub fn cpu(&self) -> Duration {
+        let times = fs::read_to_string(self.folder.join("schedstat")).expect("it runs");
+        let nanos = times.split_whitespace().next().and_then(|nanos| nanos.parse().ok());
+        Duration::from_nanos(nanos.expect("a number of nanoseconds"))
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -106,6 +128,11 @@ impl Receiver {
 
     pub fn url(&self, path: &str) -> String {
         format!("{}://{}/{path}", self.scheme, self.address)
+    }
+
+    /// Returns the number of connections that were accepted so far.
+    pub fn accepted(&self) -> usize {
+        self.book.accepted.load(Ordering::SeqCst)
     }
 
     /// Returns the number of requests that have arrived so far.
@@ -180,6 +207,7 @@ struct Desk {
     book: Arc<Book>,
     connections: HashMap<Token, Connection>,
     next_token: usize,
+    buffer: Vec<u8>,
     /// When to answer, and on which connection.
     due: VecDeque<(Instant, Token)>,
 }
@@ -211,6 +239,7 @@ impl Desk {
 
     fn accept(&mut self) {
         while let Ok((stream, _)) = self.listener.accept() {
+            self.book.accepted.fetch_add(1, Ordering::SeqCst);
             let token = Token(self.next_token);
             self.next_token += 1;
             let mut socket = Socket::accepted(stream, self.manner.tls.as_ref());
@@ -226,7 +255,10 @@ impl Desk {
         let mut arrivals = Vec::new();
         let mut arrived = 0;
         if event.is_readable() {
-            open = connection.socket.read(&mut connection.unread, event.is_read_closed()).unwrap_or(false);
+            open = connection
+                .socket
+                .read(&mut self.buffer, &mut connection.unread, event.is_read_closed())
+                .unwrap_or(false);
             arrived = connection.take_requests(self.manner.mark, &mut arrivals);
         }
         if self.manner.delay.is_zero() {

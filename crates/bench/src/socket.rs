@@ -38,12 +38,11 @@ impl Socket {
         registry.register(&mut self.stream, token, Interest::READABLE | Interest::WRITABLE)
     }
 
-    /// Appends the received bytes to `into`, and returns whether more can follow. `ends`: the peer may have closed its
+    /// Reads by way of `buffer`, appends the received bytes to `into`, and returns whether more can follow. `ends`: the peer may have closed its
     /// side; then the socket is read once more to find out.
-    pub fn read(&mut self, into: &mut Vec<u8>, ends: bool) -> io::Result<bool> {
-        let mut buffer = [0; 16 * 1024];
+    pub fn read(&mut self, buffer: &mut [u8], into: &mut Vec<u8>, ends: bool) -> io::Result<bool> {
         loop {
-            match self.stream.read(&mut buffer) {
+            match self.stream.read(buffer) {
                 Ok(0) => return Ok(false),
                 Ok(amount) => {
                     self.take_in(&buffer[..amount], into)?;

@@ -13,6 +13,8 @@ pub struct Subscription {
     pub active: bool,
     /// When the status of the subscription last changed. A resumed subscription begins with its counters reset.
     pub status_since: SystemTime,
+    /// Whether the subscription, if it is active, does not get what it missed while it was disabled.
+    pub drops_missed: bool,
     pub preset: Preset,
     pub endpoint: Arc<Endpoint>,
     /// Delay before each retry.
@@ -21,6 +23,8 @@ pub struct Subscription {
     pub max_in_flight: usize,
     /// The number of consecutive failed attempts after which the subscription is disabled.
     pub disable_after: Option<u32>,
+    /// The time for which they must have failed as well.
+    pub disable_after_time: Option<Duration>,
     /// The subscription is disabled when all attempts have failed for this long, see [`Failing::lasted`].
     pub stale_after: Option<Duration>,
     /// The maximum number of requests that may start in a second.
@@ -32,6 +36,11 @@ pub struct Subscription {
 }
 
 impl Subscription {
+    /// Whether deliveries that were missed are not sent.
+    pub fn drops(&self, missed: bool) -> bool {
+        missed && self.active && self.drops_missed
+    }
+
     /// Whether events of one session are promised to arrive in the order in which they were emitted.
     pub fn is_in_order(&self) -> bool {
         self.max_in_flight == 1

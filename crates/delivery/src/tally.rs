@@ -1,13 +1,16 @@
 //! Counts for the statistics: deliveries that succeeded, attempts that failed, and times of answers, by subscription
 //! and hour.
 //!
-//! Counts are kept in memory and added to `hydra.delivery_count` once a minute. If a row were updated with every batch,
-//! updates would become slow while a long transaction keeps the old versions of the row from being removed.
+//! Counts are kept in memory and added to `hydra.delivery_count` once a minute, those of some subscriptions at a time. If
+//! a row were updated with every batch, updates would become slow while a long transaction keeps the old versions of the
+//! row from being removed.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use foldhash::HashMap;
 use wire::ids::SubscriptionId;
+
+use crate::writes::ROWS;
 
 #[derive(Debug, Default)]
 pub struct Tally {
@@ -37,11 +40,37 @@ impl Default for Count {
     }
 }
 
+impl Count {
+    fn add(&mut self, other: &Count) {
+        self.delivered += other.delivered;
+        self.failed_attempts += other.failed_attempts;
+        self.failed += other.failed;
+        self.times.iter_mut().zip(other.times).for_each(|(time, more)| *time += more);
+    }
+}
+
 /// The bucket of the histogram for an answer that took this long.
 fn bucket(took: Duration) -> usize {
     let doublings = (took.as_secs_f64() / FIRST_TIME.as_secs_f64()).log2();
     // The conversion of a negative number gives 0.
     ((doublings * PER_DOUBLING).ceil() as usize).min(TIMES - 1)
+}
+
+/// Returns a percentile of the answer times in histograms, one after the other, as the upper bound of its bucket in
+/// milliseconds; `None` if there are no answers. `share` is from 0 to 1.
+pub fn percentile(histograms: impl IntoIterator<Item = i64>, share: f64) -> Option<f64> {
+    let mut sums = [0i128; TIMES];
+    for (place, answers) in histograms.into_iter().enumerate() {
+        sums[place % TIMES] += i128::from(answers);
+    }
+    let total: i128 = sums.iter().sum();
+    let mut so_far = 0;
+    let bucket = sums.iter().position(|answers| {
+        so_far += answers;
+        so_far as f64 >= total as f64 * share
+    });
+    let bound = |bucket| FIRST_TIME.as_secs_f64() * 1000.0 * 2f64.powf(bucket as f64 / PER_DOUBLING);
+    bucket.filter(|_| total > 0).map(|bucket| (bound(bucket) * 100.0).round() / 100.0)
 }
 
 impl Tally {
@@ -75,9 +104,16 @@ impl Tally {
         self.counts.iter().map(|((subscription, hour), count)| (*subscription, *hour, count))
     }
 
-    /// Clears the counts. To be called when they have been written.
-    pub fn written(&mut self) {
-        self.counts.clear();
+    /// Takes out the counts that one transaction writes.
+    pub fn take_part(&mut self) -> Tally {
+        let keys: Vec<_> = self.counts.keys().take(ROWS).copied().collect();
+        Tally { counts: keys.iter().filter_map(|key| self.counts.remove_entry(key)).collect() }
+    }
+
+    pub fn add(&mut self, other: Tally) {
+        for (key, count) in other.counts {
+            self.counts.entry(key).or_default().add(&count);
+        }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -88,6 +124,40 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counts_are_taken_out_in_parts_and_added_again() {
+        let tallied = || {
+            let mut tally = Tally::default();
+            for id in 1..=3 * ROWS as i64 / 2 {
+                tally.delivered(SubscriptionId(id), UNIX_EPOCH);
+                tally.answered(SubscriptionId(id), UNIX_EPOCH, FIRST_TIME);
+            }
+            tally
+        };
+        let mut tally = tallied();
+        let first = tally.take_part();
+        assert_eq!((first.counts.len(), tally.counts.len()), (ROWS, ROWS / 2));
+        let mut twice = tallied();
+        twice.add(first);
+        twice.add(tally.take_part());
+        assert!(tally.is_empty() && twice.counts.len() == 3 * ROWS / 2);
+        assert!(twice.counts.values().all(|count| count.delivered == 2 && count.times[0] == 2));
+    }
+
+    #[test]
+    fn a_percentile_is_the_end_of_its_bucket_in_one_histogram_or_in_several() {
+        let histogram = |answers: &[(usize, i64)]| {
+            let mut histogram = [0; TIMES];
+            answers.iter().for_each(|(bucket, count)| histogram[*bucket] = *count);
+            histogram
+        };
+        let (quick, slow) = (histogram(&[(0, 90), (4, 5)]), histogram(&[(8, 5)]));
+        let both = || quick.iter().chain(&slow).copied();
+        assert_eq!([0.5, 0.9, 0.91, 0.99].map(|share| percentile(both(), share)), [0.25, 0.25, 0.5, 1.0].map(Some));
+        assert_eq!(percentile(slow, 0.01), Some(1.0));
+        assert_eq!((percentile(histogram(&[]), 0.5), percentile([], 0.5)), (None, None));
+    }
 
     #[test]
     fn answer_times_are_exact_to_a_fifth_from_a_quarter_of_a_millisecond_to_a_minute() {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use wire::ids::{DeliveryId, EventId, SubscriptionId};
+use wire::event::Operation;
+use wire::ids::{DeliveryId, EventKey, SubscriptionId};
 use wire::preset::Preset;
 
 /// A delivery that remains to be made. It has all columns of a row of `hydra.delivery`, so that it can become such a
@@ -12,9 +13,15 @@ use wire::preset::Preset;
 pub struct Work {
     pub delivery: DeliveryId,
     pub subscription: SubscriptionId,
-    pub event: EventId,
+    pub event: EventKey,
     pub event_type: Arc<str>,
-    pub tenant_id: Option<String>,
+    pub entity_type: Arc<str>,
+    pub entity_id: Option<Arc<str>>,
+    pub tenant_id: Option<Arc<str>>,
+    /// The change of a row that the event reports, if a trigger emitted it.
+    pub operation: Option<Operation>,
+    /// How many events led to this one.
+    pub hops: i16,
     pub emitted_at: SystemTime,
     /// The preset that the body was made for.
     pub preset: Preset,
@@ -26,12 +33,16 @@ pub struct Work {
     pub earlier_attempts: u32,
     /// When the current schedule began, which is at its first attempt. `None` before that.
     pub scheduled_at: Option<SystemTime>,
+    /// Whether the event was emitted while the subscription was disabled.
+    pub missed: bool,
 }
 
 impl Work {
     /// About the size of its row in bytes.
     pub fn size(&self) -> usize {
-        const OTHER_COLUMNS: usize = 200;
-        self.body.len() + self.tenant_id.as_ref().map_or(0, String::len) + self.event_type.len() + OTHER_COLUMNS
+        const OTHER_COLUMNS: usize = 250;
+        let maybe = |text: &Option<Arc<str>>| text.as_ref().map_or(0, |text| text.len());
+        let names = self.event_type.len() + self.entity_type.len() + maybe(&self.entity_id) + maybe(&self.tenant_id);
+        self.body.len() + names + OTHER_COLUMNS
     }
 }

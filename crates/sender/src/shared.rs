@@ -1,64 +1,64 @@
-//! What all threads of a sender share: the rules in force, the addresses of host names and which of them worked, the list
-//! of open sockets, and the channel that attempts are returned through.
+//! What all threads of a sender share: the rules in force, the addresses of host names, and the channel that attempts
+//! are returned through.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use wire::attempt::{Attempt, Outcome};
-use wire::request::Request;
+use wire::attempt::Attempt;
 
 use crate::destination::{DestinationPolicy, Directory};
 use crate::rules::Rules;
 use crate::threads::Bell;
-use crate::transport::{OpenSockets, Preferences, Roots};
+use crate::transport::Roots;
 
 pub struct Shared {
     rules: Mutex<Arc<Rules>>,
     pub directory: Directory,
-    pub sockets: Arc<OpenSockets>,
-    pub preferences: Arc<Preferences>,
     outcomes: mpsc::Sender<Attempt>,
     bell: Arc<Bell>,
     /// Set when no further request may start.
     closing: AtomicBool,
     /// Set when attempts are no longer reported.
     abandoned: AtomicBool,
+    /// The number of event loops. Notified when one ends.
+    loops: Mutex<usize>,
+    ended: Condvar,
 }
 
 impl Shared {
-    pub fn new(policy: Arc<DestinationPolicy>, roots: Roots, outcomes: mpsc::Sender<Attempt>, bell: Arc<Bell>) -> Self {
+    pub fn new(rules: Rules, directory: Directory, outcomes: mpsc::Sender<Attempt>, bell: Arc<Bell>) -> Self {
         Self {
-            rules: Mutex::new(Arc::new(Rules { policy, roots })),
-            directory: Directory::system(),
-            sockets: Arc::default(),
-            preferences: Arc::default(),
+            rules: Mutex::new(Arc::new(rules)),
+            directory,
             outcomes,
             bell,
             closing: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
+            loops: Mutex::new(0),
+            ended: Condvar::new(),
         }
     }
 
     /// The rules for a request that starts now.
     pub fn rules(&self) -> Arc<Rules> {
-        self.lock_rules().clone()
+        lock(&self.rules).clone()
     }
 
     pub fn set_policy(&self, policy: Arc<DestinationPolicy>) {
-        let mut rules = self.lock_rules();
+        let mut rules = lock(&self.rules);
         *rules = Arc::new(Rules { policy, roots: rules.roots.clone() });
     }
 
     pub fn set_roots(&self, roots: Roots) {
-        let mut rules = self.lock_rules();
+        let mut rules = lock(&self.rules);
         *rules = Arc::new(Rules { policy: rules.policy.clone(), roots });
     }
 
-    /// Reports the result of a request. The bell is rung later, see [`Handler`](crate::threads::Handler).
+    /// Reports the result of a request. The bell is rung later.
     pub fn report(&self, attempt: Attempt) {
-        if self.abandoned.load(Ordering::Acquire) {
+        if self.is_abandoned() {
             return;
         }
         // Sending fails if the receiver of the channel is gone. Then nothing waits for attempts.
@@ -70,25 +70,6 @@ impl Shared {
         self.bell.ring();
     }
 
-    /// Reports requests that no thread will make, in their order, because the dispatcher queues them again in the order
-    /// in which they are reported.
-    pub fn give_back(&self, requests: Vec<Request>, outcome: &Outcome) {
-        for request in requests {
-            let mut left = Some(request);
-            while let Some(mut request) = left {
-                left = request.next.take().map(|next| *next);
-                self.report(Attempt {
-                    delivery: request.delivery,
-                    subscription: request.endpoint.subscription,
-                    outcome: outcome.clone(),
-                    at: SystemTime::now(),
-                    took: Duration::ZERO,
-                });
-                self.ring();
-            }
-        }
-    }
-
     /// Prevents the start of further requests.
     pub fn close(&self) {
         self.closing.store(true, Ordering::Release);
@@ -98,14 +79,41 @@ impl Shared {
         self.closing.load(Ordering::Acquire)
     }
 
-    /// Stops reporting attempts, and cuts the connections of all requests in flight.
+    /// Stops reporting attempts. Loops end without waiting for the requests in flight.
     pub fn abandon(&self) {
         self.abandoned.store(true, Ordering::Release);
         self.directory.close();
-        self.sockets.cut();
     }
 
-    fn lock_rules(&self) -> MutexGuard<'_, Arc<Rules>> {
-        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::Acquire)
     }
+
+    pub fn loop_starts(&self) {
+        *lock(&self.loops) += 1;
+    }
+
+    pub fn loop_ends(&self) {
+        *lock(&self.loops) -= 1;
+        self.ended.notify_all();
+    }
+
+    /// Waits for the loops to end, and returns how many did not end in time.
+    pub fn wait_for_end(&self, limit: Duration) -> usize {
+        let until = Instant::now() + limit;
+        let mut loops = lock(&self.loops);
+        while *loops > 0 {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            loops = self.ended.wait_timeout(loops, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        *loops
+    }
+}
+
+/// Nothing panics while it holds one of these locks, so the values are consistent even if a lock is poisoned.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

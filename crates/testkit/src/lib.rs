@@ -5,10 +5,13 @@
 //! | `cluster` | a temporary Postgres cluster, whose server can be stopped, killed and promoted |
 //! | `receiver` | an endpoint that records, verifies and answers requests |
 //! | `bench` | a database, a session in it and a receiver, which nearly every test needs |
+//! | `gateway` | a gateway for a database |
 //! | `history` | the rows of `hydra.webhook_history` |
 //! | `authority` | certificates for TLS |
+//! | `names` | a name server that says nothing about some names |
 //! | `sql` | statements, and the errors that they must fail with |
 //! | `subscribing` | new subscriptions, and an empty queue |
+//! | `need` | what a test needs that not every server has |
 //! | `worker` | the row of `hydra.webhook_worker_status` |
 //! | `wait` | waiting for conditions |
 //! | `environment` | numbers and seeds for longer or repeated runs |
@@ -17,7 +20,10 @@ pub mod authority;
 mod bench;
 pub mod cluster;
 mod environment;
+mod gateway;
 mod history;
+pub mod names;
+mod need;
 pub mod receiver;
 mod sql;
 mod subscribing;
@@ -27,7 +33,9 @@ mod worker;
 pub use bench::Bench;
 pub use cluster::{Cluster, StopMode};
 pub use environment::{chance, number, rounds};
+pub use gateway::Gateway;
 pub use history::{Attempt, history};
+pub use need::{Need, lacks, version};
 pub use sql::{Refusal, ask, refusal, refused, run};
 pub use subscribing::{subscribe, wait_for_empty_queue};
 pub use wait::{PATIENCE, StopWhenDropped, let_pass, millis, wait_until};

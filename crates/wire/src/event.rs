@@ -3,12 +3,36 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+/// The change of a row that an event reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    Insert,
+    Update,
+    Delete,
+}
+
+impl Operation {
+    const ALL: [Self; 3] = [Self::Insert, Self::Update, Self::Delete];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Insert => "insert",
+            Self::Update => "update",
+            Self::Delete => "delete",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|operation| operation.as_str() == name)
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct Event {
     pub event_type: Arc<str>,
     pub entity_type: Arc<str>,
-    pub entity_id: Option<String>,
-    pub tenant_id: Option<String>,
+    pub entity_id: Option<Arc<str>>,
+    pub tenant_id: Option<Arc<str>>,
     /// The entity as JSON text, which is sent unchanged. `None` if it cannot be sent.
     pub entity: Option<String>,
     /// Why the entity is missing.

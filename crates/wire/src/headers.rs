@@ -24,6 +24,9 @@ const MOST: usize = 20;
 const LONGEST_VALUE: usize = 2048;
 const LONGEST_NAME: usize = 100;
 
+/// How many inbound requests led to the event of a request. A system that sends it back lets an endless loop be noticed.
+pub const HOPS: &str = "X-Hydra-Hops";
+
 /// Headers that are set for each request, belong to the connection, replace the method, look like a signature, or are
 /// cookies.
 const RESERVED: [&str; 23] = [

@@ -10,16 +10,24 @@
 //! | [`headers`] | checks the headers that a subscription may add |
 //! | [`signature`] | signs a request, and verifies a signature as a receiver does |
 //! | [`secret`] | makes signing secrets, and encrypts them for storage |
+//! | [`form`] | reads the fields of forms and queries |
+//! | [`token`] | makes API keys, links and sessions, and hashes them for storage |
+//! | [`scram`] | computes what Postgres stores of a password |
+//! | [`supervised`] | describes how the server tells the gateway that it runs its settings, and what the gateway reports |
 //! | [`request`], [`attempt`] | describes a request, and its result |
 //! | [`refusal`] | says why a value that a user gave is refused |
 
 pub mod attempt;
 pub mod event;
 pub mod event_type;
+pub mod form;
 pub mod headers;
 pub mod ids;
 pub mod preset;
 pub mod refusal;
 pub mod request;
+pub mod scram;
 pub mod secret;
 pub mod signature;
+pub mod supervised;
+pub mod token;

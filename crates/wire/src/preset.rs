@@ -4,7 +4,9 @@
 //! dispatcher read them. A delivery keeps the preset that its body was made for, even if its subscription changes to another
 //! one. The body is built as text around the text of the entity, so that the entity is sent byte for byte as it was emitted.
 
+use std::fmt::Write;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use humantime::format_rfc3339_seconds;
 
@@ -83,7 +85,7 @@ fn flat_body(type_key: &str, event: &Event) -> Arc<str> {
     body.push_str("\":");
     push_text(&mut body, Some(&event.event_type));
     body.push_str(",\"timestamp\":\"");
-    body.push_str(&format_rfc3339_seconds(event.emitted_at).to_string());
+    push_time(&mut body, event.emitted_at);
     body.push_str("\",\"data\":");
     match (&event.entity, &event.entity_error) {
         (Some(entity), _) => body.push_str(entity),
@@ -115,9 +117,13 @@ fn hydra_body(event: &Event) -> Arc<str> {
         push_text(&mut body, Some(why));
     }
     body.push_str("},\"timestamp\":\"");
-    body.push_str(&format_rfc3339_seconds(event.emitted_at).to_string());
+    push_time(&mut body, event.emitted_at);
     body.push_str("\"}");
     body.into()
+}
+
+fn push_time(body: &mut String, time: SystemTime) {
+    write!(body, "{}", format_rfc3339_seconds(time)).expect("a text can be written to");
 }
 
 fn push_text(body: &mut String, text: Option<&str>) {

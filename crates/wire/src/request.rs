@@ -56,8 +56,8 @@ pub struct Request {
     pub preset: Preset,
     pub event_type: Arc<str>,
     pub body: Arc<str>,
-    /// Another request to the same endpoint, which the same thread makes after this one if the answer comes quickly. If
-    /// many deliveries wait for an endpoint that answers quickly, waking one thread for each request would take longer
-    /// than making the request.
-    pub next: Option<Box<Request>>,
+    /// How many inbound requests led to the event. If there were any, the receiver is told, so that loops end.
+    pub hops: i16,
+    /// How many requests to the endpoint may be in flight at a time. If there are as many already, the request waits.
+    pub max_in_flight: usize,
 }

@@ -61,7 +61,7 @@ impl RawJsonb {
     }
 
     /// Returns the text; `None` if it would have more than `limit` bytes.
-    fn text(&self, limit: usize) -> Option<String> {
+    pub fn text(&self, limit: usize) -> Option<String> {
         let mut renderer = Renderer::default();
         // SAFETY: the value was detoasted, and the iterator walks it to its end.
         unsafe {

@@ -8,7 +8,9 @@ mod jsonb;
 mod rendered;
 mod room;
 mod row;
+mod virtual_columns;
 
 pub use jsonb::RawJsonb;
 pub use rendered::{MAX_ID_BYTES, Problem, RenderOptions, RenderResult, Rendered, Unsendable};
 pub use row::{Change, Row};
+pub use virtual_columns::VirtualColumns;

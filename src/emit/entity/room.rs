@@ -13,13 +13,14 @@ use pgrx::FromDatum;
 use pgrx::prelude::*;
 
 use super::jsonb::RawJsonb;
+use crate::backend::attributes::attributes;
 
 /// No value of a type of Postgres is stored in more than this many bytes for each byte of its text. The largest ratio
 /// is that of `name`, which has 64 bytes, and as an empty string in an array 3 bytes of text.
 const MAX_SHRINKAGE: usize = 32;
 
 /// A path up to this size is written to be measured. It has room for some hundred numbers, so the text takes 45 MB at
-/// most, and only while it is measured.
+/// most, and only while it is measured. A larger path counts as one whose text does not fit.
 const MAX_WRITTEN_PATH: usize = 4096;
 
 /// How values are written.
@@ -70,7 +71,8 @@ impl Room {
                     let size = jsonb.size(self.bytes)?;
                     self.take(size)
                 }
-                pg_sys::JSONPATHOID if content_size(value) <= MAX_WRITTEN_PATH => {
+                pg_sys::JSONPATHOID if content_size(value) > MAX_WRITTEN_PATH => None,
+                pg_sys::JSONPATHOID => {
                     let text = pgrx::direct_function_call::<&CStr>(pg_sys::jsonpath_out, &[Some(value)])?;
                     let size = text.count_bytes();
                     pg_sys::pfree(text.as_ptr().cast_mut().cast());
@@ -167,7 +169,7 @@ impl Room {
                 t_data: header,
                 ..pg_sys::HeapTupleData::default()
             };
-            let attributes = (*descriptor).attrs.as_slice((*descriptor).natts as usize);
+            let attributes = attributes(descriptor);
             let mut values = vec![pg_sys::Datum::null(); attributes.len()];
             let mut nulls = vec![true; attributes.len()];
             pg_sys::heap_deform_tuple(&raw mut tuple, descriptor, values.as_mut_ptr(), nulls.as_mut_ptr());

@@ -11,6 +11,9 @@ use pgrx::prelude::*;
 
 use super::rendered::{MAX_ID_BYTES, RenderOptions, RenderResult, Rendered, Unsendable};
 use super::room::{Form, Room};
+use super::virtual_columns::VirtualColumns;
+use crate::backend::attributes::attributes;
+use crate::backend::refuse::refuse;
 use crate::backend::subtransaction::{Failure, in_subtransaction};
 
 /// Types whose rendering runs no code of users and cannot fail.
@@ -47,6 +50,8 @@ pub struct Change {
 pub struct Row {
     tuple: pg_sys::HeapTuple,
     descriptor: pg_sys::TupleDesc,
+    /// Why a virtual column is missing in the tuple.
+    incomplete: Option<Failure>,
 }
 
 impl Change {
@@ -58,20 +63,27 @@ impl Change {
 
 impl Row {
     /// # Safety
-    /// Postgres must keep the tuple, and its descriptor, which is that of a table, while this row is used.
-    pub unsafe fn new(tuple: pg_sys::HeapTuple, descriptor: pg_sys::TupleDesc) -> Self {
-        Self { tuple, descriptor }
+    /// Postgres must keep the tuple, and its descriptor, which is that of a table, while this row is used. The columns
+    /// must be those of this table.
+    pub unsafe fn new(tuple: pg_sys::HeapTuple, descriptor: pg_sys::TupleDesc, columns: &VirtualColumns) -> Self {
+        // SAFETY: as the caller promises.
+        let (tuple, incomplete) = unsafe { columns.complete(tuple) };
+        Self { tuple, descriptor, incomplete }
     }
 
     pub fn render(&self, options: RenderOptions<'_>) -> RenderResult {
         let (rendered, limit) = (self.without_text(options), options.limit);
+        if let Some(failure) = &self.incomplete {
+            return Err(Unsendable::not_rendered(failure.clone(), rendered));
+        }
         // SAFETY: as the caller of `new` has promised.
         unsafe {
             if self.is_surely_larger_than(limit) {
                 return Err(Unsendable::too_large(limit, rendered));
             }
             match self.json() {
-                Ok(text) if text.len() <= limit => Ok(Rendered { text, ..rendered }),
+                // Copied only if it is small enough: Rust aborts the process if there is no memory for a copy.
+                Ok(text) if text.len() <= limit => Ok(Rendered { text: text.to_owned(), ..rendered }),
                 Ok(_) => Err(Unsendable::too_large(limit, rendered)),
                 Err(failure) => Err(Unsendable::not_rendered(failure, rendered)),
             }
@@ -85,16 +97,39 @@ impl Row {
         Rendered { text: String::new(), entity_id, tenant_id }
     }
 
+    /// Returns the row with all its columns. Fails if a virtual column cannot be computed: an expression must not take it
+    /// for null.
+    fn whole(&self) -> pg_sys::HeapTuple {
+        if let Some(failure) = &self.incomplete {
+            refuse(
+                failure.code,
+                "a virtual generated column of a watched row cannot be computed",
+                "The expressions of a watch are evaluated for the whole row.",
+                "A query of this row shows the error of the column.",
+            );
+        }
+        self.tuple
+    }
+
     /// Returns the row as a value of the table's row type.
     pub fn datum(&self) -> pg_sys::Datum {
         // SAFETY: as the caller of `new` has promised; the result is in the current memory context.
-        unsafe { pg_sys::heap_copy_tuple_as_datum(self.tuple, self.descriptor) }
+        unsafe { pg_sys::heap_copy_tuple_as_datum(self.whole(), self.descriptor) }
+    }
+
+    /// Puts the row into a slot.
+    ///
+    /// # Safety
+    /// The slot is for rows of this table, and has to be emptied before this row ends.
+    pub unsafe fn store_in(&self, slot: *mut pg_sys::TupleTableSlot) {
+        // SAFETY: as the caller says.
+        unsafe { pg_sys::ExecStoreHeapTuple(self.whole(), slot, false) };
     }
 
     /// Returns the columns with their numbers, which begin with 1.
     unsafe fn columns(&self) -> impl Iterator<Item = (i32, &pg_sys::FormData_pg_attribute)> {
-        // SAFETY: a descriptor has as many attributes as it says.
-        let attributes = unsafe { (*self.descriptor).attrs.as_slice((*self.descriptor).natts as usize) };
+        // SAFETY: as the caller of `new` has promised.
+        let attributes = unsafe { attributes(self.descriptor) };
         (1..).zip(attributes).filter(|(_, attribute)| !attribute.attisdropped)
     }
 
@@ -143,7 +178,8 @@ impl Row {
         }
     }
 
-    unsafe fn json(&self) -> Result<String, Failure> {
+    /// Returns the text of the row, in the current memory context.
+    unsafe fn json(&self) -> Result<&str, Failure> {
         // SAFETY: as for the whole row.
         unsafe {
             let safe = self.columns().all(|(_, attribute)| SAFE_TYPES.contains(&attribute.atttypid));
@@ -151,12 +187,12 @@ impl Row {
         }
     }
 
-    unsafe fn row_to_json(&self) -> String {
+    unsafe fn row_to_json(&self) -> &str {
         // SAFETY: the function takes a row and returns text.
         unsafe {
             let function = pg_sys::F_ROW_TO_JSON_RECORD.into();
             let json = pg_sys::OidFunctionCall1Coll(function, pg_sys::InvalidOid, self.datum());
-            String::from_datum(json, false).expect("row_to_json is not null")
+            <&str>::from_datum(json, false).expect("row_to_json is not null")
         }
     }
 }

@@ -14,8 +14,9 @@ use crate::emit::as_made::COLUMNS;
 use crate::tables::Tables;
 
 const INSERT: &CStr =
-    c"INSERT INTO hydra.event (xid, id, event_type, entity_type, entity_id, tenant_id, entity, entity_error, \
-                        emitted_at, targets) OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    c"INSERT INTO hydra.event (xid, id, random, emitted_at, installation, hops, operation, event_type, entity_type, \
+                        entity_id, tenant_id, entity, entity_error, previous, targets) OVERRIDING SYSTEM VALUE \
+      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
 
 thread_local! {
     /// The plan of [`INSERT`], which Postgres makes again when the table changes. Null until it is needed.

@@ -3,8 +3,8 @@
 //! An INSERT through SPI sets up an executor for every row and parses the table's CHECK constraints again for each;
 //! that was half of the cost of an emit. So the row is inserted as Postgres inserts rows into its catalogs: directly
 //! into the table and its indexes, in the caller's transaction. The other work of the executor is not needed: no
-//! permission has to be checked, and an event cannot violate the constraints. The trigger `keep_to_its_cluster`, which
-//! discards rows that arrive by logical replication, is replaced by a check of `session_replication_role`.
+//! permission has to be checked, and an event cannot violate the constraints. The triggers of the extension fire only
+//! under `session_replication_role = replica`, under which no event is emitted.
 //!
 //! This holds only for the table as the extension made it. If something was added to it (see `as_made`), an INSERT
 //! statement writes the row, so that every trigger, rule, constraint and index has its effect.
@@ -17,24 +17,28 @@ use std::ops::Range;
 use pgrx::IntoDatum;
 use pgrx::prelude::*;
 use smallvec::SmallVec;
-use wire::ids::SubscriptionId;
+use wire::event::Operation;
+use wire::ids::Installation;
 
 use super::as_made::{self, COLUMNS};
 use super::cache::EventTypes;
 use super::entity::{Problem, Rendered};
-use super::wanted::EventType;
+use super::wanted::{EventType, Target};
+use crate::inbound::hops;
 use crate::tables::Tables;
 
 /// The content of a new row.
 pub struct NewEvent<'a> {
     pub event_type: &'a EventType,
+    /// The change of a row that the event reports.
+    pub operation: Option<Operation>,
     /// The entity. Its text is not used if there is a problem.
     pub rendered: Rendered,
     pub tenant_id: Option<String>,
     /// Why the entity cannot be sent.
     pub problem: Option<Problem>,
     /// The subscriptions that want the event. Never empty.
-    pub targets: Vec<SubscriptionId>,
+    pub targets: Vec<Target>,
 }
 
 /// A value for each column; `None` for null.
@@ -42,7 +46,7 @@ type Values = [Option<pg_sys::Datum>; COLUMNS.len()];
 
 /// The table, open for inserts. It has to be closed; after an error Postgres closes it.
 pub struct EventTable<'a> {
-    tables: &'a Tables,
+    event_types: &'a EventTypes,
     relation: pg_sys::Relation,
     indexes: pg_sys::CatalogIndexState,
     /// Whether rows are inserted without an INSERT statement.
@@ -52,33 +56,35 @@ pub struct EventTable<'a> {
 impl<'a> EventTable<'a> {
     /// Opens the table, which must be locked already.
     pub fn open(event_types: &'a EventTypes) -> Self {
-        let tables = &event_types.tables;
         // SAFETY: the table that was found, and its indexes.
         unsafe {
-            let relation = pg_sys::table_open(tables.event, pg_sys::NoLock as i32);
+            let relation = pg_sys::table_open(event_types.tables.event, pg_sys::NoLock as i32);
             let indexes = pg_sys::CatalogOpenIndexes(relation);
             let directly = event_types.event_is_as_made && as_made::are_plain(indexes);
-            Self { tables, relation, indexes, directly }
+            Self { event_types, relation, indexes, directly }
         }
     }
 
-    /// Writes the row and returns the id of the event. Returns `None` if no row was stored, such as if
-    /// `session_replication_role` is `replica`.
+    /// Writes the row and returns the id of the event. Returns `None` if no row was stored: if
+    /// `session_replication_role` is `replica`, or a trigger or rule prevented it.
     pub fn insert(&self, event: &NewEvent<'_>) -> Option<i64> {
-        let id = next_id(self.tables);
-        let values = event.values(id);
+        // SAFETY: a flag of this process.
+        if unsafe { pg_sys::SessionReplicationRole } == pg_sys::SESSION_REPLICATION_ROLE_REPLICA as i32 {
+            return None;
+        }
+        let id = next_id(&self.event_types.tables);
+        let values = event.values(id, &self.event_types.installation);
         let is_inserted = match self.directly {
-            true => self.insert_directly(&values),
-            false => by_sql::insert(self.tables, &values),
+            true => {
+                self.insert_directly(&values);
+                true
+            }
+            false => by_sql::insert(&self.event_types.tables, &values),
         };
         is_inserted.then_some(id)
     }
 
-    fn insert_directly(&self, values: &Values) -> bool {
-        // SAFETY: a flag of this process. For other inserts, the trigger keep_to_its_cluster has the same effect.
-        if unsafe { pg_sys::SessionReplicationRole } == pg_sys::SESSION_REPLICATION_ROLE_REPLICA as i32 {
-            return false;
-        }
+    fn insert_directly(&self, values: &Values) {
         // SAFETY: the tuple has a value or a null for each column of the table; further columns have been dropped.
         unsafe {
             let descriptor = (*self.relation).rd_att;
@@ -92,7 +98,6 @@ impl<'a> EventTable<'a> {
             pg_sys::CatalogTupleInsertWithInfo(self.relation, tuple, self.indexes);
             pg_sys::heap_freetuple(tuple);
         }
-        true
     }
 
     pub fn close(self) {
@@ -106,20 +111,26 @@ impl<'a> EventTable<'a> {
 
 impl NewEvent<'_> {
     /// Returns the values of the columns, in their order.
-    fn values(&self, id: i64) -> Values {
+    fn values(&self, id: i64, installation: &Installation) -> Values {
         // SAFETY: both functions only read the state of this backend, which is in a transaction.
         let (xid, now) = unsafe { (pg_sys::GetTopFullTransactionId().value, pg_sys::GetCurrentTimestamp()) };
         let entity = self.problem.is_none().then_some(self.rendered.text.as_str());
         [
             Some(xid.into()),
             Some(id.into()),
+            // The postmaster does not use this generator, so no two sessions begin with the same state.
+            Some(rand::random::<i64>().into()),
+            Some(pg_sys::Datum::from(now)),
+            Some(pg_sys::Datum::from(installation.0.as_ptr())),
+            Some(hops::of_new_event().into()),
+            self.operation.map(Operation::as_str).into_datum(),
             self.event_type.name.as_str().into_datum(),
             self.event_type.entity_type.as_str().into_datum(),
             self.rendered.entity_id.as_deref().into_datum(),
             self.tenant_id.as_deref().into_datum(),
             entity.into_datum(),
             self.problem.as_ref().map(|problem| format!("the entity {problem}")).into_datum(),
-            Some(pg_sys::Datum::from(now)),
+            None,
             Some(array_of(&self.targets)),
         ]
     }
@@ -158,8 +169,8 @@ fn take_step(tables: &Tables) -> i64 {
     })
 }
 
-fn array_of(ids: &[SubscriptionId]) -> pg_sys::Datum {
-    let mut elements: Vec<pg_sys::Datum> = ids.iter().map(|id| id.0.into()).collect();
+fn array_of(targets: &[Target]) -> pg_sys::Datum {
+    let mut elements: Vec<pg_sys::Datum> = targets.iter().map(|target| target.number().into()).collect();
     let count = elements.len() as i32;
     let align = pg_sys::TYPALIGN_DOUBLE as std::ffi::c_char;
     // SAFETY: `count` elements of eight bytes, passed by value.

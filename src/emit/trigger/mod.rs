@@ -12,17 +12,21 @@ mod transition;
 use std::ffi::{CStr, CString};
 use std::rc::Rc;
 
+use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
+use wire::event::Operation;
 
 use super::cache::{self, EventTypes};
 use super::entity::Change;
-use super::record;
 use super::wanted::EventType;
 use super::watch::definition::Definition;
-use super::watch::evaluation::Evaluator;
+use super::watch::evaluation::{Evaluator, Outcome};
+use super::watch::misfit;
 use super::watch::table::Table;
+use super::{kept, record};
 use crate::backend::fixed_settings::with_fixed_settings;
 use crate::backend::refuse::refuse;
+use crate::settings;
 
 /// The two kinds of trigger.
 #[derive(Clone, Copy)]
@@ -42,6 +46,8 @@ struct TriggerCall<'a> {
 struct Emitter {
     event_types: Rc<EventTypes>,
     event_type: Rc<EventType>,
+    operation: Operation,
+    table: Table,
     /// `None`: the rows themselves are the entities.
     evaluator: Option<Rc<Evaluator>>,
 }
@@ -64,10 +70,8 @@ impl<'a> TriggerCall<'a> {
             level.refuse(format!("{}() must be called by {kind}", level.function()), detail);
         }
         match Definition::parse(arguments_of(trigger.trigger())) {
-            Some(definition) if matches!(level, Level::Statement) || definition.suits_row_level() => {
-                Self { data, definition, table: level.table(data) }
-            }
-            _ => {
+            Some(definition) => Self { data, definition, table: level.table(data) },
+            None => {
                 let message = format!("{}() was called with invalid trigger arguments", level.function());
                 level.refuse(message, "The first argument is an event type; pairs of a name and a value may follow.")
             }
@@ -77,49 +81,69 @@ impl<'a> TriggerCall<'a> {
     /// Returns what writes the events of this call; `None` if there are none to write.
     fn emitter(&self) -> Option<Emitter> {
         let event = self.definition.event;
-        if cache::nobody_wants(event) {
+        if !settings::emit() || cache::nobody_wants(event) || !self.sets_a_column_of_the_watch() {
             return None;
         }
         let event_types = cache::event_types();
         let event_type = event_types.get(Some(event));
-        if !event_type.is_wanted() || !self.sets_a_column_of_the_watch() {
+        if !event_type.is_wanted() {
             return None;
         }
-        let evaluator = (!self.definition.expressions.is_empty()).then(|| {
-            // SAFETY: the trigger that was called.
-            let trigger = unsafe { (*self.data.tg_trigger).tgoid };
-            Evaluator::of_trigger(trigger, &self.definition, self.table)
-        });
-        Some(Emitter { event_types, event_type, evaluator })
+        let evaluator = (!self.definition.expressions.is_empty())
+            .then(|| Evaluator::of_trigger(self.trigger(), &self.definition, self.table));
+        let operation = match operation(self.data) {
+            pg_sys::TRIGGER_EVENT_INSERT => Operation::Insert,
+            pg_sys::TRIGGER_EVENT_UPDATE => Operation::Update,
+            _ => Operation::Delete,
+        };
+        Some(Emitter { event_types, event_type, operation, table: self.table, evaluator })
     }
 
-    /// Returns whether the statement sets one of the columns that the watch is for. Only the SET list of the statement
-    /// counts, as with UPDATE OF.
+    fn trigger(&self) -> pg_sys::Oid {
+        // SAFETY: the trigger that was called.
+        unsafe { (*self.data.tg_trigger).tgoid }
+    }
+
+    /// Returns whether the statement sets one of the columns that the watch is for. Only the SET list of an UPDATE
+    /// counts, as with UPDATE OF. Columns that do not exist any more are left out.
     fn sets_a_column_of_the_watch(&self) -> bool {
         let columns = &self.definition.columns;
-        columns.is_empty()
-            || columns.iter().any(|column| {
-                let member = self.column_number(column) - pg_sys::FirstLowInvalidHeapAttributeNumber;
-                // SAFETY: the set that Postgres passes to the trigger.
-                unsafe { pg_sys::bms_is_member(member, self.data.tg_updatedcols) }
-            })
+        if columns.is_empty() || operation(self.data) != pg_sys::TRIGGER_EVENT_UPDATE {
+            return true;
+        }
+        columns.iter().any(|column| {
+            let Some(number) = self.column_number(column) else {
+                self.report_missing(column);
+                return false;
+            };
+            let member = number - pg_sys::FirstLowInvalidHeapAttributeNumber;
+            // SAFETY: the set that Postgres passes to the trigger.
+            unsafe { pg_sys::bms_is_member(member, self.data.tg_updatedcols) }
+        })
     }
 
-    /// Returns the number of a column; fails if it does not exist.
-    fn column_number(&self, column: &str) -> i32 {
+    /// Returns the number of a column; `None` if it does not exist.
+    fn column_number(&self, column: &str) -> Option<i32> {
         let name = CString::new(column).expect("an argument of a trigger has no NUL");
         // SAFETY: a C string.
         let number = unsafe { pg_sys::SPI_fnumber(self.row_descriptor(), name.as_ptr()) };
-        if number <= 0 {
-            let (event, table) = (&self.definition.event, self.table.name());
-            refuse(
-                PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
-                format!("the watch of {event} on {table} names a column that does not exist"),
-                &format!("The column: {column}"),
-                "Call hydra.webhook_watch again with the columns as they are now, or end the watch with hydra.webhook_unwatch.",
-            );
+        (number > 0).then_some(number)
+    }
+
+    /// Warns once in a session that the watch names a column that does not exist.
+    fn report_missing(&self, column: &str) {
+        if !misfit::is_new(self.trigger(), self.table.version(), "column", column.to_owned()) {
+            return;
         }
-        number
+        let (event, table) = (self.definition.event, self.table.name());
+        ErrorReport::new(
+            PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
+            format!("the watch of {event} on {table} names a column that does not exist"),
+            "hydra_webhooks",
+        )
+        .set_detail(format!("The column: {column}. The watch goes on with its other columns."))
+        .set_hint(misfit::correction(event, &table))
+        .report(PgLogLevel::WARNING);
     }
 
     /// Returns the descriptor of the rows, which is valid while the trigger runs.
@@ -133,15 +157,20 @@ impl Emitter {
     fn emit(&self, changes: &[Change]) {
         let event_type = &self.event_type;
         let options = record::render_options(event_type);
-        let changes = match &self.evaluator {
-            Some(evaluator) => evaluator.meeting_condition(changes),
-            None => changes.iter().collect(),
+        let Some(evaluator) = &self.evaluator else {
+            let render = || changes.iter().map(|change| change.sent().render(options)).collect();
+            return record::emit_all(&self.event_types, event_type, self.operation, with_fixed_settings(render));
         };
-        let entities = with_fixed_settings(|| match &self.evaluator {
-            Some(evaluator) => evaluator.entities(&changes, options),
-            None => changes.iter().map(|change| change.sent().render(options)).collect(),
-        });
-        record::emit_all(&self.event_types, event_type, entities);
+        let mut events = Vec::new();
+        for outcome in evaluator.outcomes(changes, options) {
+            match outcome {
+                Outcome::Event(entity) => events.push(entity),
+                Outcome::Kept(entity, misfit) => {
+                    kept::keep(&self.event_types, event_type, (self.table, self.operation), entity, &misfit);
+                }
+            }
+        }
+        record::emit_all(&self.event_types, event_type, self.operation, events);
     }
 }
 
@@ -195,7 +224,7 @@ fn operation(data: &pg_sys::TriggerData) -> u32 {
 }
 
 /// Returns the arguments that the trigger was created with.
-fn arguments_of(trigger: &pg_sys::Trigger) -> impl Iterator<Item = &str> {
+pub fn arguments_of(trigger: &pg_sys::Trigger) -> impl Iterator<Item = &str> {
     let argument = |number| {
         // SAFETY: Postgres keeps `tgnargs` C strings with the trigger, in the encoding of the database, which is UTF8.
         unsafe { CStr::from_ptr(*trigger.tgargs.add(number)) }.to_str().unwrap_or_default()

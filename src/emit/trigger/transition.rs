@@ -9,7 +9,7 @@ use pgrx::prelude::*;
 
 use super::TriggerCall;
 use crate::backend::refuse::refuse;
-use crate::emit::entity::{Change, Row};
+use crate::emit::entity::{Change, Row, VirtualColumns};
 
 /// A chunk ends when it has this many rows or bytes: enough to make the cost of a query per row small, and few enough
 /// to be kept in memory together with the entities rendered from them.
@@ -19,6 +19,7 @@ const CHUNK_BYTES: usize = 4 * 1024 * 1024;
 /// The changed rows of the statement, in the order in which the statement changed them.
 pub struct TransitionRows {
     descriptor: pg_sys::TupleDesc,
+    columns: VirtualColumns,
     old: Option<TransitionTable>,
     new: Option<TransitionTable>,
 }
@@ -42,7 +43,9 @@ impl TransitionRows {
                 "Watch the table with level => 'row'.",
             );
         }
-        Self { descriptor: call.row_descriptor(), old, new }
+        // SAFETY: the relation is open for as long as the trigger runs.
+        let columns = unsafe { VirtualColumns::of(call.data.tg_relation) };
+        Self { descriptor: call.row_descriptor(), columns, old, new }
     }
 
     /// Returns the next rows, in the current memory context; no rows at the end.
@@ -64,7 +67,7 @@ impl TransitionRows {
             // SAFETY: the tuples are copies, and the relation's descriptor is valid while the trigger runs.
             unsafe {
                 bytes += old.iter().chain(&new).map(|tuple| (**tuple).t_len as usize).sum::<usize>();
-                let row = |tuple| Row::new(tuple, self.descriptor);
+                let row = |tuple| Row::new(tuple, self.descriptor, &self.columns);
                 changes.push(Change { old: old.map(row), new: new.map(row) });
             }
         }

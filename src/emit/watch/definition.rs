@@ -78,12 +78,6 @@ impl<T> Definition<T> {
             search_path: self.search_path.as_ref().map(&text),
         }
     }
-
-    /// Returns whether the arguments are valid for a trigger FOR EACH ROW. Such a trigger has its condition and columns
-    /// in the clauses WHEN and UPDATE OF, not in its arguments.
-    pub fn suits_row_level(&self) -> bool {
-        self.expressions.condition.is_none() && self.columns.is_empty()
-    }
 }
 
 impl<'a> Definition<&'a str> {
@@ -121,7 +115,7 @@ mod tests {
     fn an_event_type_is_enough() {
         let definition = parse(&["part.created"]).expect("a definition");
         assert_eq!(definition.event, "part.created");
-        assert!(definition.expressions.is_empty() && definition.suits_row_level());
+        assert!(definition.expressions.is_empty() && definition.columns.is_empty());
     }
 
     #[test]
@@ -131,7 +125,6 @@ mod tests {
         assert_eq!(definition.columns, ["x", "y y"]);
         assert_eq!(definition.expressions.each().collect::<Vec<_>>(), [("tenant", &"new.t")]);
         assert_eq!(definition.search_path, Some("public"));
-        assert!(!definition.suits_row_level());
     }
 
     #[test]

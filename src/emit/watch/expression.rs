@@ -1,11 +1,11 @@
-//! Checks the text of one SQL expression, as a user wrote it, and finds the columns that it uses.
+//! Checks the text of one SQL expression, as a user wrote it, and renames columns in it.
 //!
 //! The text is put between parentheses in a query of ours. If no token of the text closes our parenthesis, the text can
 //! only be an expression. Tokens are found by the rules of Postgres. So the text must close every parenthesis that it
-//! opens, and no other. Postgres checks the rest. Only the columns of `old` and `new` that it uses are found here,
-//! without Postgres, because analysing a user's expression can run code of that user.
+//! opens, and no other. Postgres checks the rest.
 
 use std::iter::Peekable;
+use std::ops::Range;
 use std::str::CharIndices;
 
 /// A token of SQL; white space and comments are skipped.
@@ -51,36 +51,63 @@ fn opening(bracket: char) -> char {
     if bracket == ')' { '(' } else { '[' }
 }
 
-/// Returns the columns that the text uses as `old.…` or `new.…`.
-pub fn columns(text: &str) -> Vec<String> {
+/// Returns whether the text may use `old` or `new` as a whole row, and not only columns of it.
+pub fn has_whole_row(text: &str) -> bool {
     let tokens: Vec<Token> = tokens(text).collect();
-    let mut columns = Vec::new();
+    tokens.iter().enumerate().any(|(place, token)| {
+        let is_row = matches!(token, Token::Name(name) if name == "old" || name == "new");
+        let next = [tokens.get(place + 1), tokens.get(place + 2)];
+        is_row && !matches!(next, [Some(Token::Symbol('.')), Some(Token::Name(_))])
+    })
+}
+
+/// Returns the text with the new name of a column wherever the old one follows `old.` or `new.`; `None` if it does not
+/// name the column.
+pub fn renamed(text: &str, old_name: &str, quoted_new_name: &str) -> Option<String> {
+    let tokens: Vec<(Token, Range<usize>)> = tokens_with_places(text).collect();
+    let is_dot = |place: usize| tokens.get(place).is_some_and(|(token, _)| *token == Token::Symbol('.'));
+    let is_call = |place: usize| tokens.get(place).is_some_and(|(token, _)| *token == Token::Symbol('('));
+    let mut renamed = String::new();
+    let mut copied = 0;
     for (place, window) in tokens.windows(3).enumerate() {
-        let [Token::Name(row), Token::Symbol('.'), Token::Name(column)] = window else { continue };
+        let [(Token::Name(row), _), (Token::Symbol('.'), _), (Token::Name(column), range)] = window else { continue };
         // Not `schema.new.column`, nor a function in a schema `new`.
-        let qualified = place > 0 && tokens[place - 1] == Token::Symbol('.');
-        let called = tokens.get(place + 3) == Some(&Token::Symbol('('));
-        if matches!(row.as_str(), "old" | "new") && !qualified && !called {
-            columns.push(column.clone());
+        let is_qualified = place > 0 && is_dot(place - 1);
+        if matches!(row.as_str(), "old" | "new") && column == old_name && !is_qualified && !is_call(place + 3) {
+            renamed += &text[copied..range.start];
+            renamed += quoted_new_name;
+            copied = range.end;
         }
     }
-    columns
+    renamed += &text[copied..];
+    (copied > 0).then_some(renamed)
 }
 
 fn tokens(text: &str) -> impl Iterator<Item = Token> {
-    let mut scanner = Scanner { text, rest: text.char_indices().peekable() };
-    std::iter::from_fn(move || scanner.next_token())
+    tokens_with_places(text).map(|(token, _)| token)
+}
+
+/// Returns the tokens with their places in the text.
+fn tokens_with_places(text: &str) -> impl Iterator<Item = (Token, Range<usize>)> {
+    let mut scanner = Scanner { text, rest: text.char_indices().peekable(), began: 0 };
+    std::iter::from_fn(move || {
+        let token = scanner.next_token()?;
+        Some((token, scanner.began..scanner.place()))
+    })
 }
 
 struct Scanner<'a> {
     text: &'a str,
     rest: Peekable<CharIndices<'a>>,
+    /// The place of the latest token.
+    began: usize,
 }
 
 impl Scanner<'_> {
     fn next_token(&mut self) -> Option<Token> {
         loop {
             let (place, first) = self.rest.next()?;
+            self.began = place;
             let second = self.rest.peek().map(|(_, second)| *second);
             return Some(match (first, second) {
                 (blank, _) if blank.is_ascii_whitespace() || blank == '\x0b' => continue,
@@ -237,9 +264,25 @@ mod tests {
     }
 
     #[test]
-    fn columns_of_old_and_new_are_found_as_postgres_reads_them() {
-        let text = r#"New.A || old."B b""c" || 'new.no' || x.new.no || new.f(1) || new . d /* new.no */ || newer.no
-                      || (SELECT q FROM t WHERE t.id = new.é) || $$ new.no $$ || to_jsonb(new)"#;
-        assert_eq!(columns(text), ["a", "B b\"c", "d", "é"]);
+    fn columns_of_old_and_new_are_renamed_as_postgres_reads_them() {
+        let text =
+            r#"New.A || old."a" || 'new.a' || x.new.a || new.a(1) || new . a /* new.a */ || newer.a || new.ab || "#;
+        let text = format!("{text}(SELECT a FROM t WHERE t.id = new.\"A\") || $$ new.a $$ || to_jsonb(new)");
+        let expected = r#"New."b c" || old."b c" || 'new.a' || x.new.a || new.a(1) || new . "b c" /* new.a */ || newer.a || new.ab || "#;
+        let expected = format!("{expected}(SELECT a FROM t WHERE t.id = new.\"A\") || $$ new.a $$ || to_jsonb(new)");
+        assert_eq!(renamed(&text, "a", "\"b c\""), Some(expected));
+        assert_eq!(renamed("new.é", "é", "e").as_deref(), Some("new.e"));
+        assert_eq!(renamed(&text, "b", "c"), None);
+    }
+
+    #[test]
+    fn whole_rows_are_told_from_their_columns() {
+        for columns in ["new.a > old.\"b\"", "lower(NEW.name) = 'new'", "newer IS NULL", "new . a -- old"] {
+            assert!(!has_whole_row(columns), "{columns}");
+        }
+        for rows in ["new IS DISTINCT FROM old", "to_jsonb(\"new\") ? 'a'", "row(new.*) = row(old.*)", "new.new = old"]
+        {
+            assert!(has_whole_row(rows), "{rows}");
+        }
     }
 }

@@ -1,21 +1,31 @@
 //! The functions in Rust that `hydra.webhook_watch` and the view `hydra.webhook_watches` call: they check a watch, and
 //! read its definition from the catalog entry of its trigger.
 //!
-//! The user who reads the view may have more privileges than the author of a watch. So what the view shows of a watch,
-//! including its problems, is computed only from the text of the trigger and the names of the table's columns. Nothing
-//! else is looked up, and no expression of the author is analysed or run.
+//! The user who reads the view may have more privileges than the author of a watch. So what the view shows of a watch is
+//! computed only from the text of the trigger; for its problems see `problem`.
 
 use pgrx::prelude::*;
 
+use super::check;
 use super::definition::Definition;
-use super::evaluation::Evaluator;
 use super::expression;
 use super::table::Table;
 use crate::backend::refuse::refuse;
 
+/// An expression may not be longer. Every session that writes to the table keeps it in memory.
+const MAX_EXPRESSION_BYTES: usize = 256 * 1024;
+
 /// Fails if a text is not one expression.
 #[pg_extern]
 fn _check_expression(part: &str, expression: &str) {
+    if expression.len() > MAX_EXPRESSION_BYTES {
+        refuse(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            format!("{part} is too long"),
+            &format!("It has {} bytes; an expression has at most {MAX_EXPRESSION_BYTES}.", expression.len()),
+            "Write a function, and call it in the expression.",
+        );
+    }
     if let Some(problem) = expression::problem(expression) {
         refuse(
             PgSqlErrorCode::ERRCODE_SYNTAX_ERROR,
@@ -26,12 +36,20 @@ fn _check_expression(part: &str, expression: &str) {
     }
 }
 
-/// Fails if trigger arguments have expressions that are not valid for the table `source`. Postgres itself checks the
-/// WHEN clause of a trigger FOR EACH ROW.
+/// Fails if trigger arguments have expressions that are not valid for the table `source`.
 #[pg_extern]
-fn _check_watch(source: pg_sys::Oid, arguments: Vec<String>, has_old: bool, has_new: bool) {
-    let definition = parse(&arguments).expect("arguments that webhook_watch has written");
-    Evaluator::new(&definition, Table { oid: source, has_old, has_new }).check();
+fn _check_watch(source: pg_sys::Oid, arguments: Vec<Option<String>>, has_old: bool, has_new: bool) {
+    let table = Table { oid: source, has_old, has_new };
+    let arguments: Option<Vec<String>> = arguments.into_iter().collect();
+    match arguments.as_deref().and_then(parse) {
+        Some(definition) if table.exists() => check::check(&definition, table),
+        _ => refuse(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            "invalid arguments of a trigger, or no table",
+            "The first argument is an event type; pairs of a name and a value may follow.",
+            "Call hydra.webhook_watch, which calls this function.",
+        ),
+    }
 }
 
 fn parse(arguments: &[String]) -> Option<Definition<&str>> {
@@ -47,15 +65,14 @@ fn _trigger_arguments(arguments: &[u8]) -> Vec<String> {
     parts.into_iter().map(std::borrow::Cow::into_owned).collect()
 }
 
-/// Returns the definition of a watch and its first problem, from the catalog entry of its trigger. `definition` is the
-/// whole CREATE TRIGGER, `update_of` has its UPDATE OF columns, and `existing` has the columns of the table.
+/// Returns the definition of a watch, and whether its arguments are a problem, from the catalog entry of its trigger.
+/// `definition` is the whole CREATE TRIGGER, and `update_of` has its UPDATE OF columns.
 #[pg_extern(immutable, parallel_safe)]
 #[allow(clippy::type_complexity)] // pgrx reads the columns off the type
 fn _watch_details(
-    arguments: Vec<String>,
+    arguments: Vec<Option<String>>,
     definition: &str,
-    update_of: Vec<String>,
-    existing: Vec<String>,
+    update_of: Vec<Option<String>>,
 ) -> TableIterator<
     'static,
     (
@@ -66,12 +83,14 @@ fn _watch_details(
         name!(problem, Option<String>),
     ),
 > {
+    // No argument and no column of a trigger is null.
+    let [arguments, update_of] =
+        [arguments, update_of].map(|texts| texts.into_iter().flatten().collect::<Vec<String>>());
     let when = when_clause(definition, &arguments);
     let Some(parsed) = parse(&arguments) else {
         let problem = "the trigger has arguments that its function does not accept";
         return TableIterator::once((when, None, None, None, Some(problem.to_owned())));
     };
-    let problem = problem(&parsed, &existing);
     let Definition { expressions, columns, .. } = parsed.map(|text| (*text).to_owned());
     let columns = [update_of, columns].concat();
     TableIterator::once((
@@ -79,20 +98,8 @@ fn _watch_details(
         (!columns.is_empty()).then_some(columns),
         expressions.entity,
         expressions.tenant,
-        problem,
+        None,
     ))
-}
-
-/// Returns the first problem of the watch, if there is one.
-fn problem(definition: &Definition<&str>, existing: &[String]) -> Option<String> {
-    let is_missing = |column: &str| existing.iter().all(|existing| existing != column);
-    if let Some(column) = definition.columns.iter().find(|column| is_missing(column)) {
-        return Some(format!("it watches column \"{column}\", which does not exist"));
-    }
-    definition.expressions.each().find_map(|(name, text)| {
-        let missing = expression::columns(text).into_iter().find(|column| is_missing(column))?;
-        Some(format!("its {name} expression names column \"{missing}\", which does not exist"))
-    })
 }
 
 /// Returns the condition of a CREATE TRIGGER as Postgres writes it. Names and arguments may contain any text, so the
@@ -136,16 +143,5 @@ mod tests {
             when_clause("CREATE TRIGGER a AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION f('a.b')", &said),
             None
         );
-    }
-
-    #[test]
-    fn columns_that_do_not_exist_are_a_problem() {
-        let problem = |more: &[&str]| {
-            let arguments = arguments(&[&["a.b"], more].concat());
-            problem(&parse(&arguments).expect("a definition"), &["id".to_owned(), "Ü".to_owned()])
-        };
-        assert_eq!(problem(&["entity", "to_jsonb(new.id) || old.\"Ü\"", "column", "id"]), None);
-        assert!(problem(&["column", "x"]).is_some_and(|text| text.contains("\"x\"")));
-        assert!(problem(&["tenant", "old.y"]).is_some_and(|text| text.contains("tenant") && text.contains("\"y\"")));
     }
 }

@@ -5,15 +5,27 @@
 //! | `definition` | parses the arguments of a trigger |
 //! | `expression` | checks the text of one SQL expression |
 //! | `table` | looks up a watched table in the catalog |
-//! | `sql` | builds the queries that evaluate expressions |
-//! | `query` | runs such a query through SPI |
 //! | `evaluation` | evaluates the expressions for changed rows |
-//! | `functions` | checks a watch for `hydra.webhook_watch`, and reads it for the view `hydra.webhook_watches` |
+//! | `condition` | decides which rows meet the condition |
+//! | `compiled` | compiles a condition that needs no query |
+//! | `queries`, `sql`, `query` | evaluate expressions as queries: build them, run them through SPI |
+//! | `misfit` | reports a part that failed |
+//! | `check` | checks a watch when it is created |
+//! | `problem` | finds out why a watch does not fit, for the view |
+//! | `renames` | makes watches follow when a column is renamed |
+//! | `functions` | has the functions in Rust for `hydra.webhook_watch` and the view `hydra.webhook_watches` |
 
+mod check;
+mod compiled;
+mod condition;
 pub mod definition;
 pub mod evaluation;
 mod expression;
 mod functions;
+pub mod misfit;
+mod problem;
+mod queries;
 mod query;
+pub mod renames;
 mod sql;
 pub mod table;

@@ -32,21 +32,17 @@ pub fn inside_spi<T>(body: impl FnOnce() -> T) -> T {
 }
 
 impl Plan {
-    /// Plans a query. To be called inside SPI. Both parameters have this type.
-    pub fn prepare(sql: &str, parameter: pg_sys::Oid) -> Self {
-        let sql = CString::new(sql).expect("an argument of a trigger has no NUL");
-        // SAFETY: a C string, and as many types as parameters.
-        let plan = unsafe { pg_sys::SPI_prepare(sql.as_ptr(), 2, [parameter; 2].as_mut_ptr()) };
-        assert!(!plan.is_null(), "SPI prepares one SELECT");
-        Self(plan)
-    }
-
-    /// Plans a query, and keeps the plan for later transactions. To be called inside SPI.
+    /// Plans a query, and keeps the plan for later transactions. To be called inside SPI. Both parameters have this
+    /// type.
     pub fn kept(sql: &str, parameter: pg_sys::Oid) -> Self {
-        let plan = Self::prepare(sql, parameter);
-        // SAFETY: a plan that was just prepared; keeping it cannot fail.
-        unsafe { pg_sys::SPI_keepplan(plan.0) };
-        plan
+        let sql = CString::new(sql).expect("an argument of a trigger has no NUL");
+        // SAFETY: a C string, and as many types as parameters. Keeping the plan cannot fail.
+        unsafe {
+            let plan = pg_sys::SPI_prepare(sql.as_ptr(), 2, [parameter; 2].as_mut_ptr());
+            assert!(!plan.is_null(), "SPI prepares one SELECT");
+            pg_sys::SPI_keepplan(plan);
+            Self(plan)
+        }
     }
 
     /// Runs the query. To be called inside SPI. The query is not run as read-only: like the statements of a trigger

@@ -23,6 +23,10 @@ impl Table {
         unsafe { pg_sys::get_array_type(self.row_type()) }
     }
 
+    pub fn exists(self) -> bool {
+        self.row_type() != pg_sys::InvalidOid
+    }
+
     /// Returns a number that changes whenever the columns of the table change.
     pub fn version(self) -> u64 {
         // SAFETY: the row type of a table.

@@ -19,7 +19,9 @@ ORDER BY c.relkind, c.relname, a.attnum;
 SELECT c.conrelid::regclass AS "table", c.conname, pg_get_constraintdef(c.oid) AS definition
 FROM pg_constraint AS c
 WHERE c.connamespace = 'hydra'::regnamespace
-ORDER BY 1::text, 2;
+      -- From PostgreSQL 18 on, NOT NULL is a constraint; it is shown with the columns.
+      AND c.contype <> 'n'
+ORDER BY c.conname, c.conrelid::regclass::text;
 SELECT indexdef FROM pg_indexes WHERE schemaname = 'hydra' ORDER BY indexname;
 -- Objects without a comment.
 SELECT 'function' AS kind, p.oid::regprocedure::text AS object

@@ -17,16 +17,19 @@ SELECT wrong, pg_temp.refused(format('INSERT INTO hydra.subscription (url, event
 FROM unnest(ARRAY['url = ''ftp://e.com''', 'url = NULL', 'name = ''''', 'tenant_id = ''''', 'event_types = ''{}''', 'event_types = ''{NULL}''',
                   'preset = ''other''', 'signatures = ''{}''', 'signatures = ''{md5}''', 'headers = ''[]''', 'timeout = ''1 h''', 'timeout = ''12 mons -360 days 1 s''',
                   'retry_schedule = ''{8 days}''', 'retry_schedule = ''{12 mons -354 days}''', 'retry_schedule = ''{NULL}''', 'max_in_flight = 0', 'rate_limit = 0',
-                  'disable_after = 0', 'status = ''gone''', 'status = ''disabled''', 'disabled_reason = ''gone''',
+                  'disable_after = 0', 'disable_after_time = ''-1 s''', 'status = ''gone''', 'status = ''disabled''', 'disabled_reason = ''gone''',
                   'name = repeat(''x'', 201)', 'tenant_id = repeat(''x'', 1025)', 'url = ''https://'' || repeat(''x'', 2048)',
                   'event_types = array_fill(''a.b''::text, ARRAY[10001])', 'event_types = ARRAY[repeat(''x'', 262145)]',
                   'signatures = array_fill(''hydra''::text, ARRAY[5])', 'headers = jsonb_build_object(''X-A'', repeat(''x'', 100000))',
                   'filter = (''$ == "'' || repeat(''x'', 8192) || ''"'')::jsonpath']) AS wrong;
-SELECT wrong, pg_temp.refused(format('INSERT INTO hydra.delivery (id, subscription_id, event_id, event_type, emitted_at, preset, body, state, due_at)
-                                      VALUES (gen_random_uuid(), 1, 1, ''a.b'', now(), ''hydra'', ''{}'', ''pending'', now());
+SELECT wrong, pg_temp.refused(format('UPDATE hydra.preset SET %s', wrong)) AS refused_by
+FROM unnest(ARRAY['timeout = ''12 mons -360 days 1 s''', 'retry_schedule = ''{12 mons -354 days}''', 'retry_schedule = ''{-1 mon 29 days}''',
+                  'disable_after = 0', 'stale_after = ''-1 mon 29 days''', 'stale_after = ''12 mons -366 days''']) AS wrong;
+SELECT wrong, pg_temp.refused(format('INSERT INTO hydra.delivery (id, subscription_id, event_id, event_random, installation, event_type, entity_type, emitted_at, preset, body, state, due_at)
+                                      VALUES (gen_random_uuid(), 1, 1, 1, gen_random_uuid(), ''a.b'', ''a'', now(), ''hydra'', ''{}'', ''pending'', now());
                                       UPDATE hydra.delivery SET %s', wrong)) AS refused_by
 FROM unnest(ARRAY['state = ''done''', 'due_at = NULL', 'failed_at = now()', 'state = ''failed''', 'attempts = -1', 'earlier_attempts = 1',
-                  'preset = ''other''', 'state = ''failed'', due_at = NULL, failed_at = now(), claimed_by = 1']) AS wrong;
+                  'preset = ''other''', 'operation = ''truncate''', 'hops = -1', 'state = ''failed'', due_at = NULL, failed_at = now(), claimed_by = 1']) AS wrong;
 SELECT wrong, pg_temp.refused(format('INSERT INTO hydra.attempt (delivery_id, subscription_id, event_id, event_type, attempt, status_code, attempted_at)
                                       VALUES (gen_random_uuid(), 1, 1, ''a.b'', 1, 200, now());
                                       UPDATE hydra.attempt SET %s', wrong)) AS refused_by
@@ -42,3 +45,8 @@ SELECT wrong, pg_temp.refused(format('UPDATE hydra.event_type SET %s WHERE name 
 FROM unnest(ARRAY['id_key = ''''', 'id_key = repeat(''x'', 201)']) AS wrong;
 SELECT wrong, pg_temp.refused(format('INSERT INTO hydra.event (event_type, entity_type, entity, entity_error, targets) VALUES %s', wrong)) AS refused_by
 FROM unnest(ARRAY['(''a.b'', ''a'', ''{}'', NULL, ''{}'')', '(''a.b'', ''a'', NULL, NULL, ''{1}'')', '(''a.b'', ''a'', ''{}'', ''x'', ''{1}'')']) AS wrong;
+SELECT wrong, pg_temp.refused(format('INSERT INTO hydra.event (event_type, entity_type, entity, targets, hops, operation) VALUES (''a.b'', ''a'', ''{}'', ''{1}'', %s)', wrong)) AS refused_by
+FROM unnest(ARRAY['-1, NULL', '0, ''truncate''', '1, ''insert''']) AS wrong;
+SELECT wrong, pg_temp.refused(format('INSERT INTO hydra.kept_event (event_type, source, operation, part, sqlstate, reason, entity) VALUES (''a.b'', ''t'', ''update'', ''condition'', ''42703'', ''x'', ''{}'');
+                                      UPDATE hydra.kept_event SET %s', wrong)) AS refused_by
+FROM unnest(ARRAY['operation = ''truncate''', 'part = ''entity''', 'sqlstate = ''x''', 'reason = NULL', 'entity = NULL', 'entity_error = ''x''', 'part = ''tenant'', tenant_id = ''t''']) AS wrong;

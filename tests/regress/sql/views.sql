@@ -11,13 +11,13 @@ SELECT id FROM hydra.webhook_create('https://example.com/two', '{ticket.created}
 UPDATE hydra.subscription SET status = 'disabled', disabled_reason = 'failures', status_since = '2026-03-01 12:00+00' WHERE id = 501;
 INSERT INTO hydra.subscription_health VALUES (501, 12, '2026-03-01 11:00+00');
 -- Two events, the second for both subscriptions and for one that was deleted.
-INSERT INTO hydra.event (id, event_type, entity_type, entity_id, tenant_id, entity, emitted_at, targets) VALUES
-    (1, 'ticket.created', 'ticket', '7', NULL, '{"id": 7}', '2026-03-01 10:00+00', '{500}'),
-    (2, 'ticket.created', 'ticket', '8', 'acme', '{"id": 8}', '2026-03-01 10:01+00', '{500,501,999}');
-INSERT INTO hydra.delivery (id, subscription_id, event_id, event_type, tenant_id, emitted_at, preset, body, state, attempts, scheduled_at, due_at, claimed_by, failed_at)
-VALUES ('00000000-0000-0000-0000-000000000001', 500, 3, 'ticket.resolved', NULL, '2026-03-01 09:00+00', 'hydra', '{"n":1}', 'pending', 1, '2026-03-01 09:00+00', '2026-03-01 09:30+00', NULL, NULL),
-       ('00000000-0000-0000-0000-000000000002', 500, 4, 'ticket.resolved', NULL, '2026-03-01 09:00+00', 'hydra', '{"n":2}', 'pending', 1, '2026-03-01 09:00+00', '2026-03-01 09:20+00', 7, NULL),
-       ('00000000-0000-0000-0000-000000000003', 501, 5, 'ticket.created', 'acme', '2026-03-01 08:00+00', 'standard', '{"n":3}', 'failed', 2, '2026-03-01 08:00+00', NULL, NULL, '2026-03-01 08:10+00');
+INSERT INTO hydra.event (id, random, event_type, entity_type, entity_id, tenant_id, entity, emitted_at, targets) VALUES
+    (1, -1, 'ticket.created', 'ticket', '7', NULL, '{"id": 7}', '2026-03-01 10:00+00', '{500}'),
+    (2, -2, 'ticket.created', 'ticket', '8', 'acme', '{"id": 8}', '2026-03-01 10:01+00', '{500,501,999}');
+INSERT INTO hydra.delivery (id, subscription_id, event_id, event_random, installation, event_type, entity_type, entity_id, tenant_id, emitted_at, preset, body, state, attempts, scheduled_at, due_at, claimed_by, failed_at)
+VALUES ('00000000-0000-0000-0000-000000000001', 500, 3, -3, hydra._installation(), 'ticket.resolved', 'ticket', '9', NULL, '2026-03-01 09:00+00', 'hydra', '{"n":1}', 'pending', 1, '2026-03-01 09:00+00', '2026-03-01 09:30+00', NULL, NULL),
+       ('00000000-0000-0000-0000-000000000002', 500, 4, -4, hydra._installation(), 'ticket.resolved', 'ticket', NULL, NULL, '2026-03-01 09:00+00', 'hydra', '{"n":2}', 'pending', 1, '2026-03-01 09:00+00', '2026-03-01 09:20+00', 7, NULL),
+       ('00000000-0000-0000-0000-000000000003', 501, 5, -5, hydra._installation(), 'ticket.created', 'ticket', '10', 'acme', '2026-03-01 08:00+00', 'standard', '{"n":3}', 'failed', 2, '2026-03-01 08:00+00', NULL, NULL, '2026-03-01 08:10+00');
 INSERT INTO hydra.attempt (delivery_id, subscription_id, event_id, event_type, attempt, status_code, error_class, error, response_excerpt, response_ms, attempted_at, next_attempt_at)
 VALUES ('00000000-0000-0000-0000-000000000001', 500, 3, 'ticket.resolved', 1, NULL, 'timeout', 'no answer within 8 s', NULL, 8000, '2026-03-01 09:00+00', '2026-03-01 09:30+00'),
        ('00000000-0000-0000-0000-000000000003', 501, 5, 'ticket.created', 1, 500, 'status', 'answered 500', 'oops', 12, '2026-03-01 08:00+00', '2026-03-01 08:10+00'),
@@ -27,12 +27,15 @@ VALUES ('00000000-0000-0000-0000-000000000001', 500, 3, 'ticket.resolved', 1, NU
 INSERT INTO hydra.delivery_count (subscription_id, hour, delivered, failed_attempts, failed, response_times)
 SELECT 500, '2026-03-01 09:00+00', 98, 2, 1, array_agg(CASE n WHEN 9 THEN 90 WHEN 25 THEN 9 WHEN 73 THEN 1 ELSE 0 END ORDER BY n) FROM generate_series(1, 73) AS n;
 INSERT INTO hydra.delivery_count (subscription_id, hour, response_times) VALUES (501, '2026-03-01 08:00+00', array_fill(0, ARRAY[73]));
+INSERT INTO hydra.kept_event (id, event_type, source, operation, part, sqlstate, reason, entity_id, entity, emitted_at)
+VALUES (1, 'ticket.created', 'public.ticket', 'insert', 'tenant', '42703', 'column o.tenant does not exist', '9', '{"id": 9}', '2026-03-01 10:02+00');
 \x on
 SELECT id, name, url, status, disabled_reason, CASE WHEN status = 'disabled' THEN status_since END AS status_since, event_types, tenant_id, preset, signatures,
-       ARRAY(SELECT unnest(header_names) ORDER BY 1) AS header_names, timeout, retry_schedule, filter, max_in_flight, rate_limit, disable_after, stale_after,
+       ARRAY(SELECT unnest(header_names) ORDER BY 1) AS header_names, timeout, retry_schedule, filter, max_in_flight, rate_limit, disable_after, disable_after_time, stale_after,
        log_successes, secret_prefix ~ '^whsec_.{6}$' AS secret_prefix, consecutive_failures, failing_since, delivered, pending, failed, last_error, last_error_at
 FROM hydra.webhook_subscriptions WHERE id IN (500, 501) ORDER BY id;
 SELECT * FROM hydra.webhook_failed WHERE subscription_id IN (500, 501);
+SELECT * FROM hydra.webhook_kept;
 \x off
 SELECT * FROM hydra.webhook_pending WHERE subscription_id IN (500, 501, 999) ORDER BY event_id, subscription_id;
 SELECT * FROM hydra.webhook_history WHERE subscription_id IN (500, 501) ORDER BY attempted_at;
@@ -58,5 +61,5 @@ $$;
 SELECT setting, pg_temp.changed_by(setting)
 FROM unnest(ARRAY['url => ''https://example.com/changed''', 'event_types => ''{part.*}''', 'name => ''changed''', 'tenant_id => ''changed''', 'preset => ''x_webhook''',
                   'signatures => ''{standard}''', 'headers => ''{"X-Changed": "1"}''', 'timeout => ''1 s''', 'retry_schedule => ''{1 s}''', 'filter => ''$.changed''',
-                  'max_in_flight => 1', 'rate_limit => 1', 'disable_after => 1', 'log_successes => true', 'filter => ''$''', 'headers => ''{}''', 'name => NULL']) AS setting;
+                  'max_in_flight => 1', 'rate_limit => 1', 'disable_after => 1', 'disable_after_time => ''0''', 'log_successes => true', 'filter => ''$''', 'headers => ''{}''', 'name => NULL']) AS setting;
 ROLLBACK;

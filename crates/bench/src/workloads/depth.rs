@@ -62,8 +62,8 @@ impl Queue {
         bed.run("SET synchronous_commit = off");
         bed.run(&format!(
             "DO $$ BEGIN FOR batch IN 1..{} LOOP
-                 INSERT INTO hydra.event (event_type, entity_type, entity_id, entity, targets)
-                 SELECT 'ticket.created', 'ticket', n::text, '{}', '{{1}}'
+                 INSERT INTO hydra.event (random, installation, event_type, entity_type, entity_id, entity, targets)
+                 SELECT n, (SELECT hydra._installation()), 'ticket.created', 'ticket', n::text, '{}', '{{1}}'
                  FROM generate_series(1, {TOGETHER}) AS n;
                  COMMIT;
              END LOOP; END $$",
@@ -95,7 +95,7 @@ fn entity() -> String {
 /// like the first page of the dispatcher.
 fn function() -> String {
     format!(
-        "CREATE FUNCTION pg_temp.fetch(xid8, bigint, xid8, xid8[], bigint, float8)
+        "CREATE FUNCTION pg_temp.fetch(xid8, bigint, xid8, xid8[], bigint)
              RETURNS bigint LANGUAGE plpgsql AS $$
          DECLARE
              found record;
@@ -111,7 +111,7 @@ fn function() -> String {
          DECLARE
              open xid8[] := ARRAY(SELECT pg_snapshot_xip(target));
              start timestamptz := clock_timestamp();
-             events bigint := pg_temp.fetch(pg_snapshot_xmax(done), 0, pg_snapshot_xmax(target), open, rows, 4194304);
+             events bigint := pg_temp.fetch(pg_snapshot_xmax(done), 0, pg_snapshot_xmax(target), open, rows);
          BEGIN
              ASSERT events = rows, format('%s events', events);
              RETURN extract(epoch FROM clock_timestamp() - start) * 1000000;

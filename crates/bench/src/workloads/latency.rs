@@ -55,7 +55,7 @@ fn run(report: &mut Report) {
     let mut bed = Bed::start(&[]);
     bed.subscribe(&receiver.url("latency"), "ticket.created", &[]);
     bed.send();
-    let sender = BareSender::start(&receiver.url("bare"), 4, None);
+    let sender = BareSender::start(&receiver.url("bare"), None);
     let mut session = bed.session();
     let rounds: Vec<Round> = (0..PAIRS).map(|_| round(&mut session, &sender, &receiver)).collect();
 

@@ -1,5 +1,6 @@
 //! Live load: clients that commit events while the dispatcher delivers them, all on the same cores.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::bed::{Bed, Length};
@@ -23,4 +24,23 @@ pub fn rate(bed: &mut Bed, receiver: &Receiver, script: &str, more: &[&str]) -> 
 
 pub fn per_second(count: usize, time: Duration) -> f64 {
     count as f64 / time.as_secs_f64()
+}
+
+/// Does something at a fixed rate.
+pub struct Pace {
+    every: Duration,
+    next: Instant,
+}
+
+impl Pace {
+    pub fn new(every: Duration) -> Self {
+        Self { every, next: Instant::now() }
+    }
+
+    /// Does it, and waits until it is to be done again.
+    pub fn next(&mut self, action: impl FnOnce()) {
+        action();
+        self.next += self.every;
+        thread::sleep(self.next.saturating_duration_since(Instant::now()));
+    }
 }

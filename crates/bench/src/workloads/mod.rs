@@ -8,19 +8,24 @@ use crate::report::Report;
 mod backlog;
 mod bare;
 mod bulk;
+mod changing;
 mod dead;
 mod depth;
 mod drain;
 mod emit;
 mod fan_out;
+mod hanging;
 mod held;
+mod late;
 mod latency;
 mod live;
 mod load;
 mod many;
+mod offer;
 mod one_connection;
 mod pg_net;
 mod retry_queue;
+mod reuse;
 mod slow;
 mod soak;
 mod tickets;
@@ -48,10 +53,14 @@ pub const ALL: &[&Workload] = &[
     &depth::WORKLOAD,
     &dead::WORKLOAD,
     &many::WORKLOAD,
+    &changing::WORKLOAD,
     &fan_out::WORKLOAD,
     &slow::WORKLOAD,
     &wal::WORKLOAD,
     &tls::WORKLOAD,
     &retry_queue::WORKLOAD,
+    &late::WORKLOAD,
+    &reuse::WORKLOAD,
+    &hanging::WORKLOAD,
     &soak::WORKLOAD,
 ];

@@ -1,12 +1,11 @@
 //! A receiver that takes a second to answer, with enough requests in flight to deliver all events.
 //!
-//! Each request in flight occupies a thread, so the memory is measured as well as the rate. The dispatcher keeps a
-//! quarter of its threads for other subscriptions, so there are more threads than requests.
+//! The memory is measured as well as the rate.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Workload;
+use super::load::Pace;
 use crate::bed::Bed;
 use crate::cost::{memory_of, own_memory_of};
 use crate::pairs::{PAIRS, Pairs};
@@ -18,7 +17,6 @@ pub const WORKLOAD: Workload = Workload { numbers: &["14"], name: "a slow receiv
 
 const ANSWER_AFTER: Duration = Duration::from_secs(1);
 const IN_FLIGHT: usize = 2_000;
-const THREADS: usize = IN_FLIGHT * 4 / 3 + 1;
 
 /// The number of events in a batch. 2,000 events are emitted per second.
 const LOT: usize = 100;
@@ -29,18 +27,19 @@ const WARM_UP_LOTS: u32 = 100;
 
 fn run(report: &mut Report) {
     let receiver = Receiver::with(Manner { delay: ANSWER_AFTER, ..Manner::default() });
-    let capacity = raw_client::capacity_of_late_answers(&receiver, ANSWER_AFTER, 3 * IN_FLIGHT);
-    let mut bed = Bed::start(&[("hydra_webhooks.sender_threads", &THREADS.to_string())]);
+    let capacity = raw_client::rate_of_late_answers(&receiver, ANSWER_AFTER, 3 * IN_FLIGHT);
+    let mut bed = Bed::start(&[]);
     bed.subscribe(&receiver.url("slow"), "ticket.created", &[&format!("max_in_flight => {IN_FLIGHT}")]);
     bed.send();
     let dispatcher = bed.dispatcher();
 
-    let mut pace = Pace::new();
-    pace.offer(&mut bed, WARM_UP_LOTS);
+    let mut pace = Pace::new(LOT_EVERY);
+    let mut offer = |bed: &mut Bed, lots| (0..lots).for_each(|_| pace.next(|| bed.emit("ticket.created", LOT)));
+    offer(&mut bed, WARM_UP_LOTS);
     let (mut memory, mut own_memory) = (0.0, 0.0);
     let window = |_| {
         let (answered, start) = (receiver.answered(), Instant::now());
-        pace.offer(&mut bed, LOTS_PER_WINDOW);
+        offer(&mut bed, LOTS_PER_WINDOW);
         let seconds = start.elapsed().as_secs_f64();
         memory = f64::max(memory, memory_of(dispatcher));
         own_memory = f64::max(own_memory, own_memory_of(dispatcher));
@@ -61,23 +60,4 @@ fn run(report: &mut Report) {
             .at_most(250.0)
             .note(format!("{own_memory:.0} MB of it its own, the rest shared with the server")),
     );
-}
-
-/// Emits at a fixed rate.
-struct Pace {
-    next: Instant,
-}
-
-impl Pace {
-    fn new() -> Self {
-        Self { next: Instant::now() }
-    }
-
-    fn offer(&mut self, bed: &mut Bed, lots: u32) {
-        for _ in 0..lots {
-            bed.emit("ticket.created", LOT);
-            self.next += LOT_EVERY;
-            thread::sleep(self.next.saturating_duration_since(Instant::now()));
-        }
-    }
 }

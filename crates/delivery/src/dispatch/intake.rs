@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use smallvec::SmallVec;
-use wire::ids::DeliveryId;
+use wire::ids::{DeliveryId, SubscriptionId};
 use wire::preset::Preset;
 
 use super::Dispatch;
@@ -18,11 +18,11 @@ use crate::writes::RowState;
 type Bodies = SmallVec<[(Preset, Arc<str>); 1]>;
 
 impl Dispatch {
-    /// Whether these events have targets that are unknown subscriptions. Then the subscriptions have to be read again
-    /// first: a commit can become visible shortly before the invalidation message that reports what it changed.
-    pub fn has_strangers(&self, events: &[StoredEvent]) -> bool {
-        let mut targets = events.iter().flat_map(|event| &event.targets);
-        targets.any(|id| self.lanes.get(*id).is_none() && !self.gone.contains(id))
+    /// The targets of these events that are unknown subscriptions. They have to be read first: a commit can become
+    /// visible shortly before the invalidation message that reports what it changed.
+    pub fn strangers(&self, events: &[StoredEvent]) -> Vec<SubscriptionId> {
+        let targets = events.iter().flat_map(|event| &event.targets).copied();
+        targets.filter(|id| self.lanes.get(*id).is_none() && !self.gone.contains(id)).collect()
     }
 
     /// Queues the deliveries of an event that was read from `hydra.event`.
@@ -35,8 +35,13 @@ impl Dispatch {
                 self.gone.insert(id);
                 continue;
             };
+            let missed = event.missed.contains(&id);
+            if lane.subscription.drops(missed) {
+                continue;
+            }
             let body = body_for(lane.subscription.preset, event, &mut bodies);
-            remaining.push(Arc::new(first_work(self.namespace, &lane.subscription, event, body)));
+            let work = first_work(&lane.subscription, event, body);
+            remaining.push(Arc::new(Work { missed, ..work }));
         }
         if remaining.is_empty() {
             self.writes.finished_events.push(event.row);
@@ -61,14 +66,16 @@ impl Dispatch {
         }
     }
 
-    /// Queues a delivery that was claimed from `hydra.delivery`. If its subscription was deleted, the row is deleted.
-    /// If the subscription is not active, the row is released.
+    /// Queues a delivery that was claimed from `hydra.delivery`. The row is deleted if its subscription was deleted,
+    /// or was resumed without what it missed. If the subscription is not active, the row is released.
     pub fn accept_claimed(&mut self, work: Work, now: Instant) {
         let Some(lane) = self.lanes.get(work.subscription) else {
             self.writes.delete(&work);
             return;
         };
-        if lane.subscription.active {
+        if lane.subscription.drops(work.missed) {
+            self.writes.delete(&work);
+        } else if lane.subscription.active {
             self.lanes.push(Arc::new(work), now);
         } else {
             self.writes.update(&work, RowState::Released);
@@ -87,18 +94,23 @@ fn body_for(preset: Preset, event: &StoredEvent, bodies: &mut Bodies) -> Arc<str
 }
 
 /// Returns the delivery of an event to a subscription, as it is before its first attempt.
-pub fn first_work(namespace: [u8; 16], subscription: &Subscription, event: &StoredEvent, body: Arc<str>) -> Work {
+pub fn first_work(subscription: &Subscription, event: &StoredEvent, body: Arc<str>) -> Work {
     Work {
-        delivery: DeliveryId::derive(namespace, event.row.id, subscription.id),
+        delivery: DeliveryId::derive(event.row.event, subscription.id),
         subscription: subscription.id,
-        event: event.row.id,
+        event: event.row.event,
         event_type: Arc::clone(&event.event.event_type),
+        entity_type: Arc::clone(&event.event.entity_type),
+        entity_id: event.event.entity_id.clone(),
         tenant_id: event.event.tenant_id.clone(),
+        operation: event.operation,
+        hops: event.hops,
         emitted_at: event.event.emitted_at,
         preset: subscription.preset,
         body,
         attempts: 0,
         earlier_attempts: 0,
         scheduled_at: None,
+        missed: false,
     }
 }

@@ -40,7 +40,9 @@ pub fn retry_after(outcome: &Outcome) -> Option<Duration> {
 pub fn reason_to_disable(outcome: &Outcome, failing: Failing, subscription: &Subscription) -> Option<DisabledReason> {
     match outcome {
         Outcome::Answered(Answer { status: 410, .. }) => Some(DisabledReason::Gone),
-        _ if subscription.disable_after.is_some_and(|limit| failing.attempts >= limit) => {
+        _ if subscription.disable_after.is_some_and(|limit| failing.attempts >= limit)
+            && subscription.disable_after_time.is_none_or(|limit| failing.lasted >= limit) =>
+        {
             Some(DisabledReason::Failures)
         }
         _ if subscription.stale_after.is_some_and(|limit| failing.lasted >= limit) => Some(DisabledReason::Stale),

@@ -53,16 +53,12 @@ pub const STRAGGLER: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 struct UnderWay {
     work: Arc<Work>,
-    /// Whether this is the last delivery of its chain, so that its thread is free afterwards.
-    last: bool,
     /// What [`Dispatch::counted`] was when it was handed out.
     counted: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Dispatch {
-    /// The namespace from which delivery ids are derived.
-    namespace: [u8; 16],
     lanes: Lanes,
     open: OpenEvents,
     under_way: HashMap<DeliveryId, UnderWay>,
@@ -80,27 +76,6 @@ pub struct Dispatch {
 }
 
 impl Dispatch {
-    pub fn new(namespace: [u8; 16]) -> Self {
-        Self {
-            namespace,
-            lanes: Lanes::default(),
-            open: OpenEvents::default(),
-            under_way: HashMap::default(),
-            gone: HashSet::default(),
-            sending_since: None,
-            counted: 0,
-            writes: Writes::default(),
-            verdicts: Verdicts::default(),
-            tally: Tally::default(),
-        }
-    }
-
-    /// Sets the namespace. To be called when the installation has another identity: deliveries of new events then get
-    /// other ids.
-    pub fn set_namespace(&mut self, namespace: [u8; 16]) {
-        self.namespace = namespace;
-    }
-
     /// Records that deliveries are sent from `now` on, and that none could be sent for a while before.
     pub fn begin_sending(&mut self, now: Instant) {
         self.sending_since = Some(now);
@@ -126,7 +101,7 @@ impl Dispatch {
         self.lanes.queued()
     }
 
-    /// The number of threads that are making requests.
+    /// The number of requests that were handed over and have no outcome so far.
     pub fn in_flight(&self) -> usize {
         self.lanes.in_flight()
     }

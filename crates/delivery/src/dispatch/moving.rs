@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use wire::ids::{EventId, SubscriptionId};
+use wire::ids::{EventKey, SubscriptionId};
 
 use super::open_events::{Ended, OpenEvent};
 use super::{Dispatch, STRAGGLER};
@@ -22,9 +22,9 @@ impl Dispatch {
     }
 
     /// Moves an event: inserts a row for each of its unfinished deliveries. Does nothing if the event is not open.
-    pub(super) fn move_event(&mut self, event: EventId) {
+    pub(super) fn move_event(&mut self, event: EventKey) {
         if let Some(open) = self.open.remove(event) {
-            self.writes.move_event(open.row, open.remaining);
+            self.writes.move_event(open.row, open.into_remaining());
         }
     }
 
@@ -41,7 +41,7 @@ impl Dispatch {
 
     /// The subscriptions whose delivery of this event has not been handed out.
     fn not_under_way(&self, open: &OpenEvent) -> impl Iterator<Item = SubscriptionId> {
-        let waiting = open.remaining.iter().filter(|work| !self.under_way.contains_key(&work.delivery));
+        let waiting = open.remaining().filter(|work| !self.under_way.contains_key(&work.delivery));
         waiting.map(|work| work.subscription)
     }
 

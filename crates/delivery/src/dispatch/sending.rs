@@ -21,43 +21,37 @@ impl Dispatch {
         self.lanes.end_pauses(now);
     }
 
-    /// Returns the next requests to make. `threads` is the total number of threads.
-    pub fn hand_out(&mut self, threads: usize, now: Instant) -> Vec<Request> {
+    /// Returns the next requests to make. At most `most` requests can be in flight.
+    pub fn hand_out(&mut self, most: usize, now: Instant) -> Vec<Request> {
         let mut requests = Vec::new();
-        while let Some(works) = self.lanes.take(threads, now) {
-            requests.extend(self.chain(works));
+        while let Some(works) = self.lanes.take(most, now) {
+            for work in works {
+                let Some(lane) = self.lanes.get(work.subscription) else { continue };
+                requests.push(Request {
+                    delivery: work.delivery,
+                    endpoint: Arc::clone(&lane.subscription.endpoint),
+                    preset: work.preset,
+                    event_type: Arc::clone(&work.event_type),
+                    body: Arc::clone(&work.body),
+                    hops: work.hops,
+                    max_in_flight: lane.limit(),
+                });
+                self.under_way.insert(work.delivery, UnderWay { work, counted: self.counted });
+            }
         }
         requests
     }
 
-    /// Makes a chain of requests, which one thread makes one after the other.
-    fn chain(&mut self, works: Vec<Arc<Work>>) -> Option<Request> {
-        let mut chain = None;
-        for work in works.into_iter().rev() {
-            let lane = self.lanes.get(work.subscription)?;
-            let last = chain.is_none();
-            chain = Some(Request {
-                delivery: work.delivery,
-                endpoint: Arc::clone(&lane.subscription.endpoint),
-                preset: work.preset,
-                event_type: Arc::clone(&work.event_type),
-                body: Arc::clone(&work.body),
-                next: chain.map(Box::new),
-            });
-            self.under_way.insert(work.delivery, UnderWay { work, last, counted: self.counted });
-        }
-        chain
-    }
-
     /// Processes the outcome of a request. `jitter` is a random number from -1 to 1.
     pub fn settle(&mut self, attempt: Attempt, now: SystemTime, instant: Instant, jitter: f64) {
-        let Some(UnderWay { work, last, counted }) = self.under_way.remove(&attempt.delivery) else { return };
+        let Some(UnderWay { work, counted }) = self.under_way.remove(&attempt.delivery) else { return };
+        self.lanes.settle(&work, &attempt);
         if matches!(attempt.outcome, Outcome::Answered(_)) {
             self.tally.answered(work.subscription, now, attempt.took);
         }
         match &attempt.outcome {
             Outcome::NotStarted if self.lanes.get(work.subscription).is_none() => self.finish(&work),
-            Outcome::NotStarted if self.lanes.is_open(work.subscription) => self.lanes.take_back(work),
+            Outcome::NotStarted if self.lanes.is_open(work.subscription) => self.take_back(work),
             Outcome::NotStarted => {
                 self.move_event(work.event);
                 self.writes.update(&work, RowState::Released);
@@ -68,9 +62,13 @@ impl Dispatch {
             outcome if outcome.is_success() => self.settle_success(&work, &attempt, now),
             _ => self.settle_failure(&work, &attempt, counted, now, instant, jitter),
         }
-        if last {
-            self.lanes.end_chain(attempt.subscription, &attempt);
-        }
+    }
+
+    /// Takes back a delivery that was handed over and not sent.
+    fn take_back(&mut self, work: Arc<Work>) {
+        let id = work.subscription;
+        self.lanes.take_back(work);
+        self.lanes.give_turn(id);
     }
 
     /// Processes a fault on this side: the delivery waits, and no attempt is counted.
@@ -173,7 +171,10 @@ impl Dispatch {
             Some(reason) => self.disable(work.subscription, reason),
             // From now on there is one request at a time, so the queued deliveries would stay in memory for a long
             // time.
-            None if failed == FAILING_FROM => self.empty_lane(work.subscription),
+            None if failed == FAILING_FROM => {
+                self.call_back(work.subscription);
+                self.empty_lane(work.subscription);
+            }
             None => {}
         }
         if let Some(rest) = rest.filter(|rest| !rest.is_zero()) {
@@ -181,17 +182,25 @@ impl Dispatch {
         }
     }
 
-    /// Sends nothing to an endpoint until this time. What waits in memory or was handed out and is not sent yet uses no
+    /// Sends nothing to an endpoint until this time. What waits in memory or was handed over and is not sent yet uses no
     /// attempt.
     fn leave_alone(&mut self, id: SubscriptionId, until: Instant) {
-        let Some(lane) = self.lanes.get_mut(id) else { return };
-        if lane.subscription.active && !lane.is_held() {
+        if self.lanes.get(id).is_some_and(|lane| !lane.is_held()) {
+            self.call_back(id);
+        }
+        self.lanes.hold(id, until);
+        self.empty_lane(id);
+    }
+
+    /// Prevents the start of the requests that were handed over.
+    fn call_back(&mut self, id: SubscriptionId) {
+        if let Some(lane) = self.lanes.get_mut(id)
+            && lane.subscription.active
+        {
             let endpoint = &mut lane.subscription.endpoint;
             endpoint.gate.close();
             *endpoint = Arc::new(Endpoint { gate: Arc::default(), ..(**endpoint).clone() });
         }
-        self.lanes.hold(id, until);
-        self.empty_lane(id);
     }
 
     fn disable(&mut self, id: SubscriptionId, reason: DisabledReason) {

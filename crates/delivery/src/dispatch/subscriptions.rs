@@ -46,6 +46,23 @@ impl Dispatch {
         }
     }
 
+    /// Replaces those of these subscriptions that were just read. The others of them were deleted.
+    pub fn change_subscriptions(&mut self, changed: &[SubscriptionId], read: Vec<Subscription>, now: Instant) {
+        let existing: HashSet<SubscriptionId> = read.iter().map(|subscription| subscription.id).collect();
+        for id in changed.iter().filter(|id| !existing.contains(id)) {
+            if self.lanes.get(*id).is_some() {
+                self.drop_lane(*id);
+            }
+        }
+        for subscription in read {
+            self.set_subscription(subscription, now);
+        }
+    }
+
+    pub fn subscription(&self, id: SubscriptionId) -> Option<&Subscription> {
+        self.lanes.get(id).map(|lane| &lane.subscription)
+    }
+
     fn drop_lane(&mut self, id: SubscriptionId) {
         if let Some(lane) = self.lanes.get(id) {
             lane.subscription.endpoint.gate.close();

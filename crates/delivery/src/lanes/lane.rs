@@ -7,8 +7,8 @@ use std::time::{Duration, Instant, SystemTime};
 use wire::attempt::Attempt;
 
 use super::limits::{
-    BYTES_ENOUGH, CATCHES_UP, CHAIN_BYTES, CLAIM_AT_LEAST, CROWD, FAILING_FROM, FIRST_BODY, LONGEST_CHAIN, QUEUE_LIMIT,
-    QUICK, SHORT,
+    AHEAD, AHEAD_BYTES, BYTES_ENOUGH, CATCHES_UP, CLAIM_AT_LEAST, CROWD, FAILING_FROM, FIRST_BODY, MOST_AHEAD,
+    QUEUE_LIMIT, TURN,
 };
 use crate::subscription::{Failing, Subscription};
 use crate::work::Work;
@@ -36,10 +36,9 @@ pub struct Lane {
     /// Whether new deliveries become rows of the retry queue.
     pub overflowing: bool,
     pub(super) queue: VecDeque<Arc<Work>>,
-    /// Deliveries that a thread gave back because those before them took too long. When the thread has given back all
-    /// of them, they are put at the front of the queue.
-    pub(super) given_back: Vec<Arc<Work>>,
-    /// The number of threads that are making requests for this lane.
+    /// Deliveries that the sender gave back because those before them took too long. They go before the queue.
+    pub(super) given_back: VecDeque<Arc<Work>>,
+    /// The number of requests that were handed over and have no outcome so far.
     pub(super) in_flight: usize,
     /// About the shortest of the recent response times of the endpoint. `None` if the endpoint is not quick. Longer
     /// times mostly show how busy this machine is.
@@ -66,7 +65,7 @@ impl Lane {
             subscription,
             overflowing: false,
             queue: VecDeque::new(),
-            given_back: Vec::new(),
+            given_back: VecDeque::new(),
             in_flight: 0,
             quick: None,
             body_bytes: None,
@@ -123,31 +122,51 @@ impl Lane {
         });
     }
 
-    /// The maximum number of requests in flight.
-    fn limit(&self) -> usize {
+    /// How many requests may be in flight to the endpoint.
+    pub fn limit(&self) -> usize {
         if self.fails() || self.faults > 0 { 1 } else { self.subscription.max_in_flight }
     }
 
-    pub(super) fn is_ready(&self) -> bool {
-        self.subscription.active && self.in_flight < self.limit() && !self.queue.is_empty()
-    }
-
-    /// How many deliveries one thread should take at a time. One, unless the endpoint is quick. Then as many as one
-    /// thread can send within [`SHORT`]. If the queue is long, more: an equal share of it for each permitted request.
-    pub(super) fn chain(&self) -> usize {
+    /// How many requests may be handed over and have no outcome: as many as may be in flight, and more to an endpoint
+    /// that answers quickly. The sender keeps to the limit.
+    fn window(&self) -> usize {
+        let limit = self.limit();
         match self.quick {
             Some(took) if !self.fails() && self.faults == 0 && self.subscription.rate_limit.is_none() => {
-                let short = SHORT.as_micros() / took.as_micros().max(1);
-                let most = (self.queue.len() / self.limit()).max(short as usize).clamp(1, LONGEST_CHAIN);
-                let mut bytes = 0;
-                let fits = |work: &&Arc<Work>| {
-                    bytes += work.body.len();
-                    bytes <= CHAIN_BYTES
-                };
-                self.queue.iter().take(most).take_while(fits).count().max(1)
+                let ahead = AHEAD.as_micros() / took.as_micros().max(1);
+                let fitting = AHEAD_BYTES / self.body_bytes.unwrap_or(FIRST_BODY).max(1);
+                (limit * (ahead as usize).clamp(1, MOST_AHEAD)).min(fitting).max(limit)
             }
-            _ => 1,
+            _ => limit,
         }
+    }
+
+    /// How many requests may be handed over now. If the subscription was promised an order, none until all that were
+    /// handed over have an outcome: some of them may be given back.
+    fn free(&self) -> usize {
+        match self.subscription.is_in_order() && self.in_flight > 0 {
+            true => 0,
+            false => self.window().saturating_sub(self.in_flight),
+        }
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        self.subscription.active && self.free() > 0 && self.waiting() > 0
+    }
+
+    /// The number of deliveries that wait in memory.
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.len() + self.given_back.len()
+    }
+
+    /// Takes the deliveries for one turn, at most `left`. One, unless the endpoint is quick and has no rate limit.
+    pub(super) fn take_turn(&mut self, left: usize) -> Vec<Arc<Work>> {
+        let is_paced = self.quick.is_none() || self.subscription.rate_limit.is_some();
+        let most = if is_paced { 1 } else { self.free().min(TURN).min(left) };
+        let works: Vec<_> =
+            (0..most).map_while(|_| self.given_back.pop_front().or_else(|| self.queue.pop_front())).collect();
+        self.in_flight += works.len();
+        works
     }
 
     /// Updates the estimate of the size of bodies.
@@ -155,10 +174,10 @@ impl Lane {
         self.body_bytes = Some(self.body_bytes.map_or(bytes, |before| bytes.max(before / 2)));
     }
 
-    /// Updates the response time of the endpoint from the last attempt of a chain.
+    /// Updates the response time of the endpoint from an attempt.
     pub(super) fn note_time_of(&mut self, attempt: &Attempt) {
         let shortest = self.quick.map_or(attempt.took, |before| attempt.took.min(before * 9 / 8));
-        self.quick = (attempt.outcome.is_success() && shortest <= QUICK).then_some(shortest);
+        self.quick = (attempt.outcome.is_success() && shortest < AHEAD).then_some(shortest);
     }
 
     /// Whether nothing may be sent for some time.
@@ -179,7 +198,7 @@ impl Lane {
     /// How many rows to claim: enough to keep the lane busy until the next claim, but only one for an endpoint that
     /// fails.
     pub(super) fn room(&self) -> usize {
-        let each = if self.quick.is_some() { LONGEST_CHAIN } else { 2 };
+        let each = if self.quick.is_some() { MOST_AHEAD } else { 2 };
         let fitting = |bytes: usize| (BYTES_ENOUGH / 4 / bytes.max(1)).clamp(CLAIM_AT_LEAST, CROWD);
         let most = self.body_bytes.map_or(2 * CLAIM_AT_LEAST, fitting);
         let paced = self.subscription.rate_limit.map_or(most, |limit| limit as usize);
@@ -188,7 +207,7 @@ impl Lane {
         } else {
             (each * self.limit()).clamp(CLAIM_AT_LEAST, most).min(paced)
         };
-        match self.in_flight + self.queue.len() {
+        match self.in_flight + self.waiting() {
             there if self.subscription.active && self.held_until.is_none() && there <= wanted / 2 => wanted - there,
             _ => 0,
         }

@@ -38,24 +38,23 @@ pub const CLAIM_AT_LEAST: usize = 16;
 /// The number of consecutive failures after which an endpoint gets one request at a time, until one succeeds.
 pub const FAILING_FROM: u32 = 5;
 
-/// The maximum number of deliveries in a chain.
-pub const LONGEST_CHAIN: usize = 32;
+/// To an endpoint that answers quickly, as many requests are handed over as it answers within this time, so that the
+/// sender always has the next one while the dispatcher reads and writes. An endpoint that takes longer gets none ahead.
+pub const AHEAD: Duration = Duration::from_millis(20);
 
-/// The maximum size of the bodies of a chain together, unless it is a single one.
-pub const CHAIN_BYTES: usize = 256 << 10;
+/// But at most this many times as many as may be in flight.
+pub const MOST_AHEAD: usize = 32;
 
-/// Only an endpoint that answers within this time gets chains. `QUICK` of the sender is another limit: it ends a chain
-/// early.
-pub const QUICK: Duration = Duration::from_millis(10);
+/// And no more than fit into this, in bytes of their bodies.
+pub const AHEAD_BYTES: usize = 4 << 20;
 
-/// A chain is at least as long as one thread can send within this time, because less work is not worth waking another
-/// thread for.
-pub const SHORT: Duration = Duration::from_millis(4);
+/// While the bodies of all requests in flight take this much, a lane gets no second request. While they take twice as
+/// much, it gets none.
+pub const IN_FLIGHT_ENOUGH: usize = 32 << 20;
+
+/// In one turn, a lane hands over at most this many requests.
+pub const TURN: usize = 32;
 
 /// If a lane with a rate limit starts a request late, it may start the next ones earlier, to make up for at most this
 /// much time. No thread wakes up exactly on time.
 pub const CATCHES_UP: Duration = Duration::from_millis(10);
-
-/// A lane with fewer requests in flight than this may also use the reserved threads, however many requests other lanes
-/// have in flight.
-pub const FEW: usize = 4;

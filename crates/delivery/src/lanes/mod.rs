@@ -2,23 +2,18 @@
 //!
 //! Each subscription has a *lane*: a bounded queue of deliveries and a limit of requests in flight. Lanes take turns,
 //! so that a slow or dead endpoint, or many events for one endpoint, never delay another endpoint. In each turn a
-//! thread takes one delivery. From the lane of an endpoint that answers quickly it takes several, and sends them one
-//! after the other: a *chain*.
+//! lane hands over one delivery. To an endpoint that answers quickly it hands over more, and more than may be in flight:
+//! the sender starts them when it may.
+//!
+//! A lane may have as many requests in flight as are left for others. So there is always room for one more lane, however
+//! many endpoints do not answer.
 //!
 //! Deliveries that do not fit into their lane, or that are to be retried, are rows of the retry queue. A lane knows
 //! when the earliest of its rows is due. Rows are claimed only for a lane that has due rows and room for them. While a
 //! lane is *overflowing*, its new deliveries become rows too, so that they are sent after those that already wait in
 //! the table.
 //!
-//! A lane is *crowded* when it has many deliveries queued. Then no more events are read for any lane, for at most
-//! `CROWDED_FOR`. Usually the lane sends its queue within that time, and unread events wait in the table at no cost. If
-//! the lane is still crowded after that time and has sent little, its endpoint is slow: the lane overflows, and reading
-//! continues. If it has sent many deliveries, reading waits for another `CROWDED_FOR`, because moving its deliveries to
-//! the table would take longer than sending them. If a flood keeps the lane crowded, events for other subscriptions are
-//! read before the rest of the flood, see [`reading`](crate::reading).
-//!
-//! If memory is full and lanes send little, the lanes that have most of what is queued are emptied, for the same reason.
-//! A body that several deliveries share counts once.
+//! A lane with many deliveries is *crowded*, see `crowds`.
 //!
 //! A lane with a rate limit waits after each request until the next one may start. The code calls this wait a *pause*.
 //! It is not the pause of a subscription that a user asked for. A lane is *held* for some time if its receiver asked
@@ -39,21 +34,15 @@ use wire::ids::SubscriptionId;
 use crate::bodies::Bodies;
 use crate::subscription::Subscription;
 use crate::work::Work;
-use limits::{BYTES_ENOUGH, CROWD, CROWDED_FOR, FEW, MOVES_ON, QUEUE_LIMIT, QUEUED_ENOUGH};
+use limits::{BYTES_ENOUGH, CROWD, IN_FLIGHT_ENOUGH, QUEUED_ENOUGH};
 
+mod crowds;
 mod lane;
 mod limits;
 
+use crowds::Crowd;
 pub use lane::Lane;
 pub use limits::{FAILING_FROM, UNWRITTEN_ENOUGH};
-
-/// A crowded lane, or all lanes while memory is full.
-#[derive(Debug)]
-struct Crowd {
-    since: Instant,
-    /// The number of deliveries that were sent since then.
-    sent: usize,
-}
 
 #[derive(Debug, Default)]
 pub struct Lanes {
@@ -76,8 +65,9 @@ pub struct Lanes {
     bodies: Bodies,
     /// Present while there is no memory for more deliveries.
     full: Option<Crowd>,
-    /// Threads that are making requests.
+    /// Requests that were handed over and have no outcome so far, and their bodies.
     in_flight: usize,
+    sent_bodies: Bodies,
 }
 
 impl Lanes {
@@ -87,61 +77,6 @@ impl Lanes {
 
     pub fn in_flight(&self) -> usize {
         self.in_flight
-    }
-
-    /// Whether more events should be read. A lane that has been crowded for `CROWDED_FOR` and has sent little begins to
-    /// overflow.
-    pub fn have_room(&mut self, now: Instant) -> bool {
-        self.crowded.retain(|id, crowd| {
-            if now.duration_since(crowd.since) < CROWDED_FOR {
-                return true;
-            }
-            let moves_on = crowd.sent >= MOVES_ON;
-            *crowd = Crowd { since: now, sent: 0 };
-            if let Some(lane) = self.lanes.get_mut(id) {
-                lane.overflowing = !moves_on;
-            }
-            moves_on
-        });
-        self.crowded.is_empty() && self.have_memory()
-    }
-
-    /// Whether more events should be read although lanes are crowded. True if only lanes of a flood are crowded, and
-    /// each of them still has room for a page, because the next page may be for these lanes too.
-    pub fn have_room_beside(&self, is_flooded: impl Fn(SubscriptionId) -> bool) -> bool {
-        let has_room = |id| self.lanes.get(id).is_some_and(|lane| lane.queue.len() + CROWD / 2 <= QUEUE_LIMIT);
-        self.crowded.keys().all(|id| is_flooded(*id) && has_room(id)) && self.have_memory()
-    }
-
-    fn have_memory(&self) -> bool {
-        self.queued < QUEUED_ENOUGH && self.bodies.bytes() < BYTES_ENOUGH
-    }
-
-    /// When memory has been full for `CROWDED_FOR` and little has been sent: the lanes that have most of what is queued.
-    /// They are to be emptied, so that slow endpoints do not keep events of others from being read.
-    pub fn stuck(&mut self, now: Instant) -> Vec<SubscriptionId> {
-        if self.have_memory() {
-            self.full = None;
-            return Vec::new();
-        }
-        let full = self.full.get_or_insert(Crowd { since: now, sent: 0 });
-        if now.duration_since(full.since) < CROWDED_FOR {
-            return Vec::new();
-        }
-        let moves_on = full.sent >= MOVES_ON;
-        *full = Crowd { since: now, sent: 0 };
-        if moves_on {
-            return Vec::new();
-        }
-        // A lane that has no request in flight waits for a thread: it is not known to be slow.
-        let queued = || self.lanes.iter().filter(|(_, lane)| lane.in_flight > 0 && !lane.queue.is_empty());
-        let share = queued().map(|(_, lane)| lane.queue.len()).sum::<usize>() / queued().count().max(1);
-        queued().filter(|(_, lane)| lane.queue.len() >= share).map(|(id, _)| *id).collect()
-    }
-
-    /// When the first crowded lane may begin to overflow, or memory has been full for too long.
-    pub fn next_overflow(&self) -> Option<Instant> {
-        self.crowded.values().chain(&self.full).map(|crowd| crowd.since + CROWDED_FOR).min()
     }
 
     pub fn ids(&self) -> Vec<SubscriptionId> {
@@ -176,7 +111,7 @@ impl Lanes {
     /// Empties the queue of a lane, and returns what was in it.
     pub fn take_queue(&mut self, id: SubscriptionId) -> VecDeque<Arc<Work>> {
         let Some(lane) = self.lanes.get_mut(&id) else { return VecDeque::new() };
-        let mut queue: VecDeque<_> = std::mem::take(&mut lane.given_back).into();
+        let mut queue = std::mem::take(&mut lane.given_back);
         queue.append(&mut lane.queue);
         self.queued -= queue.len();
         queue.iter().for_each(|work| self.bodies.remove(&work.body));
@@ -199,49 +134,58 @@ impl Lanes {
         }
     }
 
-    /// Takes the next deliveries for one thread, which counts as busy from then on. `threads` is the total number of
-    /// threads.
+    /// Takes the deliveries of the next turn, whose requests count as in flight from then on. At most `most` requests can
+    /// be in flight.
     ///
-    /// A quarter of the threads is reserved for lanes that have few requests in flight. All lanes that fail have at
-    /// most another quarter. So an endpoint that answers is served, however many other endpoints are slow or dead.
-    pub fn take(&mut self, threads: usize, now: Instant) -> Option<Vec<Arc<Work>>> {
-        // If there are few threads, none is reserved.
-        let quarter = if threads < 4 * FEW { 0 } else { threads / 4 };
-        let turns = if self.in_flight < threads { self.ring.len() } else { 0 };
+    /// A lane may have as many requests in flight as are left for others, and all lanes that fail have at most a quarter
+    /// of the requests. So an endpoint that answers is served, however many other endpoints are slow or dead.
+    pub fn take(&mut self, most: usize, now: Instant) -> Option<Vec<Arc<Work>>> {
+        let left = most.saturating_sub(self.in_flight);
+        let turns = if left > 0 { self.ring.len() } else { 0 };
         for _ in 0..turns {
             let id = self.ring.pop_front()?;
             let Some(lane) = self.lanes.get_mut(&id) else { continue };
             lane.in_ring = false;
-            let reserved = self.in_flight >= threads - quarter && lane.in_flight >= FEW;
-            let probes = lane.fails() && quarter > 0 && self.probing.len() >= quarter;
-            if lane.is_ready() && (reserved || probes) {
-                self.give_turn(id);
-            } else if let Some(end) = lane.pause_end(now).filter(|_| lane.is_ready()) {
-                self.pausing.insert((end, id));
-            } else if lane.is_ready() {
-                if lane.fails() {
-                    self.probing.insert(id);
-                }
-                lane.start(now);
-                let chain = lane.chain();
-                let works: Vec<_> = lane.queue.drain(..chain).collect();
-                lane.in_flight += 1;
-                self.in_flight += 1;
-                self.queued -= works.len();
-                works.iter().for_each(|work| self.bodies.remove(&work.body));
-                if let Some(full) = &mut self.full {
-                    full.sent += works.len();
-                }
-                if lane.queue.len() < CROWD {
-                    self.crowded.remove(&id);
-                } else if let Some(crowd) = self.crowded.get_mut(&id) {
-                    crowd.sent += works.len();
-                }
-                self.give_turn(id);
-                return Some(works);
+            if !lane.is_ready() {
+                continue;
             }
+            if let Some(end) = lane.pause_end(now) {
+                self.pausing.insert((end, id));
+                continue;
+            }
+            let allowance = if lane.in_flight > 0 { IN_FLIGHT_ENOUGH } else { 2 * IN_FLIGHT_ENOUGH };
+            let probes = lane.fails() && most >= 4 && self.probing.len() >= most / 4;
+            if lane.in_flight >= left || self.sent_bodies.bytes() >= allowance || probes {
+                self.give_turn(id);
+                continue;
+            }
+            if lane.fails() {
+                self.probing.insert(id);
+            }
+            lane.start(now);
+            let works = lane.take_turn(left - lane.in_flight);
+            self.note_sent(id, &works);
+            self.give_turn(id);
+            return Some(works);
         }
         None
+    }
+
+    fn note_sent(&mut self, id: SubscriptionId, works: &[Arc<Work>]) {
+        self.in_flight += works.len();
+        self.queued -= works.len();
+        for work in works {
+            self.bodies.remove(&work.body);
+            self.sent_bodies.add(&work.body);
+        }
+        if let Some(full) = &mut self.full {
+            full.sent += works.len();
+        }
+        if self.lanes.get(&id).is_none_or(|lane| lane.queue.len() < CROWD) {
+            self.crowded.remove(&id);
+        } else if let Some(crowd) = self.crowded.get_mut(&id) {
+            crowd.sent += works.len();
+        }
     }
 
     /// Prevents the start of requests of a lane until this time, and the claim of its rows.
@@ -306,25 +250,24 @@ impl Lanes {
         self.lanes.get(&id).is_some_and(|lane| !lane.subscription.endpoint.gate.is_closed())
     }
 
-    /// Takes back a delivery that a thread did not send. When the chain ends, it is put back at the front of the queue.
+    /// Takes back a delivery that the sender gave back. It goes before the queue.
     pub fn take_back(&mut self, work: Arc<Work>) {
         if let Some(lane) = self.lanes.get_mut(&work.subscription) {
             self.queued += 1;
             self.bodies.add(&work.body);
-            lane.given_back.push(work);
+            lane.given_back.push_back(work);
         }
     }
 
-    /// Ends the chain that a thread took from this lane. `attempt` is the outcome of its last request.
-    pub fn end_chain(&mut self, id: SubscriptionId, attempt: &Attempt) {
+    /// Notes that the request for this delivery has an outcome.
+    pub fn settle(&mut self, work: &Work, attempt: &Attempt) {
+        let id = work.subscription;
         self.in_flight -= 1;
+        self.sent_bodies.remove(&work.body);
         self.probing.remove(&id);
         if let Some(lane) = self.lanes.get_mut(&id) {
-            for work in lane.given_back.drain(..).rev() {
-                lane.queue.push_front(work);
-            }
-            // The subscription may have been removed and added again while the chain was being sent. Then the new lane
-            // has not counted the chain.
+            // The subscription may have been removed and added again while the request was in flight. Then the new lane
+            // has not counted it.
             lane.in_flight = lane.in_flight.saturating_sub(1);
             lane.note_time_of(attempt);
             self.give_turn(id);

@@ -103,6 +103,16 @@ impl Progress {
         (self.in_order, self.others) = (in_order, others);
     }
 
+    /// Notes that one subscription has changed: whether it was promised an order, and whether it is active. Both are
+    /// false if it was deleted.
+    pub fn set_subscription(&mut self, id: SubscriptionId, is_in_order: bool, is_active: bool) {
+        if let Some(held) = &mut self.held {
+            held.is_closed |= is_in_order && !held.in_order.contains(&id);
+        }
+        set(&mut self.in_order, id, is_in_order);
+        set(&mut self.others, id, is_active && !is_in_order);
+    }
+
     /// Whether the newest stretch was read in part, so that there is more to read even if no session wakes the
     /// dispatcher.
     pub fn has_begun(&self) -> bool {
@@ -184,7 +194,7 @@ impl Progress {
         stretch.rows = rows_after(&page).unwrap_or(stretch.rows);
         match page.last().filter(|_| is_full) {
             Some(last) => {
-                stretch.cursor = (last.row.xid, last.row.id);
+                stretch.cursor = (last.row.xid, last.row.event.id);
                 stretch.target = Some(target);
                 stretch.targets = page.iter().flat_map(|event| event.targets.iter().copied()).collect();
                 self.go_on(which, now);
@@ -266,5 +276,13 @@ impl Progress {
             }
             None => !self.others.is_subset(&self.newest.targets),
         }
+    }
+}
+
+fn set(ids: &mut HashSet<SubscriptionId>, id: SubscriptionId, is_in: bool) {
+    if is_in {
+        ids.insert(id);
+    } else {
+        ids.remove(&id);
     }
 }

@@ -17,8 +17,8 @@ const PAGE_DELIVERIES: usize = 500;
 /// No page is limited to fewer rows than this by the number of deliveries.
 const FEWEST_ROWS: usize = 10;
 
-/// No row is read after the one with which a page has this many bytes, see `fetch_new_events.sql`. So a page never takes
-/// much more memory than this and its last row, whatever was read before.
+/// No event is taken after the one with which a page has this many bytes. So a page never takes much more memory than
+/// this and its last event, whatever was read before.
 pub const PAGE_BYTES: usize = 4 << 20;
 
 /// The primary key of `hydra.event`. The default value is before the first key.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use wire::ids::EventId;
+use wire::ids::{EventId, EventKey};
 
 use super::*;
 use crate::stored_event::EventRow;
@@ -25,7 +25,7 @@ fn ids(ids: impl IntoIterator<Item = i64>) -> HashSet<SubscriptionId> {
 }
 
 fn id(event: &StoredEvent) -> i64 {
-    event.row.id.0
+    event.row.event.id.0
 }
 
 struct World {
@@ -115,7 +115,7 @@ impl World {
         let stretch = self.progress.stretch(which);
         let target = stretch.target.clone().unwrap_or_else(|| self.snapshot());
         let is_next = |event: &&StoredEvent| {
-            let EventRow { xid, id, .. } = event.row;
+            let EventRow { xid, event: EventKey { id, .. }, .. } = event.row;
             target.sees(xid) && !stretch.done.sees(xid) && (xid, id) > stretch.cursor
         };
         let page: Vec<StoredEvent> = self.committed.values().filter(is_next).take(PAGE).cloned().collect();
@@ -148,7 +148,7 @@ impl World {
     }
 
     fn place_of(&self, id: i64) -> usize {
-        self.read.iter().position(|event| event.row.id == EventId(id)).expect("it was read")
+        self.read.iter().position(|event| event.row.event.id == EventId(id)).expect("it was read")
     }
 
     fn check(&self) {
@@ -162,7 +162,7 @@ impl World {
                 |event: &&StoredEvent| id(event) >= from && event.targets.contains(&SubscriptionId(subscription));
             for event in self.read.iter().filter(of_it) {
                 let before = latest.insert(self.emitters[&id(event)], id(event));
-                assert!(before < Some(id(event)), "{} came after {before:?}, to {subscription}", event.row.id);
+                assert!(before < Some(id(event)), "{} came after {before:?}, to {subscription}", event.row.event.id);
             }
         }
     }

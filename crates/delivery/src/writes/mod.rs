@@ -10,12 +10,12 @@
 //! and their subscriptions are removed from the row of the event. So after each step each delivery is stored in exactly
 //! one place.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use wire::attempt::ErrorClass;
-use wire::ids::{DeliveryId, EventId, SubscriptionId};
+use wire::ids::{DeliveryId, EventKey, SubscriptionId};
 
 use crate::bodies::Bodies;
 use crate::stored_event::EventRow;
@@ -24,17 +24,18 @@ use crate::work::Work;
 
 mod part;
 
+pub(crate) use part::ROWS;
 pub use part::{Move, Part};
 
 /// The key of decisions about one delivery. They are written in the order of events.
-pub type Key = (EventId, DeliveryId);
+pub type Key = (EventKey, DeliveryId);
 
 #[derive(Debug, Default)]
 pub struct Writes {
     /// Rows of `hydra.event` to delete: all their deliveries are done.
     pub finished_events: Vec<EventRow>,
     /// Rows of `hydra.event` to delete when all their deliveries of `inserts` have been inserted.
-    pub moved: BTreeMap<EventId, EventRow>,
+    pub moved: BTreeMap<EventKey, EventRow>,
     /// Rows of `hydra.delivery` to insert.
     pub inserts: BTreeMap<Key, (Arc<Work>, RowState)>,
     /// Rows of `hydra.delivery` to update or delete.
@@ -65,6 +66,30 @@ impl Verdicts {
     pub fn is_empty(&self) -> bool {
         self.failing.is_empty() && self.disabled.is_empty() && self.faults.is_empty()
     }
+
+    /// Takes out what one transaction writes: all that is known about some subscriptions. Thousands may change at the
+    /// same time, and events must be read in between.
+    pub fn take_part(&mut self) -> Verdicts {
+        let mut ids: HashSet<SubscriptionId> = HashSet::default();
+        for id in self.disabled.keys().chain(self.failing.keys()).chain(self.faults.keys()) {
+            if ids.len() == ROWS {
+                break;
+            }
+            ids.insert(*id);
+        }
+        Verdicts {
+            failing: ids.iter().filter_map(|id| self.failing.remove_entry(id)).collect(),
+            disabled: ids.iter().filter_map(|id| self.disabled.remove_entry(id)).collect(),
+            faults: ids.iter().filter_map(|id| self.faults.remove_entry(id)).collect(),
+        }
+    }
+
+    /// Puts back a part that could not be written, before anything else is decided.
+    pub fn put_back(&mut self, part: Verdicts) {
+        self.failing.extend(part.failing);
+        self.disabled.extend(part.disabled);
+        self.faults.extend(part.faults);
+    }
 }
 
 /// A change of the row of a delivery.
@@ -80,7 +105,7 @@ pub struct Change {
 pub struct Names {
     pub delivery: DeliveryId,
     pub subscription: SubscriptionId,
-    pub event: EventId,
+    pub event: EventKey,
     pub event_type: Arc<str>,
 }
 
@@ -162,7 +187,7 @@ impl Writes {
 
     /// Deletes an event, and inserts a row for each of these deliveries, claimed by this dispatcher.
     pub fn move_event(&mut self, row: EventRow, deliveries: impl IntoIterator<Item = Arc<Work>>) {
-        self.moved.insert(row.id, row);
+        self.moved.insert(row.event, row);
         for work in deliveries {
             self.insert(work, RowState::Claimed);
         }

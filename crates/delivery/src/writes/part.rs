@@ -11,7 +11,7 @@ use crate::work::Work;
 
 /// A part has at most this many rows of each table, except `hydra.event`, and this many bytes of rows to insert, or a
 /// single row. So a part takes some hundred milliseconds at most, and the queue is looked at in between.
-const ROWS: usize = 500;
+pub(crate) const ROWS: usize = 500;
 const BYTES: usize = 4 << 20;
 
 /// The same for finished events: their rows are only deleted.
@@ -174,7 +174,7 @@ impl Writes {
     }
 
     fn move_event_back(&mut self, step: Move) {
-        self.moved.entry(step.row.id).or_insert(step.row);
+        self.moved.entry(step.row.event).or_insert(step.row);
         for (work, state) in step.deliveries {
             self.insert(work, state);
         }
@@ -183,14 +183,14 @@ impl Writes {
     /// To be called before a part is written. An event of which other deliveries were put back remains.
     pub fn note_rest(&self, part: &mut Part) {
         for step in &mut part.moves {
-            step.is_last &= !self.moved.contains_key(&step.row.id);
+            step.is_last &= !self.moved.contains_key(&step.row.event);
         }
     }
 
     /// Records that a part was written. The row of an event of which it was a step is no longer where it was read.
     pub fn written(&mut self, part: &Part) {
         for step in part.moves.iter().filter(|step| !step.is_last) {
-            if let Some(row) = self.moved.get_mut(&step.row.id) {
+            if let Some(row) = self.moved.get_mut(&step.row.event) {
                 row.place = EventRow::UNKNOWN_PLACE;
             }
         }

@@ -5,15 +5,15 @@ mod lookup;
 mod network;
 mod origin;
 mod policy;
-mod resolver;
 mod system;
 mod url;
+mod vetting;
 
 pub use network::AllowedNetwork;
 pub use origin::origin;
 pub use policy::DestinationPolicy;
 pub use url::check_url;
 
-pub(crate) use lookup::{Directory, LookupError};
-pub(crate) use resolver::{NoAddress, VettingResolver};
+pub(crate) use lookup::{Addresses, Asked, Directory, LookupError, LookupResult, Ticket};
 pub(crate) use url::parse_url;
+pub(crate) use vetting::{NoAddress, vet};

@@ -7,58 +7,72 @@
 use std::io::{self, ErrorKind};
 
 use rustls::{AlertDescription, CertificateError};
-use ureq::Error;
 use wire::attempt::{ErrorClass, Failure};
 
+use super::head::BadAnswer;
 use crate::destination::{LookupError, NoAddress};
-use crate::transport::BadAnswer;
 
-/// Converts an error of ureq. `answering`: whether a part of the answer had arrived. `all_roots`: whether all
-/// certificates that should be trusted could be loaded.
-pub fn from_http(error: &Error, answering: bool, all_roots: bool) -> Failure {
-    match error {
-        Error::Io(error) => from_io(error, all_roots),
-        Error::Timeout(_) if answering => {
-            Failure::new(ErrorClass::Timeout, "time limit ran out while reading the answer")
-        }
-        Error::Timeout(_) => Failure::new(ErrorClass::Timeout, "time limit ran out before an answer came"),
-        Error::Other(error) => match error.downcast_ref::<BadAnswer>() {
-            Some(reason) => Failure::new(ErrorClass::Protocol, reason.to_string()),
-            None => from_resolver(error.downcast_ref()),
-        },
-        Error::HostNotFound => Failure::new(ErrorClass::Dns, NoAddress::Lookup(LookupError::Unknown).to_string()),
-        Error::Protocol(ureq_proto::Error::OutputOverflow) => {
-            Failure::new(ErrorClass::Internal, "a header of the request is too large")
-        }
-        Error::Protocol(_) => Failure::new(ErrorClass::Protocol, BadAnswer::NotHttp.to_string()),
-        Error::Tls(message) => Failure::new(ErrorClass::Tls, *message),
-        _ => Failure::new(ErrorClass::Internal, "request could not be made"),
+/// Why no answer came.
+#[derive(Debug)]
+pub enum Trouble {
+    NoAddress(NoAddress),
+    Io(io::Error),
+    Tls(rustls::Error),
+    /// The receiver answered a TLS handshake in plain HTTP.
+    PlainHttp,
+    BadAnswer(BadAnswer),
+    TimedOut,
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        Trouble::Io(error)
     }
 }
 
-fn from_resolver(reason: Option<&NoAddress>) -> Failure {
-    let Some(reason) = reason else {
-        return Failure::new(ErrorClass::Internal, "request could not be made");
-    };
-    let class = match reason {
+impl Trouble {
+    /// Whether the receiver closed the connection.
+    pub fn is_hang_up(&self) -> bool {
+        use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+        let Trouble::Io(error) = self else {
+            return false;
+        };
+        matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
+    }
+
+    /// Converts it. `answering`: whether a part of the answer had arrived. `all_roots`: whether all certificates that
+    /// should be trusted could be loaded.
+    pub fn failure(&self, answering: bool, all_roots: bool) -> Failure {
+        match self {
+            Trouble::NoAddress(reason) => Failure::new(class_of(*reason), reason.to_string()),
+            Trouble::Io(error) => from_io(error),
+            Trouble::Tls(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) if !all_roots => {
+                Failure::new(
+                    ErrorClass::Internal,
+                    "certificate cannot be verified: not all authorities could be loaded",
+                )
+            }
+            Trouble::Tls(error) => Failure::new(ErrorClass::Tls, tls_message(error)),
+            Trouble::PlainHttp => Failure::new(ErrorClass::Tls, "receiver speaks plain HTTP on this port, not https"),
+            Trouble::BadAnswer(reason) => Failure::new(ErrorClass::Protocol, reason.to_string()),
+            Trouble::TimedOut if answering => {
+                Failure::new(ErrorClass::Timeout, "time limit ran out while reading the answer")
+            }
+            Trouble::TimedOut => Failure::new(ErrorClass::Timeout, "time limit ran out before an answer came"),
+        }
+    }
+}
+
+fn class_of(reason: NoAddress) -> ErrorClass {
+    match reason {
         NoAddress::Refused => ErrorClass::Destination,
         NoAddress::Lookup(LookupError::Unknown) => ErrorClass::Dns,
         NoAddress::Lookup(LookupError::Unanswered | LookupError::TimedOut) => ErrorClass::Resolver,
         NoAddress::Lookup(LookupError::NoThread) => ErrorClass::Internal,
-    };
-    Failure::new(class, reason.to_string())
+    }
 }
 
-fn from_io(error: &io::Error, all_roots: bool) -> Failure {
-    if let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
-        if !all_roots && matches!(error, rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) {
-            return Failure::new(
-                ErrorClass::Internal,
-                "certificate cannot be verified: not all authorities could be loaded",
-            );
-        }
-        return Failure::new(ErrorClass::Tls, tls_message(error));
-    }
+fn from_io(error: &io::Error) -> Failure {
     if is_out_of_descriptors(error) {
         return Failure::new(ErrorClass::Internal, "out of file descriptors");
     }

@@ -1,55 +1,65 @@
-//! Builds the HTTP request of an attempt.
+//! Writes the head of the HTTP request of an attempt.
 //!
 //! Names of headers go out as they are documented. HTTP does not distinguish upper and lower case in them, but some
 //! receivers do.
 
+use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::Uri;
-use ureq::RequestBuilder;
-use ureq::typestate::WithBody;
+use wire::headers::HOPS;
 use wire::preset::Field;
 use wire::request::{Endpoint, Request};
 use wire::signature::{self, Signed};
 
-const USER_AGENT: &str = "Hydra-Webhooks/1.0";
+/// Returns the beginning of each request to this URL, up to the value of `Content-Length`.
+pub fn beginning(uri: &Uri) -> Vec<u8> {
+    let path = uri.path_and_query().map(ToString::to_string);
+    let path = path.filter(|path| !path.is_empty()).unwrap_or_else(|| "/".to_owned());
+    // Some firewalls refuse requests without `Accept`.
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: {}\r\nUser-Agent: Hydra-Webhooks/1.0\r\nAccept: */*\r\n\
+         Content-Type: application/json\r\nContent-Length: ",
+        host(uri)
+    )
+    .into_bytes()
+}
 
-/// Adds all headers: the ordinary ones, and those of the preset, the signatures and the subscription.
-pub fn with_headers(
-    builder: RequestBuilder<WithBody>,
-    request: &Request,
-    uri: &Uri,
-    now: SystemTime,
-) -> RequestBuilder<WithBody> {
+/// Writes the head of a request. `now` is the time that is signed.
+pub fn write_head(head: &mut Vec<u8>, beginning: &[u8], request: &Request, now: SystemTime) {
     let Endpoint { schemes, secrets, headers, .. } = &*request.endpoint;
-    let mut builder = builder
-        .header_raw("Host", host(uri).as_bytes())
-        .header_raw("User-Agent", USER_AGENT.as_bytes())
-        // Some firewalls refuse requests without it.
-        .header_raw("Accept", b"*/*")
-        .header_raw("Content-Type", b"application/json")
-        .header_raw("Content-Length", request.body.len().to_string().as_bytes());
+    head.extend_from_slice(beginning);
     let at = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let _ = write!(head, "{}\r\n", request.body.len());
     let signed = Signed { id: request.delivery, at, body: &request.body };
     let usual = [request.preset.scheme()];
     let signatures = signature::headers(if schemes.is_empty() { &usual } else { schemes }, secrets, signed);
     for (name, field) in request.preset.headers() {
         // The headers of a signature may contain the id and the time already.
         if signatures.iter().all(|(signed, _)| signed != name) {
-            builder = match field {
-                Field::EventType => builder.header_raw(name, request.event_type.as_bytes()),
-                Field::DeliveryId => builder.header_raw(name, request.delivery.to_string().as_bytes()),
-                Field::Time => builder.header_raw(name, at.to_string().as_bytes()),
+            let _ = match field {
+                Field::EventType => write!(head, "{name}: {}\r\n", request.event_type),
+                Field::DeliveryId => write!(head, "{name}: {}\r\n", request.delivery),
+                Field::Time => write!(head, "{name}: {at}\r\n"),
             };
         }
     }
-    for (name, value) in signatures {
-        builder = builder.header_raw(name, value.as_bytes());
+    for (name, value) in &signatures {
+        write_header(head, name, value);
+    }
+    if request.hops > 0 {
+        let _ = write!(head, "{HOPS}: {}\r\n", request.hops);
     }
     for (name, value) in headers {
-        builder = builder.header_raw(name, value.as_bytes());
+        write_header(head, name, value);
     }
-    builder
+    head.extend_from_slice(b"\r\n");
+}
+
+fn write_header(head: &mut Vec<u8>, name: &str, value: &str) {
+    for part in [name, ": ", value, "\r\n"] {
+        head.extend_from_slice(part.as_bytes());
+    }
 }
 
 /// Returns the host with its port, unless it is the default port of the scheme.
@@ -64,6 +74,18 @@ fn host(uri: &Uri) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_path_and_the_query_are_sent_as_they_were_given() {
+        for (uri, expected) in [
+            ("https://a.example", "/"),
+            ("https://a.example?x=1", "/?x=1"),
+            ("https://a.example/p/%0d?x=1&y", "/p/%0d?x=1&y"),
+        ] {
+            let beginning = String::from_utf8(beginning(&uri.parse().unwrap())).unwrap();
+            assert!(beginning.starts_with(&format!("POST {expected} HTTP/1.1\r\nHost: a.example\r\n")), "{beginning}");
+        }
+    }
 
     #[test]
     fn the_host_is_named_without_a_default_port() {

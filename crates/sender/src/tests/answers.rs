@@ -103,6 +103,17 @@ fn names_of_headers_go_out_as_they_are_documented_and_given() {
 }
 
 #[test]
+fn only_a_request_for_an_event_that_an_inbound_request_caused_says_so() {
+    for (hops, expected) in [(0, None), (3, Some("3"))] {
+        let (receiver, kept) = Receiver::keeping();
+        let owner = Owner::allowing_loopback();
+        owner.sender.hand_over([Request { hops, ..request(endpoint(receiver.url())) }]);
+        assert!(owner.next().outcome.is_success());
+        assert_eq!(kept.lock().unwrap()[0].header("x-hydra-hops"), expected);
+    }
+}
+
+#[test]
 fn the_headers_of_a_subscription_are_sent() {
     let (receiver, kept) = Receiver::keeping();
     let headers = vec![("Authorization".to_owned(), "Bearer abc".to_owned())];
@@ -119,6 +130,16 @@ fn a_request_is_signed_with_every_scheme_of_its_subscription() {
     for name in Scheme::ALL.iter().flat_map(|scheme| scheme.header_names()) {
         assert!(kept[0].header(name).is_some(), "{name}");
     }
+}
+
+#[test]
+fn many_large_headers_arrive_whole() {
+    let (receiver, kept) = Receiver::keeping();
+    let headers: Vec<_> = (0..20).map(|number| (format!("X-Long-{number}"), "x".repeat(2048))).collect();
+    let attempt = Owner::allowing_loopback().attempt(Endpoint { headers: headers.clone(), ..endpoint(receiver.url()) });
+    assert!(attempt.outcome.is_success());
+    let kept = kept.lock().unwrap();
+    assert!(headers.iter().all(|(name, value)| kept[0].header(name) == Some(value)));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::receiver::{OK, Receiver, read_request, write_for_ever};
 use super::*;
-use crate::transport::MAX_AGE;
+use crate::event_loop::MAX_AGE;
 
 #[test]
 fn a_connection_serves_request_after_request() {
@@ -144,7 +144,7 @@ fn of_subscription(number: i64, url: String) -> Endpoint {
 #[test]
 fn subscriptions_do_not_share_connections() {
     let receiver = Receiver::answering(OK);
-    let owner = Owner::with(1, loopback_policy(), Roots::load(None).unwrap());
+    let owner = Owner::with(loopback_policy(), Roots::load(None).unwrap());
     for _ in 0..5 {
         for number in 1..=3 {
             assert_eq!(owner.status_of(of_subscription(number, receiver.url())), 200);
@@ -154,6 +154,16 @@ fn subscriptions_do_not_share_connections() {
 }
 
 /// Two subscriptions have the same host. The handler of one of them sends a second answer a moment after the first.
+#[test]
+fn a_connection_is_not_used_for_another_host_or_port_although_the_subscription_is_the_same() {
+    let (former, present) = (Receiver::answering(OK), Receiver::answering(OK));
+    let owner = Owner::allowing_loopback();
+    assert_eq!(owner.status_of(endpoint(former.url())), 200);
+    // The URL of the subscription has changed.
+    assert_eq!(owner.status_of(endpoint(present.url())), 200);
+    assert_eq!((former.connections(), present.connections()), (1, 1));
+}
+
 #[test]
 fn an_answer_that_is_sent_ahead_is_not_taken_for_the_answer_to_another_subscription() {
     let receiver = Receiver::serving(|_, mut stream| {
@@ -166,7 +176,7 @@ fn an_answer_that_is_sent_ahead_is_not_taken_for_the_answer_to_another_subscript
         }
     });
     let url = |path: &str| format!("http://127.0.0.1:{}/{path}", receiver.port());
-    let owner = Owner::with(1, loopback_policy(), Roots::load(None).unwrap());
+    let owner = Owner::with(loopback_policy(), Roots::load(None).unwrap());
     for _ in 0..500 {
         owner.sender.hand_over([request(of_subscription(1, url("evil"))), request(of_subscription(2, url("victim")))]);
         for attempt in [owner.next(), owner.next()] {
@@ -187,7 +197,7 @@ fn bytes_that_come_before_a_request_make_the_connection_useless() {
             let _ = sent.lock().unwrap().send(());
         }
     });
-    let owner = Owner::with(1, loopback_policy(), Roots::load(None).unwrap());
+    let owner = Owner::with(loopback_policy(), Roots::load(None).unwrap());
     for number in 1..=5 {
         assert_eq!(owner.status_of(endpoint(receiver.url())), 200);
         ahead.recv_timeout(PATIENCE).unwrap();
@@ -198,7 +208,7 @@ fn bytes_that_come_before_a_request_make_the_connection_useless() {
 #[test]
 fn a_connection_is_left_after_a_while_although_it_is_busy() {
     let receiver = Receiver::answering(OK);
-    let owner = Owner::with(1, loopback_policy(), Roots::load(None).unwrap());
+    let owner = Owner::with(loopback_policy(), Roots::load(None).unwrap());
     let started = Instant::now();
     while receiver.connections() < 3 {
         assert_eq!(owner.status_of(endpoint(receiver.url())), 200);

@@ -2,7 +2,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::time::Instant;
 
-use super::receiver::{OK, Receiver, read_request, write_for_ever};
+use super::receiver::{Receiver, read_request, write_for_ever};
 use super::*;
 
 /// A receiver that reads the request and then writes this piece again and again.
@@ -90,14 +90,6 @@ fn an_answer_that_is_not_http_is_refused_without_being_quoted() {
 }
 
 #[test]
-fn a_request_with_a_header_that_is_too_large_is_reported_as_such() {
-    let receiver = Receiver::answering(OK);
-    let headers = vec![("X-Long".to_owned(), "x".repeat(9000))];
-    let failure = Owner::allowing_loopback().failure_of(Endpoint { headers, ..endpoint(receiver.url()) });
-    assert_eq!((failure.class, &*failure.message), (ErrorClass::Internal, "a header of the request is too large"));
-}
-
-#[test]
 fn a_refused_connection_is_reported_as_such() {
     let port = {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -120,11 +112,10 @@ fn an_unknown_name_is_reported_as_such() {
 #[test]
 fn loopback_and_plain_http_are_refused_by_default() {
     let receiver = Receiver::silent();
-    let owner = Owner::with(1, DestinationPolicy::default(), Roots::load(None).unwrap());
+    let owner = Owner::with(DestinationPolicy::default(), Roots::load(None).unwrap());
     assert_eq!(owner.failure_of(endpoint(receiver.url())).class, ErrorClass::Destination);
 
-    let owner =
-        Owner::with(1, DestinationPolicy { allow_http: true, ..Default::default() }, Roots::load(None).unwrap());
+    let owner = Owner::with(DestinationPolicy { allow_http: true, ..Default::default() }, Roots::load(None).unwrap());
     let failure = owner.failure_of(endpoint(receiver.url()));
     assert_eq!(failure.class, ErrorClass::Destination);
     assert_eq!(failure.message, "webhook URL points to an address that is not allowed");
@@ -134,8 +125,7 @@ fn loopback_and_plain_http_are_refused_by_default() {
 #[test]
 fn a_name_that_resolves_to_loopback_is_refused() {
     let receiver = Receiver::silent();
-    let owner =
-        Owner::with(1, DestinationPolicy { allow_http: true, ..Default::default() }, Roots::load(None).unwrap());
+    let owner = Owner::with(DestinationPolicy { allow_http: true, ..Default::default() }, Roots::load(None).unwrap());
     let failure = owner.failure_of(endpoint(format!("http://localhost:{}/", receiver.port())));
     assert_eq!(failure.class, ErrorClass::Destination);
     assert_eq!(failure.message, "host name resolves to an address that is not allowed");

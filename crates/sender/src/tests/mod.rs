@@ -3,8 +3,9 @@
 mod answers;
 mod connections;
 mod faults;
+mod lookups;
 mod receiver;
-mod threads;
+mod starting;
 mod tls;
 
 use std::sync::Arc;
@@ -23,6 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const BODY: &str = r#"{"event":"ticket.created"}"#;
 
+const LIMITS: Limits = Limits { threads: 2, resting_connections: 100, lookups: 100 };
+
 /// A sender, and the channel and bell through which its attempts come.
 struct Owner {
     sender: Sender,
@@ -33,14 +36,17 @@ struct Owner {
 impl Owner {
     /// Creates a sender that may make plain http requests to the loopback interface.
     fn allowing_loopback() -> Self {
-        Self::with(8, loopback_policy(), Roots::load(None).unwrap())
+        Self::with(loopback_policy(), Roots::load(None).unwrap())
     }
 
-    fn with(max_threads: usize, policy: DestinationPolicy, roots: Roots) -> Self {
+    fn with(policy: DestinationPolicy, roots: Roots) -> Self {
+        Self::with_directory(Directory::system(LIMITS.lookups), policy, roots)
+    }
+
+    fn with_directory(directory: Directory, policy: DestinationPolicy, roots: Roots) -> Self {
         let (send, outcomes) = mpsc::channel();
         let bell = Arc::new(Bell::new().unwrap());
-        let limits = Limits { max_threads };
-        let sender = Sender::start(limits, Arc::new(policy), roots, send, bell.clone());
+        let sender = Sender::with_directory(directory, LIMITS, Arc::new(policy), roots, send, bell.clone());
         Self { sender, outcomes, bell }
     }
 
@@ -56,7 +62,7 @@ impl Owner {
     }
 
     fn attempt(&self, endpoint: Endpoint) -> Attempt {
-        // The bell is rung when the thread is idle again. It must not still be rung from an earlier request.
+        // It may still be rung from an earlier request.
         self.bell.silence();
         self.sender.hand_over([request(endpoint)]);
         assert!(self.bell.wait(PATIENCE), "no outcome came");
@@ -111,6 +117,7 @@ fn request(endpoint: Endpoint) -> Request {
         preset: Preset::Hydra,
         event_type: "ticket.created".into(),
         body: BODY.into(),
-        next: None,
+        hops: 0,
+        max_in_flight: 8,
     }
 }

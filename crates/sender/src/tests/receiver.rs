@@ -1,10 +1,12 @@
 //! A receiver inside the test process. A script says how each connection is served.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+
+use socket2::{Domain, Socket, Type};
 
 pub struct Receiver {
     port: u16,
@@ -28,7 +30,12 @@ impl Receiver {
     /// Serves each connection with the script, which gets the number of connections before it. The connection closes when
     /// the script ends.
     pub fn serving(script: impl Fn(usize, TcpStream) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::on(([127, 0, 0, 1].into(), 0), script)
+    }
+
+    /// Does the same at this address.
+    pub fn on(address: (IpAddr, u16), script: impl Fn(usize, TcpStream) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
         let port = listener.local_addr().unwrap().port();
         let connections = Arc::new(AtomicUsize::new(0));
         let (script, counter) = (Arc::new(script), connections.clone());
@@ -81,6 +88,29 @@ impl Receiver {
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
+}
+
+/// An address whose queue of connections is full, so that it answers no further one.
+pub fn full() -> (SocketAddr, Vec<Socket>) {
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap().as_socket().unwrap();
+    // The first connection takes the only place.
+    let first = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    first.connect(&address.into()).unwrap();
+    let others = (0..2).map(|_| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let _ = socket.connect(&address.into());
+        socket
+    });
+    (address, [listener, first].into_iter().chain(others).collect())
+}
+
+/// An address that refuses connections.
+pub fn closed() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 pub const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";

@@ -87,7 +87,7 @@ fn https(receiver: &Receiver) -> Endpoint {
 fn a_certificate_of_an_authority_in_ca_file_is_trusted_and_the_connection_is_used_again() {
     let authority = Authority::new("trusted");
     let receiver = authority.certify("127.0.0.1");
-    let owner = Owner::with(1, loopback_policy(), authority.roots());
+    let owner = Owner::with(loopback_policy(), authority.roots());
     for _ in 0..10 {
         assert_eq!(owner.status_of(https(&receiver)), 200);
     }
@@ -106,7 +106,7 @@ fn a_certificate_of_an_unknown_authority_is_refused() {
 fn a_certificate_for_another_name_is_refused() {
     let authority = Authority::new("other-name");
     let receiver = authority.certify("receiver.example");
-    let failure = Owner::with(1, loopback_policy(), authority.roots()).failure_of(https(&receiver));
+    let failure = Owner::with(loopback_policy(), authority.roots()).failure_of(https(&receiver));
     assert_eq!((failure.class, &*failure.message), (ErrorClass::Tls, "certificate is for another host name"));
 }
 
@@ -161,7 +161,7 @@ fn what_is_wrong_with_a_certificate_is_reported() {
         (for_clients, "certificate is not for servers: its extendedKeyUsage has no serverAuth"),
         (nameless, "certificate has no subjectAltName"),
     ];
-    let owner = Owner::with(1, loopback_policy(), authority.roots());
+    let owner = Owner::with(loopback_policy(), authority.roots());
     for (params, expected) in cases {
         let failure = owner.failure_of(https(&authority.certify_with(params)));
         assert_eq!((failure.class, &*failure.message), (ErrorClass::Tls, expected));
@@ -176,7 +176,7 @@ fn an_answer_under_tls_that_comes_before_the_body_was_read_decides() {
         let _ = stream.write_all(b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n");
         let _ = stream.flush();
     });
-    let owner = Owner::with(1, loopback_policy(), authority.roots());
+    let owner = Owner::with(loopback_policy(), authority.roots());
     let body = "0123456789abcdef".repeat(1 << 19).into();
     owner.sender.hand_over([Request { body, ..request(https(&receiver)) }]);
     match owner.next().outcome {
@@ -229,7 +229,7 @@ fn of_a_ca_file_what_can_be_read_is_trusted_and_the_rest_is_named_by_its_number(
             roots.problems
         );
         assert_eq!(roots.is_complete(), numbers.is_empty());
-        assert_eq!(Owner::with(1, loopback_policy(), roots).status_of(https(&receiver)), 200);
+        assert_eq!(Owner::with(loopback_policy(), roots).status_of(https(&receiver)), 200);
     }
     for text in [noise, damaged, cut_short] {
         std::fs::write(&file, text).unwrap();
@@ -243,6 +243,6 @@ fn an_unknown_authority_is_no_fault_of_the_endpoint_while_authorities_are_missin
     let authority = Authority::new("missing");
     let receiver = authority.certify("127.0.0.1");
     let roots = Roots::load(None).unwrap().incomplete();
-    let failure = Owner::with(1, loopback_policy(), roots).failure_of(https(&receiver));
+    let failure = Owner::with(loopback_policy(), roots).failure_of(https(&receiver));
     assert!(failure.class.is_ours(), "{failure:?}");
 }

@@ -4,17 +4,13 @@
 //! and would corrupt the state of Postgres on any other thread. A new thread inherits the signal mask of the thread
 //! that starts it. So the starting thread blocks all signals, starts the new thread, which keeps this mask, and then
 //! restores its own mask.
-//!
-//! These threads should not take processor time from the thread that gives them their work. By default Linux lets a
-//! thread that is woken preempt the thread that woke it. With few processors the dispatcher, which wakes them, would
-//! hardly ever run. A thread with the batch policy waits until a processor is free.
 
 #![allow(unsafe_code)]
 
 use std::io;
 use std::thread::{Builder, JoinHandle};
 
-/// There may be thousands of threads, so the stack is small; it has room for a TLS handshake in a build without
+/// Hundreds of threads may look up names, so the stack is small; it has room for a TLS handshake in a build without
 /// optimisation.
 const STACK_BYTES: usize = 512 * 1024;
 
@@ -24,16 +20,6 @@ pub fn spawn_quiet(name: &str, body: impl FnOnce() + Send + 'static) -> io::Resu
     let started = Builder::new().name(name.to_owned()).stack_size(STACK_BYTES).spawn(body);
     restore_signals(&before);
     started
-}
-
-/// Lets the calling thread run only while other threads leave a processor free.
-pub fn yield_to_others() {
-    // SAFETY: all-zero is a valid `sched_param`, which outlives the call; thread 0 is the calling one. If the call is
-    // refused, nothing has changed.
-    unsafe {
-        let parameters: libc::sched_param = std::mem::zeroed();
-        libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const parameters);
-    }
 }
 
 fn block_all_signals() -> libc::sigset_t {
@@ -74,19 +60,5 @@ mod tests {
             assert_ne!(inside & (1 << (signal - 1)), 0, "signal {signal} is not blocked");
         }
         assert_eq!(blocked(), before);
-    }
-
-    #[test]
-    fn a_thread_that_yields_to_others_has_the_batch_policy() {
-        let policy = || {
-            // SAFETY: takes no pointer; thread 0 is the calling one.
-            unsafe { libc::sched_getscheduler(0) }
-        };
-        let thread = spawn_quiet("batch", move || {
-            yield_to_others();
-            assert_eq!(policy(), libc::SCHED_BATCH);
-        });
-        thread.unwrap().join().expect("it has the policy");
-        assert_ne!(policy(), libc::SCHED_BATCH, "only the thread itself");
     }
 }

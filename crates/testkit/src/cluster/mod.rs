@@ -15,6 +15,7 @@
 //! process. So it is removed when the value is dropped, and also when the test process is killed. After a panic the end
 //! of the server's log is printed; with `HYDRA_KEEP` set, the cluster is then left as it is.
 
+mod copies;
 mod place;
 mod processes;
 mod server;
@@ -29,6 +30,7 @@ use postgres::{Client, Config, NoTls};
 
 use crate::{PATIENCE, run, wait_until};
 use place::{Owner, keeper, new_directory, owner, programs, run_as};
+pub use processes::is_running;
 pub use server::{StopMode, Surroundings};
 
 /// Part of the socket's file name; no TCP port is opened. It differs from the default, so that a client without
@@ -65,6 +67,13 @@ impl Cluster {
 
     /// Starts a cluster. `surroundings` is a shell script that starts its server.
     pub fn start_within(surroundings: Option<Surroundings>, settings: &[(&str, &str)]) -> Cluster {
+        let cluster = Cluster::new(surroundings, settings);
+        cluster.start_again();
+        cluster
+    }
+
+    /// Makes a new cluster, without starting its server.
+    fn new(surroundings: Option<Surroundings>, settings: &[(&str, &str)]) -> Cluster {
         let programs = programs();
         let owner = owner();
         let directory = new_directory(owner);
@@ -95,24 +104,7 @@ impl Cluster {
             ("log_line_prefix", "%m [%p] %b: "),
         ]);
         cluster.write_settings(settings);
-        cluster.start_again();
         cluster
-    }
-
-    /// Starts a standby that follows this cluster.
-    pub fn start_standby(&self) -> Cluster {
-        let (programs, owner) = (self.programs.clone(), self.owner);
-        let directory = new_directory(owner);
-        let keeper = keeper(&programs, &directory, owner);
-        let standby = Cluster { programs, directory, owner, surroundings: None, server: Mutex::new(None), keeper };
-        let mut copy = self.program("pg_basebackup");
-        self.must(
-            copy.args(["--checkpoint=fast", "--write-recovery-conf", "--no-sync", "--pgdata"]).arg(standby.data()),
-        );
-        let socket_directory = standby.directory.to_str().expect("a temporary directory with a UTF-8 name");
-        standby.write_settings(&[("unix_socket_directories", socket_directory)]);
-        standby.start_again();
-        standby
     }
 
     /// Changes settings and reloads them. Backends apply them before their next command, background workers in the next
@@ -120,6 +112,12 @@ impl Cluster {
     pub fn set(&self, settings: &[(&str, &str)]) {
         self.write_settings(settings);
         self.must(self.program("pg_ctl").args(["reload", "--silent", "--pgdata"]).arg(self.data()));
+    }
+
+    /// Changes settings of a server that does not run.
+    pub fn set_while_stopped(&self, settings: &[(&str, &str)]) {
+        assert!(self.server().is_none(), "the server runs");
+        self.write_settings(settings);
     }
 
     /// Returns a session of the superuser `postgres`.
@@ -172,6 +170,16 @@ impl Cluster {
             ("PGPORT", PORT.to_string()),
             ("PGUSER", "postgres".into()),
         ]
+    }
+
+    /// Returns the connection string with which another cluster connects to a database as the superuser.
+    pub fn conninfo(&self, database: &str) -> String {
+        format!("host={} port={PORT} user=postgres dbname={database}", self.directory.display())
+    }
+
+    /// Makes a program that uses libpq connect to this cluster as its superuser.
+    pub fn connect_with(&self, program: &mut Command) {
+        program.envs(self.environment());
     }
 
     /// Returns a command for a program of the staged installation (`psql`, `pg_dump`, `pgbench`, …) that connects to

@@ -11,7 +11,7 @@ pub(super) fn send_signal(name: &str, pid: i32) -> bool {
 }
 
 /// Whether a process runs. A zombie does not.
-pub(super) fn is_running(pid: i32) -> bool {
+pub fn is_running(pid: i32) -> bool {
     process_status(pid).is_some_and(|(state, _)| state != 'Z' && state != 'X')
 }
 

@@ -13,6 +13,8 @@ use crate::{PATIENCE, wait_until};
 /// How `pg_ctl stop` ends a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StopMode {
+    /// Waits until all clients have disconnected.
+    Smart,
     /// Ends the sessions of clients, and writes a checkpoint.
     Fast,
     /// Stops at once. The next start has to recover, as after a crash of the server.
@@ -74,6 +76,7 @@ impl Cluster {
     /// Stops the server, and returns when it has ended.
     pub fn stop(&self, mode: StopMode) {
         let mode = match mode {
+            StopMode::Smart => "smart",
             StopMode::Fast => "fast",
             StopMode::Immediate => "immediate",
         };

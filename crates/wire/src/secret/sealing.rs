@@ -1,6 +1,6 @@
-//! Encrypts (*seals*) and decrypts (*opens*) signing secrets and values of headers that are stored in the database. The
-//! key is in a file outside the database, so that a dump, the disk of a replica or a user who reads the table does not
-//! reveal them.
+//! Encrypts (*seals*) and decrypts (*opens*) secrets that are stored in the database: signing secrets, values of headers,
+//! secrets and URLs of inbound adapters. The key is in a file outside the database, so that a dump, the disk of a replica
+//! or a user who reads the table does not reveal them.
 //!
 //! A sealed secret is `sealed:<key>:<base64>`: the first bytes of the SHA-256 of the key, then nonce and ciphertext of
 //! XChaCha20-Poly1305. It is bound to its [`Place`]: it cannot be opened in the row of another subscription, or as
@@ -31,6 +31,12 @@ pub enum Place<'a> {
     Secret(SubscriptionId),
     /// The value of the header of this name of this subscription.
     Header(SubscriptionId, &'a str),
+    /// A secret of this inbound adapter.
+    InboundSecret(i64),
+    /// The secret part of the URL of this inbound adapter.
+    InboundPath(i64),
+    /// The secret of which tags and reply addresses of mail are made.
+    Mail,
 }
 
 impl Place<'_> {
@@ -38,6 +44,10 @@ impl Place<'_> {
         match self {
             Self::Secret(subscription) => subscription.0.to_be_bytes().to_vec(),
             Self::Header(subscription, name) => [&subscription.0.to_be_bytes(), name.as_bytes()].concat(),
+            // No subscription has a number that begins like these.
+            Self::InboundSecret(adapter) => [b"inbound secret ", &adapter.to_be_bytes()[..]].concat(),
+            Self::InboundPath(adapter) => [b"inbound path ", &adapter.to_be_bytes()[..]].concat(),
+            Self::Mail => b"mail".to_vec(),
         }
     }
 }
@@ -156,6 +166,15 @@ mod tests {
         let stored = keys.seal("Bearer abc", Place::Header(SEVEN, "Authorization"), &mut rand::rng());
         assert_eq!(keys.open(&stored, Place::Header(SEVEN, "Authorization")).as_deref(), Ok("Bearer abc"));
         let others = [Place::Header(SEVEN, "X-Echo"), Place::Header(SubscriptionId(8), "Authorization"), SEVEN.into()];
+        assert!(others.into_iter().all(|place| keys.open(&stored, place) == Err(Unreadable::Damaged)));
+    }
+
+    #[test]
+    fn a_sealed_secret_of_an_inbound_adapter_opens_only_as_itself() {
+        let keys = keys("1");
+        let stored = keys.seal("its secret", Place::InboundSecret(7), &mut rand::rng());
+        assert_eq!(keys.open(&stored, Place::InboundSecret(7)).as_deref(), Ok("its secret"));
+        let others = [Place::InboundSecret(8), Place::InboundPath(7), SEVEN.into()];
         assert!(others.into_iter().all(|place| keys.open(&stored, place) == Err(Unreadable::Damaged)));
     }
 

@@ -6,7 +6,7 @@ use super::*;
 fn rows_are_claimed_when_they_are_due_and_not_before() {
     let mut dispatch = dispatch([subscription(1), one_at_a_time(2)]);
     dispatch.accept(&[1, 2], [1]);
-    dispatch.send(9);
+    dispatch.send(99);
     dispatch.conclude(1, 1, status(500));
     dispatch.conclude(1, 2, status(500));
     assert!(dispatch.to_claim(time(100)).is_empty(), "the rows are not written yet");
@@ -34,7 +34,7 @@ fn for_an_endpoint_that_keeps_failing_one_row_is_claimed_at_a_time() {
     assert_eq!(dispatch.to_claim(time(0)), [(SubscriptionId(1), 1)]);
     dispatch.accept_row(claimed(1, 1, 1));
     assert!(dispatch.to_claim(time(0)).is_empty());
-    dispatch.send(9);
+    dispatch.send(99);
     assert!(dispatch.to_claim(time(0)).is_empty());
     dispatch.conclude(1, 1, status(500));
     dispatch.write_all(time(0));

@@ -8,7 +8,7 @@ fn a_fault_on_this_side_is_no_attempt_and_no_failure_and_the_delivery_waits() {
         dispatch([Subscription { disable_after: Some(1), stale_after: Some(seconds(1)), ..subscription(1) }]);
     dispatch.accept(&[1], [1, 2]);
     dispatch.accept_row(claimed(3, 1, 1));
-    dispatch.send(9);
+    dispatch.send(99);
     for event in 1..=3 {
         dispatch.conclude(event, 1, fault());
     }
@@ -57,7 +57,7 @@ fn new_events_wait_in_the_table_while_a_lane_is_held_and_new_settings_or_a_new_u
     for mended in [true, false] {
         let mut dispatch = dispatch([subscription(1)]);
         dispatch.accept(&[1], [1]);
-        dispatch.send(9);
+        dispatch.send(99);
         dispatch.conclude(1, 1, fault());
         dispatch.accept(&[1], [2]);
         assert_eq!(dispatch.row(2, 1), Some(Row::Insert(RowState::Released)));
@@ -83,7 +83,7 @@ fn a_receiver_that_asks_for_time_gets_nothing_until_then_and_what_was_not_sent_u
     let id = SubscriptionId(1);
     let mut dispatch = dispatch([Subscription { max_in_flight: 2, ..subscription(1) }]);
     dispatch.accept(&[1], 1..=4);
-    assert_eq!(dispatch.send(9), [(1, 1), (2, 1)]);
+    assert_eq!(dispatch.send(99), [(1, 1), (2, 1)]);
     dispatch.conclude(1, 1, asking(429, 15));
     assert_eq!([3, 4].map(|event| dispatch.row(event, 1)), [const { Some(Row::Insert(RowState::Released)) }; 2]);
     dispatch.accept(&[1], [5]);
@@ -91,7 +91,7 @@ fn a_receiver_that_asks_for_time_gets_nothing_until_then_and_what_was_not_sent_u
     // One that was under way may succeed, which ends nothing.
     dispatch.conclude(2, 1, status(200));
     dispatch.write_all(time(0));
-    assert!(dispatch.send(9).is_empty() && dispatch.to_claim(time(14)).is_empty());
+    assert!(dispatch.send(99).is_empty() && dispatch.to_claim(time(14)).is_empty());
     dispatch.end_pauses(instant(14));
     assert!(dispatch.to_claim(time(14)).is_empty());
     dispatch.end_pauses(instant(15));
@@ -99,21 +99,21 @@ fn a_receiver_that_asks_for_time_gets_nothing_until_then_and_what_was_not_sent_u
 }
 
 #[test]
-fn the_rest_of_a_chain_is_not_sent_to_a_receiver_that_asks_for_time() {
+fn requests_that_were_handed_over_are_not_made_to_a_receiver_that_asks_for_time() {
     let mut dispatch = dispatch([one_at_a_time(1)]);
     dispatch.accept(&[1], [1]);
-    dispatch.send(9);
+    dispatch.send(99);
     dispatch.conclude_quickly(1, 1, status(200));
     dispatch.accept(&[1], 2..=4);
-    let requests = dispatch.hand_out(9, Instant::now());
-    assert!(requests[0].next.is_some());
+    let requests = dispatch.hand_out(99, Instant::now());
+    assert_eq!(requests.len(), 3);
     dispatch.conclude(2, 1, asking(503, 15));
     assert!(requests[0].endpoint.gate.is_closed());
     [3, 4].into_iter().for_each(|event| dispatch.conclude(event, 1, Outcome::NotStarted));
-    assert!(dispatch.send(9).is_empty());
+    assert!(dispatch.send(99).is_empty());
     assert_eq!(dispatch.in_flight(), 0);
     dispatch.end_pauses(instant(15));
-    assert_eq!(dispatch.send(9), [(3, 1)]);
+    assert_eq!(dispatch.send(99), [(3, 1)]);
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn a_receiver_cannot_ask_for_more_time_than_the_longest_delay_of_the_schedule() 
     {
         let mut dispatch = dispatch([Subscription { schedule, ..subscription(1) }]);
         dispatch.accept(&[1], [1]);
-        dispatch.send(9);
+        dispatch.send(99);
         dispatch.conclude(1, 1, asking(429, asked));
         assert_eq!(dispatch.lanes.next_pause_end(), held.map(instant));
     }

@@ -5,7 +5,6 @@ use std::sync::{Arc, LazyLock};
 
 use wire::attempt::{Answer, Attempt, ErrorClass, Failure, Outcome};
 use wire::event::Event;
-use wire::ids::EventId;
 use wire::preset::Preset;
 use wire::request::{Endpoint, Request};
 use wire::secret::SigningSecret;
@@ -13,7 +12,7 @@ use wire::secret::SigningSecret;
 use super::intake::first_work;
 use super::*;
 use crate::stored_event::StoredEvent;
-use crate::stored_event::tests::stored;
+use crate::stored_event::tests::{key, stored};
 use crate::subscription::{DisabledReason, Failing, Subscription};
 use crate::work::Work;
 use crate::xid::Xid8;
@@ -26,8 +25,6 @@ mod room;
 mod sending;
 mod simulation;
 mod subscriptions;
-
-const NAMESPACE: [u8; 16] = [7; 16];
 
 /// The limits of lanes: the maximum number of deliveries in memory, the number from which a lane is crowded, the time
 /// for which a crowded lane may keep others waiting, and the number of failures after which an endpoint gets one
@@ -59,11 +56,13 @@ fn subscription(id: i64) -> Subscription {
         id: SubscriptionId(id),
         active: true,
         status_since: time(0),
+        drops_missed: false,
         preset: Preset::Hydra,
         endpoint: Arc::new(endpoint),
         schedule: vec![seconds(10), seconds(20)],
         max_in_flight: 10,
         disable_after: None,
+        disable_after_time: None,
         stale_after: None,
         rate_limit: None,
         log_successes: false,
@@ -79,12 +78,17 @@ fn paused(id: i64) -> Subscription {
     Subscription { active: false, status_since: time(1), ..subscription(id) }
 }
 
+/// A subscription that was disabled and then resumed without what it had missed.
+fn resumed_without_missed(id: i64) -> Subscription {
+    Subscription { drops_missed: true, status_since: time(2), ..subscription(id) }
+}
+
 fn one_at_a_time(id: i64) -> Subscription {
     Subscription { max_in_flight: 1, ..subscription(id) }
 }
 
 fn dispatch(subscriptions: impl IntoIterator<Item = Subscription>) -> Dispatch {
-    let mut dispatch = Dispatch::new(NAMESPACE);
+    let mut dispatch = Dispatch::default();
     dispatch.set_subscriptions(subscriptions.into_iter().collect(), instant(0));
     dispatch
 }
@@ -117,7 +121,7 @@ fn xid_of(event: i64) -> u64 {
 }
 
 fn id_of(event: i64, subscription: i64) -> DeliveryId {
-    DeliveryId::derive(NAMESPACE, EventId(event), SubscriptionId(subscription))
+    DeliveryId::derive(key(event), SubscriptionId(subscription))
 }
 
 fn disabled(id: i64, reason: DisabledReason) -> HashMap<SubscriptionId, DisabledReason> {
@@ -127,7 +131,7 @@ fn disabled(id: i64, reason: DisabledReason) -> HashMap<SubscriptionId, Disabled
 /// A delivery as it is claimed from the retry queue.
 fn claimed(event: i64, subscription: i64, attempts: u32) -> Work {
     let known = wanted_by(&[subscription], event);
-    let work = first_work(NAMESPACE, &self::subscription(subscription), &known, "{}".into());
+    let work = first_work(&self::subscription(subscription), &known, "{}".into());
     Work { attempts, scheduled_at: (attempts > 0).then(|| time(0)), ..work }
 }
 
@@ -192,7 +196,7 @@ impl Dispatch {
     }
 
     fn row(&self, event: i64, subscription: i64) -> Option<Row> {
-        let key = (EventId(event), id_of(event, subscription));
+        let key = (key(event), id_of(event, subscription));
         if let Some((_, state)) = self.writes.inserts.get(&key) {
             return Some(Row::Insert(*state));
         }
@@ -206,8 +210,8 @@ impl Dispatch {
         let finished = self.writes.finished_events.iter().chain(self.writes.moved.values());
         finished
             .map(|row| {
-                assert_eq!(row.xid, Xid8(xid_of(row.id.0)));
-                row.id.0
+                assert_eq!(row.xid, Xid8(xid_of(row.event.id.0)));
+                row.event.id.0
             })
             .collect()
     }

@@ -14,7 +14,7 @@ fn the_last_attempt_of_a_schedule_fails_the_delivery() {
             0 => dispatch.accept(&[1], [event]),
             _ => dispatch.accept_row(claimed(event, 1, attempts)),
         }
-        dispatch.send(9);
+        dispatch.send(99);
         dispatch.conclude(event, 1, status(500));
         assert_eq!(dispatch.row(event, 1), Some(row));
     }
@@ -27,7 +27,7 @@ fn a_retry_by_hand_starts_the_schedule_again_and_goes_on_counting_attempts() {
     let mut dispatch = dispatch([subscription(1)]);
     let again = Work { earlier_attempts: 3, scheduled_at: None, ..claimed(1, 1, 3) };
     dispatch.accept_row(again);
-    dispatch.send(9);
+    dispatch.send(99);
     dispatch.conclude(1, 1, status(500));
     assert_eq!(dispatch.row(1, 1), Some(Row::Update(due(4, 10))));
     assert_eq!(dispatch.writes.attempts[0].attempt, 4);
@@ -37,13 +37,13 @@ fn a_retry_by_hand_starts_the_schedule_again_and_goes_on_counting_attempts() {
 fn gone_disables_a_subscription() {
     let mut dispatch = dispatch([one_at_a_time(1)]);
     dispatch.accept(&[1], [1, 2]);
-    let requests = dispatch.hand_out(9, Instant::now());
+    let requests = dispatch.hand_out(99, Instant::now());
     dispatch.conclude(1, 1, status(410));
     assert_eq!(dispatch.verdicts.disabled, disabled(1, DisabledReason::Gone));
     assert!(requests[0].endpoint.gate.is_closed());
     assert_eq!(dispatch.row(1, 1), Some(Row::Insert(due(1, 10))), "it can go on after a resume");
     assert_eq!(dispatch.row(2, 1), Some(Row::Insert(RowState::Released)));
-    assert!(dispatch.send(9).is_empty());
+    assert!(dispatch.send(99).is_empty());
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn enough_failures_in_a_row_disable_a_subscription_and_a_success_starts_the_coun
     let mut dispatch = dispatch([Subscription { disable_after: Some(3), max_in_flight: 1, ..subscription(1) }]);
     dispatch.accept(&[1], 1..=6);
     let mut conclude = |event, outcome| {
-        assert_eq!(dispatch.send(9), [(event, 1)]);
+        assert_eq!(dispatch.send(99), [(event, 1)]);
         dispatch.conclude(event, 1, outcome);
         (dispatch.verdicts.failing[&SubscriptionId(1)].attempts, dispatch.verdicts.disabled.clone())
     };
@@ -65,22 +65,45 @@ fn enough_failures_in_a_row_disable_a_subscription_and_a_success_starts_the_coun
 }
 
 #[test]
+fn enough_failures_disable_a_subscription_only_after_the_time_that_it_was_given() {
+    let patient = Subscription {
+        disable_after: Some(2),
+        disable_after_time: Some(seconds(100)),
+        max_in_flight: 1,
+        ..subscription(1)
+    };
+    let mut dispatch = dispatch([patient]);
+    dispatch.begin_sending(instant(0));
+    dispatch.accept(&[1], 1..=5);
+    let mut conclude = |event, outcome, at| {
+        assert_eq!(dispatch.send(9), [(event, 1)]);
+        dispatch.conclude_at(time(at), event, 1, outcome);
+        (dispatch.verdicts.failing[&SubscriptionId(1)].attempts, dispatch.verdicts.disabled.clone())
+    };
+    let nothing = HashMap::new();
+    assert_eq!(conclude(1, timeout(), 10), (1, nothing.clone()));
+    assert_eq!(conclude(2, timeout(), 50), (2, nothing.clone()));
+    assert_eq!(conclude(3, timeout(), 109), (3, nothing));
+    assert_eq!(conclude(4, timeout(), 110), (4, disabled(1, DisabledReason::Failures)));
+}
+
+#[test]
 fn requests_that_were_under_way_together_fail_once() {
     let mut dispatch = dispatch([Subscription { disable_after: Some(3), ..subscription(1) }]);
     let attempts = |dispatch: &Dispatch| dispatch.verdicts.failing[&SubscriptionId(1)].attempts;
     dispatch.accept(&[1], 1..=4);
-    assert_eq!(dispatch.send(9).len(), 4);
+    assert_eq!(dispatch.send(99).len(), 4);
     (1..=3).for_each(|event| dispatch.conclude(event, 1, status(503)));
     assert_eq!(attempts(&dispatch), 1);
     // Handed out before the first failure was counted, and after it.
     dispatch.accept(&[1], [5]);
-    assert_eq!(dispatch.send(9), [(5, 1)]);
+    assert_eq!(dispatch.send(99), [(5, 1)]);
     dispatch.conclude(4, 1, status(503));
     assert_eq!(attempts(&dispatch), 1);
     dispatch.conclude(5, 1, status(503));
     assert_eq!(attempts(&dispatch), 2);
     dispatch.accept_row(claimed(6, 1, 0));
-    dispatch.send(9);
+    dispatch.send(99);
     dispatch.conclude(6, 1, status(503));
     assert_eq!((attempts(&dispatch), &dispatch.verdicts.disabled), (3, &disabled(1, DisabledReason::Failures)));
 }
@@ -93,7 +116,7 @@ fn stale_after(limit: u64) -> Subscription {
 fn days_without_a_success_disable_a_subscription_and_a_success_starts_the_count_again() {
     let mut dispatch = dispatch([stale_after(100)]);
     dispatch.accept(&[1], 1..=5);
-    dispatch.send(9);
+    dispatch.send(99);
     let mut conclude = |event, outcome, at| {
         dispatch.conclude_at(time(at), event, 1, outcome);
         dispatch.verdicts.disabled.clone()
@@ -109,7 +132,7 @@ fn days_without_a_success_disable_a_subscription_and_a_success_starts_the_count_
 fn time_in_which_nothing_could_be_sent_does_not_make_an_endpoint_stale() {
     let mut dispatch = dispatch([stale_after(100)]);
     dispatch.accept(&[1], 1..=3);
-    dispatch.send(9);
+    dispatch.send(99);
     dispatch.begin_sending(instant(0));
     dispatch.conclude_at(time(10), 1, 1, timeout());
     // The server was down, the process was stopped, or the like, for a day.
@@ -127,7 +150,7 @@ fn how_long_an_endpoint_has_failed_is_kept_over_a_restart_and_the_time_between_i
     let mut dispatch = dispatch([Subscription { failing: before, ..stale_after(100) }]);
     dispatch.begin_sending(instant(1_000_000));
     dispatch.accept(&[1], 1..=2);
-    dispatch.send(9);
+    dispatch.send(99);
     dispatch.conclude_at(time(1_000_009), 1, 1, timeout());
     assert!(dispatch.verdicts.disabled.is_empty());
     dispatch.conclude_at(time(1_000_010), 2, 1, timeout());
@@ -140,7 +163,7 @@ const LIFETIME: u64 = 2 * (30 + 3 * 8);
 /// Sends a delivery that failed first at `time(0)`, and lets it fail again at `time(after)`.
 fn fail_again(dispatch: &mut Dispatch, after: u64) -> (Option<Row>, Option<ErrorClass>) {
     dispatch.accept_row(claimed(1, 1, 1));
-    assert_eq!(dispatch.send(9), [(1, 1)], "a delivery is never given up without the attempt that it waits for");
+    assert_eq!(dispatch.send(99), [(1, 1)], "a delivery is never given up without the attempt that it waits for");
     dispatch.conclude_at(time(after), 1, 1, status(500));
     let record = dispatch.writes.attempts.pop().expect("a failure is recorded");
     assert_eq!((record.attempt, record.status, record.response_ms), (2, Some(500), Some(1000)));
@@ -183,7 +206,7 @@ fn a_clock_that_was_set_does_not_end_a_schedule() {
         let mut dispatch = dispatch([subscription(1)]);
         dispatch.begin_sending(instant(0));
         dispatch.accept_row(claimed(1, 1, 1));
-        dispatch.send(9);
+        dispatch.send(99);
         let failed = attempt(1, 1, timeout(), time(wall), seconds(1));
         dispatch.settle(failed, time(wall), instant(steady), 0.0);
         assert_eq!(dispatch.row(1, 1), Some(Row::Update(due(2, wall + 20))));
@@ -210,7 +233,7 @@ fn the_time_without_a_readable_secret_does_not_count() {
 fn a_subscription_is_disabled_once() {
     let mut dispatch = dispatch([Subscription { disable_after: Some(1), ..subscription(1) }]);
     dispatch.accept(&[1], [1, 2]);
-    dispatch.send(9);
+    dispatch.send(99);
     dispatch.conclude(1, 1, timeout());
     dispatch.conclude(2, 1, status(410));
     assert_eq!(dispatch.verdicts.disabled, disabled(1, DisabledReason::Failures));
@@ -221,7 +244,7 @@ fn a_receiver_can_ask_for_more_time_only_with_429_and_503() {
     for (code, after) in [(429, 15), (503, 15), (500, 10)] {
         let mut dispatch = dispatch([subscription(1)]);
         dispatch.accept(&[1], [1]);
-        dispatch.send(9);
+        dispatch.send(99);
         let asking = Answer { status: code, excerpt: String::new(), retry_after: Some(seconds(15)) };
         dispatch.conclude(1, 1, Outcome::Answered(asking));
         assert_eq!(dispatch.row(1, 1), Some(Row::Insert(due(1, after))), "status {code}");
@@ -233,7 +256,7 @@ fn the_history_has_failures_and_retries_and_with_log_successes_first_attempts() 
     let mut dispatch = dispatch([subscription(1), Subscription { log_successes: true, ..subscription(2) }]);
     dispatch.accept(&[1, 2], [1]);
     dispatch.accept_row(claimed(2, 1, 1));
-    dispatch.send(9);
+    dispatch.send(99);
     dispatch.conclude(1, 1, status(200));
     assert!(dispatch.writes.attempts.is_empty());
     dispatch.conclude(1, 2, status(201));
@@ -247,7 +270,7 @@ fn the_history_has_failures_and_retries_and_with_log_successes_first_attempts() 
 fn the_history_says_what_was_answered_or_why_there_was_no_answer() {
     let mut dispatch = dispatch([subscription(1)]);
     dispatch.accept(&[1], [1, 2]);
-    dispatch.send(9);
+    dispatch.send(99);
     dispatch.conclude(1, 1, status(302));
     dispatch.conclude(2, 1, timeout());
     let [answered, silent] = &dispatch.writes.attempts[..] else { panic!("{:?}", dispatch.writes.attempts) };
@@ -262,7 +285,7 @@ fn the_history_says_what_was_answered_or_why_there_was_no_answer() {
 fn every_delivery_is_counted() {
     let mut dispatch = dispatch([subscription(1)]);
     dispatch.accept(&[1], 1..=3);
-    dispatch.send(9);
+    dispatch.send(99);
     for (event, code) in [(1, 200), (2, 204), (3, 500)] {
         dispatch.conclude(event, 1, status(code));
     }

@@ -63,7 +63,7 @@ fn a_crowded_lane_that_drains_in_time_does_not_overflow() {
 
 #[test]
 fn a_crowded_lane_that_sends_much_in_that_moment_is_waited_for_and_does_not_overflow() {
-    let mut dispatch = dispatch([Subscription { max_in_flight: 500, ..subscription(1) }]);
+    let mut dispatch = dispatch([Subscription { max_in_flight: 500, ..subscription(1) }, subscription(2)]);
     let start = Instant::now();
     (1..=LANE - 1).for_each(|id| dispatch.accept_event(&wanted_by(&[1], id), start));
     assert_eq!(dispatch.send(1000).len(), 500);
@@ -75,6 +75,19 @@ fn a_crowded_lane_that_sends_much_in_that_moment_is_waited_for_and_does_not_over
     assert!(dispatch.has_room(start + 2 * CROWDED_FOR));
     dispatch.accept_event(&wanted_by(&[1], LANE + 1), start + 2 * CROWDED_FOR);
     assert_eq!(dispatch.row(LANE + 1, 1), Some(Row::Insert(RowState::Released)));
+}
+
+#[test]
+fn a_crowded_lane_is_waited_for_while_no_other_active_lane_is_left() {
+    let mut dispatch = dispatch([subscription(1), Subscription { active: false, ..subscription(2) }]);
+    let start = Instant::now();
+    (1..=CROWD).for_each(|id| dispatch.accept_event(&wanted_by(&[1], id), start));
+    assert!(!dispatch.has_room(start));
+    assert!(!dispatch.has_room(start + CROWDED_FOR), "it has sent nothing, but delays nobody");
+    assert_eq!(dispatch.next_change(), Some(start + 2 * CROWDED_FOR));
+
+    dispatch.change_subscriptions(&[SubscriptionId(2)], vec![subscription(2)], start);
+    assert!(dispatch.has_room(start + 2 * CROWDED_FOR), "now it may delay another");
 }
 
 #[test]

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
-use wire::ids::EventId;
 use wire::preset::Preset;
 
 use super::*;
-use crate::writes::Names;
+use crate::stored_event::tests::key;
+use crate::subscription::{DisabledReason, Failing};
+use crate::writes::{Names, Verdicts};
 use crate::xid::Xid8;
 
 fn work(event: i64, subscription: i64, bytes: usize) -> Arc<Work> {
@@ -17,20 +18,25 @@ fn work(event: i64, subscription: i64, bytes: usize) -> Arc<Work> {
     Arc::new(Work {
         delivery: DeliveryId(delivery),
         subscription: SubscriptionId(subscription),
-        event: EventId(event),
+        event: key(event),
         event_type: "ticket.created".into(),
+        entity_type: "ticket".into(),
+        entity_id: None,
         tenant_id: None,
+        operation: None,
+        hops: 0,
         emitted_at: SystemTime::UNIX_EPOCH,
         preset: Preset::Hydra,
         body: "b".repeat(bytes).into(),
         attempts: 0,
         earlier_attempts: 0,
         scheduled_at: None,
+        missed: false,
     })
 }
 
 fn row(event: i64) -> EventRow {
-    EventRow { xid: Xid8(7), id: EventId(event), place: (3, 4) }
+    EventRow { xid: Xid8(7), event: key(event), place: (3, 4) }
 }
 
 /// Decisions to move an event to this many subscriptions.
@@ -42,7 +48,7 @@ fn moved(event: i64, subscriptions: i64, bytes: usize) -> Writes {
 
 /// Event, number of deliveries, and whether the row of the event is deleted.
 fn steps(part: &Part) -> Vec<(i64, usize, bool)> {
-    part.moves.iter().map(|step| (step.row.id.0, step.deliveries.len(), step.is_last)).collect()
+    part.moves.iter().map(|step| (step.row.event.id.0, step.deliveries.len(), step.is_last)).collect()
 }
 
 #[test]
@@ -149,7 +155,7 @@ fn a_part_is_halved_until_each_row_is_alone_and_an_event_is_deleted_after_its_de
         alone += 1;
         for step in &part.moves {
             inserted.extend(step.deliveries.iter().map(|(work, _)| work.delivery));
-            let all = if step.row.id.0 == 1 { 5 } else { 7 };
+            let all = if step.row.event.id.0 == 1 { 5 } else { 7 };
             assert_eq!(step.is_last, inserted.len() == all, "{step:?}");
         }
     }
@@ -165,4 +171,25 @@ fn an_event_of_which_a_delivery_was_put_back_is_not_deleted() {
     writes.note_rest(&mut second);
     assert_eq!(steps(&second), [(1, 1, false)]);
     assert_eq!(steps(&writes.take_part()), [(1, 1, true)]);
+}
+
+#[test]
+fn what_is_known_about_a_subscription_is_written_together_and_others_later() {
+    let mut verdicts = Verdicts::default();
+    for id in (1..=2 * ROWS as i64).map(SubscriptionId) {
+        verdicts.failing.insert(id, Failing::default());
+        verdicts.faults.insert(id, None);
+    }
+    let last = SubscriptionId(2 * ROWS as i64);
+    verdicts.disabled.insert(last, DisabledReason::Gone);
+    let part = verdicts.take_part();
+    assert_eq!((part.failing.len(), part.faults.len(), part.disabled.len()), (ROWS, ROWS, 1));
+    assert!(part.failing.contains_key(&last) && part.failing.keys().all(|id| part.faults.contains_key(id)));
+    verdicts.put_back(part);
+    let mut parts = 0;
+    while !verdicts.is_empty() {
+        verdicts.take_part();
+        parts += 1;
+    }
+    assert_eq!(parts, 2);
 }

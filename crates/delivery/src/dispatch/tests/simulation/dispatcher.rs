@@ -1,6 +1,5 @@
 //! The loop of the simulated dispatcher.
 
-use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use foldhash::HashSet;
@@ -9,7 +8,7 @@ use super::*;
 
 impl World {
     pub(super) fn start(&mut self) {
-        self.dispatch = Dispatch::new(NAMESPACE);
+        self.dispatch = Dispatch::default();
         self.dispatch.begin_sending(self.instant);
         self.run += 1;
         self.read_up_to = EventId(0);
@@ -21,7 +20,7 @@ impl World {
 
     /// Crashes and starts again. Requests in flight may have arrived or not, and their outcomes are lost.
     pub(super) fn crash(&mut self) {
-        for request in std::mem::take(&mut self.chains) {
+        for request in std::mem::take(&mut self.requests) {
             if self.random.random_bool(0.5) && !request.endpoint.gate.is_closed() {
                 self.arrive(&request);
             }
@@ -36,8 +35,13 @@ impl World {
         let there = self.endpoints.values().filter(|endpoint| !endpoint.deleted);
         // Like subscriptions that are read from the table, each has a new gate.
         let subscriptions = there.map(|endpoint| endpoint.read()).collect();
-        self.dispatch.set_subscriptions(subscriptions, self.instant);
-        for request in &self.chains {
+        if self.random.random_bool(0.5) {
+            self.dispatch.set_subscriptions(subscriptions, self.instant);
+        } else {
+            let changed: Vec<_> = self.endpoints.keys().copied().collect();
+            self.dispatch.change_subscriptions(&changed, subscriptions, self.instant);
+        }
+        for request in &self.requests {
             let endpoint = &self.endpoints[&request.endpoint.subscription];
             let stopped = endpoint.deleted || !endpoint.subscription.active;
             assert!(
@@ -57,12 +61,12 @@ impl World {
         let unread = self.events.range((Bound::Excluded(self.read_up_to), Bound::Unbounded)).take(page);
         let subscriptions = |targets: &[(SubscriptionId, _)]| targets.iter().map(|(id, _)| id.0).collect::<Vec<_>>();
         let events: Vec<_> = unread.map(|(id, targets)| wanted_by(&subscriptions(targets), id.0)).collect();
-        if self.dispatch.has_strangers(&events) {
+        if !self.dispatch.strangers(&events).is_empty() {
             self.news = true;
             self.look_for_changes();
         }
         for event in &events {
-            self.read_up_to = event.row.id;
+            self.read_up_to = event.row.event.id;
             self.dispatch.accept_event(event, self.instant);
         }
     }
@@ -109,22 +113,17 @@ impl World {
     }
 
     pub(super) fn hand_out(&mut self) {
-        let requests = self.dispatch.hand_out(THREADS, self.instant);
-        self.chains.extend(requests);
-        let mut under_way = HashSet::default();
-        let mut threads: BTreeMap<SubscriptionId, usize> = BTreeMap::new();
-        for chain in &self.chains {
-            *threads.entry(chain.endpoint.subscription).or_default() += 1;
-            let mut next = Some(chain);
-            while let Some(request) = next {
-                assert!(under_way.insert(request.delivery), "a delivery is in flight twice");
-                next = request.next.as_deref();
-            }
+        let requests = self.dispatch.hand_out(MAX_REQUESTS, self.instant);
+        for request in &requests {
+            let limit = self.endpoints[&request.endpoint.subscription].subscription.max_in_flight;
+            assert!(request.max_in_flight <= limit, "more may be in flight than the limit, which is {limit}");
         }
-        assert!(self.chains.len() <= THREADS, "more chains are in flight than there are threads");
-        for (id, count) in threads {
-            let limit = self.endpoints[&id].subscription.max_in_flight;
-            assert!(count <= limit, "subscription {id} has {count} requests in flight, and its limit is {limit}");
-        }
+        self.requests.extend(requests);
+        let mut in_flight = HashSet::default();
+        assert!(
+            self.requests.iter().all(|request| in_flight.insert(request.delivery)),
+            "a delivery is in flight twice"
+        );
+        assert!(in_flight.len() <= MAX_REQUESTS, "more requests are in flight than there may be");
     }
 }

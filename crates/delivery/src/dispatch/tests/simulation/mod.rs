@@ -11,6 +11,7 @@ use std::thread;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use wire::ids::{EventId, EventKey};
 
 use super::*;
 use crate::clock::{Clocks, Interruption};
@@ -18,11 +19,11 @@ use tables::{Endpoint, Fate, Row};
 
 mod dispatcher;
 mod people;
+mod sender;
 mod tables;
-mod threads;
 
 const SUBSCRIPTIONS: i64 = 5;
-const THREADS: usize = 12;
+const MAX_REQUESTS: usize = 12;
 const DISTURBANCES: usize = 250;
 /// More turns than are ever needed once there are no more disturbances.
 const QUIET_TURNS: usize = 20_000;
@@ -42,8 +43,8 @@ struct World {
     read_up_to: EventId,
     next_event: i64,
     news: bool,
-    /// The requests that each thread has yet to make.
-    chains: Vec<Request>,
+    /// The requests that were handed over and have no outcome so far, in their order.
+    requests: Vec<Request>,
     // The true state, which the dispatcher may not know.
     fates: HashMap<DeliveryId, Fate>,
     /// The parts that are the same in every delivery.
@@ -62,12 +63,12 @@ impl World {
             endpoints,
             events: BTreeMap::new(),
             rows: BTreeMap::new(),
-            dispatch: Dispatch::new(NAMESPACE),
+            dispatch: Dispatch::default(),
             run: 0,
             read_up_to: EventId(0),
             next_event: 1,
             news: true,
-            chains: Vec::new(),
+            requests: Vec::new(),
             fates: HashMap::default(),
             work: claimed(0, 0, 0),
         };
@@ -111,7 +112,7 @@ impl World {
             self.read();
             self.claim();
             self.hand_out();
-            while !self.chains.is_empty() {
+            while !self.requests.is_empty() {
                 self.finish_one();
             }
             self.write();

@@ -9,7 +9,7 @@ impl World {
         for _ in 0..self.random.random_range(1..20) {
             let event = EventId(self.next_event);
             let wanted = candidates.iter().copied().filter(|_| self.random.random_bool(0.4));
-            let targets: Vec<_> = wanted.map(|id| (id, DeliveryId::derive(NAMESPACE, event, id))).collect();
+            let targets: Vec<_> = wanted.map(|id| (id, DeliveryId::derive(key(event.0), id))).collect();
             if targets.is_empty() {
                 continue;
             }

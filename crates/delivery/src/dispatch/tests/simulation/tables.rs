@@ -18,7 +18,7 @@ pub struct Endpoint {
 /// A row of `hydra.delivery`.
 #[derive(Debug, Clone)]
 pub struct Row {
-    pub event: EventId,
+    pub event: EventKey,
     pub subscription: SubscriptionId,
     pub attempts: u32,
     pub earlier: u32,
@@ -52,7 +52,7 @@ impl World {
             return;
         }
         for step in &part.moves {
-            let targets = self.events.get_mut(&step.row.id).expect("an event that moves has its row");
+            let targets = self.events.get_mut(&step.row.event.id).expect("an event that moves has its row");
             targets.retain(|(id, _)| step.is_last || step.subscriptions().all(|other| other != *id));
             for (work, state) in &step.deliveries {
                 let row = Row::new(work, self.clock).in_state(*state, self.clock);
@@ -80,7 +80,7 @@ impl World {
         }
         let moved = part.moves.iter().filter(|step| step.is_last).map(|step| &step.row);
         for event in moved.chain(&part.finished_events) {
-            for (subscription, id) in self.events.remove(&event.id).unwrap_or_default() {
+            for (subscription, id) in self.events.remove(&event.event.id).unwrap_or_default() {
                 let fate = self.fates.get_mut(&id).expect("every event has them");
                 if !self.rows.contains_key(&id) {
                     let deleted = self.endpoints[&subscription].deleted;
@@ -197,6 +197,8 @@ impl Row {
             earlier_attempts: self.earlier,
             scheduled_at: self.scheduled_at,
             event_type: Arc::clone(&common.event_type),
+            entity_type: Arc::clone(&common.entity_type),
+            entity_id: common.entity_id.clone(),
             tenant_id: common.tenant_id.clone(),
             body: Arc::clone(&common.body),
             ..*common

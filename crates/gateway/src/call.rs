@@ -1,0 +1,115 @@
+//! One call of `hydra.serve`, in a transaction of its own.
+//!
+//! The three statements are sent at once, so a request takes one round trip. If the call fails, the transaction is in a
+//! failed state when COMMIT arrives, which then rolls back. The answer is used after COMMIT has returned. No statement
+//! has a name, because a pooler may execute each transaction in another session.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use futures_util::future::join3;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Error};
+
+/// The version of the interface.
+const PROTOCOL: i32 = 1;
+
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+const SERVE: &str = "SELECT s.status, s.headers::text, s.body \
+    FROM hydra.serve($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9::inet) AS s";
+const COMMIT: &str = "COMMIT";
+
+/// What is passed to `hydra.serve`.
+#[derive(Debug, Clone)]
+pub struct Call {
+    pub surface: &'static str,
+    pub credential: Option<[u8; 32]>,
+    pub method: String,
+    pub path: String,
+    pub query: Option<String>,
+    /// Names and values.
+    pub headers: Vec<(String, String)>,
+    pub body: Bytes,
+    pub peer: Option<IpAddr>,
+}
+
+/// What it returned.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Bytes,
+}
+
+#[derive(Debug)]
+pub enum Failure {
+    /// The SQLSTATE.
+    Sql(String),
+    /// The connection has ended. Whether the transaction has committed is not known.
+    Lost,
+    /// The answer is not what this version of the interface has.
+    Unreadable,
+}
+
+impl Failure {
+    /// Whether it was the connection, or its session, that failed. Then the call may work on another one.
+    pub fn is_of_connection(&self) -> bool {
+        match self {
+            Self::Lost => true,
+            // Sessions that an administrator or a crash has ended, and failures of the connection itself.
+            Self::Sql(code) => matches!(code.as_str(), "57P01" | "57P02" | "57P03" | "57P05") || code.starts_with("08"),
+            Self::Unreadable => false,
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error.code() {
+            Some(code) => Self::Sql(code.code().to_owned()),
+            None => Self::Lost,
+        }
+    }
+}
+
+impl Call {
+    /// Whether it only reads, so that it may be made again.
+    pub fn reads(&self) -> bool {
+        matches!(self.method.as_str(), "GET" | "HEAD")
+    }
+
+    pub async fn make(&self, client: &Client) -> Result<Reply, Failure> {
+        let headers = serde_json::to_string(&self.headers).map_err(|_| Failure::Unreadable)?;
+        let body = (!self.body.is_empty()).then_some(&self.body[..]);
+        let peer = self.peer.map(|peer| peer.to_string());
+        let credential = self.credential.as_ref().map(|credential| &credential[..]);
+        let parameters: [(&(dyn ToSql + Sync), Type); 9] = [
+            (&PROTOCOL, Type::INT4),
+            (&self.surface, Type::TEXT),
+            (&credential, Type::BYTEA),
+            (&self.method, Type::TEXT),
+            (&self.path, Type::TEXT),
+            (&self.query, Type::TEXT),
+            (&headers, Type::TEXT),
+            (&body, Type::BYTEA),
+            (&peer, Type::TEXT),
+        ];
+        // Each sends its message when it is polled for the first time, in this order.
+        let (begun, rows, committed) =
+            join3(client.batch_execute(BEGIN), client.query_typed(SERVE, &parameters), client.batch_execute(COMMIT))
+                .await;
+        begun?;
+        let rows = rows?;
+        committed?;
+        let row = rows.first().ok_or(Failure::Unreadable)?;
+        let unreadable = |_| Failure::Unreadable;
+        let status: i32 = row.try_get(0).map_err(unreadable)?;
+        let headers: &str = row.try_get(1).map_err(unreadable)?;
+        let body: &[u8] = row.try_get(2).map_err(unreadable)?;
+        Ok(Reply {
+            status: u16::try_from(status).map_err(|_| Failure::Unreadable)?,
+            headers: serde_json::from_str(headers).map_err(|_| Failure::Unreadable)?,
+            body: Bytes::copy_from_slice(body),
+        })
+    }
+}

@@ -1,0 +1,78 @@
+SET LOCAL search_path = pg_catalog, pg_temp;
+-- Functions for events that were kept because their watch did not fit.
+
+CREATE FUNCTION hydra._locked_kept_event(id bigint)
+    RETURNS hydra.kept_event LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    found hydra.kept_event;
+BEGIN
+    SELECT known.* INTO found FROM hydra.kept_event AS known WHERE known.id = id FOR UPDATE;
+    IF found.id IS NULL THEN
+        RAISE EXCEPTION 'no event with id % is kept', coalesce(id::text, 'null')
+            USING ERRCODE = 'undefined_object',
+                  DETAIL = 'It was sent or dropped, or is older than hydra_webhooks.retention.',
+                  HINT = 'SELECT id, event, reason FROM hydra.webhook_kept lists kept events.';
+    END IF;
+    RETURN found;
+END
+$$;
+COMMENT ON FUNCTION hydra._locked_kept_event(bigint) IS 'Locks a kept event for a change and returns it; fails if it does not exist';
+
+CREATE FUNCTION hydra.webhook_send_kept(id bigint, tenant_id text DEFAULT NULL)
+    RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    kept hydra.kept_event := hydra._locked_kept_event(id);
+    tenant text := coalesce(tenant_id, kept.tenant_id);
+    targets bigint[];
+    event_id bigint;
+BEGIN
+    IF octet_length(tenant_id) > 1024 THEN
+        RAISE EXCEPTION 'tenant_id is too long'
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = format('It has %s bytes; a tenant has at most 1024.', octet_length(tenant_id)),
+                  HINT = 'Use a short key of the tenant.';
+    ELSIF kept.part = 'tenant' AND tenant_id IS NULL THEN
+        RAISE EXCEPTION 'the tenant of kept event % is not known', id
+            USING ERRCODE = 'null_value_not_allowed',
+                  DETAIL = format('The tenant expression of its watch failed: %s.', rtrim(kept.reason, '.')),
+                  HINT = format('Pass the tenant: SELECT hydra.webhook_send_kept(%s, ''acme'');', id);
+    END IF;
+    targets := ARRAY(
+        SELECT s.id
+        FROM hydra.subscription AS s
+        WHERE s.status = 'active'
+              AND EXISTS (SELECT FROM unnest(s.event_types) AS wanted WHERE hydra._names_event_type(wanted, kept.event_type))
+              AND (s.tenant_id IS NULL OR s.tenant_id = tenant)
+              AND CASE WHEN s.filter IS NULL OR kept.entity IS NULL THEN true
+                       ELSE hydra._filter_passes(s.filter, kept.entity::jsonb) END
+        ORDER BY s.id);
+    IF cardinality(targets) = 0 THEN
+        RETURN NULL;
+    END IF;
+    INSERT INTO hydra.event (event_type, entity_type, operation, entity_id, tenant_id, entity, entity_error, emitted_at, targets)
+    SELECT t.name, t.entity_type, kept.operation, kept.entity_id, tenant, kept.entity, kept.entity_error, kept.emitted_at, targets
+    FROM hydra.event_type AS t
+    WHERE t.name = kept.event_type
+    RETURNING event.id INTO event_id;
+    DELETE FROM hydra.kept_event AS done WHERE done.id = kept.id;
+    RETURN event_id;
+END
+$$;
+COMMENT ON FUNCTION hydra.webhook_send_kept(bigint, text) IS
+    'Sends a kept event, to the subscriptions that want it now, and returns the id of the event; null if no active subscription wants it: then it stays kept';
+
+CREATE FUNCTION hydra.webhook_drop_kept(id bigint)
+    RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    kept hydra.kept_event := hydra._locked_kept_event(id);
+BEGIN
+    DELETE FROM hydra.kept_event AS done WHERE done.id = kept.id;
+END
+$$;
+COMMENT ON FUNCTION hydra.webhook_drop_kept(bigint) IS 'Removes a kept event, which is not sent';
+SET LOCAL search_path = hydra, pg_temp;

@@ -1,0 +1,73 @@
+//! Calls the function of a channel: as its owner, in the tenant of the channel, with a time limit.
+
+use std::cell::Cell;
+
+use pgrx::JsonB;
+use pgrx::prelude::*;
+use serde_json::Value;
+
+use super::channel::Channel;
+use crate::backend::deadline;
+use crate::backend::refuse::refuse;
+use crate::backend::sqlstate;
+use crate::backend::subtransaction::{attempt, must_end, report};
+use crate::inbound::hops::with_hops;
+use crate::serve::context::Context;
+use crate::serve::{identity, sql};
+
+/// An error of a function. Its effects are undone.
+pub struct Failed {
+    pub error: String,
+    pub sqlstate: String,
+}
+
+thread_local! {
+    static CURRENT: Cell<Option<i64>> = const { Cell::new(None) };
+}
+
+/// Whether this message is the one whose function is running, which may read all of it.
+pub fn is_current(message: i64) -> bool {
+    CURRENT.get() == Some(message)
+}
+
+/// Calls the function in a subtransaction, and returns its result.
+pub fn call(channel: &Channel, message: i64, argument: Value) -> Result<Value, Failed> {
+    struct Restored(Option<i64>);
+    impl Drop for Restored {
+        fn drop(&mut self) {
+            CURRENT.set(self.0);
+        }
+    }
+    let _restored = Restored(CURRENT.replace(Some(message)));
+    let attempted = attempt(|| {
+        let statement = match (&channel.call, &channel.refusal) {
+            (Some(call), None) => call,
+            (_, refusal) => refuse_to_call(channel, refusal.as_deref().unwrap_or_default()),
+        };
+        let context = Context { tenant: channel.tenant.clone(), ..Context::default() };
+        let call = || sql::json(statement, &[JsonB(argument).into()]);
+        // What it emits is caused by a message, so a loop over another system comes to an end.
+        deadline::with_deadline(channel.timeout, || {
+            with_hops(0, || identity::act(channel.owner, identity::APPLICATION, context, call))
+        })
+    });
+    attempted.map_err(|error| {
+        if must_end(&error) && !deadline::is_over() {
+            error.rethrow();
+        }
+        const LONGEST: usize = 2000;
+        let report = report(&error);
+        let mut message = report.message().to_owned();
+        message.truncate(message.floor_char_boundary(LONGEST));
+        Failed { error: message, sqlstate: sqlstate(report.sql_error_code()) }
+    })
+}
+
+fn refuse_to_call(channel: &Channel, why: &str) -> ! {
+    refuse(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("the function of channel {} cannot be called: {why}", channel.address),
+        "It must exist, belong to the same role as when the channel was made, and to no role with powerful privileges.",
+        "Mend the function, and accept it with hydra.mail_channel_update().",
+    )
+}

@@ -1,0 +1,38 @@
+//! Removes inbound events and runs of flows that are older than `hydra_webhooks.inbound_retention`.
+
+use std::time::SystemTime;
+
+use pgrx::prelude::*;
+
+use crate::backend::{Failure, transaction};
+use crate::store::{Statement, columns, to_timestamp};
+use crate::{settings, tables};
+
+/// The maximum number of rows of a table that are removed in one transaction.
+const AT_ONCE: i64 = 2000;
+
+columns!(RemovedColumns { removed });
+
+/// Removes some old rows. Returns whether there may be more.
+pub fn forget() -> Result<bool, Failure> {
+    thread_local! {
+        static EVENTS: Statement = const { Statement::new(include_str!("../../sql/queries/forget_inbound_events.sql")) };
+        static RUNS: Statement = const { Statement::new(include_str!("../../sql/queries/forget_flow_runs.sql")) };
+    }
+    let before = SystemTime::now().checked_sub(settings::inbound_retention()).unwrap_or(SystemTime::UNIX_EPOCH);
+    let forget = |statement: &'static std::thread::LocalKey<Statement>| {
+        let args = [to_timestamp(before).into(), AT_ONCE.into()];
+        let removed = transaction(c"remove old inbound events", || {
+            tables::as_owner(|| {
+                Spi::connect_mut(|client| statement.with(|statement| count(statement.write(client, &args))))
+            })
+        })?;
+        Ok::<bool, Failure>(removed == AT_ONCE)
+    };
+    Ok(forget(&EVENTS)? | forget(&RUNS)?)
+}
+
+fn count(mut rows: crate::store::Rows<'_>) -> i64 {
+    let columns = RemovedColumns::of(&rows);
+    rows.next().map_or(0, |row| row.value(columns.removed))
+}

@@ -1,0 +1,52 @@
+//! An answer as the gateway gets it.
+
+use serde_json::{Value, json};
+
+use super::problem::Problem;
+
+pub struct Answer {
+    pub status: i32,
+    headers: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn json(status: i32, body: &Value) -> Self {
+        Self { status, headers: vec![("content-type", "application/json".into())], body: body.to_string().into_bytes() }
+    }
+
+    /// An answer that another system has asked for. Its text may be that of somebody else, so no browser may take it for anything
+    /// but what its type says.
+    pub fn text(status: i32, content_type: &str, text: String) -> Self {
+        let headers = vec![("content-type", content_type.to_owned()), ("x-content-type-options", "nosniff".to_owned())];
+        Self { status, headers, body: text.into_bytes() }
+    }
+
+    pub fn problem(problem: &Problem, request_id: &str) -> Self {
+        let mut answer = Self::json(problem.status, &problem.body(request_id));
+        answer.headers = vec![("content-type", "application/problem+json".into())];
+        let allow = problem.allow.map(|methods| ("allow", methods.to_owned()));
+        let retry_after = problem.retry_after.map(|seconds| ("retry-after", seconds.to_string()));
+        // RFC 9110 wants it with every 401.
+        let challenge = (problem.status == 401).then(|| ("www-authenticate", "Bearer".to_owned()));
+        answer.headers.extend(allow.into_iter().chain(retry_after).chain(challenge));
+        answer
+    }
+
+    pub fn see_other(location: impl Into<String>) -> Self {
+        Self { status: 303, headers: vec![("location", location.into())], body: Vec::new() }
+    }
+
+    pub fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// Returns the columns of `hydra.serve`.
+    pub fn into_columns(mut self, request_id: &str) -> (i32, Value, Vec<u8>) {
+        self.headers.push(("cache-control", "no-store".into()));
+        self.headers.push(("x-request-id", request_id.to_owned()));
+        let headers = self.headers.into_iter().map(|(name, value)| json!([name, value])).collect();
+        (self.status, headers, self.body)
+    }
+}

@@ -1,0 +1,141 @@
+//! `hydra.serve`: answers one HTTP request, which a gateway passes on. `docs/gateway-seam.md` describes the call.
+//!
+//! A call puts the session back into its initial state, finds out who asks, and runs the request as the role of the
+//! credential, in a subtransaction: if it fails, its effects are undone and the answer describes the error. The gateway
+//! commits in any case.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `request` | reads what the gateway passes |
+//! | `answer`, `problem` | make what the gateway gets: an answer, or why there is none |
+//! | `session` | puts the session back |
+//! | `identity` | finds out who asks, and runs code as that role |
+//! | `context` | keeps tenant, key and scopes of the request |
+//! | `sql` | runs statements |
+//! | `console` | answers requests of the settings pages |
+//! | `rest` | answers requests with an API key |
+//! | `crate::mail` | takes messages of mail |
+//! | `gateway` | answers calls of the gateway itself |
+//! | `direct` | runs a statement as a request would, for superusers |
+//! | `rehearse` | runs something, collects its effects, and undoes them |
+
+use std::time::Duration;
+
+use pgrx::JsonB;
+use pgrx::datum::Inet;
+use pgrx::prelude::*;
+
+use crate::backend::subtransaction::{attempt, must_end};
+use crate::backend::{deadline, extension_lock};
+use crate::inbound;
+use crate::mail::lmtp;
+use answer::Answer;
+use problem::{Problem, Texts};
+use request::Request;
+
+pub mod answer;
+mod console;
+pub mod context;
+mod direct;
+mod gateway;
+pub mod identity;
+pub mod problem;
+pub mod rehearse;
+pub mod request;
+mod rest;
+pub mod session;
+pub mod sql;
+
+/// The version of the interface between gateways and the extension.
+const PROTOCOL: i32 = 1;
+
+/// How long a request may take.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// No path and no query of ours is longer.
+const MAX_PATH: usize = 8192;
+
+#[pg_extern]
+#[allow(clippy::too_many_arguments)] // parts of a request
+#[allow(clippy::type_complexity)] // pgrx reads the columns off the type
+fn serve(
+    protocol: Option<i32>,
+    surface: Option<&str>,
+    credential: Option<&[u8]>,
+    method: Option<&str>,
+    path: Option<&str>,
+    query: Option<&str>,
+    headers: Option<JsonB>,
+    body: Option<&[u8]>,
+    peer: Option<Inet>,
+) -> TableIterator<'static, (name!(status, i32), name!(headers, JsonB), name!(body, Vec<u8>))> {
+    let request = Request::new(surface, credential, method, path, query, headers, body);
+    session::put_back();
+    session::prepare();
+    extension_lock::hold();
+    let answer = answer(protocol, &request, peer).unwrap_or_else(|problem| Answer::problem(&problem, &request.id));
+    session::put_back();
+    session::make_commit_durable();
+    let (status, headers, body) = answer.into_columns(&request.id);
+    TableIterator::once((status, JsonB(headers), body))
+}
+
+fn answer(protocol: Option<i32>, request: &Request, peer: Option<Inet>) -> Result<Answer, Problem> {
+    if protocol != Some(PROTOCOL) {
+        let spoken = protocol.map_or("none".into(), |number| number.to_string());
+        warning!("hydra.serve speaks protocol {PROTOCOL}, and the gateway {spoken}: install the same version of both");
+        return Err(Problem::unavailable().with_detail("The gateway and the database have different versions."));
+    }
+    if request.path.len() > MAX_PATH || request.query.len() > MAX_PATH {
+        return Err(Problem::invalid().with_detail("The path or the query is too long."));
+    }
+    if request.reads() {
+        session::read_only();
+    }
+    match request.surface.as_str() {
+        "console" => within(request, console::limit(request), Texts::Own, || console::answer(request)),
+        "inbound" => within(request, LIMIT, Texts::Foreign, || inbound::answer(request, peer)),
+        "rest" => within(request, LIMIT, Texts::Foreign, || rest::answer(request)),
+        "gateway" => within(request, LIMIT, Texts::Own, || gateway::answer(request)),
+        "mail" => within(request, LIMIT, Texts::Own, || lmtp::answer(request)),
+        "direct" => within(request, LIMIT, Texts::Foreign, || direct::answer(request)),
+        _ => Err(Problem::not_found()),
+    }
+}
+
+/// Runs a request in a subtransaction and with a time limit.
+fn within(
+    request: &Request,
+    limit: Duration,
+    texts: Texts,
+    body: impl FnOnce() -> Result<Answer, Problem>,
+) -> Result<Answer, Problem> {
+    // SAFETY: reads a counter of this process.
+    let former_xid = unsafe { pg_sys::GetTopTransactionIdIfAny() };
+    let attempted = attempt(|| {
+        let answer = deadline::with_deadline(limit, body)?;
+        if request.reads() {
+            refuse_writes(former_xid);
+        }
+        Ok(answer)
+    });
+    match attempted {
+        Ok(result) => result,
+        Err(error) if must_end(&error) && !deadline::is_over() => error.rethrow(),
+        Err(error) => Err(Problem::of(&error, texts)),
+    }
+}
+
+/// Fails if the transaction has got a transaction id, which is needed to write. Before Postgres 16, large objects can be
+/// written in a read-only transaction, and RESET makes the transaction read-write again.
+fn refuse_writes(former_xid: pg_sys::TransactionId) {
+    // SAFETY: reads a variable of this process.
+    if unsafe { pg_sys::GetTopTransactionIdIfAny() } != former_xid {
+        crate::backend::refuse::refuse(
+            PgSqlErrorCode::ERRCODE_READ_ONLY_SQL_TRANSACTION,
+            "a request that reads has written",
+            "Requests with the method GET are executed in a read-only transaction.",
+            "Use a method that writes.",
+        );
+    }
+}

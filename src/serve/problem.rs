@@ -1,0 +1,185 @@
+//! What a request gets instead of an answer: a problem of RFC 9457, made from an error of Postgres or by our own code.
+//!
+//! A message of Postgres can contain values of rows that the caller may not read: the key of another tenant's row, or
+//! a whole row that fails a CHECK. So only the SQLSTATE of such an error is passed on. The texts of errors that the
+//! application raises on purpose (RAISE EXCEPTION without a SQLSTATE) are meant to be read. So are those of our own
+//! functions, which is all that the settings pages call.
+
+use std::ops::{Deref, DerefMut};
+
+use pgrx::pg_sys::panic::CaughtError;
+use serde_json::{Value, json};
+
+use crate::backend::{sqlstate, subtransaction};
+
+/// A problem. The parts are in a box, because every result of a request has room for one.
+#[derive(Debug)]
+pub struct Problem(Box<Parts>);
+
+#[derive(Debug)]
+pub struct Parts {
+    pub status: i32,
+    /// The end of the URI that identifies the kind of problem.
+    kind: &'static str,
+    title: &'static str,
+    pub code: Option<String>,
+    /// The message, if it may be shown, with detail and hint.
+    pub message: Option<String>,
+    pub detail: Option<String>,
+    pub hint: Option<String>,
+    /// Methods that the path has.
+    pub allow: Option<&'static str>,
+    pub retry_after: Option<u32>,
+}
+
+/// Whose texts an error has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Texts {
+    /// Those of our own functions.
+    Own,
+    /// Those of any code.
+    Foreign,
+}
+
+impl Deref for Problem {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl DerefMut for Problem {
+    fn deref_mut(&mut self) -> &mut Parts {
+        &mut self.0
+    }
+}
+
+impl Problem {
+    fn new(status: i32, kind: &'static str, title: &'static str) -> Self {
+        let retry_after = (status == 503).then_some(1);
+        let (code, message, detail, hint) = (None, None, None, None);
+        Self(Box::new(Parts { status, kind, title, code, message, detail, hint, allow: None, retry_after }))
+    }
+
+    /// One answer for all credentials that are not accepted, so that it does not say which exist.
+    pub fn unauthenticated() -> Self {
+        Self::new(401, "unauthenticated", "The credential is missing or not valid.")
+    }
+
+    pub fn forbidden() -> Self {
+        Self::new(403, "forbidden", "This is not permitted.")
+    }
+
+    pub fn not_found() -> Self {
+        Self::new(404, "not-found", "There is no such thing here.")
+    }
+
+    pub fn method_not_allowed(allow: &'static str) -> Self {
+        let mut problem = Self::new(405, "method-not-allowed", "The method is not allowed for this path.");
+        problem.allow = Some(allow);
+        problem
+    }
+
+    pub fn conflict() -> Self {
+        Self::new(409, "conflict", "This contradicts what is there already.")
+    }
+
+    pub fn too_large() -> Self {
+        Self::new(413, "too-large", "The body is too large.")
+    }
+
+    pub fn unsupported_media_type() -> Self {
+        Self::new(415, "unsupported-media-type", "The body has another format than this path reads.")
+    }
+
+    pub fn invalid() -> Self {
+        Self::new(422, "invalid", "A value is not accepted.")
+    }
+
+    pub fn internal() -> Self {
+        Self::new(500, "internal", "Something went wrong on this side.")
+    }
+
+    pub fn unavailable() -> Self {
+        Self::new(503, "unavailable", "The request could not be answered in time. Try again.")
+    }
+
+    pub fn paused() -> Self {
+        let mut problem = Self::new(503, "paused", "This is paused. Try again later.");
+        problem.retry_after = Some(60);
+        problem
+    }
+
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Returns the problem that an error of Postgres is to the caller.
+    pub fn of(error: &CaughtError, texts: Texts) -> Self {
+        let report = subtransaction::report(error);
+        let code = sqlstate(report.sql_error_code());
+        let mut problem = Self::of_sqlstate(&code, texts);
+        let is_raised = code == "P0001";
+        if is_raised || texts == Texts::Own && problem.status < 500 && !is_about_rows(&code) {
+            problem.message = Some(report.message().to_owned());
+            problem.detail = report.detail().map(str::to_owned);
+            problem.hint = report.hint().map(str::to_owned);
+        }
+        problem.code = Some(code);
+        problem
+    }
+
+    fn of_sqlstate(code: &str, texts: Texts) -> Self {
+        let own = texts == Texts::Own;
+        match code {
+            "25006" => Self::method_not_allowed("POST, PATCH, DELETE"),
+            "42501" | "44000" => Self::forbidden(),
+            "23503" | "23505" | "23P01" | "55000" => Self::conflict(),
+            "P0001" => Self::invalid(),
+            "P0002" | "02000" => Self::not_found(),
+            // What our own functions raise for arguments.
+            "42704" if own => Self::not_found(),
+            "42710" | "42939" | "0A000" | "42601" if own => Self::invalid(),
+            _ => match &code[..2] {
+                "22" | "23" => Self::invalid(),
+                "28" => Self::unauthenticated(),
+                "54" if own => Self::invalid(),
+                // F0: a file of the configuration, such as that with the keys.
+                "08" | "40" | "53" | "55" | "57" | "F0" => Self::unavailable(),
+                _ => Self::internal(),
+            },
+        }
+    }
+
+    /// Returns the body, as application/problem+json.
+    pub fn body(&self, request_id: &str) -> Value {
+        let mut body = json!({
+            "type": format!("urn:hydra-webhooks:problem:{}", self.kind),
+            "title": self.title,
+            "status": self.status,
+            "request_id": request_id,
+        });
+        let detail = match (&self.message, &self.detail) {
+            (Some(message), Some(detail)) => Some(format!("{message}: {detail}")),
+            (message, detail) => message.as_ref().or(detail.as_ref()).cloned(),
+        };
+        for (name, value) in [("code", &self.code), ("detail", &detail), ("hint", &self.hint)] {
+            if let Some(value) = value {
+                body[name] = json!(value);
+            }
+        }
+        body
+    }
+}
+
+/// Whether the texts of an error quote a row: those of violated constraints do.
+fn is_about_rows(code: &str) -> bool {
+    code.starts_with("23")
+}

@@ -1,0 +1,182 @@
+//! The life of the runner.
+
+use testkit::{Cluster, PATIENCE, StopMode, ask, let_pass, millis, number, run, wait_until};
+
+use crate::{Site, TICKET, cluster, create_roles, issue};
+
+/// A function body that waits for a row of public.gate.
+const WAITS: &str = "WHILE NOT EXISTS (SELECT FROM public.gate) LOOP PERFORM pg_sleep(0.1); END LOOP;";
+
+impl Site<'_> {
+    /// Makes a flow that takes longer than a request may take.
+    fn deploy_slow_flow(&mut self) {
+        self.bench.run("CREATE TABLE public.gate (open bool); GRANT SELECT ON public.gate TO app");
+        (self.adapter, self.secret) = self.create_adapter("hasty", "'\"ticket.created\"', budget => '0.1 s'");
+        self.deploy("waits", &format!("{WAITS} {TICKET}"), ", timeout => '60 s'");
+    }
+
+    /// Leaves an event to the runner, and returns its number.
+    fn leave(&mut self, id: i64) -> i64 {
+        let answer = self.post(issue(id));
+        let (event, state) = answer.event();
+        assert_eq!((answer.status, state), (202, "received"));
+        event
+    }
+
+    pub fn wait_for_runner(&mut self) -> i32 {
+        wait_until("there is a runner", PATIENCE, || !self.runner("pid").is_empty());
+        self.runner("pid").parse().expect("a process id")
+    }
+
+    fn wait_for_no_runner(&mut self) {
+        wait_until("there is no runner", PATIENCE, || self.runner("pid").is_empty());
+    }
+}
+
+#[test]
+fn the_runner_comes_when_something_is_due_and_says_so() {
+    let mut site = Site::new(cluster(), "comes");
+    site.deploy("make_ticket", TICKET, "");
+    site.post(issue(1));
+    assert_eq!(site.runner("state || ' ' || due || ' ' || rehearsals"), "idle 0 0");
+    site.create_flow("tested", "RETURN NULL;", "");
+    site.post(issue(2));
+    let pid = site.wait_for_runner();
+    assert_eq!(site.runner("state"), "running");
+    site.wait_for_runs(3);
+    // It stays for a while, and does what comes.
+    site.post(issue(3));
+    site.wait_for_runs(5);
+    assert_eq!(site.wait_for_runner(), pid);
+    let shown = format!("SELECT backend_type || ' ' || usename FROM pg_stat_activity WHERE pid = {pid}");
+    assert_eq!(site.bench.ask::<String>(&shown), "hydra_webhooks runner hydra_worker");
+}
+
+/// Takes more than a minute: `scripts/torture` runs it.
+#[test]
+fn the_runner_is_gone_after_a_minute_of_nothing() {
+    if number("HYDRA_ROUNDS").is_none() {
+        return;
+    }
+    let mut site = Site::new(cluster(), "goes");
+    site.create_flow("tested", "RETURN NULL;", "");
+    site.post(issue(1));
+    site.wait_for_runner();
+    let_pass(millis(50_000));
+    site.wait_for_runner();
+    site.wait_for_no_runner();
+    assert_eq!(site.runner("state"), "idle");
+    site.post(issue(2));
+    site.wait_for_runs(2);
+}
+
+#[test]
+fn park_ends_a_flow_that_the_runner_runs_and_the_event_is_not_lost() {
+    let mut site = Site::new(cluster(), "parked");
+    site.deploy_slow_flow();
+    let event = site.leave(1);
+    // The attempt of the request was the first.
+    site.wait_for_event(event, "attempts", "2");
+    site.bench.run("SELECT hydra.webhook_park()");
+    assert_eq!(site.runner("coalesce(pid, 0) || ' ' || state"), "0 parked");
+    assert_eq!(site.event(event, "state"), "received");
+    site.bench.run("INSERT INTO public.gate VALUES (true); SELECT hydra.webhook_unpark()");
+    site.wait_for_event(event, "state", "done");
+    assert_eq!((site.tickets(), site.event(event, "attempts")), (1, "2".into()));
+}
+
+#[test]
+fn a_database_with_a_runner_can_be_renamed_and_dropped_while_a_flow_runs() {
+    let mut site = Site::new(cluster(), "dropped");
+    site.deploy_slow_flow();
+    let event = site.leave(1);
+    site.wait_for_event(event, "attempts", "2");
+    drop(site);
+    let mut admin = cluster().connect("postgres");
+    run(&mut admin, "ALTER DATABASE dropped RENAME TO renamed");
+    let mut client = cluster().connect("renamed");
+    wait_until("the flow runs again", PATIENCE, || {
+        ask(&mut client, "SELECT attempts = 2 AND due_at > now() FROM hydra.inbound_event")
+    });
+    drop(client);
+    run(&mut admin, "DROP DATABASE renamed");
+}
+
+#[test]
+fn the_extension_can_be_dropped_and_created_while_there_is_a_runner() {
+    let mut site = Site::new(cluster(), "recreated");
+    site.create_flow("tested", "RETURN NULL;", "");
+    site.post(issue(1));
+    site.wait_for_runs(1);
+    site.bench.run("DROP EXTENSION hydra_webhooks; CREATE EXTENSION hydra_webhooks");
+    (site.adapter, site.secret) = site.create_adapter("issues", "'\"ticket.created\"'");
+    site.bench.run("SELECT hydra.flow_create('tested', 'ticket.created', 'public.tested')");
+    site.post(issue(2));
+    site.wait_for_runs(1);
+}
+
+#[test]
+fn a_runner_that_is_killed_loses_nothing() {
+    let cluster = Cluster::start(&[("max_worker_processes", "16")]);
+    cluster.create_database("first");
+    create_roles(&cluster);
+    let mut site = Site::new(&cluster, "killed");
+    site.deploy_slow_flow();
+    let events: Vec<i64> = (1..=3).map(|id| site.leave(id)).collect();
+    site.wait_for_event(events[0], "attempts", "2");
+    let runner = site.wait_for_runner();
+    cluster.kill9(runner);
+    wait_until("the server has recovered", PATIENCE, || cluster.try_connect_as("killed", "postgres").is_ok());
+    site.bench.client = site.bench.session();
+    // It was counted before it began.
+    assert_eq!(site.event(events[0], "state || ' ' || attempts"), "received 2");
+    site.bench.run("INSERT INTO public.gate VALUES (true)");
+    site.hurry(events[0]);
+    for &event in &events {
+        site.wait_for_event(event, "state", "done");
+    }
+    assert_eq!(site.tickets(), 3);
+
+    // Nobody tells a server that was restarted that something is due.
+    site.bench.run("TRUNCATE public.gate");
+    let event = site.leave(4);
+    site.wait_for_event(event, "attempts", "2");
+    cluster.stop(StopMode::Fast);
+    cluster.start_again();
+    site.bench.client = site.bench.session();
+    site.bench.run("INSERT INTO public.gate VALUES (true)");
+    site.wait_for_event(event, "state", "done");
+}
+
+#[test]
+fn old_events_and_runs_are_removed() {
+    let mut site = Site::new(cluster(), "old");
+    site.deploy("make_ticket", TICKET, "");
+    for id in 1..=3 {
+        site.post(issue(id));
+    }
+    site.deploy("broken", "RAISE EXCEPTION 'again';", "");
+    let (failed, _) = site.post(issue(4)).event();
+    site.bench.run(
+        "UPDATE hydra.inbound_event SET received_at = received_at - interval '31 days' WHERE id <> 2;
+         UPDATE hydra.flow_run SET started_at = started_at - interval '31 days' WHERE id <> 2;
+         SELECT hydra._note_for_runner(now())",
+    );
+    site.bench.wait_for_count("flow_run", 1);
+    let left = "SELECT string_agg(id::text, ',' ORDER BY id) FROM hydra.inbound_event";
+    wait_until("old events are gone", PATIENCE, || {
+        // One that is tried again stays.
+        site.bench.ask::<String>(left) == format!("2,{failed}")
+    });
+}
+
+#[test]
+fn the_launcher_starts_a_runner_when_a_retry_is_due() {
+    let mut site = Site::new(cluster(), "retried");
+    site.deploy("make_ticket", "RAISE EXCEPTION 'not yet';", "");
+    let (event, _) = site.post(issue(1)).event();
+    site.create_function("make_ticket", TICKET);
+    // Due after ten seconds, without anybody's doing.
+    site.wait_for_event(event, "state", "done");
+    assert_eq!(ask::<i64>(&mut site.bench.client, "SELECT count(*) FROM public.ticket"), 1);
+}

@@ -1,0 +1,162 @@
+//! The life of a gateway: a database that comes and goes, an end without a lost answer, a reload.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use testkit::{Cluster, PATIENCE, StopMode, StopWhenDropped, let_pass, millis, run, wait_until};
+
+use crate::process::{Gateway, program};
+use crate::{cluster, create_key, dsn};
+
+#[test]
+fn a_gateway_answers_503_while_the_database_is_away_and_goes_on_when_it_is_back() {
+    let own = Cluster::start(&[]);
+    let mut client = own.create_database("coming_and_going");
+    run(&mut client, "CREATE ROLE far_gateway LOGIN IN ROLE hydra_gateway; CREATE ROLE app");
+    let key = create_key(&mut client, "role => 'app'");
+    drop(client);
+    let mut gateway = Gateway::start_for(&dsn(&own, "coming_and_going"), &["--connections", "2"]);
+    assert_eq!(gateway.me(&key).status, 200);
+    assert_eq!(gateway.get("/readyz", &[]).status, 200);
+    for mode in [StopMode::Fast, StopMode::Immediate] {
+        own.stop(mode);
+        let away = gateway.me(&key);
+        assert_eq!((away.status, away.header("retry-after")), (503, Some("1")), "{away:?}");
+        assert_eq!(gateway.get("/readyz", &[]).status, 503);
+        assert_eq!(gateway.get("/healthz", &[]).status, 200);
+        gateway.wait_for("it says why", |gateway| gateway.event("cannot_connect").is_some());
+        own.start_again();
+        wait_until("it answers again", PATIENCE, || gateway.me(&key).status == 200);
+        assert_eq!(gateway.get("/readyz", &[]).status, 200);
+    }
+}
+
+/// The sessions are ended, as by a failover, while clients make requests that read. None of them notices.
+#[test]
+fn a_request_on_a_connection_that_breaks_is_made_again_on_another() {
+    let mut bench = testkit::Bench::new(cluster(), "life_broken");
+    let gateway = Gateway::start(&bench.database, &["--connections", "4"]);
+    let key = create_key(&mut bench.client, "role => 'app', requests_per_minute => 1000000");
+    let failed = AtomicUsize::new(0);
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let _stopper = StopWhenDropped(&stop);
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    if gateway.me(&key).status != 200 {
+                        failed.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+        for _ in 0..5 {
+            // One at a time, so that there is another one: the call returns when the session has ended.
+            bench.run(
+                "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity
+                 WHERE usename = 'far_gateway' AND datname = current_database() LIMIT 1",
+            );
+            wait_until("it is replaced", PATIENCE, || {
+                bench.ask::<i64>(
+                    "SELECT count(*) FROM pg_stat_activity WHERE usename = 'far_gateway' AND datname = current_database()",
+                ) == 4
+            });
+        }
+    });
+    assert_eq!(failed.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn a_gateway_that_ends_under_load_answers_every_request_that_it_has_read() {
+    let mut bench = testkit::Bench::new(cluster(), "life_ending");
+    let mut gateway = Gateway::start(&bench.database, &[]);
+    let key = create_key(&mut bench.client, "role => 'app', requests_per_minute => 1000000");
+    let bearer = format!("Bearer {key}");
+    let answered = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..8)
+            .map(|_| {
+                let mut connection = gateway.connect();
+                let (bearer, answered) = (&bearer, &answered);
+                scope.spawn(move || {
+                    loop {
+                        let headers = [("authorization", bearer.as_str())];
+                        let answer = connection.try_request("GET", "/api/v1/me", &headers, b"");
+                        // Every request gets an answer, and the last one says that it is the last.
+                        let answer = answer.unwrap_or_else(|error| panic!("an answer was lost: {error}"));
+                        assert_eq!(answer.status, 200, "{answer:?}");
+                        answered.fetch_add(1, Ordering::Relaxed);
+                        if answer.header("connection") == Some("close") {
+                            return connection.is_closed();
+                        }
+                    }
+                })
+            })
+            .collect();
+        wait_until("there is load", PATIENCE, || answered.load(Ordering::Relaxed) > 100);
+        gateway.signal("TERM");
+        assert!(clients.into_iter().all(|client| client.join().unwrap()));
+    });
+    assert!(gateway.end().success());
+    assert!(std::net::TcpStream::connect(&gateway.address).is_err());
+}
+
+#[test]
+fn a_request_under_way_is_answered_although_the_gateway_was_told_to_end() {
+    let mut bench = testkit::Bench::new(cluster(), "life_last");
+    let mut gateway = Gateway::start(&bench.database, &[]);
+    let key = create_key(&mut bench.client, "role => 'app'");
+    let mut holder = bench.session();
+    run(&mut holder, "BEGIN; LOCK TABLE hydra.api_key IN ACCESS EXCLUSIVE MODE");
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| gateway.me(&key));
+        wait_until("it waits for the lock", PATIENCE, || {
+            bench.ask("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'hydra.api_key'::regclass)")
+        });
+        gateway.signal("TERM");
+        let_pass(millis(700));
+        run(&mut holder, "COMMIT");
+        assert_eq!(waiting.join().unwrap().status, 200);
+    });
+    assert!(gateway.end().success());
+}
+
+#[test]
+fn two_gateways_can_share_a_port_so_that_one_replaces_the_other() {
+    let mut bench = testkit::Bench::new(cluster(), "life_replaced");
+    let former = Gateway::start(&bench.database, &["--reuse-port"]);
+    let key = create_key(&mut bench.client, "role => 'app', requests_per_minute => 1000000");
+    let mut command = std::process::Command::new(program());
+    command.env("HYDRA_DSN", dsn(cluster(), &bench.database)).args(["--listen", &former.address, "--reuse-port"]);
+    let mut next = Gateway::spawn(command);
+    next.wait_for("it listens too", |next| next.event("listening").is_some());
+    next.address.clone_from(&former.address);
+    former.signal("TERM");
+    let mut former = former;
+    former.end();
+    assert_eq!(next.me(&key).status, 200);
+}
+
+#[test]
+fn what_is_wrong_at_the_start_is_said_with_what_to_do() {
+    let gateway = Gateway::start_for("host=/nonexistent dbname=x user=x", &[]);
+    for (arguments, expected) in [
+        (vec!["--listen", gateway.address.as_str()], "Another program listens there"),
+        (vec!["--listen", "nowhere"], "Write an address and a port"),
+        (vec!["--public-url", "hooks"], "public_url"),
+        (vec!["--tls-certificate", "/nonexistent", "--tls-key", "/nonexistent"], "/nonexistent"),
+        (vec!["--max-request", "1 mb"], "the units are B, kB, MB and GB"),
+        (vec!["--trusted-proxies", "everybody"], "10.0.0.0/8"),
+    ] {
+        let mut command = std::process::Command::new(program());
+        command.env("HYDRA_DSN", "host=/nonexistent dbname=x").args(&arguments);
+        let mut failing = Gateway::spawn(command);
+        assert!(!failing.end().success(), "{arguments:?}");
+        let said = failing.lines().join("\n");
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+    }
+    let help = std::process::Command::new(program()).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    for option in ["--listen", "--dsn", "--public-url", "--trusted-proxies", "--supervised", "IN ROLE hydra_gateway"] {
+        assert!(help.contains(option), "{help}");
+    }
+}

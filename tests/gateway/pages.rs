@@ -1,0 +1,229 @@
+//! The settings pages through a gateway, and who may not use them.
+
+use testkit::Bench;
+
+use crate::client::{Answer, Connection};
+use crate::cluster;
+use crate::process::Gateway;
+
+/// A browser on this machine, as far as the gateway sees one.
+pub struct Browser {
+    address: String,
+    pub cookie: Option<String>,
+}
+
+impl Browser {
+    pub fn new(gateway: &Gateway) -> Self {
+        Self::at(&gateway.address)
+    }
+
+    pub fn at(address: &str) -> Self {
+        Self { address: address.to_owned(), cookie: None }
+    }
+
+    /// Opens a link and presses its button.
+    #[track_caller]
+    pub fn log_in(gateway: &Gateway, link: &str) -> Self {
+        let mut browser = Self::new(gateway);
+        assert_eq!(browser.get(link).status, 200, "the page with the button");
+        let answer = browser.post(link, "");
+        assert_eq!((answer.status, answer.header("location")), (303, Some("/settings/webhooks")), "{answer:?}");
+        browser
+    }
+
+    #[track_caller]
+    pub fn get(&mut self, path: &str) -> Answer {
+        self.make("GET", path, &[], "")
+    }
+
+    #[track_caller]
+    pub fn post(&mut self, path: &str, form: &str) -> Answer {
+        let kind = ("content-type", "application/x-www-form-urlencoded");
+        self.make("POST", path, &[kind, ("sec-fetch-site", "same-origin")], form)
+    }
+
+    #[track_caller]
+    fn make(&mut self, method: &str, path: &str, headers: &[(&str, &str)], form: &str) -> Answer {
+        let cookie = self.cookie.clone().unwrap_or_default();
+        let mut headers = headers.to_vec();
+        if self.cookie.is_some() {
+            headers.push(("cookie", &cookie));
+        }
+        let answer = Connection::open(&self.address).request(method, path, &headers, form.as_bytes());
+        if let Some(cookie) = answer.header("set-cookie") {
+            let (pair, rest) = cookie.split_once(';').expect("attributes");
+            self.cookie = (!rest.contains("Max-Age=0")).then(|| pair.to_owned());
+        }
+        answer
+    }
+}
+
+/// The value of a hidden field of a form.
+#[track_caller]
+pub fn hidden(page: &Answer, name: &str) -> String {
+    let input = page.body.split('<').find(|tag| tag.starts_with("input") && tag.contains(&format!("name=\"{name}\"")));
+    let input = input.unwrap_or_else(|| panic!("no field {name} in {page:?}"));
+    input.split("value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a value").to_owned()
+}
+
+pub fn encoded(text: &str) -> String {
+    text.replace(':', "%3A").replace('/', "%2F")
+}
+
+#[test]
+fn an_admin_logs_in_by_a_link_creates_tests_rotates_and_deletes_a_webhook() {
+    let mut bench = Bench::new(cluster(), "pages_flow");
+    let mut gateway = Gateway::start(&bench.database, &[]);
+    whole_visit(&mut bench, &gateway);
+    gateway.wait_for("the log is written", |gateway| gateway.lines().join("").contains("/logout"));
+    let log = gateway.lines().join("\n");
+    assert!(
+        log.contains("/login/…") && !log.contains("hyl_") && !log.contains("hys_") && !log.contains("whsec_"),
+        "{log}"
+    );
+}
+
+/// Uses most of what an admin can do with a webhook.
+pub fn whole_visit(bench: &mut Bench<'_>, gateway: &Gateway) {
+    let url = bench.receiver.url("/crm");
+    let link: String = bench.ask("SELECT hydra.console_link('hydra_admin')");
+    let mut admin = Browser::log_in(gateway, &link);
+    assert_eq!(admin.get("/settings").header("location"), Some("/settings/webhooks"));
+    let form = admin.get("/settings/webhooks/new");
+    let fields =
+        format!("name=CRM&url={}&event_types=ticket.*&max_in_flight=3&once={}", encoded(&url), hidden(&form, "once"));
+    let created = admin.post("/settings/webhooks", &fields);
+    assert_eq!(created.status, 201, "{created:?}");
+    assert!(created.body.contains("whsec_"));
+    let id: i64 = bench.ask("SELECT id FROM hydra.webhook_subscriptions");
+    let path = format!("/settings/webhooks/{id}");
+
+    let tested = admin.post(&format!("{path}/test"), "");
+    assert_eq!((tested.status, bench.receiver.requests("/crm").len()), (200, 1), "{tested:?}");
+    assert_eq!(admin.post("/settings/webhooks", &fields).status, 409, "a form that is sent twice");
+    let rotated = admin.post(&format!("{path}/rotate"), "overlap=1+h");
+    assert!(rotated.status == 200 && rotated.body.contains("whsec_"), "{rotated:?}");
+    assert_eq!(admin.post(&format!("{path}/pause"), "").status, 303);
+    let wrong = admin.post("/settings/webhooks", "url=ftp%3A%2F%2Fx&event_types=ticket.*&once=x");
+    assert_eq!((wrong.status, wrong.header("content-type")), (422, Some("text/html; charset=utf-8")), "{wrong:?}");
+    assert_eq!(
+        admin.post(&format!("{path}/delete"), "").header("location").map(|at| at.split('?').next()),
+        Some(Some("/settings/webhooks"))
+    );
+    assert_eq!(bench.ask::<i64>("SELECT count(*) FROM hydra.webhook_subscriptions"), 0);
+    let session = admin.cookie.clone().unwrap();
+    assert_eq!(admin.post("/logout", "").status, 303);
+    assert_eq!(admin.cookie, None);
+    admin.cookie = Some(session);
+    assert_eq!(admin.get("/settings/webhooks").status, 401, "the session is over, not just the cookie");
+}
+
+#[test]
+fn a_page_has_the_headers_that_keep_other_sites_and_scripts_out() {
+    let mut bench = Bench::new(cluster(), "pages_headers");
+    let gateway = Gateway::start(&bench.database, &[]);
+    let link: String = bench.ask("SELECT hydra.console_link('hydra_admin')");
+    let mut admin = Browser::new(&gateway);
+    let login = admin.post(&link, "");
+    let cookie = login.header("set-cookie").unwrap();
+    // Loopback without TLS: a browser would drop a cookie that is Secure.
+    assert!(
+        cookie.starts_with("hydra=hys_") && cookie.contains("; Path=/; HttpOnly; SameSite=Strict; Max-Age="),
+        "{cookie}"
+    );
+    let seconds: u64 = cookie.rsplit('=').next().unwrap().parse().unwrap();
+    assert!(seconds > 600, "it lasts as long as the session: {cookie}");
+    for page in
+        [admin.get("/settings/webhooks"), admin.get("/settings/nothing"), Browser::new(&gateway).get("/settings")]
+    {
+        assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"), "{page:?}");
+        let policy = page.header("content-security-policy").unwrap();
+        for part in [
+            "default-src 'none'",
+            "style-src 'self'",
+            "form-action 'self'",
+            "base-uri 'none'",
+            "frame-ancestors 'none'",
+        ] {
+            assert!(policy.contains(part) && !policy.contains("unsafe"), "{policy}");
+        }
+        assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
+        assert_eq!(page.header("referrer-policy"), Some("no-referrer"));
+        assert_eq!(page.header("cache-control"), Some("no-store"));
+        assert!(page.headers.iter().all(|(name, _)| !name.starts_with("hydra-")), "{page:?}");
+        assert!(!page.body.contains("<script") && !page.body.contains("style="), "{page:?}");
+    }
+    let page = admin.get("/settings/webhooks").body;
+    let sheet = page.split('"').find(|part| part.starts_with("/settings/style-")).expect("a stylesheet").to_owned();
+    let sheet = gateway.get(&sheet, &[]);
+    assert_eq!((sheet.status, sheet.header("content-type")), (200, Some("text/css; charset=utf-8")));
+    assert!(sheet.header("cache-control").unwrap().contains("immutable"));
+}
+
+#[test]
+fn a_link_lets_one_visitor_in_once() {
+    let mut bench = Bench::new(cluster(), "pages_links");
+    let gateway = Gateway::start(&bench.database, &[]);
+    let link: String = bench.ask("SELECT hydra.console_link('hydra_member')");
+    let mut first = Browser::log_in(&gateway, &link);
+    let second = Browser::new(&gateway).post(&link, "");
+    assert_eq!((second.status, second.header("set-cookie")), (401, None), "{second:?}");
+    assert_eq!(first.get("/settings/webhooks").status, 200);
+    assert_eq!(first.post("/settings/webhooks", "url=x").status, 403, "a member presses an admin's button");
+    let none = Browser::new(&gateway).get("/settings/webhooks");
+    assert!(none.status == 401 && none.body.contains("console_link"), "a page that says how to get in: {none:?}");
+}
+
+#[test]
+fn a_form_that_another_site_sends_is_refused_and_does_nothing() {
+    let mut bench = Bench::new(cluster(), "pages_forgery");
+    let gateway = Gateway::start(&bench.database, &[]);
+    let link: String = bench.ask("SELECT hydra.console_link('hydra_admin')");
+    let mut admin = Browser::log_in(&gateway, &link);
+    let form = format!(
+        "url={}&event_types=ticket.*&once={}",
+        encoded(&bench.receiver.url("/")),
+        hidden(&admin.get("/settings/webhooks/new"), "once")
+    );
+    let cookie = admin.cookie.clone().unwrap();
+    let kind = ("content-type", "application/x-www-form-urlencoded");
+    for foreign in [
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "same-site"),
+        ("origin", "https://evil.example"),
+        ("origin", "null"),
+        ("host", "evil.example"),
+    ] {
+        let headers = [kind, ("cookie", &cookie), foreign];
+        let answer = gateway.connect().request("POST", "/settings/webhooks", &headers, form.as_bytes());
+        assert_eq!(answer.status, 403, "{foreign:?}: {answer:?}");
+    }
+    assert_eq!(bench.ask::<i64>("SELECT count(*) FROM hydra.webhook_subscriptions"), 0);
+    assert_eq!(admin.post("/settings/webhooks", &form).status, 201);
+}
+
+#[test]
+fn the_pages_refuse_a_visitor_without_tls_who_is_elsewhere() {
+    let mut bench = Bench::new(cluster(), "pages_plain");
+    let link: String = bench.ask("SELECT hydra.console_link('hydra_admin')");
+    let mut gateway = Gateway::start(
+        &bench.database,
+        &["--trusted-proxies", "127.0.0.1", "--public-url", "https://hooks.example.com"],
+    );
+    let host = ("host", "hooks.example.com");
+    let visitor = ("x-forwarded-for", "203.0.113.9");
+    let plain = gateway.get(&link, &[host, visitor, ("x-forwarded-proto", "http")]);
+    assert!(plain.status == 403 && plain.body.contains("https://hooks.example.com/settings"), "{plain:?}");
+    let other = gateway.get(&link, &[("host", "evil.example"), visitor, ("x-forwarded-proto", "https")]);
+    assert_eq!(other.status, 421, "{other:?}");
+    assert_eq!(gateway.get("/healthz", &[("host", "10.0.0.1")]).status, 200, "health checks go by address");
+    let headers = [host, visitor, ("x-forwarded-proto", "https"), ("sec-fetch-site", "same-origin")];
+    assert_eq!(gateway.get(&link, &headers).status, 200);
+    let login = gateway.connect().request("POST", &link, &headers, b"");
+    let cookie = login.header("set-cookie").unwrap();
+    assert!(cookie.starts_with("__Host-hydra=hys_"), "{cookie}");
+    assert!(cookie.contains("; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age="), "{cookie}");
+    gateway.wait_for("the client is logged, and not the proxy", |gateway| {
+        gateway.events("request").iter().any(|request| request["client"] == "203.0.113.9")
+    });
+}

@@ -1,0 +1,71 @@
+//! Events that come several times.
+
+use std::thread;
+
+use serde_json::json;
+
+use crate::{Door, github, issue, pairs, post, states};
+
+#[test]
+fn eight_requests_with_one_id_at_a_time_have_one_effect_and_all_are_answered() {
+    let mut door = Door::with_flow("eight");
+    door.bench.subscribe("/out", "ticket.created", &[]);
+    let adapter = door
+        .adapter(r#"'{"issues.opened": {"event": "ticket.created", "entity": "$.issue"}}', 'github', 'It is secret'"#);
+    let body = issue(7).to_string();
+    let headers = github("It is secret", "one-id", &body);
+    for round in 1..=3 {
+        let headers = github("It is secret", &format!("id-{round}"), &body);
+        thread::scope(|scope| {
+            let gateway = &door.gateway;
+            let send = || post(gateway, &adapter, &pairs(&headers), &body);
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(send)).collect();
+            for thread in threads {
+                let answer = thread.join().expect("it does not panic");
+                assert_eq!(answer.status, 200, "{answer:?}");
+            }
+        });
+        assert_eq!(door.effects().len(), round);
+    }
+    assert_eq!(door.column(&adapter, "concat_ws(' ', received, matched, duplicates)"), "3 3 21");
+    assert_eq!(door.events(&adapter, "duplicates"), "7,7,7");
+    assert_eq!(door.post(&adapter, &pairs(&headers), &body).status, 200);
+    assert_eq!(door.bench.wait_for("/out", 4).len(), 4);
+    door.bench.wait_for_empty_queue();
+    assert_eq!(door.bench.receiver.received("/out"), 4);
+}
+
+#[test]
+fn batches_with_the_same_events_in_another_order_do_not_wait_for_each_other_in_a_circle() {
+    let mut door = Door::with_flow("circles");
+    let adapter = door.adapter("'\"ticket.created\"', each => '$[*]', id_path => '$.id', requests_per_second => 1000");
+    for round in 0..5 {
+        let mut items: Vec<_> = (0..20).map(|number| json!({"id": format!("{round}-{number}")})).collect();
+        let forward = json!(items);
+        items.reverse();
+        let backward = json!(items);
+        thread::scope(|scope| {
+            for body in [&forward, &backward, &forward, &backward] {
+                let (gateway, adapter) = (&door.gateway, &adapter);
+                scope.spawn(move || {
+                    let answer = post(gateway, adapter, &[], &body.to_string());
+                    assert_eq!(answer.status, 200, "{answer:?}");
+                    assert!(states(&answer).iter().all(|state| state == "done"), "{answer:?}");
+                });
+            }
+        });
+    }
+    assert_eq!(door.effects().len(), 100);
+}
+
+#[test]
+fn a_sender_without_ids_can_give_one_and_without_it_each_request_is_an_event() {
+    let mut door = Door::with_flow("given_ids");
+    let adapter = door.adapter("'\"ticket.created\"'");
+    for headers in [&[][..], &[], &[("idempotency-key", "k")], &[("idempotency-key", "k")], &[("webhook-id", "w")]] {
+        assert_eq!(door.post(&adapter, headers, r#"{"id": 1}"#).status, 200);
+    }
+    assert_eq!(door.effects().len(), 4);
+    let long = "x".repeat(2000);
+    assert_eq!(door.post(&adapter, &[("idempotency-key", &long)], r#"{"id": 1}"#).status, 401);
+}

@@ -1,0 +1,97 @@
+//! Flows that fail or take too long.
+
+use std::time::Duration;
+
+use serde_json::json;
+use testkit::let_pass;
+
+use crate::{Door, github, issue, pairs};
+
+#[test]
+fn a_failed_flow_loses_its_effects_and_not_the_event_which_the_provider_sends_again() {
+    let mut door = Door::with_flow("provider_retries");
+    door.bench.subscribe("/out", "ticket.created", &[]);
+    // Our own preset is sent again after an error.
+    let scheme = r#"{"id": [{"header": "x-id"}], "retries": true}"#;
+    let adapter = door.adapter(&format!(r#"'"ticket.created"', scheme => '{scheme}'"#));
+    let send = |door: &Door, body: &str| door.post(&adapter, &[("x-id", "1")], body);
+    let answer = send(&door, r#"{"id": 1, "fail": true}"#);
+    assert_eq!(answer.status, 500, "{answer:?}");
+    assert!(!answer.body.contains("no place"), "the error is not for strangers: {answer:?}");
+    assert!(door.effects().is_empty());
+    assert_eq!(door.events(&adapter, "concat_ws(' ', state, sqlstate, attempts, due_at)"), "failed P0001 1");
+    assert_eq!(door.events(&adapter, "error"), "no place for this");
+    assert_eq!(door.column(&adapter, "failed"), "1");
+    assert_eq!(door.bench.count("flow_runs WHERE state = 'failed'"), 1);
+
+    door.bench.run(
+        "CREATE OR REPLACE FUNCTION public.take(argument jsonb) RETURNS text LANGUAGE sql
+         AS 'INSERT INTO public.effect (entity) VALUES (argument -> ''entity''); SELECT ''mended'''",
+    );
+    assert_eq!(send(&door, r#"{"id": 1, "fail": true}"#).status, 200);
+    assert_eq!(send(&door, r#"{"id": 1, "fail": true}"#).status, 200);
+    assert_eq!(door.effects().len(), 1);
+    assert_eq!(door.events(&adapter, "concat_ws(' ', state, error, attempts, duplicates)"), "done 2 2");
+    assert_eq!(door.column(&adapter, "concat_ws(' ', received, matched, failed, duplicates)"), "1 1 0 2");
+    door.bench.wait_for("/out", 1);
+    door.bench.wait_for_empty_queue();
+    assert_eq!(door.bench.receiver.received("/out"), 1);
+}
+
+#[test]
+fn what_a_provider_does_not_send_again_is_accepted_and_tried_again_here() {
+    let mut door = Door::with_flow("own_retries");
+    let adapter =
+        door.adapter(r#"'{"*": {"event": "ticket.created", "entity": "$.issue"}}', 'github', 'It is secret'"#);
+    let mut body = issue(7);
+    body["issue"]["fail"] = json!(true);
+    let body = body.to_string();
+    let answer = door.post(&adapter, &pairs(&github("It is secret", "1", &body)), &body);
+    assert_eq!(answer.status, 202, "{answer:?}");
+    assert_eq!(door.events(&adapter, "concat_ws(' ', state, due_at > now())"), "failed t");
+    door.bench
+        .run("CREATE OR REPLACE FUNCTION public.take(argument jsonb) RETURNS text LANGUAGE sql AS 'SELECT 1::text'");
+    // The schedule begins with ten seconds; a replay makes it due now.
+    assert_eq!(door.bench.ask::<i64>(&format!("SELECT hydra.inbound_replay({})", adapter.id)), 1);
+    door.wait_for_events(&adapter, "state", "done");
+}
+
+#[test]
+fn a_flow_that_takes_longer_than_the_budget_is_undone_and_done_after_the_answer() {
+    let mut door = Door::with_flow("budgets");
+    door.bench.subscribe("/out", "ticket.created", &[]);
+    let adapter = door.adapter("'\"ticket.created\"', budget => '300 ms'");
+    assert_eq!(door.send(&adapter, 202, &json!({"id": 1, "sleep": 1})), ["received"]);
+    door.wait_for_events(&adapter, "state", "done");
+    assert_eq!(door.effects().len(), 1);
+    assert_eq!(door.bench.wait_for("/out", 1).len(), 1);
+    // A fast one is not late.
+    assert_eq!(door.send(&adapter, 200, &json!({"id": 2})), ["done"]);
+}
+
+#[test]
+fn an_event_that_no_flow_matched_can_be_replayed_when_there_is_one_and_is_not_emitted_twice() {
+    let mut door = Door::open("replays");
+    door.bench.subscribe("/out", "ticket.created", &[]);
+    let adapter = door.adapter("'\"ticket.created\"'");
+    assert_eq!(door.send(&adapter, 200, &json!({"id": 1})), ["unmatched"]);
+    door.bench.wait_for("/out", 1);
+    door.flow("take", "ticket.created");
+    let replay = format!("SELECT hydra.inbound_replay({}, now() - interval '1 h', now() + interval '1 h')", adapter.id);
+    assert_eq!(door.bench.ask::<i64>(&replay), 1);
+    door.wait_for_events(&adapter, "state", "done");
+    assert_eq!((door.effects().len(), door.bench.ask::<i64>(&replay)), (1, 0));
+    door.bench.wait_for_empty_queue();
+    let_pass(Duration::from_millis(100));
+    assert_eq!(door.bench.receiver.received("/out"), 1);
+}
+
+#[test]
+fn an_event_whose_adapter_was_deleted_is_kept_and_never_done() {
+    let mut door = Door::with_flow("deleted");
+    let adapter = door.adapter("'\"ticket.created\"'");
+    assert_eq!(door.send(&adapter, 202, &json!({"id": 1, "fail": true})), ["failed"]);
+    door.bench.run(&format!("SELECT hydra.inbound_delete({})", adapter.id));
+    assert_eq!(door.events(&adapter, "concat_ws(' ', state, reason)"), "unmatched the adapter was deleted");
+    assert_eq!(door.post(&adapter, &[], "{}").status, 404);
+}

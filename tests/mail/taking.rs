@@ -1,0 +1,124 @@
+//! A message is stored and its function called in one transaction, and taken after the commit.
+
+use testkit::{refused, run};
+
+use crate::{Office, PROVEN, message};
+
+#[test]
+fn a_function_is_told_what_a_message_says() {
+    let mut office = Office::new("told");
+    let whole = format!(
+        "{PROVEN}Message-ID: <1@example.com>\r\nDate: Tue, 3 Nov 2026 10:00:00 +0100\r\nFrom: =?utf-8?q?Ann_M=C3=BCller?= <Ann@example.com>\r\n\
+         To: support@helpdesk.test\r\nSubject: =?utf-8?b?RHJ1Y2tlciDinJM=?=\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\
+         Content-Type: text/plain; charset=iso-8859-1\r\n\r\nGr\u{fc}\u{df}e\r\n\r\n> alt\r\n--x\r\nContent-Type: application/pdf; name=a.pdf\r\n\
+         Content-Transfer-Encoding: base64\r\n\r\nJVBERg==\r\n--x--\r\n"
+    );
+    let whole = whole.replace("charset=iso-8859-1", "charset=utf-8");
+    office.taken(&whole);
+    for (path, expected) in [
+        ("{channel}", "\"support@helpdesk.test\""),
+        ("{tenant_id}", "\"acme\""),
+        ("{thread}", "null"),
+        ("{subject}", "\"Drucker ✓\""),
+        ("{from}", "{\"name\": \"Ann Müller\", \"address\": \"ann@example.com\"}"),
+        ("{text}", "\"Grüße\\n\\n> alt\""),
+        ("{reply}", "\"Grüße\""),
+        ("{date}", "\"2026-11-03T10:00:00+01:00\""),
+        ("{message_id}", "\"1@example.com\""),
+        ("{verdict,authenticated}", "true"),
+        ("{verdict,automatic}", "false"),
+        ("{attachments,0}", "{\"name\": \"a.pdf\", \"size\": 4, \"type\": \"application/pdf\", \"index\": 0}"),
+    ] {
+        assert_eq!(office.told(path), expected, "{path}");
+    }
+    let who: String = office.bench.ask("SELECT who || ' for ' || tenant FROM desk.calls");
+    assert_eq!(who, "desk for acme");
+    let raw: Vec<u8> = office.bench.ask("SELECT hydra.mail_raw(id) FROM hydra.mail_messages");
+    assert_eq!(String::from_utf8(raw).unwrap(), format!("{whole}\r\n"));
+    let attachment: Vec<u8> = office.bench.ask("SELECT hydra.mail_attachment(id, 0) FROM hydra.mail_messages");
+    assert_eq!(attachment, b"%PDF");
+}
+
+#[test]
+fn a_message_that_comes_again_has_no_effect() {
+    let mut office = Office::new("again");
+    let first = message("Received: from one\r\nMessage-ID: <1@example.com>\r\n", "printer", "It is broken.");
+    office.taken(&first);
+    office.taken(&first.replace("from one", "from another\r\nX-Way: longer"));
+    assert_eq!((office.count("desk.tickets"), office.count("hydra.mail_messages")), (1, 1));
+    assert_eq!(office.bench.ask::<i32>("SELECT duplicates FROM hydra.mail_messages"), 1);
+    // A stranger cannot keep it away by using its Message-ID first.
+    office.taken(&first.replace("It is broken.", "It is on fire."));
+    assert_eq!(office.count("desk.tickets"), 2);
+}
+
+#[test]
+fn a_message_whose_function_fails_stays_with_the_mail_server() {
+    let mut office = Office::new("failing");
+    let broken = message("Message-ID: <1@example.com>\r\n", "boom", "Hello");
+    assert!(office.send(&broken).starts_with("451 "));
+    assert_eq!(office.count("desk.calls"), 0);
+    let failure: String =
+        office.bench.ask("SELECT concat_ws(' ', state, error, sqlstate, attempts) FROM hydra.mail_messages");
+    assert_eq!(failure, "failed the function is broken P0001 1");
+    office.bench.run(
+        "CREATE OR REPLACE FUNCTION desk.take(message jsonb) RETURNS jsonb LANGUAGE sql AS
+         $$ INSERT INTO desk.tickets (subject) VALUES ('mended') RETURNING NULL::jsonb $$",
+    );
+    office.taken(&broken);
+    office.taken(&broken);
+    assert_eq!(office.count("desk.tickets"), 1);
+    let mended: String =
+        office.bench.ask("SELECT concat_ws(' ', state, error, attempts, duplicates) FROM hydra.mail_messages");
+    assert_eq!(mended, "done 2 1");
+}
+
+#[test]
+fn a_function_that_takes_too_long_is_cancelled() {
+    let mut office = Office::new("slow");
+    assert!(office.send(&message("", "slow", "Hello")).starts_with("451 "));
+    assert_eq!(office.bench.ask::<String>("SELECT sqlstate FROM hydra.mail_messages"), "57014");
+    office.taken(&message("", "fast", "Hello"));
+}
+
+#[test]
+fn each_recipient_gets_a_reply_of_its_own() {
+    let mut office = Office::new("several");
+    office.bench.run("SELECT hydra.mail_channel_create('sales@helpdesk.test', 'desk.take')");
+    let to = ["support@helpdesk.test", "Sales+x@helpdesk.test"];
+    let replies = office.connect().deliver("", &to, &message("", "hello", ".one dot"));
+    assert_eq!(replies, ["250 2.0.0 Taken"; 2]);
+    assert_eq!(office.told("{text}"), "\".one dot\\n\\n\"");
+    let channels: String = office
+        .bench
+        .ask("SELECT string_agg(channel || coalesce(tenant_id, ''), ' ' ORDER BY id) FROM hydra.mail_messages");
+    assert_eq!(channels, "support@helpdesk.testacme sales@helpdesk.test");
+}
+
+#[test]
+fn only_the_function_of_a_message_and_readers_of_mail_read_it() {
+    let mut office = Office::new("readers");
+    office.taken(&message("", "printer", "It is broken."));
+    run(
+        &mut office.bench.client,
+        "CREATE OR REPLACE FUNCTION desk.take(message jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+         BEGIN
+             INSERT INTO desk.calls VALUES (to_jsonb(convert_from(hydra.mail_raw((message ->> 'mail_message_id')::bigint), 'UTF8')));
+             PERFORM hydra.mail_raw((message ->> 'mail_message_id')::bigint - 1);
+             RETURN NULL;
+         EXCEPTION WHEN insufficient_privilege THEN
+             INSERT INTO desk.calls VALUES (jsonb_build_object('refused', SQLERRM));
+             RETURN NULL;
+         END $$",
+    );
+    office.taken(&message("", "second", "It is broken."));
+    assert_eq!(office.told("{refused}"), "\"permission denied for this message\"");
+    let mut emitter = office.bench.session_of_new_role("mail_emitter", &["hydra_emitter"]);
+    refused(&mut emitter, "SELECT hydra.mail_raw(1)", "42501");
+    refused(&mut emitter, "SELECT hydra.mail_attachment(1, 0)", "42501");
+    let mut analyst = office.bench.session_of_new_role("mail_analyst", &["hydra_analyst"]);
+    run(
+        &mut analyst,
+        "SELECT hydra.mail_raw(id), reasons FROM hydra.mail_messages, jsonb_array_elements(verdict -> 'reasons') AS reasons",
+    );
+}
