@@ -2,13 +2,12 @@
 //! pgbouncer in transaction mode.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use testkit::{Bench, Cluster, PATIENCE, StopWhenDropped, let_pass, millis, wait_until};
+use testkit::{Bench, Cluster, PATIENCE, StopWhenDropped, free_port, let_pass, millis, wait_until};
 
 use crate::client::Connection;
 use crate::pages::{Browser, whole_visit};
@@ -32,10 +31,6 @@ impl Drop for Program {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port()
 }
 
 fn write(cluster: &Cluster, name: &str, text: &str) -> PathBuf {

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use testkit::cluster::is_running;
-use testkit::{PATIENCE, StopMode, ask, wait_until};
+use testkit::{PATIENCE, StopMode, ask, free_port, wait_until};
 
 use crate::{
-    DATABASE, assert_answers, assert_no_crash, assert_quick, free_port, gone, start, status, supervisor,
+    DATABASE, assert_answers, assert_no_crash, assert_quick, gone, start, status, supervisor,
     wait_for_gateway, wait_for_new_gateway, wait_for_state,
 };
 

@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use postgres::Client;
@@ -104,12 +104,6 @@ fn get(address: &str, path: &str) -> std::io::Result<String> {
 fn assert_answers(client: &mut Client) {
     let address = status(client, "address");
     assert_eq!(get(&address, "/readyz").expect("it answers"), "200");
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("there are free ports");
-    listener.local_addr().expect("it is bound").port()
 }
 
 #[track_caller]

@@ -5,10 +5,10 @@ use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use testkit::cluster::is_running;
-use testkit::{Cluster, PATIENCE, ask, refusal, run, wait_until};
+use testkit::{Cluster, PATIENCE, ask, free_port, refusal, run, wait_until};
 
 use crate::{
-    LISTEN, assert_answers, assert_no_crash, assert_quick, demand_password, free_port, gone, start, status, supervisor,
+    LISTEN, assert_answers, assert_no_crash, assert_quick, demand_password, gone, start, status, supervisor,
     wait_for_gateway, wait_for_state,
 };
 

@@ -9,6 +9,7 @@
 //! | `history` | the rows of `hydra.webhook_history` |
 //! | `authority` | certificates for TLS |
 //! | `names` | a name server that says nothing about some names |
+//! | `ports` | ports of loopback |
 //! | `sql` | statements, and the errors that they must fail with |
 //! | `subscribing` | new subscriptions, and an empty queue |
 //! | `need` | what a test needs that not every server has |
@@ -24,6 +25,7 @@ mod gateway;
 mod history;
 pub mod names;
 mod need;
+mod ports;
 pub mod receiver;
 mod sql;
 mod subscribing;
@@ -36,6 +38,7 @@ pub use environment::{chance, number, rounds};
 pub use gateway::Gateway;
 pub use history::{Attempt, history};
 pub use need::{Need, lacks, version};
+pub use ports::free_port;
 pub use sql::{Refusal, ask, refusal, refused, run};
 pub use subscribing::{subscribe, wait_for_empty_queue};
 pub use wait::{PATIENCE, StopWhenDropped, let_pass, millis, wait_until};
