@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::process::Command;
 
 use serde_json::{Value, json};
-use testkit::{PATIENCE, wait_until};
+use testkit::{PATIENCE, free_port, wait_until};
 
 use crate::process::{Gateway, program};
 use crate::{cluster, create_key, dsn};
@@ -33,7 +33,7 @@ fn state(gateway: &mut Gateway, name: &str) -> Value {
 fn a_supervised_gateway_obeys_lines_and_ends_with_them() {
     let mut bench = testkit::Bench::new(cluster(), "supervised");
     let key = create_key(&mut bench.client, "role => 'app'");
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = TcpListener::bind(("127.0.0.1", free_port())).unwrap();
     let socket = dsn(cluster(), &bench.database);
     let settings = |listen: String| {
         json!({"listen": listen, "dsns": ["host=/nonexistent user=x dbname=x", socket], "public_url": "",

@@ -2,13 +2,13 @@
 
 use std::net::TcpListener;
 
-use testkit::{PATIENCE, wait_until};
+use testkit::{PATIENCE, free_port, wait_until};
 
 use crate::{assert_answers, assert_no_crash, start, status, wait_for_gateway, wait_for_state};
 
 #[test]
 fn a_port_in_use_is_reported_and_taken_once_it_is_free() {
-    let other = TcpListener::bind("127.0.0.1:0").expect("there are free ports");
+    let other = TcpListener::bind(("127.0.0.1", free_port())).expect("it is free");
     let address = other.local_addr().expect("it is bound").to_string();
     let (cluster, mut client) = start(&[("hydra_webhooks.listen", &address)]);
     wait_for_state(&mut client, "failed");

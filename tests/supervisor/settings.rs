@@ -83,7 +83,7 @@ fn a_reload_reaches_the_running_gateway() {
 
 #[test]
 fn settings_that_the_running_gateway_cannot_use_are_reported_and_the_former_ones_stay() {
-    let other = TcpListener::bind("127.0.0.1:0").expect("there are free ports");
+    let other = TcpListener::bind(("127.0.0.1", free_port())).expect("it is free");
     let (cluster, mut client) = start(&[]);
     let pid = wait_for_gateway(&mut client);
     let address = status(&mut client, "address");
