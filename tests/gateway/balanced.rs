@@ -78,7 +78,7 @@ fn balancer(cluster: &Cluster, database: &str, gateways: &[Gateway]) -> (Program
 fn a_gateway_works_through_pgbouncer_in_transaction_mode() {
     let mut bench = Bench::new(cluster(), "balanced_pool");
     let (_pool, dsn) = pool(cluster(), &bench.database);
-    let gateway = Gateway::start_for(&dsn, &[]);
+    let gateway = Gateway::start_for(&dsn, &[]).when_ready();
     whole_visit(&mut bench, &gateway);
     // Many at a time, each of which may get another session each time.
     let key = create_key(&mut bench.client, "role => 'app', requests_per_minute => 100000");
@@ -103,7 +103,7 @@ fn what_was_answered_is_there_although_a_gateway_was_killed() {
     let mut bench = Bench::new(cluster(), "balanced_kill");
     let (_pool, dsn) = pool(cluster(), &bench.database);
     let gateways: Vec<Gateway> =
-        (0..3).map(|_| Gateway::start_for(&dsn, &["--trusted-proxies", "127.0.0.1"])).collect();
+        (0..3).map(|_| Gateway::start_for(&dsn, &["--trusted-proxies", "127.0.0.1"]).when_ready()).collect();
     let (_balancer, address) = balancer(cluster(), &bench.database, &gateways);
     let link: String = bench.ask("SELECT hydra.console_link('hydra_admin')");
     let mut admin = Browser::at(&address);

@@ -14,7 +14,7 @@ fn a_gateway_answers_503_while_the_database_is_away_and_goes_on_when_it_is_back(
     run(&mut client, "CREATE ROLE far_gateway LOGIN IN ROLE hydra_gateway; CREATE ROLE app");
     let key = create_key(&mut client, "role => 'app'");
     drop(client);
-    let mut gateway = Gateway::start_for(&dsn(&own, "coming_and_going"), &["--connections", "2"]);
+    let mut gateway = Gateway::start_for(&dsn(&own, "coming_and_going"), &["--connections", "2"]).when_ready();
     assert_eq!(gateway.me(&key).status, 200);
     assert_eq!(gateway.get("/readyz", &[]).status, 200);
     for mode in [StopMode::Fast, StopMode::Immediate] {

@@ -9,7 +9,7 @@ use testkit::{Bench, PATIENCE, millis, number, run, wait_until};
 
 use crate::pages::{Browser, encoded, hidden};
 use crate::process::Gateway;
-use crate::{cluster, create_key};
+use crate::{cluster, create_key, dsn};
 
 #[test]
 fn a_request_that_gets_no_connection_is_told_so_after_a_second() {
@@ -96,7 +96,8 @@ fn idle_connections_cost_little_and_keep_nobody_out() {
 #[test]
 fn a_client_too_many_is_told_so() {
     let bench = Bench::new(cluster(), "limits_clients");
-    let gateway = Gateway::start(&bench.database, &["--max-clients", "2"]);
+    // Not `start`, whose connection may still be open.
+    let gateway = Gateway::start_for(&dsn(cluster(), &bench.database), &["--max-clients", "2"]);
     let held: Vec<_> = (0..2)
         .map(|_| {
             let mut connection = gateway.connect();

@@ -31,11 +31,18 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Starts a gateway for a database of the shared cluster, and returns when it listens.
+    /// Starts a gateway for a database of the shared cluster, and returns when it can answer.
     pub fn start(database: &str, arguments: &[&str]) -> Self {
-        Self::start_for(&dsn(cluster(), database), arguments)
+        Self::start_for(&dsn(cluster(), database), arguments).when_ready()
     }
 
+    /// Waits until it has a connection to its database. A request waits for one only for a second.
+    pub fn when_ready(self) -> Self {
+        wait_until("the gateway is ready", PATIENCE, || self.get("/readyz", &[]).status == 200);
+        self
+    }
+
+    /// Starts a gateway, and returns when it listens.
     pub fn start_for(dsn: &str, arguments: &[&str]) -> Self {
         let mut command = Command::new(program());
         command.env("HYDRA_DSN", dsn).args(["--listen", "127.0.0.1:0"]).args(arguments);

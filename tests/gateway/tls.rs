@@ -11,7 +11,7 @@ use testkit::{Bench, PATIENCE, wait_until};
 
 use crate::client::Answer;
 use crate::process::Gateway;
-use crate::{cluster, create_key};
+use crate::{cluster, create_key, dsn};
 
 /// Writes a certificate for loopback and its key, and returns the certificate.
 fn write_certificate(directory: &Path) -> CertificateDer<'static> {
@@ -45,18 +45,22 @@ fn a_gateway_speaks_tls_and_takes_a_new_certificate_without_a_pause() {
     let path = |name: &str| directory.join(name).to_str().unwrap().to_owned();
     let files = ["--tls-certificate".to_owned(), path("gateway.crt"), "--tls-key".to_owned(), path("gateway.key")];
     let files: Vec<&str> = files.iter().map(String::as_str).collect();
-    let mut gateway = Gateway::start(&bench.database, &files);
-    assert_eq!(me(&gateway.address, &first, &key).unwrap().status, 200);
+    let mut gateway = Gateway::start_for(&dsn(cluster(), &bench.database), &files);
+    wait_until("it has a connection to its database", PATIENCE, || {
+        me(&gateway.address, &first, &key).unwrap().status == 200
+    });
     assert!(gateway.connect().try_request("GET", "/healthz", &[], b"").is_err(), "plain HTTP on a port with TLS");
 
     let second = write_certificate(&directory);
     gateway.signal("HUP");
     wait_until("the new certificate is shown", PATIENCE, || {
         // Whoever trusts only one of them is refused by the other, and nobody finds the port closed.
-        let new = me(&gateway.address, &second, &key);
-        new.as_ref().is_ok_and(|answer| answer.status == 200) || {
-            assert_ne!(new.unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused);
-            false
+        match me(&gateway.address, &second, &key) {
+            Ok(answer) => answer.status == 200,
+            Err(error) => {
+                assert_ne!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+                false
+            }
         }
     });
     std::fs::write(directory.join("gateway.key"), "no key").unwrap();
