@@ -61,10 +61,11 @@ fn balancer(cluster: &Cluster, database: &str, gateways: &[Gateway]) -> (Program
     let servers: String = gateways
         .iter()
         .enumerate()
-        .map(|(number, gateway)| format!("    server g{number} {} check inter 200 fall 1 rise 1\n", gateway.address))
+        .map(|(number, gateway)| format!("    server g{number} {} check inter 1s fall 2 rise 1\n", gateway.address))
         .collect();
     let config = format!(
-        "defaults\n    mode http\n    timeout connect 1s\n    timeout client 30s\n    timeout server 30s\n\
+        "defaults\n    mode http\n    timeout connect 10s\n    timeout client 30s\n    timeout server 30s\n\
+         \x20   timeout check 10s\n\
          \x20   option forwardfor\n    option redispatch\n    retries 3\n    option httpchk GET /readyz\n\
          listen gateways\n    bind 127.0.0.1:{port}\n{servers}"
     );
