@@ -1,9 +1,14 @@
 //! The life of a gateway: a database that comes and goes, an end without a lost answer, a reload.
 
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-use testkit::{Cluster, PATIENCE, StopMode, StopWhenDropped, let_pass, millis, run, wait_until};
+use testkit::receiver::Answer as Response;
+use testkit::{Bench, Cluster, PATIENCE, StopMode, StopWhenDropped, run, wait_until};
 
+use crate::client::Connection;
+use crate::pages::Browser;
 use crate::process::{Gateway, program};
 use crate::{cluster, create_key, dsn};
 
@@ -30,22 +35,32 @@ fn a_gateway_answers_503_while_the_database_is_away_and_goes_on_when_it_is_back(
     }
 }
 
+#[track_caller]
+fn wait_for_sessions(bench: &mut Bench<'_>, count: i64) {
+    let sessions =
+        "SELECT count(*) FROM pg_stat_activity WHERE usename = 'far_gateway' AND datname = current_database()";
+    wait_until(format!("the gateway has {count} sessions"), PATIENCE, || bench.ask::<i64>(sessions) == count);
+}
+
 /// The sessions are ended, as by a failover, while clients make requests that read. None of them notices.
 #[test]
 fn a_request_on_a_connection_that_breaks_is_made_again_on_another() {
-    let mut bench = testkit::Bench::new(cluster(), "life_broken");
+    let mut bench = Bench::new(cluster(), "life_broken");
     let gateway = Gateway::start(&bench.database, &["--connections", "4"]);
     let key = create_key(&mut bench.client, "role => 'app', requests_per_minute => 1000000");
-    let failed = AtomicUsize::new(0);
-    let stop = AtomicBool::new(false);
+    let (failed, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let answered = [const { AtomicUsize::new(0) }; 2];
+    wait_for_sessions(&mut bench, 4);
     std::thread::scope(|scope| {
         let _stopper = StopWhenDropped(&stop);
-        for _ in 0..2 {
-            scope.spawn(|| {
+        for answered in &answered {
+            let (gateway, key, failed, stop) = (&gateway, &key, &failed, &stop);
+            scope.spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
-                    if gateway.me(&key).status != 200 {
+                    if gateway.me(key).status != 200 {
                         failed.fetch_add(1, Ordering::Relaxed);
                     }
+                    answered.fetch_add(1, Ordering::Relaxed);
                 }
             });
         }
@@ -55,66 +70,82 @@ fn a_request_on_a_connection_that_breaks_is_made_again_on_another() {
                 "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity
                  WHERE usename = 'far_gateway' AND datname = current_database() LIMIT 1",
             );
-            wait_until("it is replaced", PATIENCE, || {
-                bench.ask::<i64>(
-                    "SELECT count(*) FROM pg_stat_activity WHERE usename = 'far_gateway' AND datname = current_database()",
-                ) == 4
+            // A request is made again one time, so it must not lose its second connection too.
+            let so_far = answered.each_ref().map(|count| count.load(Ordering::Relaxed));
+            wait_until("requests that were under way are answered", PATIENCE, || {
+                answered.iter().zip(so_far).all(|(count, so_far)| count.load(Ordering::Relaxed) > so_far)
             });
+            wait_for_sessions(&mut bench, 4);
         }
     });
     assert_eq!(failed.load(Ordering::Relaxed), 0);
 }
 
+/// How long a gateway that ends keeps a connection whose client says nothing.
+const LAST_REQUESTS: Duration = Duration::from_millis(500);
+
+/// Makes a request again and again. Every one gets an answer, and the last one says that it is the last.
+fn ask_to_the_end(mut connection: Connection, request: &str, answered: &AtomicUsize) {
+    let mut former = Instant::now();
+    loop {
+        let asks = Instant::now();
+        let sent = connection.send(request);
+        // The time in which the gateway may have heard nothing, and more.
+        let silence = former.elapsed();
+        former = asks;
+        let answer = match sent.and_then(|()| connection.answer()) {
+            Ok(answer) => answer,
+            Err(error) => {
+                assert!(silence > LAST_REQUESTS, "an answer was lost: {error}");
+                return;
+            }
+        };
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answered.fetch_add(1, Ordering::Relaxed);
+        if answer.header("connection") == Some("close") {
+            assert!(connection.is_closed());
+            return;
+        }
+    }
+}
+
 #[test]
 fn a_gateway_that_ends_under_load_answers_every_request_that_it_has_read() {
-    let mut bench = testkit::Bench::new(cluster(), "life_ending");
-    let mut gateway = Gateway::start(&bench.database, &[]);
+    let mut bench = Bench::new(cluster(), "life_ending");
+    // More than clients, so that none waits for the heartbeat.
+    let mut gateway = Gateway::start(&bench.database, &["--connections", "10"]);
     let key = create_key(&mut bench.client, "role => 'app', requests_per_minute => 1000000");
-    let bearer = format!("Bearer {key}");
+    assert_eq!(gateway.me(&key).status, 200);
+    wait_for_sessions(&mut bench, 10);
+    let host = &gateway.address;
+    let request = format!("GET /api/v1/me HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {key}\r\n\r\n");
     let answered = AtomicUsize::new(0);
     std::thread::scope(|scope| {
-        let clients: Vec<_> = (0..8)
-            .map(|_| {
-                let mut connection = gateway.connect();
-                let (bearer, answered) = (&bearer, &answered);
-                scope.spawn(move || {
-                    loop {
-                        let headers = [("authorization", bearer.as_str())];
-                        let answer = connection.try_request("GET", "/api/v1/me", &headers, b"");
-                        // Every request gets an answer, and the last one says that it is the last.
-                        let answer = answer.unwrap_or_else(|error| panic!("an answer was lost: {error}"));
-                        assert_eq!(answer.status, 200, "{answer:?}");
-                        answered.fetch_add(1, Ordering::Relaxed);
-                        if answer.header("connection") == Some("close") {
-                            return connection.is_closed();
-                        }
-                    }
-                })
-            })
-            .collect();
+        for _ in 0..8 {
+            let (connection, request, answered) = (gateway.connect(), &request, &answered);
+            scope.spawn(move || ask_to_the_end(connection, request, answered));
+        }
         wait_until("there is load", PATIENCE, || answered.load(Ordering::Relaxed) > 100);
         gateway.signal("TERM");
-        assert!(clients.into_iter().all(|client| client.join().unwrap()));
     });
     assert!(gateway.end().success());
-    assert!(std::net::TcpStream::connect(&gateway.address).is_err());
+    assert!(TcpStream::connect(&gateway.address).is_err());
 }
 
 #[test]
 fn a_request_under_way_is_answered_although_the_gateway_was_told_to_end() {
-    let mut bench = testkit::Bench::new(cluster(), "life_last");
+    let mut bench = Bench::new(cluster(), "life_last");
     let mut gateway = Gateway::start(&bench.database, &[]);
-    let key = create_key(&mut bench.client, "role => 'app'");
-    let mut holder = bench.session();
-    run(&mut holder, "BEGIN; LOCK TABLE hydra.api_key IN ACCESS EXCLUSIVE MODE");
+    let (id, _) = bench.subscribe("/slow", "ticket.*", &["timeout => '20 s'"]);
+    // Longer than the time in which clients may begin a last request.
+    bench.receiver.answer("/slow", Response::ok().after(8 * LAST_REQUESTS));
+    let link: String = bench.ask("SELECT hydra.console_link('hydra_admin')");
+    let mut admin = Browser::log_in(&gateway, &link);
     std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| gateway.me(&key));
-        wait_until("it waits for the lock", PATIENCE, || {
-            bench.ask("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'hydra.api_key'::regclass)")
-        });
+        let waiting = scope.spawn(move || admin.post(&format!("/settings/webhooks/{id}/test"), ""));
+        bench.wait_for("/slow", 1);
         gateway.signal("TERM");
-        let_pass(millis(700));
-        run(&mut holder, "COMMIT");
+        wait_until("it accepts nobody any more", PATIENCE, || TcpStream::connect(&gateway.address).is_err());
         assert_eq!(waiting.join().unwrap().status, 200);
     });
     assert!(gateway.end().success());
@@ -122,7 +153,7 @@ fn a_request_under_way_is_answered_although_the_gateway_was_told_to_end() {
 
 #[test]
 fn two_gateways_can_share_a_port_so_that_one_replaces_the_other() {
-    let mut bench = testkit::Bench::new(cluster(), "life_replaced");
+    let mut bench = Bench::new(cluster(), "life_replaced");
     let former = Gateway::start(&bench.database, &["--reuse-port"]);
     let key = create_key(&mut bench.client, "role => 'app', requests_per_minute => 1000000");
     let mut command = std::process::Command::new(program());
