@@ -11,19 +11,22 @@ use crate::{cluster, create_key};
 fn a_key_is_asked_about_and_no_gateway_accepts_it_a_second_after_it_was_revoked() {
     let mut bench = Bench::new(cluster(), "keys_revoked");
     let gateways = [(); 2].map(|()| Gateway::start(&bench.database, &[]));
-    let key = create_key(&mut bench.client, "role => 'app', tenant_id => 'acme'");
-    for gateway in &gateways {
-        let me = gateway.me(&key);
-        assert_eq!((me.status, me.json()["tenant_id"].as_str()), (200, Some("acme")), "{me:?}");
-        assert_eq!(me.header("content-type"), Some("application/json"));
-        assert!(me.header("hydra-key").is_none() && me.header("x-request-id").is_some(), "{me:?}");
-    }
-    bench.run("SELECT hydra.api_key_revoke(1)");
-    let revoked = Instant::now();
-    for gateway in &gateways {
-        assert_eq!(gateway.me(&key).status, 401);
-    }
-    assert!(revoked.elapsed().as_millis() < 1000 || cfg!(not(target_os = "linux")), "{:?}", revoked.elapsed());
+    // Again if the machine has paused, because then it is not known how soon the gateways refuse the key.
+    wait_until("both were asked within a second", PATIENCE, || {
+        let key = create_key(&mut bench.client, "role => 'app', tenant_id => 'acme'");
+        for gateway in &gateways {
+            let me = gateway.me(&key);
+            assert_eq!((me.status, me.json()["tenant_id"].as_str()), (200, Some("acme")), "{me:?}");
+            assert_eq!(me.header("content-type"), Some("application/json"));
+            assert!(me.header("hydra-key").is_none() && me.header("x-request-id").is_some(), "{me:?}");
+        }
+        bench.run("SELECT hydra.api_key_revoke(max(id)) FROM hydra.api_keys");
+        let revoked = Instant::now();
+        for gateway in &gateways {
+            assert_eq!(gateway.me(&key).status, 401);
+        }
+        revoked.elapsed().as_millis() < 1000
+    });
 }
 
 #[test]
