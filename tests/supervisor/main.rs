@@ -99,11 +99,12 @@ fn get(address: &str, path: &str) -> std::io::Result<String> {
     Ok(answer.split_whitespace().nth(1).unwrap_or_default().to_owned())
 }
 
-/// A request that needs the database is answered.
+/// A request that needs the database is answered, as soon as the gateway has connected: it listens before.
 #[track_caller]
 fn assert_answers(client: &mut Client) {
-    let address = status(client, "address");
-    assert_eq!(get(&address, "/readyz").expect("it answers"), "200");
+    wait_until("the gateway is ready", PATIENCE, || {
+        get(&status(client, "address"), "/readyz").is_ok_and(|status| status == "200")
+    });
 }
 
 #[track_caller]
