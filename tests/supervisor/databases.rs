@@ -10,8 +10,8 @@ use crate::{
     wait_for_state,
 };
 
-/// Such a statement fails after five seconds.
-const PROMPT: Duration = Duration::from_secs(4);
+/// Such a statement fails if after five seconds there still is a session. The rest of its time is that of the disk.
+const PROMPT: Duration = Duration::from_secs(30);
 
 #[test]
 fn a_served_database_is_renamed_copied_and_dropped_promptly() {
@@ -53,7 +53,7 @@ fn a_named_database_that_is_dropped_and_created_again_is_served_again() {
 fn parking_ends_the_gateway_until_the_database_is_unparked() {
     let (cluster, mut client) = start(&[]);
     let gateway = wait_for_gateway(&mut client);
-    assert_quick("parking", Duration::from_secs(5), || run(&mut client, "SELECT hydra.webhook_park()"));
+    assert_quick("parking", PROMPT, || run(&mut client, "SELECT hydra.webhook_park()"));
     assert!(!is_running(gateway) && supervisor(&mut client).is_none());
     assert_eq!(status(&mut client, "state"), "parked");
     // It would be started again with a reload, or after a second.
