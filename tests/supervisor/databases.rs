@@ -54,7 +54,9 @@ fn parking_ends_the_gateway_until_the_database_is_unparked() {
     let (cluster, mut client) = start(&[]);
     let gateway = wait_for_gateway(&mut client);
     assert_quick("parking", PROMPT, || run(&mut client, "SELECT hydra.webhook_park()"));
-    assert!(!is_running(gateway) && supervisor(&mut client).is_none());
+    assert!(!is_running(gateway));
+    // It has left its database, and its process ends a moment later.
+    wait_until("the supervisor has ended", PATIENCE, || supervisor(&mut client).is_none());
     assert_eq!(status(&mut client, "state"), "parked");
     // It would be started again with a reload, or after a second.
     cluster.set(&[("hydra_webhooks.max_clients", "100")]);
