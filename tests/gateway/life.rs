@@ -129,7 +129,7 @@ fn a_gateway_that_ends_under_load_answers_every_request_that_it_has_read() {
         gateway.signal("TERM");
     });
     assert!(gateway.end().success());
-    assert!(TcpStream::connect(&gateway.address).is_err());
+    wait_until("nobody listens there", PATIENCE, || TcpStream::connect(&gateway.address).is_err());
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn a_reload_with_an_address_starts_a_gateway_and_one_without_ends_it() {
     gone(pid);
     wait_for_state(&mut client, "off");
     wait_until("the supervisor has ended", PATIENCE, || supervisor(&mut client).is_none());
-    assert!(TcpStream::connect(&address).is_err());
+    wait_until("nobody listens there", PATIENCE, || TcpStream::connect(&address).is_err());
     assert_no_crash(&cluster);
     assert!(!cluster.log().contains("WARNING:  hydra_webhooks"), "nothing is wrong");
 }
