@@ -88,18 +88,13 @@ const LAST_REQUESTS: Duration = Duration::from_millis(500);
 fn ask_to_the_end(mut connection: Connection, request: &str, answered: &AtomicUsize) {
     let mut former = Instant::now();
     loop {
-        let asks = Instant::now();
-        let sent = connection.send(request);
-        // The time in which the gateway may have heard nothing, and more.
-        let silence = former.elapsed();
-        former = asks;
-        let answer = match sent.and_then(|()| connection.answer()) {
+        let began = Instant::now();
+        let answer = match connection.send(request).and_then(|()| connection.answer()) {
             Ok(answer) => answer,
-            Err(error) => {
-                assert!(silence > LAST_REQUESTS, "an answer was lost: {error}");
-                return;
-            }
+            // The machine has paused, and the gateway has heard nothing for too long.
+            Err(error) => return assert!(former.elapsed() > LAST_REQUESTS, "an answer was lost: {error}"),
         };
+        former = began;
         assert_eq!(answer.status, 200, "{answer:?}");
         answered.fetch_add(1, Ordering::Relaxed);
         if answer.header("connection") == Some("close") {
