@@ -2,8 +2,8 @@
 
 use postgres::Client;
 use serde_json::{Value, json};
-use testkit::Bench;
 use testkit::receiver::Answer as Response;
+use testkit::{Bench, PATIENCE, wait_until};
 
 use crate::visitor::{Visitor, encoded, token};
 use crate::{Request, cluster};
@@ -295,6 +295,9 @@ fn a_test_request_may_take_as_long_as_the_webhook_allows() {
     let id: i64 =
         bench.ask(&format!("SELECT id FROM hydra.webhook_create('{url}', '{{ticket.created}}', timeout => '11 s')"));
     let mut admin = Visitor::new(&mut bench, "'hydra_admin'");
-    let test = admin.post(&format!("/settings/webhooks/{id}/test"), "").json()["data"]["test"].take();
-    assert!(test["response_ms"].as_i64().unwrap_or_default() >= 11_000, "{test}");
+    // Again if the machine has paused for these two seconds.
+    wait_until("a test takes as long", PATIENCE, || {
+        let test = admin.post(&format!("/settings/webhooks/{id}/test"), "").json()["data"]["test"].take();
+        test["response_ms"].as_i64().unwrap_or_default() >= 11_000
+    });
 }
