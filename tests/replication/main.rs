@@ -28,8 +28,8 @@ fn publish(bench: &mut Bench, what: &str) {
 fn follow(to: &mut Bench, from: &Bench, options: &str) {
     let connection = from.cluster.conninfo(&from.database);
     to.run(&format!("CREATE SUBSCRIPTION follows CONNECTION '{connection}' PUBLICATION shop WITH ({options})"));
-    // Without an initial copy, the tables are ready from the start.
-    wait_until("all tables are replicated", PATIENCE, || {
+    // Without an initial copy, the tables are ready from the start. With one, each takes two processes their time.
+    wait_until("all tables are replicated", 3 * PATIENCE, || {
         to.ask::<i64>("SELECT count(*) FROM pg_subscription_rel WHERE srsubstate <> 'r'") == 0
     });
 }
