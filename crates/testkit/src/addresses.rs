@@ -2,8 +2,8 @@
 
 use std::net::TcpListener;
 
-/// Nothing else in the tests uses this address of loopback. So nobody takes a port of it before the program listens that
-/// the port is meant for.
+/// Nothing else in the tests uses this address of loopback. So nobody takes a port of it before the program listens
+/// that the port is meant for.
 const OURS: &str = "127.77.25.1:0";
 
 /// Returns different addresses on which nothing listens.

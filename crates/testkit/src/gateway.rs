@@ -42,8 +42,8 @@ impl Gateway {
     }
 }
 
-/// Waits until the gateway at this address has a connection to the database. It listens before, and a request waits for a
-/// connection for a second only, which is not long enough on a busy machine.
+/// Waits until the gateway at this address has a connection to the database. It listens before, and a request waits for
+/// a connection for a second only, which is not long enough on a busy machine.
 #[track_caller]
 pub fn wait_for_ready(address: &str) {
     wait_until(format!("the gateway at {address} is ready"), PATIENCE, || is_ready(address).unwrap_or(false));
