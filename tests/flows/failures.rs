@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use serde_json::json;
-use testkit::{PATIENCE, millis, wait_until};
+use testkit::{PATIENCE, wait_until};
 
 use crate::{Site, TICKET, cluster, issue};
 
@@ -78,7 +78,7 @@ fn a_flow_that_does_not_end_is_ended_at_its_time_limit() {
     );
     let begun = Instant::now();
     let (event, _) = site.post(issue(1)).event();
-    assert!(begun.elapsed() < millis(8_000), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
     assert_eq!(
         site.event(event, "state || ' ' || error || ' ' || sqlstate"),
         "failed flow sleeps took longer than 0.3 s 57014"
@@ -90,7 +90,7 @@ fn a_flow_that_does_not_end_is_ended_at_its_time_limit() {
     site.deploy(
         "sometimes",
         "IF event #>> '{entity,id}' = '1' THEN PERFORM pg_sleep(100); END IF; RETURN NULL;",
-        ", timeout => '0.3 s'",
+        ", timeout => '3 s'",
     );
     let (other, _) = site.post(issue(1)).event();
     site.bench.run(
@@ -99,8 +99,8 @@ fn a_flow_that_does_not_end_is_ended_at_its_time_limit() {
     site.bench.run("UPDATE hydra.inbound_event SET due_at = now() - interval '1 s'");
     site.hurry(other);
     site.wait_for_event(other, "state", "done");
-    site.wait_for_event(event, "attempts", "2");
-    site.wait_for_event(event, "error", "flow sometimes took longer than 0.3 s");
+    site.wait_for_event(event, "attempts > 1", "true");
+    site.wait_for_event(event, "error", "flow sometimes took longer than 3 s");
 }
 
 #[test]
@@ -129,6 +129,9 @@ fn a_flow_that_catches_its_cancel_is_ended_with_its_process() {
     let (event, _) = site.post(issue(1)).event();
     site.bench.run(&format!("SELECT hydra.flow_deploy({flow}), hydra.inbound_replay({}, NULL, NULL)", site.adapter));
     let ended = site.wait_for_runner().to_string();
+    site.wait_for_event(event, "state || ' ' || attempts", "received 1");
+    // The runner holds the row until it ends. So this comes before the next attempt, which is due in ten seconds.
+    site.bench.run("UPDATE hydra.inbound_event SET due_at = now() + interval '1 h'");
     wait_until("the runner was ended", PATIENCE, || site.runner("pid") != ended);
     assert_eq!(site.event(event, "state || ' ' || attempts"), "received 1");
     site.bench.run(&format!("SELECT hydra.flow_pause({flow})"));

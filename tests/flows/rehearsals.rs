@@ -46,17 +46,23 @@ fn a_rehearsal_that_fails_is_recorded_and_harms_nothing() {
     let mut site = Site::new(cluster(), "failing_test");
     site.bench.run(
         "CREATE TABLE public.note (ticket int REFERENCES public.ticket DEFERRABLE INITIALLY DEFERRED); ALTER TABLE public.note OWNER TO app;
-         GRANT hydra_admin TO app",
+         CREATE ROLE parker IN ROLE hydra_admin",
     );
     site.deploy("make_ticket", TICKET, "");
     let failing = [
-        ("raises", "RAISE EXCEPTION 'not like this';", "P0001", "not like this"),
-        ("defers", "INSERT INTO public.note VALUES (99); RETURN NULL;", "23503", "foreign key"),
-        ("parks", "PERFORM hydra.webhook_park(); RETURN NULL;", "55000", "cannot be rehearsed"),
-        ("sleeps", "PERFORM pg_sleep(60); RETURN NULL;", "57014", "took longer than 0.2 s"),
+        ("raises", "app", "RAISE EXCEPTION 'not like this';", "P0001", "not like this"),
+        ("defers", "app", "INSERT INTO public.note VALUES (99); RETURN NULL;", "23503", "foreign key"),
+        // A role of its own, because app is the owner in other tests too.
+        ("parks", "parker", "PERFORM hydra.webhook_park(); RETURN NULL;", "55000", "cannot be rehearsed"),
+        ("sleeps", "app", "PERFORM pg_sleep(60); RETURN NULL;", "57014", "took longer than 0.2 s"),
     ];
-    for (place, (name, body, code, error)) in failing.into_iter().enumerate() {
-        let flow = site.create_flow(name, body, ", timeout => '0.2 s'");
+    for (place, (name, owner, body, code, error)) in failing.into_iter().enumerate() {
+        site.create_function(name, body);
+        site.bench.run(&format!("ALTER FUNCTION public.{name}(jsonb) OWNER TO {owner}"));
+        let limit = if name == "sleeps" { "0.2 s" } else { "60 s" };
+        let flow: i64 = site.bench.ask(&format!(
+            "SELECT hydra.flow_create('{name}', 'ticket.created', 'public.{name}', timeout => '{limit}')"
+        ));
         assert_eq!(site.post(issue(place as i64)).event().1, "done");
         assert_eq!(site.wait_for_runs(2 * place + 2)[2 * place + 1], format!("{name}: rehearsal failed"));
         assert_eq!(site.latest_run("sqlstate"), json!(code));

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use serde_json::json;
-use testkit::let_pass;
+use testkit::{PATIENCE, let_pass, wait_until};
 
-use crate::{Door, github, issue, pairs};
+use crate::{Door, github, issue, pairs, states};
 
 #[test]
 fn a_failed_flow_loses_its_effects_and_not_the_event_which_the_provider_sends_again() {
@@ -65,8 +65,12 @@ fn a_flow_that_takes_longer_than_the_budget_is_undone_and_done_after_the_answer(
     door.wait_for_events(&adapter, "state", "done");
     assert_eq!(door.effects().len(), 1);
     assert_eq!(door.bench.wait_for("/out", 1).len(), 1);
-    // A fast one is not late.
-    assert_eq!(door.send(&adapter, 200, &json!({"id": 2})), ["done"]);
+    // A fast one is not late, unless the machine is busy.
+    wait_until("a fast one is done in time", PATIENCE, || {
+        let answer = door.post(&adapter, &[], r#"{"id": 2}"#);
+        assert!(matches!(answer.status, 200 | 202), "{answer:?}");
+        states(&answer) == ["done"]
+    });
 }
 
 #[test]

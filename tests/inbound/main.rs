@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
-use testkit::{Bench, Cluster, PATIENCE, run, wait_until};
+use testkit::{Bench, Cluster, PATIENCE, run, wait_for_ready, wait_until};
 
 #[path = "../gateway/client.rs"]
 #[allow(dead_code)] // other tests use the rest
@@ -57,10 +57,13 @@ fn cluster() -> &'static Cluster {
 fn write_keys(cluster: &Cluster, digits: &[&str]) {
     let file = cluster.directory().join("keys");
     let lines: Vec<String> = digits.iter().map(|digit| digit.repeat(64)).collect();
-    fs::write(&file, lines.join("\n")).expect("a file can be written into the directory of the cluster");
-    fs::set_permissions(&file, Permissions::from_mode(0o600)).expect("its mode can be changed");
+    // Other tests use the keys meanwhile, so the new file takes the place of the old one when it is whole.
+    let draft = file.with_extension("new");
+    fs::write(&draft, lines.join("\n")).expect("a file can be written into the directory of the cluster");
+    fs::set_permissions(&draft, Permissions::from_mode(0o600)).expect("its mode can be changed");
     let server = fs::metadata(cluster.data()).expect("the cluster is there");
-    chown(&file, Some(server.uid()), Some(server.gid())).expect("it can be given to the server");
+    chown(&draft, Some(server.uid()), Some(server.gid())).expect("it can be given to the server");
+    fs::rename(&draft, &file).expect("it can be renamed");
 }
 
 /// The connection string of a gateway for a database of a cluster.
@@ -104,8 +107,7 @@ impl Door {
     fn open(database: &str) -> Self {
         let mut bench = Bench::new(cluster(), database);
         bench.run(APPLICATION);
-        let gateway = Gateway::start(database, &[]);
-        Self { bench, gateway }
+        Self { bench, gateway: ready_gateway(database) }
     }
 
     /// The same with a deployed flow for all types of tickets.
@@ -174,6 +176,26 @@ impl Door {
             last == expected
         });
     }
+}
+
+/// Starts a gateway, and returns when it answers.
+fn ready_gateway(database: &str) -> Gateway {
+    let gateway = Gateway::start(database, &[]);
+    wait_for_ready(&gateway.address);
+    gateway
+}
+
+/// Posts again while the answer is 503: a request that waits for others of its event for two seconds is to come again.
+#[track_caller]
+fn post_until_answered(gateway: &Gateway, adapter: &Adapter, headers: &[(&str, &str)], body: &str) -> Answer {
+    let mut answer = post(gateway, adapter, headers, body);
+    wait_until("the request is answered", PATIENCE, || {
+        if answer.status == 503 {
+            answer = post(gateway, adapter, headers, body);
+        }
+        answer.status != 503
+    });
+    answer
 }
 
 #[track_caller]

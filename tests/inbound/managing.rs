@@ -7,7 +7,7 @@ use crate::Door;
 #[test]
 fn a_change_holds_from_the_next_request_on() {
     let mut door = Door::with_flow("changes");
-    let adapter = door.adapter("'\"ticket.created\"', budget => '1 s', requests_per_second => 7, each => '$.items[*]'");
+    let adapter = door.adapter("'\"ticket.created\"', budget => '9 s', requests_per_second => 7, each => '$.items[*]'");
     assert_eq!(door.send(&adapter, 200, &json!({"items": [{"a": 1}, {"a": 2}]})).len(), 2);
     door.bench.run(&format!(
         "SELECT hydra.inbound_update({}, name => 'other', mapping => '{{\"*\": \"ticket.updated\"}}', each => '', budget => '0',

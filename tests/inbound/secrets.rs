@@ -4,8 +4,7 @@ use std::process::Command;
 
 use testkit::{Cluster, PATIENCE, ask, run, wait_until};
 
-use crate::process::Gateway;
-use crate::{Adapter, Door, cluster, github, issue, pairs, path, write_keys};
+use crate::{Adapter, Door, cluster, github, issue, pairs, path, ready_gateway, write_keys};
 
 fn accepted(door: &Door, adapter: &Adapter, secret: &str) -> bool {
     let body = issue(1).to_string();
@@ -20,22 +19,30 @@ fn rand_id() -> u128 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_nanos()
 }
 
+/// Makes an overlap end in a second. One that is so short from the start can end before both were tried.
+fn shorten_overlap(door: &mut Door, of: &str) {
+    let soon = "clock_timestamp() + interval '1 s'";
+    door.bench.run(&format!("UPDATE hydra.inbound_{of} SET valid_until = {soon} WHERE valid_until IS NOT NULL"));
+}
+
 #[test]
 fn during_an_overlap_both_secrets_and_both_urls_are_accepted_and_then_only_the_new_ones() {
     let mut door = Door::with_flow("both_accepted");
     let adapter = door.adapter("'\"ticket.created\"', 'github', 'first secret', requests_per_second => 1000");
     let id = adapter.id;
     assert!(accepted(&door, &adapter, "first secret"));
-    door.bench.run(&format!("SELECT hydra.inbound_rotate_secret({id}, 'second secret', '2 s')"));
+    door.bench.run(&format!("SELECT hydra.inbound_rotate_secret({id}, 'second secret', '1 h')"));
     assert!(accepted(&door, &adapter, "first secret") && accepted(&door, &adapter, "second secret"));
+    shorten_overlap(&mut door, "secret");
     wait_until("the overlap is over", PATIENCE, || !accepted(&door, &adapter, "first secret"));
     door.bench.run(&format!("SELECT hydra.inbound_rotate_secret({id}, 'third secret')"));
     assert!(!accepted(&door, &adapter, "second secret") && accepted(&door, &adapter, "third secret"));
 
-    let url: String = door.bench.ask(&format!("SELECT hydra.inbound_rotate_url({id}, '2 s')"));
+    let url: String = door.bench.ask(&format!("SELECT hydra.inbound_rotate_url({id}, '1 h')"));
     let new = Adapter { id, path: path(&url) };
     assert!(accepted(&door, &adapter, "third secret") && accepted(&door, &new, "third secret"));
     assert_eq!(door.column(&adapter, "prefix"), new.path[4..14]);
+    shorten_overlap(&mut door, "path");
     wait_until("the old URL has ended", PATIENCE, || door.post(&adapter, &[], "{}").status == 404);
     let url: String = door.bench.ask(&format!("SELECT hydra.inbound_rotate_url({id})"));
     assert_eq!(door.post(&new, &[], "{}").status, 404);
@@ -125,7 +132,7 @@ fn a_dump_keeps_adapters_and_their_urls_work_in_the_restored_database() {
     let mut command = door.bench.cluster.program("psql");
     command.args(["-Xq", "-v", "ON_ERROR_STOP=1", "-d", "restored_door", "-f"]).arg(&dump);
     execute(command);
-    let gateway = Gateway::start("restored_door", &[]);
+    let gateway = ready_gateway("restored_door");
     let body = issue(1).to_string();
     let headers = github("canary-of-a-secret", "1", &body);
     let answer = gateway.connect().request("POST", &adapter.path, &pairs(&headers), body.as_bytes());

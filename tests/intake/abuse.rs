@@ -22,7 +22,7 @@ impl Site<'_> {
         deploy(&mut bench, "f", "ticket.created", "NULL;");
         let (_, path) = create_adapter(
             &mut bench,
-            r#"'abused', '"ticket.created"', budget => '2 s', requests_per_second => 10000"#,
+            r#"'abused', '"ticket.created"', budget => '9 s', requests_per_second => 10000"#,
         );
         // One connection: what a request leaves in its session would be found by the next.
         let gateway = Gateway::start(&bench);
@@ -85,6 +85,8 @@ fn what_a_flow_may_not_do_fails_it_and_nothing_of_the_error_is_answered() {
         assert_eq!(found, format!("failed|{code}|t"), "{body}: {}", site.newest("error"));
         assert_eq!(answer.status, 202, "{body}: {answer:?}");
         assert!(!answer.body.contains("tr0ub4dor"), "{answer:?}");
+        // So that the runner does not try it again when the function is a good one.
+        site.bench.run("UPDATE hydra.inbound_event SET due_at = NULL WHERE due_at IS NOT NULL");
     }
     assert_eq!(site.bench.ask::<i64>("SELECT count(*) FROM public.effect"), 0);
     // Everything still works.
@@ -183,30 +185,31 @@ fn an_event_whose_type_function_or_owner_has_changed_says_so() {
 #[test]
 fn an_event_that_is_sent_again_and_again_keeps_the_attempts_of_the_runner() {
     let mut site = Site::open("again_and_again");
+    // How many attempts the runner makes meanwhile is chance.
+    site.bench.run("SELECT hydra.webhook_park()");
     for body in ["RAISE EXCEPTION 'never'", "PERFORM pg_sleep(9)"] {
         site.becomes(&format!("BEGIN {body}; END"));
         site.bench.run("SELECT hydra.inbound_update(1, budget => '0.1 s')");
-        let mut taken = 0;
-        while taken < 10 {
+        for _ in 0..10 {
             let answer = post(&site.gateway.url, &site.path, &[("webhook-id", body)], b"{}").expect("an answer");
-            // While the runner is at work on it, a request waits for two seconds, and is not taken.
-            assert!([202, 503].contains(&answer.status), "{answer:?}");
-            taken += i32::from(answer.status == 202);
+            assert_eq!(answer.status, 202, "{answer:?}");
         }
-        // Some may be of the runner itself.
-        assert!(site.newest("attempts < 8") == "t", "{}", site.newest("state, error, attempts"));
-        assert_eq!(site.newest("duplicates"), "9");
+        assert_eq!(site.newest("attempts, duplicates"), "1|9");
     }
+    site.bench.run("SELECT hydra.webhook_unpark()");
+    wait_until("the runner tries it", testkit::PATIENCE, || site.newest("attempts > 1") == "t");
 }
 
 /// It holds its locks until the commit, so others wait: with a limit, and their events are kept.
 #[test]
 fn a_flow_that_waits_for_a_lock_or_sleeps_delays_nobody_for_long() {
     let mut site = Site::open("slow_flows");
+    site.bench.run("SELECT hydra.inbound_update(1, budget => '2 s')");
     site.becomes("BEGIN PERFORM pg_sleep(60); END");
     let began = std::time::Instant::now();
-    assert_eq!(site.post().status, 202);
-    assert_eq!(site.newest("state, attempts > 0"), "received|t");
+    let answer = site.post();
+    assert_eq!((answer.status, answer.state()), (202, "received".to_owned()));
+    assert_eq!(site.newest("attempts > 0"), "t");
     assert!(began.elapsed() < testkit::PATIENCE, "{:?}", began.elapsed());
 
     let mut holder = site.bench.session();

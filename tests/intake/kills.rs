@@ -2,15 +2,14 @@
 //! takes part is killed. Each event has one effect, and each effect is sent as a webhook.
 
 use std::collections::BTreeSet;
-use std::net::TcpListener;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rand::RngExt;
 use testkit::{
-    Bench, Cluster, Gateway, PATIENCE, StopMode, ask, chance, let_pass, millis, number, run, wait_for_empty_queue,
-    wait_until,
+    Bench, Cluster, Gateway, PATIENCE, StopMode, ask, chance, free_addresses, let_pass, millis, number, run,
+    wait_for_empty_queue, wait_until,
 };
 
 use crate::outside::{Adapter, Outside, id};
@@ -114,7 +113,7 @@ fn whatever_is_killed_each_event_has_one_effect_and_nothing_that_was_answered_is
     let events = number("HYDRA_INBOUND").unwrap_or(600) as usize;
     let kills = number("HYDRA_KILLS").unwrap_or(SHORT.len() as u64) as usize;
     let mut chance = chance();
-    let listen = format!("127.0.0.1:{}", free_port());
+    let [listen] = free_addresses();
     let cluster = start(&[("hydra_webhooks.listen", &listen), ("hydra_webhooks.gateway_database", "kills")]);
     let mut site = open(&cluster, &listen);
     // On average an event is sent three times.
@@ -212,8 +211,4 @@ fn settle(bench: &Bench<'_>, events: usize) -> usize {
     let counted = "SELECT (sum(received), sum(matched))::text FROM hydra.inbound_adapters";
     assert_eq!(ask::<String>(&mut client, counted), format!("({events},{events})"));
     again
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port()
 }

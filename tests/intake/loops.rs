@@ -11,7 +11,7 @@ use crate::{cluster, create_adapter};
 /// What the other system does not pass on cannot be counted.
 #[test]
 fn a_loop_through_a_system_that_drops_the_count_is_no_faster_than_the_quota_of_its_adapter() {
-    const QUOTA: usize = 4;
+    const QUOTA: usize = 2;
     let mut bench = Bench::new(cluster(), "dropped_hops");
     let gateway = Gateway::start(&bench);
     let quota = format!("'plain', '\"ticket.created\"', requests_per_second => {QUOTA}");
@@ -22,7 +22,9 @@ fn a_loop_through_a_system_that_drops_the_count_is_no_faster_than_the_quota_of_i
     // The other system sends each webhook that it gets to the adapter, and tries again when there were too many.
     let (began, mut passed, mut refused) = (Instant::now(), 0, 0);
     let lasts = Duration::from_secs(3);
-    while began.elapsed() < lasts {
+    // On a busy machine it takes longer until there were too many.
+    while began.elapsed() < lasts || passed < 2 || refused == 0 {
+        assert!(began.elapsed() < PATIENCE, "{passed} passed, {refused} refused");
         wait_until("the webhook comes", PATIENCE, || bench.receiver.received("/other") > passed);
         let answer = post(&gateway.url, &path, &[], br#"{"id": "1"}"#).expect("an answer");
         match answer.status {
@@ -36,6 +38,5 @@ fn a_loop_through_a_system_that_drops_the_count_is_no_faster_than_the_quota_of_i
         }
     }
     let most = QUOTA + (QUOTA as f64 * began.elapsed().as_secs_f64()).ceil() as usize;
-    assert!((2..=most).contains(&passed), "{passed} passed, {refused} refused");
-    assert!(refused > 0, "{passed} passed");
+    assert!(passed <= most, "{passed} passed, {refused} refused");
 }

@@ -18,7 +18,9 @@ fn start(settings: &[(&str, &str)]) -> Cluster {
     let cluster = Cluster::start_shared(&[&[url, ("max_connections", "200")], settings].concat());
     run(
         &mut cluster.connect("postgres"),
-        "CREATE ROLE far_gateway LOGIN IN ROLE hydra_gateway; CREATE ROLE flow_owner",
+        // helpdesk.sql creates its role if there is none, which two tests cannot do at the same time.
+        "CREATE ROLE far_gateway LOGIN IN ROLE hydra_gateway; CREATE ROLE flow_owner;
+         CREATE ROLE helpdesk_app IN ROLE hydra_emitter",
     );
     cluster
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use serde_json::Value;
-use testkit::{Cluster, PATIENCE, wait_until};
+use testkit::{Cluster, PATIENCE, wait_for_ready, wait_until};
 
 /// The program. Cargo puts it beside the directory of the tests.
 fn program() -> PathBuf {
@@ -24,7 +24,7 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Starts a gateway for a database, and returns when it listens.
+    /// Starts a gateway for a database, and returns when it answers.
     pub fn start(cluster: &Cluster, database: &str, arguments: &[&str]) -> Self {
         let dsn = cluster.conninfo(database).replace("user=postgres", "user=far_gateway");
         let mut command = Command::new(program());
@@ -42,6 +42,7 @@ impl Gateway {
             gateway.listening = gateway.event("listening").unwrap_or_default();
             gateway.listening.is_object()
         });
+        wait_for_ready(gateway.listening["address"].as_str().expect("an address"));
         gateway
     }
 

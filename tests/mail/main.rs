@@ -20,7 +20,8 @@ use lmtp::Server;
 fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
     CLUSTER.get_or_init(|| {
-        let cluster = Cluster::start_shared(&[]);
+        // Each gateway has eight.
+        let cluster = Cluster::start_shared(&[("max_connections", "200")]);
         prepare(&cluster);
         cluster
     })
@@ -58,7 +59,7 @@ const APPLICATION: &str = "
     GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA desk TO desk;
     ALTER FUNCTION desk.take(jsonb) OWNER TO desk;
     SELECT hydra.mail_channel_create('Support@helpdesk.test', 'desk.take', tenant_id => 'acme',
-                                     trusted_server => 'mx.helpdesk.test', timeout => '1 s');";
+                                     trusted_server => 'mx.helpdesk.test', timeout => '8 s');";
 
 /// A database with the application, a gateway, and a mail server that talks to it.
 struct Office {

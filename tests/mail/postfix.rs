@@ -150,13 +150,14 @@ fn postfix_keeps_what_the_database_could_not_take() {
     send(0..messages / 3);
     wait_until("some messages are taken", PATIENCE, || tickets(&mut bench.client) > 0);
     drop(bench);
-    // Some are being handed over now.
+    // Some are being handed over now, and the rest comes when there is no database.
     let sender = std::thread::scope(|scope| {
-        let sending = scope.spawn(|| send(messages / 3..messages));
+        let sending = scope.spawn(|| send(messages / 3..messages * 2 / 3));
         cluster.stop(StopMode::Immediate);
         sending.join()
     });
     sender.expect("all were sent");
+    send(messages * 2 / 3..messages);
     wait_until("Postfix keeps a message", PATIENCE, || postfix.waiting() > 0);
     cluster.start_again();
     let mut client = cluster.connect("postfix");

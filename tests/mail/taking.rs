@@ -76,8 +76,12 @@ fn a_message_whose_function_fails_stays_with_the_mail_server() {
 #[test]
 fn a_function_that_takes_too_long_is_cancelled() {
     let mut office = Office::new("slow");
+    let limit =
+        |time: &str| format!("SELECT hydra.mail_channel_update(id, timeout => '{time}') FROM hydra.mail_channels");
+    office.bench.run(&limit("1 s"));
     assert!(office.send(&message("", "slow", "Hello")).starts_with("451 "));
     assert_eq!(office.bench.ask::<String>("SELECT sqlstate FROM hydra.mail_messages"), "57014");
+    office.bench.run(&limit("8 s"));
     office.taken(&message("", "fast", "Hello"));
 }
 

@@ -63,11 +63,13 @@ impl Helpdesk {
         // Two more, of which a retry waits.
         bench.run(&format!("SELECT hydra.webhook_update({failing}, retry_schedule => '{{1 h}}')"));
         bench.emit_tickets(5..=6);
+        bench.wait_for_count(&format!("webhook_history WHERE subscription_id = {failing}"), 6);
         bench.wait_for_column(failing, "pending", "2");
-        // As the dispatcher counts, an hour ago.
+        bench.wait_for_column(disabled, "missed", "5");
+        // As the dispatcher counts, two hours ago. If an hour ends just now, it has counted in the last one itself.
         bench.run(
             "INSERT INTO hydra.delivery_count (subscription_id, hour, delivered, failed_attempts, failed, response_times)
-             SELECT s.id, date_trunc('hour', now(), 'UTC') - interval '1 h', 40, 3, 1, array_fill(1::bigint, '{73}')
+             SELECT s.id, date_trunc('hour', now(), 'UTC') - interval '2 h', 40, 3, 1, array_fill(1::bigint, '{73}')
              FROM hydra.subscription AS s",
         );
         bench.run(FLOW);

@@ -9,13 +9,14 @@ const { chromium } = require('playwright-core')
 
 const AXE = fs.readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8')
 const PROGRAM = process.env.HYDRA_CHROMIUM || '/usr/bin/chromium'
-const PATIENCE = 30_000
+const PATIENCE = 60_000
 const SMALL = { width: 360, height: 800 }
 const LARGE = { width: 1440, height: 900 }
 
 const launch = () =>
   chromium.launch({
     executablePath: PROGRAM,
+    timeout: PATIENCE,
     args: [
       '--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run',
       '--disable-background-networking', '--disable-component-update', '--disable-sync',
@@ -70,6 +71,8 @@ class Visitor {
   async arrived(heading) {
     const title = this.page.getByRole('heading', { level: 1, name: heading })
     await title.waitFor()
+    // The heading comes before the rest of the page.
+    await this.page.waitForLoadState()
     assert.equal(await this.page.locator('h1').count(), 1)
     await this.look()
   }
