@@ -108,8 +108,8 @@ fn times_to_arrival(bench: &mut Bench, count: usize, commit: impl Fn(&mut Bench,
     times
 }
 
-/// The dispatcher also looks at the queue every half second. If only that found the events, the median would be a quarter
-/// of a second. Tests that run at the same time may load the machine, so this is tried several times.
+/// The dispatcher also looks at the queue every half second. If only that found the events, the median would be a
+/// quarter of a second. Tests that run at the same time may load the machine, so this is tried several times.
 #[track_caller]
 fn assert_found_at_once(bench: &mut Bench, commit: impl Fn(&mut Bench, &str)) {
     let count = rounds(20) as usize;

@@ -60,7 +60,7 @@ fn a_fast_stop_does_not_wait_for_requests_that_hang() {
         bench.receiver.answer(PATH, Answer::hang());
         run(&mut bench.session(), &insert(16 * round + 1, 16 * round + 16));
         bench.wait_for(PATH, 32 * round + 16);
-        assert_quick("the fast stop", seconds(10), || cluster.stop(StopMode::Fast));
+        assert_quick("the fast stop", seconds(30), || cluster.stop(StopMode::Fast));
         assert_no_crash(&cluster);
 
         // An attempt that the stop interrupted is not a failure. The answer is slow enough that no thread takes
