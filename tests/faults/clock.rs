@@ -88,8 +88,7 @@ fn a_delivery_that_waits_gets_its_attempt_although_its_schedule_was_made_much_sh
     bench.wait_for_failed_attempt(1);
     // Longer than twice the duration of the new schedule.
     let_pass(seconds(5));
-    bench
-        .run("SELECT hydra.webhook_update(id, retry_schedule => '{0.1 s}', timeout => '1 s') FROM hydra.subscription");
+    bench.run("SELECT hydra.webhook_update(id, retry_schedule => '{0.1 s}', timeout => '1 s') FROM hydra.subscription");
     bench.wait_for_empty_queue();
     assert_eq!((bench.receiver.received(PATH), bench.count("webhook_failed")), (2, 0));
 }

@@ -44,8 +44,10 @@ fn without_a_free_worker_slot_a_database_waits_says_so_and_starts_when_there_is_
     wait_for_state(&mut first.session(), "running");
     let second = tickets(&cluster, "second", &[]);
     wait_for_state(&mut second.session(), "stopped");
-    let detail: String = ask(&mut second.session(), "SELECT detail FROM hydra.webhook_worker_status");
-    assert!(detail.contains("max_worker_processes"), "{detail}");
+    // Each second, while it is tried again, the status says for a moment that it is being started.
+    wait_until("the status says what to raise", PATIENCE, || {
+        worker_status(&mut second.session(), "detail").contains("max_worker_processes")
+    });
     run(&mut second.session(), &insert(1, 3));
     // It is tried again each second, and logged once.
     thread::sleep(seconds(3));

@@ -57,9 +57,8 @@ fn a_dead_first_address_costs_a_small_share_of_the_limit_and_only_once() {
 fn an_address_that_refuses_costs_nothing_and_the_last_error_is_reported() {
     let (closed, _socket) = closed();
     let receiver = beside(closed.port());
-    let attempts: Vec<_> = (1..=5)
-        .map(|_| owner(with_addresses(&["127.0.0.1", "127.0.0.2"])).attempt(by_name(closed.port())))
-        .collect();
+    let attempts: Vec<_> =
+        (1..=5).map(|_| owner(with_addresses(&["127.0.0.1", "127.0.0.2"])).attempt(by_name(closed.port()))).collect();
     assert!(attempts.iter().all(|attempt| attempt.outcome.is_success()), "{attempts:?}");
     // On a busy machine some may be slow.
     assert!(attempts.iter().any(|attempt| attempt.took < Duration::from_millis(250)), "{attempts:?}");
