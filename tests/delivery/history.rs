@@ -69,7 +69,7 @@ fn a_failing_endpoint_gets_six_attempts_on_schedule_and_the_history_has_each() {
         if let (Some(planned), Some(next_at)) = (planned, attempt.next_at) {
             let delay = next_at.duration_since(attempt.at + took).expect("the next attempt is later");
             // The delay counts from when the dispatcher learns of the failure, and response_ms is truncated.
-            assert_within("delay", delay, planned.mul_f64(0.9), planned.mul_f64(1.1) + millis(150));
+            assert_within("delay", delay, planned.mul_f64(0.9), planned.mul_f64(1.1) + LATE);
             let late = requests[place + 1].time.duration_since(next_at).expect("never early");
             assert_within("lateness", late, Duration::ZERO, LATE);
         }

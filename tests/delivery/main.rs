@@ -16,8 +16,8 @@ mod own_faults;
 mod statistics;
 mod tls;
 
-/// How late a request may be on a busy machine. It is never early.
-const LATE: Duration = Duration::from_millis(700);
+/// How late a request may be on a busy machine, or on one that pauses. It is never early.
+const LATE: Duration = Duration::from_secs(3);
 
 /// For all tests that leave the server alone.
 fn cluster() -> &'static Cluster {

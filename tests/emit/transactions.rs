@@ -85,7 +85,7 @@ fn a_prepared_transaction_outlives_the_server_and_is_sent_when_committed() {
     assert_eq!(received(&mut bench), set(&["before the crash", "after the crash", "in doubt"]));
 }
 
-/// How long it takes from each COMMIT PREPARED until the event arrives, in ascending order.
+/// How long after each COMMIT PREPARED the event arrives, in ascending order. The commit itself may wait for the disk.
 fn times_to_arrival(bench: &mut Bench, count: usize, commit: impl Fn(&mut Bench, &str)) -> Vec<Duration> {
     let before = bench.receiver.received(PATH);
     let mut times: Vec<Duration> = (1..=count)
@@ -96,10 +96,10 @@ fn times_to_arrival(bench: &mut Bench, count: usize, commit: impl Fn(&mut Bench,
             bench.run(&format!("PREPARE TRANSACTION '{name}'"));
             // Each at another time after the dispatcher has looked at the queue.
             let_pass(Duration::from_millis(n as u64 * 37 % 500));
-            let begun = Instant::now();
             commit(bench, &name);
+            let committed = Instant::now();
             let requests = bench.wait_for(PATH, before + n);
-            requests[before + n - 1].arrived.duration_since(begun)
+            requests[before + n - 1].arrived.saturating_duration_since(committed)
         })
         .collect();
     times.sort();
@@ -108,20 +108,30 @@ fn times_to_arrival(bench: &mut Bench, count: usize, commit: impl Fn(&mut Bench,
     times
 }
 
+/// The dispatcher also looks at the queue every half second. If only that found the events, the median would be a
+/// quarter of a second. Tests that run at the same time may load the machine, so this is tried several times.
+#[track_caller]
+fn assert_found_at_once(bench: &mut Bench, commit: impl Fn(&mut Bench, &str)) {
+    let count = rounds(20) as usize;
+    let mut slow = Vec::new();
+    for _ in 0..3 {
+        let median = times_to_arrival(bench, count, &commit)[count / 2];
+        if median < Duration::from_millis(100) {
+            return;
+        }
+        slow.push(median);
+    }
+    panic!("the median of each round: {slow:?}");
+}
+
 #[test]
 fn a_prepared_transaction_is_sent_as_soon_as_any_session_commits_it() {
     let mut bench = bench("two_phase");
     wait_for_state(&mut bench.client, "running");
-    let count = rounds(20) as usize;
-    let own = times_to_arrival(&mut bench, count, |bench, name| bench.run(&format!("COMMIT PREPARED '{name}'")));
-    let other = times_to_arrival(&mut bench, count, |bench, name| {
+    assert_found_at_once(&mut bench, |bench, name| bench.run(&format!("COMMIT PREPARED '{name}'")));
+    assert_found_at_once(&mut bench, |bench, name| {
         run(&mut bench.session(), &format!("COMMIT PREPARED '{name}'"));
     });
-    // The dispatcher also looks at the queue every half second. If only that found them, the median would be a quarter of
-    // a second.
-    for times in [own, other] {
-        assert!(times[count / 2] < Duration::from_millis(100), "{times:?}");
-    }
 }
 
 #[test]

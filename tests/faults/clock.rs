@@ -8,9 +8,9 @@ use testkit::{Bench, Cluster, PATIENCE, StopMode, ask, let_pass, run, wait_for_s
 
 use crate::{PATH, cluster, insert, seconds, tickets};
 
-/// Twice its duration is less than six seconds.
-const SHORT: [&str; 2] = ["retry_schedule => '{1 s,1 s}'", "timeout => '250 ms'"];
-const LONGER_THAN_SHORT: Duration = Duration::from_secs(6);
+/// Twice its duration is ten seconds. The receiver answers within the time limit also on a busy machine.
+const SHORT: [&str; 2] = ["retry_schedule => '{1 s,1 s}'", "timeout => '1 s'"];
+const LONGER_THAN_SHORT: Duration = Duration::from_secs(11);
 
 /// A delivery whose first attempt has failed, and whose other attempts will fail.
 fn failing<'a>(cluster: &'a Cluster, database: &str) -> Bench<'a> {
@@ -33,11 +33,13 @@ fn assert_all_attempts(mut bench: Bench, what: &str) {
 
 #[test]
 fn the_time_for_which_the_dispatcher_was_stopped_does_not_count() {
-    let bench = failing(cluster(), "stopped");
-    let pid = cluster().dispatcher_pid("stopped");
-    cluster().signal("STOP", pid);
+    // A cluster of its own: DROP DATABASE of other tests would wait for the stopped process.
+    let cluster = Cluster::start(&[]);
+    let bench = failing(&cluster, "stopped");
+    let pid = cluster.dispatcher_pid("stopped");
+    cluster.signal("STOP", pid);
     let_pass(LONGER_THAN_SHORT);
-    cluster().signal("CONT", pid);
+    cluster.signal("CONT", pid);
     assert_all_attempts(bench, "a stopped process");
 }
 
@@ -80,21 +82,20 @@ fn the_time_for_which_the_server_was_down_or_sending_was_off_does_not_count() {
 
 #[test]
 fn a_delivery_that_waits_gets_its_attempt_although_its_schedule_was_made_much_shorter() {
-    let mut bench = tickets(cluster(), "shortened", &["retry_schedule => '{8 s,1 h}'"]);
+    let mut bench = tickets(cluster(), "shortened", &["retry_schedule => '{30 s,1 h}'"]);
     bench.receiver.answer_first(PATH, 1, Answer::status(500));
     bench.run(&insert(1, 1));
     bench.wait_for_failed_attempt(1);
-    let_pass(seconds(3));
-    bench.run(
-        "SELECT hydra.webhook_update(id, retry_schedule => '{0.1 s}', timeout => '100 ms') FROM hydra.subscription",
-    );
+    // Longer than twice the duration of the new schedule.
+    let_pass(seconds(5));
+    bench.run("SELECT hydra.webhook_update(id, retry_schedule => '{0.1 s}', timeout => '1 s') FROM hydra.subscription");
     bench.wait_for_empty_queue();
     assert_eq!((bench.receiver.received(PATH), bench.count("webhook_failed")), (2, 0));
 }
 
 #[test]
 fn a_retry_that_is_due_in_a_year_is_made_when_the_clock_is_right() {
-    let mut bench = tickets(cluster(), "a_year", &["retry_schedule => '{2 s,3 s}'"]);
+    let mut bench = tickets(cluster(), "a_year", &["retry_schedule => '{5 s,3 s}'"]);
     bench.receiver.answer_first(PATH, 3, Answer::status(500));
     bench.run(&insert(1, 3));
     bench.wait_for_count("webhook_history", 3);
@@ -110,7 +111,7 @@ fn a_retry_that_is_due_in_a_year_is_made_when_the_clock_is_right() {
 
 #[test]
 fn a_retry_whose_first_attempt_seems_to_be_a_year_ago_is_made() {
-    let mut bench = tickets(cluster(), "a_year_ago", &["retry_schedule => '{2 s,3 s}'"]);
+    let mut bench = tickets(cluster(), "a_year_ago", &["retry_schedule => '{5 s,3 s}'"]);
     bench.receiver.answer_first(PATH, 1, Answer::status(500));
     bench.run(&insert(1, 1));
     bench.wait_for_failed_attempt(1);

@@ -21,8 +21,8 @@ fn a_database_can_be_dropped_with_its_dispatcher_or_next_to_others() {
         bench.receiver.answer(PATH, Answer::hang());
         run(&mut bench.session(), &insert(1, 16));
         bench.wait_for(PATH, 16);
-        assert_quick("DROP DATABASE of another", seconds(3), || run(&mut admin, "DROP DATABASE unrelated"));
-        assert_quick("DROP DATABASE", seconds(8), || run(&mut admin, "DROP DATABASE doomed WITH (FORCE)"));
+        assert_quick("DROP DATABASE of another", seconds(20), || run(&mut admin, "DROP DATABASE unrelated"));
+        assert_quick("DROP DATABASE", seconds(20), || run(&mut admin, "DROP DATABASE doomed WITH (FORCE)"));
     }
 
     // Another database can have its name at once.
@@ -54,18 +54,19 @@ fn a_statement_cancelled_during_drop_database_of_another_does_not_block_it() {
     let dropping = "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'ProcSignalBarrier'";
     wait_until("the database is being dropped", PATIENCE, || ask(&mut locking, dropping));
     cluster.signal("CONT", pid);
-    wait_until("the database is dropped", seconds(5), || drop.is_finished());
+    wait_until("the database is dropped", seconds(20), || drop.is_finished());
     run(&mut locking, "COMMIT");
 }
 
-/// Postgres itself gives up after waiting five seconds for other sessions to end. What takes longer is the disk.
+/// Postgres itself gives up after waiting five seconds for other sessions to end. What takes longer is the disk. A
+/// request that hangs takes a minute.
 #[track_caller]
 fn quickly(admin: &mut Client, statement: &str) {
     let begun = Instant::now();
     run(admin, statement);
     let took = begun.elapsed();
     println!("{statement}: {took:?}");
-    assert!(took < Duration::from_secs(10), "{statement} took {took:?}");
+    assert!(took < Duration::from_secs(30), "{statement} took {took:?}");
 }
 
 #[test]
@@ -116,8 +117,9 @@ fn assert_nothing_fatal(cluster: &Cluster) {
     assert_no_crash(cluster);
 }
 
-/// How soon a database is served again. Postgres itself is done in milliseconds; the rest is for a busy machine.
-const SOON: Duration = Duration::from_secs(5);
+/// How soon a database is served again. Postgres itself is done in milliseconds; the rest is for a busy machine. The
+/// launcher looks for new databases once a minute.
+const SOON: Duration = Duration::from_secs(20);
 
 #[test]
 fn a_database_can_be_renamed_copied_moved_and_dropped_while_its_requests_hang() {
@@ -221,7 +223,8 @@ fn events_of_a_parked_database_wait_until_it_is_unparked() {
     wait_for_state(&mut bench.client, "running");
     // It is parked at once, also if the transaction is rolled back.
     bench.run("BEGIN; SELECT hydra.webhook_park(); ROLLBACK");
-    assert_eq!(cluster.find_dispatcher("waiting"), None);
+    // It has left the database, and may still be about to leave the list of processes.
+    wait_until("the dispatcher is gone", PATIENCE, || cluster.find_dispatcher("waiting").is_none());
     bench.emit_tickets(1..=3);
     // A dispatcher that has failed, or that the launcher does not see, would be started again within about a second.
     let mut elsewhere = cluster.create_database("elsewhere");

@@ -13,14 +13,15 @@ fn the_extension_can_be_dropped_while_it_delivers_and_created_again() {
     let bench = tickets(cluster, "dropped", &["max_in_flight => 4"]);
     let mut client = bench.session();
     for _ in 0..rounds(1) {
-        bench.receiver.answer(PATH, Answer::ok().after(Duration::from_millis(20)));
+        // All of them would take fifty seconds.
+        bench.receiver.answer(PATH, Answer::ok().after(Duration::from_millis(100)));
         let pid = cluster.dispatcher_pid(&bench.database);
         run(&mut client, &insert(1, 2000));
         bench.wait_for(PATH, 20);
-        assert_quick("DROP EXTENSION", seconds(5), || {
+        assert_quick("DROP EXTENSION", seconds(15), || {
             run(&mut client, "DROP EXTENSION hydra_webhooks CASCADE; DROP TABLE ticket")
         });
-        wait_until("its dispatcher has ended", seconds(5), || cluster.find_dispatcher(&bench.database) != Some(pid));
+        wait_until("its dispatcher has ended", seconds(15), || cluster.find_dispatcher(&bench.database) != Some(pid));
         assert!(bench.receiver.received(PATH) < 1000, "it continued for long");
         wait_until("nothing is in flight", PATIENCE, || bench.receiver.in_flight(PATH) == 0);
         bench.receiver.clear();

@@ -79,7 +79,7 @@ fn whatever_is_killed_under_load_nothing_is_lost_or_invented_and_deliveries_cont
                 cluster.try_connect_as(&bench.database, "postgres").is_ok()
             });
             let (accepting, before) = (Instant::now(), bench.receiver.received(PATH));
-            wait_until("a request arrives", seconds(15), || bench.receiver.received(PATH) > before);
+            wait_until("a request arrives", seconds(30), || bench.receiver.received(PATH) > before);
             slowest = slowest.max(accepting.elapsed());
         }
     });

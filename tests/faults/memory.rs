@@ -16,8 +16,8 @@ use crate::PATH;
 const MOST: u64 = 256 << 20;
 
 /// No event for a healthy endpoint arrives later than this. On a machine with nothing else to do it is less than a
-/// second; other tests run at the same time.
-const PROMPT: Duration = Duration::from_secs(3);
+/// second; other tests run at the same time, and the machine may pause.
+const PROMPT: Duration = Duration::from_secs(5);
 
 /// An endpoint that accepts connections and never reads or answers.
 fn silent_endpoint() -> String {

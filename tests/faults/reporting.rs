@@ -157,15 +157,15 @@ fn an_error_that_lasts_is_logged_ever_more_rarely_and_shown_in_the_status() {
     subscribe(&mut client, &receiver.url("/tickets"), "ticket.created", &[]);
     cluster.dispatcher_pid("helpdesk");
     let complaint = "could not read new events: permission denied for table event";
+    let start = Instant::now();
     run(&mut client, "REVOKE SELECT ON hydra.event FROM hydra_worker");
-    wait_until("it is logged", PATIENCE, || count_lines(&cluster, complaint) == 1);
+    wait_until("it is logged", PATIENCE, || count_lines(&cluster, complaint) >= 1);
     wait_until("the status shows it", PATIENCE, || worker_status(&mut client, "detail").contains("SQLSTATE 42501"));
     // Each time about a second later it occurs again. It is logged after 0, 2 and 6 seconds.
-    let start = Instant::now();
-    wait_until("it is logged twice more", PATIENCE, || count_lines(&cluster, complaint) == 3);
-    assert!(start.elapsed() > Duration::from_secs(4), "{:?}", start.elapsed());
+    wait_until("it is logged twice more", PATIENCE, || count_lines(&cluster, complaint) >= 3);
+    assert!(start.elapsed() >= Duration::from_secs(6), "{:?}", start.elapsed());
     wait_until("the repetitions are counted", PATIENCE, || {
-        count_lines(&cluster, "times since it was last logged.") == 2
+        count_lines(&cluster, "times since it was last logged.") >= 2
     });
 
     run(&mut client, "GRANT SELECT ON hydra.event TO hydra_worker");

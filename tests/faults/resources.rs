@@ -28,6 +28,9 @@ fn name_server() -> Option<NameServer> {
     NameServer::start().inspect_err(|reason| eprintln!("skipped: {reason}")).ok()
 }
 
+/// No event for a healthy endpoint arrives later than this on a busy machine. A lookup that hangs takes twenty seconds.
+const PROMPT: Duration = Duration::from_secs(5);
+
 /// The ids of the deliveries that arrived.
 fn deliveries(receiver: &Receiver) -> BTreeSet<String> {
     receiver.requests(PATH).iter().map(|request| request.delivery_id().to_owned()).collect()
@@ -71,11 +74,9 @@ fn a_full_disk_delays_what_has_to_be_written_and_nothing_is_lost_or_sent_again()
     let complaint = "hydra_webhooks dispatcher: could not write outcomes: could not extend file";
     let complaints = || cluster.log().matches(complaint).count();
     wait_until("it has tried to write several times", PATIENCE, || complaints() > 1);
-    assert_eq!(
-        bench.receiver.received(PATH),
-        deliveries(&bench.receiver).len(),
-        "a delivery that cannot be claimed is not sent again"
-    );
+    let requests = bench.receiver.requests(PATH);
+    let ids: BTreeSet<&str> = requests.iter().map(|request| request.delivery_id()).collect();
+    assert_eq!(requests.len(), ids.len(), "a delivery that cannot be claimed is not sent again");
 
     bench.run("DROP TABLE filler");
     bench.wait_for_empty_queue();
@@ -151,13 +152,11 @@ fn a_silent_name_server_delays_no_other_endpoint_and_deliveries_continue_when_it
     }
     let threads = fs::read_dir(format!("/proc/{dispatcher}/task")).expect("the dispatcher lives").count();
     println!("{sent} to the healthy one, slowest {slowest:?}; {threads} threads");
-    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+    assert!(slowest < PROMPT, "{slowest:?}");
+    bench.wait_for_count("webhook_subscriptions WHERE waiting_for LIKE '%host name%'", NAMES as i64);
     assert_eq!(bench.receiver.received(PATH), 0);
     // The endpoints were never asked, so nothing has failed.
     assert_eq!(bench.count("webhook_history"), 0);
-    let waiting: i64 =
-        bench.ask("SELECT count(*) FROM hydra.webhook_subscriptions WHERE waiting_for LIKE '%host name%'");
-    assert_eq!(waiting as usize, NAMES);
 
     server.set_silent(false);
     let answering = Instant::now();
@@ -199,7 +198,7 @@ fn four_hundred_names_that_hang_delay_no_endpoint_with_a_name_also_when_it_is_lo
     // Longer than an address is kept.
     let slowest = slowest_of(&mut bench, &healthy, Duration::from_secs(13));
     println!("slowest {slowest:?}");
-    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+    assert!(slowest < PROMPT, "{slowest:?}");
     let failed: i64 = bench.ask("SELECT count(*) FROM hydra.webhook_history WHERE event = 'ticket.resolved'");
     assert_eq!(failed, 0);
 }

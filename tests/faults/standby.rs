@@ -11,13 +11,15 @@ use crate::PATH;
 
 const DATABASE: &str = "replicated";
 const PROMOTIONS: i32 = 5;
+/// On a busy machine. The launcher looks for databases by itself once a minute.
+const SOON: Duration = Duration::from_secs(20);
 
 #[test]
 fn a_standby_sends_nothing_and_says_why_and_sends_within_seconds_of_its_promotion() {
     let receiver = Receiver::start();
     let mut primary = Cluster::start(&[]);
     let mut client = primary.create_database(DATABASE);
-    subscribe(&mut client, &receiver.url(PATH), "ticket.created", &["retry_schedule => '{4 s,1 h}'"]);
+    subscribe(&mut client, &receiver.url(PATH), "ticket.created", &["retry_schedule => '{8 s,1 h}'"]);
     for round in 1..=PROMOTIONS {
         let standby = primary.start_standby();
         let mut client = primary.connect(DATABASE);
@@ -42,8 +44,8 @@ fn a_standby_sends_nothing_and_says_why_and_sends_within_seconds_of_its_promotio
         let promoted = Instant::now();
         let mut client = standby.connect(DATABASE);
         run(&mut client, &format!("SELECT hydra.webhook_emit('ticket.created', '{{\"id\": \"{round} after\"}}')"));
-        receiver.wait_for(PATH, before + 2, Duration::from_secs(5));
-        assert!(promoted.elapsed() < Duration::from_secs(5), "{:?}", promoted.elapsed());
+        receiver.wait_for(PATH, before + 2, SOON);
+        assert!(promoted.elapsed() < SOON, "{:?}", promoted.elapsed());
         wait_for_empty_queue(&mut client);
         primary = standby;
     }

@@ -1,7 +1,6 @@
 //! Tables that are truncated, rewritten and vacuumed.
 
 use std::thread;
-use std::time::Duration;
 
 use testkit::receiver::Answer;
 use testkit::{Bench, PATIENCE, ask, rounds, run, wait_until};
@@ -11,7 +10,7 @@ use crate::{PATH, assert_no_crash, assert_quick, cluster, insert, seconds, settl
 #[test]
 fn truncated_events_are_not_sent_and_later_ones_are() {
     let cluster = cluster();
-    let bench = tickets(cluster, "truncated", &["retry_schedule => '{1 s}'"]);
+    let bench = tickets(cluster, "truncated", &["retry_schedule => '{5 s}'"]);
     let mut client = bench.session();
     for _ in 0..rounds(1) {
         bench.receiver.clear();
@@ -25,7 +24,8 @@ fn truncated_events_are_not_sent_and_later_ones_are() {
             run(&mut client, "TRUNCATE hydra.event, hydra.delivery, hydra.attempt, ticket");
         });
         bench.receiver.answer(PATH, Answer::ok());
-        thread::sleep(Duration::from_millis(1500));
+        // Longer than the delay of the retries, which may be a tenth more.
+        thread::sleep(seconds(6));
         assert_eq!(bench.receiver.received(PATH), 5, "there is nothing to retry");
 
         bench.receiver.clear();
@@ -48,7 +48,7 @@ fn rewriting_the_tables_under_load_loses_nothing() {
             bench.wait_for(PATH, round * 200);
             for table in ["event", "delivery", "attempt", "subscription"] {
                 let rewrite = format!("VACUUM FULL hydra.{table}");
-                assert_quick(&rewrite, seconds(5), || run(&mut client, &rewrite));
+                assert_quick(&rewrite, seconds(20), || run(&mut client, &rewrite));
             }
             run(&mut client, "REINDEX SCHEMA hydra");
         }
@@ -114,7 +114,8 @@ fn an_event_whose_row_moved_while_it_was_sent_is_removed_and_the_row_at_its_form
     // Its row is dead after the delivery, which leaves room in front of the next row.
     run(&mut client, &insert(1, 1));
     settle(&bench);
-    bench.receiver.answer(PATH, Answer::ok().after(seconds(1)));
+    // So late that what follows is done before the answer comes.
+    bench.receiver.answer(PATH, Answer::ok().after(seconds(4)));
     run(&mut client, &insert(2, 2));
     let place = "SELECT ctid::text || ' of ' || count(*) OVER () FROM hydra.event ORDER BY id DESC LIMIT 1";
     let before: String = ask(&mut client, place);
@@ -124,7 +125,7 @@ fn an_event_whose_row_moved_while_it_was_sent_is_removed_and_the_row_at_its_form
         run(&mut client, "VACUUM FULL hydra.event");
         ask::<String>(&mut client, place) != before
     });
-    bench.receiver.answer(PATH, Answer::ok().after(Duration::from_millis(1500)));
+    bench.receiver.answer(PATH, Answer::ok().after(seconds(8)));
     run(&mut client, &insert(3, 3));
     assert_eq!(ask::<String>(&mut client, place), before.replace("of 1", "of 2"), "the third is where the second was");
     let left = "SELECT array_agg((entity::jsonb ->> 'id')::int) FROM hydra.event";

@@ -70,9 +70,17 @@ fn memory(cluster: &Cluster) -> u64 {
     line.trim().strip_suffix(" kB").and_then(|number| number.parse().ok()).expect("a number")
 }
 
-/// A short run; `HYDRA_SECONDS=600` makes it a long one.
+/// A short run; `HYDRA_SECONDS=600` makes it a long one. If the machine stands still for a while, the run is repeated:
+/// what is slow in itself is late each time.
 #[test]
 fn at_two_hundred_events_per_second_requests_are_prompt_whatever_else_happens() {
+    const RUNS: usize = 3;
+    let late: Vec<_> = (0..RUNS).map(|_| late_phases()).take_while(|late| !late.is_empty()).collect();
+    assert!(late.len() < RUNS, "not prompt while {late:?}");
+}
+
+/// Writes rows while other things happen, and checks that everything arrives. Returns the phases in which it was late.
+fn late_phases() -> Vec<&'static str> {
     let steady_for = Duration::from_secs(number("HYDRA_SECONDS").unwrap_or(6));
     // In the proportions of ten, five and fifteen minutes.
     let (held_for, away_for) = (steady_for / 2, steady_for * 3 / 2);
@@ -134,7 +142,7 @@ fn at_two_hundred_events_per_second_requests_are_prompt_whatever_else_happens() 
     println!("the dispatcher had {memory} kB at most");
     assert!(memory < MEMORY, "{memory} kB");
     assert_eq!(cluster.find_dispatcher(DATABASE), Some(dispatcher));
-    assert!(late.is_empty(), "not prompt while {late:?}");
+    late
 }
 
 const AWAY: &str = "a receiver is down";

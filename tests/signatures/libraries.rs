@@ -66,7 +66,7 @@ fn the_documented_code_for_php_accepts_our_requests_and_refuses_forged_ones() {
 
 #[test]
 fn a_retry_verifies_as_well_as_the_first_attempt() {
-    let mut signed = Signed::new("retry", &["retry_schedule => '{1.1 s}'"]);
+    let mut signed = Signed::new("retry", &["retry_schedule => '{1.5 s}'"]);
     signed.bench.receiver.answer_first(PATH, 1, Answer::status(500));
     signed.request();
     let requests = signed.bench.receiver.wait_for(PATH, 2, PATIENCE);

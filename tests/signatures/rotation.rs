@@ -12,7 +12,8 @@ fn during_an_overlap_both_secrets_sign_the_old_one_last_and_then_it_ends() {
     let mut signed = Signed::new("overlap_times", &["signatures => '{hydra,standard}'"]);
     let id = signed.subscription;
     let old = signed.secret.clone();
-    let new = signed.rotate("2 s");
+    // So long that a request is made before it ends.
+    let new = signed.rotate("8 s");
     assert_ne!(new, old);
     assert_eq!(signed.bench.column(id, "secret_prefix"), new[..12]);
     let request = signed.request();

@@ -76,7 +76,7 @@ fn an_update_changes_only_what_is_given() {
 fn a_changed_url_and_secret_apply_from_the_next_attempt_and_the_body_stays() {
     let mut bench = bench("next_attempt");
     bench.receiver.answer("/old", Answer::status(500));
-    let (id, old) = bench.subscribe("/old", "ticket.created", &["retry_schedule => '{1 s}'"]);
+    let (id, old) = bench.subscribe("/old", "ticket.created", &["retry_schedule => '{5 s}'"]);
     bench.emit_ticket("1");
     let delivery = bench.wait_for_failed_attempt(1);
     bench.run(&format!("SELECT hydra.webhook_update({id}, url => '{}')", bench.receiver.url("/new")));
@@ -119,11 +119,11 @@ fn values_of_headers_never_follow_a_url_to_another_endpoint() {
 #[test]
 fn a_changed_schedule_applies_from_the_next_attempt() {
     let mut bench = bench("new_schedule");
-    let (id, _) = bench.subscribe("/", "ticket.created", &["retry_schedule => '{2 s,0.1 s,0.1 s}'"]);
+    let (id, _) = bench.subscribe("/", "ticket.created", &["retry_schedule => '{5 s,0.1 s,0.1 s}'"]);
     bench.receiver.answer("/", Answer::status(500));
     bench.emit_ticket(1);
     bench.wait_for_history(1);
-    bench.run(&format!("SELECT hydra.webhook_update({id}, retry_schedule => '{{2 s}}')"));
+    bench.run(&format!("SELECT hydra.webhook_update({id}, retry_schedule => '{{5 s}}')"));
     bench.wait_for_failed_delivery();
     assert_eq!(bench.history().len(), 2);
 }
@@ -132,7 +132,7 @@ fn a_changed_schedule_applies_from_the_next_attempt() {
 fn deleting_a_subscription_drops_what_is_pending_and_keeps_its_history() {
     let mut bench = bench("deleted");
     bench.receiver.answer("/", Answer::status(500));
-    let (id, _) = bench.subscribe("/", "ticket.created", &["retry_schedule => '{0.5 s,0.5 s}'"]);
+    let (id, _) = bench.subscribe("/", "ticket.created", &["retry_schedule => '{5 s,0.5 s}'"]);
     bench.emit_ticket(1);
     bench.wait_for_history(1);
     bench.run(&format!("SELECT hydra.webhook_delete({id})"));
@@ -140,7 +140,8 @@ fn deleting_a_subscription_drops_what_is_pending_and_keeps_its_history() {
         assert_eq!(bench.count(relation), 0, "{relation}");
     }
     assert_eq!(bench.emit_ticket(2), None);
-    let_pass(millis(1200));
+    // Longer than the delay of the retry, which may be a tenth more.
+    let_pass(millis(6500));
     assert_eq!(bench.receiver.received("/"), 1);
     let history = bench.history();
     assert_eq!((history.len(), history[0].subscription), (1, id));

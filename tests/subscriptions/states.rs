@@ -7,11 +7,14 @@ use testkit::{PATIENCE, let_pass, millis, wait_until};
 
 use crate::bench;
 
+/// How long after a pause requests may still arrive on a busy machine, or on one that stands still for a while.
+const GRACE: Duration = Duration::from_secs(3);
+
 #[test]
 fn during_a_pause_no_request_starts_and_nothing_is_queued_and_a_resume_continues_the_retries() {
     const EVENTS: usize = 20;
     let mut bench = bench("pause_retries");
-    let schedule = "retry_schedule => array_fill(interval '0.2 s', ARRAY[50])";
+    let schedule = "retry_schedule => array_fill(interval '0.4 s', ARRAY[50])";
     let (id, _) = bench.subscribe("/", "ticket.created", &[schedule]);
     // A clock: an endpoint that fails in the same way and is not paused.
     bench.subscribe("/clock", "ticket.resolved", &[schedule]);
@@ -23,14 +26,14 @@ fn during_a_pause_no_request_starts_and_nothing_is_queued_and_a_resume_continues
     bench.wait_for("/", 2 * EVENTS);
 
     bench.run(&format!("SELECT hydra.webhook_pause({id})"));
-    let latest = Instant::now() + Duration::from_secs(1);
+    let latest = Instant::now() + GRACE;
     assert_eq!(bench.emit_ticket(1000), None, "no new events are queued");
     wait_until("the clock has gone on for two more seconds", PATIENCE, || {
         bench.receiver.requests("/clock").iter().any(|tick| tick.arrived > latest + Duration::from_secs(1))
     });
     let requests = bench.receiver.requests("/");
     let last = requests.iter().map(|request| request.arrived).max().expect("there were some");
-    assert!(last < latest, "a request came {:?} after the first second of the pause", last - latest);
+    assert!(last < latest, "a request came {:?} after the first seconds of the pause", last - latest);
     assert_eq!(bench.column(id, "pending"), EVENTS.to_string());
     assert_eq!(bench.column(id, "status"), "paused");
 
@@ -38,6 +41,10 @@ fn during_a_pause_no_request_starts_and_nothing_is_queued_and_a_resume_continues
     bench.run(&format!("SELECT hydra.webhook_resume({id})"));
     bench.emit_ticket(EVENTS + 1);
     bench.wait_for_column(id, "pending", "0");
+    // The column counts no events that were not read yet.
+    wait_until("the last event is delivered", PATIENCE, || {
+        bench.ask("SELECT NOT EXISTS (SELECT FROM hydra.event WHERE event_type = 'ticket.created')")
+    });
     assert_eq!(bench.column(id, "status"), "active");
     assert_eq!(bench.column(id, "failed"), "0");
     let delivered: Vec<_> = bench.receiver.requests("/").into_iter().filter(|request| request.status == 200).collect();
@@ -53,16 +60,17 @@ fn during_a_pause_no_request_starts_and_nothing_is_queued_and_a_resume_continues
 fn events_matched_before_a_pause_stay_queued_and_are_sent_in_order_after_it() {
     let mut bench = bench("pause_queue");
     let (id, _) = bench.subscribe("/", "ticket.created", &["max_in_flight => 1"]);
-    bench.receiver.answer("/", Answer::ok().after(millis(50)));
+    bench.receiver.answer("/", Answer::ok().after(millis(300)));
     bench.emit_tickets(1..=20);
     bench.wait_for("/", 3);
     bench.run(&format!("SELECT hydra.webhook_pause({id})"));
     let paused = Instant::now();
-    let_pass(millis(1500));
+    let_pass(GRACE + millis(1000));
     let before = bench.receiver.requests("/");
-    assert!(before.len() < 20 && before.iter().all(|request| request.arrived < paused + Duration::from_secs(1)));
-    assert_eq!(bench.count("webhook_pending") as usize, 20 - before.len());
+    assert!(before.len() < 20 && before.iter().all(|request| request.arrived < paused + GRACE));
+    bench.wait_for_count("webhook_pending", 20 - before.len() as i64);
 
+    bench.receiver.answer("/", Answer::ok());
     bench.run(&format!("SELECT hydra.webhook_resume({id})"));
     bench.emit_tickets(21..=30);
     bench.wait_for_empty_queue();

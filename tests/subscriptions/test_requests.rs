@@ -12,11 +12,8 @@ use crate::{all_of, bench};
 #[test]
 fn a_test_request_returns_the_answer_at_once_and_leaves_no_trace() {
     let mut bench = bench("tested");
-    let (id, _) = bench.subscribe(
-        "/",
-        "ticket.created",
-        &["tenant_id => 'acme'", "timeout => '500 ms'", "log_successes => true"],
-    );
+    let (id, _) =
+        bench.subscribe("/", "ticket.created", &["tenant_id => 'acme'", "timeout => '3 s'", "log_successes => true"]);
     bench.run(&format!("SELECT hydra.webhook_pause({id})"));
     let before = all_of(&mut bench.client, id);
     let test = |client: &mut Client| -> (Option<i32>, Option<String>, i32, Option<String>) {
@@ -68,7 +65,8 @@ fn a_test_request_that_hangs_can_be_cancelled() {
     let mut bench = bench("hanging");
     bench.receiver.answer("/", Answer::hang());
     let (id, _) = bench.subscribe("/", "ticket.created", &["timeout => '60 s'"]);
-    bench.run("SET statement_timeout = '300 ms'");
+    // So long that the request has arrived before.
+    bench.run("SET statement_timeout = '3 s'");
     let test = format!("SELECT hydra.webhook_send_test({id})");
     let start = Instant::now();
     assert_eq!(bench.refusal(&test).code, "57014");

@@ -107,6 +107,8 @@ fn rows_that_can_no_longer_be_compared_do_not_fail_the_statement() {
             "the condition expression of the watch of part.updated on public.part is not valid: could not identify",
         )
         .count();
-    assert_eq!(warnings, 2, "once for each state of the table");
+    // Once for each state of the table, and not for each event. Much that happens in other databases at that moment
+    // makes the session forget what it knew.
+    assert!((2..4).contains(&warnings), "{warnings} warnings");
     assert_eq!(ask::<i64>(&mut client, "SELECT count(*) FROM hydra.event"), 0);
 }

@@ -137,7 +137,8 @@ impl<'a> Bench<'a> {
     /// Waits until this attempt for the one delivery in the retry queue has failed, and returns the id of the delivery.
     #[track_caller]
     pub fn wait_for_failed_attempt(&mut self, attempt: i32) -> String {
-        let failed = "SELECT id::text FROM hydra.delivery WHERE attempts = $1 AND claimed_by IS NULL";
+        // If the caller was slow, later attempts may have failed, too.
+        let failed = "SELECT id::text FROM hydra.delivery WHERE attempts >= $1 AND claimed_by IS NULL";
         let mut found = None;
         wait_until(format!("attempt {attempt} has failed"), PATIENCE, || {
             found = self.client.query_opt(failed, &[&attempt]).expect("the queue can be read").map(|row| row.get(0));

@@ -22,7 +22,7 @@ use crate::transport::Socket;
 const MAX_REST: Duration = Duration::from_millis(4500);
 
 /// A connection is not used again when it is older, so that a changed address of its host is followed.
-pub const MAX_AGE: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 60 });
+pub const MAX_AGE: Duration = Duration::from_secs(if cfg!(test) { 5 } else { 60 });
 
 pub struct Connection {
     socket: Socket,

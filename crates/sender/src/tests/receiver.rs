@@ -108,9 +108,11 @@ pub fn full() -> (SocketAddr, Vec<Socket>) {
     (address, [listener, first].into_iter().chain(others).collect())
 }
 
-/// An address that refuses connections.
-pub fn closed() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+/// An address that refuses connections, as long as the socket is there: nobody else can listen on its port.
+pub fn closed() -> (SocketAddr, Socket) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    (socket.local_addr().unwrap().as_socket().unwrap(), socket)
 }
 
 pub const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";

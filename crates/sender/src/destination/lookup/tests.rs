@@ -113,7 +113,8 @@ fn a_name_that_is_not_answered_takes_its_own_time_limit_and_delays_no_other_name
 #[test]
 fn names_that_are_not_answered_hold_a_bounded_number_of_threads_and_leave_nothing_queued() {
     let (directory, revive, started) = with_dead_names();
-    let limit = Duration::from_millis(200);
+    // So long that all threads have begun, also on a busy machine.
+    let limit = Duration::from_secs(2);
     std::thread::scope(|scope| {
         for number in 0..3 * THREADS {
             let directory = &directory;
@@ -143,6 +144,13 @@ fn names_that_hang_delay_no_name_that_has_addresses_although_it_is_looked_up_aga
             scope.spawn(move || directory.addresses(&format!("dead{number}.example"), limit).unwrap_err());
         }
     });
+    // A thread may have taken a name and not begun yet.
+    let underway = || directory.0.lock().names.values().filter(|entry| entry.lookup.is_some()).count();
+    let deadline = Instant::now() + PATIENCE;
+    while started.load(Ordering::Relaxed) != 1 + underway() {
+        assert!(Instant::now() < deadline, "some lookups do not begin");
+        std::thread::yield_now();
+    }
     let before = started.load(Ordering::Relaxed);
     let later = Instant::now() + 2 * REMEMBERED;
     assert!(directory.addresses_at(later, "receiver.example", PATIENCE).is_ok());
