@@ -18,7 +18,8 @@ pub fn run_again(inbound_event: i64) {
     let Some(due) = event::due(inbound_event) else { return };
     let Some(adapter) = adapter::of_id(due.adapter) else {
         let reason = "the adapter was deleted".to_owned();
-        return event::finish(&due.known, None, &Outcome::Unmatched { reason }, Later::ByRunner);
+        event::finish(&due.known, None, &Outcome::Unmatched { reason }, Later::ByRunner);
+        return true;
     };
     let mapped = if due.hops >= hops::MOST { Err(hops::reason(due.hops)) } else { map(&adapter, &due.incoming) };
     let outcome = match &mapped {
@@ -42,4 +43,5 @@ pub fn run_again(inbound_event: i64) {
         _ => (0, 0),
     };
     count::add(due.adapter, Counts { matched, unmatched, ..Counts::default() });
+    true
 }
