@@ -23,23 +23,19 @@ pub struct Tables {
 impl Tables {
     /// Looks the tables up in the catalog.
     pub fn find() -> Self {
-        // SAFETY: looks names up in the catalog; the relation is closed again.
-        unsafe {
-            let schema = pg_sys::get_namespace_oid(c"hydra".as_ptr(), false);
-            let event = pg_sys::get_relname_relid(c"event".as_ptr(), schema);
-            let relation = pg_sys::RelationIdGetRelation(event);
-            if relation.is_null() {
-                error!("table hydra.event does not exist");
+        let (event, owner, event_ids) = with_event(|event, relation| {
+            // SAFETY: the relation is open.
+            unsafe {
+                #[cfg(any(feature = "pg15", feature = "pg16"))]
+                let event_ids = pg_sys::getIdentitySequence(event, ID_COLUMN, false);
+                #[cfg(any(feature = "pg17", feature = "pg18"))]
+                let event_ids = pg_sys::getIdentitySequence(relation, ID_COLUMN, false);
+                (event, owner_of(relation), event_ids)
             }
-            let owner = (*(*relation).rd_rel).relowner;
-            #[cfg(any(feature = "pg15", feature = "pg16"))]
-            let event_ids = pg_sys::getIdentitySequence(event, ID_COLUMN, false);
-            #[cfg(any(feature = "pg17", feature = "pg18"))]
-            let event_ids = pg_sys::getIdentitySequence(relation, ID_COLUMN, false);
-            pg_sys::RelationClose(relation);
-            let subscription = pg_sys::get_relname_relid(c"subscription".as_ptr(), schema);
-            Self { event, event_ids, subscription, owner }
-        }
+        });
+        // SAFETY: looks names up in the catalog.
+        let subscription = unsafe { pg_sys::get_relname_relid(c"subscription".as_ptr(), schema()) };
+        Self { event, event_ids, subscription, owner }
     }
 
     /// Runs `body` as the owner of the tables.
@@ -66,7 +62,36 @@ pub fn lock_to_read(tables: &[&CStr]) {
 
 /// Runs `body` as the owner of the extension's tables.
 pub fn as_owner<R>(body: impl FnOnce() -> R) -> R {
-    Tables::find().as_owner(body)
+    // SAFETY: the relation is open.
+    as_role(with_event(|_, relation| unsafe { owner_of(relation) }), body)
+}
+
+fn schema() -> pg_sys::Oid {
+    // SAFETY: looks a name up in the catalog.
+    unsafe { pg_sys::get_namespace_oid(c"hydra".as_ptr(), false) }
+}
+
+/// Returns what `body` reads of `hydra.event`.
+fn with_event<R>(body: impl FnOnce(pg_sys::Oid, pg_sys::Relation) -> R) -> R {
+    // SAFETY: looks a name up in the catalog; the relation is closed again. After an error, aborting the (sub)transaction closes
+    // it.
+    unsafe {
+        let event = pg_sys::get_relname_relid(c"event".as_ptr(), schema());
+        let relation = pg_sys::RelationIdGetRelation(event);
+        if relation.is_null() {
+            error!("table hydra.event does not exist");
+        }
+        let read = body(event, relation);
+        pg_sys::RelationClose(relation);
+        read
+    }
+}
+
+/// # Safety
+/// The relation must be open.
+unsafe fn owner_of(relation: pg_sys::Relation) -> pg_sys::Oid {
+    // SAFETY: as the caller promises.
+    unsafe { (*(*relation).rd_rel).relowner }
 }
 
 /// Runs `body` as `role`. SQL in `body` cannot change the role (SET ROLE fails, also in functions). After an error no cleanup is needed: aborting the (sub)transaction restores the caller's

@@ -348,6 +348,7 @@ AS $$
 DECLARE
     was hydra.inbound_adapter := hydra._locked_inbound_adapter(id);
     replayed bigint;
+    replayed_unmatched bigint;
 BEGIN
     IF since >= until THEN
         RAISE EXCEPTION 'invalid period'
@@ -355,11 +356,30 @@ BEGIN
                   DETAIL = format('It begins at %s and ends at %s.', since, until),
                   HINT = 'Omit one or both to replay all.';
     END IF;
-    UPDATE hydra.inbound_event AS e
-    SET state = 'received', due_at = clock_timestamp(), attempts = 0, reason = NULL, error = NULL, sqlstate = NULL, finished_at = NULL
-    WHERE e.adapter_id = was.id AND e.state IN ('unmatched', 'failed') AND e.hops < 5
-          AND e.received_at >= coalesce(since, '-infinity') AND e.received_at < coalesce(until, 'infinity');
-    GET DIAGNOSTICS replayed = ROW_COUNT;
+    WITH chosen AS MATERIALIZED (
+        SELECT e.id, e.state
+        FROM hydra.inbound_event AS e
+        WHERE e.adapter_id = was.id AND e.state IN ('unmatched', 'failed') AND e.hops < 5
+              AND e.received_at >= coalesce(since, '-infinity') AND e.received_at < coalesce(until, 'infinity')
+        ORDER BY e.id
+        FOR NO KEY UPDATE),
+    changed AS (
+        UPDATE hydra.inbound_event AS e
+        SET state = 'received', due_at = clock_timestamp(), attempts = 0, reason = NULL, error = NULL, sqlstate = NULL,
+            finished_at = NULL
+        FROM chosen
+        WHERE e.id = chosen.id
+        RETURNING chosen.state)
+    SELECT count(*), count(*) FILTER (WHERE changed.state = 'unmatched') INTO replayed, replayed_unmatched FROM changed;
+    IF replayed_unmatched > 0 THEN
+        -- What becomes of them is counted again. The row of one session may not have that many, so all become one.
+        WITH gone AS (DELETE FROM hydra.inbound_count AS c WHERE c.adapter_id = was.id RETURNING c.*)
+        INSERT INTO hydra.inbound_count (adapter_id, slot, received, matched, unmatched, duplicates, refused, last_received_at)
+        SELECT was.id, -1, sum(gone.received), sum(gone.matched), greatest(sum(gone.unmatched) - replayed_unmatched, 0),
+               sum(gone.duplicates), sum(gone.refused), max(gone.last_received_at)
+        FROM gone
+        HAVING count(*) > 0;
+    END IF;
     RETURN replayed;
 END
 $$;

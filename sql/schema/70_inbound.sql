@@ -176,7 +176,7 @@ CREATE TABLE hydra.inbound_count (
 ) USING heap WITH (fillfactor = 10);
 COMMENT ON TABLE hydra.inbound_count IS 'What came to each adapter, counted by each session; the count of an adapter is the sum';
 COMMENT ON COLUMN hydra.inbound_count.adapter_id IS 'The adapter';
-COMMENT ON COLUMN hydra.inbound_count.slot IS 'Number of the session in the server, which no other session has at the same time';
+COMMENT ON COLUMN hydra.inbound_count.slot IS 'Number of the session in the server, which no other session has at the same time; -1: what was counted before a replay';
 COMMENT ON COLUMN hydra.inbound_count.received IS 'Events, without duplicates';
 COMMENT ON COLUMN hydra.inbound_count.matched IS 'Events that were done';
 COMMENT ON COLUMN hydra.inbound_count.unmatched IS 'Events for which no flow ran';

@@ -88,16 +88,31 @@ thread_local! {
     static QUEUE: Statement = const { Statement::new(include_str!("../../sql/queries/queue_rehearsal.sql")) };
 }
 
+/// The flows that listen to an event type, those for other tenants as well.
+pub struct Listening(Vec<Flow>);
+
+impl Listening {
+    pub fn to(event_type: &str, tenant: Option<&str>) -> Self {
+        Self(tables::as_owner(|| found::listening(event_type, tenant)))
+    }
+
+    /// Returns why none of them will run, if that is known without their filters.
+    pub fn why_unmatched(&self, event_type: &str) -> Option<String> {
+        let reasons: Option<Vec<String>> = self.0.iter().map(why_not).collect();
+        reasons.map(|reasons| unmatched(event_type, &reasons))
+    }
+}
+
 /// Runs all deployed flows that match, in the subtransaction of the caller, and records the runs. Queues rehearsals of flows
 /// in testing. Everything takes effect only if the caller commits. A flow that runs at the deadline is cancelled. An error is
 /// raised as it is.
-pub fn run_deployed(mapped: &Mapped<'_>, deadline: Instant) -> Ran {
+pub fn run_deployed(listening: &Listening, mapped: &Mapped<'_>, deadline: Instant) -> Ran {
     RUNNING.take();
-    let found = tables::as_owner(|| found::listening(mapped.event_type, mapped.tenant));
+    let Listening(found) = listening;
     let entity: OnceCell<String> = OnceCell::new();
     let mut reasons = Vec::new();
     let mut flows = 0;
-    for flow in &found {
+    for flow in found {
         let why_not = why_not(flow).or_else(|| {
             start(flow, deadline);
             let text = || mapped.argument.get("entity").unwrap_or(&Value::Null).to_string();
@@ -115,9 +130,16 @@ pub fn run_deployed(mapped: &Mapped<'_>, deadline: Instant) -> Ran {
     RUNNING.take();
     queue_rehearsals(found.iter().filter(|flow| flow.state == State::Testing && flow.is_for_tenant), mapped);
     match flows {
-        0 if reasons.is_empty() => Ran::Unmatched { reason: format!("no flow listens to {}", mapped.event_type) },
-        0 => Ran::Unmatched { reason: record::short(&reasons.join("; ")) },
+        0 => Ran::Unmatched { reason: unmatched(mapped.event_type, &reasons) },
         flows => Ran::Done { flows },
+    }
+}
+
+/// Returns why no flow has run.
+fn unmatched(event_type: &str, reasons: &[String]) -> String {
+    match reasons {
+        [] => format!("no flow listens to {event_type}"),
+        reasons => record::short(&reasons.join("; ")),
     }
 }
 

@@ -18,18 +18,23 @@ pub fn run_again(inbound_event: i64) {
     let Some(due) = event::due(inbound_event) else { return };
     let Some(adapter) = adapter::of_id(due.adapter) else {
         let reason = "the adapter was deleted".to_owned();
-        return event::finish(&due.known, None, &Outcome::Unmatched { reason }, Later::ByRunner);
+        event::finish(&due.known, None, &Outcome::Unmatched { reason }, Later::ByRunner);
+        return true;
     };
     let mapped = if due.hops >= hops::MOST { Err(hops::reason(due.hops)) } else { map(&adapter, &due.incoming) };
     let outcome = match &mapped {
         Err(reason) => Outcome::Unmatched { reason: reason.clone() },
-        Ok(mapped) => match process(&adapter, &due.incoming, mapped, &due.known, due.hops, Instant::now() + LIMIT) {
-            Outcome::Late => Outcome::Failed {
-                error: format!("its flows did not end within {} minutes", LIMIT.as_secs() / 60),
-                sqlstate: "57014".into(),
-            },
-            outcome => outcome,
-        },
+        Ok(mapped) => {
+            let listening = mapped.listening();
+            let end = Instant::now() + LIMIT;
+            match process(&adapter, &due.incoming, mapped, &listening, &due.known, due.hops, end) {
+                Outcome::Late => Outcome::Failed {
+                    error: format!("its flows did not end within {} minutes", LIMIT.as_secs() / 60),
+                    sqlstate: "57014".into(),
+                },
+                outcome => outcome,
+            }
+        }
     };
     event::finish(&due.known, mapped.as_ref().ok(), &outcome, Later::ByRunner);
     let (matched, unmatched) = match outcome {
@@ -38,4 +43,5 @@ pub fn run_again(inbound_event: i64) {
         _ => (0, 0),
     };
     count::add(due.adapter, Counts { matched, unmatched, ..Counts::default() });
+    true
 }

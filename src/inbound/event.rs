@@ -40,21 +40,26 @@ pub struct Due {
 
 /// Inserts an event as it will be if nothing fails: done, or unmatched for a reason. Returns `None` if it was received
 /// before.
-pub fn insert(adapter: i64, incoming: &Incoming, mapped: &Result<Mapped, String>, hops: i16) -> Option<Known> {
+pub fn insert(
+    adapter: i64,
+    incoming: &Incoming,
+    mapped: Option<&Mapped>,
+    unmatched: Option<&str>,
+    hops: i16,
+) -> Option<Known> {
     thread_local! {
         static INSERT: Statement = const { Statement::new(include_str!("../../sql/queries/insert_inbound_event.sql")) };
     }
-    let (ours, reason) = (mapped.as_ref().ok(), mapped.as_ref().err());
     let args = [
         adapter.into(),
         incoming.external_id.as_deref().into(),
         incoming.external_type.as_deref().into(),
-        ours.map(|ours| ours.event_type.as_str()).into(),
-        ours.map(|ours| ours.entity_type.as_str()).into(),
-        ours.and_then(|ours| ours.entity_id.as_deref()).into(),
-        ours.and_then(|ours| ours.tenant.as_deref()).into(),
+        mapped.map(|mapped| mapped.event_type.as_str()).into(),
+        mapped.map(|mapped| mapped.entity_type.as_str()).into(),
+        mapped.and_then(|mapped| mapped.entity_id.as_deref()).into(),
+        mapped.and_then(|mapped| mapped.tenant.as_deref()).into(),
         incoming.payload.as_str().into(),
-        reason.map(String::as_str).into(),
+        unmatched.into(),
         hops.into(),
     ];
     tables::as_owner(|| {
@@ -64,7 +69,7 @@ pub fn insert(adapter: i64, incoming: &Incoming, mapped: &Result<Mapped, String>
                 let columns = InsertedColumns::of(&rows);
                 rows.next().map(|row| Known {
                     id: row.value(columns.inbound_event_id),
-                    state: if ours.is_some() { "done" } else { "unmatched" }.to_owned(),
+                    state: if unmatched.is_none() { "done" } else { "unmatched" }.to_owned(),
                     emitted: false,
                     attempts: 0,
                     came_again: false,

@@ -1,12 +1,12 @@
 //! The events of a request: usually one, or several where the provider sends them together.
 
 use ::inbound::Accepted;
+use pgrx::prelude::*;
 use serde_json::Value;
 
 use super::adapter::Adapter;
 use super::paths::evaluate;
-use crate::serve::sql;
-use crate::store::columns;
+use crate::store::{Rows, Statement, columns};
 
 /// No provider sends more events in one request.
 const MOST: usize = 5000;
@@ -14,8 +14,6 @@ const MOST: usize = 5000;
 const LONGEST: usize = 255;
 
 columns!(Columns { element, external_id, external_type });
-
-const SPLIT: &str = include_str!("../../sql/queries/split_inbound_body.sql");
 
 /// An event of the other system.
 #[derive(Debug)]
@@ -58,6 +56,9 @@ pub fn events(adapter: &Adapter, accepted: Accepted, value: Value, raw: &[u8]) -
 type Found = (String, Option<String>, Option<String>);
 
 fn split(adapter: &Adapter, each: Option<&str>, payload: &str) -> Result<Vec<Found>, String> {
+    thread_local! {
+        static SPLIT: Statement = const { Statement::new(include_str!("../../sql/queries/split_inbound_body.sql")) };
+    }
     let args = [
         payload.into(),
         each.into(),
@@ -65,16 +66,13 @@ fn split(adapter: &Adapter, each: Option<&str>, payload: &str) -> Result<Vec<Fou
         adapter.type_path.as_deref().into(),
         (MOST as i64 + 1).into(),
     ];
-    let find = || {
-        sql::all(SPLIT, &args, |rows| {
-            let columns = Columns::of(&rows);
-            rows.map(|row| {
-                (row.value(columns.element), row.maybe(columns.external_id), row.maybe(columns.external_type))
-            })
-            .collect::<Vec<Found>>()
-        })
-    };
-    evaluate(find).map_err(|message| format!("the body cannot be read: {message}"))
+    evaluate(|| Spi::connect(|client| SPLIT.with(|split| found(split.read(client, &args)))))
+        .map_err(|message| format!("the body cannot be read: {message}"))
+}
+
+fn found(rows: Rows<'_>) -> Vec<Found> {
+    let columns = Columns::of(&rows);
+    rows.map(|row| (row.value(columns.element), row.maybe(columns.external_id), row.maybe(columns.external_type))).collect()
 }
 
 /// Returns the text of a body. That of JSON is kept as it came, because not every number of it can be represented.

@@ -1,5 +1,6 @@
 //! Finds out which event of ours an event of another system is.
 
+use pgrx::prelude::*;
 use serde_json::{Value, json};
 
 use super::adapter::Adapter;
@@ -8,12 +9,11 @@ use super::mapping::Rule;
 use super::paths::evaluate;
 use crate::backend::subtransaction::in_subtransaction;
 use crate::emit;
-use crate::serve::sql;
-use crate::store::columns;
+use crate::flow::Listening;
+use crate::store::{Rows, Statement, columns};
 
 columns!(Columns { entity, entity_id, tenant_id });
 
-const MAP: &str = include_str!("../../sql/queries/map_inbound_event.sql");
 /// As in `hydra.event`.
 const LONGEST_ID: usize = 1024;
 
@@ -53,6 +53,10 @@ pub fn map(adapter: &Adapter, incoming: &Incoming) -> Result<Mapped, String> {
 }
 
 impl Mapped {
+    pub fn listening(&self) -> Listening {
+        Listening::to(&self.event_type, self.tenant.as_deref())
+    }
+
     /// Returns what a flow gets.
     pub fn argument(&self, adapter: &Adapter, incoming: &Incoming, received_at: &str) -> Value {
         json!({
@@ -84,6 +88,9 @@ struct Found {
 
 /// Finds the parts of the event. Fails if it cannot be `jsonb`, such as one with `\u0000`.
 fn find(rule: &Rule, incoming: &Incoming) -> Result<Found, String> {
+    thread_local! {
+        static MAP: Statement = const { Statement::new(include_str!("../../sql/queries/map_inbound_event.sql")) };
+    }
     let payload = incoming.payload.as_str();
     let unusable = |message: String| format!("the event cannot be used: {message}");
     if rule.paths().next().is_none() {
@@ -96,18 +103,19 @@ fn find(rule: &Rule, incoming: &Incoming) -> Result<Found, String> {
         rule.entity_id.as_deref().into(),
         rule.tenant_id.as_deref().into(),
     ];
-    let query = || {
-        sql::all(MAP, &args, |mut rows| {
-            let columns = Columns::of(&rows);
-            let row = rows.next().expect("one row");
-            Found {
-                entity: row.maybe(columns.entity),
-                entity_id: row.maybe(columns.entity_id),
-                tenant_id: row.maybe(columns.tenant_id),
-            }
-        })
-    };
-    evaluate(query).map_err(unusable)
+    evaluate(|| Spi::connect(|client| MAP.with(|map| Found::of(map.read(client, &args))))).map_err(unusable)
+}
+
+impl Found {
+    fn of(mut rows: Rows<'_>) -> Self {
+        let columns = Columns::of(&rows);
+        let row = rows.next().expect("one row");
+        Self {
+            entity: row.maybe(columns.entity),
+            entity_id: row.maybe(columns.entity_id),
+            tenant_id: row.maybe(columns.tenant_id),
+        }
+    }
 }
 
 /// Returns the value of a key if it is a text or a number.

@@ -11,7 +11,7 @@ use super::incoming::Incoming;
 use super::mapped::Mapped;
 use crate::backend::subtransaction::attempt;
 use crate::emit;
-use crate::flow::{self, Ran, Undone};
+use crate::flow::{self, Listening, Ran, Undone};
 
 #[derive(Debug)]
 pub enum Outcome {
@@ -34,6 +34,7 @@ pub fn process(
     adapter: &Adapter,
     incoming: &Incoming,
     mapped: &Mapped,
+    listening: &Listening,
     known: &Known,
     hops: i16,
     deadline: Instant,
@@ -50,7 +51,7 @@ pub fn process(
     };
     let attempted = attempt(|| {
         with_hops(hops, || {
-            let ran = flow::run_deployed(&ours, deadline);
+            let ran = flow::run_deployed(listening, &ours, deadline);
             if !known.emitted {
                 let (id, tenant) = (mapped.entity_id.as_deref(), mapped.tenant.as_deref());
                 emit::emit_inbound(&mapped.event_type, &mapped.entity, id, tenant);

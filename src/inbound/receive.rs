@@ -17,6 +17,7 @@ use super::mapped::{Mapped, map};
 use super::mime;
 use super::process::{Outcome, process};
 use super::refused;
+use crate::flow::Listening;
 use crate::serve::answer::Answer;
 use crate::serve::problem::Problem;
 use crate::serve::request::Request;
@@ -122,8 +123,17 @@ struct Open {
     place: usize,
     incoming: Incoming,
     mapped: Mapped,
+    listening: Listening,
     known: Known,
-    is_duplicate: bool,
+    /// What its row says already.
+    recorded: Recorded,
+}
+
+enum Recorded {
+    Done,
+    Unmatched { reason: String },
+    /// What became of it when it came before.
+    Earlier,
 }
 
 /// Takes the events of a request in.
@@ -136,16 +146,25 @@ fn take_in(adapter: &Adapter, events: Vec<Incoming>, hops: i16, began: Instant) 
     let (mut open, mut again) = (Vec::new(), Vec::new());
     for (place, incoming) in in_order(events) {
         let mapped = if hops >= hops::MOST { Err(hops::reason(hops)) } else { map(adapter, &incoming) };
-        match (event::insert(adapter.id, &incoming, &mapped, hops), mapped) {
-            (None, mapped) => again.push((place, incoming, mapped)),
-            (Some(known), Err(_)) => {
-                counts.received += 1;
+        let mapped = mapped.map(|mapped| (mapped.listening(), mapped));
+        let unmatched = match &mapped {
+            Ok((listening, mapped)) => listening.why_unmatched(&mapped.event_type),
+            Err(reason) => Some(reason.clone()),
+        };
+        let ours = mapped.as_ref().ok().map(|(_, mapped)| mapped);
+        let Some(known) = event::insert(adapter.id, &incoming, ours, unmatched.as_deref(), hops) else {
+            again.push((place, incoming, mapped));
+            continue;
+        };
+        counts.received += 1;
+        match mapped {
+            Err(_) => {
                 counts.unmatched += 1;
                 fates.insert(place, Fate { id: known.id, state: "unmatched", is_duplicate: false });
             }
-            (Some(known), Ok(mapped)) => {
-                counts.received += 1;
-                open.push(Open { place, incoming, mapped, known, is_duplicate: false });
+            Ok((listening, mapped)) => {
+                let recorded = unmatched.map_or(Recorded::Done, |reason| Recorded::Unmatched { reason });
+                open.push(Open { place, incoming, mapped, listening, known, recorded });
             }
         }
     }
@@ -156,7 +175,9 @@ fn take_in(adapter: &Adapter, events: Vec<Incoming>, hops: i16, began: Instant) 
         counts.duplicates += 1;
         let is_unfinished = matches!(known.state.as_str(), "received" | "failed");
         match mapped {
-            Ok(mapped) if is_unfinished => open.push(Open { place, incoming, mapped, known, is_duplicate: true }),
+            Ok((listening, mapped)) if is_unfinished => {
+                open.push(Open { place, incoming, mapped, listening, known, recorded: Recorded::Earlier });
+            }
             mapped => {
                 let mut state = if known.state == "done" { "done" } else { "unmatched" };
                 if let (true, Err(reason)) = (is_unfinished, mapped) {
@@ -172,7 +193,8 @@ fn take_in(adapter: &Adapter, events: Vec<Incoming>, hops: i16, began: Instant) 
     let deadline = began + adapter.budget;
     for one in open {
         let state = settle(adapter, &one, hops, deadline, &mut counts);
-        fates.insert(one.place, Fate { id: one.known.id, state, is_duplicate: one.is_duplicate });
+        let is_duplicate = matches!(one.recorded, Recorded::Earlier);
+        fates.insert(one.place, Fate { id: one.known.id, state, is_duplicate });
     }
     count::add(adapter.id, counts);
     Taken { fates: fates.into_values().collect(), counts }
@@ -186,12 +208,12 @@ fn in_order(events: Vec<Incoming>) -> Vec<(usize, Incoming)> {
     events
 }
 
-/// Processes an event and records what became of it. A new one has been inserted as done already.
+/// Processes an event, and records what became of it unless its row says so.
 fn settle(adapter: &Adapter, open: &Open, hops: i16, deadline: Instant, counts: &mut Counts) -> &'static str {
-    let Open { incoming, mapped, known, .. } = open;
+    let Open { incoming, mapped, listening, known, recorded, .. } = open;
     let later = if adapter.scheme.retries { Later::ByProvider } else { Later::ByRunner };
-    let outcome = process(adapter, incoming, mapped, known, hops, deadline);
-    if open.is_duplicate || !matches!(outcome, Outcome::Done) {
+    let outcome = process(adapter, incoming, mapped, listening, known, hops, deadline);
+    if !recorded.says(&outcome) {
         event::finish(known, Some(mapped), &outcome, later);
     }
     match outcome {
@@ -205,6 +227,16 @@ fn settle(adapter: &Adapter, open: &Open, hops: i16, deadline: Instant, counts: 
         }
         Outcome::Late => "received",
         Outcome::Failed { .. } => "failed",
+    }
+}
+
+impl Recorded {
+    fn says(&self, outcome: &Outcome) -> bool {
+        match (self, outcome) {
+            (Self::Done, Outcome::Done) => true,
+            (Self::Unmatched { reason: recorded }, Outcome::Unmatched { reason }) => recorded == reason,
+            _ => false,
+        }
     }
 }
 

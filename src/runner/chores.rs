@@ -4,7 +4,8 @@ use std::time::SystemTime;
 
 use pgrx::prelude::*;
 
-use crate::backend::{Failure, transaction};
+use super::own_transaction;
+use crate::backend::Failure;
 use crate::store::{Statement, columns, to_timestamp};
 use crate::{settings, tables};
 
@@ -22,7 +23,7 @@ pub fn forget() -> Result<bool, Failure> {
     let before = SystemTime::now().checked_sub(settings::inbound_retention()).unwrap_or(SystemTime::UNIX_EPOCH);
     let forget = |statement: &'static std::thread::LocalKey<Statement>| {
         let args = [to_timestamp(before).into(), AT_ONCE.into()];
-        let removed = transaction(c"remove old inbound events", || {
+        let removed = own_transaction(c"remove old inbound events", || {
             tables::as_owner(|| {
                 Spi::connect_mut(|client| statement.with(|statement| count(statement.write(client, &args))))
             })

@@ -2,6 +2,7 @@
 
 use pgrx::prelude::*;
 
+use super::own_transaction;
 use crate::backend::{Failure, extension_lock, signals, sqlstate, transaction};
 use crate::inbound::again::run_again;
 use crate::serve::session;
@@ -16,20 +17,26 @@ const CRASH_SHUTDOWN: &str = "57P02";
 
 /// Processes the event that is due first. Returns false if none is due.
 pub fn process_next() -> Result<bool, Failure> {
-    let Some(event) = transaction(c"claim an inbound event", claim)? else { return Ok(false) };
+    let Some(event) = own_transaction(c"claim an inbound event", claim)? else { return Ok(false) };
     let Some(event) = event.id_if_it_is_tried() else { return Ok(true) };
     let processed = transaction(c"process an inbound event", || alone_in_session(|| run_again(event)));
     match processed {
-        Ok(()) => {}
-        Err(_) if signals::stop_requested() => transaction(c"release an inbound event", || {
-            execute(&RELEASE, &[event.into()]);
-        })?,
+        Ok(true) => {}
+        // A request with the same event was faster.
+        Ok(false) => release(event)?,
+        Err(_) if signals::stop_requested() => release(event)?,
         Err(failure) => {
             let code = sqlstate(failure.code);
-            transaction(c"record the failure of an inbound event", || fail(event, &failure.message, &code, true))?;
+            let fail = || fail(event, &failure.message, &code, true);
+            own_transaction(c"record the failure of an inbound event", fail)?;
         }
     }
     Ok(true)
+}
+
+/// Takes back an attempt that was not made. A request that has the event ends first.
+fn release(event: i64) -> Result<(), Failure> {
+    own_transaction(c"release an inbound event", || execute(&RELEASE, &[event.into()]))
 }
 
 /// Runs `body` as a request is run: nothing of it is left in the session.

@@ -28,4 +28,16 @@ mod note;
 pub mod status;
 mod turn;
 
+use std::ffi::CStr;
+
+use crate::backend::{Failure, extension_lock, transaction};
 pub use note::{at_commit, note_next};
+
+/// Runs a transaction of the runner's own statements. Like a request, it begins with the lock on the extension, so that it is
+/// never in a deadlock with DROP EXTENSION.
+fn own_transaction<R>(step: &'static CStr, body: impl FnOnce() -> R) -> Result<R, Failure> {
+    transaction(step, || {
+        extension_lock::hold();
+        body()
+    })
+}

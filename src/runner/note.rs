@@ -7,7 +7,8 @@ use std::time::SystemTime;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
-use crate::backend::{Failure, transaction};
+use super::own_transaction;
+use crate::backend::Failure;
 use crate::slots::{self, Slot};
 use crate::store::{Statement, columns, to_system_time, to_timestamp};
 use crate::{settings, tables};
@@ -64,7 +65,7 @@ fn note(slot: &Slot, due: SystemTime) {
 
 /// Looks into the tables when there is something to do next, and notes it.
 pub fn note_next(slot: &Slot) -> Result<Option<SystemTime>, Failure> {
-    let next = transaction(c"look for what the runner has to do", next)?;
+    let next = own_transaction(c"look for what the runner has to do", next)?;
     if let Some(due) = next {
         note(slot, due);
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use pgrx::prelude::*;
 
-use super::{chores, events, note};
+use super::{chores, events, note, own_transaction};
 use crate::backend::activity::RUNNER as NAME;
 use crate::backend::crash_loop::CrashLoop;
 use crate::backend::{Failure, database_lock, extension_lock, signals, stopping, transaction};
@@ -124,7 +124,7 @@ impl Runner {
 
 /// Rehearses the flow that has waited longest. Returns false if none waits.
 fn rehearse_next() -> Result<bool, Failure> {
-    let Some(rehearsal) = transaction(c"begin a rehearsal", rehearsal::begin_next)? else { return Ok(false) };
+    let Some(rehearsal) = own_transaction(c"begin a rehearsal", rehearsal::begin_next)? else { return Ok(false) };
     transaction(c"rehearse a flow", || events::alone_in_session(|| rehearsal.run()))?;
     Ok(true)
 }

@@ -8,7 +8,7 @@ use pgrx::prelude::*;
 use super::context::{self, Context};
 use super::problem::Problem;
 use super::request::Request;
-use super::{session, sql};
+use super::{deferrable, session, sql};
 use crate::backend::refuse::refuse;
 use crate::backend::search_path::with_search_path;
 use crate::store::{Statement, columns};
@@ -123,16 +123,7 @@ pub fn act<R>(role: pg_sys::Oid, path: &str, context: Context, body: impl FnOnce
 pub fn fire_deferred() {
     sql::run("SET CONSTRAINTS ALL IMMEDIATE", &[]);
     // A trigger can set constraints to deferred again. What it then defers must not be left for the end either.
-    thread_local! {
-        static DEFERRABLE: Statement = const {
-            Statement::new("SELECT DISTINCT t.tgrelid FROM pg_catalog.pg_trigger AS t WHERE t.tgdeferrable")
-        };
-    }
-    let is_pending = |table: Option<pg_sys::Oid>| {
-        // SAFETY: reads the queue of triggers.
-        table.is_some_and(|table| unsafe { pg_sys::AfterTriggerPendingOnRel(table) })
-    };
-    if Spi::connect(|client| DEFERRABLE.with(|tables| tables.read(client, &[]).any(|row| is_pending(row.first())))) {
+    if deferrable::is_pending() {
         refuse(
             PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
             "a trigger was deferred again while deferred triggers were fired",

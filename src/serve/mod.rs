@@ -11,6 +11,7 @@
 //! | `session` | puts the session back |
 //! | `identity` | finds out who asks, and runs code as that role |
 //! | `context` | keeps tenant, key and scopes of the request |
+//! | `deferrable` | knows which tables have triggers that can be deferred |
 //! | `sql` | runs statements |
 //! | `console` | answers requests of the settings pages |
 //! | `rest` | answers requests with an API key |
@@ -36,6 +37,7 @@ use request::Request;
 pub mod answer;
 mod console;
 pub mod context;
+mod deferrable;
 mod direct;
 mod gateway;
 pub mod identity;

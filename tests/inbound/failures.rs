@@ -85,6 +85,8 @@ fn an_event_that_no_flow_matched_can_be_replayed_when_there_is_one_and_is_not_em
     assert_eq!(door.bench.ask::<i64>(&replay), 1);
     door.wait_for_events(&adapter, "state", "done");
     assert_eq!((door.effects().len(), door.bench.ask::<i64>(&replay)), (1, 0));
+    let counts = "SELECT concat_ws(' ', received, matched, unmatched) FROM hydra.inbound_adapters";
+    assert_eq!(door.bench.ask::<String>(counts), "1 1 0", "each event counts once");
     door.bench.wait_for_empty_queue();
     let_pass(Duration::from_millis(100));
     assert_eq!(door.bench.receiver.received("/out"), 1);
