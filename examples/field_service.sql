@@ -214,9 +214,9 @@ SELECT hydra.webhook_watch('field_service.members', 'company.member_removed', 'd
 
 DO $$
 BEGIN
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'field_service_app') THEN
-        CREATE ROLE field_service_app NOLOGIN;
-    END IF;
+    CREATE ROLE field_service_app NOLOGIN;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN
+    NULL; -- Another database of the cluster has it, too.
 END $$;
 
 GRANT USAGE ON SCHEMA field_service TO field_service_app;

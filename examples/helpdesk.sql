@@ -287,9 +287,9 @@ END $$;
 
 DO $$
 BEGIN
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'helpdesk_app') THEN
-        CREATE ROLE helpdesk_app NOLOGIN;
-    END IF;
+    CREATE ROLE helpdesk_app NOLOGIN;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN
+    NULL; -- Another database of the cluster has it, too.
 END $$;
 
 GRANT USAGE ON SCHEMA helpdesk TO helpdesk_app;

@@ -79,13 +79,21 @@ BEGIN
     EXECUTE pg_catalog.format('GRANT CONNECT ON DATABASE %I TO hydra_worker, hydra_gateway_embedded',
                               pg_catalog.current_database());
     -- The bodies of requests are parameters of hydra.serve. They never get into the log, whatever else is logged.
-    IF NOT EXISTS (SELECT FROM pg_catalog.pg_db_role_setting AS s
-                   WHERE s.setdatabase OPERATOR(pg_catalog.=) 0
-                         AND s.setrole OPERATOR(pg_catalog.=) 'hydra_gateway_embedded'::pg_catalog.regrole
-                         AND s.setconfig OPERATOR(pg_catalog.@>)
-                             '{log_parameter_max_length=0,log_parameter_max_length_on_error=0}'::pg_catalog.text[]) THEN
-        ALTER ROLE hydra_gateway_embedded SET log_parameter_max_length = 0;
-        ALTER ROLE hydra_gateway_embedded SET log_parameter_max_length_on_error = 0;
-    END IF;
+    FOR attempt IN 1 .. 2 LOOP
+        EXIT WHEN EXISTS (SELECT FROM pg_catalog.pg_db_role_setting AS s
+                          WHERE s.setdatabase OPERATOR(pg_catalog.=) 0
+                                AND s.setrole OPERATOR(pg_catalog.=) 'hydra_gateway_embedded'::pg_catalog.regrole
+                                AND s.setconfig OPERATOR(pg_catalog.@>)
+                                    '{log_parameter_max_length=0,log_parameter_max_length_on_error=0}'::pg_catalog.text[]);
+        BEGIN
+            ALTER ROLE hydra_gateway_embedded SET log_parameter_max_length = 0;
+            ALTER ROLE hydra_gateway_embedded SET log_parameter_max_length_on_error = 0;
+        EXCEPTION WHEN unique_violation OR internal_error THEN
+            -- CREATE EXTENSION in another database has done it at the same time.
+            IF attempt OPERATOR(pg_catalog.=) 2 THEN
+                RAISE;
+            END IF;
+        END;
+    END LOOP;
 END
 $$;

@@ -1,9 +1,11 @@
 //! The extension is dropped and created again.
 
+use std::sync::Barrier;
+use std::thread;
 use std::time::Duration;
 
 use testkit::receiver::{Answer, Receiver};
-use testkit::{Need, PATIENCE, ask, lacks, rounds, run, wait_until};
+use testkit::{Cluster, Need, PATIENCE, ask, lacks, rounds, run, wait_until};
 
 use crate::{PATH, assert_no_crash, assert_quick, cluster, insert, prepare, seconds, settle, tickets};
 
@@ -51,6 +53,25 @@ fn an_extension_that_was_dropped_and_created_at_once_delivers() {
         assert_eq!(settle(&bench), 0, "round {round}");
     }
     assert_no_crash(cluster);
+}
+
+/// Each makes the roles, which all databases of a cluster share, unless they are there.
+#[test]
+fn extensions_that_are_created_at_the_same_time_in_a_new_cluster_all_work() {
+    let cluster = Cluster::start(&[("hydra_webhooks.enabled", "off")]);
+    let mut sessions = ["one", "two", "three", "four", "five", "six"].map(|database| {
+        run(&mut cluster.connect("postgres"), &format!("CREATE DATABASE {database}"));
+        cluster.connect(database)
+    });
+    let start = Barrier::new(sessions.len());
+    thread::scope(|scope| {
+        for session in &mut sessions {
+            scope.spawn(|| {
+                start.wait();
+                run(session, "CREATE EXTENSION hydra_webhooks");
+            });
+        }
+    });
 }
 
 #[test]

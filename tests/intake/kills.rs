@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rand::RngExt;
 use testkit::{
-    Bench, Cluster, Gateway, PATIENCE, StopMode, ask, chance, free_addresses, let_pass, millis, number, run,
+    Bench, Cluster, Gateway, PATIENCE, StopMode, ask, chance, free_port, let_pass, millis, number, run,
     wait_for_empty_queue, wait_until,
 };
 
@@ -113,7 +113,7 @@ fn whatever_is_killed_each_event_has_one_effect_and_nothing_that_was_answered_is
     let events = number("HYDRA_INBOUND").unwrap_or(600) as usize;
     let kills = number("HYDRA_KILLS").unwrap_or(SHORT.len() as u64) as usize;
     let mut chance = chance();
-    let [listen] = free_addresses();
+    let listen = format!("127.0.0.1:{}", free_port());
     let cluster = start(&[("hydra_webhooks.listen", &listen), ("hydra_webhooks.gateway_database", "kills")]);
     let mut site = open(&cluster, &listen);
     // On average an event is sent three times.

@@ -1,6 +1,6 @@
 //! The database, or the gateway, ends while a message is handed over.
 
-use testkit::{Bench, Cluster, PATIENCE, StopMode, free_addresses, wait_until};
+use testkit::{Bench, Cluster, PATIENCE, StopMode, free_port, wait_until};
 
 use crate::{APPLICATION, Gateway, Server, lmtp, message, prepare};
 
@@ -40,7 +40,7 @@ fn a_message_during_which_the_database_ends_is_taken_later_and_once() {
 
 #[test]
 fn the_gateway_of_the_server_takes_mail_where_the_settings_say() {
-    let [first, second] = free_addresses();
+    let [first, second] = [(); 2].map(|()| format!("127.0.0.1:{}", free_port()));
     let cluster = Cluster::start(&[
         ("hydra_webhooks.listen", "127.0.0.1:0"),
         ("hydra_webhooks.lmtp_listen", &first),

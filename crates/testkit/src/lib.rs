@@ -7,7 +7,6 @@
 //! | `bench` | a database, a session in it and a receiver, which nearly every test needs |
 //! | `gateway` | a gateway for a database |
 //! | `history` | the rows of `hydra.webhook_history` |
-//! | `addresses` | addresses that are free |
 //! | `authority` | certificates for TLS |
 //! | `names` | a name server that says nothing about some names |
 //! | `ports` | ports of loopback |
@@ -18,7 +17,6 @@
 //! | `wait` | waiting for conditions |
 //! | `environment` | numbers and seeds for longer or repeated runs |
 
-mod addresses;
 pub mod authority;
 mod bench;
 pub mod cluster;
@@ -34,7 +32,6 @@ mod subscribing;
 mod wait;
 mod worker;
 
-pub use addresses::free_addresses;
 pub use bench::Bench;
 pub use cluster::{Cluster, StopMode};
 pub use environment::{chance, number, rounds};
