@@ -13,9 +13,9 @@ use super::process::{Outcome, process};
 const LIMIT: Duration = Duration::from_secs(600);
 
 /// Processes an inbound event that the runner has claimed, in the caller's transaction. It is mapped anew, because a mapping may
-/// have been corrected.
-pub fn run_again(inbound_event: i64) {
-    let Some(due) = event::due(inbound_event) else { return };
+/// have been corrected. Returns false if it is not due any more, or a request has it.
+pub fn run_again(inbound_event: i64) -> bool {
+    let Some(due) = event::due(inbound_event) else { return false };
     let Some(adapter) = adapter::of_id(due.adapter) else {
         let reason = "the adapter was deleted".to_owned();
         event::finish(&due.known, None, &Outcome::Unmatched { reason }, Later::ByRunner);
