@@ -36,6 +36,10 @@ pub fn answer(request: &Request, peer: Option<Inet>) -> Result<Answer, Problem> 
 }
 
 fn receive(request: &Request, adapter: &Adapter, peer: Option<Inet>, began: Instant) -> Result<Answer, Problem> {
+    // A person who opens the URL in a browser. That is no event that was refused.
+    if request.method != "POST" && !(request.method == "GET" && adapter.scheme.has_get()) {
+        return Err(Problem::method_not_allowed("POST"));
+    }
     if adapter.is_paused {
         refused::keep(adapter, request, peer, "paused", "the adapter is paused");
         return Err(Problem::paused());

@@ -25,10 +25,11 @@ fn unknown_urls_are_answered_like_any_path_that_there_is_not() {
     assert_eq!(shapes[0].0, 404);
     assert!(shapes.iter().all(|shape| *shape == shapes[0]), "{shapes:#?}");
     assert_eq!(door.post(&adapter, &[], "{}").status, 200);
-    for method in ["PUT", "DELETE"] {
+    for method in ["GET", "PUT", "DELETE"] {
         let answer = door.gateway.connect().request(method, &adapter.path, &[], b"");
         assert_eq!((answer.status, answer.header("allow")), (405, Some("POST")), "{method}");
     }
+    assert_eq!(door.bench.ask::<i64>("SELECT count(*) FROM hydra.inbound_refusals"), 0, "a browser is no other system");
     let shown = format!("/in/{}…", &adapter.path[4..14]);
     door.gateway
         .wait_for("the log has the requests", |gateway| gateway.lines().join("\n").matches(&shown).count() >= 3);

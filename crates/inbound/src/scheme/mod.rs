@@ -184,7 +184,12 @@ impl Scheme {
 
     /// Returns whether a request cannot be verified without a secret.
     pub fn needs_secret(&self) -> bool {
-        self.signature.is_some() || self.token.is_some() || self.handshake == Some(Handshake::Meta)
+        self.signature.is_some() || self.token.is_some() || self.has_get()
+    }
+
+    /// Returns whether the provider sends GET requests: only as a handshake.
+    pub fn has_get(&self) -> bool {
+        self.handshake == Some(Handshake::Meta)
     }
 
     /// Says why a text cannot be a secret of this scheme.
