@@ -59,7 +59,10 @@ impl Failure {
 
 /// Returns an SQLSTATE as text.
 pub fn sqlstate(code: PgSqlErrorCode) -> String {
-    let code = code as i32;
+    unpacked(code as i32)
+}
+
+pub fn unpacked(code: i32) -> String {
     // Five characters of six bits each, as Postgres packs them.
     (0..5).map(|place| char::from(((code >> (6 * place)) & 0x3f) as u8 + b'0')).collect()
 }

@@ -6,6 +6,7 @@
 //! | `transaction` | runs a transaction of a worker; an error does not end the process |
 //! | `failure` | describes such an error, and what the worker was doing |
 //! | `subtransaction` | runs code that may fail without failing the caller's transaction |
+//! | `raised` | knows the SQLSTATE of an error, also if it is the application's own |
 //! | `timer` | uses timers of Postgres |
 //! | `time_limit` | limits the time of a part of a statement |
 //! | `deadline` | limits the time of a statement while it runs |
@@ -33,6 +34,7 @@ pub mod extension_lock;
 mod failure;
 pub mod fixed_settings;
 pub mod notices;
+pub mod raised;
 pub mod refuse;
 pub mod search_path;
 pub mod setting;

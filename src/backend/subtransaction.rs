@@ -3,7 +3,7 @@
 use pgrx::pg_sys::panic::{CaughtError, ErrorReportWithLevel};
 use pgrx::prelude::*;
 
-use super::time_limit;
+use super::{raised, time_limit};
 
 /// The error of code that failed. Receivers are informed only of its SQLSTATE, because the message could contain any
 /// text.
@@ -66,7 +66,7 @@ fn run<T>(body: impl FnOnce() -> T, end: unsafe fn()) -> Result<T, Box<CaughtErr
             pg_sys::CurrentResourceOwner = owner;
         };
         PgTryBuilder::new(std::panic::AssertUnwindSafe(|| {
-            let result = body();
+            let result = raised::noting(body);
             end();
             restore();
             Ok(result)

@@ -35,7 +35,7 @@ use pgrx::prelude::*;
 use serde_json::Value;
 
 use crate::backend::subtransaction::must_end;
-use crate::backend::{deadline, signals, sqlstate, subtransaction};
+use crate::backend::{deadline, raised, signals, subtransaction};
 use crate::store::Statement;
 use crate::{runner, tables};
 use found::{Flow, State};
@@ -193,9 +193,8 @@ pub fn undone(mapped: &Mapped<'_>, error: &CaughtError) -> Undone {
     if must_end(error) && (running.is_none() || ends_process(error)) {
         return Undone::MustEnd;
     }
-    let report = subtransaction::report(error);
-    let sqlstate = sqlstate(report.sql_error_code());
-    let mut error_text = record::short(report.message());
+    let sqlstate = raised::sqlstate(error);
+    let mut error_text = record::short(subtransaction::report(error).message());
     if let Some(running) = running.as_ref().filter(|_| is_cut_off(error)) {
         if running.limit < running.timeout {
             return Undone::Late;

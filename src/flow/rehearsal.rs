@@ -11,7 +11,7 @@ use super::found::{self, Flow};
 use super::record::{self, Mode, Outcome, Run};
 use super::{ends_process, is_cut_off, run, took_too_long};
 use crate::backend::subtransaction::attempt;
-use crate::backend::{deadline, sqlstate, subtransaction};
+use crate::backend::{deadline, raised, subtransaction};
 use crate::serve::rehearse::rehearse;
 use crate::store::{Statement, columns};
 use crate::tables;
@@ -108,11 +108,10 @@ impl Begun {
         if ends_process(&error) {
             error.rethrow();
         }
-        let report = subtransaction::report(&error);
         let message = match is_cut_off(&error) {
             true => took_too_long(&flow.name, flow.timeout),
-            false => report.message().to_owned(),
+            false => subtransaction::report(&error).message().to_owned(),
         };
-        Err((message, sqlstate(report.sql_error_code())))
+        Err((message, raised::sqlstate(&error)))
     }
 }

@@ -72,7 +72,8 @@ fn split(adapter: &Adapter, each: Option<&str>, payload: &str) -> Result<Vec<Fou
 
 fn found(rows: Rows<'_>) -> Vec<Found> {
     let columns = Columns::of(&rows);
-    rows.map(|row| (row.value(columns.element), row.maybe(columns.external_id), row.maybe(columns.external_type))).collect()
+    rows.map(|row| (row.value(columns.element), row.maybe(columns.external_id), row.maybe(columns.external_type)))
+        .collect()
 }
 
 /// Returns the text of a body. That of JSON is kept as it came, because not every number of it can be represented.

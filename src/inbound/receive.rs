@@ -135,7 +135,9 @@ struct Open {
 
 enum Recorded {
     Done,
-    Unmatched { reason: String },
+    Unmatched {
+        reason: String,
+    },
     /// What became of it when it came before.
     Earlier,
 }

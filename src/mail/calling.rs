@@ -7,10 +7,9 @@ use pgrx::prelude::*;
 use serde_json::Value;
 
 use super::channel::Channel;
-use crate::backend::deadline;
 use crate::backend::refuse::refuse;
-use crate::backend::sqlstate;
 use crate::backend::subtransaction::{attempt, must_end, report};
+use crate::backend::{deadline, raised};
 use crate::inbound::hops::with_hops;
 use crate::serve::context::Context;
 use crate::serve::{identity, sql};
@@ -56,10 +55,9 @@ pub fn call(channel: &Channel, message: i64, argument: Value) -> Result<Value, F
             error.rethrow();
         }
         const LONGEST: usize = 2000;
-        let report = report(&error);
-        let mut message = report.message().to_owned();
+        let mut message = report(&error).message().to_owned();
         message.truncate(message.floor_char_boundary(LONGEST));
-        Failed { error: message, sqlstate: sqlstate(report.sql_error_code()) }
+        Failed { error: message, sqlstate: raised::sqlstate(&error) }
     })
 }
 

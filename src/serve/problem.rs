@@ -2,15 +2,15 @@
 //!
 //! A message of Postgres can contain values of rows that the caller may not read: the key of another tenant's row, or
 //! a whole row that fails a CHECK. So only the SQLSTATE of such an error is passed on. The texts of errors that the
-//! application raises on purpose (RAISE EXCEPTION without a SQLSTATE) are meant to be read. So are those of our own
-//! functions, which is all that the settings pages call.
+//! application raises on purpose (RAISE EXCEPTION without a SQLSTATE, or with one that Postgres does not define) are meant to
+//! be read. So are those of our own functions, which is all that the settings pages call.
 
 use std::ops::{Deref, DerefMut};
 
 use pgrx::pg_sys::panic::CaughtError;
 use serde_json::{Value, json};
 
-use crate::backend::{sqlstate, subtransaction};
+use crate::backend::{raised, subtransaction};
 
 /// A problem. The parts are in a box, because every result of a request has room for one.
 #[derive(Debug)]
@@ -124,9 +124,9 @@ impl Problem {
     /// Returns the problem that an error of Postgres is to the caller.
     pub fn of(error: &CaughtError, texts: Texts) -> Self {
         let report = subtransaction::report(error);
-        let code = sqlstate(report.sql_error_code());
-        let mut problem = Self::of_sqlstate(&code, texts);
-        let is_raised = code == "P0001";
+        let code = raised::sqlstate(error);
+        let is_raised = code == "P0001" || raised::is_of_application(error);
+        let mut problem = if is_raised { Self::invalid() } else { Self::of_sqlstate(&code, texts) };
         if is_raised || texts == Texts::Own && problem.status < 500 && !is_about_rows(&code) {
             problem.message = Some(report.message().to_owned());
             problem.detail = report.detail().map(str::to_owned);
@@ -142,7 +142,6 @@ impl Problem {
             "25006" => Self::method_not_allowed("POST, PATCH, DELETE"),
             "42501" | "44000" => Self::forbidden(),
             "23503" | "23505" | "23P01" | "55000" => Self::conflict(),
-            "P0001" => Self::invalid(),
             "P0002" | "02000" => Self::not_found(),
             // What our own functions raise for arguments.
             "42704" if own => Self::not_found(),

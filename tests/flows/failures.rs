@@ -14,7 +14,7 @@ fn a_failed_flow_keeps_the_event_and_is_tried_again_until_it_succeeds() {
     site.deploy("make_ticket", &format!("PERFORM 1 / (event #>> '{{entity,id}}')::int; {TICKET}"), "");
     site.deploy(
         "broken",
-        "INSERT INTO public.ticket VALUES (100); RAISE EXCEPTION 'no such customer' USING ERRCODE = 'no_data_found';",
+        "INSERT INTO public.ticket VALUES (100); RAISE EXCEPTION 'no such customer' USING ERRCODE = 'CRM01';",
         "",
     );
     let answer = site.post(issue(7));
@@ -22,15 +22,15 @@ fn a_failed_flow_keeps_the_event_and_is_tried_again_until_it_succeeds() {
     let (event, state) = (answer.event().0, answer.event().1.to_owned());
     assert_eq!(state, "failed");
     let row = "state || ' ' || error || ' ' || sqlstate || ' ' || attempts || ' ' || (due_at > now())";
-    assert_eq!(site.event(event, row), "failed no such customer P0002 1 true");
+    assert_eq!(site.event(event, row), "failed no such customer CRM01 1 true");
     assert_eq!((site.tickets(), site.runs()), (0, vec!["broken: deployed failed".to_owned()]));
-    assert_eq!(site.latest_run("sqlstate"), json!("P0002"));
+    assert_eq!(site.latest_run("sqlstate"), json!("CRM01"));
 
     // Nobody has mended it.
     site.hurry(event);
     site.wait_for_event(event, "attempts", "2");
     site.wait_for_runs(2);
-    assert_eq!(site.event(event, row), "failed no such customer P0002 2 true");
+    assert_eq!(site.event(event, row), "failed no such customer CRM01 2 true");
     // The first pause was ten seconds, and the second is a minute, of which a tenth may be added.
     let pause = "extract(epoch FROM due_at - now()) BETWEEN 50 AND 67";
     assert_eq!(site.event(event, pause), "true", "{}", site.event(event, "due_at - now()"));

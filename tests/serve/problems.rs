@@ -1,6 +1,6 @@
 //! What a request gets when it fails.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use testkit::{ask, run};
 
 use crate::{Request, Seam, cluster};
@@ -80,6 +80,8 @@ fn an_error_shows_no_value_of_a_row_that_the_caller_may_not_read() {
     assert_eq!(raised.status, 422);
     assert_eq!(raised.json()["detail"], "too late: The shop is closed.");
     assert_eq!(raised.json()["hint"], "Come tomorrow.");
+    let own = seam.direct("POST", "DO $$ BEGIN RAISE EXCEPTION 'closed' USING ERRCODE = 'SHOP1'; END $$");
+    assert_eq!((own.status, &own.json()["code"], &own.json()["detail"]), (422, &json!("SHOP1"), &json!("closed")));
 }
 
 #[test]
