@@ -30,7 +30,12 @@ pub struct Parts {
     /// Methods that the path has.
     pub allow: Option<&'static str>,
     pub retry_after: Option<u32>,
+    pub errors: Vec<FieldError>,
 }
+
+/// What is wrong with one field of a body, or with one parameter: its name, a short word for programs, a sentence for
+/// people.
+pub type FieldError = (String, String, String);
 
 /// Whose texts an error has.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -59,7 +64,8 @@ impl Problem {
     fn new(status: i32, kind: &'static str, title: &'static str) -> Self {
         let retry_after = (status == 503).then_some(1);
         let (code, message, detail, hint) = (None, None, None, None);
-        Self(Box::new(Parts { status, kind, title, code, message, detail, hint, allow: None, retry_after }))
+        let errors = Vec::new();
+        Self(Box::new(Parts { status, kind, title, code, message, detail, hint, allow: None, retry_after, errors }))
     }
 
     /// One answer for all credentials that are not accepted, so that it does not say which exist.
@@ -83,6 +89,10 @@ impl Problem {
 
     pub fn conflict() -> Self {
         Self::new(409, "conflict", "This contradicts what is there already.")
+    }
+
+    pub fn precondition_failed() -> Self {
+        Self::new(412, "precondition-failed", "It has changed since it was read.")
     }
 
     pub fn too_large() -> Self {
@@ -118,6 +128,16 @@ impl Problem {
 
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    pub fn with_error(mut self, field: impl Into<String>, code: impl Into<String>, detail: impl Into<String>) -> Self {
+        self.errors.push((field.into(), code.into(), detail.into()));
+        self
+    }
+
+    pub fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
+        self.errors = errors;
         self
     }
 
@@ -174,6 +194,10 @@ impl Problem {
             if let Some(value) = value {
                 body[name] = json!(value);
             }
+        }
+        if !self.errors.is_empty() {
+            let error = |(field, code, detail): &FieldError| json!({"field": field, "code": code, "detail": detail});
+            body["errors"] = self.errors.iter().map(error).collect();
         }
         body
     }
