@@ -62,6 +62,9 @@ COMMENT ON FUNCTION hydra.api_key_rotate(bigint, interval) IS
     'Gives an API key a new text and returns it, once; during the overlap the old one is accepted too';
 COMMENT ON FUNCTION hydra.console_link(text, text, interval) IS
     'Makes a link with which one person can open the settings pages once, as this role and for this tenant';
+COMMENT ON FUNCTION hydra.api_expose(regclass, text, text[], text[], text[], text[], text[], boolean, text, text, text) IS
+    'Shows a table or view in the REST API; returns the name of the resource, and replaces a resource of the same name';
+COMMENT ON FUNCTION hydra.api_hide(text) IS 'Removes a resource from the REST API; returns whether there was one';
 COMMENT ON FUNCTION hydra.rehearse(text, jsonb) IS
     'Calls a function with one argument of type jsonb and undoes everything: returns its result, the rows that it wrote, the webhooks that it would send, and its notices';
 COMMENT ON FUNCTION hydra.inbound_create(text, jsonb, text, text, text, jsonb, text, text, text, jsonb, interval, integer) IS
@@ -154,6 +157,9 @@ GRANT EXECUTE ON FUNCTION
     hydra.api_key_rotate(bigint, interval), hydra.console_link(text, text, interval), hydra.rehearse(text, jsonb)
     TO hydra_admin;
 GRANT SELECT ON hydra.api_keys TO hydra_admin;
+GRANT EXECUTE ON FUNCTION
+    hydra.api_expose(regclass, text, text[], text[], text[], text[], text[], boolean, text, text, text), hydra.api_hide(text)
+    TO hydra_admin;
 GRANT EXECUTE ON FUNCTION
     hydra.flow_create(text, text, text, jsonpath, interval, text), hydra.flow_deploy(bigint), hydra.flow_test(bigint),
     hydra.flow_pause(bigint), hydra.flow_delete(bigint), hydra.flow_would_match(bigint, text, jsonb, text),
