@@ -77,8 +77,8 @@ fn refuse_large(relation: pg_sys::Oid) -> ! {
     )
 }
 
-/// Returns the representation of a composite value.
-#[pg_extern(stable)]
+/// Returns the representation of a composite value. Only superusers may call it; requests call [`representation`].
+#[pg_extern(stable, strict)]
 fn _representation(entity: pgrx::AnyElement, columns: Vec<String>) -> String {
     // SAFETY: a type.
     let is_composite = unsafe { pg_sys::type_is_rowtype(entity.oid()) };
