@@ -5,7 +5,6 @@ use sha2::{Digest, Sha256};
 use wire::form;
 
 use super::Found;
-use crate::api::gateway_status::public_url;
 use crate::serve::answer::Answer;
 use crate::serve::problem::Problem;
 use crate::serve::rest::Call;
@@ -153,7 +152,7 @@ fn begin(own: &Own, filters: &[Option<String>; 2], cursor: &str) -> Option<Strin
 }
 
 fn url(own: &Own, filters: &[Option<String>; 2], limit: i64, cursor: &str) -> String {
-    let mut url = format!("{}{}/{}?limit={limit}", public_url().unwrap_or_default(), openapi::ROOT, own.name);
+    let mut url = format!("{}/{}?limit={limit}", openapi::ROOT, own.name);
     for (name, value) in own.filters.iter().zip(filters) {
         if let Some(value) = value {
             url += &format!("&{name}={value}");
