@@ -8,6 +8,8 @@ SELECT t.name, t.description,
                       WHERE r.relation = w.source AND w.entity IS NULL
                             AND ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute AS a
                                       WHERE a.attrelid = w.source AND a.attnum > 0 AND NOT a.attisdropped
+                                            AND (w."only" IS NULL OR a.attname::text = ANY (w."only"))
+                                            AND (w."except" IS NULL OR a.attname::text <> ALL (w."except"))
                                       ORDER BY 1)
                                 = ARRAY(SELECT shown::text FROM pg_catalog.unnest(r.readable) AS shown ORDER BY 1)
                       ORDER BY r.id LIMIT 1) AS resource
