@@ -92,6 +92,7 @@
 //! | `crates/delivery` | decides what to send next, and what to record about what was sent |
 //! | `crates/mail` | reads messages of mail: sender, thread, text, what is new in a reply |
 //! | `crates/inbound` | verifies requests of other systems |
+//! | `crates/openapi` | describes the REST API |
 //! | `crates/sender` | makes requests: where they may go, HTTP, TLS, event loops |
 //! | `crates/fault` | makes a test build fail at chosen points |
 //! | `crates/testkit` | starts clusters and receivers for tests |
