@@ -30,6 +30,8 @@ pub struct Parts {
     /// Methods that the path has.
     pub allow: Option<&'static str>,
     pub retry_after: Option<u32>,
+    /// The scope that the key would need.
+    pub scope: Option<String>,
     pub errors: Vec<FieldError>,
 }
 
@@ -64,8 +66,12 @@ impl Problem {
     fn new(status: i32, kind: &'static str, title: &'static str) -> Self {
         let retry_after = (status == 503).then_some(1);
         let (code, message, detail, hint) = (None, None, None, None);
-        let errors = Vec::new();
-        Self(Box::new(Parts { status, kind, title, code, message, detail, hint, allow: None, retry_after, errors }))
+        let (allow, scope, errors) = (None, None, Vec::new());
+        Self(Box::new(Parts { status, kind, title, code, message, detail, hint, allow, retry_after, scope, errors }))
+    }
+
+    pub fn bad_request() -> Self {
+        Self::new(400, "bad-request", "A parameter of the request is not known or not accepted.")
     }
 
     /// One answer for all credentials that are not accepted, so that it does not say which exist.
@@ -75,6 +81,13 @@ impl Problem {
 
     pub fn forbidden() -> Self {
         Self::new(403, "forbidden", "This is not permitted.")
+    }
+
+    /// The scope is named, so that people know which to give to the key.
+    pub fn insufficient_scope(scope: &str) -> Self {
+        let mut problem = Self::forbidden().with_detail(format!("The key does not have the scope {scope}."));
+        problem.scope = Some(scope.to_owned());
+        problem
     }
 
     pub fn not_found() -> Self {
