@@ -25,6 +25,15 @@ impl Answer {
         Self { status: 304, headers: Vec::new(), body: Vec::new() }
     }
 
+    pub fn no_content() -> Self {
+        Self::of_bytes(204, Vec::new())
+    }
+
+    /// An answer without headers.
+    pub fn of_bytes(status: i32, body: Vec<u8>) -> Self {
+        Self { status, headers: Vec::new(), body }
+    }
+
     /// An answer that another system has asked for. Its text may be that of somebody else, so no browser may take it for anything
     /// but what its type says.
     pub fn text(status: i32, content_type: &str, text: String) -> Self {
@@ -54,6 +63,14 @@ impl Answer {
     pub fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(other, _)| *other == name).map(|(_, value)| value.as_str())
+    }
+
+    pub fn body(&self) -> &[u8] {
+        &self.body
     }
 
     /// Returns the columns of `hydra.serve`.

@@ -18,6 +18,7 @@
 //! | `one` | answers with one row |
 //! | `filter`, `sort` | read the parameters of a list |
 //! | `cursor` | says where the next page begins |
+//! | `write` | creates, changes and removes rows |
 
 use serde_json::json;
 
@@ -30,6 +31,7 @@ use resource::Resource;
 pub mod representation;
 pub mod resource;
 pub mod value;
+mod write;
 
 /// A request, and the key that it was made with.
 pub struct Call<'a> {
@@ -63,18 +65,18 @@ fn collection(call: &Call<'_>, resource: &Resource) -> Result<Answer, Problem> {
             require(call, &format!("{}:read", resource.name))?;
             Err(Problem::not_found())
         }
-        _ => Err(Problem::method_not_allowed("GET, HEAD")),
+        _ => write::collection(call, resource),
     }
 }
 
 /// Answers a request to one row of a resource.
-fn item(call: &Call<'_>, resource: &Resource, _id: &str) -> Result<Answer, Problem> {
+fn item(call: &Call<'_>, resource: &Resource, id: &str) -> Result<Answer, Problem> {
     match call.request.method.as_str() {
         "GET" | "HEAD" => {
             require(call, &format!("{}:read", resource.name))?;
             Err(Problem::not_found())
         }
-        _ => Err(Problem::method_not_allowed("GET, HEAD")),
+        _ => write::item(call, resource, id),
     }
 }
 

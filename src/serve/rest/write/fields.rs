@@ -3,6 +3,7 @@
 //! Postgres would convert more than a caller means: an object becomes a text of JSON, and true becomes the text `true`.
 
 use pgrx::pg_sys;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::body::{Body, Field};
@@ -13,8 +14,7 @@ use crate::serve::rest::resource::{Column, Resource};
 #[derive(Debug)]
 pub struct Values<'a> {
     pub columns: Vec<&'a Column>,
-    /// The names of the fields that are null.
-    pub nulls: Vec<&'a str>,
+    fields: &'a [Field<'a>],
     /// A JSON object with a value for each column.
     pub json: &'a str,
 }
@@ -22,6 +22,25 @@ pub struct Values<'a> {
 impl Values<'_> {
     pub fn has(&self, name: &str) -> bool {
         self.columns.iter().any(|column| column.name == name)
+    }
+
+    pub fn is_null(&self, name: &str) -> bool {
+        self.fields.iter().any(|field| field.name == name && field.is_null())
+    }
+
+    /// Returns an object with this field alone.
+    pub fn object_of(&self, name: &str) -> Option<String> {
+        let field = self.fields.iter().find(|field| field.name == name)?;
+        Some(format!("{{{}: {}}}", Value::from(name), field.value.get()))
+    }
+
+    /// Returns an entry of a FROM clause, named `given`, with the values in columns of their types; `number` is that of the
+    /// parameter with the object. Postgres reads each value as text of its type, as an INSERT of a quoted value would.
+    pub fn given(&self, number: usize) -> String {
+        let columns: Vec<String> =
+            self.columns.iter().map(|column| format!("{} {}", column.quoted, column.type_name)).collect();
+        let json = format!("${number}::pg_catalog.text::pg_catalog.json");
+        format!("pg_catalog.json_to_record({json}) AS given ({})", columns.join(", "))
     }
 }
 
@@ -49,8 +68,7 @@ pub fn values<'a>(
     if !errors.is_empty() {
         return Err(Problem::invalid().with_errors(errors));
     }
-    let nulls = body.fields.iter().filter(|field| field.is_null()).map(|field| field.name.as_str()).collect();
-    Ok(Values { columns, nulls, json: body.text })
+    Ok(Values { columns, fields: &body.fields, json: body.text })
 }
 
 /// Returns the column of a field. That of a column which the key may not read is as unknown as one that does not exist.
