@@ -30,6 +30,8 @@ mod rehearsal;
 mod remove;
 mod target;
 
+use wire::form;
+
 use super::representation::Representation;
 use super::resource::Resource;
 use super::{Call, require};
@@ -65,12 +67,13 @@ pub fn collection(call: &Call<'_>, resource: &Resource) -> Result<Answer, Proble
     }
 }
 
-/// Answers a request to the row with this id whose method is not one of those that read.
+/// Answers a request to the row with this id, as it stands in the path, whose method is not one of those that read.
 pub fn item(call: &Call<'_>, resource: &Resource, id: &str) -> Result<Answer, Problem> {
+    let id = form::unescaped(id).ok_or_else(Problem::not_found)?;
     let is_updatable = !resource.updatable.is_empty();
     match call.request.method.as_str() {
-        "PATCH" if is_updatable => answer(call, resource, &Write::Change(id)),
-        "DELETE" if resource.deletable => answer(call, resource, &Write::Remove(id)),
+        "PATCH" if is_updatable => answer(call, resource, &Write::Change(&id)),
+        "DELETE" if resource.deletable => answer(call, resource, &Write::Remove(&id)),
         _ => Err(Problem::method_not_allowed(match (is_updatable, resource.deletable) {
             (true, true) => "GET, HEAD, PATCH, DELETE",
             (true, false) => "GET, HEAD, PATCH",
