@@ -33,6 +33,8 @@
 //! | hops | how many events of ours led to an event |
 //! | API key | a token with scopes, a role and a tenant, with which a program makes requests |
 //! | credential | the SHA-256 of a token, as a gateway passes it |
+//! | resource | a table or view of the application that the REST API shows |
+//! | representation | the JSON object of one row of a resource |
 //! | flow | a function of the application that runs when a mapped inbound event arrives |
 //! | runner | the background worker that does what requests have left |
 //! | rehearsal | running something, collecting its effects, and undoing them |
