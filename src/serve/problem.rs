@@ -71,7 +71,11 @@ impl Problem {
     }
 
     pub fn bad_request() -> Self {
-        Self::new(400, "bad-request", "The request cannot be read, or has a parameter that is not known or not accepted.")
+        Self::new(
+            400,
+            "bad-request",
+            "The request cannot be read, or has a parameter that is not known or not accepted.",
+        )
     }
 
     /// One answer for all credentials that are not accepted, so that it does not say which exist.

@@ -29,7 +29,9 @@ fn a_body_of_another_type_is_refused() {
 #[test]
 fn a_body_that_is_not_json_is_refused() {
     let mut shop = Shop::new("malformed");
-    for body in ["", "{", "{\"subject\": }", "{\"subject\": \"x\"} x", "{'subject': 'x'}", "\u{feff}{}", "{\"a\": \"\\ud800"] {
+    for body in
+        ["", "{", "{\"subject\": }", "{\"subject\": \"x\"} x", "{'subject': 'x'}", "\u{feff}{}", "{\"a\": \"\\ud800"]
+    {
         assert_eq!(shop.post("/api/v1/tickets", body).status, 400, "{body}");
     }
     assert_eq!(shop.tickets(), 0);

@@ -75,11 +75,13 @@ fn a_change_waits_for_another_and_keeps_what_it_has_changed() {
     let call = shop.call("PATCH", "/api/v1/tickets/1").body(r#"{"subject": "y"}"#);
     let gateway = &mut shop.gateway;
     std::thread::scope(|scope| {
-        let changing = scope.spawn(move || loop {
-            let answer = call.make(gateway);
-            // A machine that is very busy can take longer than a request waits for a lock.
-            if answer.status != 503 {
-                return answer;
+        let changing = scope.spawn(move || {
+            loop {
+                let answer = call.make(gateway);
+                // A machine that is very busy can take longer than a request waits for a lock.
+                if answer.status != 503 {
+                    return answer;
+                }
             }
         });
         let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = 'waiting'";

@@ -89,7 +89,11 @@ fn only_the_columns_that_were_exposed_for_it_are_written() {
             let path = if method == "POST" { "/api/v1/tickets" } else { "/api/v1/tickets/1" };
             let call = shop.call(method, path).body(&format!("{{\"status\": \"open\", \"{field}\": {value}}}"));
             let refused = call.make(&mut shop.gateway);
-            assert_eq!((refused.status, refused.errors()), (422, vec![(name.clone(), code.into())]), "{method} {field}");
+            assert_eq!(
+                (refused.status, refused.errors()),
+                (422, vec![(name.clone(), code.into())]),
+                "{method} {field}"
+            );
         }
     }
     assert_eq!(shop.tickets(), 0);
@@ -101,7 +105,8 @@ fn all_fields_that_are_refused_are_named_at_once() {
     let refused = shop.post("/api/v1/tickets", r#"{"subject": 7, "absent": 1, "id": 1, "urgent": "yes"}"#);
     let fields: Vec<String> = refused.errors().into_iter().map(|(field, _)| field).collect();
     assert_eq!(fields, ["subject", "absent", "id", "urgent"]);
-    let refused = shop.post("/api/v1/tickets", r#"{"subject": "x", "number": 1.5, "due_at": "soon", "code": "123456"}"#);
+    let refused =
+        shop.post("/api/v1/tickets", r#"{"subject": "x", "number": 1.5, "due_at": "soon", "code": "123456"}"#);
     assert_eq!(
         refused.errors(),
         [("number", "22P02"), ("due_at", "22007"), ("code", "22001")].map(|(a, b)| (a.to_owned(), b.to_owned()))

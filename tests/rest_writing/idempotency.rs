@@ -154,7 +154,9 @@ fn a_request_waits_for_one_with_the_same_key_and_no_longer_than_for_a_lock() {
 #[test]
 fn a_key_has_up_to_255_bytes() {
     let mut shop = Shop::new("long_keys");
-    for (key, status) in [("", 400), ("x", 201), (&"x".repeat(255), 201), (&"x".repeat(256), 400), ("ä\u{1F600}'\"\\", 201)] {
+    for (key, status) in
+        [("", 400), ("x", 201), (&"x".repeat(255), 201), (&"x".repeat(256), 400), ("ä\u{1F600}'\"\\", 201)]
+    {
         assert_eq!(keyed(&shop, key, BODY).make(&mut shop.gateway).status, status, "{key}");
     }
 }
@@ -174,8 +176,10 @@ fn answers_are_kept_for_a_day() {
     for key in ["old", "new"] {
         assert_eq!(keyed(&shop, key, BODY).make(&mut shop.gateway).status, 201);
     }
-    shop.bench.run("UPDATE hydra.api_idempotency SET created_at = now() - interval '25 hours' WHERE idempotency_key = 'old'");
-    let heartbeat = json!({"gateway": "00000000-0000-0000-0000-000000000001", "version": "1", "address": "x", "requests": 0});
+    shop.bench
+        .run("UPDATE hydra.api_idempotency SET created_at = now() - interval '25 hours' WHERE idempotency_key = 'old'");
+    let heartbeat =
+        json!({"gateway": "00000000-0000-0000-0000-000000000001", "version": "1", "address": "x", "requests": 0});
     let row = shop.gateway.query_one(
         "SELECT status FROM hydra.serve(1, 'gateway', NULL, 'POST', '/heartbeat', '', '[]', $1, NULL)",
         &[&heartbeat.to_string().as_bytes()],

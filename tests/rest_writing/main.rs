@@ -14,8 +14,8 @@ mod creating;
 mod deleting;
 mod idempotency;
 mod preconditions;
-mod rehearsals;
 mod references;
+mod rehearsals;
 mod rules;
 mod tenants;
 mod values;
@@ -54,7 +54,8 @@ const SHOP: &str = "
 /// Columns of tickets.
 const READABLE: &str = "id, tenant_id, subject, status, account_id, slug, number, amount, counted, urgent, tags, details, \
                         due_at, code, length";
-const WRITABLE: &str = "subject, status, account_id, slug, number, amount, counted, urgent, tags, details, due_at, code";
+const WRITABLE: &str =
+    "subject, status, account_id, slug, number, amount, counted, urgent, tags, details, due_at, code";
 
 fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();

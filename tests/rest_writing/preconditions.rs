@@ -60,10 +60,12 @@ fn of_two_changes_at_the_same_time_only_one_is_made() {
     assert_eq!(first.begin(&mut other).status, 200);
     let gateway = &mut shop.gateway;
     std::thread::scope(|scope| {
-        let changing = scope.spawn(move || loop {
-            let answer = second.make(gateway);
-            if answer.status != 503 {
-                return answer;
+        let changing = scope.spawn(move || {
+            loop {
+                let answer = second.make(gateway);
+                if answer.status != 503 {
+                    return answer;
+                }
             }
         });
         let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = 'racing'";

@@ -33,9 +33,8 @@ fn nothing_of_the_application_runs_for_a_reference_that_is_refused() {
          $$ BEGIN RAISE EXCEPTION 'account %', (SELECT name FROM public.account WHERE id = NEW.account_id); END $$;
          CREATE TRIGGER greet BEFORE INSERT ON public.ticket FOR EACH ROW EXECUTE FUNCTION public.greet()",
     );
-    let mut refused = |account: i64| {
-        shop.post("/api/v1/tickets", &format!(r#"{{"subject": "x", "account_id": {account}}}"#)).said()
-    };
+    let mut refused =
+        |account: i64| shop.post("/api/v1/tickets", &format!(r#"{{"subject": "x", "account_id": {account}}}"#)).said();
     let (theirs, absent, own) = (refused(7), refused(999), refused(1));
     assert_eq!(theirs, absent);
     assert_eq!((theirs.0, own.0), (409, 422));

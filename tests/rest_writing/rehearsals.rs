@@ -22,7 +22,10 @@ fn a_rehearsal_shows_the_result_and_the_effects_and_leaves_none() {
     let effects = answer.json();
     assert_eq!((&effects["result"]["subject"], &effects["result"]["tenant_id"]), (&json!("x"), &json!("acme")));
     let tables = effects["tables"].as_array().unwrap();
-    assert!(tables.contains(&json!({"table": "public.ticket", "inserted": 1, "updated": 0, "deleted": 0})), "{tables:?}");
+    assert!(
+        tables.contains(&json!({"table": "public.ticket", "inserted": 1, "updated": 0, "deleted": 0})),
+        "{tables:?}"
+    );
     // The request of its own subscription in full; of another one, that there is one.
     let webhooks = effects["webhooks"].as_array().unwrap();
     let own = webhooks.iter().find(|webhook| webhook["name"] == "own").unwrap();

@@ -58,7 +58,10 @@ fn a_trigger_of_the_application_refuses_with_its_own_words() {
     let refused = shop.post("/api/v1/tickets", r#"{"subject": "x"}"#);
     let body = refused.json();
     assert_eq!((refused.status, &body["code"]), (422, &json!("P0001")));
-    assert_eq!((&body["detail"], &body["hint"]), (&json!("tickets are closed: It is Sunday."), &json!("Come on Monday.")));
+    assert_eq!(
+        (&body["detail"], &body["hint"]),
+        (&json!("tickets are closed: It is Sunday."), &json!("Come on Monday."))
+    );
     assert_eq!(shop.tickets(), 0);
 }
 

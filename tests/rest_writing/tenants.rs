@@ -65,7 +65,8 @@ fn a_resource_without_tenants_is_none_to_a_key_with_a_tenant() {
 #[test]
 fn a_unique_value_of_another_tenant_is_a_conflict_without_a_reason() {
     let mut shop = Shop::new("unique");
-    shop.bench.run("INSERT INTO public.ticket (tenant_id, subject, slug, number) VALUES ('globex', 'theirs', 'taken', 7)");
+    shop.bench
+        .run("INSERT INTO public.ticket (tenant_id, subject, slug, number) VALUES ('globex', 'theirs', 'taken', 7)");
     shop.ticket(r#"{"subject": "mine", "slug": "mine", "number": 8}"#);
     for call in [
         shop.call("POST", "/api/v1/tickets").body(r#"{"subject": "x", "slug": "taken"}"#),

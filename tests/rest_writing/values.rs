@@ -48,7 +48,11 @@ fn a_value_of_another_json_type_is_refused() {
             } else {
                 refused
             };
-            assert_eq!((refused.status, refused.errors()), (422, vec![(field.into(), "type".into())]), "{field} {value}");
+            assert_eq!(
+                (refused.status, refused.errors()),
+                (422, vec![(field.into(), "type".into())]),
+                "{field} {value}"
+            );
         }
     }
     assert_eq!(shop.tickets(), 0);
@@ -77,10 +81,7 @@ fn values_of_all_kinds_are_stored_and_shown() {
 #[test]
 fn a_text_with_nul_is_refused_and_its_field_named() {
     let mut shop = Shop::new("nul");
-    for body in [
-        r#"{"subject": "a\u0000b"}"#,
-        r#"{"subject": "\ud800"}"#,
-    ] {
+    for body in [r#"{"subject": "a\u0000b"}"#, r#"{"subject": "\ud800"}"#] {
         let refused = shop.post("/api/v1/tickets", body);
         let errors = refused.errors();
         assert_eq!((refused.status, errors.len(), errors[0].0.as_str()), (422, 1, "subject"), "{refused:?}");
@@ -98,7 +99,8 @@ fn a_value_that_is_too_long_is_refused_and_not_cut() {
     let refused = shop.post("/api/v1/tickets", r#"{"subject": "x", "code": "123456"}"#);
     assert_eq!((refused.status, refused.errors()), (422, vec![("code".into(), "22001".into())]));
     // An index has no room for it.
-    let random: String = (0..20_000).map(|n: u32| char::from(b'a' + (n.wrapping_mul(2_654_435_761) >> 24) as u8 % 26)).collect();
+    let random: String =
+        (0..20_000).map(|n: u32| char::from(b'a' + (n.wrapping_mul(2_654_435_761) >> 24) as u8 % 26)).collect();
     let refused = shop.post("/api/v1/tickets", &format!(r#"{{"subject": "x", "slug": "{random}"}}"#));
     assert!(matches!(refused.status, 201 | 422), "{}", refused.status);
 }
@@ -107,7 +109,10 @@ fn a_value_that_is_too_long_is_refused_and_not_cut() {
 fn a_message_of_postgres_is_about_the_value_that_was_sent() {
     let mut shop = Shop::new("messages");
     let refused = shop.post("/api/v1/tickets", r#"{"subject": "x", "due_at": "yesterdayish"}"#).json();
-    assert_eq!(refused["errors"][0]["detail"], "invalid input syntax for type timestamp with time zone: \"yesterdayish\"");
+    assert_eq!(
+        refused["errors"][0]["detail"],
+        "invalid input syntax for type timestamp with time zone: \"yesterdayish\""
+    );
     assert_eq!(refused["code"], "22007");
     let huge = "y".repeat(100_000);
     let refused = shop.post("/api/v1/tickets", &format!(r#"{{"subject": "x", "due_at": "{huge}"}}"#));

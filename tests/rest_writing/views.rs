@@ -13,7 +13,10 @@ fn a_simple_view_is_written_like_its_table() {
     );
     shop.expose("views", "public.brief", "id,tenant_id,title,status", "title,status", "title,status");
     let created = shop.post("/api/v1/views", r#"{"title": "x"}"#);
-    assert_eq!((created.status, created.json()), (201, json!({"id": 1, "tenant_id": "acme", "title": "x", "status": "open"})));
+    assert_eq!(
+        (created.status, created.json()),
+        (201, json!({"id": 1, "tenant_id": "acme", "title": "x", "status": "open"}))
+    );
     let etag = created.header("etag").unwrap().to_owned();
     let call = shop.call("PATCH", "/api/v1/views/1").header("If-Match", &etag).body(r#"{"title": "y"}"#);
     assert_eq!(call.make(&mut shop.gateway).json()["title"], "y");

@@ -4,7 +4,8 @@ use testkit::receiver::Request;
 
 use crate::Shop;
 
-const COLUMNS: &str = "id,tenant_id,subject,status,account_id,slug,number,amount,counted,urgent,tags,details,due_at,code,length";
+const COLUMNS: &str =
+    "id,tenant_id,subject,status,account_id,slug,number,amount,counted,urgent,tags,details,due_at,code,length";
 
 /// The text of the entity in the body of a request of the preset `hydra`.
 fn entity(request: &Request) -> &str {
@@ -53,5 +54,8 @@ fn nothing_is_sent_for_a_request_that_is_refused_or_rehearsed() {
     shop.ticket(r#"{"subject": "good"}"#);
     let sent = shop.bench.wait_for("/", 1);
     shop.bench.wait_for_empty_queue();
-    assert_eq!((shop.bench.receiver.received("/"), sent[0].json()["data"]["entity"]["subject"].as_str()), (1, Some("good")));
+    assert_eq!(
+        (shop.bench.receiver.received("/"), sent[0].json()["data"]["entity"]["subject"].as_str()),
+        (1, Some("good"))
+    );
 }

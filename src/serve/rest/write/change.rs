@@ -34,8 +34,7 @@ pub fn change(call: &Call<'_>, resource: &Resource, id: &str, values: &Values<'_
 /// Parameters: the object, the tenant, the id.
 fn statement(resource: &Resource, values: &Values<'_>) -> Result<String, Problem> {
     let column = &resource.id_column;
-    let set: Vec<String> =
-        values.columns.iter().map(|column| format!("{0} = given.{0}", column.quoted)).collect();
+    let set: Vec<String> = values.columns.iter().map(|column| format!("{0} = given.{0}", column.quoted)).collect();
     let own = own_rows(resource, 2)?.map(|(condition, _)| format!(" AND {condition}")).unwrap_or_default();
     Ok(format!(
         "UPDATE {} AS {ROW} SET {} FROM {} WHERE {ROW}.{} OPERATOR({}.=) {}{own} RETURNING {ROW}.{}::pg_catalog.text",

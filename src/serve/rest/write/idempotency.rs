@@ -4,9 +4,9 @@
 //! answer is written in the transaction of the effect, so there is one if and only if there is the other. A second request
 //! that comes while the first is being answered waits at the unique index, for as long as requests wait for locks.
 
+use pgrx::JsonB;
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
-use pgrx::JsonB;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 

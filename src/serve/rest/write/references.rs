@@ -5,8 +5,8 @@
 //! tenant, belong to the tenant of the key. If it is not, the answer is the same as for a row that does not exist. This is
 //! decided before anything is written, so that no trigger of the application answers differently.
 
-use pgrx::prelude::*;
 use pgrx::JsonB;
+use pgrx::prelude::*;
 use serde::Deserialize;
 
 use super::fields::Values;
@@ -49,9 +49,8 @@ pub fn check(call: &Call<'_>, resource: &Resource, values: &Values<'_>, id: Opti
         let fields = || reference.columns.iter().map(|pair| pair.local.as_str()).filter(|local| values.has(local));
         if !reference.is_readable {
             let fields = fields().collect::<Vec<_>>().join(", ");
-            return Err(Problem::forbidden().with_detail(format!(
-                "The role of the key may not read the rows that this refers to: {fields}."
-            )));
+            return Err(Problem::forbidden()
+                .with_detail(format!("The role of the key may not read the rows that this refers to: {fields}.")));
         }
         let statement = statement(call, resource, values, &reference, id.is_some());
         let arguments = [values.json.into(), call.key.tenant.as_deref().into(), id.into()];

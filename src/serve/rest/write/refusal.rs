@@ -103,7 +103,8 @@ fn violated(resource: &Resource, values: &Values<'_>, about: &Diagnostics) -> Ve
                 Some(_) => fields.iter().any(|field| is_tenant(field)),
                 None => !super::references::has_row_security(resource.relation),
             };
-            let taken = |field: &str| (field.into(), "taken".into(), "Another row has this value.".into());
+            let taken =
+                |field: &str| -> FieldError { (field.into(), "taken".into(), "Another row has this value.".into()) };
             if is_own { given(values, &fields, &taken) } else { Vec::new() }
         }
         "23514" => given(values, &fields, &refused_by_check(resource, comment.as_deref())),
