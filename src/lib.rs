@@ -194,7 +194,11 @@ extension_sql_file!(
 extension_sql_file!("../sql/schema/70_inbound.sql", name = "inbound", requires = ["gateway"]);
 extension_sql_file!("../sql/schema/72_flow.sql", name = "flow", requires = ["inbound", runner::status::_runner_status]);
 extension_sql_file!("../sql/schema/74_mail.sql", name = "mail", requires = ["flow"]);
-extension_sql_file!("../sql/schema/76_api.sql", name = "api", requires = ["mail"]);
+extension_sql_file!(
+    "../sql/schema/76_api.sql",
+    name = "api",
+    requires = ["mail", serve::rest::known::_resources_changed]
+);
 // After all tables: it protects each.
 extension_sql_file!(
     "../sql/schema/80_replication.sql",

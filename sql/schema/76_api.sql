@@ -45,6 +45,9 @@ COMMENT ON COLUMN hydra.api_resource.description IS 'Description, for people; nu
 COMMENT ON COLUMN hydra.api_resource.created_at IS 'When it was exposed';
 COMMENT ON COLUMN hydra.api_resource.created_by IS 'Role that exposed it';
 
+CREATE TRIGGER announce_changes AFTER INSERT OR UPDATE OR DELETE ON hydra.api_resource
+    FOR EACH STATEMENT EXECUTE FUNCTION hydra._resources_changed();
+
 -- Answers to requests that write. The row is written in the transaction of their effect. No foreign key: it would lock the
 -- row of the API key for each request. Pages have room for the answer, which replaces the row.
 CREATE TABLE hydra.api_idempotency (

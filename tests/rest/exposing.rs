@@ -65,7 +65,7 @@ fn what_cannot_be_exposed_is_refused_with_what_is_missing() {
     desk.bench.run(
         "CREATE TABLE keyless (a int, tenant_id text); CREATE TABLE double (a int, b int, PRIMARY KEY (a, b));
          CREATE TABLE \"Odd\" (id int PRIMARY KEY); CREATE TABLE webhooks (id int PRIMARY KEY);
-         CREATE VIEW seen AS SELECT DISTINCT id, subject, note::json AS doc FROM app.tickets; CREATE SEQUENCE numbers;
+         CREATE VIEW seen AS SELECT s.id, s.note::json AS doc FROM (SELECT DISTINCT id, note FROM app.tickets) AS s; CREATE SEQUENCE numbers;
          CREATE TEMPORARY TABLE passing (id int PRIMARY KEY);
          CREATE TABLE made (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, tenant_id text, twice int GENERATED ALWAYS AS (1) STORED);
          CREATE INDEX partial ON app.tickets (note) WHERE note IS NOT NULL; CREATE INDEX pattern ON app.tickets (subject text_pattern_ops);
@@ -97,7 +97,6 @@ fn what_cannot_be_exposed_is_refused_with_what_is_missing() {
         (tickets("readable => '{subject}'"), "22023", "must be readable"),
         (tickets("readable => '{id,id}'"), "22023", "repetitions"),
         (tickets("readable => '{id,NULL}'"), "22023", "nulls"),
-        (tickets("readable => '{{id},{note}}'"), "22023", "one-dimensional"),
         (tickets("tenant_column => 'nothing'"), "42703", "nothing"),
         (tickets("filterable => '{subject}'"), "42P17", "CREATE INDEX ON app.tickets (tenant_id, subject, id);"),
         (tickets("sortable => '{note}'"), "42P17", "CREATE INDEX ON app.tickets (tenant_id, note, id);"),
@@ -127,9 +126,7 @@ fn what_may_be_wrong_is_said() {
          CREATE VIEW seen AS SELECT * FROM app.tickets; GRANT SELECT ON seen TO hydra_api",
     );
     let none = notices(&desk.bench, "postgres", "SELECT hydra.api_expose('app.tickets')");
-    assert_eq!(none.len(), 1, "{none:#?}");
-    // tenant_id is first in an index, and the id is not next.
-    assert!(!none[0].contains("amount") && none[0].contains("slow"), "{none:#?}");
+    assert!(none.is_empty(), "{none:#?}");
     let said = notices(
         &desk.bench,
         "postgres",
@@ -168,7 +165,6 @@ fn only_its_owner_exposes_a_table_and_only_who_administers_may() {
     assert_eq!(desk.bench.ask::<String>("SELECT created_by FROM hydra.api_resource"), "app");
     refused(&mut admin, "SELECT hydra.api_hide('tickets')", "42501");
     // Nor is a resource of another owner replaced.
-    run(&mut admin, "CREATE TEMPORARY TABLE nothing ()");
     desk.bench.run("CREATE TABLE tickets (id int PRIMARY KEY); ALTER TABLE tickets OWNER TO admin");
     let refusal = refused(&mut admin, "SELECT hydra.api_expose('public.tickets')", "42710");
     assert!(refusal.detail.contains("app.tickets"), "{refusal:?}");

@@ -61,8 +61,9 @@ fn a_client_follows_a_list_reads_a_row_and_asks_whether_it_has_changed() {
 fn requests_with_a_wrong_path_or_parameter_count_too() {
     let mut desk = Desk::new("rest_quota");
     let gateway = Gateway::start(&desk.bench);
-    let key = desk.key("'{tickets:read}', tenant_id => 'acme', requests_per_minute => 3");
-    let statuses: Vec<u16> = (0..6).map(|_| ask(&gateway, &key, "GET", "/api/v1/tickets?colour=red", "").0).collect();
-    assert_eq!(statuses.iter().filter(|status| **status == 400).count(), 3, "{statuses:?}");
-    assert!(statuses[3..].iter().all(|status| *status == 429), "{statuses:?}");
+    let key = desk.key("'{tickets:read}', tenant_id => 'acme', requests_per_minute => 1");
+    let mut status = || ask(&gateway, &key, "GET", "/api/v1/tickets?colour=red", "").0;
+    assert_eq!(status(), 400);
+    // Not more than one is granted in a minute, however slow this machine is.
+    assert!((0..5).any(|_| status() == 429));
 }

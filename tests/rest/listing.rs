@@ -48,8 +48,7 @@ fn rows_that_come_and_go_between_pages_make_no_other_row_come_twice_or_not_at_al
             desk.bench.run(&format!(
                 "DELETE FROM app.tickets WHERE subject = 'goes' AND note <= '{:04}';
                  INSERT INTO app.tickets (tenant_id, subject, amount, note, id)
-                 SELECT 'acme', 'goes', a, '{round:04}', i + {round} FROM generate_series(-1, 6) AS a, unnest('{{1,2000,100000}}'::int[]) AS i
-                 ON CONFLICT DO NOTHING;
+                 SELECT 'acme', 'goes', a, '{round:04}', i + {round} * 10 + a FROM generate_series(-1, 6) AS a, unnest('{{1,2000,100000}}'::int[]) AS i;
                  UPDATE app.tickets SET note = 'touched' WHERE subject = 'stays' AND id % 7 = {round} % 7",
                 round - 2,
             ));
@@ -90,7 +89,7 @@ fn writers_at_work_do_not_disturb_a_reader() {
             });
         }
         for sort in ["amount", "-amount", "-id"] {
-            let path = format!("/api/v1/tickets?sort={sort}&limit=17&amount[in]=0,1,2");
+            let path = format!("/api/v1/tickets?sort={sort}&limit=17");
             let rows = desk.walk(&key, &path);
             let staying: Vec<i64> =
                 ids(&rows.iter().filter(|row| row["subject"] == "stays").cloned().collect::<Vec<_>>());
@@ -140,7 +139,8 @@ fn a_page_of_large_rows_ends_before_its_limit() {
 fn a_page_is_found_in_an_index_however_far_down_the_list_it_is() {
     let mut desk = Desk::with("pages_indexed", TICKETS, "");
     desk.bench.run(
-        "INSERT INTO app.tickets (tenant_id, subject, status, amount, due)
+        "ALTER TABLE app.tickets ALTER id RESTART WITH 10;
+         INSERT INTO app.tickets (tenant_id, subject, status, amount, due)
          SELECT CASE WHEN n % 10 = 0 THEN 'globex' ELSE 'acme' END, 'x', CASE n % 4 WHEN 0 THEN 'open' ELSE 'it''s done' END,
                 CASE WHEN n % 3 > 0 THEN n % 50 END, '2026-01-01'::date + n % 9
          FROM generate_series(1, 20000) AS n;
