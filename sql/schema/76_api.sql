@@ -45,24 +45,29 @@ COMMENT ON COLUMN hydra.api_resource.description IS 'Description, for people; nu
 COMMENT ON COLUMN hydra.api_resource.created_at IS 'When it was exposed';
 COMMENT ON COLUMN hydra.api_resource.created_by IS 'Role that exposed it';
 
--- Answers of requests that write. The row is written in the transaction of their effect.
+CREATE TRIGGER announce_changes AFTER INSERT OR UPDATE OR DELETE ON hydra.api_resource
+    FOR EACH STATEMENT EXECUTE FUNCTION hydra._resources_changed();
+
+-- Answers to requests that write. The row is written in the transaction of their effect. No foreign key: it would lock the
+-- row of the API key for each request. Pages have room for the answer, which replaces the row.
 CREATE TABLE hydra.api_idempotency (
-    key_id bigint NOT NULL REFERENCES hydra.api_key ON DELETE CASCADE,
+    key_id bigint NOT NULL,
     idempotency_key text NOT NULL CONSTRAINT idempotency_key_is_short CHECK (
         pg_catalog.octet_length(idempotency_key) BETWEEN 1 AND 255),
     fingerprint bytea NOT NULL CONSTRAINT fingerprint_is_sha_256 CHECK (pg_catalog.octet_length(fingerprint) = 32),
-    status integer NOT NULL CONSTRAINT status_is_of_http CHECK (status BETWEEN 200 AND 499),
-    headers jsonb NOT NULL CONSTRAINT headers_are_a_list CHECK (pg_catalog.jsonb_typeof(headers) = 'array'),
-    body bytea NOT NULL,
+    status integer CONSTRAINT status_is_kept CHECK (status BETWEEN 200 AND 499),
+    headers jsonb CONSTRAINT headers_are_a_list CHECK (pg_catalog.jsonb_typeof(headers) = 'array'),
+    body bytea,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-    PRIMARY KEY (key_id, idempotency_key)
-) USING heap;
+    PRIMARY KEY (key_id, idempotency_key),
+    CONSTRAINT answered_or_not CHECK ((status IS NULL) = (headers IS NULL) AND (status IS NULL) = (body IS NULL))
+) USING heap WITH (fillfactor = 50);
 CREATE INDEX api_idempotency_created ON hydra.api_idempotency (created_at);
 COMMENT ON TABLE hydra.api_idempotency IS 'Answers to requests with an Idempotency-Key, which get the same answer when they are repeated within a day';
 COMMENT ON COLUMN hydra.api_idempotency.key_id IS 'API key of the request';
 COMMENT ON COLUMN hydra.api_idempotency.idempotency_key IS 'Its Idempotency-Key';
-COMMENT ON COLUMN hydra.api_idempotency.fingerprint IS 'SHA-256 of its method, path and body';
-COMMENT ON COLUMN hydra.api_idempotency.status IS 'Status of the answer';
+COMMENT ON COLUMN hydra.api_idempotency.fingerprint IS 'SHA-256 of its method, path, query and body';
+COMMENT ON COLUMN hydra.api_idempotency.status IS 'Status of the answer; null: the request is being answered';
 COMMENT ON COLUMN hydra.api_idempotency.headers IS 'Headers of the answer, as pairs of names and values';
 COMMENT ON COLUMN hydra.api_idempotency.body IS 'Body of the answer';
 COMMENT ON COLUMN hydra.api_idempotency.created_at IS 'When the request was made';

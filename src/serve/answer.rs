@@ -65,6 +65,14 @@ impl Answer {
         self
     }
 
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(other, _)| *other == name).map(|(_, value)| value.as_str())
+    }
+
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
     /// Returns the columns of `hydra.serve`.
     pub fn into_columns(mut self, request_id: &str) -> (i32, Value, Vec<u8>) {
         self.headers.push(("cache-control", "no-store".into()));

@@ -71,7 +71,11 @@ impl Problem {
     }
 
     pub fn bad_request() -> Self {
-        Self::new(400, "bad-request", "A parameter of the request is not known or not accepted.")
+        Self::new(
+            400,
+            "bad-request",
+            "The request cannot be read, or has a parameter that is not known or not accepted.",
+        )
     }
 
     /// One answer for all credentials that are not accepted, so that it does not say which exist.
@@ -132,6 +136,11 @@ impl Problem {
         let mut problem = Self::new(503, "paused", "This is paused. Try again later.");
         problem.retry_after = Some(60);
         problem
+    }
+
+    pub fn with_code(mut self, code: &str) -> Self {
+        self.code = Some(code.to_owned());
+        self
     }
 
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {

@@ -11,7 +11,7 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `resource` | finds resources in the catalog |
+//! | `resource`, `known` | finds resources in the catalog, and keeps them |
 //! | `representation` | renders rows |
 //! | `value` | converts values of requests to the types of columns |
 //! | `list` | answers with a page of rows |
@@ -20,6 +20,7 @@
 //! | `cursor` | says where the next page begins |
 //! | `own` | answers requests to our own resources: webhooks, deliveries, events, flows |
 //! | `describe` | describes all of it: OpenAPI, links, and a page for people |
+//! | `write` | creates, changes and removes rows |
 
 use serde_json::json;
 
@@ -33,6 +34,7 @@ use resource::Resource;
 pub mod cursor;
 mod describe;
 pub mod filter;
+mod known;
 pub mod list;
 pub mod one;
 mod own;
@@ -40,6 +42,7 @@ pub mod representation;
 pub mod resource;
 pub mod sort;
 pub mod value;
+mod write;
 
 /// A request, and the key that it was made with.
 pub struct Call<'a> {
@@ -80,7 +83,7 @@ fn collection(call: &Call<'_>, resource: &Resource) -> Result<Answer, Problem> {
             require(call, &format!("{}:read", resource.name))?;
             list::answer(call, resource)
         }
-        _ => Err(Problem::method_not_allowed("GET, HEAD")),
+        _ => write::collection(call, resource),
     }
 }
 
@@ -91,7 +94,7 @@ fn item(call: &Call<'_>, resource: &Resource, id: &str) -> Result<Answer, Proble
             require(call, &format!("{}:read", resource.name))?;
             one::answer(call, resource, id)
         }
-        _ => Err(Problem::method_not_allowed("GET, HEAD")),
+        _ => write::item(call, resource, id),
     }
 }
 
