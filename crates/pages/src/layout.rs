@@ -55,7 +55,7 @@ pub fn page<D>(model: Page<D>, show: impl Fn(&Visit, &D) -> Content) -> Markup {
 }
 
 /// A page to look things up: its parts are listed beside it.
-pub fn reference(title: &str, parts: &[(&str, &str)], main: Markup) -> Markup {
+pub fn reference(title: &str, parts: &[(String, &str)], main: Markup) -> Markup {
     let body = html! {
         a.skip href="#main" { "Skip to the content" }
         header.top { div.bar { span.brand { (mark()) "Hydra" } } }

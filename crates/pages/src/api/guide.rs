@@ -7,8 +7,8 @@ use crate::layout::snippet;
 /// The first requests.
 pub fn start(server: &str) -> Markup {
     html! {
-        section.card.part #start aria-labelledby="of-start" {
-            h2 #of-start { "Start" }
+        section.card.part #start aria-labelledby="about-start" {
+            h2 #about-start { "Start" }
             p.lead { "Send the key with each request. In a shell:" }
             (snippet(&format!(
                 "export KEY=hyk_…\n\
@@ -22,9 +22,9 @@ pub fn start(server: &str) -> Markup {
 
 pub fn concepts() -> Markup {
     html! {
-        section.card.part #guide aria-labelledby="of-guide" {
-            h2 #of-guide { "How it works" }
-            dl.members.wide-terms {
+        section.card.part #guide aria-labelledby="about-guide" {
+            h2 #about-guide { "How it works" }
+            dl.members {
                 div { dt { "Pages" } dd {
                     "A list has at most " code { "limit" } " rows (50, at most 100). While " code { "has_more" } " is true, pass "
                     code { "next_cursor" } " as " code { "cursor" } ", with the same filters and the same order. The header "

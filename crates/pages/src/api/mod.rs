@@ -47,7 +47,7 @@ pub fn page(model: &Value) -> Result<String, Unreadable> {
     let main = html! {
         div.head { h1 { (title) } }
         p.lead {
-            "Everything that this key can do. Programs get the same as OpenAPI, and a list of links, at the same address."
+            "Everything that this key can do. For programs, the same is in " code { "openapi.json" } "."
         }
         (facts(&key, &openapi))
         (guide::start(server(&openapi)))
@@ -55,10 +55,10 @@ pub fn page(model: &Value) -> Result<String, Unreadable> {
         @if let Some(events) = events { (event_types(events)) }
         (guide::concepts())
     };
-    let mut links = vec![("start", "Start")];
-    links.extend(names.iter().map(|name| (*name, *name)));
-    links.extend(events.map(|_| ("events", "events")));
-    links.push(("guide", "How it works"));
+    let mut links = vec![("start".to_owned(), "Start")];
+    links.extend(names.iter().map(|name| (anchor(name), *name)));
+    links.extend(events.map(|_| ("events".to_owned(), "Events")));
+    links.push(("guide".to_owned(), "How it works"));
     Ok(layout::reference(title, &links, main).into_string())
 }
 
@@ -94,12 +94,17 @@ fn facts(key: &Key, openapi: &Value) -> Markup {
     }
 }
 
+/// Returns the id of the section of a part. No other id of the page has its form.
+fn anchor(name: &str) -> String {
+    format!("resource-{name}")
+}
+
 fn section(part: &Part<'_>, openapi: &Value) -> Markup {
     let id = format!("of-{}", part.name);
     html! {
-        section.card.part id=(part.name) aria-labelledby=(id) {
+        section.card.part id=(anchor(part.name)) aria-labelledby=(id) {
             h2 id=(id) { code { (part.name) } }
-            p.lead { (part.description) }
+            p.lead { (marked(part.description)) }
             ul.operations { @for operation in &part.operations { (operation.row()) } }
             @for operation in &part.operations {
                 @if let Some(example) = operation.curl(server(openapi), openapi) { (snippet(&example)) }
@@ -110,10 +115,19 @@ fn section(part: &Part<'_>, openapi: &Value) -> Markup {
     }
 }
 
+/// Shows what is between backticks as code.
+fn marked(text: &str) -> Markup {
+    html! {
+        @for (place, part) in text.split('`').enumerate() {
+            @if place % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
+}
+
 fn event_types(events: &serde_json::Map<String, Value>) -> Markup {
     html! {
-        section.card.part #events aria-labelledby="of-events" {
-            h2 #of-events { "Events" }
+        section.card.part #events aria-labelledby="about-events" {
+            h2 #about-events { "Events" }
             p.lead {
                 "What is sent to webhooks. The member " code { "data" } " of a body is what the event is about, with the members that \
                  its row has here."

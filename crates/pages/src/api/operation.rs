@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
+const CURL: &str = "curl -H \"Authorization: Bearer $KEY\"";
 const METHODS: [&str; 4] = ["get", "post", "patch", "delete"];
 
 pub struct Operation<'a> {
@@ -23,14 +24,14 @@ pub fn of_tag<'a>(openapi: &'a Value, tag: &str) -> Vec<Operation<'a>> {
 impl Operation<'_> {
     pub fn row(&self) -> Markup {
         let summary = self.value["summary"].as_str().unwrap_or_default();
-        let needed: Vec<&str> =
-            self.value["security"].as_array().into_iter().flatten().filter_map(|one| one["bearer"][0].as_str()).collect();
+        // The key has one of those that are enough.
+        let needed = self.value["security"][0]["bearer"][0].as_str().unwrap_or_default();
         html! {
             li {
                 span.method.(self.method) { (self.method.to_uppercase()) }
                 code { (self.path) }
                 span.what { (summary) }
-                span.minor { (needed.join(" or ")) }
+                span.minor { (needed) }
             }
         }
     }
@@ -40,14 +41,14 @@ impl Operation<'_> {
         let is_of_all = !self.path.contains('{');
         let url = format!("{server}{}", self.path);
         match self.method {
-            "get" if is_of_all => Some(format!("curl -H \"Authorization: Bearer $KEY\" '{url}?limit=2'")),
+            "get" if is_of_all => Some(format!("{CURL} \\\n  '{url}?limit=2'")),
             "post" if is_of_all => {
                 let schema = resolved(&self.value["requestBody"]["content"]["application/json"]["schema"], openapi);
                 let example = &schema["examples"][0];
                 let body = if example.is_null() { "{}".to_owned() } else { example.to_string() };
                 // A quote would end the argument of the shell.
                 let body = body.replace('\'', "'\\''");
-                Some(format!("curl -H \"Authorization: Bearer $KEY\" '{url}' \\\n  --json '{body}'"))
+                Some(format!("{CURL} \\\n  --json '{body}' \\\n  '{url}'"))
             }
             _ => None,
         }
