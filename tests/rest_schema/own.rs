@@ -78,7 +78,8 @@ fn a_key_sees_webhooks_without_secrets_and_whole_urls_only_if_it_may_manage_them
     assert_eq!(whole["url"], json!(desk.bench.receiver.url("/down")));
     assert_eq!((&whole["name"], &whole["status"], &whole["failed"]), (&json!("CRM"), &json!("active"), &json!(1)));
     assert_eq!((&whole["timeout"], &whole["retry_schedule"]), (&json!(8.0), &json!([])));
-    let secret: String = desk.bench.ask(&format!("SELECT secret FROM hydra.signing_secret WHERE subscription_id = {id}"));
+    let secret: String =
+        desk.bench.ask(&format!("SELECT secret FROM hydra.signing_secret WHERE subscription_id = {id}"));
     assert!(!shown.to_string().contains(&secret) && !whole.to_string().contains(&secret));
 
     let other = desk.key("flows:read", "NULL");
@@ -119,8 +120,14 @@ fn lists_have_pages_that_a_cursor_leads_to_and_unknown_parameters_are_refused() 
 
     let other = format!("/api/v1/event_types?cursor={next}");
     for wrong in [
-        "/api/v1/webhooks?limit=0", "/api/v1/webhooks?limit=101", "/api/v1/webhooks?limit=x", "/api/v1/webhooks?colour=red",
-        "/api/v1/webhooks?limit=1&limit=2", "/api/v1/webhooks?cursor=x", "/api/v1/webhooks/1?x=1", &other,
+        "/api/v1/webhooks?limit=0",
+        "/api/v1/webhooks?limit=101",
+        "/api/v1/webhooks?limit=x",
+        "/api/v1/webhooks?colour=red",
+        "/api/v1/webhooks?limit=1&limit=2",
+        "/api/v1/webhooks?cursor=x",
+        "/api/v1/webhooks/1?x=1",
+        &other,
     ] {
         let problem = desk.refused(&key, "GET", wrong, 400);
         assert!(problem["errors"][0]["field"].is_string(), "{wrong}: {problem}");
@@ -129,7 +136,9 @@ fn lists_have_pages_that_a_cursor_leads_to_and_unknown_parameters_are_refused() 
         desk.refused(&key, "GET", wrong, 422);
     }
     assert_eq!(desk.ids(&key, "/api/v1/webhooks?status=paused"), Vec::<Value>::new());
-    for wrong in ["webhooks/x", "webhooks/99", "webhook_deliveries/1", "event_types/a.b", "flows/1/x", "flows/-1", "flows/+1"] {
+    for wrong in
+        ["webhooks/x", "webhooks/99", "webhook_deliveries/1", "event_types/a.b", "flows/1/x", "flows/-1", "flows/+1"]
+    {
         desk.refused(&key, "GET", &format!("/api/v1/{wrong}"), 404);
     }
 }
@@ -168,16 +177,17 @@ fn a_delivery_that_was_given_up_is_sent_again_or_cancelled() {
     let path = format!("/api/v1/webhook_deliveries/{id}");
     let one = desk.get(&reads, &path);
     assert_eq!((&one["state"], &one["attempts"], &one["error_class"]), (&json!("failed"), &json!(1), &json!("status")));
-    assert_eq!((&one["history"][0]["status_code"], &one["history"][0]["response_excerpt"]), (&json!(503), &json!("out of order")));
+    assert_eq!(
+        (&one["history"][0]["status_code"], &one["history"][0]["response_excerpt"]),
+        (&json!(503), &json!("out of order"))
+    );
     desk.refused(&reads, "POST", &format!("{path}/retry"), 403);
     desk.refused(&manages, "GET", &format!("{path}/retry"), 405);
 
     desk.bench.receiver.answer("/down", Reply::ok());
     let again = request(&mut desk.bench.client, &manages, "POST", &format!("{path}/retry"));
     assert_eq!((again.status, &again.json()["state"]), (200, &json!("pending")), "{again:?}");
-    wait_until("it has succeeded", PATIENCE, || {
-        request(&mut desk.bench.client, &reads, "GET", &path).status == 404
-    });
+    wait_until("it has succeeded", PATIENCE, || request(&mut desk.bench.client, &reads, "GET", &path).status == 404);
 
     let other = desk.ids(&reads, "/api/v1/webhook_deliveries")[0].as_str().unwrap().to_owned();
     let cancel = format!("/api/v1/webhook_deliveries/{other}/cancel");

@@ -43,7 +43,13 @@ fn a_browser_gets_a_page_and_a_program_links() {
     for path in ["/api/v1", "/api/v1/"] {
         let (status, kind, page) = desk.curl(path, &["-H", &bearer, "-H", HTML]);
         assert_eq!((status, kind.as_str()), (200, "text/html; charset=utf-8"), "{page}");
-        for part in ["API of page_kinds", "/tickets/{id}", "Questions that have to be answered", "tickets:write", "ticket.created"] {
+        for part in [
+            "API of page_kinds",
+            "/tickets/{id}",
+            "Questions that have to be answered",
+            "tickets:write",
+            "ticket.created",
+        ] {
             assert!(page.contains(part), "{part}: {page}");
         }
         assert!(!page.contains("<script") && !page.contains("accounts"), "only what the key may do: {page}");
@@ -59,7 +65,10 @@ fn without_a_key_a_browser_gets_a_page_that_is_the_same_for_all_and_leads_to_the
     let mut desk = Desk::new("page_begin");
     let (status, kind, begin) = desk.curl("/api/v1/", &["-H", HTML]);
     assert_eq!((status, kind.as_str()), (401, "text/html; charset=utf-8"));
-    assert!(begin.contains("hydra.api_key_create") && begin.contains("curl") && !begin.contains("page_begin"), "{begin}");
+    assert!(
+        begin.contains("hydra.api_key_create") && begin.contains("curl") && !begin.contains("page_begin"),
+        "{begin}"
+    );
     let (status, kind, _) = desk.curl("/api/v1/", &[]);
     assert_eq!((status, kind.as_str()), (401, "application/problem+json"));
 
@@ -70,7 +79,8 @@ fn without_a_key_a_browser_gets_a_page_that_is_the_same_for_all_and_leads_to_the
         assert_eq!(desk.curl("/api/v1/", &form), (401, kind_of_page(), begin.clone()), "{wrong}");
     }
     let sent = format!("key={}", desk.key);
-    let (status, kind, page) = desk.curl("/api/v1/", &["-H", HTML, "-H", "Sec-Fetch-Site: same-origin", "--data", &sent]);
+    let (status, kind, page) =
+        desk.curl("/api/v1/", &["-H", HTML, "-H", "Sec-Fetch-Site: same-origin", "--data", &sent]);
     assert_eq!((status, kind), (200, kind_of_page()), "{page}");
     assert!(page.contains("/tickets/{id}") && !page.contains(&desk.key), "{page}");
     let (status, _, page) = desk.curl("/api/v1/", &["-H", HTML, "-H", "Sec-Fetch-Site: cross-site", "--data", &sent]);

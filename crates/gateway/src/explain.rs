@@ -39,7 +39,9 @@ pub fn is_person(path: &str, headers: &HeaderMap) -> bool {
 /// Whether a person has sent the form with the key.
 pub fn is_form(request: &Request<Incoming>) -> bool {
     let kind = text(request.headers(), CONTENT_TYPE).split(';').next().unwrap_or_default().trim();
-    request.method() == Method::POST && is_person(request.uri().path(), request.headers()) && kind.eq_ignore_ascii_case(FORM)
+    request.method() == Method::POST
+        && is_person(request.uri().path(), request.headers())
+        && kind.eq_ignore_ascii_case(FORM)
 }
 
 impl Exchange<'_> {

@@ -16,9 +16,7 @@ pub struct EventType {
 impl EventType {
     /// Returns the request, under the name of the event type.
     pub fn webhook(&self) -> Named {
-        let header = |name: &str, description: &str| {
-            json!({"name": name, "in": "header", "required": true, "description": description, "schema": {"type": "string"}})
-        };
+        let header = |name: &str, description: &str| json!({"name": name, "in": "header", "required": true, "description": description, "schema": {"type": "string"}});
         let summary = self.description.as_deref().unwrap_or(&self.name);
         let content = json!({"application/json": {"schema": self.body()}});
         let post = json!({

@@ -133,10 +133,9 @@ pub fn links(api: &Api) -> Value {
         let methods = resource.methods(api.may_read(resource), api.may_write(resource));
         json!({"name": resource.name, "url": at(&resource.name), "description": resource.described(), "methods": methods})
     };
-    let own = |own: &own::Own| {
-        json!({"name": own.name, "url": at(own.name), "description": own.description, "methods": own.methods(|scope| api.may(scope))})
-    };
-    let is_usable = |resource: &&Resource| !resource.methods(api.may_read(resource), api.may_write(resource)).is_empty();
+    let own = |own: &own::Own| json!({"name": own.name, "url": at(own.name), "description": own.description, "methods": own.methods(|scope| api.may(scope))});
+    let is_usable =
+        |resource: &&Resource| !resource.methods(api.may_read(resource), api.may_write(resource)).is_empty();
     json!({
         "openapi": at("openapi.json"),
         "me": at("me"),

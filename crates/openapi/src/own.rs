@@ -261,7 +261,9 @@ impl Member {
         let name = match (own.name, self.0) {
             ("webhook_deliveries", "id") => "delivery_id",
             ("webhook_deliveries", "state") => {
-                return Some("pending: it will be tried again; sending: it is being tried; failed: it was given up".into());
+                return Some(
+                    "pending: it will be tried again; sending: it is being tried; failed: it was given up".into(),
+                );
             }
             ("webhook_deliveries", "history") => {
                 return Some("Its attempts, the first one first; only in the answer about one".into());
@@ -313,7 +315,8 @@ impl Own {
     pub fn schemas(&self, comments: &Comments) -> Vec<Named> {
         let properties: Map<_, _> =
             self.members.iter().map(|member| (member.0.to_owned(), member.schema(self, comments))).collect();
-        let required: Vec<_> = self.members.iter().filter(|member| !member.1.is_of_one()).map(|member| member.0).collect();
+        let required: Vec<_> =
+            self.members.iter().filter(|member| !member.1.is_of_one()).map(|member| member.0).collect();
         let one = json!({
             "type": "object", "description": self.description, "properties": properties, "required": required,
         });
@@ -378,7 +381,12 @@ pub fn paths_of_all() -> Vec<Named> {
         ("/me".into(), get("get_me", "Describe the key", "The key of this request", reference("schemas", "me"))),
         (
             "/openapi.json".into(),
-            get("get_openapi", "Describe the API", "An OpenAPI document, with what this key can do", json!({"type": "object"})),
+            get(
+                "get_openapi",
+                "Describe the API",
+                "An OpenAPI document, with what this key can do",
+                json!({"type": "object"}),
+            ),
         ),
     ]
 }

@@ -44,10 +44,15 @@ fn filters(column: &Column) -> Vec<Value> {
     };
     let mut all = vec![filter("", "is this", column.value()), filter("ne", "is not this", column.value())];
     if column.of.has_order() && column.choices.is_none() {
-        let compared = [("gt", "is greater"), ("gte", "is this or greater"), ("lt", "is less"), ("lte", "is this or less")];
+        let compared =
+            [("gt", "is greater"), ("gte", "is this or greater"), ("lt", "is less"), ("lte", "is this or less")];
         all.extend(compared.map(|(operator, words)| filter(operator, words, column.value())));
     }
-    let mut any = filter("in", "is one of these", json!({"type": "array", "minItems": 1, "maxItems": 100, "items": column.value()}));
+    let mut any = filter(
+        "in",
+        "is one of these",
+        json!({"type": "array", "minItems": 1, "maxItems": 100, "items": column.value()}),
+    );
     any["style"] = json!("form");
     any["explode"] = json!(false);
     all.push(any);
@@ -83,7 +88,11 @@ pub fn shared() -> Vec<Named> {
                    "schema": {"type": "string"}}),
         ),
         header("If-None-Match", "An `ETag`: if the row is still the same, the answer is 304, without a body.", tag()),
-        header("If-Match", "An `ETag`: if the row has become another one, nothing is changed, and the answer is 412.", tag()),
+        header(
+            "If-Match",
+            "An `ETag`: if the row has become another one, nothing is changed, and the answer is 412.",
+            tag(),
+        ),
         header(
             "Idempotency-Key",
             "Any text that is new for each change. A request that is repeated with it within 24 hours has its effect once, and \

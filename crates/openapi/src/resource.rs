@@ -73,9 +73,7 @@ impl Resource {
             "properties": members(&self.columns),
             "required": names(&self.columns),
         });
-        let body = |columns: &[Column]| {
-            json!({"type": "object", "properties": members(columns), "additionalProperties": false})
-        };
+        let body = |columns: &[Column]| json!({"type": "object", "properties": members(columns), "additionalProperties": false});
         let mut new = body(&self.creatable);
         new["required"] = names(self.creatable.iter().filter(|column| column.is_needed()));
         new["examples"] = json!([self.example(|column| column.is_needed())]);
@@ -162,7 +160,11 @@ impl Resource {
     /// Returns what can be done with a row that was just created.
     fn links(&self) -> Value {
         let id = format!("$response.body#/{}", self.id.name);
-        let can = [("get", self.columns.iter().any(|column| column.name == self.id.name)), ("update", !self.updatable.is_empty()), ("delete", self.deletable)];
+        let can = [
+            ("get", self.columns.iter().any(|column| column.name == self.id.name)),
+            ("update", !self.updatable.is_empty()),
+            ("delete", self.deletable),
+        ];
         let link = |verb: &str| {
             (verb.to_owned(), json!({"operationId": format!("{verb}_{}", self.name), "parameters": {"id": id}}))
         };

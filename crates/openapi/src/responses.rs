@@ -8,8 +8,14 @@ use crate::Named;
 const ALWAYS: [u16; 4] = [401, 403, 429, 503];
 
 /// Headers of every answer to a request with a key.
-const OF_ALL: [&str; 6] =
-    ["RateLimit", "RateLimit-Policy", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "X-Request-Id"];
+const OF_ALL: [&str; 6] = [
+    "RateLimit",
+    "RateLimit-Policy",
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
+    "X-Request-Id",
+];
 
 pub fn reference(part: &str, name: &str) -> Value {
     json!({"$ref": format!("#/components/{part}/{name}")})
@@ -156,7 +162,11 @@ pub fn headers() -> Vec<Named> {
         header("ETag", "Identifies the row as it is. It changes with each change that can be seen.", "string"),
         header("Link", "Where the next ones are, with `rel=\"next\"`.", "string"),
         header("Location", "Where the new row is.", "string"),
-        header("Idempotency-Replayed", "`true`: this is the answer that the first request with the same `Idempotency-Key` got.", "string"),
+        header(
+            "Idempotency-Replayed",
+            "`true`: this is the answer that the first request with the same `Idempotency-Key` got.",
+            "string",
+        ),
         header("Preference-Applied", "`tx=rollback`: everything was undone.", "string"),
         header("WWW-Authenticate", "How to authenticate, and which scope is missing.", "string"),
         header("Retry-After", "Seconds after which to try again.", "integer"),

@@ -20,11 +20,8 @@ fn column(name: &str, of: &str) -> Column {
 fn tickets() -> Resource {
     let id = Column { has_default: true, ..column("id", "bigint") };
     let subject = Column { comment: Some("What it is about".into()), ..column("subject", "text") };
-    let status = Column {
-        choices: Some(vec!["open".into(), "closed".into()]),
-        has_default: true,
-        ..column("status", "text")
-    };
+    let status =
+        Column { choices: Some(vec!["open".into(), "closed".into()]), has_default: true, ..column("status", "text") };
     let closed_at = Column { nullable: true, ..column("closed_at", "timestamp with time zone") };
     Resource {
         name: "tickets".into(),
@@ -123,7 +120,9 @@ fn a_key_sees_only_what_its_scopes_let_it_do() {
 
     let write = document(&api(&["tickets:write"]));
     assert!(write["paths"]["/tickets"]["get"].is_null() && write["paths"]["/tickets"]["post"].is_object());
-    assert!(write["paths"]["/tickets/{id}"]["patch"].is_object() && write["paths"]["/tickets/{id}"]["delete"].is_object());
+    assert!(
+        write["paths"]["/tickets/{id}"]["patch"].is_object() && write["paths"]["/tickets/{id}"]["delete"].is_object()
+    );
 
     let none = document(&api(&["mcp"]));
     assert_eq!(paths(&none), ["/", "/me", "/openapi.json"]);
@@ -156,8 +155,18 @@ fn a_list_can_be_asked_for_what_its_columns_can_be_compared_with() {
     let parameters = document["paths"]["/tickets"]["get"]["parameters"].as_array().unwrap();
     let names: Vec<_> = parameters.iter().filter_map(|parameter| parameter["name"].as_str()).collect();
     let expected = [
-        "sort", "status", "status[ne]", "status[in]", "closed_at", "closed_at[ne]", "closed_at[gt]", "closed_at[gte]",
-        "closed_at[lt]", "closed_at[lte]", "closed_at[in]", "closed_at[null]",
+        "sort",
+        "status",
+        "status[ne]",
+        "status[in]",
+        "closed_at",
+        "closed_at[ne]",
+        "closed_at[gt]",
+        "closed_at[gte]",
+        "closed_at[lt]",
+        "closed_at[lte]",
+        "closed_at[in]",
+        "closed_at[null]",
     ];
     assert_eq!(names, expected);
 }

@@ -50,7 +50,8 @@ fn words(schema: &Value) -> String {
 
 fn choices(schema: &Value) -> Option<String> {
     let choices: Vec<_> = schema["enum"].as_array()?.iter().filter(|choice| !choice.is_null()).collect();
-    let shown = choices.iter().take(MOST).map(|choice| choice.as_str().map_or_else(|| choice.to_string(), str::to_owned));
+    let shown =
+        choices.iter().take(MOST).map(|choice| choice.as_str().map_or_else(|| choice.to_string(), str::to_owned));
     let mut shown: Vec<_> = shown.collect();
     if choices.len() > MOST {
         shown.push("…".into());

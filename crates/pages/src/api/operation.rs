@@ -16,7 +16,9 @@ pub struct Operation<'a> {
 pub fn of_tag<'a>(openapi: &'a Value, tag: &str) -> Vec<Operation<'a>> {
     let paths = openapi["paths"].as_object();
     let all = paths.into_iter().flatten().flat_map(|(path, item)| {
-        METHODS.into_iter().filter_map(move |method| Some(Operation { method, path: path.as_str(), value: item.get(method)? }))
+        METHODS
+            .into_iter()
+            .filter_map(move |method| Some(Operation { method, path: path.as_str(), value: item.get(method)? }))
     });
     all.filter(|operation| operation.value["tags"][0] == tag).collect()
 }

@@ -36,7 +36,10 @@ pub fn api(call: &Call<'_>) -> Api {
         event
     });
     Api {
-        title: format!("API of {}", sql::one::<String>("SELECT pg_catalog.current_database()::text", &[]).unwrap_or_default()),
+        title: format!(
+            "API of {}",
+            sql::one::<String>("SELECT pg_catalog.current_database()::text", &[]).unwrap_or_default()
+        ),
         public_url: public_url().unwrap_or_default(),
         scopes: key.scopes.clone(),
         event_types: event_types.collect(),
@@ -63,10 +66,12 @@ fn types(resources: &[Resource]) -> Types {
 }
 
 fn comments() -> Comments {
-    let views: Vec<String> = openapi::own::ALL.iter().flat_map(|own| own.views).map(|view| (*view).to_owned()).collect();
+    let views: Vec<String> =
+        openapi::own::ALL.iter().flat_map(|own| own.views).map(|view| (*view).to_owned()).collect();
     sql::all(COMMENTS, &[views.into()], |rows| {
         let columns = CommentColumns::of(&rows);
-        rows.map(|row| ((row.value(columns.view), row.value(columns.column_name)), row.value(columns.comment))).collect()
+        rows.map(|row| ((row.value(columns.view), row.value(columns.column_name)), row.value(columns.comment)))
+            .collect()
     })
 }
 

@@ -16,7 +16,9 @@ pub fn act(call: &Call<'_>, id: &str, action: &str) -> Result<Answer, Problem> {
     let delivery = uuid(&text).ok_or_else(Problem::not_found)?;
     let own: Option<bool> = as_owner(|| sql::one(LOCK, &[delivery.into(), call.key.tenant.as_deref().into()]));
     if own.ok_or_else(Problem::not_found)? {
-        return Err(Problem::conflict().with_detail("It is being sent.").with_hint("Try again when the attempt is over."));
+        return Err(Problem::conflict()
+            .with_detail("It is being sent.")
+            .with_hint("Try again when the attempt is over."));
     }
     match action {
         "retry" => {

@@ -60,7 +60,9 @@ pub fn answer(call: &Call<'_>, own: &Own, path: &[&str]) -> Result<Answer, Probl
             refuse_parameters(call)?;
             one(call, own, id)
         }
-        [_, "retry" | "cancel"] if is_delivery && call.request.method != "POST" => Err(Problem::method_not_allowed("POST")),
+        [_, "retry" | "cancel"] if is_delivery && call.request.method != "POST" => {
+            Err(Problem::method_not_allowed("POST"))
+        }
         [id, action @ ("retry" | "cancel")] if is_delivery => {
             require(call, own::MANAGES_WEBHOOKS)?;
             refuse_parameters(call)?;

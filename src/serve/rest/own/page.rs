@@ -78,7 +78,10 @@ fn read(call: &Call<'_>, own: &Own) -> Result<Asked, Problem> {
         }
         let place = own.filters.iter().position(|filter| *filter == name);
         match name.as_str() {
-            "limit" => asked.limit = limit(&value).ok_or_else(|| wrong(&name, "invalid_limit", "A limit is a number from 1 to 100."))?,
+            "limit" => {
+                asked.limit =
+                    limit(&value).ok_or_else(|| wrong(&name, "invalid_limit", "A limit is a number from 1 to 100."))?
+            }
             "cursor" => cursor = Some(value),
             _ => {
                 let place = place.ok_or_else(|| unknown(&name))?;
