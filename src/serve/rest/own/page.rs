@@ -66,7 +66,7 @@ fn unknown(name: &str) -> Problem {
 }
 
 fn wrong(name: &str, code: &str, why: &str) -> Problem {
-    Problem::bad_request().with_error(name, code, why)
+    Problem::bad_request().with_error(name, code, why).with_detail(why)
 }
 
 fn read(call: &Call<'_>, own: &Own) -> Result<Asked, Problem> {
@@ -111,7 +111,7 @@ fn filter(own: &Own, name: &str, value: String) -> Result<String, Problem> {
     };
     match fits {
         true => Ok(value),
-        false => Err(Problem::invalid().with_error(name, "invalid_value", why)),
+        false => Err(Problem::invalid().with_error(name, "invalid_value", why.as_str()).with_detail(why)),
     }
 }
 
