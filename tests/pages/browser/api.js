@@ -8,7 +8,7 @@ module.exports = async (visitor, about) => {
   await visitor.goto('/api/v1/', 'This is an API')
   await visitor.fill('API key', 'hyk_wrong')
   await visitor.press('Show what it can do', 'This is an API')
-  for (const [key, seen, unseen] of [[about.all, 'ticket.created', '/secrets'], [about.one, 'GET', 'PATCH']]) {
+  for (const [key, seen, unseen] of [[about.all, 'ticket.created', '/secrets'], [about.one, '/replies', '/tickets']]) {
     await visitor.goto('/api/v1/', 'This is an API')
     await visitor.fill('API key', key)
     await visitor.press('Show what it can do', /^API of /)
