@@ -6,7 +6,6 @@
 
 use pgrx::JsonB;
 use pgrx::pg_sys::panic::CaughtError;
-use pgrx::prelude::*;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
