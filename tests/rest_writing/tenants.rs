@@ -30,6 +30,14 @@ fn a_row_that_is_created_gets_the_tenant_of_the_key() {
 }
 
 #[test]
+fn a_key_without_a_tenant_cannot_create_a_row_that_needs_one() {
+    let mut shop = Shop::new("tenantless");
+    let call = shop.call("POST", "/api/v1/tickets").key(&shop.operator).body(r#"{"subject": "x"}"#);
+    let refused = call.make(&mut shop.gateway);
+    assert_eq!((refused.status, refused.errors()), (422, vec![("tenant_id".into(), "required".into())]));
+}
+
+#[test]
 fn a_row_of_another_tenant_is_not_there() {
     let mut shop = Shop::new("others");
     shop.bench.run("INSERT INTO public.ticket (tenant_id, subject) VALUES ('globex', 'theirs')");
