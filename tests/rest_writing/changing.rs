@@ -24,8 +24,8 @@ fn what_is_given_is_changed_and_the_rest_stays() {
 #[test]
 fn a_change_of_nothing_is_answered_with_the_row() {
     let mut shop = Shop::new("unchanged");
-    shop.bench.run("SELECT hydra.webhook_watch('public.ticket', 'ticket.updated', 'update')");
-    shop.bench.subscribe("/", "ticket.updated", &[]);
+    shop.bench.run("SELECT hydra.webhook_watch('public.ticket', 'ticket.status_changed', 'update')");
+    shop.bench.subscribe("/", "ticket.status_changed", &[]);
     let created = shop.ticket(r#"{"subject": "x"}"#);
     let unchanged = shop.patch("/api/v1/tickets/1", "{}");
     assert_eq!((unchanged.status, unchanged.body), (200, created.body));

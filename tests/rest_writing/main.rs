@@ -12,6 +12,7 @@ mod bodies;
 mod changing;
 mod creating;
 mod deleting;
+mod gateway;
 mod idempotency;
 mod preconditions;
 mod references;

@@ -6,7 +6,7 @@ use crate::{Shop, create_key_for};
 
 #[test]
 fn a_row_of_another_tenant_cannot_be_referred_to_and_is_as_absent_as_none() {
-    let mut shop = Shop::new("references");
+    let mut shop = Shop::new("referring");
     shop.ticket(r#"{"subject": "x", "account_id": 1}"#);
     for (method, path) in [("POST", ""), ("PATCH", "/1")] {
         let mut refused = |account: i64| {

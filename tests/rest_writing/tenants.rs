@@ -30,6 +30,14 @@ fn a_row_that_is_created_gets_the_tenant_of_the_key() {
 }
 
 #[test]
+fn a_key_without_a_tenant_cannot_create_a_row_that_needs_one() {
+    let mut shop = Shop::new("tenantless");
+    let call = shop.call("POST", "/api/v1/tickets").key(&shop.operator).body(r#"{"subject": "x"}"#);
+    let refused = call.make(&mut shop.gateway);
+    assert_eq!((refused.status, refused.errors()), (422, vec![("tenant_id".into(), "required".into())]));
+}
+
+#[test]
 fn a_row_of_another_tenant_is_not_there() {
     let mut shop = Shop::new("others");
     shop.bench.run("INSERT INTO public.ticket (tenant_id, subject) VALUES ('globex', 'theirs')");
@@ -64,7 +72,7 @@ fn a_resource_without_tenants_is_none_to_a_key_with_a_tenant() {
 /// A key that does not begin with the tenant cannot be kept to it. The answer says that there is a conflict, and not which.
 #[test]
 fn a_unique_value_of_another_tenant_is_a_conflict_without_a_reason() {
-    let mut shop = Shop::new("unique");
+    let mut shop = Shop::new("unique_values");
     shop.bench
         .run("INSERT INTO public.ticket (tenant_id, subject, slug, number) VALUES ('globex', 'theirs', 'taken', 7)");
     shop.ticket(r#"{"subject": "mine", "slug": "mine", "number": 8}"#);
@@ -105,13 +113,13 @@ fn row_security_decides_what_is_written() {
     shop.bench.run(POLICIES);
     let refused = shop.post("/api/v1/tickets", r#"{"subject": "x", "status": "closed"}"#);
     assert_eq!((refused.status, &refused.json()["code"]), (403, &json!("42501")));
-    shop.ticket(r#"{"subject": "x"}"#);
-    let refused = shop.patch("/api/v1/tickets/1", r#"{"status": "closed"}"#);
+    let row = shop.ticket(r#"{"subject": "x"}"#).header("location").unwrap().to_owned();
+    let refused = shop.patch(&row, r#"{"status": "closed"}"#);
     assert_eq!((refused.status, &refused.json()["code"]), (403, &json!("42501")));
-    assert_eq!(shop.patch("/api/v1/tickets/1", r#"{"subject": "frozen"}"#).status, 200);
+    assert_eq!(shop.patch(&row, r#"{"subject": "frozen"}"#).status, 200);
     // The key sees the row, and the policies keep it from being changed.
-    assert_eq!(shop.patch("/api/v1/tickets/1", r#"{"subject": "y"}"#).status, 403);
-    assert_eq!(shop.delete("/api/v1/tickets/1").status, 403);
+    assert_eq!(shop.patch(&row, r#"{"subject": "y"}"#).status, 403);
+    assert_eq!(shop.delete(&row).status, 403);
     assert_eq!(shop.tickets(), 1);
 }
 

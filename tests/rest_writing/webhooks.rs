@@ -18,10 +18,10 @@ fn the_entity_of_the_webhook_is_the_body_of_the_answer_byte_for_byte() {
     let mut shop = Shop::new("same");
     shop.bench.run(&format!(
         "SELECT hydra.webhook_watch('public.ticket', 'ticket.created', 'insert', \"only\" => '{{{COLUMNS}}}');
-         SELECT hydra.webhook_watch('public.ticket', 'ticket.updated', 'update', \"only\" => '{{{COLUMNS}}}')"
+         SELECT hydra.webhook_watch('public.ticket', 'ticket.status_changed', 'update', \"only\" => '{{{COLUMNS}}}')"
     ));
     shop.bench.subscribe("/created", "ticket.created", &[]);
-    shop.bench.subscribe("/updated", "ticket.updated", &[]);
+    shop.bench.subscribe("/updated", "ticket.status_changed", &[]);
     let body = r#"{"subject": "Grüße \"<&>\" \u2028 \\", "amount": 0.10, "counted": 9007199254740993, "urgent": true,
                    "tags": ["a", null], "details": {"z": 1.50, "a": [null]}, "due_at": "2026-11-26T12:00:00.5+01:00"}"#;
     let call = shop.call("POST", "/api/v1/tickets").header("Idempotency-Key", "k").body(body);

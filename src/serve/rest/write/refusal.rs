@@ -131,9 +131,11 @@ fn refused_by_check(resource: &Resource, comment: Option<&str>) -> impl Fn(&str)
 
 /// Returns the error of a field without a value.
 fn missing(resource: &Resource, values: &Values<'_>, column: &str) -> Option<FieldError> {
+    let is_tenant = resource.tenant_column.as_ref().is_some_and(|tenant| tenant.name == column);
     let detail = match values.is_null(column) {
         true => "It cannot be null.",
         false if resource.creatable.iter().any(|name| name == column) => "It is required.",
+        false if is_tenant => "The key belongs to no tenant, and the request cannot choose one.",
         false => return None,
     };
     Some((column.into(), "required".into(), detail.into()))
