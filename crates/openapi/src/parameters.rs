@@ -97,9 +97,9 @@ pub fn shared() -> Vec<Named> {
         ),
         header(
             "Idempotency-Key",
-            "Any text that is new for each change. A request that is repeated with it within 24 hours has its effect once, and \
+            "Any text of 1 to 255 bytes that is new for each change. A request that is repeated with it within 24 hours has its effect once, and \
              gets the same answer.",
-            json!({"type": "string", "minLength": 1, "maxLength": 255}),
+            text(),
         ),
         header(
             "Prefer",

@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use super::HERE;
 use crate::layout::snippet;
 
 /// The first requests.
@@ -11,9 +12,10 @@ pub fn start(server: &str) -> Markup {
             h2 #about-start { "Start" }
             p.lead { "Send the key with each request. In a shell:" }
             (snippet(&format!(
-                "export KEY=hyk_…\n\
+                "export KEY=hyk_…{}\n\
                  curl -H \"Authorization: Bearer $KEY\" {server}/me\n\
-                 curl -H \"Authorization: Bearer $KEY\" {server}/openapi.json > openapi.json"
+                 curl -H \"Authorization: Bearer $KEY\" {server}/openapi.json > openapi.json",
+                if server.starts_with(HERE) { "\nexport URL=https://…" } else { "" },
             )))
             p.hint { code { "openapi.json" } " is OpenAPI 3.1: clients for most languages can be made of it." }
         }

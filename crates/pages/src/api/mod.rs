@@ -50,7 +50,7 @@ pub fn page(model: &Value) -> Result<String, Unreadable> {
             "Everything that this key can do. For programs, the same is in " code { "openapi.json" } "."
         }
         (facts(&key, &openapi))
-        (guide::start(server(&openapi)))
+        (guide::start(&server(&openapi)))
         @for part in parts.iter().filter(|part| !part.operations.is_empty()) { (section(part, &openapi)) }
         @if let Some(events) = events { (event_types(events)) }
         (guide::concepts())
@@ -62,8 +62,15 @@ pub fn page(model: &Value) -> Result<String, Unreadable> {
     Ok(layout::reference(title, &links, main).into_string())
 }
 
-fn server(openapi: &Value) -> &str {
-    openapi["servers"][0]["url"].as_str().unwrap_or_default()
+/// What addresses begin with where it is not known how the gateway is reached; a variable of the shell.
+const HERE: &str = "$URL";
+
+/// Returns what the addresses of the API begin with, for a shell.
+fn server(openapi: &Value) -> String {
+    match openapi["servers"][0]["url"].as_str().unwrap_or_default() {
+        path if path.starts_with('/') => format!("{HERE}{path}"),
+        url => url.to_owned(),
+    }
 }
 
 fn parts(openapi: &Value) -> Vec<Part<'_>> {
@@ -83,7 +90,13 @@ fn facts(key: &Key, openapi: &Value) -> Markup {
     html! {
         section.card aria-label="This key" {
             dl.facts {
-                div { dt { "Address" } dd { code { (server(openapi)) } } }
+                div { dt { "Address" } dd {
+                    @let url = server(openapi);
+                    @match url.strip_prefix(HERE) {
+                        Some(path) => { code { (path) } " at the address of this page" }
+                        None => { code { (url) } }
+                    }
+                } }
                 div { dt { "Acts as" } dd { (key.role) @if let Some(tenant) = &key.tenant_id { ", in tenant " (tenant) } } }
                 div { dt { "Scopes" } dd { ul.chips { @for scope in &key.scopes { li { (scope) } } } } }
                 @if let Some(requests) = key.requests_per_minute {
@@ -107,7 +120,7 @@ fn section(part: &Part<'_>, openapi: &Value) -> Markup {
             p.lead { (marked(part.description)) }
             ul.operations { @for operation in &part.operations { (operation.row()) } }
             @for operation in &part.operations {
-                @if let Some(example) = operation.curl(server(openapi), openapi) { (snippet(&example)) }
+                @if let Some(example) = operation.curl(&server(openapi), openapi) { (snippet(&example)) }
             }
             (members::table(&openapi["components"]["schemas"][part.name]))
             (operation::asked(&part.operations))

@@ -43,14 +43,14 @@ impl Operation<'_> {
         let is_of_all = !self.path.contains('{');
         let url = format!("{server}{}", self.path);
         match self.method {
-            "get" if is_of_all => Some(format!("{CURL} \\\n  '{url}?limit=2'")),
+            "get" if is_of_all => Some(format!("{CURL} \\\n  \"{url}?limit=2\"")),
             "post" if is_of_all => {
                 let schema = resolved(&self.value["requestBody"]["content"]["application/json"]["schema"], openapi);
                 let example = &schema["examples"][0];
                 let body = if example.is_null() { "{}".to_owned() } else { example.to_string() };
                 // A quote would end the argument of the shell.
                 let body = body.replace('\'', "'\\''");
-                Some(format!("{CURL} \\\n  --json '{body}' \\\n  '{url}'"))
+                Some(format!("{CURL} \\\n  --json '{body}' \\\n  \"{url}\""))
             }
             _ => None,
         }
