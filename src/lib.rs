@@ -33,6 +33,8 @@
 //! | hops | how many events of ours led to an event |
 //! | API key | a token with scopes, a role and a tenant, with which a program makes requests |
 //! | credential | the SHA-256 of a token, as a gateway passes it |
+//! | resource | a table or view of the application that the REST API shows |
+//! | representation | the JSON object of one row of a resource |
 //! | flow | a function of the application that runs when a mapped inbound event arrives |
 //! | runner | the background worker that does what requests have left |
 //! | rehearsal | running something, collecting its effects, and undoing them |
@@ -92,6 +94,7 @@
 //! | `crates/delivery` | decides what to send next, and what to record about what was sent |
 //! | `crates/mail` | reads messages of mail: sender, thread, text, what is new in a reply |
 //! | `crates/inbound` | verifies requests of other systems |
+//! | `crates/openapi` | describes the REST API |
 //! | `crates/sender` | makes requests: where they may go, HTTP, TLS, event loops |
 //! | `crates/fault` | makes a test build fail at chosen points |
 //! | `crates/testkit` | starts clusters and receivers for tests |
@@ -192,11 +195,16 @@ extension_sql_file!(
 extension_sql_file!("../sql/schema/70_inbound.sql", name = "inbound", requires = ["gateway"]);
 extension_sql_file!("../sql/schema/72_flow.sql", name = "flow", requires = ["inbound", runner::status::_runner_status]);
 extension_sql_file!("../sql/schema/74_mail.sql", name = "mail", requires = ["flow"]);
+extension_sql_file!(
+    "../sql/schema/76_api.sql",
+    name = "api",
+    requires = ["mail", serve::rest::known::_resources_changed]
+);
 // After all tables: it protects each.
 extension_sql_file!(
     "../sql/schema/80_replication.sql",
     name = "replication",
-    requires = ["gateway", "flow", "mail", replication::_is_replicating]
+    requires = ["gateway", "flow", "mail", "api", replication::_is_replicating]
 );
 extension_sql_file!("../sql/functions/gateway.sql", name = "gateway_functions", requires = ["gateway"]);
 extension_sql_file!(
@@ -214,6 +222,7 @@ extension_sql_file!(
     name = "mail_functions",
     requires = ["mail", "flow_functions", mail::secret::_new_mail_secret, mail::secret::_reseal_mail_secret]
 );
+extension_sql_file!("../sql/functions/api.sql", name = "api_functions", requires = ["api", "watch_functions"]);
 extension_sql_file!("../sql/schema/90_grants.sql", name = "grants", finalize);
 
 const VERSION: &std::ffi::CStr =

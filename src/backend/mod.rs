@@ -12,6 +12,7 @@
 //! | `deadline` | limits the time of a statement while it runs |
 //! | `notices` | collects the messages of a part of a statement |
 //! | `refuse` | raises errors that fail the statement |
+//! | `diagnostics` | finds out which constraint or column an error is about |
 //! | `attributes` | reads the attributes of a tuple descriptor |
 //! | `activity` | sets what `pg_stat_activity` shows of a worker |
 //! | `setting` | sets parameters of this process |
@@ -30,6 +31,7 @@ pub mod crash_loop;
 pub mod database_lock;
 pub mod deadline;
 pub mod descriptors;
+pub mod diagnostics;
 pub mod extension_lock;
 mod failure;
 pub mod fixed_settings;

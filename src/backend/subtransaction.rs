@@ -44,16 +44,21 @@ fn failure_of(error: Box<CaughtError>, is_returned: impl Fn(&CaughtError) -> boo
 /// Runs `body` in a subtransaction. If `body` fails, rolls the subtransaction back and returns the error, whatever it
 /// is: see [`must_end`].
 pub fn attempt<T>(body: impl FnOnce() -> T) -> Result<T, Box<CaughtError>> {
-    run(body, pg_sys::ReleaseCurrentSubTransaction)
+    run(body, |_| true)
+}
+
+/// Runs `body` in a subtransaction, as [`attempt`] does, which is also rolled back if `body` returns an error of its own.
+pub fn attempt_to<T, E>(body: impl FnOnce() -> Result<T, E>) -> Result<Result<T, E>, Box<CaughtError>> {
+    run(body, Result::is_ok)
 }
 
 /// Runs `body` in a subtransaction that is rolled back in any case.
 pub fn undo<T>(body: impl FnOnce() -> T) -> Result<T, Box<CaughtError>> {
-    run(body, pg_sys::RollbackAndReleaseCurrentSubTransaction)
+    run(body, |_| false)
 }
 
-/// Runs `body` in a subtransaction, which `end` ends if `body` does not fail.
-fn run<T>(body: impl FnOnce() -> T, end: unsafe fn()) -> Result<T, Box<CaughtError>> {
+/// Runs `body` in a subtransaction, whose effects are kept if `body` does not fail and `is_kept` says so.
+fn run<T>(body: impl FnOnce() -> T, is_kept: impl FnOnce(&T) -> bool) -> Result<T, Box<CaughtError>> {
     // SAFETY: the subtransaction is ended in both cases, and memory context and resource owner are restored, as
     // PL/pgSQL does around a block with an EXCEPTION clause.
     unsafe {
@@ -67,7 +72,10 @@ fn run<T>(body: impl FnOnce() -> T, end: unsafe fn()) -> Result<T, Box<CaughtErr
         };
         PgTryBuilder::new(std::panic::AssertUnwindSafe(|| {
             let result = raised::noting(body);
-            end();
+            match is_kept(&result) {
+                true => pg_sys::ReleaseCurrentSubTransaction(),
+                false => pg_sys::RollbackAndReleaseCurrentSubTransaction(),
+            }
             restore();
             Ok(result)
         }))

@@ -13,6 +13,7 @@
 //! | `cache` | keeps event types and subscriptions in the memory of a session |
 //! | `as_made` | finds out whether `hydra.event` is as the extension made it |
 //! | `wanted`, `filter` | find the subscriptions that want an event |
+//! | `representation` | renders a row for those who read it over HTTP |
 //! | `entity` | renders an entity as JSON text |
 
 mod as_made;
@@ -23,14 +24,15 @@ mod insert;
 mod kept;
 mod max_pending;
 mod record;
+mod representation;
 mod trigger;
 mod wanted;
 mod watch;
 
 use std::ffi::CString;
 
-use pgrx::FromDatum;
 use pgrx::prelude::*;
+use pgrx::{AnyElement, FromDatum};
 
 use crate::backend::refuse::refuse;
 use crate::settings;
@@ -38,6 +40,7 @@ pub use entity::RawJsonb;
 use entity::{MAX_ID_BYTES, Rendered};
 
 pub use filter::Filter;
+pub use representation::{Columns, representation};
 pub use watch::renames::follow as follow_rename;
 
 /// Writes one event if at least one active subscription wants it. Returns the id of the event, or null if none was
@@ -129,4 +132,21 @@ fn refuse_long_tenant(tenant_id: Option<&str>) {
 #[pg_extern]
 fn _check_event_type(event: Option<&str>) {
     cache::event_types().get(event);
+}
+
+/// Returns the representation of a composite value. Only superusers may call it; requests call [`representation`].
+#[pg_extern(stable, strict)]
+fn _representation(entity: AnyElement, columns: Vec<String>) -> String {
+    // SAFETY: a type.
+    let is_composite = unsafe { pg_sys::type_is_rowtype(entity.oid()) };
+    if !is_composite {
+        refuse(
+            PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH,
+            "a value without columns has no representation",
+            "It is not a composite value.",
+            "Pass a row, as in SELECT hydra._representation(t, '{id}') FROM tickets AS t.",
+        );
+    }
+    // SAFETY: a composite value.
+    unsafe { representation(entity.datum(), &Columns::new(pg_sys::InvalidOid, &columns)) }
 }

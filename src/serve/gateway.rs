@@ -1,5 +1,5 @@
 //! Answers calls of the gateways themselves: they report that they live and what was used, and learn which keys were
-//! revoked.
+//! revoked. With each report, old answers of the REST API are removed.
 
 use pgrx::JsonB;
 use serde_json::Value;
@@ -12,6 +12,7 @@ use crate::tables;
 
 const HEARTBEAT: &str = include_str!("../../sql/queries/record_heartbeat.sql");
 const USED: &str = include_str!("../../sql/queries/record_key_use.sql");
+const FORGET: &str = include_str!("../../sql/queries/forget_idempotent.sql");
 const STATE: &str = include_str!("../../sql/queries/gateway_state.sql");
 
 /// No gateway has used more keys in five seconds.
@@ -46,5 +47,7 @@ fn heartbeat(body: Value, used: Value) -> Value {
     if used.as_array().is_some_and(|used| !used.is_empty()) {
         sql::run(USED, &[JsonB(used).into()]);
     }
+    // Here, because where there are answers there is a gateway.
+    sql::run(FORGET, &[]);
     sql::json(STATE, &[])
 }

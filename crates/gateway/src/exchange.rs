@@ -16,11 +16,12 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use wire::token::{self, Kind, is_well_formed};
 
-use crate::answer::{Answer, Instructions, request_id};
+use crate::answer::{Answer, Instructions, Shown, request_id};
 use crate::body::{self, Sent};
 use crate::call::{Call, Reply};
 use crate::cookie::{self, Transport};
 use crate::credentials::{Key, Limited, Memory, Stored};
+use crate::explain;
 use crate::forwarded;
 use crate::framing::Fault;
 use crate::gateway::{Gateway, Live};
@@ -62,7 +63,11 @@ pub async fn answer(
 ) -> Result<Response<Sent>, Infallible> {
     let began = Instant::now();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let is_page = matches!(Route::of(&path), Route::Surface(Surface::Console) | Route::Link(_));
+    let shown = match Route::of(&path) {
+        Route::Surface(Surface::Console) | Route::Link(_) => Shown::Settings,
+        Route::Surface(Surface::Rest) if explain::is_person(&path, request.headers()) => Shown::Api,
+        _ => Shown::Data,
+    };
     gateway.requests.fetch_add(1, Ordering::Relaxed);
     let id = request_id(text(request.headers(), "x-request-id"));
     let live = gateway.live();
@@ -71,9 +76,9 @@ pub async fn answer(
     let answered = AssertUnwindSafe(exchange.answer(request)).catch_unwind().await;
     let answer = match answered {
         Ok(Ok(answer)) => answer,
-        Ok(Err(problem)) => Answer::problem(&problem, &id, is_page),
+        Ok(Err(problem)) => Answer::problem(&problem, &id, shown),
         // The message of the panic was printed when it happened.
-        Err(_) => Answer::problem(&Problem::internal(), &id, is_page),
+        Err(_) => Answer::problem(&Problem::internal(), &id, shown),
     };
     gateway.log.event(
         "info",
@@ -113,9 +118,9 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 pub struct Exchange<'a> {
     pub gateway: &'a Gateway,
-    live: &'a Live,
+    pub live: &'a Live,
     peer: Peer,
-    client: IpAddr,
+    pub client: IpAddr,
 }
 
 impl Exchange<'_> {
@@ -170,7 +175,7 @@ impl Exchange<'_> {
     }
 
     /// Returns how the browser is reached, if this is a request of our own pages.
-    fn transport(&self, request: &Request<Incoming>) -> Result<Transport, Problem> {
+    pub fn transport(&self, request: &Request<Incoming>) -> Result<Transport, Problem> {
         let (headers, public) = (request.headers(), self.live.settings.public_url.as_ref());
         let way = self.way(headers);
         let transport = way.transport(public)?;
@@ -213,8 +218,22 @@ impl Exchange<'_> {
     }
 
     async fn rest(&self, request: Request<Incoming>) -> Result<Answer, Problem> {
+        if explain::is_form(&request) {
+            return self.explain(request).await;
+        }
         let key = bearer(request.headers()).filter(|key| is_well_formed(Surface::Rest.token(), key));
         let credential = key.map(hash).ok_or_else(Problem::unauthenticated)?;
+        let path = request.uri().path().to_owned();
+        let ask = async |purpose| self.ask(request, Surface::Rest, &path, Some(credential), purpose).await;
+        self.with_key(credential, ask).await
+    }
+
+    /// Answers a request with a key: counts it, unless the key has used up its requests.
+    pub async fn with_key(
+        &self,
+        credential: [u8; 32],
+        ask: impl AsyncFnOnce(Purpose) -> Result<Reply, Problem>,
+    ) -> Result<Answer, Problem> {
         let stored = token::stored(&credential);
         let memory = self.meet(Some(&stored));
         let (purpose, granted) = match memory {
@@ -223,15 +242,19 @@ impl Exchange<'_> {
             Memory::Granted(left) => (Purpose::Known, Some(left)),
             Memory::Stranger | Memory::Known => (Purpose::Stranger, None),
         };
-        let path = request.uri().path().to_owned();
-        let mut reply = self.ask(request, Surface::Rest, &path, Some(credential), purpose).await?;
-        let key = Instructions::take(&mut reply.headers).key;
+        let mut reply = ask(purpose).await?;
+        let instructions = Instructions::take(&mut reply.headers);
+        let key = instructions.key;
         self.remember(stored, reply.status, key.is_some(), key);
+        if reply.status == 401 {
+            // As a key that is not well formed is answered; a person gets a page.
+            return Err(Problem::unauthenticated());
+        }
         let left = key.map(|key| {
             self.gateway.credentials.count(key.id, OffsetDateTime::now_utc().unix_timestamp());
             granted.unwrap_or_else(|| self.gateway.credentials.take(Limited::Key(key), Instant::now()))
         });
-        let mut answer = Answer::data(reply, left);
+        let mut answer = Answer::rest(reply, left, &instructions)?;
         answer.key = key.map(|key| key.id);
         Ok(answer)
     }

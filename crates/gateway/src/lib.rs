@@ -16,6 +16,7 @@
 //! | `lmtp` | takes messages from mail servers |
 //! | `exchange` | one request, from what was received to what is answered |
 //! | `inbound` | requests of other systems to inbound adapters |
+//! | `explain` | the page about the REST API |
 //! | `route`, `place`, `forwarded`, `cookie` | whose request it is, and whether it came in a permitted way |
 //! | `body`, `answer`, `problem` | bodies, answers, and what is answered instead |
 //! | `credentials`, `quota` | what is remembered of credentials |
@@ -31,6 +32,7 @@ pub mod conninfo;
 pub mod cookie;
 mod credentials;
 mod exchange;
+mod explain;
 pub mod forwarded;
 pub mod framing;
 mod gateway;

@@ -1,0 +1,234 @@
+//! Our own resources: webhooks, their deliveries, event types, inbound events and flows.
+//!
+//! Each is made of a view of the extension, whose comments are the descriptions of its members. The members themselves are listed
+//! here and returned by `sql/queries/api_<name>.sql`; a duration is a number of seconds.
+
+mod known;
+mod of_all;
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::Named;
+use crate::column::Column;
+use crate::parameters;
+use crate::responses::{self, answer, reference};
+use crate::types::{Type, or_null};
+
+pub use known::{EVENT_TYPES, FLOWS, INBOUND_EVENTS, WEBHOOK_DELIVERIES, WEBHOOKS};
+pub use of_all::{paths_of_all, schemas_of_all};
+
+/// Comments on columns of views, by view and column.
+pub type Comments = HashMap<(String, String), String>;
+
+/// One of our own resources.
+#[derive(Debug)]
+pub struct Own {
+    pub name: &'static str,
+    pub description: &'static str,
+    /// The scopes of which one is needed to read.
+    pub scopes: &'static [&'static str],
+    /// The views whose comments describe the members.
+    pub views: &'static [&'static str],
+    pub id: Id,
+    /// Members that a list can be filtered by.
+    pub filters: &'static [&'static str],
+    members: &'static [Member],
+}
+
+/// What an id is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Id {
+    Number,
+    Uuid,
+    Name,
+}
+
+/// A member of an object: its name, its type, and whether it can be null.
+#[derive(Debug)]
+struct Member(&'static str, Kind, bool);
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Integer,
+    Text,
+    Texts,
+    Boolean,
+    Instant,
+    Uuid,
+    /// A number of seconds.
+    Duration,
+    Durations,
+    /// One of these.
+    Choice(&'static [&'static str]),
+    /// Any JSON, and only in the answer about one thing.
+    Payload,
+    /// The attempts of a delivery, and only in the answer about one.
+    Attempts,
+}
+
+use Kind::{Attempts, Boolean, Choice, Duration, Durations, Instant, Integer, Payload, Text, Texts, Uuid};
+
+const READS_WEBHOOKS: &[&str] = &["webhooks:read", "webhooks:manage"];
+pub const MANAGES_WEBHOOKS: &str = "webhooks:manage";
+
+pub const ALL: [&Own; 5] = [&WEBHOOKS, &WEBHOOK_DELIVERIES, &EVENT_TYPES, &INBOUND_EVENTS, &FLOWS];
+
+/// Whether a key may see where events are sent, and so which ones there are.
+pub fn may_see_webhooks(may: impl Fn(&str) -> bool) -> bool {
+    READS_WEBHOOKS.iter().any(|scope| may(scope))
+}
+
+impl Kind {
+    fn schema(self) -> Value {
+        match self {
+            Integer => Type::Integer(64).schema(),
+            Text => Type::Text(None).schema(),
+            Texts => json!({"type": "array", "items": {"type": "string"}}),
+            Boolean => Type::Boolean.schema(),
+            Instant => Type::Instant.schema(),
+            Uuid => Type::Uuid.schema(),
+            Duration => json!({"type": "number"}),
+            Durations => json!({"type": "array", "items": {"type": "number"}}),
+            Choice(choices) => json!({"type": "string", "enum": choices}),
+            Payload => json!({}),
+            Attempts => json!({"type": "array", "items": reference("schemas", "webhook_deliveries.attempt")}),
+        }
+    }
+
+    /// What is to be said about the values, after the comment.
+    fn remark(self) -> &'static str {
+        match self {
+            Duration => ", in seconds",
+            Durations => ", in seconds each",
+            Payload => "; only in the answer about one",
+            _ => "",
+        }
+    }
+
+    fn is_of_one(self) -> bool {
+        matches!(self, Payload | Attempts)
+    }
+}
+
+impl Member {
+    fn schema(&self, own: &Own, comments: &Comments) -> Value {
+        let Self(_, kind, nullable) = self;
+        let mut schema = if *nullable { or_null(kind.schema()) } else { kind.schema() };
+        if let Some(description) = self.description(own, comments) {
+            schema["description"] = json!(format!("{description}{}", kind.remark()));
+        }
+        schema
+    }
+
+    fn description(&self, own: &Own, comments: &Comments) -> Option<String> {
+        let name = match (own.name, self.0) {
+            ("webhook_deliveries", "id") => "delivery_id",
+            ("webhook_deliveries", "state") => {
+                return Some(
+                    "pending: it will be tried again; sending: it is being tried; failed: it was given up".into(),
+                );
+            }
+            ("webhook_deliveries", "history") => {
+                return Some("Its attempts, the first one first; only in the answer about one".into());
+            }
+            (_, name) => name,
+        };
+        own.views.iter().find_map(|view| comments.get(&((*view).to_owned(), name.to_owned())).cloned())
+    }
+}
+
+impl Own {
+    pub fn methods(&self, may: impl Fn(&str) -> bool) -> Vec<&'static str> {
+        match self.name {
+            "webhook_deliveries" if may(MANAGES_WEBHOOKS) => vec!["GET", "POST"],
+            _ => vec!["GET"],
+        }
+    }
+
+    /// Returns the values that a filter can have, if these are few.
+    pub fn choices(&self, filter: &str) -> Option<&'static [&'static str]> {
+        self.members.iter().find(|member| member.0 == filter).and_then(|member| match member.1 {
+            Choice(choices) => Some(choices),
+            _ => None,
+        })
+    }
+
+    fn id_column(&self) -> Column {
+        let (name, of) = match self.id {
+            Id::Number => ("id", Type::Integer(64)),
+            Id::Uuid => ("id", Type::Uuid),
+            Id::Name => ("name", Type::Text(None)),
+        };
+        Column { name: name.into(), of, nullable: false, has_default: false, comment: None, choices: None }
+    }
+
+    pub fn paths(&self, may: impl Fn(&str) -> bool) -> Vec<Named> {
+        let id = json!([parameters::id(&self.id_column())]);
+        let list = json!({"get": self.list()});
+        let one = json!({"get": self.get(), "parameters": id});
+        let mut paths = vec![(format!("/{}", self.name), list), (format!("/{}/{{id}}", self.name), one)];
+        if self.name == "webhook_deliveries" && may(MANAGES_WEBHOOKS) {
+            let post = |operation: Value| json!({"post": operation, "parameters": id});
+            paths.push((format!("/{}/{{id}}/retry", self.name), post(self.retry())));
+            paths.push((format!("/{}/{{id}}/cancel", self.name), post(self.cancel())));
+        }
+        paths
+    }
+
+    pub fn schemas(&self, comments: &Comments) -> Vec<Named> {
+        let properties: Map<_, _> =
+            self.members.iter().map(|member| (member.0.to_owned(), member.schema(self, comments))).collect();
+        let required: Vec<_> =
+            self.members.iter().filter(|member| !member.1.is_of_one()).map(|member| member.0).collect();
+        let one = json!({
+            "type": "object", "description": self.description, "properties": properties, "required": required,
+        });
+        vec![(self.name.into(), one), (format!("{}.page", self.name), responses::page(self.name))]
+    }
+
+    fn operation(&self, verb: &str, summary: &str, scopes: &[&str]) -> Value {
+        let quoted: Vec<_> = scopes.iter().map(|scope| format!("`{scope}`")).collect();
+        json!({
+            "operationId": format!("{verb}_{}", self.name),
+            "tags": [self.name],
+            "summary": summary,
+            "description": format!("Needs the scope {}.", quoted.join(" or ")),
+            "security": scopes.iter().map(|scope| json!({"bearer": [scope]})).collect::<Vec<_>>(),
+        })
+    }
+
+    fn list(&self) -> Value {
+        let mut operation = self.operation("list", &format!("List {}", self.name.replace('_', " ")), self.scopes);
+        let filter = |name: &&str| {
+            let member = self.members.iter().find(|member| member.0 == *name).expect("a filter is a member");
+            json!({"name": name, "in": "query", "description": format!("Only those whose `{name}` is this."), "schema": member.1.schema()})
+        };
+        operation["parameters"] =
+            parameters::paging().into_iter().chain(self.filters.iter().map(filter)).collect::<Vec<_>>().into();
+        operation["responses"] = responses::of_list(reference("schemas", &format!("{}.page", self.name)));
+        operation
+    }
+
+    fn get(&self) -> Value {
+        let mut operation = self.operation("get", "Get one by its id", self.scopes);
+        let one = answer("What is known of it", reference("schemas", self.name), &[]);
+        operation["responses"] = responses::with_problems(json!({"200": one}), &[400, 404]);
+        operation
+    }
+
+    fn retry(&self) -> Value {
+        let mut operation = self.operation("retry", "Send it again now", &[MANAGES_WEBHOOKS]);
+        let again = answer("It is being sent, with the same id and body", reference("schemas", self.name), &[]);
+        operation["responses"] = responses::with_problems(json!({"200": again}), &[400, 404, 409]);
+        operation
+    }
+
+    fn cancel(&self) -> Value {
+        let mut operation = self.operation("cancel", "Never send it again", &[MANAGES_WEBHOOKS]);
+        let cancelled = json!({"description": "It is not sent any more", "headers": responses::headers_of(&[])});
+        operation["responses"] = responses::with_problems(json!({"204": cancelled}), &[400, 404, 409]);
+        operation
+    }
+}

@@ -1,0 +1,153 @@
+//! Values on their way into columns and back.
+
+use serde_json::json;
+
+use crate::Shop;
+
+#[test]
+fn numbers_of_any_size_arrive_as_they_are() {
+    let mut shop = Shop::new("numbers");
+    for (field, number) in [
+        ("counted", "9007199254740992"),
+        ("counted", "9007199254740993"),
+        ("counted", "9223372036854775807"),
+        ("counted", "-9223372036854775808"),
+        ("amount", "123456789012345678901234567890.123456789012345678901234567890"),
+        ("amount", "0.10"),
+        ("amount", "18446744073709551617"),
+    ] {
+        let created = shop.ticket(&format!(r#"{{"subject": "x", "{field}": {number}}}"#));
+        let shown = created.body.replace(": ", ":");
+        assert!(shown.contains(&format!("\"{field}\":{number},")), "{number}: {}", created.body);
+        let id = &created.json()["id"];
+        let stored: String = shop.bench.ask(&format!("SELECT {field}::text FROM public.ticket WHERE id = {id}"));
+        assert_eq!(stored, number);
+    }
+    for (field, number) in [("counted", "9223372036854775808"), ("number", "2147483648"), ("counted", "1e400")] {
+        let refused = shop.post("/api/v1/tickets", &format!(r#"{{"subject": "x", "{field}": {number}}}"#));
+        let errors = refused.errors();
+        assert_eq!((refused.status, errors[0].0.as_str()), (422, field), "{number}: {refused:?}");
+    }
+}
+
+/// Type confusion.
+#[test]
+fn a_value_of_another_json_type_is_refused() {
+    let mut shop = Shop::new("confused");
+    for (field, values) in [
+        ("subject", &["7", "true", "{}", "[]", "{\"$ne\": null}", "[\"a\"]"][..]),
+        ("counted", &["\"7\"", "true", "{}", "[7]", "\"NULL\"", "\"nan\""]),
+        ("urgent", &["\"true\"", "1", "0", "\"on\"", "[]"]),
+        ("due_at", &["7", "{}", "false"]),
+        ("tags", &["\"{a,b}\"", "{}", "7", "[1]", "[[true]]", "[{\"a\": 1}]"]),
+    ] {
+        for value in values {
+            let refused = shop.post("/api/v1/tickets", &format!(r#"{{"subject": "x", "{field}": {value}}}"#));
+            let refused = if field == "subject" {
+                shop.post("/api/v1/tickets", &format!(r#"{{"subject": {value}}}"#))
+            } else {
+                refused
+            };
+            assert_eq!(
+                (refused.status, refused.errors()),
+                (422, vec![(field.into(), "type".into())]),
+                "{field} {value}"
+            );
+        }
+    }
+    assert_eq!(shop.tickets(), 0);
+}
+
+#[test]
+fn values_of_all_kinds_are_stored_and_shown() {
+    let mut shop = Shop::new("kinds");
+    let body = shop.ticket(
+        r#"{"subject": "Grüße \ud83d\ude00 'quoted' \"x\" \\ $1 %s", "urgent": false, "tags": ["a,b", null, "\"}"],
+            "details": {"b": [1, {"c": null}], "a": "x"}, "due_at": "2026-11-26T12:00:00+01:00", "code": "12345"}"#,
+    );
+    let body = body.json();
+    assert_eq!(body["subject"], "Grüße 😀 'quoted' \"x\" \\ $1 %s");
+    assert_eq!(body["tags"], json!(["a,b", null, "\"}"]));
+    assert_eq!(body["details"], json!({"b": [1, {"c": null}], "a": "x"}));
+    assert_eq!(body["code"], "12345");
+    let due: bool = shop.bench.ask("SELECT due_at = '2026-11-26 11:00:00Z' FROM public.ticket");
+    assert!(due, "{body}");
+    for details in ["[1]", "\"text\"", "7", "true"] {
+        let body = shop.ticket(&format!(r#"{{"subject": "x", "details": {details}, "tags": [["a"], ["b"]]}}"#)).json();
+        assert_eq!((body["details"].to_string(), &body["tags"]), (details.to_owned(), &json!([["a"], ["b"]])));
+    }
+}
+
+#[test]
+fn a_text_with_nul_is_refused_and_its_field_named() {
+    let mut shop = Shop::new("nul");
+    for body in [r#"{"subject": "a\u0000b"}"#, r#"{"subject": "\ud800"}"#] {
+        let refused = shop.post("/api/v1/tickets", body);
+        let errors = refused.errors();
+        assert_eq!((refused.status, errors.len(), errors[0].0.as_str()), (422, 1, "subject"), "{refused:?}");
+    }
+    for (field, value) in [("details", r#"{"a": "\u0000"}"#), ("tags", r#"["\u0000"]"#)] {
+        let refused = shop.post("/api/v1/tickets", &format!(r#"{{"subject": "x", "{field}": {value}}}"#));
+        let errors = refused.errors();
+        assert_eq!((refused.status, errors.len(), errors[0].0.as_str()), (422, 1, field), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_value_that_is_too_long_is_refused_and_not_cut() {
+    let mut shop = Shop::new("long");
+    let refused = shop.post("/api/v1/tickets", r#"{"subject": "x", "code": "123456"}"#);
+    assert_eq!((refused.status, refused.errors()), (422, vec![("code".into(), "22001".into())]));
+    // An index has no room for it.
+    let random: String =
+        (0..20_000).map(|n: u32| char::from(b'a' + (n.wrapping_mul(2_654_435_761) >> 24) as u8 % 26)).collect();
+    let refused = shop.post("/api/v1/tickets", &format!(r#"{{"subject": "x", "slug": "{random}"}}"#));
+    assert!(matches!(refused.status, 201 | 422), "{}", refused.status);
+}
+
+#[test]
+fn a_message_of_postgres_is_about_the_value_that_was_sent() {
+    let mut shop = Shop::new("messages");
+    let refused = shop.post("/api/v1/tickets", r#"{"subject": "x", "due_at": "yesterdayish"}"#).json();
+    assert_eq!(
+        refused["errors"][0]["detail"],
+        "invalid input syntax for type timestamp with time zone: \"yesterdayish\""
+    );
+    assert_eq!(refused["code"], "22007");
+    let huge = "y".repeat(100_000);
+    let refused = shop.post("/api/v1/tickets", &format!(r#"{{"subject": "x", "due_at": "{huge}"}}"#));
+    assert!(refused.status == 422 && refused.body.len() < 2000, "{}", refused.body.len());
+}
+
+#[test]
+fn values_of_domains_enums_and_composite_types_are_checked() {
+    let mut shop = Shop::new("made_types");
+    shop.bench.run(
+        "CREATE TYPE public.mood AS ENUM ('good', 'bad');
+         CREATE DOMAIN public.percent AS integer CHECK (VALUE BETWEEN 0 AND 100);
+         CREATE TYPE public.size AS (width integer, height integer);
+         CREATE TABLE public.thing (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, tenant_id text NOT NULL,
+                                    mood public.mood, share public.percent, size public.size, span int4range, raw bytea);
+         GRANT ALL ON public.thing TO shop",
+    );
+    let columns = "mood,share,size,span,raw";
+    shop.expose("things", "public.thing", &format!("id,tenant_id,{columns}"), columns, columns);
+    let sent = r#"{"mood": "good", "share": 7, "size": {"width": 1, "height": 2}, "span": "[1,3)", "raw": "\\x00ff"}"#;
+    let created = shop.post("/api/v1/things", sent);
+    assert_eq!(created.status, 201, "{created:?}");
+    let body = created.json();
+    for (field, value) in serde_json::from_str::<serde_json::Map<_, _>>(sent).unwrap() {
+        assert_eq!(body[&field], value);
+    }
+    for (field, value, code) in [
+        ("mood", "\"sad\"", "22P02"),
+        ("share", "101", "23514"),
+        ("size", "{\"width\": \"x\"}", "22P02"),
+        ("size", "[1, 2]", "type"),
+        ("span", "\"[3,1)\"", "22000"),
+        ("raw", "\"\\\\xzz\"", "22023"),
+    ] {
+        let refused = shop.post("/api/v1/things", &format!(r#"{{"{field}": {value}}}"#));
+        assert_eq!((refused.status, refused.errors()), (422, vec![(field.into(), code.into())]), "{refused:?}");
+    }
+}
