@@ -144,9 +144,9 @@ fn a_page_is_found_in_an_index_however_far_down_the_list_it_is() {
          SELECT CASE WHEN n % 10 = 0 THEN 'globex' ELSE 'acme' END, 'x', CASE n % 4 WHEN 0 THEN 'open' ELSE 'it''s done' END,
                 CASE WHEN n % 3 > 0 THEN n % 50 END, '2026-01-01'::date + n % 9
          FROM generate_series(1, 20000) AS n;
-         VACUUM ANALYZE app.tickets;
          SELECT hydra.api_expose('app.tickets')",
     );
+    desk.bench.run("VACUUM ANALYZE app.tickets");
     let key = desk.key.clone();
     for query in ["sort=id", "sort=-id", "sort=amount", "sort=-amount", "sort=due", "sort=-due", "status=open&sort=id"]
     {
