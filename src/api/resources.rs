@@ -52,9 +52,9 @@ fn api_expose(
 #[search_path(pg_catalog, pg_temp)]
 fn api_hide(name: Option<&str>) -> bool {
     const HIDE: &str = "SELECT hydra._hide($1, $2)";
-    tables::as_owner(|| Spi::get_one_with_args::<bool>(HIDE, &[caller().into(), name.into()]))
-        .expect("SPI writes")
-        .unwrap_or(false)
+    // Found out before it is the owner.
+    let args = [caller().into(), name.into()];
+    tables::as_owner(|| Spi::get_one_with_args::<bool>(HIDE, &args)).expect("SPI writes").unwrap_or(false)
 }
 
 fn caller() -> pg_sys::Oid {

@@ -62,7 +62,7 @@ fn requests_with_a_wrong_path_or_parameter_count_too() {
     let mut desk = Desk::new("rest_quota");
     let gateway = Gateway::start(&desk.bench);
     let key = desk.key("'{tickets:read}', tenant_id => 'acme', requests_per_minute => 1");
-    let mut status = || ask(&gateway, &key, "GET", "/api/v1/tickets?colour=red", "").0;
+    let status = || ask(&gateway, &key, "GET", "/api/v1/tickets?colour=red", "").0;
     assert_eq!(status(), 400);
     // Not more than one is granted in a minute, however slow this machine is.
     assert!((0..5).any(|_| status() == 429));

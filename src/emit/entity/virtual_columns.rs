@@ -66,14 +66,13 @@ impl VirtualColumns {
         match with(row, &self.columns) {
             Ok(row) => (row, None),
             Err(failure) => {
-                let mut columns = Vec::new();
-                let one_more = |row, column: &Column| {
-                    with(row, slice::from_ref(column)).unwrap_or_else(|_| {
-                        columns.push(column.number);
-                        row
-                    })
-                };
-                let row = self.columns.iter().fold(row, one_more);
+                let (mut row, mut columns) = (row, Vec::new());
+                for column in &self.columns {
+                    match with(row, slice::from_ref(column)) {
+                        Ok(complete) => row = complete,
+                        Err(_) => columns.push(column.number),
+                    }
+                }
                 (row, Some(Incomplete { failure, columns }))
             }
         }

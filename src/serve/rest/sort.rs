@@ -7,7 +7,8 @@
 //! A condition such as `(a, id) > (1, 2)` finds these rows in an index, but not if a column can be null or the directions
 //! differ. With OR it would not be searched in an index. So the rest of a list is divided into *stretches*, which follow each
 //! other: first the rows that have the same values but for the id, then those that differ in the column before it, and so
-//! on. Each is a condition of equalities and one comparison, and is read only if those before it do not fill the page.
+//! on. Each is a condition of equalities and one comparison, and is read only if those before it do not fill the page. Where
+//! one condition will do, there is one stretch; nulls of the first column follow it.
 //!
 //! Nulls are where an index has them: after all values, and before them in descending order.
 
@@ -30,6 +31,8 @@ pub struct Key<'a> {
 pub enum Part {
     Equal(usize),
     Beyond(usize),
+    /// On all columns at once.
+    RowBeyond,
     Null(usize),
     NotNull(usize),
 }
@@ -79,6 +82,10 @@ fn wrong(detail: String) -> Problem {
 
 /// Returns the stretches that follow a row, of which the columns of the order are null or not, in their order.
 pub fn stretches(keys: &[Key<'_>], is_null: &[bool]) -> Vec<Vec<Part>> {
+    if are_one_row(keys) && !is_null.contains(&true) {
+        let has_nulls_after = keys[0].may_be_null && !keys[0].descending;
+        return [vec![Part::RowBeyond]].into_iter().chain(has_nulls_after.then(|| vec![Part::Null(0)])).collect();
+    }
     let mut stretches = Vec::new();
     for level in (0..keys.len()).rev() {
         let same = (0..level).map(|key| if is_null[key] { Part::Null(key) } else { Part::Equal(key) });
@@ -94,23 +101,44 @@ pub fn stretches(keys: &[Key<'_>], is_null: &[bool]) -> Vec<Vec<Part>> {
     stretches
 }
 
+/// Whether the columns can be compared as a row: in one direction, with operators of one name, and no null but in the first
+/// one, where a comparison with null excludes just the rows that are not wanted.
+fn are_one_row(keys: &[Key<'_>]) -> bool {
+    let fits = |key: &Key<'_>| {
+        let first = &keys[0];
+        key.descending == first.descending && key.column.operators == first.column.operators && !key.may_be_null
+    };
+    keys[1..].iter().all(fits)
+}
+
 /// Returns the condition of a stretch; `row` is the row in the statement, and the value of a column of the order is the
 /// parameter `first` plus its number.
 pub fn condition(keys: &[Key<'_>], stretch: &[Part], row: &str, first: usize) -> String {
     let parts = stretch.iter().map(|part| {
-        let (Part::Equal(number) | Part::Beyond(number) | Part::Null(number) | Part::NotNull(number)) = *part;
+        let number = match *part {
+            Part::RowBeyond => return row_beyond(keys, row, first),
+            Part::Equal(number) | Part::Beyond(number) | Part::Null(number) | Part::NotNull(number) => number,
+        };
         let Key { column, descending, .. } = &keys[number];
         let name = format!("{row}.{}", column.quoted);
         let sign = match part {
             Part::Equal(_) => "=",
             Part::Beyond(_) if *descending => "<",
-            Part::Beyond(_) => ">",
+            Part::Beyond(_) | Part::RowBeyond => ">",
             Part::Null(_) => return format!("{name} IS NULL"),
             Part::NotNull(_) => return format!("{name} IS NOT NULL"),
         };
         format!("{name} OPERATOR({}.{sign}) {}", column.operators, value::cast(first + number, column))
     });
     parts.collect::<Vec<_>>().join(" AND ")
+}
+
+fn row_beyond(keys: &[Key<'_>], row: &str, first: usize) -> String {
+    let columns: Vec<_> = keys.iter().map(|key| format!("{row}.{}", key.column.quoted)).collect();
+    let values: Vec<_> = (first..).zip(keys).map(|(number, key)| value::cast(number, key.column)).collect();
+    let sign = if keys[0].descending { "<" } else { ">" };
+    let operators = &keys[0].column.operators;
+    format!("ROW({}) OPERATOR({operators}.{sign}) ROW({})", columns.join(", "), values.join(", "))
 }
 
 /// Returns the clause ORDER BY. Columns that a stretch holds fixed stay in it: Postgres sees that they are, and where they are
