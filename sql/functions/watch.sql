@@ -148,7 +148,7 @@ BEGIN
     IF secret IS NOT NULL THEN
         RAISE NOTICE 'the events % of % have columns that look secret: %', event, source, secret
             USING DETAIL = 'All columns of a row are sent, also those that will be added, unless the watch has "only", "except" or entity.',
-                  HINT = format('To send the others only, use "only" => %L.', coalesce(others, '{…}'));
+                  HINT = format('To send only the others, use "only" => %L.', coalesce(others, '{…}'));
     END IF;
 END
 $$;

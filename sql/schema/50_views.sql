@@ -243,7 +243,7 @@ COMMENT ON COLUMN hydra.webhook_stats.oldest_due IS 'When the earliest of the un
 CREATE VIEW hydra.webhook_watches WITH (security_barrier) AS
 SELECT t.tgrelid::regclass AS source, a.arguments[1] AS event,
        pg_catalog.array_to_string(type.operations, ' or ') AS operation, type.level,
-       d.condition, d.columns, d.entity, d."only", d."except", d.tenant, t.tgname::text AS trigger_name, t.tgenabled IN ('O', 'A') AS enabled,
+       d.condition, d.columns, d.entity, d.only_columns AS "only", d.except_columns AS "except", d.tenant, t.tgname::text AS trigger_name, t.tgenabled IN ('O', 'A') AS enabled,
        coalesce(CASE WHEN NOT type.may_emit THEN 'it is not an AFTER trigger for insert, update or delete'
                      WHEN t.tgfoid = 'hydra.webhook_emit_row()'::regprocedure AND type.level <> 'row'
                      THEN 'hydra.webhook_emit_row() is for triggers FOR EACH ROW'

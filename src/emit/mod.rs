@@ -136,7 +136,7 @@ fn _check_event_type(event: Option<&str>) {
 
 /// Returns the representation of a composite value. Only superusers may call it; requests call [`representation`].
 #[pg_extern(stable, strict)]
-fn _representation(entity: AnyElement, columns: Vec<String>) -> String {
+fn _representation(entity: AnyElement, columns: Vec<Option<String>>) -> String {
     // SAFETY: a type.
     let is_composite = unsafe { pg_sys::type_is_rowtype(entity.oid()) };
     if !is_composite {
@@ -147,6 +147,7 @@ fn _representation(entity: AnyElement, columns: Vec<String>) -> String {
             "Pass a row, as in SELECT hydra._representation(t, '{id}') FROM tickets AS t.",
         );
     }
+    let columns: Vec<String> = columns.into_iter().flatten().collect();
     // SAFETY: a composite value.
     unsafe { representation(entity.datum(), &Columns::new(pg_sys::InvalidOid, &columns)) }
 }

@@ -91,9 +91,9 @@ fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// The representation of a row in one of these forms; the SQLSTATE of what makes it fail.
+/// The representation of a row, whose table may have a column with any short name; the SQLSTATE of what makes it fail.
 fn shown(client: &mut Client, source: &str, id: &str, columns: &[&str]) -> Result<String, String> {
-    let sql = format!("SELECT hydra._representation(t, $1) FROM {source} AS t WHERE id = {id}");
+    let sql = format!("SELECT hydra._representation(whole_row, $1) FROM {source} AS whole_row WHERE id = {id}");
     let row = client.query_one(&sql, &[&columns]);
     row.map(|row| row.get(0)).map_err(|error| error.code().expect("an error of Postgres").code().to_owned())
 }
@@ -149,8 +149,10 @@ fn each_column_alone_has_the_text_that_it_has_in_the_whole_row() {
     let client = &mut application.client;
     for (id, entity) in &sent {
         let column = choices[id];
-        let sql =
-            format!("SELECT row_to_json(t)::text FROM (SELECT {} FROM sample WHERE id = {id}) AS t", quoted(column));
+        let sql = format!(
+            "SELECT row_to_json(whole_row)::text FROM (SELECT {} FROM sample WHERE id = {id}) AS whole_row",
+            quoted(column)
+        );
         let postgres = client.query_one(&sql, &[]).map(|row| row.get::<_, String>(0));
         match (entity, postgres) {
             (Ok(entity), Ok(text)) => {
