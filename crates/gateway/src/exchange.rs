@@ -13,14 +13,13 @@ use hyper::header::{AUTHORIZATION, CONNECTION, COOKIE, HOST, HeaderValue, ORIGIN
 use hyper::{HeaderMap, Request, Response};
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use time::OffsetDateTime;
 use wire::token::{self, Kind, is_well_formed};
 
 use crate::answer::{Answer, Instructions, request_id};
 use crate::body::{self, Sent};
 use crate::call::{Call, Reply};
 use crate::cookie::{self, Transport};
-use crate::credentials::{Key, Limited, Memory, Stored};
+use crate::credentials::{Memory, Stored};
 use crate::forwarded;
 use crate::framing::Fault;
 use crate::gateway::{Gateway, Live};
@@ -29,7 +28,6 @@ use crate::health;
 use crate::place::Way;
 use crate::pool::Purpose;
 use crate::problem::Problem;
-use crate::quota::Left;
 use crate::route::{self, Route, Surface};
 
 /// Headers that are about the connection, and credentials, which are passed as a hash only.
@@ -113,7 +111,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 pub struct Exchange<'a> {
     pub gateway: &'a Gateway,
-    live: &'a Live,
+    pub live: &'a Live,
     peer: Peer,
     client: IpAddr,
 }
@@ -152,13 +150,14 @@ impl Exchange<'_> {
                         let link = is_well_formed(Kind::Link, token).then(|| hash(token));
                         self.console(request, "/login", link, transport).await
                     }
-                    _ => self.rest(request).await,
+                    Route::Surface(Surface::Mcp) => self.mcp(request).await,
+                    _ => self.with_key(request, Surface::Rest).await,
                 }
             }
         }
     }
 
-    fn way<'a>(&self, headers: &'a HeaderMap) -> Way<'a> {
+    pub fn way<'a>(&self, headers: &'a HeaderMap) -> Way<'a> {
         Way {
             tls: self.peer.tls,
             client: self.client,
@@ -207,46 +206,24 @@ impl Exchange<'_> {
         let instructions = Instructions::take(&mut reply.headers);
         if let Some(stored) = stored {
             // A link is used once, so it need not be remembered.
-            self.remember(stored, reply.status, path != "/login", None);
+            self.gateway.remember(stored, reply.status, path != "/login", None);
         }
         Answer::page(reply, &instructions, transport)
     }
 
-    async fn rest(&self, request: Request<Incoming>) -> Result<Answer, Problem> {
-        let key = bearer(request.headers()).filter(|key| is_well_formed(Surface::Rest.token(), key));
-        let credential = key.map(hash).ok_or_else(Problem::unauthenticated)?;
-        let stored = token::stored(&credential);
-        let memory = self.meet(Some(&stored));
-        let (purpose, granted) = match memory {
-            Memory::Refused => return Err(Problem::unauthenticated()),
-            Memory::Over(left) => return Err(over(left)),
-            Memory::Granted(left) => (Purpose::Known, Some(left)),
-            Memory::Stranger | Memory::Known => (Purpose::Stranger, None),
-        };
+    /// Passes on a request with an API key.
+    pub async fn with_key(&self, request: Request<Incoming>, surface: Surface) -> Result<Answer, Problem> {
+        let admitted = self.gateway.admit(bearer(request.headers()))?;
         let path = request.uri().path().to_owned();
-        let mut reply = self.ask(request, Surface::Rest, &path, Some(credential), purpose).await?;
-        let key = Instructions::take(&mut reply.headers).key;
-        self.remember(stored, reply.status, key.is_some(), key);
-        let left = key.map(|key| {
-            self.gateway.credentials.count(key.id, OffsetDateTime::now_utc().unix_timestamp());
-            granted.unwrap_or_else(|| self.gateway.credentials.take(Limited::Key(key), Instant::now()))
-        });
-        let mut answer = Answer::data(reply, left);
-        answer.key = key.map(|key| key.id);
+        let mut reply = self.ask(request, surface, &path, Some(admitted.credential), admitted.purpose).await?;
+        let settled = self.gateway.settle(admitted, &mut reply);
+        let mut answer = Answer::data(reply, settled.map(|(_, left)| left));
+        answer.key = settled.map(|(key, _)| key.id);
         Ok(answer)
     }
 
     pub fn meet(&self, stored: Option<&Stored>) -> Memory {
         stored.map_or(Memory::Stranger, |stored| self.gateway.credentials.meet(stored, Instant::now()))
-    }
-
-    fn remember(&self, stored: Stored, status: u16, is_known: bool, key: Option<Key>) {
-        let credentials = &self.gateway.credentials;
-        match status {
-            401 => credentials.refused(stored, Instant::now()),
-            _ if is_known && status < 500 => credentials.accepted(stored, key.map(Limited::Key), Instant::now()),
-            _ => {}
-        }
     }
 
     /// Reads the rest of the request and passes it on.
@@ -274,11 +251,6 @@ impl Exchange<'_> {
         };
         self.gateway.ask(&call, purpose).await
     }
-}
-
-fn over(left: Left) -> Problem {
-    let problem = Problem::over_quota(left.reset_seconds());
-    left.headers().into_iter().fold(problem, |problem, (name, value)| problem.with_header(name, value))
 }
 
 /// Returns the headers that are passed on, in their order. Values are passed as text: bytes that are not UTF-8 are read
