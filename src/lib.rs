@@ -192,11 +192,12 @@ extension_sql_file!(
 extension_sql_file!("../sql/schema/70_inbound.sql", name = "inbound", requires = ["gateway"]);
 extension_sql_file!("../sql/schema/72_flow.sql", name = "flow", requires = ["inbound", runner::status::_runner_status]);
 extension_sql_file!("../sql/schema/74_mail.sql", name = "mail", requires = ["flow"]);
+extension_sql_file!("../sql/schema/76_api.sql", name = "api", requires = ["mail"]);
 // After all tables: it protects each.
 extension_sql_file!(
     "../sql/schema/80_replication.sql",
     name = "replication",
-    requires = ["gateway", "flow", "mail", replication::_is_replicating]
+    requires = ["gateway", "flow", "mail", "api", replication::_is_replicating]
 );
 extension_sql_file!("../sql/functions/gateway.sql", name = "gateway_functions", requires = ["gateway"]);
 extension_sql_file!(

@@ -159,6 +159,7 @@ GRANT EXECUTE ON FUNCTION
     hydra.flow_pause(bigint), hydra.flow_delete(bigint), hydra.flow_would_match(bigint, text, jsonb, text),
     hydra._flow_choice(bigint, text), hydra._flow_filter_passes(jsonpath, jsonb)
     TO hydra_admin;
+GRANT SELECT ON hydra.api_resources TO hydra_admin, hydra_member, hydra_analyst;
 GRANT SELECT ON hydra.flows, hydra.flow_runs, hydra.runner_status TO hydra_admin, hydra_member, hydra_analyst;
 GRANT SELECT ON hydra.gateways, hydra.gateway_status TO hydra_admin, hydra_member, hydra_analyst;
 GRANT EXECUTE ON FUNCTION hydra._set_gateway_verifier(text) TO hydra_worker;

@@ -15,6 +15,16 @@ impl Answer {
         Self { status, headers: vec![("content-type", "application/json".into())], body: body.to_string().into_bytes() }
     }
 
+    /// As [`Answer::json`], of JSON that was rendered already.
+    pub fn json_text(status: i32, body: String) -> Self {
+        Self { status, headers: vec![("content-type", "application/json".into())], body: body.into_bytes() }
+    }
+
+    /// The caller has what would be the body.
+    pub fn not_modified() -> Self {
+        Self { status: 304, headers: Vec::new(), body: Vec::new() }
+    }
+
     /// An answer that another system has asked for. Its text may be that of somebody else, so no browser may take it for anything
     /// but what its type says.
     pub fn text(status: i32, content_type: &str, text: String) -> Self {
@@ -28,7 +38,11 @@ impl Answer {
         let allow = problem.allow.map(|methods| ("allow", methods.to_owned()));
         let retry_after = problem.retry_after.map(|seconds| ("retry-after", seconds.to_string()));
         // RFC 9110 wants it with every 401.
-        let challenge = (problem.status == 401).then(|| ("www-authenticate", "Bearer".to_owned()));
+        let challenge = match &problem.scope {
+            Some(scope) => Some(format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"")),
+            None => (problem.status == 401).then(|| "Bearer".to_owned()),
+        };
+        let challenge = challenge.map(|challenge| ("www-authenticate", challenge));
         answer.headers.extend(allow.into_iter().chain(retry_after).chain(challenge));
         answer
     }

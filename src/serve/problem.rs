@@ -30,7 +30,14 @@ pub struct Parts {
     /// Methods that the path has.
     pub allow: Option<&'static str>,
     pub retry_after: Option<u32>,
+    /// The scope that the key would need.
+    pub scope: Option<String>,
+    pub errors: Vec<FieldError>,
 }
+
+/// What is wrong with one field of a body, or with one parameter: its name, a short word for programs, a sentence for
+/// people.
+pub type FieldError = (String, String, String);
 
 /// Whose texts an error has.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -59,7 +66,12 @@ impl Problem {
     fn new(status: i32, kind: &'static str, title: &'static str) -> Self {
         let retry_after = (status == 503).then_some(1);
         let (code, message, detail, hint) = (None, None, None, None);
-        Self(Box::new(Parts { status, kind, title, code, message, detail, hint, allow: None, retry_after }))
+        let (allow, scope, errors) = (None, None, Vec::new());
+        Self(Box::new(Parts { status, kind, title, code, message, detail, hint, allow, retry_after, scope, errors }))
+    }
+
+    pub fn bad_request() -> Self {
+        Self::new(400, "bad-request", "A parameter of the request is not known or not accepted.")
     }
 
     /// One answer for all credentials that are not accepted, so that it does not say which exist.
@@ -69,6 +81,13 @@ impl Problem {
 
     pub fn forbidden() -> Self {
         Self::new(403, "forbidden", "This is not permitted.")
+    }
+
+    /// The scope is named, so that people know which to give to the key.
+    pub fn insufficient_scope(scope: &str) -> Self {
+        let mut problem = Self::forbidden().with_detail(format!("The key does not have the scope {scope}."));
+        problem.scope = Some(scope.to_owned());
+        problem
     }
 
     pub fn not_found() -> Self {
@@ -83,6 +102,10 @@ impl Problem {
 
     pub fn conflict() -> Self {
         Self::new(409, "conflict", "This contradicts what is there already.")
+    }
+
+    pub fn precondition_failed() -> Self {
+        Self::new(412, "precondition-failed", "It has changed since it was read.")
     }
 
     pub fn too_large() -> Self {
@@ -118,6 +141,16 @@ impl Problem {
 
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    pub fn with_error(mut self, field: impl Into<String>, code: impl Into<String>, detail: impl Into<String>) -> Self {
+        self.errors.push((field.into(), code.into(), detail.into()));
+        self
+    }
+
+    pub fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
+        self.errors = errors;
         self
     }
 
@@ -174,6 +207,10 @@ impl Problem {
             if let Some(value) = value {
                 body[name] = json!(value);
             }
+        }
+        if !self.errors.is_empty() {
+            let error = |(field, code, detail): &FieldError| json!({"field": field, "code": code, "detail": detail});
+            body["errors"] = self.errors.iter().map(error).collect();
         }
         body
     }

@@ -124,6 +124,11 @@ impl<'conn> Row<'conn> {
         self.read(column)
     }
 
+    /// Returns a value of any type, which is valid as long as the rows are; `None` if it is null.
+    pub fn datum(&self, Column(index): Column) -> Option<pg_sys::Datum> {
+        (!self.nulls[index]).then_some(self.values[index])
+    }
+
     /// Returns the size in bytes of a value of variable length, as it is when it is read; zero if it is null. Does not
     /// read a value that is compressed or stored outside of the row.
     pub fn size(&self, Column(index): Column) -> usize {

@@ -1,0 +1,103 @@
+//! Answers requests with an API key under `/api/v1`.
+//!
+//! A *resource* is a table or view of the application that `hydra.api_expose` shows. The JSON object of one of its rows is
+//! its *representation*; it is rendered by the code that renders the entity of a webhook.
+//!
+//! A request runs as the role of its key, so grants and row security of the application hold. In addition, a key with a
+//! tenant sees only rows of its tenant, also where the application has no row security.
+//!
+//! Values come as text and are converted by Postgres, in parameters of statements. Names of columns are those of the
+//! catalog, never those of a request.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `resource` | finds resources in the catalog |
+//! | `representation` | renders rows |
+//! | `value` | converts values of requests to the types of columns |
+//! | `list` | answers with a page of rows |
+//! | `one` | answers with one row |
+//! | `filter`, `sort` | read the parameters of a list |
+//! | `cursor` | says where the next page begins |
+
+use serde_json::json;
+
+use super::answer::Answer;
+use super::identity::{self, ApiKey};
+use super::problem::Problem;
+use super::request::Request;
+use resource::Resource;
+
+pub mod representation;
+pub mod resource;
+pub mod value;
+
+/// A request, and the key that it was made with.
+pub struct Call<'a> {
+    pub request: &'a Request,
+    pub key: &'a ApiKey,
+}
+
+pub fn answer(request: &Request) -> Result<Answer, Problem> {
+    // Before the path is looked at, so that who has no key does not learn which paths there are.
+    let key = identity::api_key(request)?;
+    let answer = key.act(|| route(&Call { request, key: &key }))?;
+    Ok(answer
+        .with_header("hydra-key", key.id.to_string())
+        .with_header("hydra-quota", key.requests_per_minute.to_string()))
+}
+
+fn route(call: &Call<'_>) -> Result<Answer, Problem> {
+    match call.request.segments()[..] {
+        ["api", "v1", "me"] if call.request.reads() => Ok(me(call.key)),
+        ["api", "v1", "me"] => Err(Problem::method_not_allowed("GET")),
+        ["api", "v1", name] => collection(call, &found(call, name)?),
+        ["api", "v1", name, id] => item(call, &found(call, name)?, id),
+        _ => Err(Problem::not_found()),
+    }
+}
+
+/// Answers a request to all rows of a resource.
+fn collection(call: &Call<'_>, resource: &Resource) -> Result<Answer, Problem> {
+    match call.request.method.as_str() {
+        "GET" | "HEAD" => {
+            require(call, &format!("{}:read", resource.name))?;
+            Err(Problem::not_found())
+        }
+        _ => Err(Problem::method_not_allowed("GET, HEAD")),
+    }
+}
+
+/// Answers a request to one row of a resource.
+fn item(call: &Call<'_>, resource: &Resource, _id: &str) -> Result<Answer, Problem> {
+    match call.request.method.as_str() {
+        "GET" | "HEAD" => {
+            require(call, &format!("{}:read", resource.name))?;
+            Err(Problem::not_found())
+        }
+        _ => Err(Problem::method_not_allowed("GET, HEAD")),
+    }
+}
+
+/// Returns the resource of this name. To a key with a tenant, a resource without a tenant column does not exist: nothing
+/// would keep the rows of other tenants from it.
+pub fn found(call: &Call<'_>, name: &str) -> Result<Resource, Problem> {
+    resource::find(name)
+        .filter(|resource| call.key.tenant.is_none() || resource.tenant_column.is_some())
+        .ok_or_else(Problem::not_found)
+}
+
+/// Fails if the key does not have this scope.
+pub fn require(call: &Call<'_>, scope: &str) -> Result<(), Problem> {
+    match call.key.scopes.iter().any(|own| own == scope) {
+        true => Ok(()),
+        false => Err(Problem::insufficient_scope(scope)),
+    }
+}
+
+fn me(key: &ApiKey) -> Answer {
+    Answer::json(
+        200,
+        &json!({"key": key.id, "tenant_id": key.tenant, "role": key.role_name, "scopes": key.scopes,
+                "requests_per_minute": key.requests_per_minute}),
+    )
+}

@@ -1,0 +1,95 @@
+//! Renders rows, as the entity of a webhook with the same columns is rendered.
+//!
+//! The ETag is a hash of the representation: it changes if and only if what the caller sees changes. The number of the
+//! transaction that wrote the row would not do: a restored table has other ones.
+
+use pgrx::prelude::*;
+use sha2::{Digest, Sha256};
+
+use super::resource::Resource;
+use super::value;
+use crate::backend::subtransaction::{attempt, must_end};
+use crate::emit::{self, Columns};
+use crate::serve::context;
+use crate::serve::problem::{Problem, Texts};
+use crate::serve::sql;
+
+/// The name of a row in our statements. No column of an application is named so; a column would be taken for the row.
+pub const ROW: &str = "hydra_row";
+
+pub struct Representation {
+    pub text: String,
+    pub etag: String,
+}
+
+impl Representation {
+    pub fn of(text: String) -> Self {
+        let etag = etag(&text);
+        Self { text, etag }
+    }
+}
+
+/// Returns the strong ETag of a text.
+pub fn etag(text: &str) -> String {
+    format!("\"{}\"", hex::encode(&Sha256::digest(text)[..16]))
+}
+
+/// Returns the columns that the representation of a resource has, for [`render`].
+pub fn columns(resource: &Resource) -> Columns {
+    let names: Vec<String> = resource.readable.iter().map(|column| column.name.clone()).collect();
+    Columns::new(resource.relation, &names)
+}
+
+/// Renders a row, a value of the row type of the resource.
+pub fn render(row: pg_sys::Datum, columns: &Columns) -> String {
+    emit::representation(row, columns)
+}
+
+/// Returns the condition that keeps rows of other tenants out of a statement, and the tenant of the request, which is its
+/// parameter `number`; `None` if the request has no tenant. To be used in every statement that reads or changes rows.
+pub fn own_rows(resource: &Resource, number: usize) -> Result<Option<(String, String)>, Problem> {
+    let Some(tenant) = context::current_tenant() else { return Ok(None) };
+    let column = resource.tenant_column.as_ref().ok_or_else(Problem::not_found)?;
+    let cast = value::cast(number, column);
+    Ok(Some((format!("{ROW}.{} OPERATOR({}.=) {cast}", column.quoted, column.operators), tenant)))
+}
+
+/// Returns the row with this id that the request may see; `lock` keeps others from changing it until the end of the
+/// transaction.
+pub fn fetch(resource: &Resource, id: &str, lock: bool) -> Result<Option<Representation>, Problem> {
+    let column = &resource.id_column;
+    let own = own_rows(resource, 2)?;
+    let statement = format!(
+        "SELECT {ROW} FROM {} AS {ROW} WHERE {ROW}.{} OPERATOR({}.=) {}{}{}",
+        resource.table,
+        column.quoted,
+        column.operators,
+        value::cast(1, column),
+        own.as_ref().map(|(condition, _)| format!(" AND {condition}")).unwrap_or_default(),
+        if lock { format!(" FOR UPDATE OF {ROW}") } else { String::new() },
+    );
+    let mut arguments = vec![id.into()];
+    arguments.extend(own.as_ref().map(|(_, tenant)| tenant.as_str().into()));
+    let columns = columns(resource);
+    let found = attempt(|| {
+        sql::all(&statement, &arguments, |mut rows| {
+            let row = rows.column(ROW);
+            rows.next().and_then(|found| found.datum(row)).map(|row| render(row, &columns))
+        })
+    });
+    match found {
+        Ok(text) => Ok(text.map(Representation::of)),
+        Err(error) if must_end(&error) => error.rethrow(),
+        // No row has an id, or a tenant, that is none.
+        Err(error) => match is_no_value(resource, id, own.map(|(_, tenant)| tenant)) {
+            true => Ok(None),
+            false => Err(Problem::of(&error, Texts::Foreign)),
+        },
+    }
+}
+
+fn is_no_value(resource: &Resource, id: &str, tenant: Option<String>) -> bool {
+    let is_wrong = |column, value| value::refusal("", column, value).is_some();
+    is_wrong(&resource.id_column, id)
+        || resource.tenant_column.as_ref().zip(tenant).is_some_and(|(column, tenant)| is_wrong(column, &tenant))
+}
