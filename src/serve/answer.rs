@@ -20,6 +20,10 @@ impl Answer {
         Self { status, headers: vec![("content-type", "application/json".into())], body: body.into_bytes() }
     }
 
+    pub fn empty(status: i32) -> Self {
+        Self { status, headers: Vec::new(), body: Vec::new() }
+    }
+
     /// The caller has what would be the body.
     pub fn not_modified() -> Self {
         Self { status: 304, headers: Vec::new(), body: Vec::new() }
@@ -54,6 +58,10 @@ impl Answer {
     pub fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
+    }
+
+    pub fn body(&self) -> &[u8] {
+        &self.body
     }
 
     /// Returns the columns of `hydra.serve`.

@@ -19,7 +19,7 @@ columns!(VisitorColumns { tenant_id, role_id, role_name, expires_at });
 
 /// Where code of the application looks up names without a schema, and where our own statements do.
 pub const APPLICATION: &str = "pg_catalog, public, pg_temp";
-const OURS: &str = "pg_catalog, pg_temp";
+pub const OURS: &str = "pg_catalog, pg_temp";
 
 /// An API key in use.
 pub struct ApiKey {
