@@ -216,6 +216,7 @@ extension_sql_file!(
     name = "mail_functions",
     requires = ["mail", "flow_functions", mail::secret::_new_mail_secret, mail::secret::_reseal_mail_secret]
 );
+extension_sql_file!("../sql/functions/api.sql", name = "api_functions", requires = ["api", "watch_functions"]);
 extension_sql_file!("../sql/schema/90_grants.sql", name = "grants", finalize);
 
 const VERSION: &std::ffi::CStr =

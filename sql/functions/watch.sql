@@ -16,12 +16,41 @@ $$;
 COMMENT ON FUNCTION hydra._watches(regclass) IS
     'Triggers of a table that emit, created by webhook_watch or by hand; inherited: from the table of which it is a partition';
 
+CREATE FUNCTION hydra._check_columns(source regclass, part text, columns text[])
+    RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    missing text;
+BEGIN
+    IF cardinality(columns) = 0 OR array_ndims(columns) > 1 OR array_position(columns, NULL) IS NOT NULL
+       OR cardinality(columns) > (SELECT count(DISTINCT name) FROM unnest(columns) AS name) THEN
+        RAISE EXCEPTION 'invalid %', part
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = 'Columns are a one-dimensional array of one or more names, without nulls and without repetitions.',
+                  HINT = CASE part WHEN 'columns' THEN 'Omit it for updates of any column.'
+                                   ELSE 'Omit it to send all columns.' END;
+    END IF;
+    SELECT name INTO missing
+    FROM unnest(columns) AS name
+    WHERE NOT EXISTS (SELECT FROM pg_attribute AS a
+                      WHERE a.attrelid = source AND a.attname = name AND a.attnum > 0 AND NOT a.attisdropped)
+    LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'column % of % does not exist', quote_ident(missing), source
+            USING ERRCODE = 'undefined_column',
+                  DETAIL = format('A watch can only name columns of its table in %s. Names are case-sensitive here.', part),
+                  HINT = 'Use the names in the definition of the table.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION hydra._check_columns(regclass, text, text[]) IS
+    'Fails if an argument of a watch, called part, is not a list of columns of its table; null: it is not given';
+
 CREATE FUNCTION hydra._check_watched(source regclass, columns text[], level text, operations text[])
     RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     watched record;
-    missing text;
 BEGIN
     SELECT c.relkind, n.nspname INTO watched
     FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -48,32 +77,14 @@ BEGIN
                   HINT = 'Omit level to watch it row by row.';
     END IF;
 
-    IF columns IS NULL THEN
-        RETURN;
-    ELSIF NOT 'update' = ANY (operations) THEN
+    IF columns IS NOT NULL AND NOT 'update' = ANY (operations) THEN
         RAISE EXCEPTION 'columns are for updates'
             USING ERRCODE = 'invalid_parameter_value',
                   DETAIL = format('The operation is %s. Only an update sets some columns and not others.',
                                   array_to_string(operations, ' or ')),
-                  HINT = 'Omit columns, or watch updates.';
-    ELSIF cardinality(columns) = 0 OR array_ndims(columns) > 1 OR array_position(columns, NULL) IS NOT NULL
-          OR cardinality(columns) > (SELECT count(DISTINCT name) FROM unnest(columns) AS name) THEN
-        RAISE EXCEPTION 'invalid columns'
-            USING ERRCODE = 'invalid_parameter_value',
-                  DETAIL = 'Columns are a one-dimensional array of one or more names, without nulls and without repetitions.',
-                  HINT = 'Omit it for updates of any column.';
+                  HINT = 'Omit columns, or watch updates. To send some columns and not others, use "only" or "except".';
     END IF;
-    SELECT name INTO missing
-    FROM unnest(columns) AS name
-    WHERE NOT EXISTS (SELECT FROM pg_attribute AS a
-                      WHERE a.attrelid = source AND a.attname = name AND a.attnum > 0 AND NOT a.attisdropped)
-    LIMIT 1;
-    IF FOUND THEN
-        RAISE EXCEPTION 'column % of % does not exist', quote_ident(missing), source
-            USING ERRCODE = 'undefined_column',
-                  DETAIL = 'A watch can only be for columns of its table. Names are case-sensitive here.',
-                  HINT = 'Use the names in the definition of the table.';
-    END IF;
+    PERFORM hydra._check_columns(source, 'columns', columns);
 END
 $$;
 COMMENT ON FUNCTION hydra._check_watched(regclass, text[], text, text[]) IS 'Fails if the table or its columns cannot be watched';
@@ -111,8 +122,60 @@ END
 $$;
 COMMENT ON FUNCTION hydra._watch_operations(text, text) IS 'Operations of a watch, as in _trigger_type; fails if the operation or the level is invalid';
 
+-- A name is all that is looked at. So nothing is refused or left out because of it.
+CREATE FUNCTION hydra._looks_secret(name text)
+    RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT SET search_path = pg_catalog, pg_temp
+AS $$
+    -- In apiKey, a word begins with its capital letter.
+    SELECT lower(regexp_replace(name, '([a-z0-9])([A-Z])', '\1_\2', 'g')) ~
+           ('(^|_)(password|passwd|passphrase|passcode|pwd|secret|token|salt|otp|totp|cvv|cvc|ssn|social_security'
+            || '|credentials?|credit_card|card_number|(api|private|secret|access|signing|encryption)_?key)(_|$)')
+$$;
+COMMENT ON FUNCTION hydra._looks_secret(text) IS 'Whether a column of this name probably has secrets, such as password_hash or apiKey';
+
+CREATE FUNCTION hydra._tell_of_secrets(source regclass, event text, except_columns text[])
+    RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    secret text;
+    others text;
+BEGIN
+    SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FILTER (WHERE s.looks_secret),
+           (array_agg(a.attname ORDER BY a.attnum) FILTER (WHERE NOT s.looks_secret))::text
+    INTO secret, others
+    FROM pg_attribute AS a CROSS JOIN LATERAL hydra._looks_secret(a.attname) AS s (looks_secret)
+    WHERE a.attrelid = source AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> ALL (coalesce(except_columns, '{}'));
+    IF secret IS NOT NULL THEN
+        RAISE NOTICE 'the events % of % have columns that look secret: %', event, source, secret
+            USING DETAIL = 'All columns of a row are sent, also those that will be added, unless the watch has "only", "except" or entity.',
+                  HINT = format('To send the others only, use "only" => %L.', coalesce(others, '{…}'));
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION hydra._tell_of_secrets(regclass, text, text[]) IS
+    'Says which of the columns that a watch sends look secret; the last argument: columns that it does not send';
+
+CREATE FUNCTION hydra._check_choice(
+    source regclass, entity text, only_columns text[], except_columns text[])
+    RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF num_nonnulls(entity, only_columns, except_columns) > 1 THEN
+        RAISE EXCEPTION 'only one of entity, "only" and "except" can be given'
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = 'Each of them says what is sent: "only" and "except" choose columns of the row, and entity replaces the row.',
+                  HINT = 'An expression can leave out columns itself: to_jsonb(new) - ''password''.';
+    END IF;
+    PERFORM hydra._check_columns(source, '"only"', only_columns);
+    PERFORM hydra._check_columns(source, '"except"', except_columns);
+END
+$$;
+COMMENT ON FUNCTION hydra._check_choice(regclass, text, text[], text[]) IS
+    'Fails if a watch cannot have this entity or send these columns';
+
 CREATE FUNCTION hydra._watch_arguments(
-    event text, condition text, entity text, columns text[], tenant text, schemas name[])
+    event text, condition text, entity text, columns text[], tenant text, only_columns text[], except_columns text[],
+    schemas name[])
     RETURNS text[] LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
     -- Names in expressions are looked up in the search_path of the caller of webhook_watch, without the schema of its
@@ -120,8 +183,10 @@ AS $$
     -- is not in the list.
     SELECT ARRAY[event]
            || CASE WHEN condition IS NOT NULL THEN ARRAY['condition', condition] END
-           || (SELECT array_agg(part ORDER BY n, part = name)
-               FROM unnest(columns) WITH ORDINALITY AS c (name, n), unnest(ARRAY['column', c.name]) AS part)
+           || (SELECT array_agg(part ORDER BY list.place, c.n, part = c.name)
+               FROM (VALUES (1, 'column', columns), (2, 'only', only_columns), (3, 'except', except_columns))
+                        AS list (place, argument, names),
+                    unnest(list.names) WITH ORDINALITY AS c (name, n), unnest(ARRAY[list.argument, c.name]) AS part)
            || CASE WHEN entity IS NOT NULL THEN ARRAY['entity', entity] END
            || CASE WHEN tenant IS NOT NULL THEN ARRAY['tenant', tenant] END
            || CASE WHEN num_nonnulls(condition, entity, tenant) > 0
@@ -131,7 +196,7 @@ AS $$
                                                WHERE NOT s.name::text ^@ 'pg_temp_'),
                                         'pg_temp')] END
 $$;
-COMMENT ON FUNCTION hydra._watch_arguments(text, text, text, text[], text, name[]) IS
+COMMENT ON FUNCTION hydra._watch_arguments(text, text, text, text[], text, text[], text[], name[]) IS
     'Arguments of the trigger of a watch';
 
 -- The trigger has neither WHEN nor UPDATE OF: a column that these name cannot be altered and takes the trigger with it
@@ -189,7 +254,7 @@ COMMENT ON FUNCTION hydra._tell_of_level(regclass, text, boolean) IS
 -- Checks the arguments and returns the commands. webhook_watch itself executes them, as its caller.
 CREATE FUNCTION hydra._define_watch(
     source regclass, event text, operation text, condition text, entity text, columns text[], tenant text, level text,
-    schemas name[], OUT trigger_name text, OUT drop_former text, OUT create_trigger text)
+    only_columns text[], except_columns text[], schemas name[], OUT trigger_name text, OUT drop_former text, OUT create_trigger text)
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -213,6 +278,7 @@ BEGIN
     PERFORM hydra._check_event_type(event);
     operations := hydra._watch_operations(operation, level);
     PERFORM hydra._check_watched(source, columns, level, operations);
+    PERFORM hydra._check_choice(source, entity, only_columns, except_columns);
     IF condition IS NOT NULL THEN PERFORM hydra._check_expression('condition', condition); END IF;
     IF entity IS NOT NULL THEN PERFORM hydra._check_expression('entity', entity); END IF;
     IF tenant IS NOT NULL THEN PERFORM hydra._check_expression('tenant', tenant); END IF;
@@ -220,7 +286,8 @@ BEGIN
     -- Whether all of the operations have old rows, and new rows.
     has_old := NOT 'insert' = ANY (operations);
     has_new := NOT 'delete' = ANY (operations);
-    arguments := hydra._watch_arguments(event, condition, entity, columns, tenant, schemas);
+    arguments := hydra._watch_arguments(
+        event, condition, entity, columns, tenant, only_columns, except_columns, schemas);
     PERFORM hydra._check_watch(source, arguments, has_old, has_new);
 
     SELECT w.* INTO former
@@ -262,9 +329,12 @@ BEGIN
         former.level = level);
 
     PERFORM hydra._tell_of_level(source, event, by_statement);
+    IF entity IS NULL AND only_columns IS NULL THEN
+        PERFORM hydra._tell_of_secrets(source, event, except_columns);
+    END IF;
 END
 $$;
-COMMENT ON FUNCTION hydra._define_watch(regclass, text, text, text, text, text[], text, text, name[]) IS
+COMMENT ON FUNCTION hydra._define_watch(regclass, text, text, text, text, text[], text, text, text[], text[], name[]) IS
     'Commands that webhook_watch has to execute; fails if the table cannot be watched in this way';
 
 -- The triggers of a table fire in the order of their names. Because the names have numbers, this is the order of their
@@ -283,14 +353,15 @@ COMMENT ON FUNCTION hydra._new_watch_name(text, text[]) IS
 
 CREATE FUNCTION hydra.webhook_watch(
     source regclass, event text, operation text, condition text DEFAULT NULL, entity text DEFAULT NULL,
-    columns text[] DEFAULT NULL, tenant text DEFAULT NULL, level text DEFAULT 'row')
+    columns text[] DEFAULT NULL, tenant text DEFAULT NULL, level text DEFAULT 'row', "only" text[] DEFAULT NULL,
+    "except" text[] DEFAULT NULL)
     -- Without search_path: that of the caller is the one in which names of the expressions are looked up.
     RETURNS text LANGUAGE plpgsql SET standard_conforming_strings = on
 AS $$
 DECLARE
     watch record;
 BEGIN
-    watch := hydra._define_watch($1, $2, $3, $4, $5, $6, $7, $8, pg_catalog.current_schemas(false));
+    watch := hydra._define_watch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, pg_catalog.current_schemas(false));
     IF watch.drop_former IS NOT NULL THEN
         EXECUTE watch.drop_former;
     END IF;
@@ -298,7 +369,7 @@ BEGIN
     RETURN watch.trigger_name;
 END
 $$;
-COMMENT ON FUNCTION hydra.webhook_watch(regclass, text, text, text, text, text[], text, text) IS
+COMMENT ON FUNCTION hydra.webhook_watch(regclass, text, text, text, text, text[], text, text, text[], text[]) IS
     'Creates a trigger that emits an event for each row that an operation changes in a table, and returns its name; for the same table, event and operation, it replaces the trigger';
 
 CREATE FUNCTION hydra.webhook_unwatch(source regclass, event text)

@@ -243,7 +243,7 @@ COMMENT ON COLUMN hydra.webhook_stats.oldest_due IS 'When the earliest of the un
 CREATE VIEW hydra.webhook_watches WITH (security_barrier) AS
 SELECT t.tgrelid::regclass AS source, a.arguments[1] AS event,
        pg_catalog.array_to_string(type.operations, ' or ') AS operation, type.level,
-       d.condition, d.columns, d.entity, d.tenant, t.tgname::text AS trigger_name, t.tgenabled IN ('O', 'A') AS enabled,
+       d.condition, d.columns, d.entity, d."only", d."except", d.tenant, t.tgname::text AS trigger_name, t.tgenabled IN ('O', 'A') AS enabled,
        coalesce(CASE WHEN NOT type.may_emit THEN 'it is not an AFTER trigger for insert, update or delete'
                      WHEN t.tgfoid = 'hydra.webhook_emit_row()'::regprocedure AND type.level <> 'row'
                      THEN 'hydra.webhook_emit_row() is for triggers FOR EACH ROW'
@@ -279,6 +279,8 @@ COMMENT ON COLUMN hydra.webhook_watches.level IS 'row: emits row by row; stateme
 COMMENT ON COLUMN hydra.webhook_watches.condition IS 'Expression that a row must satisfy; null: all rows';
 COMMENT ON COLUMN hydra.webhook_watches.columns IS 'Columns of which an UPDATE must set at least one; null: any column';
 COMMENT ON COLUMN hydra.webhook_watches.entity IS 'Expression for the entity; null: the row';
+COMMENT ON COLUMN hydra.webhook_watches."only" IS 'Columns of the row that are sent; null: all, unless except or entity says otherwise';
+COMMENT ON COLUMN hydra.webhook_watches."except" IS 'Columns of the row that are not sent; null: there are none';
 COMMENT ON COLUMN hydra.webhook_watches.tenant IS 'Expression for the tenant; null: tenant_id of the entity or of the row';
 COMMENT ON COLUMN hydra.webhook_watches.trigger_name IS 'Name of the trigger; the triggers of a table fire in order of their names';
 COMMENT ON COLUMN hydra.webhook_watches.enabled IS 'Whether it fires in sessions with session_replication_role = origin, the default';

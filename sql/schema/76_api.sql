@@ -76,12 +76,13 @@ SELECT r.name, r.relation, r.id_column, r.tenant_column, r.readable, r.creatable
                              CASE WHEN used.name IN (r.id_column, r.tenant_column)
                                   THEN 'Column %I was dropped or renamed; no request finds the resource.'
                                   ELSE 'Column %I was dropped or renamed, and is left out.' END, used.name)
-                  FROM (SELECT pg_catalog.unnest(r.id_column || r.tenant_column || r.readable || r.creatable || r.updatable))
-                       AS used (name)
-                  WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_attribute AS a
-                                    WHERE a.attrelid = r.relation AND a.attname = used.name AND a.attnum > 0
-                                          AND NOT a.attisdropped)
-                  ORDER BY used.name NOT IN (r.id_column, r.tenant_column), used.name
+                  FROM pg_catalog.unnest(ARRAY[r.id_column, r.tenant_column] || r.readable || r.creatable || r.updatable)
+                       WITH ORDINALITY AS used (name, n)
+                  WHERE used.name IS NOT NULL
+                        AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute AS a
+                                        WHERE a.attrelid = r.relation AND a.attname = used.name AND a.attnum > 0
+                                              AND NOT a.attisdropped)
+                  ORDER BY used.n
                   LIMIT 1) END AS problem
 FROM hydra.api_resource AS r;
 COMMENT ON VIEW hydra.api_resources IS 'Tables and views of the application that the REST API shows';

@@ -47,6 +47,8 @@ COMMENT ON FUNCTION hydra._watch_details(text[], text, text[]) IS
     'Returns the details of a watch, from the arguments, the definition and the columns of its trigger';
 COMMENT ON FUNCTION hydra._watch_problem(oid, oid) IS
     'Returns why a watch, given by its table and its trigger, does not fit; runs no code of its author';
+COMMENT ON FUNCTION hydra._representation(anyelement, text[]) IS
+    'Returns a row with only these columns as the REST API shows it: as a webhook of a watch with "only" sends it';
 COMMENT ON FUNCTION hydra._announce_changes() IS
     'Makes the dispatcher and all sessions read again what they keep in memory, after the current transaction commits';
 COMMENT ON FUNCTION hydra._announce_change(bigint) IS
@@ -62,6 +64,9 @@ COMMENT ON FUNCTION hydra.api_key_rotate(bigint, interval) IS
     'Gives an API key a new text and returns it, once; during the overlap the old one is accepted too';
 COMMENT ON FUNCTION hydra.console_link(text, text, interval) IS
     'Makes a link with which one person can open the settings pages once, as this role and for this tenant';
+COMMENT ON FUNCTION hydra.api_expose(regclass, text, text[], text[], text[], text[], text[], boolean, text, text, text) IS
+    'Shows a table or view in the REST API; returns the name of the resource, and replaces a resource of the same name';
+COMMENT ON FUNCTION hydra.api_hide(text) IS 'Removes a resource from the REST API; returns whether there was one';
 COMMENT ON FUNCTION hydra.rehearse(text, jsonb) IS
     'Calls a function with one argument of type jsonb and undoes everything: returns its result, the rows that it wrote, the webhooks that it would send, and its notices';
 COMMENT ON FUNCTION hydra.inbound_create(text, jsonb, text, text, text, jsonb, text, text, text, jsonb, interval, integer) IS
@@ -155,6 +160,9 @@ GRANT EXECUTE ON FUNCTION
     TO hydra_admin;
 GRANT SELECT ON hydra.api_keys TO hydra_admin;
 GRANT EXECUTE ON FUNCTION
+    hydra.api_expose(regclass, text, text[], text[], text[], text[], text[], boolean, text, text, text), hydra.api_hide(text)
+    TO hydra_admin;
+GRANT EXECUTE ON FUNCTION
     hydra.flow_create(text, text, text, jsonpath, interval, text), hydra.flow_deploy(bigint), hydra.flow_test(bigint),
     hydra.flow_pause(bigint), hydra.flow_delete(bigint), hydra.flow_would_match(bigint, text, jsonb, text),
     hydra._flow_choice(bigint, text), hydra._flow_filter_passes(jsonpath, jsonb)
@@ -196,14 +204,16 @@ GRANT EXECUTE ON FUNCTION hydra._delivery_id(uuid, bigint, bigint, bigint), hydr
 
 GRANT EXECUTE ON FUNCTION
     hydra.webhook_emit(text, jsonb, text), hydra.webhook_emit_row(), hydra.webhook_emit_statement(),
-    hydra.webhook_watch(regclass, text, text, text, text, text[], text, text), hydra.webhook_unwatch(regclass, text)
+    hydra.webhook_watch(regclass, text, text, text, text, text[], text, text, text[], text[]), hydra.webhook_unwatch(regclass, text)
     TO hydra_emitter;
 -- hydra.webhook_watch and hydra.webhook_unwatch run as their caller, who needs each of these functions. None of these
 -- functions shows or does anything that the caller could not see or do without it.
 GRANT EXECUTE ON FUNCTION
-    hydra._define_watch(regclass, text, text, text, text, text[], text, text, name[]), hydra._watches(regclass),
+    hydra._define_watch(regclass, text, text, text, text, text[], text, text, text[], text[], name[]), hydra._watches(regclass),
     hydra._new_watch_name(text, text[]),
-    hydra._watch_operations(text, text), hydra._watch_arguments(text, text, text, text[], text, name[]),
+    hydra._watch_operations(text, text), hydra._watch_arguments(text, text, text, text[], text, text[], text[], name[]),
+    hydra._check_columns(regclass, text, text[]), hydra._check_choice(regclass, text, text[], text[]), hydra._looks_secret(text),
+    hydra._tell_of_secrets(regclass, text, text[]),
     hydra._create_watch(text, text, text[], boolean, text[], boolean, boolean),
     hydra._check_watched(regclass, text[], text, text[]), hydra._check_watch(oid, text[], boolean, boolean),
     hydra._tell_of_level(regclass, text, boolean), hydra._check_expression(text, text), hydra._check_event_type(text)

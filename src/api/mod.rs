@@ -6,6 +6,7 @@ mod checks;
 mod gateway_login;
 pub mod gateway_status;
 mod park;
+mod resources;
 pub mod secrets;
 mod statistics;
 mod status;

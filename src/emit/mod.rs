@@ -13,6 +13,7 @@
 //! | `cache` | keeps event types and subscriptions in the memory of a session |
 //! | `as_made` | finds out whether `hydra.event` is as the extension made it |
 //! | `wanted`, `filter` | find the subscriptions that want an event |
+//! | `representation` | renders a row for those who read it over HTTP |
 //! | `entity` | renders an entity as JSON text |
 
 mod as_made;
@@ -23,6 +24,7 @@ mod insert;
 mod kept;
 mod max_pending;
 mod record;
+mod representation;
 mod trigger;
 mod wanted;
 mod watch;
@@ -38,6 +40,7 @@ pub use entity::RawJsonb;
 use entity::{MAX_ID_BYTES, Rendered};
 
 pub use filter::Filter;
+pub use representation::{Columns, representation};
 pub use watch::renames::follow as follow_rename;
 
 /// Writes one event if at least one active subscription wants it. Returns the id of the event, or null if none was

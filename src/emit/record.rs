@@ -33,7 +33,7 @@ pub fn emit_all(event_types: &EventTypes, event_type: &EventType, operation: Ope
 
 /// Returns how entities of this type are rendered.
 pub fn render_options(event_type: &EventType) -> RenderOptions<'_> {
-    RenderOptions { id_key: &event_type.id_key, limit: settings::max_entity_size() }
+    RenderOptions { id_key: &event_type.id_key, limit: settings::max_entity_size(), columns: None }
 }
 
 /// Fails in a read-only transaction.

@@ -1,10 +1,11 @@
 //! Payloads that are hard to render never fail the transaction of the application. Answers that are hard to read are
-//! recorded.
+//! recorded. A row is shown as its webhook sends it.
 //!
-//! Both tests print their seed; `HYDRA_SEED=…` repeats one.
+//! Both tests here print their seed; `HYDRA_SEED=…` repeats one.
 
 mod payloads;
 mod replies;
+mod representations;
 
 use std::collections::HashMap;
 use std::sync::OnceLock;

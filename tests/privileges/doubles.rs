@@ -129,7 +129,7 @@ fn the_extension_never_calls_a_double_of_an_object_of_postgres() {
 
 /// It uses the search_path of its caller on purpose: a condition means what it means to the role that watches. All
 /// other names in it are qualified.
-const LOOKS_WHERE_ITS_CALLER_DOES: &str = "hydra.webhook_watch(source regclass,event text,operation text,condition text,entity text,columns text[],tenant text,level text)";
+const LOOKS_WHERE_ITS_CALLER_DOES: &str = "hydra.webhook_watch(source regclass,event text,operation text,condition text,entity text,columns text[],tenant text,level text,only text[],except text[])";
 
 #[test]
 fn pgspot_finds_no_fault_in_the_script_of_the_extension() {

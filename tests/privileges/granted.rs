@@ -123,9 +123,13 @@ const GRANTED: &[(&str, &[&str])] = &[
     ("_watches", EMITTER),
     ("_new_watch_name", EMITTER),
     ("_tell_of_level", EMITTER),
+    ("_tell_of_secrets", EMITTER),
+    ("_looks_secret", EMITTER),
     ("_watch_operations", EMITTER),
     ("_watch_arguments", EMITTER),
     ("_check_watched", EMITTER),
+    ("_check_columns", EMITTER),
+    ("_check_choice", EMITTER),
     ("_check_watch", EMITTER),
     ("_check_expression", EMITTER),
     // So is a test of what a subscription would match.

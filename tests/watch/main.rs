@@ -9,6 +9,7 @@ use postgres::Client;
 use testkit::{Cluster, ask, subscribe};
 
 mod changes;
+mod columns;
 mod conditions;
 mod emitted;
 mod failures;

@@ -203,7 +203,7 @@ fn a_watch_of_a_partitioned_table_says_how_it_differs_from_the_other_level() {
 }
 
 /// Runs a statement with psql, and returns its notices.
-fn said(database: &str, statement: &str) -> String {
+pub fn said(database: &str, statement: &str) -> String {
     let psql = cluster().program("psql").args(["-X", "-d", database, "-c", statement]).output().expect("psql starts");
     let said = String::from_utf8_lossy(&psql.stderr).into_owned();
     assert!(psql.status.success(), "{said}");

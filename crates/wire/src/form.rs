@@ -11,12 +11,10 @@ impl Form {
     /// Returns `None` if the text is not valid: not UTF-8, a wrong escape, a NUL, which no text of Postgres can have, or too
     /// many fields.
     pub fn parse(text: &[u8]) -> Option<Self> {
-        let fields = text.split(|byte| *byte == b'&').filter(|field| !field.is_empty()).map(|field| {
-            let end = field.iter().position(|byte| *byte == b'=').unwrap_or(field.len());
-            Some((decoded(&field[..end])?, decoded(field.get(end + 1..).unwrap_or_default())?))
-        });
-        let fields: Vec<_> = fields.take(MAX_FIELDS + 1).collect::<Option<_>>()?;
-        (fields.len() <= MAX_FIELDS).then_some(Self(fields))
+        // Browsers send the ends of lines as CR LF.
+        let lines = |text: String| text.replace("\r\n", "\n");
+        let fields = pairs(text)?.into_iter().map(|(name, value)| (lines(name), lines(value)));
+        Some(Self(fields.collect()))
     }
 
     /// Returns the value of a field that is not empty, without the space around it.
@@ -39,12 +37,29 @@ impl Form {
     }
 }
 
-fn decoded(text: &[u8]) -> Option<String> {
+/// Returns the names and values of the fields exactly as they were sent. `None` as for [`Form::parse`].
+pub fn pairs(text: &[u8]) -> Option<Vec<(String, String)>> {
+    let fields = text.split(|byte| *byte == b'&').filter(|field| !field.is_empty()).map(|field| {
+        let end = field.iter().position(|byte| *byte == b'=').unwrap_or(field.len());
+        let value = field.get(end + 1..).unwrap_or_default();
+        Some((decoded(&field[..end], b' ')?, decoded(value, b' ')?))
+    });
+    let fields: Vec<_> = fields.take(MAX_FIELDS + 1).collect::<Option<_>>()?;
+    (fields.len() <= MAX_FIELDS).then_some(fields)
+}
+
+/// Returns a part of a path without its escapes. A plus is a plus there. `None` as for [`Form::parse`].
+pub fn unescaped(part: &str) -> Option<String> {
+    decoded(part.as_bytes(), b'+')
+}
+
+/// Returns a text without its escapes; `plus` is what a plus means.
+fn decoded(text: &[u8], plus: u8) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.iter();
     while let Some(byte) = rest.next() {
         bytes.push(match byte {
-            b'+' => b' ',
+            b'+' => plus,
             b'%' => {
                 let mut digit = || char::from(*rest.next()?).to_digit(16);
                 (digit()? * 16 + digit()?) as u8
@@ -53,8 +68,7 @@ fn decoded(text: &[u8]) -> Option<String> {
         });
     }
     let text = String::from_utf8(bytes).ok()?;
-    // Browsers send the ends of lines as CR LF.
-    (!text.contains('\0')).then(|| text.replace("\r\n", "\n"))
+    (!text.contains('\0')).then_some(text)
 }
 
 #[cfg(test)]
@@ -69,6 +83,13 @@ mod tests {
         assert_eq!(Form::parse(b"body=+1%0D%0A").unwrap().exact("body"), Some(" 1\n"));
         assert_eq!(form.get("lines"), Some("1\n2"));
         assert_eq!((form.get("empty"), form.get("absent"), form.get("a")), (None, None, Some("b=c")));
+    }
+
+    #[test]
+    fn parts_of_a_path_and_parameters_are_read_exactly() {
+        assert_eq!(unescaped("a%2Fb+c%20"), Some("a/b+c ".into()));
+        assert_eq!((unescaped("%"), unescaped("%00"), unescaped("%ff")), (None, None, None));
+        assert_eq!(pairs(b"a=+x%0D%0A&a"), Some(vec![("a".into(), " x\r\n".into()), ("a".into(), String::new())]));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::projection::Projection;
 use crate::backend::subtransaction::Failure;
 
 /// The maximum size of an id or a tenant. Longer values are ignored, because ids and tenants are sent even if the
@@ -15,6 +16,8 @@ pub struct RenderOptions<'a> {
     pub id_key: &'a str,
     /// The largest size of the text in bytes.
     pub limit: usize,
+    /// The columns of a row that its text has; `None`: all.
+    pub columns: Option<&'a Projection>,
 }
 
 /// An entity that can be sent, or why it cannot.

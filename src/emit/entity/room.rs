@@ -12,6 +12,7 @@ use std::ffi::{CStr, c_int};
 use pgrx::FromDatum;
 use pgrx::prelude::*;
 
+use super::composite::Composite;
 use super::jsonb::RawJsonb;
 use crate::backend::attributes::attributes;
 
@@ -157,39 +158,27 @@ impl Room {
     }
 
     unsafe fn take_composite(&mut self, value: pg_sys::Datum) -> Option<()> {
-        // SAFETY: a value of a row type, which names its type. The descriptor is released after its use.
+        // SAFETY: a value of a row type, and room for each of its columns.
         unsafe {
             pg_sys::check_stack_depth();
-            let detoasted = Detoasted::new(value);
-            let header = detoasted.0.cast::<pg_sys::HeapTupleHeaderData>();
-            let of = (*header).t_choice.t_datum;
-            let descriptor = pg_sys::lookup_rowtype_tupdesc(of.datum_typeid, of.datum_typmod);
-            let mut tuple = pg_sys::HeapTupleData {
-                t_len: pgrx::varsize_any(detoasted.0) as u32,
-                t_data: header,
-                ..pg_sys::HeapTupleData::default()
-            };
+            let mut composite = Composite::new(value);
+            let descriptor = composite.descriptor();
             let attributes = attributes(descriptor);
             let mut values = vec![pg_sys::Datum::null(); attributes.len()];
             let mut nulls = vec![true; attributes.len()];
-            pg_sys::heap_deform_tuple(&raw mut tuple, descriptor, values.as_mut_ptr(), nulls.as_mut_ptr());
-            let fits =
-                attributes.iter().zip(values.iter().zip(&nulls)).try_for_each(|(attribute, (value, is_null))| {
-                    if attribute.attisdropped {
-                        return Some(());
-                    }
-                    self.take_name(attribute)?;
-                    match (is_null, attribute.attlen) {
-                        (true, _) if self.form == Form::Json => self.take(4),
-                        (true, _) => Some(()),
-                        (false, -1) => self.take_value(*value, attribute.atttypid),
-                        (false, _) => self.take(1),
-                    }
-                });
-            if (*descriptor).tdrefcount >= 0 {
-                pg_sys::DecrTupleDescRefCount(descriptor);
-            }
-            fits
+            pg_sys::heap_deform_tuple(composite.tuple(), descriptor, values.as_mut_ptr(), nulls.as_mut_ptr());
+            attributes.iter().zip(values.iter().zip(&nulls)).try_for_each(|(attribute, (value, is_null))| {
+                if attribute.attisdropped {
+                    return Some(());
+                }
+                self.take_name(attribute)?;
+                match (is_null, attribute.attlen) {
+                    (true, _) if self.form == Form::Json => self.take(4),
+                    (true, _) => Some(()),
+                    (false, -1) => self.take_value(*value, attribute.atttypid),
+                    (false, _) => self.take(1),
+                }
+            })
         }
     }
 

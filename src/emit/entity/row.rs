@@ -1,6 +1,6 @@
 //! Renders the row of a table as an entity.
 //!
-//! `row_to_json` keeps `json` columns as they are, where `to_jsonb` would refuse `\u0000` in them. A row that is far
+//! The text has all columns of the row, or those of a [`Projection`]. `row_to_json` keeps `json` columns as they are, where `to_jsonb` would refuse `\u0000` in them. A row that is far
 //! larger than the limit is not rendered at all: it is measured first, see [`Room`]. Rendering cannot fail for the common built-in types; other types run
 //! code of their owners, so a row that has one is rendered in a subtransaction.
 
@@ -9,10 +9,11 @@ use std::ffi::CStr;
 use pgrx::FromDatum;
 use pgrx::prelude::*;
 
+use super::composite::Composite;
+use super::projection::{self, Projection};
 use super::rendered::{MAX_ID_BYTES, RenderOptions, RenderResult, Rendered, Unsendable};
 use super::room::{Form, Room};
-use super::virtual_columns::VirtualColumns;
-use crate::backend::attributes::attributes;
+use super::virtual_columns::{Incomplete, VirtualColumns};
 use crate::backend::refuse::refuse;
 use crate::backend::subtransaction::{Failure, in_subtransaction};
 
@@ -50,8 +51,8 @@ pub struct Change {
 pub struct Row {
     tuple: pg_sys::HeapTuple,
     descriptor: pg_sys::TupleDesc,
-    /// Why a virtual column is missing in the tuple.
-    incomplete: Option<Failure>,
+    /// Why virtual columns are missing in the tuple.
+    incomplete: Option<Incomplete>,
 }
 
 impl Change {
@@ -71,22 +72,46 @@ impl Row {
         Self { tuple, descriptor, incomplete }
     }
 
+    /// Returns the row that is a composite value. The query that returned it has computed its virtual columns.
+    ///
+    /// # Safety
+    /// The value must stay where it is while this row is used.
+    pub unsafe fn of(value: &mut Composite) -> Self {
+        Self { tuple: value.tuple(), descriptor: value.descriptor(), incomplete: None }
+    }
+
     pub fn render(&self, options: RenderOptions<'_>) -> RenderResult {
-        let (rendered, limit) = (self.without_text(options), options.limit);
-        if let Some(failure) = &self.incomplete {
-            return Err(Unsendable::not_rendered(failure.clone(), rendered));
+        let (rendered, limit, columns) = (self.without_text(options), options.limit, options.columns);
+        let is_chosen = |column: i32| columns.is_none_or(|columns| columns.has(column));
+        if let Some(incomplete) = &self.incomplete
+            && incomplete.columns.iter().any(|column| is_chosen(*column))
+        {
+            return Err(Unsendable::not_rendered(incomplete.failure.clone(), rendered));
         }
         // SAFETY: as the caller of `new` has promised.
         unsafe {
-            if self.is_surely_larger_than(limit) {
+            if self.is_surely_larger_than(limit, columns) {
                 return Err(Unsendable::too_large(limit, rendered));
             }
-            match self.json() {
+            match self.json(columns) {
                 // Copied only if it is small enough: Rust aborts the process if there is no memory for a copy.
                 Ok(text) if text.len() <= limit => Ok(Rendered { text: text.to_owned(), ..rendered }),
                 Ok(_) => Err(Unsendable::too_large(limit, rendered)),
                 Err(failure) => Err(Unsendable::not_rendered(failure, rendered)),
             }
+        }
+    }
+
+    /// Returns the text of these columns; `None` if it has more than `limit` bytes. Unlike [`Self::render`], fails if they
+    /// cannot be rendered.
+    pub fn text(&self, columns: &Projection, limit: usize) -> Option<String> {
+        // SAFETY: as the caller of `of` has promised.
+        unsafe {
+            if self.is_surely_larger_than(limit, Some(columns)) {
+                return None;
+            }
+            let text = self.row_to_json(Some(columns));
+            (text.len() <= limit).then(|| text.to_owned())
         }
     }
 
@@ -100,9 +125,9 @@ impl Row {
     /// Returns the row with all its columns. Fails if a virtual column cannot be computed: an expression must not take it
     /// for null.
     fn whole(&self) -> pg_sys::HeapTuple {
-        if let Some(failure) = &self.incomplete {
+        if let Some(incomplete) = &self.incomplete {
             refuse(
-                failure.code,
+                incomplete.failure.code,
                 "a virtual generated column of a watched row cannot be computed",
                 "The expressions of a watch are evaluated for the whole row.",
                 "A query of this row shows the error of the column.",
@@ -129,8 +154,17 @@ impl Row {
     /// Returns the columns with their numbers, which begin with 1.
     unsafe fn columns(&self) -> impl Iterator<Item = (i32, &pg_sys::FormData_pg_attribute)> {
         // SAFETY: as the caller of `new` has promised.
-        let attributes = unsafe { attributes(self.descriptor) };
-        (1..).zip(attributes).filter(|(_, attribute)| !attribute.attisdropped)
+        unsafe { projection::columns(self.descriptor) }
+    }
+
+    /// Returns those of the columns that are chosen.
+    unsafe fn chosen(
+        &self,
+        columns: Option<&Projection>,
+    ) -> impl Iterator<Item = (i32, &pg_sys::FormData_pg_attribute)> {
+        // SAFETY: as the caller of `new` has promised.
+        let all = unsafe { self.columns() };
+        all.filter(move |(number, _)| columns.is_none_or(|columns| columns.has(*number)))
     }
 
     unsafe fn value(&self, column: i32) -> Option<pg_sys::Datum> {
@@ -144,10 +178,9 @@ impl Row {
     unsafe fn text_of(&self, name: &str) -> Option<String> {
         // SAFETY: a column of this row and its type. SPI returns a C string in the current memory context, or null.
         unsafe {
-            let is_named = |attribute: &pg_sys::FormData_pg_attribute| {
-                CStr::from_ptr(attribute.attname.data.as_ptr()).to_bytes() == name.as_bytes()
-            };
-            let (column, attribute) = self.columns().find(|(_, attribute)| is_named(attribute))?;
+            let mut columns = self.columns();
+            let (column, attribute) =
+                columns.find(|(_, attribute)| projection::name(attribute).to_bytes() == name.as_bytes())?;
             if attribute.attlen == -1 {
                 Room::new(MAX_ID_BYTES, Form::Text).take_value(self.value(column)?, attribute.atttypid)?;
             }
@@ -165,33 +198,37 @@ impl Row {
         }
     }
 
-    /// Returns true if the text of the row is certainly larger than the limit, without rendering the row. Only `jsonb`
+    /// Returns true if the text of the columns is certainly larger than the limit, without rendering them. Only `jsonb`
     /// is rendered, up to the limit.
-    unsafe fn is_surely_larger_than(&self, limit: usize) -> bool {
+    unsafe fn is_surely_larger_than(&self, limit: usize, columns: Option<&Projection>) -> bool {
         let mut room = Room::new(limit, Form::Json);
         // SAFETY: only values of variable length are measured.
         unsafe {
-            let mut columns = self.columns().filter(|(_, attribute)| attribute.attlen == -1);
+            let mut columns = self.chosen(columns).filter(|(_, attribute)| attribute.attlen == -1);
             columns.any(|(column, attribute)| {
                 self.value(column).is_some_and(|value| room.take_value(value, attribute.atttypid).is_none())
             })
         }
     }
 
-    /// Returns the text of the row, in the current memory context.
-    unsafe fn json(&self) -> Result<&str, Failure> {
+    /// Returns the text of the columns, in the current memory context.
+    unsafe fn json(&self, columns: Option<&Projection>) -> Result<&str, Failure> {
         // SAFETY: as for the whole row.
         unsafe {
-            let safe = self.columns().all(|(_, attribute)| SAFE_TYPES.contains(&attribute.atttypid));
-            if safe { Ok(self.row_to_json()) } else { in_subtransaction(|| self.row_to_json()) }
+            let safe = self.chosen(columns).all(|(_, attribute)| SAFE_TYPES.contains(&attribute.atttypid));
+            if safe { Ok(self.row_to_json(columns)) } else { in_subtransaction(|| self.row_to_json(columns)) }
         }
     }
 
-    unsafe fn row_to_json(&self) -> &str {
+    unsafe fn row_to_json(&self, columns: Option<&Projection>) -> &str {
         // SAFETY: the function takes a row and returns text.
         unsafe {
+            let row = match columns {
+                Some(columns) => columns.value_of(self.tuple, self.descriptor),
+                None => self.datum(),
+            };
             let function = pg_sys::F_ROW_TO_JSON_RECORD.into();
-            let json = pg_sys::OidFunctionCall1Coll(function, pg_sys::InvalidOid, self.datum());
+            let json = pg_sys::OidFunctionCall1Coll(function, pg_sys::InvalidOid, row);
             <&str>::from_datum(json, false).expect("row_to_json is not null")
         }
     }

@@ -21,6 +21,13 @@ struct Column {
     expression: *mut pg_sys::ExprState,
 }
 
+/// Why a row lacks the values of some virtual columns.
+pub struct Incomplete {
+    pub failure: Failure,
+    /// The numbers of the columns that cannot be computed.
+    pub columns: Vec<i32>,
+}
+
 impl VirtualColumns {
     /// Whether a table has virtual columns.
     ///
@@ -46,11 +53,11 @@ impl VirtualColumns {
     }
 
     /// Returns the row with the values of its virtual columns, in the current memory context. If a column cannot be
-    /// computed, it stays null, and the error is returned.
+    /// computed, it stays null, and the first error is returned.
     ///
     /// # Safety
     /// The row must be one of the table.
-    pub unsafe fn complete(&self, row: pg_sys::HeapTuple) -> (pg_sys::HeapTuple, Option<Failure>) {
+    pub unsafe fn complete(&self, row: pg_sys::HeapTuple) -> (pg_sys::HeapTuple, Option<Incomplete>) {
         if self.columns.is_empty() {
             return (row, None);
         }
@@ -59,8 +66,15 @@ impl VirtualColumns {
         match with(row, &self.columns) {
             Ok(row) => (row, None),
             Err(failure) => {
-                let one_more = |row, column| with(row, slice::from_ref(column)).unwrap_or(row);
-                (self.columns.iter().fold(row, one_more), Some(failure))
+                let mut columns = Vec::new();
+                let one_more = |row, column: &Column| {
+                    with(row, slice::from_ref(column)).unwrap_or_else(|_| {
+                        columns.push(column.number);
+                        row
+                    })
+                };
+                let row = self.columns.iter().fold(row, one_more);
+                (row, Some(Incomplete { failure, columns }))
             }
         }
     }

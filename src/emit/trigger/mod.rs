@@ -12,7 +12,6 @@ mod transition;
 use std::ffi::{CStr, CString};
 use std::rc::Rc;
 
-use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use wire::event::Operation;
 
@@ -48,7 +47,7 @@ struct Emitter {
     event_type: Rc<EventType>,
     operation: Operation,
     table: Table,
-    /// `None`: the rows themselves are the entities.
+    /// `None`: the whole rows are the entities.
     evaluator: Option<Rc<Evaluator>>,
 }
 
@@ -89,7 +88,8 @@ impl<'a> TriggerCall<'a> {
         if !event_type.is_wanted() {
             return None;
         }
-        let evaluator = (!self.definition.expressions.is_empty())
+        let is_whole_row = self.definition.expressions.is_empty() && !self.definition.chooses_columns();
+        let evaluator = (!is_whole_row)
             .then(|| Evaluator::of_trigger(self.trigger(), &self.definition, self.table));
         let operation = match operation(self.data) {
             pg_sys::TRIGGER_EVENT_INSERT => Operation::Insert,
@@ -113,7 +113,7 @@ impl<'a> TriggerCall<'a> {
         }
         columns.iter().any(|column| {
             let Some(number) = self.column_number(column) else {
-                self.report_missing(column);
+                misfit::report_missing_column(self.trigger(), "column", column, self.definition.event, self.table);
                 return false;
             };
             let member = number - pg_sys::FirstLowInvalidHeapAttributeNumber;
@@ -128,22 +128,6 @@ impl<'a> TriggerCall<'a> {
         // SAFETY: a C string.
         let number = unsafe { pg_sys::SPI_fnumber(self.row_descriptor(), name.as_ptr()) };
         (number > 0).then_some(number)
-    }
-
-    /// Warns once in a session that the watch names a column that does not exist.
-    fn report_missing(&self, column: &str) {
-        if !misfit::is_new(self.trigger(), self.table.version(), "column", column.to_owned()) {
-            return;
-        }
-        let (event, table) = (self.definition.event, self.table.name());
-        ErrorReport::new(
-            PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
-            format!("the watch of {event} on {table} names a column that does not exist"),
-            "hydra_webhooks",
-        )
-        .set_detail(format!("The column: {column}. The watch goes on with its other columns."))
-        .set_hint(misfit::correction(event, &table))
-        .report(PgLogLevel::WARNING);
     }
 
     /// Returns the descriptor of the rows, which is valid while the trigger runs.

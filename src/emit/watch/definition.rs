@@ -15,6 +15,10 @@ pub struct Definition<T> {
     pub expressions: Expressions<T>,
     /// Only an UPDATE that sets one of these columns emits events. If empty, every change does.
     pub columns: Vec<T>,
+    /// The entity has only these columns of the row. If empty, it has all.
+    pub only: Vec<T>,
+    /// The entity has all columns of the row but these.
+    pub except: Vec<T>,
     /// The `search_path` for names in the expressions; `None`: that of the session.
     pub search_path: Option<T>,
 }
@@ -70,11 +74,30 @@ impl<'a> Expressions<&'a str> {
 }
 
 impl<T> Definition<T> {
+    /// Returns whether the entity has some of the columns of the row, and not others.
+    pub fn chooses_columns(&self) -> bool {
+        !self.only.is_empty() || !self.except.is_empty()
+    }
+
+    /// Returns the columns that it names, with the names of the arguments.
+    pub fn named_columns(&self) -> impl Iterator<Item = (&'static str, &T)> {
+        let all = [("column", &self.columns), ("only", &self.only), ("except", &self.except)];
+        all.into_iter().flat_map(|(name, columns)| columns.iter().map(move |column| (name, column)))
+    }
+
+    /// Returns whether at most one of the arguments that say what the entity is is given.
+    fn has_one_entity(&self) -> bool {
+        let given = [self.expressions.entity.is_some(), !self.only.is_empty(), !self.except.is_empty()];
+        given.into_iter().filter(|is_given| *is_given).count() <= 1
+    }
+
     pub fn map<'a, U>(&'a self, text: impl Fn(&'a T) -> U) -> Definition<U> {
         Definition {
             event: text(&self.event),
             expressions: self.expressions.map(&text),
             columns: self.columns.iter().map(&text).collect(),
+            only: self.only.iter().map(&text).collect(),
+            except: self.except.iter().map(&text).collect(),
             search_path: self.search_path.as_ref().map(&text),
         }
     }
@@ -87,11 +110,17 @@ impl<'a> Definition<&'a str> {
         let mut definition = Self { event: arguments.next()?, ..Self::default() };
         while let Some(name) = arguments.next() {
             let value = arguments.next()?;
+            let columns = match name {
+                "column" => Some(&mut definition.columns),
+                "only" => Some(&mut definition.only),
+                "except" => Some(&mut definition.except),
+                _ => None,
+            };
+            if let Some(columns) = columns {
+                columns.push(value);
+                continue;
+            }
             let place = match name {
-                "column" => {
-                    definition.columns.push(value);
-                    continue;
-                }
                 "search_path" => &mut definition.search_path,
                 _ => definition.expressions.place_of(name)?,
             };
@@ -99,7 +128,7 @@ impl<'a> Definition<&'a str> {
                 return None;
             }
         }
-        Some(definition)
+        definition.has_one_entity().then_some(definition)
     }
 }
 
@@ -125,6 +154,19 @@ mod tests {
         assert_eq!(definition.columns, ["x", "y y"]);
         assert_eq!(definition.expressions.each().collect::<Vec<_>>(), [("tenant", &"new.t")]);
         assert_eq!(definition.search_path, Some("public"));
+        assert!(!definition.chooses_columns());
+    }
+
+    #[test]
+    fn the_columns_of_the_entity_are_those_named_or_all_others() {
+        let only = parse(&["a.b", "only", "x", "column", "z", "only", "only"]).expect("a definition");
+        assert_eq!((&only.only[..], &only.except[..]), (&["x", "only"][..], &[][..]));
+        assert_eq!(only.named_columns().collect::<Vec<_>>(), [("column", &"z"), ("only", &"x"), ("only", &"only")]);
+        let except = parse(&["a.b", "except", "x"]).expect("a definition");
+        assert!(only.chooses_columns() && except.chooses_columns());
+        for both in [["only", "x", "except", "y"], ["only", "x", "entity", "1"], ["entity", "1", "except", "x"]] {
+            assert_eq!(parse(&[&["a.b"][..], &both].concat()), None, "{both:?}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Evaluates the expressions of a watch.
+//! Evaluates the expressions of a watch, and chooses the columns that it sends.
 //!
 //! Expressions run as the user whose transaction it is, like the body of a trigger function: nothing here changes the
 //! user. Names in expressions mean what they meant to the author, because they are resolved with the `search_path` that
@@ -21,14 +21,16 @@ use pgrx::prelude::*;
 
 use super::condition::Condition;
 use super::definition::{Definition, Expressions};
-use super::misfit::{Effect, Misfit};
+use super::misfit::{self, Effect, Misfit};
 use super::queries::Queries;
 use super::query::{Answer, Plan};
 use super::sql;
 use super::table::Table;
 use crate::backend::fixed_settings::with_fixed_settings;
 use crate::backend::subtransaction::{Failure, in_subtransaction};
-use crate::emit::entity::{Change, MAX_ID_BYTES, RawJsonb, RenderOptions, RenderResult, Rendered, Unsendable};
+use crate::emit::entity::{
+    Change, MAX_ID_BYTES, Projection, RawJsonb, RenderOptions, RenderResult, Rendered, Unsendable,
+};
 
 /// The maximum number of evaluators that a session keeps. When it is reached, all are dropped.
 const MAX_KEPT: usize = 256;
@@ -41,6 +43,8 @@ pub struct Evaluator {
     version: u64,
     queries: Queries,
     condition: Option<Condition>,
+    /// The columns that are sent; `None`: all, or those of an expression.
+    columns: Option<Projection>,
     /// For one row: its tenant and entity.
     one: OnceCell<Plan>,
     /// For one row: only its tenant.
@@ -96,6 +100,7 @@ impl Evaluator {
             version: table.version(),
             queries: Queries::new(definition, table),
             condition: definition.expressions.condition.map(Condition::new),
+            columns: definition.chooses_columns().then(|| chosen(trigger, definition, table)),
             one: OnceCell::new(),
             tenant: OnceCell::new(),
             entity: OnceCell::new(),
@@ -106,6 +111,7 @@ impl Evaluator {
     /// Returns what becomes of the changes, without those that do not meet the condition. To be called with the
     /// settings of the session.
     pub fn outcomes(&self, changes: &[Change], options: RenderOptions<'_>) -> Vec<Outcome> {
+        let options = RenderOptions { columns: self.columns.as_ref(), ..options };
         let (mut meeting, mut doubtful) = (Vec::new(), Vec::new());
         match &self.condition {
             None => meeting.extend(changes),
@@ -257,6 +263,19 @@ impl Evaluator {
         misfit.report(self.trigger, self.version, &definition, self.queries.table);
         misfit
     }
+}
+
+/// Returns the columns that a watch sends, and reports those that it names and that do not exist.
+fn chosen(trigger: pg_sys::Oid, definition: &Definition<&str>, table: Table) -> Projection {
+    for (argument, column) in definition.named_columns().filter(|(argument, _)| *argument != "column") {
+        if !table.has_column(column) {
+            misfit::report_missing_column(trigger, argument, column, definition.event, table);
+        }
+    }
+    table.columns(|column| match definition.only.is_empty() {
+        true => !definition.except.contains(&column),
+        false => definition.only.contains(&column),
+    })
 }
 
 impl Values {

@@ -79,6 +79,8 @@ fn _watch_details(
         name!(condition, Option<String>),
         name!(columns, Option<Vec<String>>),
         name!(entity, Option<String>),
+        name!(only, Option<Vec<String>>),
+        name!(except, Option<Vec<String>>),
         name!(tenant, Option<String>),
         name!(problem, Option<String>),
     ),
@@ -89,14 +91,17 @@ fn _watch_details(
     let when = when_clause(definition, &arguments);
     let Some(parsed) = parse(&arguments) else {
         let problem = "the trigger has arguments that its function does not accept";
-        return TableIterator::once((when, None, None, None, Some(problem.to_owned())));
+        return TableIterator::once((when, None, None, None, None, None, Some(problem.to_owned())));
     };
-    let Definition { expressions, columns, .. } = parsed.map(|text| (*text).to_owned());
-    let columns = [update_of, columns].concat();
+    let Definition { expressions, columns, only, except, .. } = parsed.map(|text| (*text).to_owned());
+    let [columns, only, except] = [[update_of, columns].concat(), only, except]
+        .map(|names: Vec<String>| (!names.is_empty()).then_some(names));
     TableIterator::once((
         expressions.condition.or(when),
-        (!columns.is_empty()).then_some(columns),
+        columns,
         expressions.entity,
+        only,
+        except,
         expressions.tenant,
         None,
     ))

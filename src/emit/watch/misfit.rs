@@ -38,7 +38,7 @@ thread_local! {
 }
 
 /// Returns whether this is to be reported now: the first time in this session.
-pub fn is_new(trigger: pg_sys::Oid, version: u64, part: &'static str, error: String) -> bool {
+fn is_new(trigger: pg_sys::Oid, version: u64, part: &'static str, error: String) -> bool {
     WARNED.with_borrow_mut(|warned| {
         if warned.len() >= MAX_REMEMBERED {
             warned.clear();
@@ -78,6 +78,28 @@ impl Misfit {
         .set_hint(correction(event, &name))
         .report(level);
     }
+}
+
+/// Warns once in a session that the watch of `event` has an argument with a column that does not exist. `argument` is the
+/// name of the argument.
+pub fn report_missing_column(trigger: pg_sys::Oid, argument: &'static str, column: &str, event: &str, table: Table) {
+    if !is_new(trigger, table.version(), argument, column.to_owned()) {
+        return;
+    }
+    let name = table.name();
+    let effect = match argument {
+        "only" => "The other columns that it names are sent.",
+        "except" => "If it has another name now, it is sent.",
+        _ => "The watch goes on with its other columns.",
+    };
+    ErrorReport::new(
+        PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
+        format!("the watch of {event} on {name} names a column that does not exist"),
+        "hydra_webhooks",
+    )
+    .set_detail(format!("The column: {column}. {effect}"))
+    .set_hint(correction(event, &name))
+    .report(PgLogLevel::WARNING);
 }
 
 /// Returns what to do about a watch that does not fit.

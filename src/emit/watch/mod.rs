@@ -5,7 +5,7 @@
 //! | `definition` | parses the arguments of a trigger |
 //! | `expression` | checks the text of one SQL expression |
 //! | `table` | looks up a watched table in the catalog |
-//! | `evaluation` | evaluates the expressions for changed rows |
+//! | `evaluation` | evaluates the expressions for changed rows, and chooses the columns that are sent |
 //! | `condition` | decides which rows meet the condition |
 //! | `compiled` | compiles a condition that needs no query |
 //! | `queries`, `sql`, `query` | evaluate expressions as queries: build them, run them through SPI |

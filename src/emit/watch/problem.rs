@@ -52,8 +52,16 @@ unsafe fn problem_of(relation: pg_sys::Relation, trigger: pg_sys::Oid) -> Option
         let trigger = triggers.iter().find(|known| known.tgoid == trigger)?;
         let definition = Definition::parse(arguments_of(trigger))?;
         let owner = (*(*relation).rd_rel).relowner;
-        let missing = definition.columns.iter().find(|column| !has_column(relation, column));
-        missing.map(|column| format!("it watches column \"{column}\", which does not exist")).or_else(|| {
+        let missing = definition.named_columns().find(|(_, column)| !has_column(relation, column));
+        let missing = missing.map(|(argument, column)| {
+            let verb = match argument {
+                "only" => "sends",
+                "except" => "leaves out",
+                _ => "watches",
+            };
+            format!("it {verb} column \"{column}\", which does not exist")
+        });
+        missing.or_else(|| {
             let queries = Queries::new(&definition, table_of(relation, trigger));
             definition.expressions.each().find_map(|(name, text)| match judge(&queries, name, text, owner) {
                 Judgement::Misfit(why) => Some(format!("its {name} expression {why}")),

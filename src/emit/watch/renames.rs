@@ -2,7 +2,7 @@
 //!
 //! A watch is stored as text, so that no migration fails because of it. The WHEN clause of a trigger follows a rename,
 //! because Postgres stores numbers of columns in it, and so do these texts: after `ALTER TABLE … RENAME COLUMN`, the name
-//! is replaced in the arguments of the triggers of the table, of its partitions and of its children: in the list of
+//! is replaced in the arguments of the triggers of the table, of its partitions and of its children: in the lists of
 //! columns, and in the expressions where it follows `old.` or `new.`. An expression that is still valid is left as it
 //! is. If the column `tenant_id` of a row that is sent is renamed, it stays the tenant. Nothing else is followed, such as
 //! the columns of another table that a subquery reads.
@@ -135,7 +135,7 @@ impl Watch {
         for pair in arguments[1..].chunks_exact_mut(2) {
             let [name, value] = pair else { continue };
             match name.as_str() {
-                "column" if *value == rename.old => value.clone_from(&rename.new),
+                "column" | "only" | "except" if *value == rename.old => value.clone_from(&rename.new),
                 "condition" | "entity" | "tenant" => {
                     let renamed = expression::renamed(value, &rename.old, &rename.quoted_new());
                     if let Some(renamed) = renamed

@@ -1,8 +1,10 @@
 //! Looks up a watched table in the catalog: the type of its rows, its version, its name.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, CString, c_char};
 
 use pgrx::prelude::*;
+
+use crate::emit::entity::Projection;
 
 /// A table, and whether the operation has an old row, a new row, or both.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,6 +33,25 @@ impl Table {
     pub fn version(self) -> u64 {
         // SAFETY: the row type of a table.
         unsafe { pg_sys::assign_record_type_identifier(self.row_type(), -1) }
+    }
+
+    pub fn has_column(self, name: &str) -> bool {
+        let name = CString::new(name).expect("an argument of a trigger has no NUL");
+        // SAFETY: looks it up in the catalog. Columns of the system have numbers below zero.
+        unsafe { pg_sys::get_attnum(self.oid, name.as_ptr()) > 0 }
+    }
+
+    /// Chooses columns by their names.
+    pub fn columns(self, is_chosen: impl Fn(&str) -> bool) -> Projection {
+        // SAFETY: the descriptor of the table's row type, which is pinned until it is released.
+        unsafe {
+            let rows = pg_sys::lookup_rowtype_tupdesc(self.row_type(), -1);
+            let columns = Projection::new(rows, is_chosen);
+            if (*rows).tdrefcount >= 0 {
+                pg_sys::DecrTupleDescRefCount(rows);
+            }
+            columns
+        }
     }
 
     /// Returns an array of rows, as one value.

@@ -25,10 +25,16 @@ use super::answer::Answer;
 use super::identity::{self, ApiKey};
 use super::problem::Problem;
 use super::request::Request;
+use crate::backend::fixed_settings::with_fixed_settings;
 use resource::Resource;
 
+pub mod cursor;
+pub mod filter;
+pub mod list;
+pub mod one;
 pub mod representation;
 pub mod resource;
+pub mod sort;
 pub mod value;
 
 /// A request, and the key that it was made with.
@@ -40,8 +46,10 @@ pub struct Call<'a> {
 pub fn answer(request: &Request) -> Result<Answer, Problem> {
     // Before the path is looked at, so that who has no key does not learn which paths there are.
     let key = identity::api_key(request)?;
-    let answer = key.act(|| route(&Call { request, key: &key }))?;
+    let answer = key.act(|| with_fixed_settings(|| route(&Call { request, key: &key })));
+    // Also with a problem, so that the gateway counts the request.
     Ok(answer
+        .unwrap_or_else(|problem| Answer::problem(&problem, &request.id))
         .with_header("hydra-key", key.id.to_string())
         .with_header("hydra-quota", key.requests_per_minute.to_string()))
 }
@@ -61,18 +69,18 @@ fn collection(call: &Call<'_>, resource: &Resource) -> Result<Answer, Problem> {
     match call.request.method.as_str() {
         "GET" | "HEAD" => {
             require(call, &format!("{}:read", resource.name))?;
-            Err(Problem::not_found())
+            list::answer(call, resource)
         }
         _ => Err(Problem::method_not_allowed("GET, HEAD")),
     }
 }
 
 /// Answers a request to one row of a resource.
-fn item(call: &Call<'_>, resource: &Resource, _id: &str) -> Result<Answer, Problem> {
+fn item(call: &Call<'_>, resource: &Resource, id: &str) -> Result<Answer, Problem> {
     match call.request.method.as_str() {
         "GET" | "HEAD" => {
             require(call, &format!("{}:read", resource.name))?;
-            Err(Problem::not_found())
+            one::answer(call, resource, id)
         }
         _ => Err(Problem::method_not_allowed("GET, HEAD")),
     }
@@ -92,6 +100,16 @@ pub fn require(call: &Call<'_>, scope: &str) -> Result<(), Problem> {
         true => Ok(()),
         false => Err(Problem::insufficient_scope(scope)),
     }
+}
+
+/// Returns the answer with its ETag, or that the caller has it already.
+pub fn conditional(call: &Call<'_>, etag: &str, answer: impl FnOnce() -> Answer) -> Answer {
+    let headers = call.request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("if-none-match"));
+    let mut known = headers.flat_map(|(_, value)| value.split(',')).map(str::trim);
+    // As RFC 9110 says, a weak tag is as good here.
+    let is_known = known.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag);
+    let answer = if is_known { Answer::not_modified() } else { answer() };
+    answer.with_header("etag", etag)
 }
 
 fn me(key: &ApiKey) -> Answer {

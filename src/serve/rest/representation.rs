@@ -3,7 +3,6 @@
 //! The ETag is a hash of the representation: it changes if and only if what the caller sees changes. The number of the
 //! transaction that wrote the row would not do: a restored table has other ones.
 
-use pgrx::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::resource::Resource;
@@ -13,6 +12,7 @@ use crate::emit::{self, Columns};
 use crate::serve::context;
 use crate::serve::problem::{Problem, Texts};
 use crate::serve::sql;
+use crate::store::{Column, Row};
 
 /// The name of a row in our statements. No column of an application is named so; a column would be taken for the row.
 pub const ROW: &str = "hydra_row";
@@ -40,9 +40,13 @@ pub fn columns(resource: &Resource) -> Columns {
     Columns::new(resource.relation, &names)
 }
 
-/// Renders a row, a value of the row type of the resource.
-pub fn render(row: pg_sys::Datum, columns: &Columns) -> String {
-    emit::representation(row, columns)
+/// Renders the row in a column of a result.
+///
+/// The column must be [`ROW`], a row of the relation.
+pub fn render(row: &Row<'_>, column: Column, columns: &Columns) -> String {
+    let datum = row.datum(column).expect("a row is not null");
+    // SAFETY: a value of the row type of the relation.
+    unsafe { emit::representation(datum, columns) }
 }
 
 /// Returns the condition that keeps rows of other tenants out of a statement, and the tenant of the request, which is its
@@ -74,7 +78,7 @@ pub fn fetch(resource: &Resource, id: &str, lock: bool) -> Result<Option<Represe
     let found = attempt(|| {
         sql::all(&statement, &arguments, |mut rows| {
             let row = rows.column(ROW);
-            rows.next().and_then(|found| found.datum(row)).map(|row| render(row, &columns))
+            rows.next().map(|found| render(&found, row, &columns))
         })
     });
     match found {
@@ -89,7 +93,11 @@ pub fn fetch(resource: &Resource, id: &str, lock: bool) -> Result<Option<Represe
 }
 
 fn is_no_value(resource: &Resource, id: &str, tenant: Option<String>) -> bool {
-    let is_wrong = |column, value| value::refusal("", column, value).is_some();
-    is_wrong(&resource.id_column, id)
-        || resource.tenant_column.as_ref().zip(tenant).is_some_and(|(column, tenant)| is_wrong(column, &tenant))
+    value::refusal("", &resource.id_column, id).is_some()
+        || tenant.is_some_and(|tenant| is_no_tenant(resource, &tenant))
+}
+
+/// Whether the column of the tenant cannot have this value.
+pub fn is_no_tenant(resource: &Resource, tenant: &str) -> bool {
+    resource.tenant_column.as_ref().is_some_and(|column| value::refusal("", column, tenant).is_some())
 }
