@@ -17,7 +17,6 @@
 //! | `call` | calls a tool, within limits of what a model can read |
 
 use ::mcp::{Asked, Failure, Request as Message, Server};
-use pgrx::prelude::*;
 
 use super::answer::Answer;
 use super::identity;

@@ -16,7 +16,7 @@ struct Listing {
     fixed: &'static [(&'static str, &'static str)],
 }
 
-const LISTINGS: [Listing; 4] = [
+static LISTINGS: [Listing; 4] = [
     Listing {
         name: "event_types",
         title: "List event types",
@@ -49,7 +49,7 @@ const LISTINGS: [Listing; 4] = [
 
 /// Returns those that the key can call.
 pub fn all(call: &Call<'_>) -> impl Iterator<Item = Found> {
-    let listings = LISTINGS.iter().filter(|listing| may(call, listing.of.scopes)).map(Listing::found);
+    let listings = LISTINGS.iter().filter(move |listing| may(call, listing.of.scopes)).map(Listing::found);
     let runs = may(call, &["flows:read"]).then(flow_runs);
     // It is about the whole installation, and not for one tenant.
     let status = (call.key.tenant.is_none() && may(call, WEBHOOKS.scopes)).then(system_status);

@@ -13,7 +13,7 @@ use crate::serve::rest::resource::{self, Column, Resource};
 use crate::serve::rest::{self, Call};
 
 pub fn all(call: &Call<'_>) -> impl Iterator<Item = Found> {
-    let is_seen = |resource: &Resource| {
+    let is_seen = move |resource: &Resource| {
         may_read(call, &resource.name) && (call.key.tenant.is_none() || resource.tenant_column.is_some())
     };
     resource::all().into_iter().filter(is_seen).flat_map(|resource| [list(&resource), get(&resource)])
