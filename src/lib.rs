@@ -33,6 +33,8 @@
 //! | hops | how many events of ours led to an event |
 //! | API key | a token with scopes, a role and a tenant, with which a program makes requests |
 //! | credential | the SHA-256 of a token, as a gateway passes it |
+//! | resource | a table or view of the application that the REST API shows |
+//! | representation | the JSON object of one row of a resource |
 //! | flow | a function of the application that runs when a mapped inbound event arrives |
 //! | runner | the background worker that does what requests have left |
 //! | rehearsal | running something, collecting its effects, and undoing them |
@@ -193,7 +195,11 @@ extension_sql_file!(
 extension_sql_file!("../sql/schema/70_inbound.sql", name = "inbound", requires = ["gateway"]);
 extension_sql_file!("../sql/schema/72_flow.sql", name = "flow", requires = ["inbound", runner::status::_runner_status]);
 extension_sql_file!("../sql/schema/74_mail.sql", name = "mail", requires = ["flow"]);
-extension_sql_file!("../sql/schema/76_api.sql", name = "api", requires = ["mail"]);
+extension_sql_file!(
+    "../sql/schema/76_api.sql",
+    name = "api",
+    requires = ["mail", serve::rest::known::_resources_changed]
+);
 // After all tables: it protects each.
 extension_sql_file!(
     "../sql/schema/80_replication.sql",

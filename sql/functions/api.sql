@@ -187,9 +187,9 @@ BEGIN
                                      OR o.opcintype = CASE WHEN t.typtype = 'e' THEN 'anyenum' WHEN t.typtype = 'r' THEN 'anyrange'
                                                            WHEN t.typtype = 'm' THEN 'anymultirange' WHEN t.typtype = 'c' THEN 'record'
                                                            WHEN t.typcategory = 'A' THEN 'anyarray' END::regtype
-                                     OR EXISTS (SELECT FROM pg_cast AS cast
-                                                WHERE cast.castsource = t.oid AND cast.casttarget = o.opcintype
-                                                      AND cast.castmethod = 'b' AND cast.castcontext = 'i')))
+                                     OR EXISTS (SELECT FROM pg_cast AS k
+                                                WHERE k.castsource = t.oid AND k.casttarget = o.opcintype
+                                                      AND k.castmethod = 'b' AND k.castcontext = 'i')))
     LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'column % of % cannot be compared', quote_ident(missing), relation

@@ -1,14 +1,14 @@
 -- Returns the resource $1, or all if it is null, as JSON. A resource whose relation, id or tenant column is gone is none. Other
 -- columns that are gone are left out.
 WITH resource AS (
-    SELECT r.*, c.oid AS relation_id, pg_catalog.format('%I.%I', n.nspname, c.relname) AS "table"
+    SELECT r.*, r.tableoid AS stored_in, c.oid AS relation_id, pg_catalog.format('%I.%I', n.nspname, c.relname) AS "table"
     FROM hydra.api_resource AS r
     JOIN pg_catalog.pg_class AS c ON c.oid = r.relation
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
     WHERE $1 IS NULL OR r.name = $1
 )
 SELECT pg_catalog.jsonb_build_object(
-           'name', r.name, 'relation', r.relation_id::bigint, 'table', r."table", 'id_column', r.id_column,
+           'stored_in', r.stored_in::bigint, 'name', r.name, 'relation', r.relation_id::bigint, 'table', r."table", 'id_column', r.id_column,
            'tenant_column', r.tenant_column, 'readable', r.readable, 'creatable', r.creatable, 'updatable', r.updatable,
            'filterable', r.filterable, 'sortable', r.sortable, 'deletable', r.deletable,
            'description', coalesce(r.description, pg_catalog.obj_description(r.relation_id, 'pg_class')),

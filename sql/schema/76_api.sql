@@ -45,6 +45,9 @@ COMMENT ON COLUMN hydra.api_resource.description IS 'Description, for people; nu
 COMMENT ON COLUMN hydra.api_resource.created_at IS 'When it was exposed';
 COMMENT ON COLUMN hydra.api_resource.created_by IS 'Role that exposed it';
 
+CREATE TRIGGER announce_changes AFTER INSERT OR UPDATE OR DELETE ON hydra.api_resource
+    FOR EACH STATEMENT EXECUTE FUNCTION hydra._resources_changed();
+
 -- Answers of requests that write. The row is written in the transaction of their effect.
 CREATE TABLE hydra.api_idempotency (
     key_id bigint NOT NULL REFERENCES hydra.api_key ON DELETE CASCADE,

@@ -31,8 +31,8 @@ mod watch;
 
 use std::ffi::CString;
 
-use pgrx::FromDatum;
 use pgrx::prelude::*;
+use pgrx::{AnyElement, FromDatum};
 
 use crate::backend::refuse::refuse;
 use crate::settings;
@@ -132,4 +132,21 @@ fn refuse_long_tenant(tenant_id: Option<&str>) {
 #[pg_extern]
 fn _check_event_type(event: Option<&str>) {
     cache::event_types().get(event);
+}
+
+/// Returns the representation of a composite value. Only superusers may call it; requests call [`representation`].
+#[pg_extern(stable, strict)]
+fn _representation(entity: AnyElement, columns: Vec<String>) -> String {
+    // SAFETY: a type.
+    let is_composite = unsafe { pg_sys::type_is_rowtype(entity.oid()) };
+    if !is_composite {
+        refuse(
+            PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH,
+            "a value without columns has no representation",
+            "It is not a composite value.",
+            "Pass a row, as in SELECT hydra._representation(t, '{id}') FROM tickets AS t.",
+        );
+    }
+    // SAFETY: a composite value.
+    unsafe { representation(entity.datum(), &Columns::new(pg_sys::InvalidOid, &columns)) }
 }

@@ -76,20 +76,3 @@ fn refuse_large(relation: pg_sys::Oid) -> ! {
         "Show fewer of its columns.",
     )
 }
-
-/// Returns the representation of a composite value. Only superusers may call it; requests call [`representation`].
-#[pg_extern(stable, strict)]
-fn _representation(entity: pgrx::AnyElement, columns: Vec<String>) -> String {
-    // SAFETY: a type.
-    let is_composite = unsafe { pg_sys::type_is_rowtype(entity.oid()) };
-    if !is_composite {
-        refuse(
-            PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH,
-            "a value without columns has no representation",
-            "It is not a composite value.",
-            "Pass a row, as in SELECT hydra._representation(t, '{id}') FROM tickets AS t.",
-        );
-    }
-    // SAFETY: a composite value.
-    unsafe { representation(entity.datum(), &Columns::new(pg_sys::InvalidOid, &columns)) }
-}

@@ -2,6 +2,8 @@
 //! transaction id even then.
 
 use std::ffi::CString;
+use std::mem::ManuallyDrop;
+use std::ops::ControlFlow;
 
 use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
@@ -48,6 +50,24 @@ pub fn all<R>(sql: &str, args: &[DatumWithOid<'_>], take: impl FnOnce(Rows<'_>) 
         }
         take(rows)
     })
+}
+
+/// Runs a query and passes its rows to `take`, at most `size` at a time, until there are no more or `take` has enough. So no
+/// more rows are in memory than that, however large they are.
+pub fn batches(sql: &str, args: &[DatumWithOid<'_>], size: usize, mut take: impl FnMut(Rows<'_>) -> ControlFlow<()>) {
+    Spi::connect(|client| {
+        // After an error, the cursor ends with its subtransaction. It must not be closed before.
+        let mut cursor = ManuallyDrop::new(client.open_cursor(sql, args));
+        loop {
+            let count = cursor.fetch(size as _).expect("SPI fetches").len();
+            // SAFETY: the rows do not outlive the connection.
+            let rows = unsafe { Rows::of_last_statement() };
+            if take(rows).is_break() || count < size {
+                break;
+            }
+        }
+        drop(ManuallyDrop::into_inner(cursor));
+    });
 }
 
 /// Runs a statement and returns the value in the first column of its first row.

@@ -11,7 +11,7 @@ use crate::{PATH, cluster, entity_of};
 
 /// Settings that change how values are written.
 const ODD: &str = "SET datestyle = 'German'; SET intervalstyle = iso_8601; SET timezone = 'Asia/Kolkata';
-                   SET extra_float_digits = -5; SET bytea_output = escape; SET xmlbinary = hex; SET lc_monetary = 'C'";
+                   SET extra_float_digits = -5; SET bytea_output = escape; SET xmlbinary = hex";
 
 /// An application with a table of all types, and a receiver of its webhooks.
 struct Application {
@@ -31,7 +31,8 @@ impl Application {
         run(
             &mut client,
             &format!(
-                "CREATE TABLE sample (gone int, id int PRIMARY KEY GENERATED ALWAYS AS IDENTITY, {});
+                "CREATE TABLE own ();
+                 CREATE TABLE sample (gone int, id int PRIMARY KEY GENERATED ALWAYS AS IDENTITY, {});
                  CREATE VIEW seen AS SELECT * FROM sample; ALTER TABLE sample DROP COLUMN gone CASCADE;
                  CREATE OR REPLACE VIEW seen AS SELECT * FROM sample",
                 columns.join(", ")
@@ -50,9 +51,8 @@ impl Application {
 
     /// Inserts a row for each value of these columns, and one with the first value of each.
     fn insert(&mut self, columns: &[(&str, &str, &[&str])]) {
-        let literal = |(_, kind, _): &(&str, &str, &[&str]), value: &str| {
-            format!("'{}'::{kind}", value.replace('\'', "''"))
-        };
+        let literal =
+            |(_, kind, _): &(&str, &str, &[&str]), value: &str| format!("'{}'::{kind}", value.replace('\'', "''"));
         for column in columns {
             for value in column.2 {
                 let insert = format!("INSERT INTO sample ({}) VALUES ({})", quoted(column.0), literal(column, value));
@@ -75,10 +75,15 @@ impl Application {
             let rest = body.split_once("\"entity_id\":\"").expect("an id").1;
             rest.split_once('"').expect("its end").0.to_owned()
         };
-        requests.iter().map(|request| id_of(request.text())).zip(&requests).map(|(id, request)| {
-            let entity = entity_of(request, Some(&id));
-            (id, entity)
-        }).collect()
+        requests
+            .iter()
+            .map(|request| id_of(request.text()))
+            .zip(&requests)
+            .map(|(id, request)| {
+                let entity = entity_of(request, Some(&id));
+                (id, entity)
+            })
+            .collect()
     }
 }
 
@@ -112,7 +117,11 @@ fn a_representation_has_the_bytes_of_the_webhook_for_every_type() {
                 match (entity, shown(client, source, id, &names)) {
                     (Ok(entity), Ok(shown)) => assert_eq!(*entity, shown, "{id} of {source}"),
                     (Err(why), Err(code)) => {
-                        assert_eq!(why, &format!("the entity cannot be rendered (SQLSTATE {code})"), "{id} of {source}");
+                        assert_eq!(
+                            why,
+                            &format!("the entity cannot be rendered (SQLSTATE {code})"),
+                            "{id} of {source}"
+                        );
                         failed += 1;
                     }
                     (entity, shown) => panic!("{id} of {source}: sent {entity:?}, shown {shown:?}"),
@@ -140,7 +149,8 @@ fn each_column_alone_has_the_text_that_it_has_in_the_whole_row() {
     let client = &mut application.client;
     for (id, entity) in &sent {
         let column = choices[id];
-        let sql = format!("SELECT row_to_json(t)::text FROM (SELECT {} FROM sample WHERE id = {id}) AS t", quoted(column));
+        let sql =
+            format!("SELECT row_to_json(t)::text FROM (SELECT {} FROM sample WHERE id = {id}) AS t", quoted(column));
         let postgres = client.query_one(&sql, &[]).map(|row| row.get::<_, String>(0));
         match (entity, postgres) {
             (Ok(entity), Ok(text)) => {
@@ -160,7 +170,10 @@ fn each_column_alone_has_the_text_that_it_has_in_the_whole_row() {
 #[test]
 fn a_representation_has_the_columns_that_are_there_in_the_order_of_the_table() {
     let mut client = cluster().create_database("represented_columns");
-    run(&mut client, "CREATE TABLE part (id int, gone int, name text, stock int); INSERT INTO part VALUES (1, 2, 'bolt', 3)");
+    run(
+        &mut client,
+        "CREATE TABLE part (id int, gone int, name text, stock int); INSERT INTO part VALUES (1, 2, 'bolt', 3)",
+    );
     run(&mut client, "ALTER TABLE part DROP COLUMN gone, ADD COLUMN more int DEFAULT 4");
     let all = ["more", "id", "gone", "stock", "ctid"];
     assert_eq!(shown(&mut client, "part", "1", &all).as_deref(), Ok(r#"{"id":1,"stock":3,"more":4}"#));
@@ -168,7 +181,10 @@ fn a_representation_has_the_columns_that_are_there_in_the_order_of_the_table() {
     let other = "(SELECT stock, id, 5 AS more, 6 AS other FROM part)";
     assert_eq!(shown(&mut client, other, "1", &all).as_deref(), Ok(r#"{"stock":3,"id":1,"more":5}"#));
     // Rows of one query may have different types.
-    run(&mut client, "CREATE TABLE special (extra int) INHERITS (part); INSERT INTO special VALUES (2, 'nut', 7, 8, 9)");
+    run(
+        &mut client,
+        "CREATE TABLE special (extra int) INHERITS (part); INSERT INTO special VALUES (2, 'nut', 7, 8, 9)",
+    );
     assert_eq!(shown(&mut client, "part", "2", &["id", "extra"]).as_deref(), Ok(r#"{"id":2}"#));
     refused(&mut client, "SELECT hydra._representation(1, '{a}')", "42804");
     let none: Option<String> = ask(&mut client, "SELECT hydra._representation(NULL::part, '{id}')");
@@ -179,7 +195,10 @@ fn a_representation_has_the_columns_that_are_there_in_the_order_of_the_table() {
 fn a_row_that_is_too_large_to_be_shown_is_refused_before_it_takes_memory() {
     let mut client = cluster().create_database("represented_large");
     run(&mut client, "CREATE TABLE part (id int, large text, numbers numeric[])");
-    run(&mut client, "INSERT INTO part VALUES (1, repeat('x', 17 << 20), ARRAY(SELECT 1e131071 FROM generate_series(1, 8000)))");
+    run(
+        &mut client,
+        "INSERT INTO part VALUES (1, repeat('x', 17 << 20), ARRAY(SELECT 1e131071 FROM generate_series(1, 8000)))",
+    );
     for column in ["large", "numbers"] {
         let sql = format!("SELECT hydra._representation(t, '{{id,{column}}}') FROM part AS t");
         let error = refused(&mut client, &sql, "54000");

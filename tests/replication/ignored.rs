@@ -25,6 +25,10 @@ const ROWS: &str = "
     VALUES (1, '2026-01-01 00:00Z', array_fill(0::bigint, '{73}'));
     INSERT INTO hydra.api_key (id, name, scopes, role, created_by) VALUES (1, ours(), '{mcp}', 'hydra_api', 'dba');
     INSERT INTO hydra.api_key_hash (hash, key_id, prefix) VALUES (decode(repeat('01', 32), 'hex'), 1, 'hyk_abcdef');
+    INSERT INTO hydra.api_resource (id, name, relation, id_column, readable, created_by)
+    VALUES (1, 'tickets', 'pg_class', 'oid', '{oid}', ours());
+    INSERT INTO hydra.api_idempotency (key_id, idempotency_key, fingerprint, status, headers, body)
+    VALUES (1, '1', decode(repeat('06', 32), 'hex'), 201, '[]', convert_to(ours(), 'UTF8'));
     INSERT INTO hydra.login_link (hash, role, created_by, valid_until)
     VALUES (decode(repeat('02', 32), 'hex'), 'hydra_admin', ours(), now() + interval '1 day');
     INSERT INTO hydra.console_session (hash, role, tenant_id, expires_at)
@@ -69,6 +73,8 @@ const CHANGES: [&str; 3] = [
      UPDATE hydra.kept_event SET reason = 'changed';
      UPDATE hydra.api_key SET name = 'changed';
      UPDATE hydra.api_key_hash SET prefix = 'hyk_change';
+     UPDATE hydra.api_resource SET created_by = 'changed';
+     UPDATE hydra.api_idempotency SET body = 'changed';
      UPDATE hydra.login_link SET created_by = 'changed';
      UPDATE hydra.console_session SET tenant_id = 'changed';
      UPDATE hydra.console_submission SET once = 'changed';
@@ -97,7 +103,9 @@ const CHANGES: [&str; 3] = [
      DELETE FROM hydra.attempt;
      DELETE FROM hydra.delivery;
      DELETE FROM hydra.kept_event;
+     DELETE FROM hydra.api_idempotency;
      DELETE FROM hydra.api_key;
+     DELETE FROM hydra.api_resource;
      DELETE FROM hydra.login_link;
      DELETE FROM hydra.console_session;
      DELETE FROM hydra.gateway;
@@ -118,7 +126,7 @@ const CHANGES: [&str; 3] = [
      DELETE FROM hydra.event_type",
     "TRUNCATE hydra.event_type, hydra.preset, hydra.subscription, hydra.signing_secret, hydra.subscription_health,
               hydra.event, hydra.delivery, hydra.kept_event, hydra.attempt, hydra.delivery_count, hydra.identity,
-              hydra.api_key, hydra.api_key_hash, hydra.login_link, hydra.console_session, hydra.console_submission,
+              hydra.api_key, hydra.api_key_hash, hydra.api_resource, hydra.api_idempotency, hydra.login_link, hydra.console_session, hydra.console_submission,
               hydra.gateway, hydra.inbound_adapter, hydra.inbound_path, hydra.inbound_secret, hydra.inbound_event,
               hydra.inbound_refused, hydra.inbound_count, hydra.flow, hydra.flow_run, hydra.flow_rehearsal,
               hydra.mail_secret, hydra.mail_channel, hydra.mail_thread, hydra.mail_participant, hydra.mail_known_id,
@@ -142,7 +150,7 @@ fn content(bench: &mut Bench) -> BTreeMap<String, String> {
     const RELATIONS: &str = "SELECT relname::text, CASE relkind WHEN 'S' THEN 'last_value, is_called' ELSE '*' END
                              FROM pg_class WHERE relnamespace = 'hydra'::regnamespace AND relkind IN ('r', 'S')";
     let relations = bench.client.query(RELATIONS, &[]).expect("the catalog can be read");
-    assert_eq!(relations.len(), 33 + 15, "33 tables and 15 sequences");
+    assert_eq!(relations.len(), 35 + 16, "35 tables and 16 sequences");
     relations
         .into_iter()
         .map(|row| {
@@ -167,7 +175,7 @@ fn nothing_arrives(copy_data: bool) {
     // New rows, with keys of the subscriber.
     publisher.run("DELETE FROM hydra.identity; DELETE FROM hydra.delivery_count; DELETE FROM hydra.attempt");
     publisher.run("DELETE FROM hydra.delivery; DELETE FROM hydra.event; DELETE FROM hydra.kept_event; DELETE FROM hydra.subscription_health");
-    publisher.run("DELETE FROM hydra.api_key; DELETE FROM hydra.login_link; DELETE FROM hydra.console_session; DELETE FROM hydra.gateway");
+    publisher.run("DELETE FROM hydra.api_key; DELETE FROM hydra.api_resource; DELETE FROM hydra.login_link; DELETE FROM hydra.console_session; DELETE FROM hydra.gateway");
     publisher.run("DELETE FROM hydra.inbound_adapter; DELETE FROM hydra.inbound_event; DELETE FROM hydra.inbound_refused; DELETE FROM hydra.inbound_count");
     publisher.run("DELETE FROM hydra.flow; DELETE FROM hydra.flow_run; DELETE FROM hydra.flow_rehearsal");
     publisher.run("DELETE FROM hydra.mail_secret; DELETE FROM hydra.mail_channel; DELETE FROM hydra.mail_message; DELETE FROM hydra.mail_thread");

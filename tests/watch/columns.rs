@@ -31,14 +31,16 @@ fn a_watch_sends_only_the_columns_that_it_names_or_all_others() {
             }
             assert_eq!(emitted(&mut client, LIFE), [first, second, second], "{level}: {choice}");
         }
-        let more = r#""only" => '{id}', tenant => $$'t' || new.stock$$, condition => 'new.stock < 5', columns => '{stock}'"#;
+        let more =
+            r#""only" => '{id}', tenant => $$'t' || new.stock$$, condition => 'new.stock < 5', columns => '{stock}'"#;
         watch(&mut client, &format!("'part', 'part.updated', 'update', level => '{level}', {more}"));
         for operation in ["insert", "delete"] {
             watch(&mut client, &format!(r#"'part', 'part.updated', '{operation}', "except" => '{{stock}}'"#));
         }
         let whole = r#"1 acme {"id":1,"tenant_id":"acme","name":"bolt"}"#;
         assert_eq!(emitted(&mut client, LIFE), [whole, r#"1 t4 {"id":1}"#, whole], "{level}");
-        let many = "INSERT INTO part SELECT n, 'a', 'b', 9 FROM generate_series(1, 600) AS n; UPDATE part SET stock = 1";
+        let many =
+            "INSERT INTO part SELECT n, 'a', 'b', 9 FROM generate_series(1, 600) AS n; UPDATE part SET stock = 1";
         let expected: Vec<String> = (1..=600).map(|id| format!(r#"{id} t1 {{"id":{id}}}"#)).collect();
         assert_eq!(emitted(&mut client, many)[600..], expected, "{level}");
         emitted(&mut client, "DELETE FROM part; SELECT hydra.webhook_unwatch('part', 'part.updated')");
@@ -74,13 +76,19 @@ fn a_column_that_is_added_is_not_sent_where_only_is_used() {
     let mut warm = cluster().connect("chosen_added");
     for level in ["row", "statement"] {
         run(&mut client, &format!("DROP TABLE IF EXISTS part; {PARTS}"));
-        watch(&mut client, &format!(r#"'part', 'part.updated', 'insert', level => '{level}', "only" => '{{id,name}}'"#));
+        watch(
+            &mut client,
+            &format!(r#"'part', 'part.updated', 'insert', level => '{level}', "only" => '{{id,name}}'"#),
+        );
         watch(&mut client, &format!(r#"'part', 'part.created', 'insert', level => '{level}', "except" => '{{name}}'"#));
         let insert = "DELETE FROM part; INSERT INTO part (id, name) VALUES (1, 'a')";
         let only = r#"1 - {"id":1,"name":"a"}"#;
         assert_eq!(emitted(&mut warm, insert), [only], "{level}");
         // In the transaction of the migration too, and in a row that is older than a column.
-        run(&mut warm, &format!("BEGIN; ALTER TABLE part ADD COLUMN ssn text DEFAULT '123', DROP COLUMN stock; {insert}; COMMIT"));
+        run(
+            &mut warm,
+            &format!("BEGIN; ALTER TABLE part ADD COLUMN ssn text DEFAULT '123', DROP COLUMN stock; {insert}; COMMIT"),
+        );
         run(&mut client, "ALTER TABLE part ADD COLUMN more int DEFAULT 7, ALTER name TYPE varchar(9)");
         run(&mut cluster().connect("chosen_added"), insert);
         assert_eq!(emitted(&mut warm, insert), [only, only, only], "{level}");
@@ -96,15 +104,25 @@ fn a_choice_follows_a_rename_and_goes_on_without_a_dropped_column() {
     let mut warm = cluster().connect("chosen_renamed");
     for level in ["row", "statement"] {
         run(&mut client, &format!("DROP TABLE IF EXISTS part; {PARTS}"));
-        watch(&mut client, &format!(r#"'part', 'part.updated', 'insert', level => '{level}', "only" => '{{id,name,stock}}'"#));
-        watch(&mut client, &format!(r#"'part', 'part.created', 'insert', level => '{level}', "except" => '{{name,stock}}'"#));
+        watch(
+            &mut client,
+            &format!(r#"'part', 'part.updated', 'insert', level => '{level}', "only" => '{{id,name,stock}}'"#),
+        );
+        watch(
+            &mut client,
+            &format!(r#"'part', 'part.created', 'insert', level => '{level}', "except" => '{{name,stock}}'"#),
+        );
         let insert = "DELETE FROM part; INSERT INTO part VALUES (1, 'acme', 'a', 5)";
         run(&mut warm, insert);
-        run(&mut client, "ALTER TABLE part RENAME stock TO \"On Hand\"; ALTER TABLE part RENAME tenant_id TO workspace");
+        run(
+            &mut client,
+            "ALTER TABLE part RENAME stock TO \"On Hand\"; ALTER TABLE part RENAME tenant_id TO workspace",
+        );
         run(&mut warm, insert);
         assert_eq!(events_of(&mut client, "part.updated")[1], r#"1 acme {"id":1,"name":"a","On Hand":5}"#, "{level}");
         assert_eq!(events_of(&mut client, "part.created")[1], r#"1 acme {"id":1,"workspace":"acme"}"#, "{level}");
-        let shown: Vec<String> = ask(&mut client, r#"SELECT array_agg(concat("only", "except") ORDER BY event) FROM hydra.webhook_watches"#);
+        let shown: Vec<String> =
+            ask(&mut client, r#"SELECT array_agg(concat("only", "except") ORDER BY event) FROM hydra.webhook_watches"#);
         assert_eq!(shown, [r#"{name,"On Hand"}"#, r#"{id,name,"On Hand"}"#]);
 
         run(&mut client, "ALTER TABLE part DROP COLUMN \"On Hand\"");
@@ -120,7 +138,10 @@ fn a_choice_follows_a_rename_and_goes_on_without_a_dropped_column() {
         assert_eq!(emitted(&mut warm, "INSERT INTO part VALUES ('acme')"), ["- acme {}"], "{level}");
         assert_eq!(events_of(&mut client, "part.created"), [r#"- acme {"workspace":"acme"}"#], "{level}");
         let log = cluster().log();
-        for detail in ["The column: On Hand. The other columns that it names are sent.", "The column: On Hand. If it has another name now, it is sent."] {
+        for detail in [
+            "The column: On Hand. The other columns that it names are sent.",
+            "The column: On Hand. If it has another name now, it is sent.",
+        ] {
             assert!(log.contains(detail), "{level}: {detail}");
         }
         // A column of the same name is chosen again.
@@ -148,7 +169,10 @@ fn a_column_that_is_not_sent_is_not_rendered() {
     };
     run(&mut client, &format!("ALTER TABLE part {shares}"));
     for level in ["row", "statement"] {
-        watch(&mut client, &format!(r#"'part', 'part.updated', 'insert', level => '{level}', "only" => '{{id,boxes}}'"#));
+        watch(
+            &mut client,
+            &format!(r#"'part', 'part.updated', 'insert', level => '{level}', "only" => '{{id,boxes}}'"#),
+        );
         watch(&mut client, &format!(r#"'part', 'part.created', 'insert', level => '{level}', "except" => '{{id}}'"#));
         let insert = "INSERT INTO part (id, large, mood, boxes) VALUES (1, repeat('x', 300000), 'good', 0)";
         assert_eq!(emitted(&mut client, insert), [r#"1 - {"id":1,"boxes":0}"#], "{level}");
@@ -174,7 +198,8 @@ fn filters_and_kept_events_have_what_is_sent() {
     subscribe(&mut client, "http://127.0.0.1:9/", "part.updated", &[r#"filter => '$.stock == 5'"#]);
     let insert = "DELETE FROM part; INSERT INTO part VALUES (1, 'acme', 'a', 5)";
     for level in ["row", "statement"] {
-        let definition = format!("'part', 'part.updated', 'insert', level => '{level}', condition => 'cheap(new.stock)'");
+        let definition =
+            format!("'part', 'part.updated', 'insert', level => '{level}', condition => 'cheap(new.stock)'");
         watch(&mut client, &format!(r#"{definition}, "except" => '{{stock}}'"#));
         assert_eq!(emitted(&mut client, insert), [""; 0], "{level}: the filter cannot see the stock");
         watch(&mut client, &format!(r#"{definition}, "only" => '{{stock}}'"#));
@@ -213,10 +238,24 @@ fn a_trigger_by_hand_can_choose_columns_too() {
 fn columns_that_look_secret_are_named_unless_only_chooses() {
     let mut client = database("chosen_secrets");
     let secret = [
-        "password", "password_hash", "encrypted_password", "passwd", "client_secret", "reset_token", "apiKey", "api_key", "apikey",
-        "private_key", "PrivateKey", "ssn", "otp_secret", "salt", "credit_card_number",
+        "password",
+        "password_hash",
+        "encrypted_password",
+        "passwd",
+        "client_secret",
+        "reset_token",
+        "apiKey",
+        "api_key",
+        "apikey",
+        "private_key",
+        "PrivateKey",
+        "ssn",
+        "otp_secret",
+        "salt",
+        "credit_card_number",
     ];
-    let open = ["id", "email", "tokenizer", "total_tokens", "passenger", "key", "keyboard", "class_name", "secretary", "hash"];
+    let open =
+        ["id", "email", "tokenizer", "total_tokens", "passenger", "key", "keyboard", "class_name", "secretary", "hash"];
     for (names, expected) in [(&secret[..], true), (&open[..], false)] {
         for name in names {
             let looks: bool = ask(&mut client, &format!("SELECT hydra._looks_secret('{name}')"));

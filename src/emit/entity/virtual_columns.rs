@@ -62,7 +62,7 @@ impl VirtualColumns {
             return (row, None);
         }
         // SAFETY: as the caller promises.
-        let with = |row, columns| in_subtransaction(|| unsafe { self.with(row, columns) });
+        let with = |row, columns: &[Column]| in_subtransaction(|| unsafe { self.with(row, columns) });
         match with(row, &self.columns) {
             Ok(row) => (row, None),
             Err(failure) => {

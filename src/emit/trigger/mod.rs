@@ -89,8 +89,7 @@ impl<'a> TriggerCall<'a> {
             return None;
         }
         let is_whole_row = self.definition.expressions.is_empty() && !self.definition.chooses_columns();
-        let evaluator = (!is_whole_row)
-            .then(|| Evaluator::of_trigger(self.trigger(), &self.definition, self.table));
+        let evaluator = (!is_whole_row).then(|| Evaluator::of_trigger(self.trigger(), &self.definition, self.table));
         let operation = match operation(self.data) {
             pg_sys::TRIGGER_EVENT_INSERT => Operation::Insert,
             pg_sys::TRIGGER_EVENT_UPDATE => Operation::Update,

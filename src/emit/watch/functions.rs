@@ -94,8 +94,8 @@ fn _watch_details(
         return TableIterator::once((when, None, None, None, None, None, Some(problem.to_owned())));
     };
     let Definition { expressions, columns, only, except, .. } = parsed.map(|text| (*text).to_owned());
-    let [columns, only, except] = [[update_of, columns].concat(), only, except]
-        .map(|names: Vec<String>| (!names.is_empty()).then_some(names));
+    let [columns, only, except] =
+        [[update_of, columns].concat(), only, except].map(|names: Vec<String>| (!names.is_empty()).then_some(names));
     TableIterator::once((
         expressions.condition.or(when),
         columns,

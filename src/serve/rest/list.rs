@@ -1,5 +1,7 @@
 //! Answers with a page of the rows of a resource.
 
+use std::ops::ControlFlow;
+
 use pgrx::datum::DatumWithOid;
 use serde_json::json;
 use wire::form;
@@ -20,6 +22,9 @@ const MAX_LIMIT: usize = 100;
 
 /// A page with more bytes than this ends, whatever the limit is.
 const MAX_BYTES: usize = 4 << 20;
+
+/// So many rows are in memory at a time.
+const BATCH: usize = 20;
 
 /// A page of a list.
 #[derive(Default)]
@@ -177,7 +182,7 @@ impl<'a> Wanted<'a> {
             sort::order(&self.keys, ROW),
         );
         let arguments: Vec<DatumWithOid<'_>> = arguments.iter().map(|argument| (*argument).into()).collect();
-        sql::all(&statement, &arguments, |rows| {
+        sql::batches(&statement, &arguments, BATCH, |rows| {
             let row_column = rows.column(ROW);
             let key_columns: Vec<_> =
                 (0..self.keys.len()).map(|number| rows.column(&format!("key_{number}"))).collect();
@@ -185,13 +190,14 @@ impl<'a> Wanted<'a> {
                 if found.page.rows.len() == self.limit || found.bytes > MAX_BYTES {
                     // There are more. What was read last is where they begin.
                     found.position = found.last.take();
-                    return;
+                    return ControlFlow::Break(());
                 }
                 let text = representation::render(&row, row_column, &columns);
                 found.bytes += text.len();
                 found.page.rows.push(text);
                 found.last = Some(key_columns.iter().map(|column| row.maybe(*column)).collect());
             }
+            ControlFlow::Continue(())
         });
     }
 

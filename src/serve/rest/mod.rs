@@ -11,7 +11,7 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `resource` | finds resources in the catalog |
+//! | `resource`, `known` | finds resources in the catalog, and keeps them |
 //! | `representation` | renders rows |
 //! | `value` | converts values of requests to the types of columns |
 //! | `list` | answers with a page of rows |
@@ -30,6 +30,7 @@ use resource::Resource;
 
 pub mod cursor;
 pub mod filter;
+mod known;
 pub mod list;
 pub mod one;
 pub mod representation;

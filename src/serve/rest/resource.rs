@@ -1,12 +1,12 @@
 //! Finds resources and their columns.
 //!
-//! A resource is stored as names of columns; everything else about them is read from the catalog, for each request, so that
-//! it is never out of date.
+//! A resource is stored as names of columns; everything else about them is read from the catalog.
 
 use pgrx::prelude::*;
 use pgrx::{JsonB, Spi};
 use serde::Deserialize;
 
+use super::known;
 use crate::store::Statement;
 use crate::tables;
 
@@ -60,10 +60,10 @@ impl Resource {
         self.columns.iter().find(|column| column.name == name)
     }
 
-    fn of(stored: Stored) -> Option<Self> {
+    fn of(stored: Stored) -> Option<(Self, pg_sys::Oid)> {
         let columns = stored.columns;
         let column = |name: &str| columns.iter().find(|column| column.name == name).cloned();
-        Some(Self {
+        let resource = Self {
             relation: stored.relation,
             table: stored.table,
             id_column: column(&stored.id_column)?,
@@ -81,23 +81,26 @@ impl Resource {
             deletable: stored.deletable,
             description: stored.description,
             columns,
-        })
+        };
+        Some((resource, stored.stored_in))
     }
 }
 
-/// Returns the resource of this name.
+/// Returns the resource of this name. Its comments may be those of an earlier time.
 pub fn find(name: &str) -> Option<Resource> {
-    read(Some(name)).pop()
+    known::get(name, || read(Some(name)).pop())
 }
 
 /// Returns all resources, by name.
 pub fn all() -> Vec<Resource> {
-    read(None)
+    read(None).into_iter().map(|(resource, _)| resource).collect()
 }
 
-fn read(name: Option<&str>) -> Vec<Resource> {
+/// Returns resources, each with the table that it is stored in.
+fn read(name: Option<&str>) -> Vec<(Resource, pg_sys::Oid)> {
+    const FIND_RESOURCES: &str = include_str!("../../../sql/queries/find_api_resources.sql");
     thread_local! {
-        static FIND: Statement = const { Statement::new(include_str!("../../../sql/queries/find_api_resources.sql")) };
+        static FIND: Statement = const { Statement::reading(FIND_RESOURCES, &[c"api_resource"]) };
     }
     tables::as_owner(|| {
         Spi::connect(|client| {
@@ -114,6 +117,7 @@ fn read(name: Option<&str>) -> Vec<Resource> {
 /// What the statement returns.
 #[derive(Deserialize)]
 struct Stored {
+    stored_in: pg_sys::Oid,
     name: String,
     relation: pg_sys::Oid,
     table: String,
