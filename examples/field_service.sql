@@ -232,4 +232,67 @@ GRANT SELECT ON field_service.companies TO field_service_app;
 -- It needs no privilege of the extension, because triggers fire for every role. A role that calls hydra.webhook_emit itself
 -- needs the role hydra_emitter, as helpdesk_app has it.
 
+-- ---------------------------------------------------------------------------------------------------------------------
+-- REST: the same rows under /api/v1
+-- ---------------------------------------------------------------------------------------------------------------------
+-- examples/helpdesk.sql explains it. The tenant of a key is the id of a company, as a text:
+--
+--     SELECT key FROM hydra.api_key_create('Office', '{service_jobs:read,service_jobs:write}', tenant_id => '1');
+
+GRANT USAGE ON SCHEMA field_service TO hydra_api;
+GRANT SELECT ON field_service.members, field_service.service_jobs, field_service.bookings, field_service.parts,
+                field_service.parts_used TO hydra_api;
+GRANT INSERT (company_id, name, email, role), UPDATE (name, email, role), DELETE ON field_service.members TO hydra_api;
+GRANT INSERT (company_id, job_number, customer, summary), UPDATE (customer, summary, status, completed_at)
+    ON field_service.service_jobs TO hydra_api;
+GRANT INSERT (company_id, service_job_id, technician_id, starts_at, ends_at),
+      UPDATE (technician_id, starts_at, ends_at, status) ON field_service.bookings TO hydra_api;
+GRANT INSERT (company_id, sku, name, unit_price, supplier, stock_quantity),
+      UPDATE (name, unit_price, supplier, stock_quantity), DELETE ON field_service.parts TO hydra_api;
+GRANT INSERT (company_id, service_job_id, part_id, quantity) ON field_service.parts_used TO hydra_api;
+
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY '{members,service_jobs,bookings,parts,parts_used}'::text[] LOOP
+        EXECUTE format('ALTER TABLE field_service.%I ENABLE ROW LEVEL SECURITY', name);
+        EXECUTE format('CREATE POLICY of_the_application ON field_service.%I TO field_service_app USING (true)', name);
+        EXECUTE format('CREATE POLICY of_the_key ON field_service.%I TO hydra_api
+                        USING (company_id = (SELECT hydra.current_tenant())::bigint)', name);
+    END LOOP;
+END $$;
+
+CREATE INDEX service_jobs_by_status ON field_service.service_jobs (company_id, status, id);
+CREATE INDEX service_jobs_by_age ON field_service.service_jobs (company_id, created_at, id);
+CREATE INDEX bookings_of_company ON field_service.bookings (company_id, id);
+CREATE INDEX bookings_by_start ON field_service.bookings (company_id, starts_at, id);
+CREATE INDEX parts_used_of_company ON field_service.parts_used (company_id, id);
+
+COMMENT ON TABLE field_service.members IS 'People of the company';
+COMMENT ON TABLE field_service.service_jobs IS 'What customers have ordered';
+COMMENT ON TABLE field_service.bookings IS 'Visits for service jobs';
+COMMENT ON TABLE field_service.parts IS 'Parts in stock';
+COMMENT ON TABLE field_service.parts_used IS 'Parts that service jobs have used';
+COMMENT ON COLUMN field_service.service_jobs.job_number IS 'Such as JOB-2026-0042';
+COMMENT ON COLUMN field_service.service_jobs.completed_at IS 'When it was completed; null unless its status is completed';
+COMMENT ON COLUMN field_service.bookings.technician_id IS 'The member who makes the visit; null: nobody yet';
+COMMENT ON COLUMN field_service.parts.stock_quantity IS 'How many there are; null: they are not counted';
+
+SELECT hydra.api_expose('field_service.members', tenant_column => 'company_id',
+    creatable => '{name,email,role}', updatable => '{name,email,role}', deletable => true,
+    filterable => '{id}', sortable => '{}');
+SELECT hydra.api_expose('field_service.service_jobs', tenant_column => 'company_id',
+    creatable => '{job_number,customer,summary}', updatable => '{customer,summary,status,completed_at}',
+    filterable => '{id,job_number,status,created_at}', sortable => '{job_number,created_at}');
+SELECT hydra.api_expose('field_service.bookings', tenant_column => 'company_id',
+    creatable => '{service_job_id,technician_id,starts_at,ends_at}', updatable => '{technician_id,starts_at,ends_at,status}',
+    filterable => '{id,service_job_id,starts_at}', sortable => '{starts_at}');
+SELECT hydra.api_expose('field_service.parts', tenant_column => 'company_id',
+    creatable => '{sku,name,unit_price,supplier,stock_quantity}', updatable => '{name,unit_price,supplier,stock_quantity}',
+    deletable => true, filterable => '{id,sku}', sortable => '{sku}');
+SELECT hydra.api_expose('field_service.parts_used', tenant_column => 'company_id',
+    creatable => '{service_job_id,part_id,quantity}',
+    filterable => '{id,service_job_id,part_id}', sortable => '{}');
+
 COMMIT;

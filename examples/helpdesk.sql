@@ -307,4 +307,91 @@ GRANT CREATE ON SCHEMA helpdesk TO helpdesk_app;
 ALTER FUNCTION helpdesk.take_mail(jsonb) OWNER TO helpdesk_app;
 REVOKE CREATE ON SCHEMA helpdesk FROM helpdesk_app;
 
+-- ---------------------------------------------------------------------------------------------------------------------
+-- REST: the same rows under /api/v1
+-- ---------------------------------------------------------------------------------------------------------------------
+-- A key of one workspace sees the rows of that workspace:
+--
+--     SELECT key FROM hydra.api_key_create('CRM', '{tickets:read,tickets:write,customers:read}', tenant_id => 'lumen');
+--     curl -H 'Authorization: Bearer hyk_…' 'http://127.0.0.1:8480/api/v1/tickets?status=open&sort=-created_at'
+--
+-- A row is byte for byte what its webhooks send. Requests act as the role hydra_api, which may do what is granted here. Its rows are
+-- those of the workspace of the key: twice, because the API adds the condition to each statement, and row security to what triggers
+-- and functions do.
+
+GRANT USAGE ON SCHEMA helpdesk TO hydra_api;
+GRANT SELECT ON helpdesk.agents, helpdesk.accounts, helpdesk.customers, helpdesk.conversations, helpdesk.tickets, helpdesk.replies
+    TO hydra_api;
+GRANT INSERT (tenant_id, name, lifecycle_stage, health_score), UPDATE (name, lifecycle_stage, health_score)
+    ON helpdesk.accounts TO hydra_api;
+GRANT INSERT (tenant_id, account_id, kind, name, email, source), UPDATE (account_id, kind, name, email)
+    ON helpdesk.customers TO hydra_api;
+GRANT INSERT (tenant_id, customer_id, channel, subject, assignee_id), UPDATE (subject, status, assignee_id, resolved_at)
+    ON helpdesk.conversations TO hydra_api;
+GRANT INSERT (tenant_id, customer_id, conversation_id, subject, priority, assignee_id),
+      UPDATE (subject, priority, status, assignee_id, resolved_at), DELETE
+    ON helpdesk.tickets TO hydra_api;
+GRANT INSERT (tenant_id, ticket_id, author, body) ON helpdesk.replies TO hydra_api;
+-- For the numbers of tickets.
+GRANT SELECT, UPDATE (last_ticket_number) ON helpdesk.tenants TO hydra_api;
+
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY '{tenants,agents,accounts,customers,conversations,tickets,replies}'::text[] LOOP
+        EXECUTE format('ALTER TABLE helpdesk.%I ENABLE ROW LEVEL SECURITY', name);
+        EXECUTE format('CREATE POLICY of_the_application ON helpdesk.%I TO helpdesk_app USING (true)', name);
+        EXECUTE format('CREATE POLICY of_the_key ON helpdesk.%I TO hydra_api
+                        USING (tenant_id = (SELECT hydra.current_tenant()))', name);
+    END LOOP;
+END $$;
+
+-- A list is filtered and sorted by columns that have an index, which begins with the tenant.
+CREATE INDEX customers_by_email ON helpdesk.customers (tenant_id, email, id);
+CREATE INDEX customers_by_age ON helpdesk.customers (tenant_id, created_at, id);
+CREATE INDEX conversations_by_status ON helpdesk.conversations (tenant_id, status, id);
+CREATE INDEX conversations_by_age ON helpdesk.conversations (tenant_id, created_at, id);
+CREATE INDEX tickets_by_status ON helpdesk.tickets (tenant_id, status, id);
+CREATE INDEX tickets_by_age ON helpdesk.tickets (tenant_id, created_at, id);
+CREATE INDEX replies_of_tenant ON helpdesk.replies (tenant_id, id);
+
+-- The description of the API has these comments.
+COMMENT ON TABLE helpdesk.agents IS 'People who answer';
+COMMENT ON TABLE helpdesk.accounts IS 'Companies that are customers, or may become some';
+COMMENT ON TABLE helpdesk.customers IS 'People who ask';
+COMMENT ON TABLE helpdesk.conversations IS 'Conversations with customers, of every channel';
+COMMENT ON TABLE helpdesk.tickets IS 'Questions that have to be answered';
+COMMENT ON TABLE helpdesk.replies IS 'What was written about a ticket';
+COMMENT ON COLUMN helpdesk.accounts.health_score IS 'From 0, about to leave, to 100; null: not known';
+COMMENT ON COLUMN helpdesk.customers.kind IS 'lead: may become a customer; contact: is one';
+COMMENT ON COLUMN helpdesk.customers.source IS 'Where the customer came from';
+COMMENT ON COLUMN helpdesk.conversations.assignee_id IS 'The agent who answers; null: nobody yet';
+COMMENT ON COLUMN helpdesk.conversations.resolved_at IS 'When it was resolved; null unless its status is resolved';
+COMMENT ON COLUMN helpdesk.tickets.number IS 'Number in the workspace, from 1 without gaps';
+COMMENT ON COLUMN helpdesk.tickets.assignee_id IS 'The agent who answers; null: nobody yet';
+COMMENT ON COLUMN helpdesk.tickets.resolved_at IS 'When it was resolved; null while it is not';
+COMMENT ON COLUMN helpdesk.replies.may_reopen IS 'Whether it opens a ticket again that waits; not if it is perhaps by somebody else, or by a program';
+
+SELECT hydra.api_expose('helpdesk.agents', filterable => '{id}', sortable => '{}');
+SELECT hydra.api_expose('helpdesk.accounts',
+    creatable  => '{name,lifecycle_stage,health_score}',
+    updatable  => '{name,lifecycle_stage,health_score}',
+    filterable => '{id,name,lifecycle_stage}', sortable => '{name}');
+SELECT hydra.api_expose('helpdesk.customers',
+    creatable  => '{account_id,kind,name,email,source}',
+    updatable  => '{account_id,kind,name,email}',
+    filterable => '{id,email,created_at}', sortable => '{created_at}');
+SELECT hydra.api_expose('helpdesk.conversations',
+    creatable  => '{customer_id,channel,subject,assignee_id}',
+    updatable  => '{subject,status,assignee_id,resolved_at}',
+    filterable => '{id,customer_id,status,created_at}', sortable => '{created_at}');
+SELECT hydra.api_expose('helpdesk.tickets',
+    creatable  => '{customer_id,conversation_id,subject,priority,assignee_id}',
+    updatable  => '{subject,priority,status,assignee_id,resolved_at}', deletable => true,
+    filterable => '{id,number,customer_id,status,created_at}', sortable => '{number,created_at}');
+SELECT hydra.api_expose('helpdesk.replies',
+    creatable  => '{ticket_id,author,body}',
+    filterable => '{id,ticket_id}', sortable => '{}');
+
 COMMIT;

@@ -15,19 +15,21 @@ use crate::problem::Problem;
 use crate::quota::Left;
 use crate::route::Surface;
 
+/// Returns the credential of a key as the database is told it, if the key is well formed.
+pub fn credential(key: Option<&str>) -> Result<[u8; 32], Problem> {
+    key.filter(|key| is_well_formed(Surface::Rest.token(), key)).map(hash).ok_or_else(Problem::unauthenticated)
+}
+
 /// A request that was let in.
 pub struct Admitted {
-    pub credential: [u8; 32],
     stored: Stored,
     pub purpose: Purpose,
     granted: Option<Left>,
 }
 
 impl Gateway {
-    /// Lets in a request with this key.
-    pub fn admit(&self, key: Option<&str>) -> Result<Admitted, Problem> {
-        let key = key.filter(|key| is_well_formed(Surface::Rest.token(), key));
-        let credential = key.map(hash).ok_or_else(Problem::unauthenticated)?;
+    /// Lets in a request with this credential, unless it was refused just now or has used up its requests.
+    pub fn admit(&self, credential: [u8; 32]) -> Result<Admitted, Problem> {
         let stored = token::stored(&credential);
         let (purpose, granted) = match self.credentials.meet(&stored, Instant::now()) {
             Memory::Refused => return Err(Problem::unauthenticated()),
@@ -35,17 +37,20 @@ impl Gateway {
             Memory::Granted(left) => (Purpose::Known, Some(left)),
             Memory::Stranger | Memory::Known => (Purpose::Stranger, None),
         };
-        Ok(Admitted { credential, stored, purpose, granted })
+        Ok(Admitted { stored, purpose, granted })
     }
 
-    /// Remembers how the database has answered a request that was let in. Returns the key, and what is left of its quota.
-    pub fn settle(&self, admitted: Admitted, reply: &mut Reply) -> Option<(Key, Left)> {
-        let key = Instructions::take(&mut reply.headers).key;
+    /// Remembers how the database has answered a request that was let in. Returns what the database says to the gateway, and
+    /// what is left of the quota.
+    pub fn settle(&self, admitted: Admitted, reply: &mut Reply) -> (Instructions, Option<Left>) {
+        let instructions = Instructions::take(&mut reply.headers);
+        let key = instructions.key;
         self.remember(admitted.stored, reply.status, key.is_some(), key);
-        let key = key?;
-        self.credentials.count(key.id, OffsetDateTime::now_utc().unix_timestamp());
-        let left = admitted.granted.unwrap_or_else(|| self.credentials.take(Limited::Key(key), Instant::now()));
-        Some((key, left))
+        let left = key.map(|key| {
+            self.credentials.count(key.id, OffsetDateTime::now_utc().unix_timestamp());
+            admitted.granted.unwrap_or_else(|| self.credentials.take(Limited::Key(key), Instant::now()))
+        });
+        (instructions, left)
     }
 
     pub fn remember(&self, stored: Stored, status: u16, is_known: bool, key: Option<Key>) {

@@ -37,6 +37,19 @@ pub struct Instructions {
     session: Option<String>,
     session_expires: Option<String>,
     end_session: bool,
+    /// Whether the body is the model of a page.
+    is_page: bool,
+}
+
+/// How an answer that is a problem is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// As JSON.
+    Data,
+    /// As a page of the settings.
+    Settings,
+    /// As a page about the API.
+    Api,
 }
 
 impl Instructions {
@@ -53,6 +66,7 @@ impl Instructions {
                 "session" => taken.session = Some(std::mem::take(value)),
                 "session-expires" => taken.session_expires = Some(std::mem::take(value)),
                 "end-session" => taken.end_session = value == "1",
+                "page" => taken.is_page = value == "1",
                 // From a later version of the extension.
                 _ => {}
             }
@@ -89,12 +103,20 @@ impl Answer {
         Self { status: 200, headers, body: pages::STYLESHEET.into(), key: None }
     }
 
-    /// An answer of the surface `rest`.
+    /// An answer of the surface `rest`: data, or the page about the API.
+    pub fn rest(reply: Reply, left: Option<Left>, instructions: &Instructions) -> Result<Self, Problem> {
+        if !instructions.is_page {
+            return Ok(Self::data(reply, left));
+        }
+        let body = rendered(&reply)?;
+        let headers = [as_page(reply.headers), limits(left)].concat();
+        Ok(Self { status: reply.status, headers, body, key: None })
+    }
+
+    /// Data for a program.
     pub fn data(mut reply: Reply, left: Option<Left>) -> Self {
         reply.headers.push(header("content-security-policy", DATA_POLICY));
-        if let Some(left) = left {
-            reply.headers.extend(left.headers().into_iter().map(|(name, value)| header(name, value)));
-        }
+        reply.headers.extend(limits(left));
         Self { status: reply.status, headers: reply.headers, body: reply.body.into(), key: None }
     }
 
@@ -106,10 +128,7 @@ impl Answer {
         let kind = reply.headers.iter().find(|(name, _)| name == "content-type").map(|(_, kind)| kind.as_str());
         let body = match kind {
             _ if reply.body.is_empty() => Vec::new(),
-            Some("application/json") => {
-                let model: Value = serde_json::from_slice(&reply.body).map_err(|_| Problem::internal())?;
-                pages::render(&model).map_err(|error| Problem::internal().with_detail(error.to_string()))?.into_bytes()
-            }
+            Some("application/json") => rendered(&reply)?,
             _ => {
                 let problem: Value = serde_json::from_slice(&reply.body).map_err(|_| Problem::internal())?;
                 pages::problem(&problem).into_bytes()
@@ -119,7 +138,7 @@ impl Answer {
     }
 
     /// A problem, as a page where people see it.
-    pub fn problem(problem: &Problem, request_id: &str, is_page: bool) -> Self {
+    pub fn problem(problem: &Problem, request_id: &str, shown: Shown) -> Self {
         let mut headers: Vec<_> = problem.headers.iter().map(|(name, value)| header(name, value.clone())).collect();
         headers.push(header("content-type", PROBLEM));
         headers.push(header("cache-control", "no-store"));
@@ -128,11 +147,13 @@ impl Answer {
             headers.push(header("connection", "close"));
         }
         let body = problem.body(request_id);
-        let (headers, body) = if is_page {
-            (as_page(headers), pages::problem(&body))
-        } else {
-            headers.push(header("content-security-policy", DATA_POLICY));
-            (headers, body.to_string())
+        let (headers, body) = match shown {
+            Shown::Settings => (as_page(headers), pages::problem(&body)),
+            Shown::Api => (as_page(headers), pages::api_problem(&body)),
+            Shown::Data => {
+                headers.push(header("content-security-policy", DATA_POLICY));
+                (headers, body.to_string())
+            }
         };
         Self { status: problem.status, headers, body: body.into_bytes(), key: None }
     }
@@ -159,6 +180,17 @@ impl Answer {
         add(headers, "x-content-type-options", "nosniff");
         response
     }
+}
+
+/// Makes a page of its model.
+fn rendered(reply: &Reply) -> Result<Vec<u8>, Problem> {
+    let model: Value = serde_json::from_slice(&reply.body).map_err(|_| Problem::internal())?;
+    let page = pages::render(&model).map_err(|error| Problem::internal().with_detail(error.to_string()))?;
+    Ok(page.into_bytes())
+}
+
+fn limits(left: Option<Left>) -> Vec<(String, String)> {
+    left.into_iter().flat_map(|left| left.headers()).map(|(name, value)| header(name, value)).collect()
 }
 
 fn header(name: &str, value: impl Into<String>) -> (String, String) {

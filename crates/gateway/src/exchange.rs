@@ -15,11 +15,13 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use wire::token::{self, Kind, is_well_formed};
 
-use crate::answer::{Answer, Instructions, request_id};
+use crate::admission;
+use crate::answer::{Answer, Instructions, Shown, request_id};
 use crate::body::{self, Sent};
 use crate::call::{Call, Reply};
 use crate::cookie::{self, Transport};
 use crate::credentials::{Memory, Stored};
+use crate::explain;
 use crate::forwarded;
 use crate::framing::Fault;
 use crate::gateway::{Gateway, Live};
@@ -60,7 +62,11 @@ pub async fn answer(
 ) -> Result<Response<Sent>, Infallible> {
     let began = Instant::now();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let is_page = matches!(Route::of(&path), Route::Surface(Surface::Console) | Route::Link(_));
+    let shown = match Route::of(&path) {
+        Route::Surface(Surface::Console) | Route::Link(_) => Shown::Settings,
+        Route::Surface(Surface::Rest) if explain::is_person(&path, request.headers()) => Shown::Api,
+        _ => Shown::Data,
+    };
     gateway.requests.fetch_add(1, Ordering::Relaxed);
     let id = request_id(text(request.headers(), "x-request-id"));
     let live = gateway.live();
@@ -69,9 +75,9 @@ pub async fn answer(
     let answered = AssertUnwindSafe(exchange.answer(request)).catch_unwind().await;
     let answer = match answered {
         Ok(Ok(answer)) => answer,
-        Ok(Err(problem)) => Answer::problem(&problem, &id, is_page),
+        Ok(Err(problem)) => Answer::problem(&problem, &id, shown),
         // The message of the panic was printed when it happened.
-        Err(_) => Answer::problem(&Problem::internal(), &id, is_page),
+        Err(_) => Answer::problem(&Problem::internal(), &id, shown),
     };
     gateway.log.event(
         "info",
@@ -113,7 +119,7 @@ pub struct Exchange<'a> {
     pub gateway: &'a Gateway,
     pub live: &'a Live,
     peer: Peer,
-    client: IpAddr,
+    pub client: IpAddr,
 }
 
 impl Exchange<'_> {
@@ -151,7 +157,7 @@ impl Exchange<'_> {
                         self.console(request, "/login", link, transport).await
                     }
                     Route::Surface(Surface::Mcp) => self.mcp(request).await,
-                    _ => self.with_key(request, Surface::Rest).await,
+                    _ => self.rest(request).await,
                 }
             }
         }
@@ -169,7 +175,7 @@ impl Exchange<'_> {
     }
 
     /// Returns how the browser is reached, if this is a request of our own pages.
-    fn transport(&self, request: &Request<Incoming>) -> Result<Transport, Problem> {
+    pub fn transport(&self, request: &Request<Incoming>) -> Result<Transport, Problem> {
         let (headers, public) = (request.headers(), self.live.settings.public_url.as_ref());
         let way = self.way(headers);
         let transport = way.transport(public)?;
@@ -211,14 +217,36 @@ impl Exchange<'_> {
         Answer::page(reply, &instructions, transport)
     }
 
-    /// Passes on a request with an API key.
-    pub async fn with_key(&self, request: Request<Incoming>, surface: Surface) -> Result<Answer, Problem> {
-        let admitted = self.gateway.admit(bearer(request.headers()))?;
+    async fn rest(&self, request: Request<Incoming>) -> Result<Answer, Problem> {
+        if explain::is_form(&request) {
+            return self.explain(request).await;
+        }
+        self.pass_on(request, Surface::Rest).await
+    }
+
+    /// Passes on a request with a key in its header.
+    pub async fn pass_on(&self, request: Request<Incoming>, surface: Surface) -> Result<Answer, Problem> {
+        let credential = admission::credential(bearer(request.headers()))?;
         let path = request.uri().path().to_owned();
-        let mut reply = self.ask(request, surface, &path, Some(admitted.credential), admitted.purpose).await?;
-        let settled = self.gateway.settle(admitted, &mut reply);
-        let mut answer = Answer::data(reply, settled.map(|(_, left)| left));
-        answer.key = settled.map(|(key, _)| key.id);
+        let ask = async |purpose| self.ask(request, surface, &path, Some(credential), purpose).await;
+        self.with_key(credential, ask).await
+    }
+
+    /// Answers a request with a key: counts it, unless the key has used up its requests.
+    pub async fn with_key(
+        &self,
+        credential: [u8; 32],
+        ask: impl AsyncFnOnce(Purpose) -> Result<Reply, Problem>,
+    ) -> Result<Answer, Problem> {
+        let admitted = self.gateway.admit(credential)?;
+        let mut reply = ask(admitted.purpose).await?;
+        let (instructions, left) = self.gateway.settle(admitted, &mut reply);
+        if reply.status == 401 {
+            // As a key that is not well formed is answered; a person gets a page.
+            return Err(Problem::unauthenticated());
+        }
+        let mut answer = Answer::rest(reply, left, &instructions)?;
+        answer.key = instructions.key.map(|key| key.id);
         Ok(answer)
     }
 

@@ -17,6 +17,7 @@
 //! | `exchange` | one request, from what was received to what is answered |
 //! | `mcp` | the Model Context Protocol, over HTTP and as a program on a person's machine |
 //! | `inbound` | requests of other systems to inbound adapters |
+//! | `explain` | the page about the REST API |
 //! | `route`, `place`, `forwarded`, `cookie` | whose request it is, and whether it came in a permitted way |
 //! | `body`, `answer`, `problem` | bodies, answers, and what is answered instead |
 //! | `admission`, `credentials`, `quota` | who is let in, and what is remembered of credentials |
@@ -33,6 +34,7 @@ pub mod conninfo;
 pub mod cookie;
 mod credentials;
 mod exchange;
+mod explain;
 pub mod forwarded;
 pub mod framing;
 mod gateway;

@@ -12,11 +12,10 @@ pub fn id(column: &Column) -> Value {
 }
 
 /// Returns the parameters of a list of the application.
-pub fn query(filterable: &[Column], sortable: &[String]) -> Vec<Value> {
+pub fn query(filterable: &[Column], sortable: &[&str]) -> Vec<Value> {
     let mut parameters = paging();
-    if !sortable.is_empty() {
-        parameters.push(sort(sortable));
-    }
+    parameters.push(sort(sortable));
+    parameters.push(reference("parameters", "If-None-Match"));
     parameters.extend(filterable.iter().flat_map(filters));
     parameters
 }
@@ -26,14 +25,14 @@ pub fn paging() -> Vec<Value> {
     vec![reference("parameters", "limit"), reference("parameters", "cursor")]
 }
 
-fn sort(sortable: &[String]) -> Value {
-    let both = sortable.iter().flat_map(|column| [column.clone(), format!("-{column}")]);
+fn sort(sortable: &[&str]) -> Value {
+    let both = sortable.iter().flat_map(|column| [(*column).to_owned(), format!("-{column}")]);
     json!({
         "name": "sort", "in": "query", "style": "form", "explode": false,
         "description": "Columns by which to sort, the most important one first; `-` before a name begins with the greatest value. \
                         Rows that are equal in these are sorted by their ids.",
-        "schema": {"type": "array", "minItems": 1, "uniqueItems": true, "items": {"type": "string", "enum": both.collect::<Vec<_>>()}},
-        "example": [format!("-{}", sortable[0])],
+        "schema": {"type": "array", "minItems": 1, "maxItems": 4, "uniqueItems": true, "items": {"type": "string", "enum": both.collect::<Vec<_>>()}},
+        "example": [format!("-{}", sortable.last().expect("the id"))],
     })
 }
 
@@ -48,7 +47,7 @@ fn filters(column: &Column) -> Vec<Value> {
         let compared = [("gt", "is greater"), ("gte", "is this or greater"), ("lt", "is less"), ("lte", "is this or less")];
         all.extend(compared.map(|(operator, words)| filter(operator, words, column.value())));
     }
-    let mut any = filter("in", "is one of these", json!({"type": "array", "minItems": 1, "items": column.value()}));
+    let mut any = filter("in", "is one of these", json!({"type": "array", "minItems": 1, "maxItems": 100, "items": column.value()}));
     any["style"] = json!("form");
     any["explode"] = json!(false);
     all.push(any);

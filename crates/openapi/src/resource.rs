@@ -116,11 +116,19 @@ impl Resource {
         reference("schemas", &self.name)
     }
 
+    /// Returns the columns by which a list can be sorted. The id is always one of them.
+    fn orders(&self) -> Vec<&str> {
+        let others = self.sortable.iter().map(String::as_str).filter(|name| *name != self.id.name);
+        std::iter::once(self.id.name.as_str()).chain(others).collect()
+    }
+
     fn list(&self) -> Value {
         let mut operation = self.operation("list", &format!("List {}", self.name.replace('_', " ")), "read");
-        operation["parameters"] = query(&self.filterable, &self.sortable).into();
+        operation["parameters"] = query(&self.filterable, &self.orders()).into();
         let page = reference("schemas", &format!("{}.page", self.name));
         operation["responses"] = responses::of_list(page);
+        operation["responses"]["304"] = responses::not_modified();
+        operation["responses"]["200"]["headers"]["ETag"] = reference("headers", "ETag");
         operation
     }
 
@@ -130,7 +138,7 @@ impl Resource {
         operation["responses"] = responses::with_problems(
             json!({
                 "200": answer("The row", self.row(), &["ETag"]),
-                "304": {"description": "It is still what `If-None-Match` names", "headers": responses::headers_of(&["ETag"])},
+                "304": responses::not_modified(),
             }),
             &[400, 404],
         );

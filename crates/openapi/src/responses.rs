@@ -37,6 +37,11 @@ pub fn with_problems(mut answers: Value, statuses: &[u16]) -> Value {
     answers
 }
 
+/// Returns the answer to a request whose answer the caller has.
+pub fn not_modified() -> Value {
+    json!({"description": "It is still what `If-None-Match` names", "headers": headers_of(&["ETag"])})
+}
+
 /// Returns the answers of a list with this page.
 pub fn of_list(page: Value) -> Value {
     with_problems(json!({"200": answer("Rows, and where the next ones are", page, &["Link"])}), &[400, 404, 422])

@@ -54,6 +54,21 @@ pub fn page<D>(model: Page<D>, show: impl Fn(&Visit, &D) -> Content) -> Markup {
     document(&content.title, body)
 }
 
+/// A page to look things up: its parts are listed beside it.
+pub fn reference(title: &str, parts: &[(&str, &str)], main: Markup) -> Markup {
+    let body = html! {
+        a.skip href="#main" { "Skip to the content" }
+        header.top { div.bar { span.brand { (mark()) "Hydra" } } }
+        div.beside {
+            nav.parts aria-label="Parts" {
+                ul { @for (id, name) in parts { li { a href=(format!("#{id}")) { (name) } } } }
+            }
+            main #main { (main) }
+        }
+    };
+    document(title, body)
+}
+
 /// A page for who is not known, or for what cannot be shown.
 pub fn alone(title: &str, main: Markup) -> Markup {
     let body = html! {

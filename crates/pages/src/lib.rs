@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Names, URLs, answers of endpoints and errors come from strangers. `maud` escapes all of it, and nothing here passes
-//! it by. No link leads to what a stranger has written: all begin with `/settings` or `#`.
+//! it by. No link leads to what a stranger has written: all begin with `/settings`, `/api/v1` or `#`.
 //!
 //! | module | content |
 //! |---|---|
@@ -21,9 +21,11 @@
 //! | `inbound` | adapters: the list, one with its events, its form, and what else can be done |
 //! | `flow` | flows and their runs |
 //! | `event_types`, `api_keys`, `api_key_form`, `status` | the other sections |
+//! | `api` | the page about the REST API |
 //! | `field` | fields of forms, and why they are refused |
 //! | `state`, `moment`, `figures`, `json` | states, times, numbers and JSON for people |
 
+mod api;
 mod api_key_form;
 mod api_keys;
 mod chart;
@@ -61,6 +63,7 @@ use serde_json::Value;
 use layout::{Content, Visit};
 use model::Page;
 
+pub use api::problem as api_problem;
 pub use problem::problem;
 pub use stylesheet::{STYLESHEET, stylesheet_path};
 
@@ -80,6 +83,7 @@ impl std::error::Error for Unreadable {}
 pub fn render(model: &Value) -> Result<String, Unreadable> {
     match model["page"].as_str().unwrap_or_default() {
         "login" => login::page(model),
+        "api" => api::page(model),
         "webhooks" => show(model, webhooks::page),
         "webhook" => show(model, webhook::page),
         "webhook_form" => show(model, webhook_form::page),

@@ -18,6 +18,8 @@
 //! | `one` | answers with one row |
 //! | `filter`, `sort` | read the parameters of a list |
 //! | `cursor` | says where the next page begins |
+//! | `own` | answers requests to our own resources: webhooks, deliveries, events, flows |
+//! | `describe` | describes all of it: OpenAPI, links, and a page for people |
 
 use serde_json::json;
 
@@ -29,10 +31,12 @@ use crate::backend::fixed_settings::with_fixed_settings;
 use resource::Resource;
 
 pub mod cursor;
+mod describe;
 pub mod filter;
 mod known;
 pub mod list;
 pub mod one;
+mod own;
 pub mod representation;
 pub mod resource;
 pub mod sort;
@@ -59,6 +63,11 @@ pub fn route(call: &Call<'_>) -> Result<Answer, Problem> {
     match call.request.segments()[..] {
         ["api", "v1", "me"] if call.request.reads() => Ok(me(call.key)),
         ["api", "v1", "me"] => Err(Problem::method_not_allowed("GET")),
+        ["api", "v1"] | ["api", "v1", ""] => describe::root(call),
+        ["api", "v1", "openapi.json"] => describe::document(call),
+        ["api", "v1", name, ref rest @ ..] if own::find(name).is_some() => {
+            own::answer(call, own::find(name).expect("it was found"), rest)
+        }
         ["api", "v1", name] => collection(call, &found(call, name)?),
         ["api", "v1", name, id] => item(call, &found(call, name)?, id),
         _ => Err(Problem::not_found()),

@@ -11,6 +11,7 @@ use ureq::Agent;
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 use wire::token::is_well_formed;
 
+use crate::admission;
 use crate::call::{Call, Reply};
 use crate::gateway::{Gateway, Live};
 use crate::heartbeat::Heart;
@@ -141,12 +142,13 @@ async fn ask(
     headers: Vec<(&'static str, String)>,
     message: Bytes,
 ) -> Result<Reply, Problem> {
-    let admitted = gateway.admit(Some(key))?;
+    let credential = admission::credential(Some(key))?;
+    let admitted = gateway.admit(credential)?;
     let content_type = ("content-type", "application/json".to_owned());
     let headers = headers.into_iter().chain([content_type]).map(|(name, value)| (name.to_owned(), value));
     let call = Call {
         surface: Surface::Mcp.name(),
-        credential: Some(admitted.credential),
+        credential: Some(credential),
         method: "POST".into(),
         path: "/mcp".into(),
         query: None,

@@ -30,6 +30,6 @@ impl Exchange<'_> {
         if request.method() != "POST" {
             return Err(Problem::method_not_allowed("POST"));
         }
-        self.with_key(request, Surface::Mcp).await
+        self.pass_on(request, Surface::Mcp).await
     }
 }

@@ -1,0 +1,6 @@
+-- Returns the attempts of the delivery with the id $1 as a JSON array, the first one first.
+SELECT coalesce(pg_catalog.json_agg(pg_catalog.row_to_json(a) ORDER BY a.attempt), '[]')::text
+FROM (SELECT h.attempt, h.status_code, h.error_class, h.error, h.response_excerpt, h.response_ms, h.attempted_at,
+             h.next_attempt_at
+      FROM hydra.attempt AS h
+      WHERE h.delivery_id = $1::text::uuid) AS a

@@ -1,0 +1,115 @@
+//! Finds out what the key can do, and with what.
+
+use std::collections::HashMap;
+
+use openapi::own::Comments;
+use openapi::{Api, EventType, Type};
+use pgrx::prelude::*;
+
+use super::super::resource::{self, Column, Resource};
+use super::super::{Call, own};
+use crate::api::gateway_status::public_url;
+use crate::serve::sql;
+use crate::store::columns;
+
+columns!(TypeColumns { type_id, name, is_record });
+columns!(CommentColumns { view, column_name, comment });
+columns!(EventColumns { name, description, resource });
+
+const TYPES: &str = include_str!("../../../../sql/queries/api_base_types.sql");
+const COMMENTS: &str = include_str!("../../../../sql/queries/api_comments.sql");
+const EVENTS: &str = include_str!("../../../../sql/queries/api_events.sql");
+
+/// The types of columns by their numbers: domains by those that they are made of.
+type Types = HashMap<u32, Type>;
+
+pub fn api(call: &Call<'_>) -> Api {
+    let key = call.key;
+    // As for requests: to a key with a tenant, a resource without a tenant column does not exist.
+    let mut resources = resource::all();
+    resources.retain(|resource| key.tenant.is_none() || resource.tenant_column.is_some());
+    let of_type = types(&resources);
+    let may_read = |name: &str| key.scopes.iter().any(|scope| *scope == format!("{name}:read"));
+    let event_types = own::as_owner(events).into_iter().map(|mut event| {
+        let shown = |name: &String| may_read(name) && resources.iter().any(|resource| resource.name == *name);
+        event.resource = event.resource.filter(shown);
+        event
+    });
+    Api {
+        title: format!("API of {}", sql::one::<String>("SELECT pg_catalog.current_database()::text", &[]).unwrap_or_default()),
+        public_url: public_url().unwrap_or_default(),
+        scopes: key.scopes.clone(),
+        event_types: event_types.collect(),
+        resources: resources.iter().map(|resource| described(resource, &of_type)).collect(),
+        comments: own::as_owner(comments),
+    }
+}
+
+fn types(resources: &[Resource]) -> Types {
+    let mut ids: Vec<pg_sys::Oid> =
+        resources.iter().flat_map(|resource| &resource.columns).map(|column| column.type_oid).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    own::as_owner(|| {
+        sql::all(TYPES, &[ids.into()], |rows| {
+            let columns = TypeColumns::of(&rows);
+            rows.map(|row| {
+                let id: pg_sys::Oid = row.value(columns.type_id);
+                (id.to_u32(), Type::parse(row.text(columns.name), row.value(columns.is_record)))
+            })
+            .collect()
+        })
+    })
+}
+
+fn comments() -> Comments {
+    let views: Vec<String> = openapi::own::ALL.iter().flat_map(|own| own.views).map(|view| (*view).to_owned()).collect();
+    sql::all(COMMENTS, &[views.into()], |rows| {
+        let columns = CommentColumns::of(&rows);
+        rows.map(|row| ((row.value(columns.view), row.value(columns.column_name)), row.value(columns.comment))).collect()
+    })
+}
+
+fn events() -> Vec<EventType> {
+    sql::all(EVENTS, &[], |rows| {
+        let columns = EventColumns::of(&rows);
+        rows.map(|row| EventType {
+            name: row.value(columns.name),
+            description: row.maybe(columns.description),
+            resource: row.maybe(columns.resource),
+        })
+        .collect()
+    })
+}
+
+fn described(resource: &Resource, types: &Types) -> openapi::Resource {
+    let column = |column: &Column| openapi::Column {
+        name: column.name.clone(),
+        of: of_column(column, types),
+        nullable: !column.not_null,
+        has_default: column.has_default,
+        comment: column.comment.clone(),
+        choices: column.choices.clone(),
+    };
+    let named = |names: &[String]| names.iter().filter_map(|name| resource.column(name)).map(column).collect();
+    openapi::Resource {
+        name: resource.name.clone(),
+        description: resource.description.clone(),
+        id: column(&resource.id_column),
+        columns: resource.readable.iter().map(column).collect(),
+        creatable: named(&resource.creatable),
+        updatable: named(&resource.updatable),
+        filterable: named(&resource.filterable),
+        sortable: resource.sortable.clone(),
+        deletable: resource.deletable,
+    }
+}
+
+/// Returns the type of a column. Only the name with which it is declared has a length.
+fn of_column(column: &Column, types: &Types) -> Type {
+    match (Type::parse(&column.declared, false), types.get(&column.type_oid.to_u32())) {
+        (Type::Other(_), Some(base)) => base.clone(),
+        (Type::List(element), Some(base)) if matches!(*element, Type::Other(_)) => base.clone(),
+        (declared, _) => declared,
+    }
+}

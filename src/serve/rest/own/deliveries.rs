@@ -1,0 +1,36 @@
+//! What can be done with a delivery that failed or waits.
+
+use openapi::own::WEBHOOK_DELIVERIES as DELIVERIES;
+use pgrx::Uuid;
+
+use super::{as_owner, one, page};
+use crate::serve::answer::Answer;
+use crate::serve::problem::Problem;
+use crate::serve::rest::Call;
+use crate::serve::sql;
+
+/// Sends a delivery again, or cancels it. The row is locked first, so that it stays what was looked at.
+pub fn act(call: &Call<'_>, id: &str, action: &str) -> Result<Answer, Problem> {
+    const LOCK: &str = include_str!("../../../../sql/queries/lock_api_delivery.sql");
+    let text = page::id(&DELIVERIES, id).ok_or_else(Problem::not_found)?;
+    let delivery = uuid(&text).ok_or_else(Problem::not_found)?;
+    let own: Option<bool> = as_owner(|| sql::one(LOCK, &[delivery.into(), call.key.tenant.as_deref().into()]));
+    if own.ok_or_else(Problem::not_found)? {
+        return Err(Problem::conflict().with_detail("It is being sent.").with_hint("Try again when the attempt is over."));
+    }
+    match action {
+        "retry" => {
+            as_owner(|| sql::run("SELECT hydra.webhook_retry($1)", &[delivery.into()]));
+            one(call, &DELIVERIES, id)
+        }
+        _ => {
+            as_owner(|| sql::run("SELECT hydra.webhook_cancel($1)", &[delivery.into()]));
+            Ok(Answer::empty(204))
+        }
+    }
+}
+
+fn uuid(text: &str) -> Option<Uuid> {
+    let bytes: [u8; 16] = hex::decode(text.replace('-', "")).ok()?.try_into().ok()?;
+    Some(Uuid::from_bytes(bytes))
+}

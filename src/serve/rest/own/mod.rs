@@ -1,0 +1,133 @@
+//! Our own resources: webhooks, their deliveries, event types, inbound events and flows.
+//!
+//! The role of a key has no privileges on the views of the extension, which show everything to everybody who may read them. So
+//! they are read as the owner of the extension: the scope of the key says what it may see, and its tenant which rows. No secret is
+//! among the columns, and of the URL of a webhook only scheme, host and port, unless the key may manage webhooks.
+//!
+//! `openapi::own` lists the members of each, and `sql/queries/api_<name>.sql` returns them. All of these statements have the
+//! same parameters: the tenant of the key or null, one id or null, the id after which to begin or null, the values of the two filters
+//! or null, how many rows, and whether the whole URL may be shown. They return ids as texts, and the rows as JSON, so that numbers
+//! and inner JSON stay as they are.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `page` | reads the parameters of a list, and says where the next page begins |
+//! | `deliveries` | sends a delivery again, or cancels it |
+
+use openapi::own::{self, Own};
+use pgrx::prelude::*;
+
+use super::{Call, require};
+use crate::backend::fixed_settings::with_fixed_settings;
+use crate::backend::search_path::with_search_path;
+use crate::serve::answer::Answer;
+use crate::serve::identity::OURS;
+use crate::serve::problem::Problem;
+use crate::serve::sql;
+use crate::store::columns;
+use crate::tables;
+use page::Asked;
+
+mod deliveries;
+mod page;
+
+pub use page::refuse_parameters;
+
+columns!(RowColumns { key, row });
+
+/// A row: its id, and its JSON.
+struct Found {
+    id: String,
+    json: String,
+}
+
+/// Returns our resource of this name.
+pub fn find(name: &str) -> Option<&'static Own> {
+    own::ALL.into_iter().find(|own| own.name == name)
+}
+
+/// Answers a request whose path begins with that of the resource; `path` is the rest of it.
+pub fn answer(call: &Call<'_>, own: &Own, path: &[&str]) -> Result<Answer, Problem> {
+    let is_delivery = own.name == own::WEBHOOK_DELIVERIES.name;
+    match path {
+        [] | [_] if !call.request.reads() => Err(Problem::method_not_allowed("GET, HEAD")),
+        [] => {
+            require_any(call, own.scopes)?;
+            page::answer(call, own)
+        }
+        [id] => {
+            require_any(call, own.scopes)?;
+            refuse_parameters(call)?;
+            one(call, own, id)
+        }
+        [_, "retry" | "cancel"] if is_delivery && call.request.method != "POST" => Err(Problem::method_not_allowed("POST")),
+        [id, action @ ("retry" | "cancel")] if is_delivery => {
+            require(call, own::MANAGES_WEBHOOKS)?;
+            refuse_parameters(call)?;
+            deliveries::act(call, id, action)
+        }
+        _ => Err(Problem::not_found()),
+    }
+}
+
+/// Fails unless the key has one of these scopes.
+fn require_any(call: &Call<'_>, scopes: &[&str]) -> Result<(), Problem> {
+    match scopes.iter().any(|scope| require(call, scope).is_ok()) {
+        true => Ok(()),
+        false => require(call, scopes[0]),
+    }
+}
+
+fn one(call: &Call<'_>, own: &Own, id: &str) -> Result<Answer, Problem> {
+    let id = page::id(own, id).ok_or_else(Problem::not_found)?;
+    let mut found = as_owner(|| rows(call, own, &Asked::one(&id))).pop().ok_or_else(Problem::not_found)?;
+    if let Some((member, query)) = more_of_one(own) {
+        let more = as_owner(|| sql::one::<String>(query, &[id.as_str().into()])).unwrap_or_else(|| "null".into());
+        found.json.truncate(found.json.len() - 1);
+        found.json += &format!(",\"{member}\":{more}}}");
+    }
+    Ok(Answer::json_text(200, found.json))
+}
+
+/// Returns the member that only the answer about one thing has, and the statement that returns it.
+fn more_of_one(own: &Own) -> Option<(&'static str, &'static str)> {
+    match own.name {
+        "webhook_deliveries" => Some(("history", include_str!("../../../../sql/queries/api_delivery_history.sql"))),
+        "inbound_events" => Some(("payload", include_str!("../../../../sql/queries/api_inbound_payload.sql"))),
+        _ => None,
+    }
+}
+
+fn statement(own: &Own) -> &'static str {
+    match own.name {
+        "webhooks" => include_str!("../../../../sql/queries/api_webhooks.sql"),
+        "webhook_deliveries" => include_str!("../../../../sql/queries/api_webhook_deliveries.sql"),
+        "event_types" => include_str!("../../../../sql/queries/api_event_types.sql"),
+        "inbound_events" => include_str!("../../../../sql/queries/api_inbound_events.sql"),
+        "flows" => include_str!("../../../../sql/queries/api_flows.sql"),
+        name => error!("there is no statement for {name}"),
+    }
+}
+
+fn rows(call: &Call<'_>, own: &Own, asked: &Asked) -> Vec<Found> {
+    let may_manage = require(call, own::MANAGES_WEBHOOKS).is_ok();
+    let [first, second] = &asked.filters;
+    let arguments = [
+        call.key.tenant.as_deref().into(),
+        asked.id.as_deref().into(),
+        asked.after.as_deref().into(),
+        first.as_deref().into(),
+        second.as_deref().into(),
+        asked.limit.into(),
+        may_manage.into(),
+    ];
+    sql::all(statement(own), &arguments, |rows| {
+        let columns = RowColumns::of(&rows);
+        rows.map(|row| Found { id: row.value(columns.key), json: row.value(columns.row) }).collect()
+    })
+}
+
+/// Runs `body` as the owner of the extension. It sees no name of the application, and values have the same form for all.
+pub fn as_owner<R>(body: impl FnOnce() -> R) -> R {
+    with_search_path(Some(OURS), || tables::as_owner(|| with_fixed_settings(body)))
+}

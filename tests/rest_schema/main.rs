@@ -1,0 +1,91 @@
+//! The REST API as it describes itself: whether its answers fit the description, our own resources, and the page for people.
+
+use std::sync::OnceLock;
+
+use postgres::Client;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use testkit::{Cluster, run};
+
+mod own;
+mod page;
+mod programs;
+
+fn cluster() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    CLUSTER.get_or_init(|| {
+        let cluster = Cluster::start_shared(&[]);
+        run(&mut cluster.connect("postgres"), "CREATE ROLE far_gateway LOGIN IN ROLE hydra_gateway");
+        cluster
+    })
+}
+
+fn example(name: &str) -> String {
+    let path = format!("{}/examples/{name}.sql", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Creates an API key with these scopes and returns it. `tenant` is an SQL expression.
+#[track_caller]
+fn key(client: &mut Client, scopes: &str, tenant: &str) -> String {
+    testkit::ask(
+        client,
+        &format!(
+            "SELECT key FROM hydra.api_key_create('test', '{{{scopes}}}', tenant_id => {tenant}, requests_per_minute => 1000000)"
+        ),
+    )
+}
+
+#[derive(Debug)]
+struct Answer {
+    status: i32,
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+impl Answer {
+    #[track_caller]
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Makes a request as a gateway does.
+#[track_caller]
+fn request(client: &mut Client, key: &str, method: &str, path: &str) -> Answer {
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let credential = Sha256::digest(key).to_vec();
+    let sql = "SELECT status, headers::text, body FROM hydra.serve(1, 'rest', $1, $2, $3, $4, '[]', NULL, '127.0.0.1')";
+    run(client, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE");
+    let statement = client.prepare(sql).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    let row = client.query_one(&statement, &[&credential, &method, &path, &query]);
+    let row = row.unwrap_or_else(|error| panic!("{method} {path}: {error:?}"));
+    run(client, "COMMIT");
+    let headers: String = row.get(1);
+    let body: Vec<u8> = row.get(2);
+    Answer {
+        status: row.get(0),
+        headers: serde_json::from_str(&headers).expect("pairs of names and values"),
+        body: String::from_utf8(body).expect("text"),
+    }
+}
+
+/// Gets what must be there.
+#[track_caller]
+fn get(client: &mut Client, key: &str, path: &str) -> Value {
+    let answer = request(client, key, "GET", path);
+    assert_eq!(answer.status, 200, "{path}: {answer:?}");
+    answer.json()
+}
+
+/// Makes a request that must fail with this status, and returns the problem.
+#[track_caller]
+fn refused(client: &mut Client, key: &str, method: &str, path: &str, status: i32) -> Value {
+    let answer = request(client, key, method, path);
+    assert_eq!(answer.status, status, "{method} {path}: {answer:?}");
+    answer.json()
+}
