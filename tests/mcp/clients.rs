@@ -21,7 +21,8 @@ enum Maker {
 
 impl Maker {
     fn command(self) -> Command {
-        let installed = PathBuf::from(env::var_os("HYDRA_MCP_CLIENTS").expect("HYDRA_MCP_CLIENTS is set: run `make test`"));
+        let installed =
+            PathBuf::from(env::var_os("HYDRA_MCP_CLIENTS").expect("HYDRA_MCP_CLIENTS is set: run `make test`"));
         let script = |name: &str| format!("{}/tests/mcp/clients/{name}", env!("CARGO_MANIFEST_DIR"));
         let mut command = match self {
             Self::PyPi1 => Command::new(installed.join("pypi-1/bin/python")),

@@ -60,6 +60,8 @@ fn check(revision: &str, database: &str) {
     let url = with_key(&office.gateway.address, &office.key);
     let installed = PathBuf::from(env::var_os("HYDRA_MCP_CLIENTS").expect("HYDRA_MCP_CLIENTS is set: run `make test`"));
     let output = Command::new("node")
+        .arg("--import")
+        .arg(format!("{}/tests/mcp/clients/older-node.mjs", env!("CARGO_MANIFEST_DIR")))
         .arg(installed.join("npm/node_modules/@modelcontextprotocol/conformance/dist/index.js"))
         .args(["server", "--url", &url, "--requirements", revision, "--expected-failures"])
         .arg(format!("{}/tests/mcp/clients/expected-{revision}.yml", env!("CARGO_MANIFEST_DIR")))

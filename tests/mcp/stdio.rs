@@ -48,8 +48,15 @@ fn each_line_is_answered_by_a_line_and_nothing_else_is_written() {
     let url = format!("http://{}", office.gateway.address);
     let dsn = dsn(cluster(), "stdio_lines");
     let notification = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
-    let ask = [&line(&json!(1), "ping"), "\n  \n", &format!("{notification}\n"), "nonsense\n", &line(&json!("two"), "tools/list"),
-               line(&json!(3), "none/such").trim_end()].concat();
+    let ask = [
+        &line(&json!(1), "ping"),
+        "\n  \n",
+        &format!("{notification}\n"),
+        "nonsense\n",
+        &line(&json!("two"), "tools/list"),
+        line(&json!(3), "none/such").trim_end(),
+    ]
+    .concat();
     for way in [("HYDRA_URL", url.as_str()), ("HYDRA_DSN", dsn.as_str())] {
         let output = answers(&[("HYDRA_API_KEY", &office.key), way], &ask);
         let answers = by_id(&output);
@@ -99,7 +106,10 @@ fn what_it_needs_is_named_if_it_is_missing_and_no_key_is_shown() {
         let output = answers(&environment, "");
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success() && errors.contains(told), "{told}: {output:?}");
-        assert!(output.stdout.is_empty() && !errors.contains("hyk_wrong") && !errors.contains(&office.key), "{output:?}");
+        assert!(
+            output.stdout.is_empty() && !errors.contains("hyk_wrong") && !errors.contains(&office.key),
+            "{output:?}"
+        );
     }
 }
 

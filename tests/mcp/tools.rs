@@ -7,7 +7,15 @@ use crate::{Office, ids};
 #[test]
 fn a_key_sees_the_tools_that_its_scopes_permit_and_no_other_exists_for_it() {
     let mut office = Office::open("tools_scopes");
-    let all = ["event_types", "flow_runs", "get_tickets", "inbound_events", "list_tickets", "webhook_failures", "webhook_subscriptions"];
+    let all = [
+        "event_types",
+        "flow_runs",
+        "get_tickets",
+        "inbound_events",
+        "list_tickets",
+        "webhook_failures",
+        "webhook_subscriptions",
+    ];
     assert_eq!(office.names(&office.key), all);
     let of_tickets = office.key("mcp,tickets:read", "tenant_id => 'acme'");
     assert_eq!(office.names(&of_tickets), ["get_tickets", "list_tickets"]);
@@ -42,8 +50,20 @@ fn a_tool_describes_itself_by_the_comments_of_the_table() {
     // Names that every model accepts.
     let is_fine = |name: &String| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
     assert!(properties.as_object().unwrap().keys().all(is_fine), "{properties}");
-    let expected = ["created_at", "created_at.gte", "created_at.lt", "cursor", "limit", "priority", "priority.gte", "priority.lt",
-                    "priority.null", "sort", "status", "status.in"];
+    let expected = [
+        "created_at",
+        "created_at.gte",
+        "created_at.lt",
+        "cursor",
+        "limit",
+        "priority",
+        "priority.gte",
+        "priority.lt",
+        "priority.null",
+        "sort",
+        "status",
+        "status.in",
+    ];
     let mut names: Vec<_> = properties.as_object().unwrap().keys().cloned().collect();
     names.sort();
     assert_eq!(names, expected);
@@ -74,13 +94,21 @@ fn a_tool_returns_what_the_rest_api_returns_to_the_byte() {
         // The cursor of a list is of its filters in their order, so it may differ.
         let (rest_rows, rows) = (rest.json()["data"].take(), result["structuredContent"]["data"].clone());
         assert_eq!(rest_rows, rows, "{path}");
-        assert!(tool == "list_tickets" || answer.body.contains(&format!("\"structuredContent\":{}", rest.body)), "{answer:?}");
+        assert!(
+            tool == "list_tickets" || answer.body.contains(&format!("\"structuredContent\":{}", rest.body)),
+            "{answer:?}"
+        );
         let text = result["content"][1]["text"].as_str().unwrap();
         assert_eq!(serde_json::from_str::<serde_json::Value>(text).unwrap(), result["structuredContent"]);
         assert!(!answer.body.contains("hidden"), "{answer:?}");
     }
     // The digits of a number are those of the database.
-    assert!(office.request(&office.key, "tools/call", json!({"name": "get_tickets", "arguments": {"id": 7}})).body.contains("8.10"));
+    assert!(
+        office
+            .request(&office.key, "tools/call", json!({"name": "get_tickets", "arguments": {"id": 7}}))
+            .body
+            .contains("8.10")
+    );
 }
 
 #[test]

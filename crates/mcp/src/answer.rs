@@ -96,12 +96,7 @@ impl Request {
     }
 
     /// A page of the list of tools, and the cursor of the next one.
-    pub fn tools<'a>(
-        &self,
-        server: &Server,
-        tools: impl IntoIterator<Item = &'a Tool>,
-        next: Option<&str>,
-    ) -> Answer {
+    pub fn tools<'a>(&self, server: &Server, tools: impl IntoIterator<Item = &'a Tool>, next: Option<&str>) -> Answer {
         let result = self.complete().json("tools", &array(tools.into_iter().map(Tool::to_json)));
         let result = match next {
             Some(next) => result.value("nextCursor", next),

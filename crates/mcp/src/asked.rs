@@ -21,7 +21,9 @@ pub enum Asked {
     /// What this server is and speaks.
     Discover,
     /// The same, in a handshake: the client wants to speak this revision.
-    Initialize { revision: String },
+    Initialize {
+        revision: String,
+    },
     Ping,
     ListTools {
         cursor: Option<String>,
@@ -50,8 +52,8 @@ pub struct Capabilities {
 
 /// Reads a message. The error is the answer to it.
 pub fn read(headers: &[(String, String)], body: &[u8]) -> Result<Request, Answer> {
-    let message = Message::parse(body)
-        .map_err(|unreadable| Answer::failed(unreadable.id.as_ref(), None, &unreadable.failure))?;
+    let message =
+        Message::parse(body).map_err(|unreadable| Answer::failed(unreadable.id.as_ref(), None, &unreadable.failure))?;
     if message.id.is_none() {
         return Ok(Request { id: None, revision: Revision::V2025_11_25, asked: Asked::Notification });
     }

@@ -26,7 +26,8 @@ pub struct InputRequired {
 impl InputRequired {
     pub(crate) fn to_object(&self) -> Object {
         let questions = self.questions.iter();
-        let questions = questions.fold(Object::new(), |object, (name, question)| object.json(name, &question.to_json()));
+        let questions =
+            questions.fold(Object::new(), |object, (name, question)| object.json(name, &question.to_json()));
         Object::new()
             .value("resultType", "input_required")
             .json("inputRequests", &questions.end())

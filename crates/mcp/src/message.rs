@@ -18,7 +18,6 @@ impl Id {
             _ => None,
         }
     }
-
 }
 
 /// Writes it as JSON.
@@ -49,7 +48,9 @@ impl Message {
         let Value::Object(mut body) = body else {
             return Err(Failure::not_a_request("it is not one object").into());
         };
-        let id = body.get("id").map(|id| Id::of(id).ok_or(Failure::not_a_request("its id is neither text nor a whole number")));
+        let id = body
+            .get("id")
+            .map(|id| Id::of(id).ok_or(Failure::not_a_request("its id is neither text nor a whole number")));
         let id = id.transpose()?;
         let unreadable = |failure| Unreadable { id: id.clone(), failure };
         if body.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {

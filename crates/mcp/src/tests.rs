@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::{
-    Answer, Asked, Capabilities, Elicitation, Failure, InputRequired, Request, Server, Tool, ToolResult, page, read, relay,
+    Answer, Asked, Capabilities, Elicitation, Failure, InputRequired, Request, Server, Tool, ToolResult, page, read,
+    relay,
 };
 
 const NEW: &str = "2026-07-28";
@@ -328,7 +329,8 @@ fn the_list_of_tools_has_pages_that_miss_none() {
 fn annotations_say_what_a_tool_may_do() {
     let writes = Tool { reads_only: false, is_destructive: true, is_idempotent: false, ..tool("t") };
     let annotations = serde_json::from_str::<Value>(&writes.to_json()).unwrap()["annotations"].take();
-    let expected = json!({"readOnlyHint": false, "destructiveHint": true, "idempotentHint": false, "openWorldHint": false});
+    let expected =
+        json!({"readOnlyHint": false, "destructiveHint": true, "idempotentHint": false, "openWorldHint": false});
     assert_eq!(annotations, expected);
 }
 

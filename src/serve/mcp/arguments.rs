@@ -21,7 +21,8 @@ impl Arguments {
         let mut read = Vec::new();
         for (name, value) in given {
             if !known.contains(&name.as_str()) {
-                let known = if known.is_empty() { "It has none".to_owned() } else { format!("It has {}", known.join(", ")) };
+                let known =
+                    if known.is_empty() { "It has none".to_owned() } else { format!("It has {}", known.join(", ")) };
                 return Err(format!("The tool has no argument {name}. {known}."));
             }
             if let Some(text) = text(value).map_err(|why| format!("The argument {name} {why}."))? {
@@ -49,7 +50,8 @@ impl Arguments {
         let fixed = fixed.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let own = self.0.iter().map(|(name, value)| (parameter(name), value.clone()));
         let limit = [("limit".to_owned(), limit.to_string())];
-        let pairs = fixed.chain(own).chain(limit).map(|(name, value)| format!("{}={}", escaped(&name), escaped(&value)));
+        let pairs =
+            fixed.chain(own).chain(limit).map(|(name, value)| format!("{}={}", escaped(&name), escaped(&value)));
         pairs.collect::<Vec<_>>().join("&")
     }
 }
@@ -86,7 +88,9 @@ fn parameter(name: &str) -> String {
 /// Returns a text as it stands in a URL.
 pub fn escaped(text: &str) -> String {
     let escaped = |byte: u8| match byte {
-        byte if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') => char::from(byte).to_string(),
+        byte if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') => {
+            char::from(byte).to_string()
+        }
         byte => format!("%{byte:02X}"),
     };
     text.bytes().map(escaped).collect()

@@ -32,7 +32,9 @@ pub fn call(call: &Call<'_>, found: &Found, arguments: &Map<String, Value>) -> T
         Ok(Err(error)) => Err(explained(&Problem::of(&error, Texts::Foreign))),
     };
     match json {
-        Ok(json) => ToolResult { texts: vec![ABOUT_VALUES.into(), json.clone()], structured: Some(json), is_error: false },
+        Ok(json) => {
+            ToolResult { texts: vec![ABOUT_VALUES.into(), json.clone()], structured: Some(json), is_error: false }
+        }
         Err(why) => ToolResult::error(why),
     }
 }
@@ -96,7 +98,8 @@ fn explained(problem: &Problem) -> String {
     let body = problem.body("");
     let member = |name: &str| body[name].as_str().map(str::to_owned);
     let errors = body["errors"].as_array().into_iter().flatten();
-    let errors = errors.filter_map(|error| Some(format!("{}: {}", error["field"].as_str()?, error["detail"].as_str()?)));
+    let errors =
+        errors.filter_map(|error| Some(format!("{}: {}", error["field"].as_str()?, error["detail"].as_str()?)));
     let parts = [member("title"), member("detail"), member("hint")].into_iter().flatten().chain(errors);
     parts.collect::<Vec<_>>().join(" ")
 }
@@ -109,13 +112,8 @@ fn flow_runs(call: &Call<'_>, [flow, state, before]: [&Option<String>; 3], limit
         Some(Err(_)) => Err(format!("The argument {name} is not a number.")),
     };
     let (flow, before) = (number("flow_id", flow)?, number("cursor", before)?);
-    let arguments = [
-        call.key.tenant.as_deref().into(),
-        flow.into(),
-        state.as_deref().into(),
-        before.into(),
-        (limit as i64).into(),
-    ];
+    let arguments =
+        [call.key.tenant.as_deref().into(), flow.into(), state.as_deref().into(), before.into(), (limit as i64).into()];
     Ok(as_owner(|| sql::one::<String>(RUNS, &arguments)).unwrap_or_default())
 }
 

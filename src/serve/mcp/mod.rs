@@ -57,7 +57,8 @@ fn respond(call: &Call<'_>) -> Result<Answer, Problem> {
     if !kind.trim().eq_ignore_ascii_case("application/json") {
         return Err(Problem::unsupported_media_type());
     }
-    let answer = ::mcp::read(&request.headers, &request.body).map_or_else(|refused| refused, |message| reply(call, &message));
+    let answer =
+        ::mcp::read(&request.headers, &request.body).map_or_else(|refused| refused, |message| reply(call, &message));
     match answer.body.is_empty() {
         true => Ok(Answer::empty(answer.status.into())),
         false => Ok(Answer::json_text(answer.status.into(), answer.body)),

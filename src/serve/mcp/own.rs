@@ -86,12 +86,25 @@ fn flow_runs() -> Found {
     ]);
     members.extend(paging());
     let description = "Returns runs and rehearsals of flows, the newest first: what each returned, or why it failed.";
-    Found::reads("flow_runs".into(), "List runs of flows".into(), description.into(), input(members), Does::ListFlowRuns)
+    Found::reads(
+        "flow_runs".into(),
+        "List runs of flows".into(),
+        description.into(),
+        input(members),
+        Does::ListFlowRuns,
+    )
 }
 
 fn system_status() -> Found {
-    let description = "Returns whether events are being sent and inbound events handled, with the reason if not, and how many wait.";
-    Found::reads("system_status".into(), "Show the status".into(), description.into(), input(Map::new()), Does::ShowStatus)
+    let description =
+        "Returns whether events are being sent and inbound events handled, with the reason if not, and how many wait.";
+    Found::reads(
+        "system_status".into(),
+        "Show the status".into(),
+        description.into(),
+        input(Map::new()),
+        Does::ShowStatus,
+    )
 }
 
 fn input(members: Map<String, Value>) -> Value {

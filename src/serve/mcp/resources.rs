@@ -41,7 +41,8 @@ fn list(resource: &Resource) -> Found {
     }
     if !resource.sortable.is_empty() {
         let columns = resource.sortable.join(", ");
-        let description = format!("Columns to sort by, of {columns}, with commas between. A - before a column: the greatest first.");
+        let description =
+            format!("Columns to sort by, of {columns}, with commas between. A - before a column: the greatest first.");
         members.insert("sort".into(), json!({"type": "string", "description": description}));
     }
     members.extend(paging());
@@ -55,16 +56,22 @@ fn get(resource: &Resource) -> Found {
     let name = &resource.name;
     let mut id = value(&resource.id_column);
     id["description"] = json!(format!("Value of {}.", resource.id_column.name));
-    let input =
-        json!({"type": "object", "properties": {"id": id}, "required": ["id"], "additionalProperties": false});
+    let input = json!({"type": "object", "properties": {"id": id}, "required": ["id"], "additionalProperties": false});
     let description = format!("Returns the row of {} with this id.", described(resource));
-    Found::reads(format!("get_{name}"), format!("Get one of {}", words(name)), description, input, Does::Get { name: name.clone() })
+    Found::reads(
+        format!("get_{name}"),
+        format!("Get one of {}", words(name)),
+        description,
+        input,
+        Does::Get { name: name.clone() },
+    )
 }
 
 /// Returns the arguments of every list.
 pub fn paging() -> [(String, Value); 2] {
     let limit = json!({"type": "integer", "minimum": 1, "maximum": MOST, "default": LIMIT});
-    let cursor = json!({"type": "string", "description": "next_cursor of the page before, with the same other arguments."});
+    let cursor =
+        json!({"type": "string", "description": "next_cursor of the page before, with the same other arguments."});
     [("limit".into(), limit), ("cursor".into(), cursor)]
 }
 
@@ -74,7 +81,8 @@ fn filters(column: &Column, members: &mut Map<String, Value>) {
     if column.choices.is_some() {
         members.insert(format!("{name}.in"), json!({"type": "array", "items": schema, "description": "One of these."}));
     } else if is_measured {
-        for (operator, description) in [("gte", "Not less or earlier than this."), ("lt", "Less or earlier than this.")] {
+        for (operator, description) in [("gte", "Not less or earlier than this."), ("lt", "Less or earlier than this.")]
+        {
             let mut schema = schema.clone();
             schema["description"] = json!(description);
             members.insert(format!("{name}.{operator}"), schema);

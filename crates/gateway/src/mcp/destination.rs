@@ -82,8 +82,7 @@ impl Destination {
     }
 
     fn database(dsn: &str, key: String) -> Result<Self, Fault> {
-        let given =
-            Given { listen: "stdio".into(), dsn: dsn.to_owned(), connections: CONNECTIONS, ..Given::default() };
+        let given = Given { listen: "stdio".into(), dsn: dsn.to_owned(), connections: CONNECTIONS, ..Given::default() };
         let settings = Settings::check(&given)?;
         let live = Live::of(settings, ("stdio".into(), None), None)?;
         let gateway = Gateway::new(live, Log::start());

@@ -28,12 +28,16 @@ const LONGEST: u64 = 1 << 20;
 /// Runs until the input ends.
 pub async fn run(options: &Relay) -> Result<(), Fault> {
     let key = env::var("HYDRA_API_KEY").map_err(|_| {
-        Fault::new("there is no API key", "Set the environment variable HYDRA_API_KEY to what hydra.api_key_create has returned.")
+        Fault::new(
+            "there is no API key",
+            "Set the environment variable HYDRA_API_KEY to what hydra.api_key_create has returned.",
+        )
     })?;
     let destination = Arc::new(Destination::new(options, key.trim().to_owned())?);
     let (lines, mut received) = mpsc::channel(UNDER_WAY);
     let reader = thread::Builder::new().name("input".into()).spawn(move || read_lines(&lines));
-    reader.map_err(|error| Fault::new(format!("cannot start a thread: {error}"), "The system may be out of memory."))?;
+    reader
+        .map_err(|error| Fault::new(format!("cannot start a thread: {error}"), "The system may be out of memory."))?;
     let mut under_way = UnderWay::new();
     while let Some(line) = received.recv().await {
         match relay::pass(&line) {
