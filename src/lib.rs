@@ -95,6 +95,7 @@
 //! | `crates/mcp` | reads messages of the Model Context Protocol, and writes answers |
 //! | `crates/mail` | reads messages of mail: sender, thread, text, what is new in a reply |
 //! | `crates/inbound` | verifies requests of other systems |
+//! | `crates/openapi` | describes the REST API |
 //! | `crates/sender` | makes requests: where they may go, HTTP, TLS, event loops |
 //! | `crates/fault` | makes a test build fail at chosen points |
 //! | `crates/testkit` | starts clusters and receivers for tests |

@@ -20,13 +20,18 @@ impl Answer {
         Self { status, headers: vec![("content-type", "application/json".into())], body: body.into_bytes() }
     }
 
-    pub fn empty(status: i32) -> Self {
-        Self { status, headers: Vec::new(), body: Vec::new() }
-    }
-
     /// The caller has what would be the body.
     pub fn not_modified() -> Self {
         Self { status: 304, headers: Vec::new(), body: Vec::new() }
+    }
+
+    pub fn no_content() -> Self {
+        Self::of_bytes(204, Vec::new())
+    }
+
+    /// An answer without headers.
+    pub fn of_bytes(status: i32, body: Vec<u8>) -> Self {
+        Self { status, headers: Vec::new(), body }
     }
 
     /// An answer that another system has asked for. Its text may be that of somebody else, so no browser may take it for anything

@@ -191,3 +191,17 @@ fn forms_that_are_sent_twice_or_late_say_so_and_change_nothing() {
     assert_eq!(helpdesk.settings().len(), 4, "the form that was sent twice has made one webhook");
     assert_eq!(helpdesk.bench.column(helpdesk.failing, "name"), "First");
 }
+
+#[test]
+fn a_person_enters_a_key_and_sees_what_it_can_do() {
+    let mut bench = Bench::new(cluster(), "api_page");
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/helpdesk.sql");
+    bench.run(&std::fs::read_to_string(example).expect("the example"));
+    let mut key = |scopes: &str| -> String {
+        bench.ask(&format!("SELECT key FROM hydra.api_key_create('page', '{{{scopes}}}', tenant_id => 'lumen')"))
+    };
+    let all = key("tickets:read,tickets:write,customers:read,webhooks:read,webhooks:manage,inbound:read,flows:read");
+    let one = key("replies:read");
+    let gateway = Gateway::start(&bench);
+    Visit::new("api", &gateway.url).with("all", all).with("one", one).with("axe", true).run();
+}

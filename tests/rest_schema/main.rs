@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use postgres::Client;
+use postgres::types::Type;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use testkit::{Cluster, run};
@@ -61,9 +62,12 @@ fn request(client: &mut Client, key: &str, method: &str, path: &str) -> Answer {
     let credential = Sha256::digest(key).to_vec();
     let sql = "SELECT status, headers::text, body FROM hydra.serve(1, 'rest', $1, $2, $3, $4, '[]', NULL, '127.0.0.1')";
     run(client, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE");
-    let statement = client.prepare(sql).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
-    let row = client.query_one(&statement, &[&credential, &method, &path, &query]);
-    let row = row.unwrap_or_else(|error| panic!("{method} {path}: {error:?}"));
+    // Without a name: the call drops prepared statements.
+    let rows = client.query_typed(
+        sql,
+        &[(&credential, Type::BYTEA), (&method, Type::TEXT), (&path, Type::TEXT), (&query, Type::TEXT)],
+    );
+    let row = rows.unwrap_or_else(|error| panic!("{method} {path}: {error:?}")).remove(0);
     run(client, "COMMIT");
     let headers: String = row.get(1);
     let body: Vec<u8> = row.get(2);

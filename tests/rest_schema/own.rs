@@ -120,11 +120,8 @@ fn lists_have_pages_that_a_cursor_leads_to_and_unknown_parameters_are_refused() 
     let other = format!("/api/v1/event_types?cursor={next}");
     for wrong in [
         "/api/v1/webhooks?limit=0", "/api/v1/webhooks?limit=101", "/api/v1/webhooks?limit=x", "/api/v1/webhooks?colour=red",
-        "/api/v1/webhooks?limit=1&limit=2", "/api/v1/webhooks?cursor=x", "/api/v1/webhooks/1?x=1", "/api/v1/me?%", &other,
+        "/api/v1/webhooks?limit=1&limit=2", "/api/v1/webhooks?cursor=x", "/api/v1/webhooks/1?x=1", &other,
     ] {
-        if wrong.starts_with("/api/v1/me") {
-            continue;
-        }
         let problem = desk.refused(&key, "GET", wrong, 400);
         assert!(problem["errors"][0]["field"].is_string(), "{wrong}: {problem}");
     }

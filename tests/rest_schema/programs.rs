@@ -100,7 +100,7 @@ fn try_schemathesis(database: &str, of: &Example) {
     let output = Command::new(&program)
         .args(["--config-file", config, "run", &stage.api("/openapi.json"), "--url", &stage.api("")])
         .args(["--header", &format!("Authorization: Bearer {}", stage.key)])
-        .args(["--max-time", &number("HYDRA_SECONDS", 30).to_string()])
+        .args(["--max-time", &number("HYDRA_SECONDS").unwrap_or(30).to_string()])
         .current_dir(&stage.directory)
         .output();
     expect(&output.unwrap_or_else(|error| panic!("{}: {error}", program.display())), "schemathesis");

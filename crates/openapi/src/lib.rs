@@ -65,7 +65,7 @@ impl Api {
     }
 
     fn own(&self) -> impl Iterator<Item = &'static own::Own> {
-        own::ALL.iter().filter(|own| own.scopes.iter().any(|scope| self.may(scope)))
+        own::ALL.into_iter().filter(|own| own.scopes.iter().any(|scope| self.may(scope)))
     }
 
     fn server(&self) -> String {

@@ -80,7 +80,6 @@ impl Resource {
         new["required"] = names(self.creatable.iter().filter(|column| column.is_needed()));
         new["examples"] = json!([self.example(|column| column.is_needed())]);
         let mut changes = body(&self.updatable);
-        changes["minProperties"] = json!(1);
         changes["examples"] = json!([self.updatable.first().map(|column| json!({&column.name: column.example()}))]);
         vec![
             (self.name.clone(), row),

@@ -107,7 +107,8 @@ pub fn or_null(mut schema: Value) -> Value {
     if let Some(name) = schema["type"].as_str() {
         schema["type"] = json!([name, "null"]);
     }
-    if let Some(choices) = schema["enum"].as_array_mut() {
+    // Not by an index, which would add the member.
+    if let Some(choices) = schema.get_mut("enum").and_then(Value::as_array_mut) {
         choices.push(Value::Null);
     }
     schema

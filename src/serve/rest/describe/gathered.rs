@@ -40,7 +40,7 @@ pub fn api(call: &Call<'_>) -> Api {
         public_url: public_url().unwrap_or_default(),
         scopes: key.scopes.clone(),
         event_types: event_types.collect(),
-        resources: resources.iter().map(|resource| described(resource, &of_type)).collect(),
+        resources: resources.iter().map(|resource| described(resource, &of_type, key.tenant.is_some())).collect(),
         comments: own::as_owner(comments),
     }
 }
@@ -48,7 +48,7 @@ pub fn api(call: &Call<'_>) -> Api {
 fn types(resources: &[Resource]) -> Types {
     let mut ids: Vec<pg_sys::Oid> =
         resources.iter().flat_map(|resource| &resource.columns).map(|column| column.type_oid).collect();
-    ids.sort_unstable();
+    ids.sort_unstable_by_key(|id| id.to_u32());
     ids.dedup();
     own::as_owner(|| {
         sql::all(TYPES, &[ids.into()], |rows| {
@@ -82,7 +82,7 @@ fn events() -> Vec<EventType> {
     })
 }
 
-fn described(resource: &Resource, types: &Types) -> openapi::Resource {
+fn described(resource: &Resource, types: &Types, has_tenant: bool) -> openapi::Resource {
     let column = |column: &Column| openapi::Column {
         name: column.name.clone(),
         of: of_column(column, types),
@@ -92,13 +92,19 @@ fn described(resource: &Resource, types: &Types) -> openapi::Resource {
         choices: column.choices.clone(),
     };
     let named = |names: &[String]| names.iter().filter_map(|name| resource.column(name)).map(column).collect();
+    // A key with a tenant does not choose the tenant of a row.
+    let is_tenant = |column: &Column| resource.tenant_column.as_ref().is_some_and(|tenant| tenant.name == column.name);
+    let written = |names: &[String]| {
+        let columns = names.iter().filter_map(|name| resource.column(name));
+        columns.filter(|column| !(column.is_generated || has_tenant && is_tenant(column))).map(column).collect()
+    };
     openapi::Resource {
         name: resource.name.clone(),
         description: resource.description.clone(),
         id: column(&resource.id_column),
         columns: resource.readable.iter().map(column).collect(),
-        creatable: named(&resource.creatable),
-        updatable: named(&resource.updatable),
+        creatable: written(&resource.creatable),
+        updatable: written(&resource.updatable),
         filterable: named(&resource.filterable),
         sortable: resource.sortable.clone(),
         deletable: resource.deletable,

@@ -25,7 +25,7 @@ pub fn act(call: &Call<'_>, id: &str, action: &str) -> Result<Answer, Problem> {
         }
         _ => {
             as_owner(|| sql::run("SELECT hydra.webhook_cancel($1)", &[delivery.into()]));
-            Ok(Answer::empty(204))
+            Ok(Answer::no_content())
         }
     }
 }
