@@ -60,7 +60,7 @@ fn respond(call: &Call<'_>) -> Result<Answer, Problem> {
     let answer =
         ::mcp::read(&request.headers, &request.body).map_or_else(|refused| refused, |message| reply(call, &message));
     match answer.body.is_empty() {
-        true => Ok(Answer::empty(answer.status.into())),
+        true => Ok(Answer::of_bytes(answer.status.into(), Vec::new())),
         false => Ok(Answer::json_text(answer.status.into(), answer.body)),
     }
 }
