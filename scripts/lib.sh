@@ -65,6 +65,8 @@ stage=$(stage_directory)${HYDRA_FAULTS:+.faults}
 # The Python with the packages of the verifiers (tests/verifiers), and the directory of their npm packages.
 export HYDRA_PYTHON=$stage/venv/bin/python
 export HYDRA_NODE_MODULES=$stage/npm/node_modules
+# The same for clients of MCP (tests/mcp/clients): of two major versions of one Python package, and of npm.
+export HYDRA_MCP_CLIENTS=$stage/mcp-clients
 
 make_stage_directory() {
     mkdir -p "$stage"

@@ -92,6 +92,7 @@
 //! |---|---|
 //! | `crates/wire` | defines what sender and receiver agree on: bodies, headers, signatures, secrets |
 //! | `crates/delivery` | decides what to send next, and what to record about what was sent |
+//! | `crates/mcp` | reads messages of the Model Context Protocol, and writes answers |
 //! | `crates/mail` | reads messages of mail: sender, thread, text, what is new in a reply |
 //! | `crates/inbound` | verifies requests of other systems |
 //! | `crates/openapi` | describes the REST API |

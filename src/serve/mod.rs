@@ -15,6 +15,7 @@
 //! | `sql` | runs statements |
 //! | `console` | answers requests of the settings pages |
 //! | `rest` | answers requests with an API key |
+//! | `mcp` | answers messages of MCP: the same for models |
 //! | `crate::mail` | takes messages of mail |
 //! | `gateway` | answers calls of the gateway itself |
 //! | `direct` | runs a statement as a request would, for superusers |
@@ -41,6 +42,7 @@ mod deferrable;
 mod direct;
 mod gateway;
 pub mod identity;
+mod mcp;
 pub mod problem;
 pub mod rehearse;
 pub mod request;
@@ -98,6 +100,7 @@ fn answer(protocol: Option<i32>, request: &Request, peer: Option<Inet>) -> Resul
         "console" => within(request, console::limit(request), Texts::Own, || console::answer(request)),
         "inbound" => within(request, LIMIT, Texts::Foreign, || inbound::answer(request, peer)),
         "rest" => within(request, LIMIT, Texts::Foreign, || rest::answer(request)),
+        "mcp" => within(request, LIMIT, Texts::Foreign, || mcp::answer(request)),
         "gateway" => within(request, LIMIT, Texts::Own, || gateway::answer(request)),
         "mail" => within(request, LIMIT, Texts::Own, || lmtp::answer(request)),
         "direct" => within(request, LIMIT, Texts::Foreign, || direct::answer(request)),

@@ -45,9 +45,14 @@ impl Request {
         }
     }
 
-    /// Whether the request reads. Then its transaction is read-only. What comes to an adapter is counted, whatever it is.
+    /// Whether the request reads. Then its transaction is read-only. What comes to an adapter is counted, whatever it is. All tools
+    /// of MCP read.
     pub fn reads(&self) -> bool {
-        matches!(self.method.as_str(), "GET" | "HEAD") && self.surface != "inbound"
+        match self.surface.as_str() {
+            "inbound" => false,
+            "mcp" => true,
+            _ => matches!(self.method.as_str(), "GET" | "HEAD"),
+        }
     }
 
     /// Returns the parts of the path between slashes. Neither an empty part nor an escaped one is part of a path of ours.

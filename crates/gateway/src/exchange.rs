@@ -13,14 +13,14 @@ use hyper::header::{AUTHORIZATION, CONNECTION, COOKIE, HOST, HeaderValue, ORIGIN
 use hyper::{HeaderMap, Request, Response};
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use time::OffsetDateTime;
 use wire::token::{self, Kind, is_well_formed};
 
+use crate::admission;
 use crate::answer::{Answer, Instructions, Shown, request_id};
 use crate::body::{self, Sent};
 use crate::call::{Call, Reply};
 use crate::cookie::{self, Transport};
-use crate::credentials::{Key, Limited, Memory, Stored};
+use crate::credentials::{Memory, Stored};
 use crate::explain;
 use crate::forwarded;
 use crate::framing::Fault;
@@ -30,7 +30,6 @@ use crate::health;
 use crate::place::Way;
 use crate::pool::Purpose;
 use crate::problem::Problem;
-use crate::quota::Left;
 use crate::route::{self, Route, Surface};
 
 /// Headers that are about the connection, and credentials, which are passed as a hash only.
@@ -157,13 +156,14 @@ impl Exchange<'_> {
                         let link = is_well_formed(Kind::Link, token).then(|| hash(token));
                         self.console(request, "/login", link, transport).await
                     }
+                    Route::Surface(Surface::Mcp) => self.mcp(request).await,
                     _ => self.rest(request).await,
                 }
             }
         }
     }
 
-    fn way<'a>(&self, headers: &'a HeaderMap) -> Way<'a> {
+    pub fn way<'a>(&self, headers: &'a HeaderMap) -> Way<'a> {
         Way {
             tls: self.peer.tls,
             client: self.client,
@@ -212,7 +212,7 @@ impl Exchange<'_> {
         let instructions = Instructions::take(&mut reply.headers);
         if let Some(stored) = stored {
             // A link is used once, so it need not be remembered.
-            self.remember(stored, reply.status, path != "/login", None);
+            self.gateway.remember(stored, reply.status, path != "/login", None);
         }
         Answer::page(reply, &instructions, transport)
     }
@@ -221,10 +221,14 @@ impl Exchange<'_> {
         if explain::is_form(&request) {
             return self.explain(request).await;
         }
-        let key = bearer(request.headers()).filter(|key| is_well_formed(Surface::Rest.token(), key));
-        let credential = key.map(hash).ok_or_else(Problem::unauthenticated)?;
+        self.pass_on(request, Surface::Rest).await
+    }
+
+    /// Passes on a request with a key in its header.
+    pub async fn pass_on(&self, request: Request<Incoming>, surface: Surface) -> Result<Answer, Problem> {
+        let credential = admission::credential(bearer(request.headers()))?;
         let path = request.uri().path().to_owned();
-        let ask = async |purpose| self.ask(request, Surface::Rest, &path, Some(credential), purpose).await;
+        let ask = async |purpose| self.ask(request, surface, &path, Some(credential), purpose).await;
         self.with_key(credential, ask).await
     }
 
@@ -234,42 +238,20 @@ impl Exchange<'_> {
         credential: [u8; 32],
         ask: impl AsyncFnOnce(Purpose) -> Result<Reply, Problem>,
     ) -> Result<Answer, Problem> {
-        let stored = token::stored(&credential);
-        let memory = self.meet(Some(&stored));
-        let (purpose, granted) = match memory {
-            Memory::Refused => return Err(Problem::unauthenticated()),
-            Memory::Over(left) => return Err(over(left)),
-            Memory::Granted(left) => (Purpose::Known, Some(left)),
-            Memory::Stranger | Memory::Known => (Purpose::Stranger, None),
-        };
-        let mut reply = ask(purpose).await?;
-        let instructions = Instructions::take(&mut reply.headers);
-        let key = instructions.key;
-        self.remember(stored, reply.status, key.is_some(), key);
+        let admitted = self.gateway.admit(credential)?;
+        let mut reply = ask(admitted.purpose).await?;
+        let (instructions, left) = self.gateway.settle(admitted, &mut reply);
         if reply.status == 401 {
             // As a key that is not well formed is answered; a person gets a page.
             return Err(Problem::unauthenticated());
         }
-        let left = key.map(|key| {
-            self.gateway.credentials.count(key.id, OffsetDateTime::now_utc().unix_timestamp());
-            granted.unwrap_or_else(|| self.gateway.credentials.take(Limited::Key(key), Instant::now()))
-        });
         let mut answer = Answer::rest(reply, left, &instructions)?;
-        answer.key = key.map(|key| key.id);
+        answer.key = instructions.key.map(|key| key.id);
         Ok(answer)
     }
 
     pub fn meet(&self, stored: Option<&Stored>) -> Memory {
         stored.map_or(Memory::Stranger, |stored| self.gateway.credentials.meet(stored, Instant::now()))
-    }
-
-    fn remember(&self, stored: Stored, status: u16, is_known: bool, key: Option<Key>) {
-        let credentials = &self.gateway.credentials;
-        match status {
-            401 => credentials.refused(stored, Instant::now()),
-            _ if is_known && status < 500 => credentials.accepted(stored, key.map(Limited::Key), Instant::now()),
-            _ => {}
-        }
     }
 
     /// Reads the rest of the request and passes it on.
@@ -297,11 +279,6 @@ impl Exchange<'_> {
         };
         self.gateway.ask(&call, purpose).await
     }
-}
-
-fn over(left: Left) -> Problem {
-    let problem = Problem::over_quota(left.reset_seconds());
-    left.headers().into_iter().fold(problem, |problem, (name, value)| problem.with_header(name, value))
 }
 
 /// Returns the headers that are passed on, in their order. Values are passed as text: bytes that are not UTF-8 are read

@@ -9,12 +9,12 @@ use hyper::body::Incoming;
 use hyper::header::{ACCEPT, CONTENT_TYPE};
 use hyper::{HeaderMap, Method, Request};
 use wire::form::Form;
-use wire::token::is_well_formed;
 
+use crate::admission;
 use crate::answer::Answer;
 use crate::body;
 use crate::call::Call;
-use crate::exchange::{Exchange, hash};
+use crate::exchange::Exchange;
 use crate::problem::Problem;
 use crate::route::Surface;
 
@@ -53,8 +53,7 @@ impl Exchange<'_> {
         let settings = &self.live.settings;
         let received = body::receive(body, LARGEST, settings.request_timeout, &self.gateway.bodies).await?;
         let form = Form::parse(&received.bytes).unwrap_or_default();
-        let key = form.get("key").filter(|key| is_well_formed(Surface::Rest.token(), key));
-        let credential = key.map(hash).ok_or_else(Problem::unauthenticated)?;
+        let credential = admission::credential(form.get("key"))?;
         let call = Call {
             surface: Surface::Rest.name(),
             credential: Some(credential),

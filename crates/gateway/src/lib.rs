@@ -15,15 +15,17 @@
 //! | `guard`, `framing` | where requests begin and end in the bytes of a connection |
 //! | `lmtp` | takes messages from mail servers |
 //! | `exchange` | one request, from what was received to what is answered |
+//! | `mcp` | the Model Context Protocol, over HTTP and as a program on a person's machine |
 //! | `inbound` | requests of other systems to inbound adapters |
 //! | `explain` | the page about the REST API |
 //! | `route`, `place`, `forwarded`, `cookie` | whose request it is, and whether it came in a permitted way |
 //! | `body`, `answer`, `problem` | bodies, answers, and what is answered instead |
-//! | `credentials`, `quota` | what is remembered of credentials |
+//! | `admission`, `credentials`, `quota` | who is let in, and what is remembered of credentials |
 //! | `call`, `pool` | the call, and the connections to the database |
 //! | `gateway` | what all requests share |
 //! | `heartbeat`, `health`, `report`, `log` | what it says about itself |
 
+mod admission;
 mod answer;
 mod body;
 mod call;
@@ -43,6 +45,7 @@ mod inbound;
 mod listener;
 pub mod lmtp;
 mod log;
+pub mod mcp;
 pub mod options;
 pub mod place;
 mod pool;

@@ -1,11 +1,12 @@
 //! The program `hydra-gateway`.
 
-use std::panic;
 use std::process::ExitCode;
 use std::thread::available_parallelism;
+use std::{io, panic};
 
 use clap::Parser;
-use gateway::options::Options;
+use gateway::mcp::stdio;
+use gateway::options::{Command, Options};
 use gateway::program;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::runtime::Builder;
@@ -29,7 +30,13 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let result = runtime.block_on(program::run(&options));
+    let result = match &options.command {
+        None => runtime.block_on(program::run(&options)),
+        Some(Command::Mcp(relay)) => match runtime.block_on(stdio::run(relay)) {
+            Ok(()) => Ok(true),
+            Err(fault) => Err(io::Error::other(format!("{}. {}", fault.error, fault.hint))),
+        },
+    };
     // Not waiting for the thread that reads standard input.
     runtime.shutdown_background();
     match result {

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
 
 use crate::settings::Given;
 use crate::units;
 
-/// Answers HTTP requests for Hydra Webhooks: the settings pages, inbound adapters and the REST API. Takes mail by LMTP.
+/// Answers HTTP requests for Hydra Webhooks: the settings pages, inbound adapters, the REST API and MCP. Takes mail by LMTP.
 ///
 /// Each request becomes one call of hydra.serve in the database, in one transaction, and its result becomes the answer.
 /// The gateway has no authority and keeps no secret, so any number of them can run, on any machines, behind any load
@@ -20,7 +20,11 @@ use crate::units;
 /// SIGTERM ends it after the requests under way are answered. SIGHUP reads the certificate again.
 #[derive(Parser, Debug)]
 #[command(name = "hydra-gateway", version, max_term_width = 100, verbatim_doc_comment)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Options {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
     /// Where to listen. Use a loopback address unless there is a certificate or a proxy with one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8480", env = "HYDRA_LISTEN")]
     pub listen: String,
@@ -85,6 +89,32 @@ pub struct Options {
     pub supervised: bool,
 }
 
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    Mcp(Relay),
+}
+
+/// Speaks MCP on standard input and output, for clients that start a program. The environment variable HYDRA_API_KEY has
+/// the API key: others could read it on the command line.
+#[derive(Args, Debug)]
+#[command(max_term_width = 100)]
+pub struct Relay {
+    /// A gateway, for example https://hooks.example.com
+    #[arg(long, value_name = "URL", default_value = "", hide_default_value = true, env = "HYDRA_URL")]
+    pub url: String,
+
+    /// Connection string of the database, where there is no gateway. In the environment it is not seen in lists of processes
+    #[arg(
+        long,
+        value_name = "STRING",
+        default_value = "",
+        hide_default_value = true,
+        env = "HYDRA_DSN",
+        hide_env_values = true
+    )]
+    pub dsn: String,
+}
+
 impl Options {
     pub fn given(&self) -> Given {
         Given {
@@ -118,5 +148,14 @@ mod tests {
         let options = Options::try_parse_from(["hydra-gateway"]).unwrap();
         assert_eq!(Given { listen: String::new(), ..options.given() }, Given::default());
         assert!(Options::try_parse_from(["hydra-gateway", "--max-request", "1 mb"]).is_err());
+    }
+
+    #[test]
+    fn the_program_for_mcp_has_options_of_its_own() {
+        let options = Options::try_parse_from(["hydra-gateway", "mcp", "--url", "https://h.example"]).unwrap();
+        let Some(Command::Mcp(relay)) = options.command else { panic!("{options:?}") };
+        assert_eq!(relay.url, "https://h.example");
+        assert!(Options::try_parse_from(["hydra-gateway", "mcp", "--listen", "*:1"]).is_err());
+        assert!(Options::try_parse_from(["hydra-gateway", "mcp", "--key", "hyk_x"]).is_err());
     }
 }

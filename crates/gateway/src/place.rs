@@ -74,7 +74,7 @@ fn canonical_host(text: &str, https: bool) -> Option<String> {
 }
 
 /// Whether a canonical host is this machine itself.
-fn is_loopback_host(host: &str) -> bool {
+pub fn is_loopback_host(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if !port.contains(']') => name,
         _ => host,
@@ -105,6 +105,8 @@ pub enum Misplaced {
     /// The settings pages are not shown without TLS, with what to do.
     Plain(String),
     OtherOrigin,
+    /// A page of another site has made the request.
+    OtherPage,
 }
 
 impl Way<'_> {
@@ -141,6 +143,19 @@ impl Way<'_> {
         } else {
             Err(Misplaced::Plain(mend))
         }
+    }
+
+    /// Refuses a request that a page of another site has made. Programs send no origin. Without a public URL, only the names
+    /// of this machine are known to be ours: any other name may lead here because somebody has made it do so.
+    pub fn check_page(&self, public: Option<&PublicUrl>, origin: Option<&str>) -> Result<(), Misplaced> {
+        let Some(origin) = origin else { return Ok(()) };
+        let https = self.is_https(public);
+        let own = canonical_host(self.host, https).map(|host| PublicUrl { https, host });
+        let is_own = origin.parse().is_ok_and(|origin: PublicUrl| {
+            let is_local = self.client.is_loopback() && is_loopback_host(&origin.host);
+            Some(&origin) == public || is_local && Some(&origin) == own.as_ref()
+        });
+        if is_own { Ok(()) } else { Err(Misplaced::OtherPage) }
     }
 
     /// Refuses a form that another site has sent. Every browser of today says where a form comes from, in one of two

@@ -138,6 +138,8 @@ impl From<Misplaced> for Problem {
             Misplaced::OtherOrigin => Self::new(403, "forbidden", "This is not permitted.")
                 .with_detail("The form was sent by another site.")
                 .with_hint("Open the settings pages and use their form."),
+            Misplaced::OtherPage => Self::new(403, "forbidden", "This is not permitted.")
+                .with_detail("The request was made by a page of another site."),
         }
     }
 }

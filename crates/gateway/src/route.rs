@@ -12,6 +12,7 @@ const SHOWN: usize = 10;
 pub enum Surface {
     Console,
     Rest,
+    Mcp,
     Gateway,
     Mail,
     Inbound,
@@ -22,6 +23,7 @@ impl Surface {
         match self {
             Self::Console => "console",
             Self::Rest => "rest",
+            Self::Mcp => "mcp",
             Self::Gateway => "gateway",
             Self::Mail => "mail",
             Self::Inbound => "inbound",
@@ -32,7 +34,7 @@ impl Surface {
     pub fn token(self) -> Kind {
         match self {
             Self::Console => Kind::Session,
-            Self::Rest | Self::Gateway | Self::Mail => Kind::ApiKey,
+            Self::Rest | Self::Mcp | Self::Gateway | Self::Mail => Kind::ApiKey,
             Self::Inbound => Kind::Inbound,
         }
     }
@@ -59,6 +61,7 @@ impl<'a> Route<'a> {
             "/readyz" => Self::Ready,
             "/login" => Self::Link(""),
             "/logout" => Self::Surface(Surface::Console),
+            "/mcp" => Self::Surface(Surface::Mcp),
             _ if path == pages::stylesheet_path() => Self::Stylesheet,
             _ if below("/settings") => Self::Surface(Surface::Console),
             _ if below("/api/v1") => Self::Surface(Surface::Rest),
@@ -120,6 +123,8 @@ mod tests {
             ("/logout", Route::Surface(Surface::Console)),
             ("/api/v1", Route::Surface(Surface::Rest)),
             ("/api/v1/me", Route::Surface(Surface::Rest)),
+            ("/mcp", Route::Surface(Surface::Mcp)),
+            ("/mcp/", Route::Unknown),
             ("/login/abc", Route::Link("abc")),
             ("/login", Route::Link("")),
             ("/healthz", Route::Alive),

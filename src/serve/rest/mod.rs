@@ -61,7 +61,7 @@ pub fn answer(request: &Request) -> Result<Answer, Problem> {
         .with_header("hydra-quota", key.requests_per_minute.to_string()))
 }
 
-fn route(call: &Call<'_>) -> Result<Answer, Problem> {
+pub fn route(call: &Call<'_>) -> Result<Answer, Problem> {
     match call.request.segments()[..] {
         ["api", "v1", "me"] if call.request.reads() => Ok(me(call.key)),
         ["api", "v1", "me"] => Err(Problem::method_not_allowed("GET")),

@@ -83,3 +83,28 @@ fn a_form_of_another_site_is_refused() {
         assert_eq!(way.check_origin(None, site, origin), Err(Misplaced::OtherOrigin), "{site:?} {origin:?}");
     }
 }
+
+#[test]
+fn a_page_of_another_site_can_make_no_request_of_a_program() {
+    let public: PublicUrl = "https://hooks.example.com".parse().unwrap();
+    let way = |host, client: &str| Way {
+        tls: false,
+        client: client.parse().unwrap(),
+        trusted: false,
+        forwarded_proto: None,
+        forwarded: false,
+        host,
+    };
+    let local = way("localhost:8480", "127.0.0.1");
+    for origin in [None, Some("http://localhost:8480"), Some("https://hooks.example.com")] {
+        assert_eq!(local.check_page(Some(&public), origin), Ok(()), "{origin:?}");
+    }
+    for origin in ["null", "", "http://evil.example", "http://localhost:1", "http://hooks.example.com"] {
+        assert_eq!(local.check_page(Some(&public), Some(origin)), Err(Misplaced::OtherPage), "{origin}");
+    }
+    // A name of somebody else that leads to this machine.
+    let rebound = way("evil.example:8480", "127.0.0.1");
+    assert_eq!(rebound.check_page(None, Some("http://evil.example:8480")), Err(Misplaced::OtherPage));
+    let remote = way("localhost:8480", "10.0.0.7");
+    assert_eq!(remote.check_page(None, Some("http://localhost:8480")), Err(Misplaced::OtherPage));
+}
