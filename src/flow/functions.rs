@@ -41,7 +41,8 @@ fn flow_test(id: Option<i64>) {
 
 fn set_state(id: Option<i64>, state: &str) {
     const SET: &str = "SELECT hydra._set_flow_state($1, $2, $3)";
-    tables::as_owner(|| Spi::run_with_args(SET, &[caller().into(), id.into(), state.into()])).expect("SPI writes");
+    let args = [caller().into(), id.into(), state.into()];
+    tables::as_owner(|| Spi::run_with_args(SET, &args)).expect("SPI writes");
 }
 
 fn caller() -> pg_sys::Oid {
