@@ -13,8 +13,7 @@ AS $$
     WHERE t.tgrelid = source
           AND t.tgfoid IN ('hydra.webhook_emit_row()'::regprocedure, 'hydra.webhook_emit_statement()'::regprocedure)
 $$;
-COMMENT ON FUNCTION hydra._watches(regclass) IS
-    'Triggers of a table that emit, created by webhook_watch or by hand; inherited: from the table of which it is a partition';
+COMMENT ON FUNCTION hydra._watches(regclass) IS 'Triggers of a table that emit, created by webhook_watch or by hand; inherited: from the table of which it is a partition';
 
 CREATE FUNCTION hydra._check_columns(source regclass, part text, columns text[])
     RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -43,8 +42,7 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION hydra._check_columns(regclass, text, text[]) IS
-    'Fails if an argument of a watch, called part, is not a list of columns of its table; null: it is not given';
+COMMENT ON FUNCTION hydra._check_columns(regclass, text, text[]) IS 'Fails if an argument of a watch, called part, is not a list of columns of its table; null: it is not given';
 
 CREATE FUNCTION hydra._check_watched(source regclass, columns text[], level text, operations text[])
     RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -152,11 +150,9 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION hydra._tell_of_secrets(regclass, text, text[]) IS
-    'Says which of the columns that a watch sends look secret; the last argument: columns that it does not send';
+COMMENT ON FUNCTION hydra._tell_of_secrets(regclass, text, text[]) IS 'Says which of the columns that a watch sends look secret; the last argument: columns that it does not send';
 
-CREATE FUNCTION hydra._check_choice(
-    source regclass, entity text, only_columns text[], except_columns text[])
+CREATE FUNCTION hydra._check_choice(source regclass, entity text, only_columns text[], except_columns text[])
     RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
@@ -170,8 +166,7 @@ BEGIN
     PERFORM hydra._check_columns(source, '"except"', except_columns);
 END
 $$;
-COMMENT ON FUNCTION hydra._check_choice(regclass, text, text[], text[]) IS
-    'Fails if a watch cannot have this entity or send these columns';
+COMMENT ON FUNCTION hydra._check_choice(regclass, text, text[], text[]) IS 'Fails if a watch cannot have this entity or send these columns';
 
 CREATE FUNCTION hydra._watch_arguments(
     event text, condition text, entity text, columns text[], tenant text, only_columns text[], except_columns text[],
@@ -196,8 +191,7 @@ AS $$
                                                WHERE NOT s.name::text ^@ 'pg_temp_'),
                                         'pg_temp')] END
 $$;
-COMMENT ON FUNCTION hydra._watch_arguments(text, text, text, text[], text, text[], text[], name[]) IS
-    'Arguments of the trigger of a watch';
+COMMENT ON FUNCTION hydra._watch_arguments(text, text, text, text[], text, text[], text[], name[]) IS 'Arguments of the trigger of a watch';
 
 -- The trigger has neither WHEN nor UPDATE OF: a column that these name cannot be altered and takes the trigger with it
 -- when it is dropped. Condition and columns are arguments instead.
@@ -219,8 +213,7 @@ AS $$
             (SELECT string_agg(quote_literal(a.value), ', ' ORDER BY a.n)
              FROM unnest(arguments) WITH ORDINALITY AS a (value, n))))
 $$;
-COMMENT ON FUNCTION hydra._create_watch(text, text, text[], boolean, text[], boolean, boolean) IS
-    'The CREATE TRIGGER command of a watch';
+COMMENT ON FUNCTION hydra._create_watch(text, text, text[], boolean, text[], boolean, boolean) IS 'The CREATE TRIGGER command of a watch';
 
 CREATE FUNCTION hydra._tell_of_level(source regclass, event text, by_statement boolean)
     RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -248,8 +241,7 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION hydra._tell_of_level(regclass, text, boolean) IS
-    'Says how the events of a watch of a table with partitions or child tables depend on its level';
+COMMENT ON FUNCTION hydra._tell_of_level(regclass, text, boolean) IS 'Says how the events of a watch of a table with partitions or child tables depend on its level';
 
 -- Checks the arguments and returns the commands. webhook_watch itself executes them, as its caller.
 CREATE FUNCTION hydra._define_watch(
@@ -334,8 +326,7 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION hydra._define_watch(regclass, text, text, text, text, text[], text, text, text[], text[], name[]) IS
-    'Commands that webhook_watch has to execute; fails if the table cannot be watched in this way';
+COMMENT ON FUNCTION hydra._define_watch(regclass, text, text, text, text, text[], text, text, text[], text[], name[]) IS 'Commands that webhook_watch has to execute; fails if the table cannot be watched in this way';
 
 -- The triggers of a table fire in the order of their names. Because the names have numbers, this is the order of their
 -- creation. A number is used only once in a database: a table with a trigger of the same name could not become a
