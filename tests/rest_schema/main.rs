@@ -16,7 +16,10 @@ fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
     CLUSTER.get_or_init(|| {
         let cluster = Cluster::start_shared(&[]);
-        run(&mut cluster.connect("postgres"), "CREATE ROLE far_gateway LOGIN IN ROLE hydra_gateway");
+        run(
+            &mut cluster.connect("postgres"),
+            "CREATE ROLE far_gateway LOGIN IN ROLE hydra_gateway; CREATE ROLE flow_owner",
+        );
         cluster
     })
 }
