@@ -1,12 +1,12 @@
 //! The REST API as it describes itself: whether its answers fit the description, our own resources, and the page for people.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use postgres::Client;
 use postgres::types::Type;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use testkit::{Cluster, run};
+use testkit::{Bench, Cluster, run};
 
 mod own;
 mod page;
@@ -16,14 +16,21 @@ fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
     CLUSTER.get_or_init(|| {
         let cluster = Cluster::start_shared(&[]);
-        run(&mut cluster.connect("postgres"), "CREATE ROLE far_gateway LOGIN IN ROLE hydra_gateway");
+        run(
+            &mut cluster.connect("postgres"),
+            "CREATE ROLE far_gateway LOGIN IN ROLE hydra_gateway; CREATE ROLE flow_owner",
+        );
         cluster
     })
 }
 
-fn example(name: &str) -> String {
-    let path = format!("{}/examples/{name}.sql", env!("CARGO_MANIFEST_DIR"));
-    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+/// Runs an example. One at a time: it makes roles, which all databases of the cluster share.
+#[track_caller]
+fn install(bench: &mut Bench<'_>, example: &str) {
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let path = format!("{}/examples/{example}.sql", env!("CARGO_MANIFEST_DIR"));
+    bench.run(&std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}")));
 }
 
 /// Creates an API key with these scopes and returns it. `tenant` is an SQL expression.

@@ -28,12 +28,12 @@ impl Desk {
         }
         bench.wait_for_count("webhook_failed", 2);
         bench.run(
-            "CREATE TABLE public.seen (id text); CREATE ROLE flows_of_own;
-             ALTER TABLE public.seen OWNER TO flows_of_own;
+            "CREATE TABLE public.seen (id text);
+             ALTER TABLE public.seen OWNER TO flow_owner;
              CREATE FUNCTION public.see(event jsonb) RETURNS void LANGUAGE sql AS
                  $$ INSERT INTO public.seen VALUES (event ->> 'entity_id') $$;
-             ALTER FUNCTION public.see(jsonb) OWNER TO flows_of_own;
-             SELECT hydra.flow_create('See it', 'ticket.created', 'public.see', tenant_id => tenant)
+             ALTER FUNCTION public.see(jsonb) OWNER TO flow_owner;
+             SELECT hydra.flow_create('See it for ' || tenant, 'ticket.created', 'public.see', tenant_id => tenant)
              FROM unnest('{acme,birch}'::text[]) AS tenant;
              INSERT INTO hydra.inbound_adapter (name, tenant_id, mapping)
              SELECT 'Curl', tenant, '{\"*\": \"ticket.created\"}' FROM unnest('{acme,birch}'::text[]) AS tenant;
@@ -77,7 +77,7 @@ fn a_key_sees_webhooks_without_secrets_and_whole_urls_only_if_it_may_manage_them
     let whole = desk.get(&manages, &path);
     assert_eq!(whole["url"], json!(desk.bench.receiver.url("/down")));
     assert_eq!((&whole["name"], &whole["status"], &whole["failed"]), (&json!("CRM"), &json!("active"), &json!(1)));
-    assert_eq!((&whole["timeout"], &whole["retry_schedule"]), (&json!(8.0), &json!([])));
+    assert_eq!((&whole["timeout"], &whole["retry_schedule"]), (&json!(8), &json!([])));
     let secret: String =
         desk.bench.ask(&format!("SELECT secret FROM hydra.signing_secret WHERE subscription_id = {id}"));
     assert!(!shown.to_string().contains(&secret) && !whole.to_string().contains(&secret));

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use testkit::{Bench, Gateway};
 
-use crate::{cluster, example, key};
+use crate::{cluster, install, key};
 
 const HTML: &str = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
@@ -17,7 +17,7 @@ struct Desk {
 impl Desk {
     fn new(database: &str) -> Self {
         let mut bench = Bench::new(cluster(), database);
-        bench.run(&example("helpdesk"));
+        install(&mut bench, "helpdesk");
         let key = key(&mut bench.client, "tickets:read,tickets:write,webhooks:read", "'lumen'");
         let gateway = Gateway::start(&bench);
         Self { bench, gateway, key }

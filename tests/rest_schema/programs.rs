@@ -8,7 +8,7 @@ use std::{env, fs};
 
 use testkit::{Bench, Gateway, number};
 
-use crate::{cluster, example, key};
+use crate::{cluster, install, key};
 
 struct Example {
     name: &'static str,
@@ -65,7 +65,7 @@ impl Drop for Stage {
 impl Stage {
     fn new(database: &str, of: &Example) -> Self {
         let mut bench = Bench::new(cluster(), database);
-        bench.run(&example(of.name));
+        install(&mut bench, of.name);
         bench.run(of.rows);
         bench.subscribe("/hooks", "*", &[&format!("tenant_id => {}", of.tenant)]);
         let scopes = of.resources.iter().map(|name| format!("{name}:read,{name}:write,")).collect::<String>();
