@@ -184,7 +184,7 @@ fn no_tool_writes_whatever_the_application_does() {
     let key = office.key("mcp,trap:read", "tenant_id => 'acme'");
     let explanation = office.explanation(&key, "list_trap", json!({}));
     assert!(explanation.contains("method is not allowed"), "{explanation}");
-    assert_eq!(office.bench.count("app.loot"), 0);
+    assert_eq!(office.bench.ask::<i64>("SELECT count(*) FROM app.loot"), 0);
     // A privilege that the role does not have is not explained by what is in the way.
     office.bench.run("REVOKE SELECT ON app.tickets FROM app");
     assert_eq!(office.explanation(&office.key, "list_tickets", json!({})), "This is not permitted.");
