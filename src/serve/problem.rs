@@ -108,7 +108,6 @@ impl Problem {
         Self::new(409, "conflict", "This contradicts what is there already.")
     }
 
-    #[allow(dead_code)] // For requests that write.
     pub fn precondition_failed() -> Self {
         Self::new(412, "precondition-failed", "It has changed since it was read.")
     }

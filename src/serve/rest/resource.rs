@@ -12,7 +12,6 @@ use crate::tables;
 
 /// A table or view of the application that the API shows.
 #[derive(Debug, Clone)]
-#[allow(dead_code)] // Some of it is for requests that write, and for the description of the API.
 pub struct Resource {
     pub name: String,
     pub relation: pg_sys::Oid,
@@ -34,7 +33,6 @@ pub struct Resource {
 }
 
 #[derive(Debug, Clone, Deserialize)]
-#[allow(dead_code)] // As above.
 pub struct Column {
     pub name: String,
     /// Its name in statements.
@@ -94,7 +92,6 @@ pub fn find(name: &str) -> Option<Resource> {
 }
 
 /// Returns all resources, by name.
-#[allow(dead_code)] // For the description of the API.
 pub fn all() -> Vec<Resource> {
     read(None).into_iter().map(|(resource, _)| resource).collect()
 }
