@@ -39,7 +39,7 @@ END
 $$;
 COMMENT ON FUNCTION hydra._check_flow(oid, text, text, text, jsonpath, interval, text) IS 'Fails if a flow cannot have these settings';
 
-CREATE FUNCTION hydra._flow_function(caller oid, function text, OUT name text, OUT owner oid)
+CREATE FUNCTION hydra._flow_function(caller oid, function text, accepted oid DEFAULT NULL, OUT name text, OUT owner oid)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -69,11 +69,13 @@ BEGIN
                   DETAIL = format('The owner is %I. %s', pg_get_userbyid(owner), refusal),
                   HINT = format('ALTER FUNCTION %s OWNER TO a role that has only the privileges that the flow needs.', name);
     END IF;
-    PERFORM hydra._role_for_requests(caller, pg_get_userbyid(owner));
+    IF owner IS DISTINCT FROM accepted THEN
+        PERFORM hydra._role_for_requests(caller, pg_get_userbyid(owner));
+    END IF;
 END
 $$;
-COMMENT ON FUNCTION hydra._flow_function(oid, text) IS
-    'Finds the function of a flow and its owner; fails if there is none, or the caller may not let flows act as the owner';
+COMMENT ON FUNCTION hydra._flow_function(oid, text, oid) IS
+    'Finds the function of a flow and its owner; fails if there is none, or the caller may not let flows act as the owner and it is not the one that was accepted before';
 
 CREATE FUNCTION hydra._insert_flow(
     caller oid, name text, event text, function text, filter jsonpath, timeout interval, tenant_id text)
@@ -128,7 +130,7 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     was hydra.flow := hydra._locked_flow(id);
-    found record := hydra._flow_function(caller, was.function);
+    found record := hydra._flow_function(caller, was.function, was.owner);
 BEGIN
     UPDATE hydra.flow AS changed SET state = state, owner = found.owner WHERE changed.id = was.id;
 END

@@ -175,7 +175,7 @@ fn nothing_arrives(copy_data: bool) {
     // New rows, with keys of the subscriber.
     publisher.run("DELETE FROM hydra.identity; DELETE FROM hydra.delivery_count; DELETE FROM hydra.attempt");
     publisher.run("DELETE FROM hydra.delivery; DELETE FROM hydra.event; DELETE FROM hydra.kept_event; DELETE FROM hydra.subscription_health");
-    publisher.run("DELETE FROM hydra.api_key; DELETE FROM hydra.api_resource; DELETE FROM hydra.login_link; DELETE FROM hydra.console_session; DELETE FROM hydra.gateway");
+    publisher.run("DELETE FROM hydra.api_idempotency; DELETE FROM hydra.api_key; DELETE FROM hydra.api_resource; DELETE FROM hydra.login_link; DELETE FROM hydra.console_session; DELETE FROM hydra.gateway");
     publisher.run("DELETE FROM hydra.inbound_adapter; DELETE FROM hydra.inbound_event; DELETE FROM hydra.inbound_refused; DELETE FROM hydra.inbound_count");
     publisher.run("DELETE FROM hydra.flow; DELETE FROM hydra.flow_run; DELETE FROM hydra.flow_rehearsal");
     publisher.run("DELETE FROM hydra.mail_secret; DELETE FROM hydra.mail_channel; DELETE FROM hydra.mail_message; DELETE FROM hydra.mail_thread");
