@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use postgres::Client;
 use testkit::receiver::Answer;
-use testkit::{Bench, PATIENCE, ask, rounds, run, wait_until};
+use testkit::{Bench, PATIENCE, ask, rounds, run, wait_for_empty_queue, wait_until};
 
 use crate::{PATH, assert_no_crash, assert_quick, cluster, insert, seconds, settle, tickets, under_load};
 
@@ -123,7 +123,8 @@ fn an_event_whose_row_moved_while_it_was_sent_is_removed_and_the_row_at_its_form
 /// left when the second is done. `None` if it was done too early, or the third as well.
 fn left_after_the_second(bench: &Bench, client: &mut Client, first: usize) -> Option<String> {
     let place = "SELECT (SELECT ctid::text || ' of ' || count(*) OVER () FROM hydra.event ORDER BY id DESC LIMIT 1)";
-    settle(bench);
+    wait_for_empty_queue(client);
+    run(client, "TRUNCATE ticket");
     bench.receiver.clear();
     // Its row is dead after the delivery, which leaves room in front of the next row.
     run(client, &insert(first, first));
