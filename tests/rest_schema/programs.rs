@@ -1,6 +1,7 @@
 //! Programs that read the description: schemathesis makes requests of it and compares the answers, Redocly lints it.
 //!
-//! `HYDRA_SECONDS` is how long schemathesis goes on with each example.
+//! `HYDRA_SECONDS` is how long schemathesis goes on with each example. Then it makes other requests each time, and otherwise
+//! always the same ones. `HYDRA_SEED` repeats them.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -97,10 +98,13 @@ fn try_schemathesis(database: &str, of: &Example) {
     let stage = Stage::new(database, of);
     let program = tool("HYDRA_PYTHON", "").parent().expect("a directory of programs").join("schemathesis");
     let config = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/rest_schema/schemathesis.toml");
+    let seconds = number("HYDRA_SECONDS");
+    let seed = number("HYDRA_SEED").unwrap_or_else(|| seconds.map_or(1, |_| rand::random::<u32>().into()));
+    println!("HYDRA_SEED={seed}");
     let output = Command::new(&program)
         .args(["--config-file", config, "run", &stage.api("/openapi.json"), "--url", &stage.api("")])
         .args(["--header", &format!("Authorization: Bearer {}", stage.key)])
-        .args(["--max-time", &number("HYDRA_SECONDS").unwrap_or(30).to_string()])
+        .args(["--max-time", &seconds.unwrap_or(30).to_string(), "--seed", &seed.to_string()])
         .current_dir(&stage.directory)
         .output();
     expect(&output.unwrap_or_else(|error| panic!("{}: {error}", program.display())), "schemathesis");
