@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
 
+use testkit::lacks_node;
+
 use crate::Office;
 
 /// Passes requests on with a key, one for each connection. Returns its URL.
@@ -75,10 +77,14 @@ fn check(revision: &str, database: &str) {
 
 #[test]
 fn the_newest_revision_is_spoken_as_its_makers_test_it() {
-    check("2026-07-28", "conformance_new");
+    if !lacks_node(20) {
+        check("2026-07-28", "conformance_new");
+    }
 }
 
 #[test]
 fn the_revision_before_is_spoken_as_its_makers_test_it() {
-    check("2025-11-25", "conformance_old");
+    if !lacks_node(20) {
+        check("2025-11-25", "conformance_old");
+    }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::{env, fs};
 
-use testkit::{Bench, Gateway, number};
+use testkit::{Bench, Gateway, lacks_node, number};
 
 use crate::{cluster, install, key};
 
@@ -145,22 +145,11 @@ fn answers_of_the_field_service_are_as_described_and_none_is_a_fault() {
     try_schemathesis("schema_field_service", &FIELD_SERVICE);
 }
 
-/// Whether Node is new enough for Redocly.
-fn has_new_node() -> bool {
-    let version = Command::new("node").arg("--version").output().expect("there is node").stdout;
-    let version = String::from_utf8_lossy(&version).into_owned();
-    let major = version.trim_start_matches('v').split('.').next().and_then(|major| major.parse::<u32>().ok());
-    let is_new = major.is_some_and(|major| major >= 20);
-    if !is_new {
-        eprintln!("skipped, because Redocly needs Node 20 and this is {version}");
-    }
-    is_new
-}
-
 #[test]
 fn the_descriptions_of_both_examples_have_nothing_that_a_linter_finds() {
-    if has_new_node() {
-        lint("lint_helpdesk", &HELPDESK);
-        lint("lint_field_service", &FIELD_SERVICE);
+    if lacks_node(20) {
+        return;
     }
+    lint("lint_helpdesk", &HELPDESK);
+    lint("lint_field_service", &FIELD_SERVICE);
 }

@@ -37,7 +37,7 @@ pub use cluster::{Cluster, StopMode};
 pub use environment::{chance, number, rounds};
 pub use gateway::{Gateway, wait_for_ready};
 pub use history::{Attempt, history};
-pub use need::{Need, lacks, version};
+pub use need::{Need, lacks, lacks_node, version};
 pub use ports::free_port;
 pub use sql::{Refusal, ask, refusal, refused, run};
 pub use subscribing::{subscribe, wait_for_empty_queue};

@@ -1,6 +1,7 @@
 //! What a test needs that not every server has.
 
 use std::io::{self, Write};
+use std::process::Command;
 
 use postgres::Client;
 
@@ -27,6 +28,23 @@ pub fn lacks(client: &mut Client, need: Need) -> bool {
         let _ = writeln!(io::stderr(), "skipped, because the server has no {what}: {}", test());
     }
     !has_it
+}
+
+/// Returns whether Node is older than this major version, and says so.
+pub fn lacks_node(major: u32) -> bool {
+    let version = Command::new("node").arg("--version").output().expect("there is node").stdout;
+    let version = String::from_utf8_lossy(&version).into_owned();
+    let found = version.trim_start_matches('v').split('.').next().and_then(|found| found.parse::<u32>().ok());
+    let is_old = found.is_none_or(|found| found < major);
+    if is_old {
+        let _ = writeln!(
+            io::stderr(),
+            "skipped, because Node {major} is needed and this is {}: {}",
+            version.trim(),
+            test()
+        );
+    }
+    is_old
 }
 
 /// Returns the major version of the server.
