@@ -1,13 +1,14 @@
 //! Finds out which constraint or column an error is about.
 //!
 //! pgrx keeps only the code and the texts of an error of Postgres, and the texts are in the language of the server. The
-//! names are read while the error is raised: Postgres calls a chain of functions then, which add context to the error.
+//! names are read while the error is raised.
 
 use std::cell::RefCell;
 use std::ffi::{CStr, c_char, c_void};
 
 use pgrx::prelude::*;
 
+use super::error_context::with_callback;
 use super::sqlstate;
 
 /// What the latest integrity error was about. A name that the error does not have is empty.
@@ -26,22 +27,8 @@ thread_local! {
 
 /// Runs `body`. After an error in it, [`latest`] says what the error was about.
 pub fn noting<R>(body: impl FnOnce() -> R) -> R {
-    struct Pushed(*mut pg_sys::ErrorContextCallback);
-    impl Drop for Pushed {
-        fn drop(&mut self) {
-            // SAFETY: the chain as it was. After an error, Postgres or pgrx has shortened it already.
-            unsafe { pg_sys::error_context_stack = self.0 };
-        }
-    }
     LATEST.take();
-    // SAFETY: reads the chain of this process, and puts a link before it that lives until it is removed.
-    let former = unsafe { pg_sys::error_context_stack };
-    let mut link =
-        pg_sys::ErrorContextCallback { previous: former, callback: Some(on_error), arg: std::ptr::null_mut() };
-    let _pushed = Pushed(former);
-    // SAFETY: as above.
-    unsafe { pg_sys::error_context_stack = &raw mut link };
-    body()
+    with_callback(on_error, body)
 }
 
 /// Returns what the latest integrity error of the latest [`noting`] was about, if that error has this code.

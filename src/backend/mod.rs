@@ -6,6 +6,7 @@
 //! | `transaction` | runs a transaction of a worker; an error does not end the process |
 //! | `failure` | describes such an error, and what the worker was doing |
 //! | `subtransaction` | runs code that may fail without failing the caller's transaction |
+//! | `error_context` | has Postgres call a function while it makes a message |
 //! | `raised` | knows the SQLSTATE of an error, also if it is the application's own |
 //! | `timer` | uses timers of Postgres |
 //! | `time_limit` | limits the time of a part of a statement |
@@ -32,6 +33,7 @@ pub mod database_lock;
 pub mod deadline;
 pub mod descriptors;
 pub mod diagnostics;
+mod error_context;
 pub mod extension_lock;
 mod failure;
 pub mod fixed_settings;

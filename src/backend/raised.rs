@@ -2,11 +2,11 @@
 //! only those that Postgres defines.
 
 use std::cell::Cell;
-use std::ptr;
 
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
 
+use super::error_context::with_callback;
 use super::failure;
 use super::subtransaction::report;
 
@@ -17,24 +17,7 @@ thread_local! {
 
 /// Runs `body`, and notes the SQLSTATE of an error with which it ends.
 pub fn noting<R>(body: impl FnOnce() -> R) -> R {
-    struct Attached<'a>(&'a pg_sys::ErrorContextCallback);
-    impl Drop for Attached<'_> {
-        fn drop(&mut self) {
-            // SAFETY: the callbacks that were attached later are gone, as calls end in the reverse order.
-            unsafe { pg_sys::error_context_stack = self.0.previous };
-        }
-    }
-    // SAFETY: the callback is removed before this function ends, in whichever way.
-    unsafe {
-        let mut callback = pg_sys::ErrorContextCallback {
-            previous: pg_sys::error_context_stack,
-            callback: Some(note),
-            arg: ptr::null_mut(),
-        };
-        pg_sys::error_context_stack = &raw mut callback;
-        let _attached = Attached(&callback);
-        body()
-    }
+    with_callback(note, body)
 }
 
 /// Postgres calls it while it makes a message.
