@@ -200,7 +200,7 @@ CREATE FUNCTION hydra.webhook_create(
     retry_schedule interval[] DEFAULT NULL, filter jsonpath DEFAULT NULL, max_in_flight integer DEFAULT NULL,
     rate_limit integer DEFAULT NULL, disable_after integer DEFAULT NULL, log_successes boolean DEFAULT NULL,
     disable_after_time interval DEFAULT NULL,
-    OUT id bigint, OUT secret text)
+    OUT id bigint, INOUT secret text DEFAULT NULL)
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -226,14 +226,14 @@ BEGIN
     VALUES (id, url, event_types, name, tenant_id, coalesce(preset, 'hydra'), signatures, coalesce(sealed, '{}'), timeout,
             retry_schedule, CASE WHEN filter::text <> '$' THEN filter END, max_in_flight, rate_limit, disable_after,
             coalesce(log_successes, false), disable_after_time);
-    secret := hydra._add_secret(id);
+    secret := hydra._add_secret(id, secret);
 EXCEPTION WHEN integrity_constraint_violation THEN
     PERFORM hydra._refuse_row(SQLSTATE, SQLERRM);
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_create(
-    text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean, interval) IS
-    'Creates a subscription; returns its id and its signing secret, which is not shown again';
+    text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean, interval, text) IS
+    'Creates a subscription; returns its id and its signing secret, which is not shown again. If no secret is given, a random one is made';
 
 CREATE FUNCTION hydra.webhook_update(
     id bigint, url text DEFAULT NULL, event_types text[] DEFAULT NULL, name text DEFAULT NULL,
@@ -278,6 +278,9 @@ BEGIN
         disable_after_time = coalesce(webhook_update.disable_after_time, was.disable_after_time),
         log_successes = coalesce(webhook_update.log_successes, was.log_successes)
     WHERE changed.id = was.id;
+    IF preset IS NOT NULL OR signatures IS NOT NULL THEN
+        PERFORM hydra._check_secrets_fit(was.id);
+    END IF;
 EXCEPTION WHEN integrity_constraint_violation THEN
     PERFORM hydra._refuse_row(SQLSTATE, SQLERRM);
 END
@@ -301,7 +304,7 @@ $$;
 COMMENT ON FUNCTION hydra.webhook_delete(bigint) IS
     'Deletes a subscription, its secrets and its pending deliveries; its history and failed deliveries are kept';
 
-CREATE FUNCTION hydra.webhook_rotate_secret(id bigint, overlap interval DEFAULT '0')
+CREATE FUNCTION hydra.webhook_rotate_secret(id bigint, overlap interval DEFAULT '0', secret text DEFAULT NULL)
     RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -334,7 +337,7 @@ BEGIN
                 USING ERRCODE = 'program_limit_exceeded',
                       DETAIL = format('At most 8 secrets sign at a time; %s are in use, and the first of their overlaps ends at %s.',
                                       in_use, first_end),
-                      HINT = 'Wait for the end of an overlap, use a shorter overlap next time, or rotate without one, which ends all overlaps.';
+                      HINT = format('SELECT hydra.webhook_end_overlap(%s) ends all overlaps; so does a rotation without one.', was.id);
         END IF;
     END IF;
     -- Without an overlap, earlier overlaps end too, so that a leaked secret no longer signs.
@@ -345,11 +348,29 @@ BEGIN
         SET valid_until = greatest(now(), old.valid_from) + make_interval(secs => seconds::double precision)
         WHERE old.subscription_id = was.id AND old.valid_until IS NULL;
     END IF;
-    RETURN hydra._add_secret(was.id);
+    RETURN hydra._add_secret(was.id, secret);
 EXCEPTION WHEN integrity_constraint_violation THEN
     PERFORM hydra._refuse_row(SQLSTATE, SQLERRM);
 END
 $$;
-COMMENT ON FUNCTION hydra.webhook_rotate_secret(bigint, interval) IS
-    'Gives a subscription a new signing secret and returns it, once; during the overlap the old secret signs too';
+COMMENT ON FUNCTION hydra.webhook_rotate_secret(bigint, interval, text) IS
+    'Gives a subscription a new signing secret, the given one or a random one, and returns it, once; during the overlap the old secret signs too';
+
+CREATE FUNCTION hydra.webhook_end_overlap(id bigint)
+    RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    was hydra.subscription := hydra._locked_subscription(id);
+    ended bigint;
+BEGIN
+    WITH old AS (
+        DELETE FROM hydra.signing_secret AS k
+        WHERE k.subscription_id = was.id AND k.valid_until IS NOT NULL
+        RETURNING k.valid_until)
+    SELECT count(*) INTO ended FROM old WHERE old.valid_until > now();
+    RETURN ended;
+END
+$$;
+COMMENT ON FUNCTION hydra.webhook_end_overlap(bigint) IS
+    'Ends the overlap after a rotation: only the current secret of a subscription signs from now on; returns how many old ones have signed until now';
 SET LOCAL search_path = hydra, pg_temp;

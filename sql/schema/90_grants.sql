@@ -18,8 +18,9 @@ COMMENT ON FUNCTION hydra._names_event_type(text, text) IS
     'Whether an entry of the event types of a subscription matches this event type: its name; ticket.*: all that begin with ticket.; *: all except those of the extension';
 COMMENT ON FUNCTION hydra._check_headers(text) IS 'Fails if a subscription cannot have these additional headers, given as JSON';
 COMMENT ON FUNCTION hydra._new_secret(bigint) IS
-    'Returns a new random signing secret for a subscription, in the form in which it is stored (sealed if there is a key), and its first characters';
-COMMENT ON FUNCTION hydra._add_secret(bigint) IS 'Makes a signing secret for a subscription, stores it and returns it';
+    'Returns a new random signing secret for a subscription, or the one that _add_secret was given, in the form in which it is stored (sealed if there is a key), and its first characters';
+COMMENT ON FUNCTION hydra._add_secret(bigint, text) IS 'Stores a signing secret for a subscription, the given one or a random one, and returns it';
+COMMENT ON FUNCTION hydra._check_secrets_fit(bigint) IS 'Fails if a subscription signs for Standard Webhooks with a secret that the libraries refuse';
 COMMENT ON FUNCTION hydra._reseal_secret(text, bigint) IS 'Returns a stored secret, sealed with the first key';
 COMMENT ON FUNCTION hydra._seal_headers(jsonb, bigint) IS 'Returns the headers of a subscription in the form in which they are stored: values are sealed if there is a key';
 COMMENT ON FUNCTION hydra._reseal_headers(jsonb, bigint) IS 'Returns stored headers, with their values sealed with the first key';
@@ -39,6 +40,7 @@ COMMENT ON FUNCTION hydra._filter_passes(jsonpath, jsonb) IS
 COMMENT ON FUNCTION hydra._own_event_passes(bigint, jsonpath, jsonb) IS
     'Whether an event of the extension itself passes the filter of a subscription; yes if the filter fails or takes too long, which is logged';
 COMMENT ON FUNCTION hydra._check_event_type(text) IS 'Fails if this event type cannot be emitted';
+COMMENT ON FUNCTION hydra._id_key(text) IS 'The id_key of an event type; fails if it cannot be emitted';
 COMMENT ON FUNCTION hydra._check_expression(text, text) IS 'Fails if a text is not exactly one SQL expression';
 COMMENT ON FUNCTION hydra._check_watch(oid, text[], boolean, boolean) IS
     'Fails if the expressions of a watch do not fit its table; the last two arguments: whether there are old rows, and new rows';
@@ -205,16 +207,17 @@ GRANT EXECUTE ON FUNCTION hydra._delivery_id(uuid, bigint, bigint, bigint), hydr
 
 GRANT EXECUTE ON FUNCTION
     hydra.webhook_emit(text, jsonb, text), hydra.webhook_emit_row(), hydra.webhook_emit_statement(),
-    hydra.webhook_watch(regclass, text, text, text, text, text[], text, text, text[], text[]), hydra.webhook_unwatch(regclass, text)
+    hydra.webhook_watch(regclass, text, text, text, text, text[], text, text, text[], text[], text, boolean), hydra.webhook_unwatch(regclass, text)
     TO hydra_emitter;
 -- hydra.webhook_watch and hydra.webhook_unwatch run as their caller, who needs each of these functions. None of these
 -- functions shows or does anything that the caller could not see or do without it.
 GRANT EXECUTE ON FUNCTION
-    hydra._define_watch(regclass, text, text, text, text, text[], text, text, text[], text[], name[]), hydra._watches(regclass),
+    hydra._define_watch(regclass, text, text, text, text, text[], text, text, text[], text[], text, boolean, name[]), hydra._watches(regclass),
     hydra._new_watch_name(text, text[]),
-    hydra._watch_operations(text, text), hydra._watch_arguments(text, text, text, text[], text, text[], text[], name[]),
-    hydra._check_columns(regclass, text, text[]), hydra._check_choice(regclass, text, text[], text[]), hydra._looks_secret(text),
-    hydra._tell_of_secrets(regclass, text, text[]),
+    hydra._watch_operations(text, text), hydra._watch_arguments(text, text, text, text[], text, text[], text[], text, boolean, name[]),
+    hydra._check_columns(regclass, text, text[]), hydra._check_choice(regclass, text, text[], text[], boolean), hydra._looks_secret(text),
+    hydra._tell_of_secrets(regclass, text, text[]), hydra._tell_of_missing_id(regclass, text, text), hydra._id_key(text),
+    hydra._check_entity_type(text),
     hydra._create_watch(text, text, text[], boolean, text[], boolean, boolean),
     hydra._check_watched(regclass, text[], text, text[]), hydra._check_watch(oid, text[], boolean, boolean),
     hydra._tell_of_level(regclass, text, boolean), hydra._check_expression(text, text), hydra._check_event_type(text)
@@ -222,13 +225,13 @@ GRANT EXECUTE ON FUNCTION
 
 GRANT EXECUTE ON FUNCTION
     hydra.webhook_create(
-        text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean, interval),
+        text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean, interval, text),
     hydra.webhook_update(
         bigint, text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean, interval),
     hydra.webhook_would_match(bigint, text, jsonb, text), hydra._choice(bigint, text), hydra._check_event_type(text),
     hydra._filter_passes(jsonpath, jsonb),
     hydra.webhook_delete(bigint), hydra.webhook_pause(bigint), hydra.webhook_resume(bigint, text),
-    hydra.webhook_rotate_secret(bigint, interval), hydra.webhook_send_test(bigint),
+    hydra.webhook_rotate_secret(bigint, interval, text), hydra.webhook_end_overlap(bigint), hydra.webhook_send_test(bigint),
     hydra.webhook_send_kept(bigint, text), hydra.webhook_drop_kept(bigint),
     hydra.webhook_retry(uuid), hydra.webhook_cancel(uuid), hydra.webhook_replay(bigint, timestamptz, timestamptz), hydra.webhook_adopt(boolean, boolean),
     hydra.webhook_park(), hydra.webhook_unpark(), hydra.webhook_seal_secrets(),

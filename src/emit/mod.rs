@@ -134,6 +134,12 @@ fn _check_event_type(event: Option<&str>) {
     cache::event_types().get(event);
 }
 
+/// Returns the `id_key` of an event type. Fails if it cannot be emitted.
+#[pg_extern]
+fn _id_key(event: &str) -> String {
+    cache::event_types().get(Some(event)).id_key.clone()
+}
+
 /// Returns the representation of a composite value. Only superusers may call it; requests call [`representation`].
 #[pg_extern(stable, strict)]
 fn _representation(entity: AnyElement, columns: Vec<Option<String>>) -> String {

@@ -32,6 +32,7 @@ columns!(WebhookColumns {
     tenant_id,
     entity,
     entity_error,
+    previous,
     emitted_at,
     subscription_id,
     name,
@@ -102,6 +103,7 @@ fn webhooks(earlier: Vec<i64>) -> Vec<Value> {
                 tenant_id: row.maybe_text(columns.tenant_id).map(Into::into),
                 entity: row.maybe(columns.entity),
                 entity_error: row.maybe(columns.entity_error),
+                previous: row.maybe(columns.previous),
                 emitted_at: row.time(columns.emitted_at).expect("a time that is not null"),
             };
             let (event_id, subscription_id): (i64, i64) =

@@ -17,8 +17,8 @@ const ROWS: &str = "
                                 emitted_at, preset, body, state, failed_at)
     VALUES ('00000000-0000-0000-0000-000000000001', 1, 1, 1, hydra._installation(), 'ticket.created', 'ticket', now(),
             'hydra', ours(), 'failed', now());
-    INSERT INTO hydra.kept_event (id, event_type, source, operation, part, sqlstate, reason, entity)
-    VALUES (1, 'ticket.created', 'ticket', 'insert', 'condition', '42703', ours(), '{}');
+    INSERT INTO hydra.kept_event (id, event_type, source, entity_type, operation, part, sqlstate, reason, entity)
+    VALUES (1, 'ticket.created', 'ticket', 'ticket', 'insert', 'condition', '42703', ours(), '{}');
     INSERT INTO hydra.attempt (id, delivery_id, subscription_id, event_id, event_type, attempt, status_code, attempted_at)
     VALUES (1, '00000000-0000-0000-0000-000000000001', 1, 1, ours(), 1, 200, now());
     INSERT INTO hydra.delivery_count (subscription_id, hour, response_times)

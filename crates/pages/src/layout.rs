@@ -155,6 +155,7 @@ fn notice(done: &str) -> Option<&'static str> {
         "retried" => "The delivery is being sent again.",
         "cancelled" => "The delivery is cancelled.",
         "replayed" => "All failed deliveries are being sent again.",
+        "overlap-ended" => "The overlap has ended. Only the new secret signs.",
         "registered" => "The event type is registered.",
         "adapter-updated" => "The changes are saved. They apply to the next request.",
         "adapter-paused" => "Paused. Requests are answered with status 503 until you resume it.",

@@ -39,6 +39,9 @@ pub struct Webhook {
     pub preset: String,
     pub created_at: Option<String>,
     pub secret_prefix: Option<String>,
+    /// The former secrets that sign too; none if there is no overlap.
+    pub old_secret_prefixes: Option<Vec<String>>,
+    pub overlap_until: Option<String>,
     #[serde(default)]
     pub consecutive_failures: i64,
     pub failing_since: Option<String>,

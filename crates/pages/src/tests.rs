@@ -148,6 +148,22 @@ fn an_admin_has_a_button_for_everything() {
 }
 
 #[test]
+fn an_overlap_is_shown_and_can_be_ended() {
+    let mut model = model("webhook");
+    assert!(!page(&model).contains("end-overlap"));
+    let id = model["data"]["webhook"]["id"].clone();
+    model["data"]["webhook"]["old_secret_prefixes"] = json!(["whsec_b2xkT2", "corr"]);
+    model["data"]["webhook"]["overlap_until"] = model["now"].clone();
+    let shown = page(&model);
+    for text in [&format!("action=\"/settings/webhooks/{id}/end-overlap\""), "<code>whsec_b2xkT2…</code>, <code>corr…</code>"] {
+        assert!(shown.contains(text), "{text}");
+    }
+    model["visitor"]["may_manage"] = json!(false);
+    let shown = page(&model);
+    assert!(shown.contains("<code>corr…</code>") && !shown.contains("end-overlap"), "{shown}");
+}
+
+#[test]
 fn a_failure_shows_status_time_answer_and_what_comes_next() {
     let page = page(&model("webhook"));
     for text in ["Status 503", "<pre class=\"excerpt\">&lt;html&gt;", "Next attempt ", "1,008", "95.5 %"] {

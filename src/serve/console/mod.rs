@@ -104,7 +104,7 @@ fn route(visit: &Visit<'_>) -> Result<Answer, Problem> {
         (["api-keys", id, "rotate"], true) => api_keys::rotate(visit, number(id)?),
         (["status"], false) => status::show(visit),
         // What has a button has no page.
-        (["webhooks", _, "pause" | "resume" | "test" | "retry"], false)
+        (["webhooks", _, "pause" | "resume" | "test" | "retry" | "end-overlap"], false)
         | (["webhooks", _, "deliveries", _, "retry" | "cancel"], false) => Err(Problem::method_not_allowed("POST")),
         (["status" | "webhooks", ..], true) | ([], true) => Err(Problem::method_not_allowed("GET")),
         _ => Err(Problem::not_found()),

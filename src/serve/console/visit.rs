@@ -21,6 +21,7 @@ const NOTICES: &[&str] = &[
     "retried",
     "cancelled",
     "replayed",
+    "overlap-ended",
     "registered",
     "revoked",
     "adapter-updated",
