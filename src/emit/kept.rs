@@ -12,8 +12,8 @@ use pgrx::prelude::*;
 
 use super::cache::EventTypes;
 use super::entity::RenderResult;
+use super::insert::Reported;
 use super::max_pending;
-use super::record::Reported;
 use super::wanted::EventType;
 use super::watch::misfit::Misfit;
 use super::watch::table::Table;

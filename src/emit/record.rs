@@ -1,25 +1,15 @@
 //! Writes events for the subscriptions that want them.
 
 use pgrx::prelude::*;
-use wire::event::Operation;
 
 use super::cache::EventTypes;
 use super::entity::{Problem, RenderOptions, RenderResult};
-use super::insert::{EventTable, NewEvent};
+use super::insert::{EventTable, NewEvent, Reported};
 use super::max_pending;
 use super::wanted::EventType;
 use crate::backend::refuse::refuse;
 use crate::settings::{self, OnEntityError};
 use crate::slots::wake;
-
-/// What a trigger says about the events of a change.
-#[derive(Clone, Copy)]
-pub struct Reported<'a> {
-    pub operation: Operation,
-    pub entity_type: &'a str,
-    /// Whether the row before the change is sent.
-    pub previous: bool,
-}
 
 /// Writes the event, unless nobody wants it or too many events wait. Returns its id if it was written. If `tenant` is
 /// `None`, the event gets the tenant of the entity.
@@ -34,12 +24,7 @@ pub fn emit(
 }
 
 /// Writes an event for each of these entities, as [`emit`] does for one.
-pub fn emit_all(
-    event_types: &EventTypes,
-    event_type: &EventType,
-    reported: Reported<'_>,
-    entities: Vec<RenderResult>,
-) {
+pub fn emit_all(event_types: &EventTypes, event_type: &EventType, reported: Reported<'_>, entities: Vec<RenderResult>) {
     fault::point("emit");
     let event = |entity| wanted_event(event_type, Some(reported), None, entity);
     insert_all(event_types, entities.into_iter().filter_map(event));

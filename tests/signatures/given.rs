@@ -33,7 +33,8 @@ fn receivers_move_from_one_secret_to_the_other_during_an_overlap_that_ends_when_
     let mut signed = Signed::new("given_overlap", &[]);
     let (id, first) = (signed.subscription, signed.secret.clone());
     let overlap = |signed: &mut Signed| {
-        ["old_secret_prefixes", "overlap_until > now() + interval '23 hours'"].map(|column| signed.bench.column(id, column))
+        ["old_secret_prefixes", "overlap_until > now() + interval '23 hours'"]
+            .map(|column| signed.bench.column(id, column))
     };
     assert_eq!(overlap(&mut signed), ["", ""]);
     let rotate = |overlap: &str, secret: &str| {
@@ -62,7 +63,8 @@ fn a_secret_that_is_too_weak_or_that_libraries_refuse_is_refused() {
     let mut signed = Signed::new("given_refused", &[]);
     let (id, url) = (signed.subscription, signed.bench.receiver.url(PATH));
     let sealed = format!("sealed:{BY_HAND}");
-    for wrong in ["", "short", &"x".repeat(257), "three words and some spaces", "größer-als-vierundzwanzig", &sealed] {
+    for wrong in ["", "short", &"x".repeat(257), "three words and some spaces", "größer-als-vierundzwanzig", &sealed]
+    {
         let refusal = signed.bench.refused(
             &format!("SELECT hydra.webhook_create('{url}', '{{ticket.created}}', secret => '{wrong}')"),
             "22023",
@@ -75,7 +77,8 @@ fn a_secret_that_is_too_weak_or_that_libraries_refuse_is_refused() {
 
     // The libraries of Standard Webhooks take only base64, also later.
     for standard in ["preset => 'standard'", "signatures => '{hydra,standard}'"] {
-        let create = format!("SELECT hydra.webhook_create('{url}', '{{ticket.created}}', {standard}, secret => '{BY_HAND}')");
+        let create =
+            format!("SELECT hydra.webhook_create('{url}', '{{ticket.created}}', {standard}, secret => '{BY_HAND}')");
         signed.bench.refused(&create, "22023");
     }
     signed.bench.run(&format!("SELECT hydra.webhook_rotate_secret({id}, secret => '{BY_HAND}')"));

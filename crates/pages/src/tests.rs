@@ -155,7 +155,9 @@ fn an_overlap_is_shown_and_can_be_ended() {
     model["data"]["webhook"]["old_secret_prefixes"] = json!(["whsec_b2xkT2", "corr"]);
     model["data"]["webhook"]["overlap_until"] = model["now"].clone();
     let shown = page(&model);
-    for text in [&format!("action=\"/settings/webhooks/{id}/end-overlap\""), "<code>whsec_b2xkT2…</code>, <code>corr…</code>"] {
+    for text in
+        [&format!("action=\"/settings/webhooks/{id}/end-overlap\""), "<code>whsec_b2xkT2…</code>, <code>corr…</code>"]
+    {
         assert!(shown.contains(text), "{text}");
     }
     model["visitor"]["may_manage"] = json!(false);

@@ -17,15 +17,24 @@ use std::ops::Range;
 use pgrx::IntoDatum;
 use pgrx::prelude::*;
 use smallvec::SmallVec;
+use wire::event::Operation;
 use wire::ids::Installation;
 
 use super::as_made::{self, COLUMNS};
 use super::cache::EventTypes;
 use super::entity::{Problem, Rendered};
-use super::record::Reported;
 use super::wanted::{EventType, Target};
 use crate::inbound::hops;
 use crate::tables::Tables;
+
+/// What a trigger says about the events of a change.
+#[derive(Clone, Copy)]
+pub struct Reported<'a> {
+    pub operation: Operation,
+    pub entity_type: &'a str,
+    /// Whether the row before the change is sent.
+    pub previous: bool,
+}
 
 /// The content of a new row.
 pub struct NewEvent<'a> {
@@ -116,7 +125,8 @@ impl NewEvent<'_> {
         let (xid, now) = unsafe { (pg_sys::GetTopFullTransactionId().value, pg_sys::GetCurrentTimestamp()) };
         let entity = self.problem.is_none().then_some(self.rendered.text.as_str());
         let entity_type = self.reported.map_or(self.event_type.entity_type.as_str(), |reported| reported.entity_type);
-        let previous = self.reported.is_some_and(|reported| reported.previous).then(|| self.rendered.previous_or_null());
+        let previous =
+            self.reported.is_some_and(|reported| reported.previous).then(|| self.rendered.previous_or_null());
         [
             Some(xid.into()),
             Some(id.into()),

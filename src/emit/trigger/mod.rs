@@ -17,7 +17,7 @@ use wire::event::Operation;
 
 use super::cache::{self, EventTypes};
 use super::entity::{Change, RenderOptions};
-use super::record::Reported;
+use super::insert::Reported;
 use super::wanted::EventType;
 use super::watch::definition::Definition;
 use super::watch::evaluation::{Evaluator, Outcome};

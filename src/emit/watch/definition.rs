@@ -190,7 +190,7 @@ mod tests {
         let definition = parse(&["a.b", "previous", "true", "only", "x", "entity_type", "c"]).expect("a definition");
         assert!(definition.previous && definition.entity_type == Some("c"));
         for wrong in [&["previous", "false"][..], &["previous", "true", "previous", "true"]] {
-            assert_eq!(parse(&[&["a.b"], wrong].concat()), None, "{wrong:?}");
+            assert_eq!(parse(&[&["a.b"][..], wrong].concat()), None, "{wrong:?}");
         }
         assert_eq!(parse(&["a.b", "previous", "true", "entity", "1"]), None);
     }

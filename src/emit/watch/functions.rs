@@ -95,7 +95,8 @@ fn _watch_details(
         let problem = "the trigger has arguments that its function does not accept";
         return TableIterator::once((when, None, None, None, None, None, None, None, Some(problem.to_owned())));
     };
-    let Definition { entity_type, expressions, columns, only, except, previous, .. } = parsed.map(|text| (*text).to_owned());
+    let Definition { entity_type, expressions, columns, only, except, previous, .. } =
+        parsed.map(|text| (*text).to_owned());
     let [columns, only, except] =
         [[update_of, columns].concat(), only, except].map(|names: Vec<String>| (!names.is_empty()).then_some(names));
     TableIterator::once((
