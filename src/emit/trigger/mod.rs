@@ -16,7 +16,8 @@ use pgrx::prelude::*;
 use wire::event::Operation;
 
 use super::cache::{self, EventTypes};
-use super::entity::Change;
+use super::entity::{Change, RenderResult};
+use super::errors::Failed;
 use super::wanted::EventType;
 use super::watch::definition::Definition;
 use super::watch::evaluation::{Evaluator, Outcome};
@@ -46,6 +47,7 @@ struct Emitter {
     event_types: Rc<EventTypes>,
     event_type: Rc<EventType>,
     operation: Operation,
+    trigger: pg_sys::Oid,
     table: Table,
     /// `None`: the whole rows are the entities.
     evaluator: Option<Rc<Evaluator>>,
@@ -95,7 +97,8 @@ impl<'a> TriggerCall<'a> {
             pg_sys::TRIGGER_EVENT_UPDATE => Operation::Update,
             _ => Operation::Delete,
         };
-        Some(Emitter { event_types, event_type, operation, table: self.table, evaluator })
+        let trigger = self.trigger();
+        Some(Emitter { event_types, event_type, operation, trigger, table: self.table, evaluator })
     }
 
     fn trigger(&self) -> pg_sys::Oid {
@@ -141,19 +144,31 @@ impl Emitter {
         let event_type = &self.event_type;
         let options = record::render_options(event_type);
         let Some(evaluator) = &self.evaluator else {
-            let render = || changes.iter().map(|change| change.sent().render(options)).collect();
-            return record::emit_all(&self.event_types, event_type, self.operation, with_fixed_settings(render));
+            let events: Vec<_> =
+                with_fixed_settings(|| changes.iter().map(|change| change.sent().render(options)).collect());
+            self.count(Failed::default(), &events);
+            return record::emit_all(&self.event_types, event_type, self.operation, events);
         };
-        let mut events = Vec::new();
+        let (mut events, mut failed) = (Vec::new(), Failed::default());
         for outcome in evaluator.outcomes(changes, options) {
             match outcome {
                 Outcome::Event(entity) => events.push(entity),
                 Outcome::Kept(entity, misfit) => {
+                    failed.note_kept(&misfit);
                     kept::keep(&self.event_types, event_type, (self.table, self.operation), entity, &misfit);
                 }
             }
         }
+        self.count(failed, &events);
         record::emit_all(&self.event_types, event_type, self.operation, events);
+    }
+
+    /// Counts the events of which a part failed.
+    fn count(&self, mut failed: Failed, events: &[RenderResult]) {
+        for unsendable in events.iter().filter_map(|event| event.as_ref().err()) {
+            failed.note(&unsendable.problem);
+        }
+        failed.count_for(self.trigger, self.table.oid);
     }
 }
 
