@@ -248,6 +248,7 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     sealed jsonb;
+    violated text;
     existing hydra.subscription;
     others text;
 BEGIN
@@ -275,11 +276,12 @@ BEGIN
                                     disable_after_time)
     VALUES (id, url, event_types, name, tenant_id, coalesce(preset, 'hydra'), signatures, coalesce(sealed, '{}'), timeout,
             retry_schedule, CASE WHEN filter::text <> '$' THEN filter END, max_in_flight, rate_limit, disable_after,
-            coalesce(log_successes, false), disable_after_time)
-    ON CONFLICT DO NOTHING;
-    IF FOUND THEN
-        secret := hydra._add_secret(id);
-        RETURN;
+            coalesce(log_successes, false), disable_after_time);
+    secret := hydra._add_secret(id);
+EXCEPTION WHEN integrity_constraint_violation THEN
+    GET STACKED DIAGNOSTICS violated = CONSTRAINT_NAME;
+    IF violated <> 'subscription_name' THEN
+        PERFORM hydra._refuse_row(SQLSTATE, SQLERRM);
     END IF;
     SELECT known.* INTO existing FROM hydra.subscription AS known
     WHERE known.name = name AND known.tenant_id IS NOT DISTINCT FROM tenant_id;
@@ -287,6 +289,7 @@ BEGIN
         PERFORM hydra._refuse_name(name, tenant_id);
     END IF;
     id := existing.id;
+    secret := NULL;
     others := hydra._other_settings(existing, url, event_types, preset, signatures, headers, timeout, retry_schedule, filter,
                                     max_in_flight, rate_limit, disable_after, log_successes, disable_after_time);
     IF others IS NULL THEN
@@ -296,8 +299,6 @@ BEGIN
             USING DETAIL = format('Subscription %s has other values for these settings: %s.', id, others),
                   HINT = format('SELECT hydra.webhook_update(%s, …) changes them.', id);
     END IF;
-EXCEPTION WHEN integrity_constraint_violation THEN
-    PERFORM hydra._refuse_row(SQLSTATE, SQLERRM);
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_create(
