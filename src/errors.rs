@@ -128,9 +128,13 @@ fn roles_for(name: &str) -> Vec<&'static str> {
     let lines = GRANTS.lines().map(|line| line.split("--").next().unwrap_or_default());
     let sql = lines.collect::<Vec<_>>().join("\n");
     let mut granted = Vec::new();
-    for (objects, roles) in sql.split(';').filter_map(|statement| statement.trim().strip_prefix("GRANT ")?.rsplit_once("TO ")) {
+    for (objects, roles) in
+        sql.split(';').filter_map(|statement| statement.trim().strip_prefix("GRANT ")?.rsplit_once("TO "))
+    {
         let qualified = format!("hydra.{name}");
-        let names_it = |(at, found): (usize, &str)| !objects[at + found.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '_');
+        let names_it = |(at, found): (usize, &str)| {
+            !objects[at + found.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '_')
+        };
         if objects.match_indices(&qualified).any(names_it) {
             granted.extend(roles.split(',').map(|role| role.trim().to_owned()));
         }
@@ -149,10 +153,7 @@ mod tests {
         assert_eq!(roles_for("webhook_history"), ["hydra_analyst", "hydra_admin"]);
         assert!(roles_for("signing_secret").is_empty() && roles_for("webhook_emi").is_empty());
         let in_german = hint("permission denied for function %s", "keine Berechtigung für Funktion webhook_create");
-        assert_eq!(
-            in_german.as_deref(),
-            Some("Use a role that is a member of hydra_admin: GRANT hydra_admin TO …;")
-        );
+        assert_eq!(in_german.as_deref(), Some("Use a role that is a member of hydra_admin: GRANT hydra_admin TO …;"));
         for (template, message) in [
             ("permission denied for view %s", "permission denied for view flows"),
             ("permission denied for schema %s", "permission denied for schema hydration"),
@@ -170,7 +171,8 @@ mod tests {
                    SQL statement \"SELECT hydra._check_subscription(name,\n     \"only\")\"\n\
                    PL/pgSQL function hydra.webhook_create(text,text[]) line 19 at PERFORM";
         assert_eq!(rest(own), "");
-        let caller = "\nSQL statement \"SELECT hydra.webhook_create(\n 'x')\"\nPL/pgSQL function app.seed() line 3 at PERFORM";
+        let caller =
+            "\nSQL statement \"SELECT hydra.webhook_create(\n 'x')\"\nPL/pgSQL function app.seed() line 3 at PERFORM";
         assert_eq!(rest(&[own, caller].concat()), "PL/pgSQL function app.seed() line 3 at PERFORM");
         for application in [
             "PL/pgSQL function app.check_row() line 2 at RAISE\nPL/pgSQL function hydra.webhook_create(text) line 1 at SQL statement",

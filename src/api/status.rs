@@ -81,7 +81,10 @@ fn sends_nothing(slot: Option<&Slot>) -> Option<(&'static str, String)> {
         return None;
     }
     if settings::is_left_out() {
-        return Some(("off", "events are kept, nothing is sent: hydra_webhooks.databases leaves this database out".into()));
+        return Some((
+            "off",
+            "events are kept, nothing is sent: hydra_webhooks.databases leaves this database out".into(),
+        ));
     }
     // Any role that may see the status may see these numbers.
     tables::as_owner(|| {

@@ -1,7 +1,5 @@
 //! Counts the events of a watch that were kept, or sent without their entity, for the view `hydra.webhook_watches`.
 
-use std::ffi::CStr;
-
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
@@ -80,10 +78,10 @@ fn may_see(table: pg_sys::Oid) -> bool {
         let result = unsafe { pg_sys::pg_class_aclcheck(relation, pg_sys::GetUserId(), right as pg_sys::AclMode) };
         result == pg_sys::AclResult::ACLCHECK_OK
     };
-    const SCHEMA: &CStr = c"hydra";
-    const KEPT: &CStr = c"webhook_kept";
     // SAFETY: looks names up in a catalog.
-    let kept = unsafe { pg_sys::get_relname_relid(KEPT.as_ptr(), pg_sys::get_namespace_oid(SCHEMA.as_ptr(), false)) };
+    let kept = unsafe {
+        pg_sys::get_relname_relid(c"webhook_kept".as_ptr(), pg_sys::get_namespace_oid(c"hydra".as_ptr(), false))
+    };
     allows(kept, pg_sys::ACL_SELECT) || exists(table) && allows(table, pg_sys::ACL_TRIGGER)
 }
 

@@ -479,19 +479,30 @@ fn an_error_about_a_missing_privilege_names_the_role_that_is_missing() {
         refusal.hint
     };
     let anything = hint(&mut stranger, "SELECT hydra.webhook_emit('ticket.created', '{}')");
-    assert!(["hydra_emitter", "hydra_member", "hydra_analyst", "hydra_admin"].iter().all(|role| anything.contains(role)), "{anything}");
+    assert!(
+        ["hydra_emitter", "hydra_member", "hydra_analyst", "hydra_admin"].iter().all(|role| anything.contains(role)),
+        "{anything}"
+    );
     let mut emitter = cluster().connect_as_new_role("missing", "missing_emitter", &["hydra_emitter"]);
     for (sql, named) in [
-        ("SELECT hydra.webhook_create('https://example.com/', '{ticket.created}')", "a member of hydra_admin: GRANT hydra_admin TO"),
+        (
+            "SELECT hydra.webhook_create('https://example.com/', '{ticket.created}')",
+            "a member of hydra_admin: GRANT hydra_admin TO",
+        ),
         ("SELECT * FROM hydra.webhook_history", "a member of hydra_analyst or hydra_admin: GRANT hydra_analyst TO"),
-        ("SELECT * FROM hydra.webhook_subscriptions", "a member of hydra_member or hydra_analyst or hydra_admin: GRANT hydra_member TO"),
+        (
+            "SELECT * FROM hydra.webhook_subscriptions",
+            "a member of hydra_member or hydra_analyst or hydra_admin: GRANT hydra_member TO",
+        ),
     ] {
         let hint = hint(&mut emitter, sql);
         assert!(hint.contains(named), "{sql}: {hint}");
     }
     // In any language, and nothing about what is not of the extension.
     run(&mut client, "CREATE TABLE public.webhook_own (id int)");
-    for sql in ["SELECT * FROM public.webhook_notes", "SELECT * FROM public.webhook_own", "SELECT * FROM hydra.signing_secret"] {
+    for sql in
+        ["SELECT * FROM public.webhook_notes", "SELECT * FROM public.webhook_own", "SELECT * FROM hydra.signing_secret"]
+    {
         assert_eq!(hint(&mut emitter, sql), "", "{sql}");
     }
 }
@@ -501,7 +512,10 @@ fn each_role_that_may_use_something_is_named_by_the_hint_about_it() {
     let mut client = cluster().create_database("hinted");
     let mut stranger = cluster().connect_as_new_role("hinted", "hinted_stranger", &[]);
     run(&mut client, "GRANT USAGE ON SCHEMA hydra TO hinted_stranger");
-    let views = names(&mut client, "SELECT relname::text FROM pg_class WHERE relnamespace = 'hydra'::regnamespace AND relkind = 'v' AND relname ~ '_'");
+    let views = names(
+        &mut client,
+        "SELECT relname::text FROM pg_class WHERE relnamespace = 'hydra'::regnamespace AND relkind = 'v' AND relname ~ '_'",
+    );
     for view in views {
         let Some((_, roles)) = GRANTED.iter().find(|(name, _)| *name == view) else { continue };
         let hint = refusal(&mut stranger, &format!("SELECT * FROM hydra.{view}")).hint;
@@ -533,5 +547,8 @@ fn errors_show_no_frames_of_the_extension_and_those_of_the_application() {
         "CREATE FUNCTION public.seed() RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM hydra.webhook_update(99, name => 'x'); END $$",
     );
     let own = context(&mut client, "SELECT public.seed()");
-    assert!(own.starts_with("PL/pgSQL function") && own.contains("seed() line 1 at PERFORM") && !own.contains("hydra."), "{own}");
+    assert!(
+        own.starts_with("PL/pgSQL function") && own.contains("seed() line 1 at PERFORM") && !own.contains("hydra."),
+        "{own}"
+    );
 }

@@ -69,7 +69,12 @@ fn a_mistyped_event_type_is_answered_with_the_one_that_was_meant() {
         "hydra.inbound_create('in', '{\"*\": {\"event\": \"order.creatd\"}}')",
     ] {
         let refused = bench.refused(&format!("SELECT {call}"), "42704");
-        assert!(refused.hint.starts_with("Did you mean \"order.created\"? Otherwise: SELECT hydra.webhook_register_event_type("), "{refused:?}");
+        assert!(
+            refused
+                .hint
+                .starts_with("Did you mean \"order.created\"? Otherwise: SELECT hydra.webhook_register_event_type("),
+            "{refused:?}"
+        );
     }
     let refused = bench.refused("SELECT hydra.webhook_emit('invoice.paid', '{}')", "42704");
     assert!(refused.hint.starts_with("SELECT hydra.webhook_register_event_type("), "{refused:?}");

@@ -148,10 +148,8 @@ fn a_watch_that_is_replaced_says_what_changes_and_how_to_have_it_as_before() {
     let first = r#", condition => 'new.stock > 3', columns => '{stock,name}', tenant => 'new.name'"#;
     assert!(!said("replaced_says", &call(first)).contains("NOTICE"), "it is new");
     assert!(!said("replaced_says", &call(first)).contains("NOTICE"), "nothing has changed");
-    let former: String = ask(
-        &mut client,
-        "SELECT hydra.webhook_watch_definition(source, trigger_name) FROM hydra.webhook_watches",
-    );
+    let former: String =
+        ask(&mut client, "SELECT hydra.webhook_watch_definition(source, trigger_name) FROM hydra.webhook_watches");
     let notice = said("replaced_says", &call(r#", condition => 'new.stock > 5', level => 'statement'"#));
     for part in [
         "NOTICE:  the watch of part.updated on public.part was replaced",
@@ -165,10 +163,8 @@ fn a_watch_that_is_replaced_says_what_changes_and_how_to_have_it_as_before() {
     }
     // That call makes it as it was.
     run(&mut client, &former);
-    let now: String = ask(
-        &mut client,
-        "SELECT hydra.webhook_watch_definition(source, trigger_name) FROM hydra.webhook_watches",
-    );
+    let now: String =
+        ask(&mut client, "SELECT hydra.webhook_watch_definition(source, trigger_name) FROM hydra.webhook_watches");
     assert_eq!(now, former);
 }
 
@@ -195,7 +191,10 @@ fn the_definition_of_a_watch_makes_it_again() {
         &mut client,
         "SELECT array_agg(hydra.webhook_watch_definition(source, trigger_name)) FROM hydra.webhook_watches",
     );
-    run(&mut client, "SELECT hydra.webhook_unwatch(source, event) FROM (SELECT DISTINCT source, event FROM hydra.webhook_watches) AS w");
+    run(
+        &mut client,
+        "SELECT hydra.webhook_unwatch(source, event) FROM (SELECT DISTINCT source, event FROM hydra.webhook_watches) AS w",
+    );
     assert_eq!(ask::<i64>(&mut client, "SELECT count(*) FROM hydra.webhook_watches"), 0);
     for definition in &definitions {
         run(&mut client, definition);

@@ -129,15 +129,23 @@ fn a_watch_counts_its_errors_and_shows_the_latest_to_those_who_may_see_the_table
     watch(&mut client, "'part', 'part.created', 'insert', entity => $$to_jsonb(new.name::int)$$, level => 'statement'");
     let shown = "SELECT concat_ws(' ', errors, last_error) FROM hydra.webhook_watches WHERE event = 'part.created'";
     assert_eq!(ask::<String>(&mut client, shown), "0");
-    run(&mut client, "INSERT INTO fine VALUES (1); INSERT INTO part VALUES (1, 't', '12', 1), (2, 't', 'secret', 1), (3, 't', '', 1)");
+    run(
+        &mut client,
+        "INSERT INTO fine VALUES (1); INSERT INTO part VALUES (1, 't', '12', 1), (2, 't', 'secret', 1), (3, 't', '', 1)",
+    );
     run(&mut client, "BEGIN; INSERT INTO part VALUES (4, 't', 'undone', 1); ROLLBACK");
     let code = "the entity cannot be rendered (SQLSTATE 22P02)";
     let whole = format!(r#"3 {code}: invalid input syntax for type integer: "undone""#);
     assert_eq!(ask::<String>(&mut client, shown), whole, "a rollback does not undo it");
     let fine = "SELECT errors FROM hydra.webhook_watches WHERE event = 'part.deleted'";
     assert_eq!(ask::<i64>(&mut client, fine), 0);
-    assert!(ask::<bool>(&mut client, "SELECT last_error_at > now() - interval '1 h' FROM hydra.webhook_watches WHERE event = 'part.created'"));
-    for (role, group, message) in [("ce_member", "hydra_member", format!("3 {code}")), ("ce_analyst", "hydra_analyst", whole.clone())] {
+    assert!(ask::<bool>(
+        &mut client,
+        "SELECT last_error_at > now() - interval '1 h' FROM hydra.webhook_watches WHERE event = 'part.created'"
+    ));
+    for (role, group, message) in
+        [("ce_member", "hydra_member", format!("3 {code}")), ("ce_analyst", "hydra_analyst", whole.clone())]
+    {
         let mut session = cluster().connect_as_new_role("counted_errors", role, &[group]);
         assert_eq!(ask::<String>(&mut session, shown), message, "{role}");
     }
@@ -152,7 +160,10 @@ fn a_watch_counts_its_errors_and_shows_the_latest_to_those_who_may_see_the_table
     );
     assert_eq!(kept, r#"1 the tenant cannot be evaluated (SQLSTATE 42P01): relation "t" does not exist"#);
     watch(&mut client, "'part', 'ticket.created', 'insert'");
-    run(&mut client, "SET hydra_webhooks.max_entity_size = '1kB'; INSERT INTO part VALUES (9, 't', repeat('1', 2000), 1)");
+    run(
+        &mut client,
+        "SET hydra_webhooks.max_entity_size = '1kB'; INSERT INTO part VALUES (9, 't', repeat('1', 2000), 1)",
+    );
     let large: String = ask(
         &mut client,
         "SELECT concat_ws(' ', errors, last_error) FROM hydra.webhook_watches WHERE event = 'ticket.created'",

@@ -321,17 +321,18 @@ fn a_migration_does_all_of_its_work_with_hydra_emitter() {
          SELECT hydra.webhook_watch('users', 'user.created', 'insert', entity => 'to_jsonb(new.name)');
          ALTER TABLE users RENAME name TO full_name",
     );
-    assert!(ask::<bool>(&mut migration, "SELECT count(*) = 1 FROM hydra.webhook_event_types WHERE name = 'user.created'"));
+    assert!(ask::<bool>(
+        &mut migration,
+        "SELECT count(*) = 1 FROM hydra.webhook_event_types WHERE name = 'user.created'"
+    ));
     // It sees the watches of its own tables, and whether they fit.
     let watches: Vec<String> = ask(&mut migration, "SELECT array_agg(source::text) FROM hydra.webhook_watches");
     assert_eq!(watches, ["users"]);
     run(&mut migration, "ALTER TABLE users DROP full_name");
     let problem: String = ask(&mut migration, "SELECT problem FROM hydra.webhook_watches");
     assert!(problem.contains("is not valid"), "{problem}");
-    let definition: String = ask(
-        &mut migration,
-        "SELECT hydra.webhook_watch_definition(source, trigger_name) FROM hydra.webhook_watches",
-    );
+    let definition: String =
+        ask(&mut migration, "SELECT hydra.webhook_watch_definition(source, trigger_name) FROM hydra.webhook_watches");
     assert!(definition.contains("new.full_name"), "{definition}");
     // And back.
     run(
