@@ -84,6 +84,7 @@
 //! | [`keys`] | reads the keys that seal signing secrets and values of headers |
 //! | [`slots`] | keeps the shared memory, and wakes the dispatcher at commit |
 //! | [`utility`] | sees COMMIT PREPARED and renames of columns |
+//! | [`errors`] | says in errors which role is missing, and leaves out internal frames |
 //! | [`backend`] | handles signals, transactions and errors inside a process of the server |
 //!
 //! The other crates do not use Postgres, and are tested without it:
@@ -112,6 +113,7 @@ mod backend;
 mod changes;
 mod dispatcher;
 mod emit;
+mod errors;
 mod flow;
 mod identity;
 mod inbound;
@@ -161,6 +163,7 @@ extension_sql_file!(
         emit::trigger::statement::webhook_emit_statement,
         emit::watch::functions::_trigger_arguments,
         emit::watch::functions::_watch_details,
+        emit::errors::_watch_errors,
         emit::watch::problem::_watch_problem
     ]
 );
@@ -239,6 +242,7 @@ pub extern "C-unwind" fn _PG_init() {
     keep_backtraces_out_of_errors();
     settings::init();
     utility::init();
+    errors::init();
     // SAFETY: reads flags that Postgres sets before it loads a library.
     let (preloading, upgrading) =
         unsafe { (pg_sys::process_shared_preload_libraries_in_progress, pg_sys::IsBinaryUpgrade) };

@@ -125,7 +125,7 @@ BEGIN
         RAISE EXCEPTION 'event type "%" is not registered', left(unknown, 120)
             USING ERRCODE = 'undefined_object',
                   DETAIL = 'A subscription can name only registered event types.',
-                  HINT = format('SELECT hydra.webhook_register_event_type(%L, ''<description>'');', left(unknown, 120));
+                  HINT = hydra._event_type_correction(left(unknown, 120), ARRAY(SELECT known.name FROM hydra.event_type AS known));
     END IF;
 
     IF NOT EXISTS (SELECT FROM hydra.preset AS known WHERE known.name = coalesce(preset, 'hydra')) THEN
@@ -172,6 +172,48 @@ $$;
 COMMENT ON FUNCTION hydra._refuse_row(text, text) IS
     'Raises the error of a constraint again, without the row that Postgres would show in it';
 
+CREATE FUNCTION hydra._refuse_name(name text, tenant_id text)
+    RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    taken_by bigint := (SELECT known.id FROM hydra.subscription AS known
+                        WHERE known.name = name AND known.tenant_id IS NOT DISTINCT FROM tenant_id);
+BEGIN
+    RAISE EXCEPTION 'subscription name "%" is taken', name
+        USING ERRCODE = 'duplicate_object',
+              DETAIL = concat('Subscription ' || taken_by || ' has it. ',
+                              'No two subscriptions of a tenant, or of no tenant, have the same name.'),
+              HINT = 'Choose another name. With if_not_exists => true, hydra.webhook_create leaves the existing one as it is.';
+END
+$$;
+COMMENT ON FUNCTION hydra._refuse_name(text, text) IS 'Raises the error of a name that another subscription of the tenant has';
+
+-- Values of headers may be sealed, so only their names are compared.
+CREATE FUNCTION hydra._other_settings(
+    existing hydra.subscription, url text, event_types text[], preset text, signatures text[], headers jsonb,
+    timeout interval, retry_schedule interval[], filter jsonpath, max_in_flight integer, rate_limit integer,
+    disable_after integer, log_successes boolean, disable_after_time interval)
+    RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT string_agg(setting.name, ', ' ORDER BY setting.place)
+    FROM (VALUES (1, 'url', $2, existing.url), (2, 'event_types', $3::text, existing.event_types::text),
+                 (3, 'preset', $4, existing.preset), (4, 'signatures', $5::text, existing.signatures::text),
+                 (5, 'headers', ARRAY(SELECT jsonb_object_keys($6))::text, ARRAY(SELECT jsonb_object_keys(existing.headers))::text),
+                 (6, 'timeout', $7::text, existing.timeout::text),
+                 (7, 'retry_schedule', $8::text, existing.retry_schedule::text),
+                 (8, 'filter', $9::text, coalesce(existing.filter::text, '$')),
+                 (9, 'max_in_flight', $10::text, existing.max_in_flight::text),
+                 (10, 'rate_limit', $11::text, existing.rate_limit::text),
+                 (11, 'disable_after', $12::text, existing.disable_after::text),
+                 (12, 'log_successes', $13::text, existing.log_successes::text),
+                 (13, 'disable_after_time', $14::text, existing.disable_after_time::text)) AS setting (place, name, given, has)
+    WHERE setting.given IS DISTINCT FROM setting.has
+          AND CASE setting.name WHEN 'headers' THEN $6 IS NOT NULL ELSE setting.given IS NOT NULL END
+$$;
+COMMENT ON FUNCTION hydra._other_settings(hydra.subscription, text, text[], text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean, interval) IS
+    'Names of the given settings for which the subscription has other values; null: none';
+
 CREATE FUNCTION hydra.webhook_seal_secrets()
     RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -199,19 +241,28 @@ CREATE FUNCTION hydra.webhook_create(
     signatures text[] DEFAULT NULL, headers jsonb DEFAULT NULL, timeout interval DEFAULT NULL,
     retry_schedule interval[] DEFAULT NULL, filter jsonpath DEFAULT NULL, max_in_flight integer DEFAULT NULL,
     rate_limit integer DEFAULT NULL, disable_after integer DEFAULT NULL, log_successes boolean DEFAULT NULL,
-    disable_after_time interval DEFAULT NULL,
+    disable_after_time interval DEFAULT NULL, if_not_exists boolean DEFAULT false,
     OUT id bigint, INOUT secret text DEFAULT NULL)
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
     sealed jsonb;
+    violated text;
+    existing hydra.subscription;
+    others text;
 BEGIN
     IF url IS NULL OR event_types IS NULL THEN
         RAISE EXCEPTION '% must not be null', CASE WHEN url IS NULL THEN 'url' ELSE 'event_types' END
             USING ERRCODE = 'null_value_not_allowed',
                   DETAIL = 'A subscription needs a URL to send to and event types to send.',
                   HINT = 'SELECT * FROM hydra.webhook_create(''https://…'', ''{ticket.created}'');';
+    END IF;
+    IF if_not_exists AND name IS NULL THEN
+        RAISE EXCEPTION 'if_not_exists needs a name'
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = 'A subscription is taken for the same one if it has the same name and tenant.',
+                  HINT = 'Give it a name: name => ''crm'', if_not_exists => true.';
     END IF;
     PERFORM hydra._check_url(url);
     PERFORM hydra._check_subscription(name, event_types, tenant_id, preset, signatures, headers, timeout, retry_schedule, filter,
@@ -228,12 +279,31 @@ BEGIN
             coalesce(log_successes, false), disable_after_time);
     secret := hydra._add_secret(id, secret);
 EXCEPTION WHEN integrity_constraint_violation THEN
-    PERFORM hydra._refuse_row(SQLSTATE, SQLERRM);
+    GET STACKED DIAGNOSTICS violated = CONSTRAINT_NAME;
+    IF violated <> 'subscription_name' THEN
+        PERFORM hydra._refuse_row(SQLSTATE, SQLERRM);
+    END IF;
+    SELECT known.* INTO existing FROM hydra.subscription AS known
+    WHERE known.name = name AND known.tenant_id IS NOT DISTINCT FROM tenant_id;
+    IF existing.id IS NULL OR if_not_exists IS NOT TRUE THEN
+        PERFORM hydra._refuse_name(name, tenant_id);
+    END IF;
+    id := existing.id;
+    secret := NULL;
+    others := hydra._other_settings(existing, url, event_types, preset, signatures, headers, timeout, retry_schedule, filter,
+                                    max_in_flight, rate_limit, disable_after, log_successes, disable_after_time);
+    IF others IS NULL THEN
+        RAISE NOTICE 'subscription "%" exists, skipping', name;
+    ELSE
+        RAISE NOTICE 'subscription "%" exists, skipping', name
+            USING DETAIL = format('Subscription %s has other values for these settings: %s.', id, others),
+                  HINT = format('SELECT hydra.webhook_update(%s, …) changes them.', id);
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_create(
-    text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean, interval, text) IS
-    'Creates a subscription; returns its id and its signing secret, which is not shown again. If no secret is given, a random one is made';
+    text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean, interval, boolean, text) IS
+    'Creates a subscription; returns its id and its signing secret, which is not shown again. If no secret is given, a random one is made. With if_not_exists, an existing one with the same name and tenant is left as it is, and the secret is null';
 
 CREATE FUNCTION hydra.webhook_update(
     id bigint, url text DEFAULT NULL, event_types text[] DEFAULT NULL, name text DEFAULT NULL,
@@ -247,6 +317,7 @@ AS $$
 DECLARE
     was hydra.subscription := hydra._locked_subscription(id);
     sealed jsonb;
+    violated text;
 BEGIN
     IF url IS NOT NULL THEN
         PERFORM hydra._check_url(url);
@@ -282,6 +353,10 @@ BEGIN
         PERFORM hydra._check_secrets_fit(was.id);
     END IF;
 EXCEPTION WHEN integrity_constraint_violation THEN
+    GET STACKED DIAGNOSTICS violated = CONSTRAINT_NAME;
+    IF violated = 'subscription_name' THEN
+        PERFORM hydra._refuse_name(coalesce(name, was.name), coalesce(tenant_id, was.tenant_id));
+    END IF;
     PERFORM hydra._refuse_row(SQLSTATE, SQLERRM);
 END
 $$;

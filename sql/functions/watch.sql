@@ -4,10 +4,10 @@ SET LOCAL search_path = pg_catalog, pg_temp;
 -- them than with CREATE TRIGGER and DROP TRIGGER.
 
 CREATE FUNCTION hydra._watches(source regclass)
-    RETURNS TABLE (trigger_name text, event text, operations text[], level text, inherited boolean, replaceable boolean)
+    RETURNS TABLE (trigger oid, trigger_name text, event text, operations text[], level text, inherited boolean, replaceable boolean)
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT t.tgname, (hydra._trigger_arguments(t.tgargs))[1], type.operations, type.level,
+    SELECT t.oid, t.tgname, (hydra._trigger_arguments(t.tgargs))[1], type.operations, type.level,
            t.tgparentid <> 0, t.tgparentid = 0 AND t.tgconstraint = 0
     FROM pg_trigger AS t CROSS JOIN LATERAL hydra._trigger_type(t.tgtype) AS type
     WHERE t.tgrelid = source
@@ -283,6 +283,93 @@ END
 $$;
 COMMENT ON FUNCTION hydra._tell_of_level(regclass, text, boolean) IS 'Says how the events of a watch of a table with partitions or child tables depend on its level';
 
+CREATE FUNCTION hydra._watch_settings(trigger oid)
+    RETURNS TABLE (condition text, entity text, columns text[], tenant text, only_columns text[], except_columns text[],
+                   entity_type text, previous boolean, names_in text)
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT d.condition, d.entity, d.columns, d.tenant, d.only_columns, d.except_columns, d.entity_type, d.previous,
+           (SELECT value.argument
+            FROM unnest(a.arguments) WITH ORDINALITY AS name (argument, n)
+            JOIN unnest(a.arguments) WITH ORDINALITY AS value (argument, n) ON value.n = name.n + 1
+            WHERE name.n % 2 = 0 AND name.argument = 'search_path')
+    FROM pg_trigger AS t
+    CROSS JOIN LATERAL (SELECT hydra._trigger_arguments(t.tgargs) AS arguments) AS a
+    CROSS JOIN LATERAL hydra._watch_details(
+        a.arguments, pg_get_triggerdef(t.oid, true),
+        ARRAY(SELECT c.attname::text FROM pg_attribute AS c
+              WHERE c.attrelid = t.tgrelid AND c.attnum = ANY (t.tgattr) ORDER BY c.attnum)) AS d
+    WHERE t.oid = trigger
+$$;
+COMMENT ON FUNCTION hydra._watch_settings(oid) IS
+    'Settings of the watch that is this trigger, as arguments of webhook_watch, and the search_path in which names in its expressions are looked up';
+
+CREATE FUNCTION hydra.webhook_watch_definition(source regclass, trigger_name text)
+    RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    watch record;
+    settings record;
+    table_name text;
+BEGIN
+    SELECT w.* INTO watch FROM hydra._watches(source) AS w WHERE w.trigger_name = trigger_name AND NOT w.inherited;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION '% has no watch %', coalesce(source::text, 'null'), coalesce(quote_ident(trigger_name), 'null')
+            USING ERRCODE = 'undefined_object',
+                  DETAIL = 'No trigger of this name on it emits events, or it comes from the table of which this is a partition.',
+                  HINT = 'SELECT source, trigger_name FROM hydra.webhook_watches lists all watches.';
+    END IF;
+    SELECT s.* INTO settings FROM hydra._watch_settings(watch.trigger) AS s;
+    SELECT format('%I.%I', n.nspname, c.relname) INTO table_name
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.oid = source;
+    RETURN concat(
+        format('SELECT hydra.webhook_watch(%L, %L, %L', table_name, watch.event, array_to_string(watch.operations, ' or ')),
+        ', condition => ' || quote_literal(settings.condition), ', entity => ' || quote_literal(settings.entity),
+        ', columns => ' || quote_literal(settings.columns), ', tenant => ' || quote_literal(settings.tenant),
+        CASE watch.level WHEN 'statement' THEN ', level => ''statement''' END,
+        ', "only" => ' || quote_literal(settings.only_columns), ', "except" => ' || quote_literal(settings.except_columns),
+        ', entity_type => ' || quote_literal(settings.entity_type), CASE WHEN settings.previous THEN ', previous => true' END,
+        ');', ' -- with search_path = ' || settings.names_in);
+END
+$$;
+COMMENT ON FUNCTION hydra.webhook_watch_definition(regclass, text) IS
+    'The call of webhook_watch that makes this watch again; a comment says which search_path its expressions need';
+
+CREATE FUNCTION hydra._tell_of_changes(
+    source regclass, event text, former oid, former_call text, arguments text[], former_level text, level text)
+    RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    changes text;
+BEGIN
+    SELECT string_agg(format('%s %s, and was %s', setting.name, coalesce('is ' || left(setting.now, 200), 'is not set'),
+                             coalesce(left(setting.was, 200), 'not set')), '; ' ORDER BY setting.place)
+    INTO changes
+    FROM hydra._watch_settings(former) AS was
+    CROSS JOIN hydra._watch_details(arguments, '', '{}') AS now
+    CROSS JOIN LATERAL (
+        VALUES (1, 'condition', was.condition, now.condition), (2, 'columns', was.columns::text, now.columns::text),
+               (3, 'entity', was.entity, now.entity), (4, '"only"', was.only_columns::text, now.only_columns::text),
+               (5, '"except"', was.except_columns::text, now.except_columns::text),
+               (6, 'tenant', was.tenant, now.tenant), (7, 'level', former_level, level),
+               (8, 'entity_type', was.entity_type, now.entity_type), (9, 'previous', was.previous::text, now.previous::text),
+               -- The last argument, if there are expressions.
+               (10, 'search_path', was.names_in,
+                CASE WHEN was.names_in IS NOT NULL AND num_nonnulls(now.condition, now.entity, now.tenant) > 0
+                     THEN arguments[cardinality(arguments)] ELSE was.names_in END)) AS setting (place, name, was, now)
+    WHERE setting.was IS DISTINCT FROM setting.now;
+    IF changes IS NOT NULL THEN
+        RAISE NOTICE 'the watch of % on % was replaced', event, source
+            USING DETAIL = format('Changed: %s.', changes),
+                  HINT = format('To have it as before: %s', former_call);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION hydra._tell_of_changes(regclass, text, oid, text, text[], text, text) IS
+    'Says which settings of a watch its replacement changes, and which call makes it as it was';
+
 -- Checks the arguments and returns the commands. webhook_watch itself executes them, as its caller.
 CREATE FUNCTION hydra._define_watch(
     source regclass, event text, operation text, condition text, entity text, columns text[], tenant text, level text,
@@ -361,6 +448,11 @@ BEGIN
         trigger_name, table_name, operations, num_nonnulls(condition, entity, tenant) > 0 OR coalesce(previous, false), arguments,
         by_statement, former.level = level);
 
+    IF former.trigger IS NOT NULL THEN
+        PERFORM hydra._tell_of_changes(
+            source, event, former.trigger, hydra.webhook_watch_definition(source, former.trigger_name), arguments,
+            former.level, level);
+    END IF;
     PERFORM hydra._tell_of_level(source, event, by_statement);
     IF entity IS NULL AND only_columns IS NULL THEN
         PERFORM hydra._tell_of_secrets(source, event, except_columns);

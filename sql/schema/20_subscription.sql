@@ -63,9 +63,11 @@ CREATE TABLE hydra.subscription (
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     CONSTRAINT disabled_for_a_reason CHECK ((status = 'disabled') = (disabled_reason IS NOT NULL))
 ) USING heap;
+-- Two tenants may give their subscriptions the same name.
+CREATE UNIQUE INDEX subscription_name ON hydra.subscription (tenant_id, name) NULLS NOT DISTINCT WHERE name IS NOT NULL;
 COMMENT ON TABLE hydra.subscription IS 'Subscriptions: an endpoint, the event types that it wants, and how to deliver to it';
 COMMENT ON COLUMN hydra.subscription.id IS 'Number of the subscription';
-COMMENT ON COLUMN hydra.subscription.name IS 'Name, for people';
+COMMENT ON COLUMN hydra.subscription.name IS 'Name, for people; no other subscription of the same tenant has it';
 COMMENT ON COLUMN hydra.subscription.url IS 'URL that requests are sent to';
 COMMENT ON COLUMN hydra.subscription.event_types IS 'Event types that it receives, at most 10000 entries and 256 kB; ticket.*: all that begin with ticket.; *: all except those of the extension';
 COMMENT ON COLUMN hydra.subscription.tenant_id IS 'Tenant whose events it receives, at most 1024 bytes; null: all tenants';

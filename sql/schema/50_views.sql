@@ -104,7 +104,7 @@ COMMENT ON COLUMN hydra.webhook_subscriptions.waiting_for IS
     'What has to be mended on this server, or in its settings or its network, before anything can be sent to its endpoint; its deliveries wait; null: nothing is known';
 
 CREATE VIEW hydra.webhook_event_types WITH (security_barrier) AS
-SELECT t.name, t.description, t.entity_type, t.id_key, t.origin FROM hydra.event_type AS t;
+SELECT t.name, t.description, t.entity_type, t.id_key, t.origin, t.catalogue FROM hydra.event_type AS t;
 COMMENT ON VIEW hydra.webhook_event_types IS 'Event types that can be emitted and subscribed to';
 COMMENT ON COLUMN hydra.webhook_event_types.name IS 'Dotted name, such as ticket.created';
 COMMENT ON COLUMN hydra.webhook_event_types.description IS 'When it is emitted';
@@ -112,6 +112,8 @@ COMMENT ON COLUMN hydra.webhook_event_types.entity_type IS 'Value of entity_type
 COMMENT ON COLUMN hydra.webhook_event_types.id_key IS 'Key of the entity that holds entity_id';
 COMMENT ON COLUMN hydra.webhook_event_types.origin IS
     'catalogue: comes with the extension; application: registered in this database; extension: emitted only by the extension';
+COMMENT ON COLUMN hydra.webhook_event_types.catalogue IS
+    'Catalogue that it belongs to, which hydra.webhook_unregister_catalogue removes; null: none';
 
 CREATE VIEW hydra.webhook_pending WITH (security_barrier) AS
 SELECT hydra._delivery_id(e.installation, e.id, e.random, s.id) AS delivery_id, s.id AS subscription_id, e.id AS event_id,
@@ -277,7 +279,8 @@ SELECT t.tgrelid::regclass AS source, a.arguments[1] AS event,
                                         AND (hydra._trigger_arguments(o.tgargs))[1] = a.arguments[1]
                                         AND (hydra._trigger_type(o.tgtype)).operations && type.operations)
                      THEN 'its table is a partition of a table that is watched for the same event: each change emits two events' END
-       ) AS problem
+       ) AS problem,
+       failed.errors, failed.last_error, failed.last_error_at
 FROM pg_catalog.pg_trigger AS t
 CROSS JOIN LATERAL hydra._trigger_type(t.tgtype) AS type
 CROSS JOIN LATERAL (SELECT hydra._trigger_arguments(t.tgargs) AS arguments) AS a
@@ -286,9 +289,18 @@ CROSS JOIN LATERAL (
                  WHERE c.attrelid = t.tgrelid AND c.attnum = ANY (t.tgattr) ORDER BY c.attnum) AS update_of) AS columns
 CROSS JOIN LATERAL hydra._watch_details(a.arguments, pg_catalog.pg_get_triggerdef(t.oid, true), columns.update_of) AS d
 LEFT JOIN hydra.event_type AS known ON known.name = a.arguments[1]
+-- What fires for a partition is a copy of the trigger, with the same name.
+CROSS JOIN LATERAL hydra._watch_errors(
+    t.oid || ARRAY(SELECT o.oid FROM pg_catalog.pg_partition_tree(t.tgrelid) AS tree
+                   JOIN pg_catalog.pg_trigger AS o ON o.tgrelid = tree.relid AND o.tgname = t.tgname
+                   WHERE o.tgparentid <> 0)) AS failed
 WHERE t.tgparentid = 0
-      AND t.tgfoid IN ('hydra.webhook_emit_row()'::regprocedure, 'hydra.webhook_emit_statement()'::regprocedure);
-COMMENT ON VIEW hydra.webhook_watches IS 'Triggers that emit, created by hydra.webhook_watch or by hand';
+      AND t.tgfoid IN ('hydra.webhook_emit_row()'::regprocedure, 'hydra.webhook_emit_statement()'::regprocedure)
+      -- Whoever may only emit sees the watches of the tables that it may watch.
+      AND (pg_catalog.has_table_privilege('hydra.webhook_subscriptions', 'SELECT')
+           OR pg_catalog.has_table_privilege(t.tgrelid, 'TRIGGER'));
+COMMENT ON VIEW hydra.webhook_watches IS
+    'Triggers that emit, created by hydra.webhook_watch or by hand; hydra_emitter sees those of tables that it may watch';
 COMMENT ON COLUMN hydra.webhook_watches.source IS 'The table that is watched';
 COMMENT ON COLUMN hydra.webhook_watches.event IS 'Event type that is emitted';
 COMMENT ON COLUMN hydra.webhook_watches.operation IS 'Operations for which it is emitted, such as insert or update';
@@ -305,6 +317,11 @@ COMMENT ON COLUMN hydra.webhook_watches.trigger_name IS 'Name of the trigger; th
 COMMENT ON COLUMN hydra.webhook_watches.enabled IS 'Whether it fires in sessions with session_replication_role = origin, the default';
 COMMENT ON COLUMN hydra.webhook_watches.problem IS
     'Why events are kept, sent without their entity or its id, not emitted or emitted twice, or statements fail, such as a column that does not exist; null: no problem is known';
+COMMENT ON COLUMN hydra.webhook_watches.errors IS
+    'Number of events since the server started that were kept, or sent without their entity, because a part of the watch failed; null: not known, because the extension is not preloaded';
+COMMENT ON COLUMN hydra.webhook_watches.last_error IS
+    'What failed at the latest of them. Roles that see neither history nor the table see only its SQLSTATE, because the message may contain values of a row';
+COMMENT ON COLUMN hydra.webhook_watches.last_error_at IS 'When that was';
 
 CREATE VIEW hydra.webhook_worker_status WITH (security_barrier) AS
 SELECT status.state, status.detail, status.pid, status.since, status.in_flight, status.queued, status.dropped

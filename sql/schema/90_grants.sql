@@ -39,6 +39,9 @@ COMMENT ON FUNCTION hydra._filter_passes(jsonpath, jsonb) IS
     'Whether an entity passes the filter of a subscription: the path finds something other than false or null; null filter: always';
 COMMENT ON FUNCTION hydra._own_event_passes(bigint, jsonpath, jsonb) IS
     'Whether an event of the extension itself passes the filter of a subscription; yes if the filter fails or takes too long, which is logged';
+COMMENT ON FUNCTION hydra._event_type_correction(text, text[]) IS
+    'What to do about an event type that is not registered, if these are; names the one that was probably meant';
+COMMENT ON FUNCTION hydra._watch_errors(oid[]) IS 'Errors of the watch that is these triggers, for hydra.webhook_watches';
 COMMENT ON FUNCTION hydra._check_event_type(text) IS 'Fails if this event type cannot be emitted';
 COMMENT ON FUNCTION hydra._id_key(text) IS 'The id_key of an event type; fails if it cannot be emitted';
 COMMENT ON FUNCTION hydra._check_expression(text, text) IS 'Fails if a text is not exactly one SQL expression';
@@ -195,24 +198,33 @@ GRANT SELECT ON hydra.mail_channels TO hydra_admin, hydra_member, hydra_analyst;
 GRANT SELECT ON hydra.mail_messages TO hydra_admin, hydra_analyst;
 GRANT SELECT ON hydra.inbound_adapters, hydra.inbound_events, hydra.inbound_refusals TO hydra_admin, hydra_member, hydra_analyst;
 
-GRANT SELECT ON hydra.webhook_subscriptions, hydra.webhook_event_types, hydra.webhook_watches, hydra.webhook_worker_status
-    TO hydra_admin, hydra_member, hydra_analyst;
+GRANT SELECT ON hydra.webhook_subscriptions, hydra.webhook_worker_status TO hydra_admin, hydra_member, hydra_analyst;
+-- A migration sees what it has registered and watched.
+GRANT SELECT ON hydra.webhook_event_types, hydra.webhook_watches TO hydra_admin, hydra_member, hydra_analyst, hydra_emitter;
 GRANT SELECT ON hydra.webhook_pending, hydra.webhook_failed, hydra.webhook_history, hydra.webhook_stats, hydra.webhook_kept
     TO hydra_admin, hydra_analyst;
 -- Functions in a view are executed as the role that reads it.
-GRANT EXECUTE ON FUNCTION hydra._worker_status(), hydra._gateway_status(), hydra._runner_status(), hydra._watch_details(text[], text, text[]), hydra._watch_problem(oid, oid), hydra._shown_url(text)
+GRANT EXECUTE ON FUNCTION hydra._worker_status(), hydra._gateway_status(), hydra._runner_status(), hydra._shown_url(text)
     TO hydra_admin, hydra_member, hydra_analyst;
-GRANT EXECUTE ON FUNCTION hydra._trigger_arguments(bytea), hydra._trigger_type(smallint) TO hydra_admin, hydra_member, hydra_analyst, hydra_emitter;
+GRANT EXECUTE ON FUNCTION
+    hydra._trigger_arguments(bytea), hydra._trigger_type(smallint), hydra._watch_details(text[], text, text[]),
+    hydra._watch_problem(oid, oid), hydra._watch_errors(oid[]), hydra._watches(regclass), hydra._watch_settings(oid),
+    hydra.webhook_watch_definition(regclass, text)
+    TO hydra_admin, hydra_member, hydra_analyst, hydra_emitter;
 GRANT EXECUTE ON FUNCTION hydra._delivery_id(uuid, bigint, bigint, bigint), hydra._percentile(bigint[], double precision) TO hydra_admin, hydra_analyst;
 
 GRANT EXECUTE ON FUNCTION
     hydra.webhook_emit(text, jsonb, text), hydra.webhook_emit_row(), hydra.webhook_emit_statement(),
     hydra.webhook_watch(regclass, text, text, text, text, text[], text, text, text[], text[], text, boolean), hydra.webhook_unwatch(regclass, text)
     TO hydra_emitter;
+GRANT EXECUTE ON FUNCTION
+    hydra.webhook_register_event_type(text, text, text, text), hydra.webhook_unregister_event_type(text),
+    hydra.webhook_unregister_catalogue(text)
+    TO hydra_admin, hydra_emitter;
 -- hydra.webhook_watch and hydra.webhook_unwatch run as their caller, who needs each of these functions. None of these
 -- functions shows or does anything that the caller could not see or do without it.
 GRANT EXECUTE ON FUNCTION
-    hydra._define_watch(regclass, text, text, text, text, text[], text, text, text[], text[], text, boolean, name[]), hydra._watches(regclass),
+    hydra._define_watch(regclass, text, text, text, text, text[], text, text, text[], text[], text, boolean, name[]), hydra._tell_of_changes(regclass, text, oid, text, text[], text, text),
     hydra._new_watch_name(text, text[]),
     hydra._watch_operations(text, text), hydra._watch_arguments(text, text, text, text[], text, text[], text[], text, boolean, name[]),
     hydra._check_columns(regclass, text, text[]), hydra._check_choice(regclass, text, text[], text[], boolean), hydra._looks_secret(text),
@@ -225,7 +237,7 @@ GRANT EXECUTE ON FUNCTION
 
 GRANT EXECUTE ON FUNCTION
     hydra.webhook_create(
-        text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean, interval, text),
+        text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean, interval, boolean, text),
     hydra.webhook_update(
         bigint, text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean, interval),
     hydra.webhook_would_match(bigint, text, jsonb, text), hydra._choice(bigint, text), hydra._check_event_type(text),
@@ -235,7 +247,6 @@ GRANT EXECUTE ON FUNCTION
     hydra.webhook_send_kept(bigint, text), hydra.webhook_drop_kept(bigint),
     hydra.webhook_retry(uuid), hydra.webhook_cancel(uuid), hydra.webhook_replay(bigint, timestamptz, timestamptz), hydra.webhook_adopt(boolean, boolean),
     hydra.webhook_park(), hydra.webhook_unpark(), hydra.webhook_seal_secrets(),
-    hydra.webhook_register_event_type(text, text, text, text),
     hydra.webhook_verify(text, text, text, interval)
     TO hydra_admin;
 

@@ -11,7 +11,7 @@ use pgrx::prelude::*;
 
 use crate::adoption::Adoption;
 use crate::slots::{self, Slot, State, trouble};
-use crate::{store, tables};
+use crate::{settings, store, tables};
 
 #[pg_extern(volatile)]
 #[search_path(pg_catalog, pg_temp)]
@@ -79,6 +79,12 @@ fn missing_privilege() -> String {
 fn sends_nothing(slot: Option<&Slot>) -> Option<(&'static str, String)> {
     if is_standby() || slot.is_some_and(Slot::is_parked) {
         return None;
+    }
+    if settings::is_left_out() {
+        return Some((
+            "off",
+            "events are kept, nothing is sent: hydra_webhooks.databases leaves this database out".into(),
+        ));
     }
     // Any role that may see the status may see these numbers.
     tables::as_owner(|| {

@@ -91,6 +91,8 @@ fn refuse_from_elsewhere(id: Option<i64>) {
         )
     } else if slots::here().is_some_and(Slot::is_parked) {
         ("this database is parked", "SELECT hydra.webhook_unpark() lets it send again.")
+    } else if settings::is_left_out() {
+        ("hydra_webhooks.databases leaves this database out", "Change the setting in postgresql.conf, and reload.")
     } else {
         return;
     };

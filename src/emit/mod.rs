@@ -14,11 +14,13 @@
 //! | `as_made` | finds out whether `hydra.event` is as the extension made it |
 //! | `wanted`, `filter` | find the subscriptions that want an event |
 //! | `representation` | renders a row for those who read it over HTTP |
+//! | `errors` | counts the events of a watch that were kept, or sent without their entity |
 //! | `entity` | renders an entity as JSON text |
 
 mod as_made;
 mod cache;
 mod entity;
+mod errors;
 mod filter;
 mod insert;
 mod kept;

@@ -10,6 +10,7 @@ use crate::{PATH, assert_no_error, follow, publish, replicate_ticket, shop, star
 /// A row in each table that does not have one, with the same keys in both clusters. No dispatcher runs. The number of the
 /// event is one that the sequence does not reach.
 const ROWS: &str = "
+    INSERT INTO hydra.removed_event_type (name) VALUES ('removed.' || ours());
     INSERT INTO hydra.subscription_health VALUES (1, 1, '2026-01-01', '0', NULL);
     INSERT INTO hydra.event (xid, id, event_type, entity_type, entity_id, entity, targets)
     VALUES ('3', 1000001, 'ticket.created', 'ticket', ours(), format('{\"id\": \"%s\"}', ours()), '{1}');
@@ -64,6 +65,7 @@ const ROWS: &str = "
 /// A change of every row of every table, and new rows.
 const CHANGES: [&str; 3] = [
     "UPDATE hydra.event_type SET description = 'changed' WHERE origin <> 'extension';
+     UPDATE hydra.removed_event_type SET name = 'removed.changed';
      UPDATE hydra.preset SET timeout = '9 s';
      UPDATE hydra.subscription SET url = url || '/changed';
      UPDATE hydra.signing_secret SET valid_from = now() - interval '1 day';
@@ -123,8 +125,9 @@ const CHANGES: [&str; 3] = [
      DELETE FROM hydra.event;
      DELETE FROM hydra.subscription;
      DELETE FROM hydra.preset;
+     DELETE FROM hydra.removed_event_type;
      DELETE FROM hydra.event_type",
-    "TRUNCATE hydra.event_type, hydra.preset, hydra.subscription, hydra.signing_secret, hydra.subscription_health,
+    "TRUNCATE hydra.event_type, hydra.removed_event_type, hydra.preset, hydra.subscription, hydra.signing_secret, hydra.subscription_health,
               hydra.event, hydra.delivery, hydra.kept_event, hydra.attempt, hydra.delivery_count, hydra.identity,
               hydra.api_key, hydra.api_key_hash, hydra.api_resource, hydra.api_idempotency, hydra.login_link, hydra.console_session, hydra.console_submission,
               hydra.gateway, hydra.inbound_adapter, hydra.inbound_path, hydra.inbound_secret, hydra.inbound_event,
@@ -150,7 +153,7 @@ fn content(bench: &mut Bench) -> BTreeMap<String, String> {
     const RELATIONS: &str = "SELECT relname::text, CASE relkind WHEN 'S' THEN 'last_value, is_called' ELSE '*' END
                              FROM pg_class WHERE relnamespace = 'hydra'::regnamespace AND relkind IN ('r', 'S')";
     let relations = bench.client.query(RELATIONS, &[]).expect("the catalog can be read");
-    assert_eq!(relations.len(), 35 + 16, "35 tables and 16 sequences");
+    assert_eq!(relations.len(), 36 + 16, "36 tables and 16 sequences");
     relations
         .into_iter()
         .map(|row| {
@@ -174,7 +177,7 @@ fn nothing_arrives(copy_data: bool) {
 
     // New rows, with keys of the subscriber.
     publisher.run("DELETE FROM hydra.identity; DELETE FROM hydra.delivery_count; DELETE FROM hydra.attempt");
-    publisher.run("DELETE FROM hydra.delivery; DELETE FROM hydra.event; DELETE FROM hydra.kept_event; DELETE FROM hydra.subscription_health");
+    publisher.run("DELETE FROM hydra.removed_event_type; DELETE FROM hydra.delivery; DELETE FROM hydra.event; DELETE FROM hydra.kept_event; DELETE FROM hydra.subscription_health");
     publisher.run("DELETE FROM hydra.api_idempotency; DELETE FROM hydra.api_key; DELETE FROM hydra.api_resource; DELETE FROM hydra.login_link; DELETE FROM hydra.console_session; DELETE FROM hydra.gateway");
     publisher.run("DELETE FROM hydra.inbound_adapter; DELETE FROM hydra.inbound_event; DELETE FROM hydra.inbound_refused; DELETE FROM hydra.inbound_count");
     publisher.run("DELETE FROM hydra.flow; DELETE FROM hydra.flow_run; DELETE FROM hydra.flow_rehearsal");

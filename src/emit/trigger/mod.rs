@@ -16,7 +16,8 @@ use pgrx::prelude::*;
 use wire::event::Operation;
 
 use super::cache::{self, EventTypes};
-use super::entity::{Change, RenderOptions};
+use super::entity::{Change, RenderOptions, RenderResult};
+use super::errors::Failed;
 use super::insert::Reported;
 use super::wanted::EventType;
 use super::watch::definition::Definition;
@@ -51,6 +52,7 @@ struct Emitter<'a> {
     entity_type: Option<&'a str>,
     /// Whether the rows before the change are sent.
     previous: bool,
+    trigger: pg_sys::Oid,
     table: Table,
     /// `None`: the whole rows are the entities.
     evaluator: Option<Rc<Evaluator>>,
@@ -101,7 +103,8 @@ impl<'a> TriggerCall<'a> {
             _ => Operation::Delete,
         };
         let Definition { entity_type, previous, .. } = self.definition;
-        Some(Emitter { event_types, event_type, operation, entity_type, previous, table: self.table, evaluator })
+        let (trigger, table) = (self.trigger(), self.table);
+        Some(Emitter { event_types, event_type, operation, entity_type, previous, trigger, table, evaluator })
     }
 
     fn trigger(&self) -> pg_sys::Oid {
@@ -149,19 +152,30 @@ impl Emitter<'_> {
         let entity_type = self.entity_type.unwrap_or(&event_type.entity_type);
         let reported = Reported { operation: self.operation, entity_type, previous: self.previous };
         let Some(evaluator) = &self.evaluator else {
-            let render = || changes.iter().map(|change| change.render(options)).collect();
-            return record::emit_all(&self.event_types, event_type, reported, with_fixed_settings(render));
+            let events: Vec<_> = with_fixed_settings(|| changes.iter().map(|change| change.render(options)).collect());
+            self.count(Failed::default(), &events);
+            return record::emit_all(&self.event_types, event_type, reported, events);
         };
-        let mut events = Vec::new();
+        let (mut events, mut failed) = (Vec::new(), Failed::default());
         for outcome in evaluator.outcomes(changes, options) {
             match outcome {
                 Outcome::Event(entity) => events.push(entity),
                 Outcome::Kept(entity, misfit) => {
+                    failed.note_kept(&misfit);
                     kept::keep(&self.event_types, event_type, self.table, reported, entity, &misfit);
                 }
             }
         }
+        self.count(failed, &events);
         record::emit_all(&self.event_types, event_type, reported, events);
+    }
+
+    /// Counts the events of which a part failed.
+    fn count(&self, mut failed: Failed, events: &[RenderResult]) {
+        for unsendable in events.iter().filter_map(|event| event.as_ref().err()) {
+            failed.note(&unsendable.problem);
+        }
+        failed.count_for(self.trigger, self.table.oid);
     }
 }
 

@@ -29,6 +29,7 @@ const FIELDS: Fields = &[
     ("url ", "url"),
     ("event_types ", "event_types"),
     ("invalid subscription name", "name"),
+    ("subscription name", "name"),
     ("invalid event types", "event_types"),
     ("too many event types", "event_types"),
     ("event type ", "event_types"),
