@@ -94,7 +94,7 @@ CREATE TABLE hydra.signing_secret (
     subscription_id bigint NOT NULL REFERENCES hydra.subscription ON DELETE CASCADE,
     secret text NOT NULL CONSTRAINT secret_has_its_form
         CHECK (CASE WHEN secret ^@ 'sealed:' THEN secret ~ '^sealed:[0-9a-f]{16}:[A-Za-z0-9+/]+=*$'
-                    ELSE secret ~ '^[!-~]{24,256}$' END),
+                    ELSE secret ~ '^[!-~]+$' AND pg_catalog.length(secret) BETWEEN 24 AND 256 END),
     prefix text NOT NULL CONSTRAINT prefix_is_of_a_secret CHECK (prefix ~ '^(whsec_[!-~]{6}|[!-~]{4})$'),
     valid_from timestamptz NOT NULL DEFAULT pg_catalog.now(),
     valid_until timestamptz,
