@@ -71,7 +71,7 @@ fn a_receiver_gets_the_row_before_an_update_and_what_has_changed_if_the_watch_as
     assert_eq!(inserted, r#"{"id":8,"note":null,"stock":null},"previous":null,"changed":null}"#);
     // A rehearsal shows the same.
     bench.run("CREATE FUNCTION touch(jsonb) RETURNS void LANGUAGE sql AS 'UPDATE part SET note = ''1'' WHERE id = 7'");
-    let rehearsed: String = bench.ask("SELECT (hydra.rehearse('touch') -> 'webhooks' -> 0 ->> 'body')");
+    let rehearsed: String = bench.ask("SELECT hydra.rehearse('touch(jsonb)') -> 'webhooks' -> 0 ->> 'body'");
     assert!(
         rehearsed.contains(r#""previous":{"id":7,"#) && rehearsed.contains(r#""changed":["note"]}"#),
         "{rehearsed}"
