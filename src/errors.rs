@@ -32,7 +32,7 @@ pub fn init() {
 unsafe extern "C-unwind" fn on_message(error: *mut pg_sys::ErrorData) {
     // SAFETY: Postgres passes a valid message.
     let message = unsafe { &mut *error };
-    if message.elevel == pg_sys::ERROR as i32 {
+    if message.elevel == pg_sys::PGERROR as i32 {
         if message.sqlerrcode != PgSqlErrorCode::ERRCODE_INTERNAL_ERROR as i32 {
             leave_out_own_frames(message);
         }
