@@ -379,6 +379,57 @@ $$;
 COMMENT ON FUNCTION hydra._tell_of_order(hydra.api_resource) IS
     'Says what keeps tenants from a resource, or makes its lists slow';
 
+-- Behind a view, keys are not looked for.
+CREATE FUNCTION hydra._tell_of_other_tenants(resource hydra.api_resource)
+    RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    written text[] := resource.creatable::text[] || resource.updatable::text[];
+    told text;
+BEGIN
+    IF resource.tenant_column IS NULL THEN
+        RETURN;
+    END IF;
+    SELECT string_agg(quote_ident(c.relname), ', ' ORDER BY c.relname) INTO told
+    FROM pg_index AS i
+    JOIN pg_class AS c ON c.oid = i.indexrelid
+    -- An index on an expression depends on the columns in it.
+    CROSS JOIN LATERAL (SELECT array_agg(a.attname::text) AS columns
+                        FROM pg_attribute AS a
+                        WHERE a.attrelid = i.indrelid
+                              AND (a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])
+                                   OR EXISTS (SELECT FROM pg_depend AS d
+                                              WHERE 0 = ANY (i.indkey::int2[]) AND d.classid = 'pg_class'::regclass
+                                                    AND d.objid = i.indexrelid AND d.refclassid = 'pg_class'::regclass
+                                                    AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum))) AS key
+    WHERE i.indrelid = resource.relation AND (i.indisunique OR i.indisexclusion) AND key.columns && written
+          AND resource.tenant_column <> ALL (key.columns);
+    IF told IS NOT NULL THEN
+        RAISE NOTICE 'writes of resource "%" tell which values other tenants have', resource.name
+            USING DETAIL = format('These keys are unique among all tenants: %s. A request with a value that is taken gets 409, whoever has it.', told),
+                  HINT = format('Make them unique within a tenant, by keys that begin with %I, if the values are to stay unknown.',
+                                resource.tenant_column);
+    END IF;
+    SELECT string_agg(DISTINCT k.confrelid::regclass::text, ', ') INTO told
+    FROM pg_constraint AS k
+    WHERE k.conrelid = resource.relation AND k.contype = 'f'
+          AND EXISTS (SELECT FROM pg_attribute AS a
+                      WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey) AND a.attname = ANY (written))
+          AND NOT EXISTS (SELECT FROM pg_attribute AS a
+                          WHERE a.attrelid = k.confrelid AND a.attnum > 0 AND NOT a.attisdropped
+                                AND a.attname = coalesce((SELECT min(r.tenant_column::text) FROM hydra.api_resource AS r
+                                                          WHERE r.relation = k.confrelid),
+                                                         resource.tenant_column::text));
+    IF told IS NOT NULL THEN
+        RAISE NOTICE 'rows of resource "%" can refer to all rows of %', resource.name, told
+            USING DETAIL = 'No column there is known to have the tenant. Which ids there are can be tried.',
+                  HINT = 'If these rows belong to tenants, expose them with tenant_column.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION hydra._tell_of_other_tenants(hydra.api_resource) IS
+    'Says what the answers to writes of a resource tell of the rows of other tenants';
+
 CREATE FUNCTION hydra._expose(
     caller oid, relation regclass, name text, readable text[], creatable text[], updatable text[], filterable text[],
     sortable text[], deletable boolean, id_column text, tenant_column text, description text)
@@ -455,6 +506,7 @@ BEGIN
     RETURNING r.* INTO resource;
     PERFORM hydra._tell_of_order(resource);
     PERFORM hydra._tell_of_columns(resource);
+    PERFORM hydra._tell_of_other_tenants(resource);
     PERFORM hydra._tell_of_privileges(resource);
     RETURN name;
 END

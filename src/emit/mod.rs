@@ -42,7 +42,7 @@ pub use entity::RawJsonb;
 use entity::{MAX_ID_BYTES, Rendered};
 
 pub use filter::Filter;
-pub use representation::{Columns, representation};
+pub use representation::{Columns, MAX_BYTES as MAX_REPRESENTATION, representation};
 pub use watch::renames::follow as follow_rename;
 
 /// Writes one event if at least one active subscription wants it. Returns the id of the event, or null if none was
@@ -157,5 +157,12 @@ fn _representation(entity: AnyElement, columns: Vec<Option<String>>) -> String {
     }
     let columns: Vec<String> = columns.into_iter().flatten().collect();
     // SAFETY: a composite value.
-    unsafe { representation(entity.datum(), &Columns::new(pg_sys::InvalidOid, &columns)) }
+    unsafe { representation(entity.datum(), &Columns::new(&columns)) }.unwrap_or_else(|| {
+        refuse(
+            PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+            "a row is too large to be shown",
+            &format!("Its text has more than {} MB.", MAX_REPRESENTATION >> 20),
+            "Show fewer of its columns.",
+        )
+    })
 }

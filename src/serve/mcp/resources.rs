@@ -77,7 +77,7 @@ pub fn paging() -> [(String, Value); 2] {
 
 fn filters(column: &Column, members: &mut Map<String, Value>) {
     let (name, schema) = (&column.name, value(column));
-    let is_measured = matches!(kind(column), Type::Integer(_) | Type::Number | Type::Date | Type::Instant);
+    let is_measured = matches!(kind(column), Type::Integer(_) | Type::Number(_) | Type::Date | Type::Instant);
     if column.choices.is_some() {
         members.insert(format!("{name}.in"), json!({"type": "array", "items": schema, "description": "One of these."}));
     } else if is_measured {
@@ -99,7 +99,11 @@ fn filters(column: &Column, members: &mut Map<String, Value>) {
 }
 
 fn value(column: &Column) -> Value {
-    let mut schema = kind(column).schema();
+    let mut schema = match kind(column) {
+        // Some models refuse tools whose arguments have several types, and none asks for NaN.
+        Type::Number(_) => json!({"type": "number"}),
+        kind => kind.schema(),
+    };
     if let Some(choices) = column.choices.as_ref().filter(|_| schema["type"] == "string") {
         schema["enum"] = json!(choices);
     }
