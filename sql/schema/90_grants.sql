@@ -224,13 +224,16 @@ GRANT EXECUTE ON FUNCTION
     hydra.webhook_create(
         text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean, interval),
     hydra.webhook_update(
-        bigint, text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean, interval),
+        bigint, text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean, interval,
+        text[]),
     hydra.webhook_would_match(bigint, text, jsonb, text), hydra._choice(bigint, text), hydra._check_event_type(text),
     hydra._filter_passes(jsonpath, jsonb),
     hydra.webhook_delete(bigint), hydra.webhook_pause(bigint), hydra.webhook_resume(bigint, text),
     hydra.webhook_rotate_secret(bigint, interval), hydra.webhook_send_test(bigint),
     hydra.webhook_send_kept(bigint, text), hydra.webhook_drop_kept(bigint),
-    hydra.webhook_retry(uuid), hydra.webhook_cancel(uuid), hydra.webhook_replay(bigint, timestamptz, timestamptz), hydra.webhook_adopt(boolean, boolean),
+    hydra.webhook_retry(uuid, bigint, text, text, timestamptz, timestamptz, text, text),
+    hydra.webhook_cancel(uuid, bigint, text, text, timestamptz, timestamptz, text, text),
+    hydra.webhook_replay(bigint, timestamptz, timestamptz, text, text, text), hydra.webhook_adopt(boolean, boolean),
     hydra.webhook_park(), hydra.webhook_unpark(), hydra.webhook_seal_secrets(),
     hydra.webhook_register_event_type(text, text, text, text),
     hydra.webhook_verify(text, text, text, interval)

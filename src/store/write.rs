@@ -199,6 +199,7 @@ impl Writes {
     /// Inserts rows. A body that several of them share is passed once.
     fn insert_deliveries(&self, client: &mut SpiClient<'_>, part: &Part, run: i64) {
         let rows = || part.moves.iter().flat_map(|step| &step.deliveries);
+        let xids = part.moves.iter().flat_map(|step| step.deliveries.iter().map(|_| Xid(step.row.xid)));
         if rows().next().is_none() {
             return;
         }
@@ -236,6 +237,8 @@ impl Writes {
             bodies.into(),
             run.into(),
             works().map(|work| work.missed).collect::<Vec<_>>().into(),
+            xids.collect::<Vec<_>>().into(),
+            self.places_lost.get().into(),
         ];
         let replaced = self.insert_deliveries.write(client, &args);
         let columns = ReplacedColumns::of(&replaced);

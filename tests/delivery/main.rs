@@ -13,6 +13,7 @@ mod isolation;
 mod order;
 mod own_events;
 mod own_faults;
+mod sets;
 mod statistics;
 mod tls;
 

@@ -320,7 +320,7 @@ fn each_role_can_do_its_work_and_nothing_else() {
         ("SELECT hydra._announce_changes()".into(), &[]),
         ("SELECT hydra._announce_change(1)".into(), &[]),
         (format!("SELECT hydra._locked_subscription({id})"), &[]),
-        (format!("SELECT hydra._locked_delivery('{delivery}')"), &[]),
+        (format!("SELECT hydra._locked_deliveries('{delivery}', NULL, NULL, NULL, NULL, NULL, NULL, NULL)"), &[]),
         ("CREATE TABLE hydra.mine (id int)".into(), &[]),
         ("ALTER EXTENSION hydra_webhooks UPDATE".into(), &[]),
         ("DROP EXTENSION hydra_webhooks".into(), &[]),

@@ -36,7 +36,7 @@ impl Dispatch {
                     hops: work.hops,
                     max_in_flight: lane.limit(),
                 });
-                self.under_way.insert(work.delivery, UnderWay { work, counted: self.counted });
+                self.under_way.insert(work.delivery, UnderWay { work, counted: self.counted, is_recalled: false });
             }
         }
         requests
@@ -44,14 +44,14 @@ impl Dispatch {
 
     /// Processes the outcome of a request. `jitter` is a random number from -1 to 1.
     pub fn settle(&mut self, attempt: Attempt, now: SystemTime, instant: Instant, jitter: f64) {
-        let Some(UnderWay { work, counted }) = self.under_way.remove(&attempt.delivery) else { return };
+        let Some(UnderWay { work, counted, is_recalled }) = self.under_way.remove(&attempt.delivery) else { return };
         self.lanes.settle(&work, &attempt);
         if matches!(attempt.outcome, Outcome::Answered(_)) {
             self.tally.answered(work.subscription, now, attempt.took);
         }
         match &attempt.outcome {
             Outcome::NotStarted if self.lanes.get(work.subscription).is_none() => self.finish(&work),
-            Outcome::NotStarted if self.lanes.is_open(work.subscription) => self.take_back(work),
+            Outcome::NotStarted if self.lanes.is_open(work.subscription) && !is_recalled => self.take_back(work),
             Outcome::NotStarted => {
                 self.move_event(work.event);
                 self.writes.update(&work, RowState::Released);
@@ -189,6 +189,16 @@ impl Dispatch {
             self.call_back(id);
         }
         self.lanes.hold(id, until);
+        self.empty_lane(id);
+    }
+
+    /// Gives back all deliveries of a subscription of which no request has started. Some were cancelled, and have no row
+    /// any more: they are forgotten. The others get rows of the retry queue.
+    pub(super) fn recall(&mut self, id: SubscriptionId) {
+        for under_way in self.under_way.values_mut().filter(|under_way| under_way.work.subscription == id) {
+            under_way.is_recalled = true;
+        }
+        self.call_back(id);
         self.empty_lane(id);
     }
 
