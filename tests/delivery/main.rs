@@ -12,6 +12,7 @@ mod history;
 mod isolation;
 mod order;
 mod own_events;
+mod outages;
 mod own_faults;
 mod sets;
 mod statistics;

@@ -7,7 +7,7 @@ use wire::attempt::{Attempt, Failure, Outcome};
 use wire::ids::SubscriptionId;
 use wire::request::{Endpoint, Request};
 
-use super::judgement::{is_expired, reason_to_disable, record, record_expiry, retry_after};
+use super::judgement::{is_expired, is_halfway, reason_to_disable, record, record_expiry, retry_after};
 use super::{Dispatch, UnderWay};
 use crate::lanes::FAILING_FROM;
 use crate::retry;
@@ -113,6 +113,9 @@ impl Dispatch {
         if let Some(lane) = lane
             && lane.failing.attempts > 0
         {
+            if lane.failed >= FAILING_FROM {
+                self.verdicts.turn(work.subscription, false);
+            }
             lane.failed = 0;
             lane.failing = Failing::default();
             self.verdicts.failing.insert(work.subscription, lane.failing);
@@ -137,6 +140,7 @@ impl Dispatch {
             return;
         };
         let sending_since = self.sending_since.max(lane.sending_since);
+        let was_halfway = is_halfway(lane.failing, &lane.subscription);
         lane.count_time(sending_since, instant);
         if lane.count_failure(counted, self.counted + 1, now) {
             self.counted += 1;
@@ -151,6 +155,9 @@ impl Dispatch {
         let due_at = due_at.filter(|_| !expired);
         let rest = retry_after(&attempt.outcome).map(|asked| retry::rest(schedule, asked));
         let disable = reason_to_disable(&attempt.outcome, failing, &lane.subscription);
+        if disable.is_none() && !was_halfway && is_halfway(failing, &lane.subscription) {
+            self.verdicts.halfway.insert(work.subscription);
+        }
 
         self.move_event(work.event);
         self.verdicts.failing.insert(work.subscription, failing);
@@ -172,6 +179,7 @@ impl Dispatch {
             // From now on there is one request at a time, so the queued deliveries would stay in memory for a long
             // time.
             None if failed == FAILING_FROM => {
+                self.verdicts.turn(work.subscription, true);
                 self.call_back(work.subscription);
                 self.empty_lane(work.subscription);
             }
