@@ -112,6 +112,8 @@ $$;
 COMMENT ON FUNCTION hydra.webhook_replay(bigint, timestamptz, timestamptz, text, text, text) IS
     'Sends again the failed deliveries that meet all of these conditions, such as those whose events were emitted at or after since and before until; returns how many';
 
+-- The row of an event is replaced and not updated, so that the dispatcher notices that it is gone when it is about to
+-- delete it, see sql/queries/insert_deliveries.sql.
 CREATE FUNCTION hydra._cancel_first_attempts(
     delivery_id uuid, subscription_id bigint, tenant_id text, event text, since timestamptz, until timestamptz)
     RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -121,9 +123,8 @@ DECLARE
     cancelled bigint;
     subscriptions bigint[];
 BEGIN
-    WITH chosen AS MATERIALIZED (
-        SELECT e.xid, e.id, e.installation, e.random, e.targets
-        FROM hydra.event AS e
+    WITH taken AS (
+        DELETE FROM hydra.event AS e
         WHERE (subscription_id IS NULL OR e.targets && ARRAY[subscription_id, -subscription_id])
               AND (tenant_id IS NULL OR e.tenant_id = tenant_id)
               AND (event IS NULL OR hydra._names_event_type(event, e.event_type))
@@ -131,26 +132,25 @@ BEGIN
               AND (delivery_id IS NULL
                    OR EXISTS (SELECT FROM unnest(e.targets) AS target (number)
                               WHERE hydra._delivery_id(e.installation, e.id, e.random, abs(target.number)) = delivery_id))
-        FOR UPDATE SKIP LOCKED
+        RETURNING e.*
     ), divided AS MATERIALIZED (
-        SELECT c.xid, c.id,
-               array_agg(abs(target.number)) FILTER (WHERE target.is_chosen) AS cancelled,
-               array_agg(target.number ORDER BY target.place) FILTER (WHERE NOT target.is_chosen) AS rest
-        FROM chosen AS c,
-             LATERAL (SELECT entry.number, entry.place,
-                             (subscription_id IS NULL OR abs(entry.number) = subscription_id)
-                             AND (delivery_id IS NULL
-                                  OR hydra._delivery_id(c.installation, c.id, c.random, abs(entry.number)) = delivery_id) AS is_chosen
-                      FROM unnest(c.targets) WITH ORDINALITY AS entry (number, place)) AS target
-        GROUP BY c.xid, c.id
-    ), shortened AS (
-        UPDATE hydra.event AS e SET targets = d.rest
+        SELECT t.*, entries.cancelled, entries.rest
+        FROM taken AS t
+        CROSS JOIN LATERAL (
+            SELECT array_agg(abs(entry.number)) FILTER (WHERE entry.is_chosen) AS cancelled,
+                   array_agg(entry.number ORDER BY entry.place) FILTER (WHERE NOT entry.is_chosen) AS rest
+            FROM (SELECT target.number, target.place,
+                         (subscription_id IS NULL OR abs(target.number) = subscription_id)
+                         AND (delivery_id IS NULL
+                              OR hydra._delivery_id(t.installation, t.id, t.random, abs(target.number)) = delivery_id) AS is_chosen
+                  FROM unnest(t.targets) WITH ORDINALITY AS target (number, place)) AS entry) AS entries
+    ), put_back AS (
+        INSERT INTO hydra.event (xid, id, random, emitted_at, installation, hops, operation, event_type, entity_type, entity_id,
+                                 tenant_id, entity, entity_error, previous, targets)
+        SELECT d.xid, d.id, d.random, d.emitted_at, d.installation, d.hops, d.operation, d.event_type, d.entity_type, d.entity_id,
+               d.tenant_id, d.entity, d.entity_error, d.previous, d.rest
         FROM divided AS d
-        WHERE e.xid = d.xid AND e.id = d.id AND d.rest IS NOT NULL AND d.cancelled IS NOT NULL
-    ), deleted AS (
-        DELETE FROM hydra.event AS e
-        USING divided AS d
-        WHERE e.xid = d.xid AND e.id = d.id AND d.rest IS NULL
+        WHERE d.rest IS NOT NULL
     )
     SELECT count(*), array_agg(DISTINCT target.id) INTO cancelled, subscriptions
     FROM divided AS d, unnest(d.cancelled) AS target (id);
@@ -163,6 +163,14 @@ $$;
 COMMENT ON FUNCTION hydra._cancel_first_attempts(uuid, bigint, text, text, timestamptz, timestamptz) IS
     'Cancels deliveries that meet these conditions and have no row in the retry queue, because nothing was attempted so far; returns how many';
 
+CREATE FUNCTION hydra._cancel_in_queue(delivery_ids uuid[])
+    RETURNS bigint LANGUAGE sql SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH cancelled AS (DELETE FROM hydra.delivery AS d WHERE d.id = ANY (delivery_ids) RETURNING d.id)
+    SELECT count(*) FROM cancelled
+$$;
+COMMENT ON FUNCTION hydra._cancel_in_queue(uuid[]) IS 'Removes rows from the retry queue, and returns how many. The caller has locked them';
+
 CREATE FUNCTION hydra.webhook_cancel(
     delivery_id uuid DEFAULT NULL, subscription_id bigint DEFAULT NULL, tenant_id text DEFAULT NULL, event text DEFAULT NULL,
     since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL, error_class text DEFAULT NULL, state text DEFAULT NULL)
@@ -170,16 +178,23 @@ CREATE FUNCTION hydra.webhook_cancel(
 AS $$
 #variable_conflict use_variable
 DECLARE
-    chosen uuid[] := hydra._locked_deliveries(delivery_id, subscription_id, tenant_id, event, since, until, error_class, state);
-    cancelled bigint;
+    cancelled bigint := 0;
 BEGIN
-    DELETE FROM hydra.delivery AS d WHERE d.id = ANY (chosen);
-    GET DIAGNOSTICS cancelled = ROW_COUNT;
-    -- What was never attempted has no error, and has not failed.
-    IF error_class IS NULL AND state IS DISTINCT FROM 'failed' AND (delivery_id IS NULL OR cancelled = 0) THEN
-        cancelled := cancelled + hydra._cancel_first_attempts(delivery_id, subscription_id, tenant_id, event, since, until);
+    PERFORM hydra._check_conditions(delivery_id, subscription_id, tenant_id, event, since, until, error_class, state);
+    -- Most often it is in the retry queue, where an index finds it.
+    IF delivery_id IS NOT NULL THEN
+        cancelled := hydra._cancel_in_queue(hydra._locked_deliveries(
+            delivery_id, subscription_id, tenant_id, event, since, until, error_class, state));
+        IF cancelled > 0 THEN
+            RETURN cancelled;
+        END IF;
     END IF;
-    RETURN cancelled;
+    -- What was never attempted has no error, and has not failed. It comes first: the dispatcher may be moving it to the queue.
+    IF error_class IS NULL AND state IS DISTINCT FROM 'failed' THEN
+        cancelled := hydra._cancel_first_attempts(delivery_id, subscription_id, tenant_id, event, since, until);
+    END IF;
+    RETURN cancelled + hydra._cancel_in_queue(hydra._locked_deliveries(
+        delivery_id, subscription_id, tenant_id, event, since, until, error_class, state));
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_cancel(uuid, bigint, text, text, timestamptz, timestamptz, text, text) IS

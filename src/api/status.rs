@@ -110,7 +110,8 @@ fn _database_status() -> TableIterator<
 
 /// Says how many active subscriptions fail; `None` if none does. Any role that may see the status may see these numbers.
 fn failing() -> Option<String> {
-    const FAILING: &str = "SELECT pg_catalog.count(*) FILTER (WHERE h.consecutive_failures > 0) AS failing, pg_catalog.count(*) AS active
+    const FAILING: &str =
+        "SELECT pg_catalog.count(*) FILTER (WHERE h.consecutive_failures > 0) AS failing, pg_catalog.count(*) AS active
         FROM hydra.subscription AS s LEFT JOIN hydra.subscription_health AS h ON h.subscription_id = s.id
         WHERE s.status = 'active'";
     let (failing, active) = tables::as_owner(|| {
@@ -217,9 +218,10 @@ fn describe(state: State) -> (&'static str, &'static str) {
         State::Absent => ("stopped", "the extension was dropped or is being created"),
         State::Ended => ("stopped", "the dispatcher was asked to end and will be started again"),
         State::Failed => ("stopped", "the dispatcher failed and will be started again"),
-        State::NoWorker => {
-            ("stopped", "no background worker slot is free: raise max_worker_processes, see hydra.webhook_doctor(); the launcher tries again")
-        }
+        State::NoWorker => (
+            "stopped",
+            "no background worker slot is free: raise max_worker_processes, see hydra.webhook_doctor(); the launcher tries again",
+        ),
         State::Resting => (
             "parked",
             "the dispatcher failed several times, see the server log; it starts again in some minutes, or after hydra.webhook_unpark()",

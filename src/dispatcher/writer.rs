@@ -44,14 +44,8 @@ const LAST_WRITES: Duration = Duration::from_secs(3);
 const OWN_EVENTS_RETRY: Duration = Duration::from_secs(1);
 
 /// The deadlines of what is written.
-const DEADLINES: [Deadline; 6] = [
-    Deadline::Batch,
-    Deadline::History,
-    Deadline::Health,
-    Deadline::OwnEvents,
-    Deadline::Counts,
-    Deadline::GivenUp,
-];
+const DEADLINES: [Deadline; 6] =
+    [Deadline::Batch, Deadline::History, Deadline::Health, Deadline::OwnEvents, Deadline::Counts, Deadline::GivenUp];
 
 pub struct Writer {
     slot: &'static Slot,
@@ -106,8 +100,7 @@ impl Writer {
     /// Returns whether something has to be written now.
     pub fn is_due(&self, dispatch: &Dispatch, timetable: &Timetable) -> bool {
         let now = Instant::now();
-        dispatch.writes.len() >= BATCH
-            || DEADLINES.iter().any(|each| timetable.is_due(*each, now))
+        dispatch.writes.len() >= BATCH || DEADLINES.iter().any(|each| timetable.is_due(*each, now))
     }
 
     /// Writes the next part of the outcomes, and what else is due. If more is left, it is written in the next turn.

@@ -73,7 +73,8 @@ fn the_log_says_each_change_of_an_outage_once() {
         bench.wait_for_count("webhook_failed", event - 7);
     }
     logged("WARNING:  hydra_webhooks dispatcher: 1 delivery was given up in database \"outage_log\"");
-    let disabled = format!("WARNING:  hydra_webhooks dispatcher: subscription {id} of database \"outage_log\" was disabled: ");
+    let disabled =
+        format!("WARNING:  hydra_webhooks dispatcher: subscription {id} of database \"outage_log\" was disabled: ");
     logged(&disabled);
     logged(&format!("HINT:  SELECT hydra.webhook_resume({id}, missed => 'send') resumes it."));
     // The others of this minute are counted, and logged at the latest when the dispatcher ends.

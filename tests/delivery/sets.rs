@@ -33,7 +33,8 @@ fn count(bench: &mut Bench, call: &str) -> i64 {
 #[test]
 fn deliveries_are_cancelled_by_subscription_tenant_event_type_time_error_class_and_state() {
     let (mut bench, [first, second, third]) = waiting("sets_chosen");
-    let half: String = bench.ask("SELECT max(emitted_at)::text FROM hydra.delivery WHERE event_type = 'ticket.created'");
+    let half: String =
+        bench.ask("SELECT max(emitted_at)::text FROM hydra.delivery WHERE event_type = 'ticket.created'");
     for (conditions, chosen) in [
         (format!("subscription_id => {first}"), 3),
         ("tenant_id => 'acme'".into(), 5),
@@ -71,7 +72,10 @@ fn deliveries_are_retried_and_replayed_by_set_and_those_that_moved_on_are_left_o
     bench.receiver.answer("/", Answer::ok());
     // Somebody else has locked one, as the dispatcher does when it claims it.
     let mut other = bench.session();
-    run(&mut other, &format!("BEGIN; SELECT hydra.webhook_cancel(subscription_id => {first}, event => 'ticket.resolved')"));
+    run(
+        &mut other,
+        &format!("BEGIN; SELECT hydra.webhook_cancel(subscription_id => {first}, event => 'ticket.resolved')"),
+    );
     assert_eq!(count(&mut bench, "retry(tenant_id => 'acme', error_class => 'status')"), 3);
     bench.wait_for("/", 9);
     run(&mut other, "COMMIT");
@@ -107,7 +111,9 @@ fn first_attempts_of_an_active_subscription_can_be_cancelled_and_others_get_the_
     bench.wait_for("/quick", EVENTS);
     // What is written as the row of a delivery only now was in memory, and is cancelled too.
     wait_until("nothing waits for the slow endpoint", PATIENCE, || {
-        bench.ask(&format!("SELECT count(*) = 0 FROM hydra.delivery WHERE subscription_id = {slow} AND claimed_by IS NULL"))
+        bench.ask(&format!(
+            "SELECT count(*) = 0 FROM hydra.delivery WHERE subscription_id = {slow} AND claimed_by IS NULL"
+        ))
     });
     assert!((EVENTS as i64 - 2..=EVENTS as i64).contains(&cancelled), "{cancelled}");
     assert_eq!(bench.receiver.received("/slow"), 2, "those that were being sent");

@@ -92,7 +92,10 @@ fn an_update_takes_settings_back() {
     for (setting, value) in settings {
         bench.run(&format!("SELECT hydra.webhook_update({id}, {setting} => {value})"));
         assert_ne!(all_of(&mut bench.client, id), as_created, "{setting}");
-        bench.refused(&format!("SELECT hydra.webhook_update({id}, {setting} => {value}, reset => '{{{setting}}}')"), "22023");
+        bench.refused(
+            &format!("SELECT hydra.webhook_update({id}, {setting} => {value}, reset => '{{{setting}}}')"),
+            "22023",
+        );
         bench.run(&format!("SELECT hydra.webhook_update({id}, reset => '{{{setting}}}')"));
         assert_eq!(all_of(&mut bench.client, id), as_created, "{setting}");
     }

@@ -77,7 +77,8 @@ impl Verdicts {
     pub fn take_part(&mut self) -> Verdicts {
         let mut ids: HashSet<SubscriptionId> = HashSet::default();
         let Self { failing, disabled, faults, halfway, turned } = self;
-        for id in disabled.keys().chain(failing.keys()).chain(faults.keys()).chain(halfway.iter()).chain(turned.keys()) {
+        for id in disabled.keys().chain(failing.keys()).chain(faults.keys()).chain(halfway.iter()).chain(turned.keys())
+        {
             if ids.len() == ROWS {
                 break;
             }
