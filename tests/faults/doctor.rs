@@ -32,7 +32,11 @@ fn the_doctor_finds_what_is_wrong_and_says_what_to_do() {
     cluster.set(&[]);
     wait_until("nothing is wrong", PATIENCE, || wrong(&mut bench).is_empty());
     assert!(bench.ask::<bool>("SELECT count(*) >= 4 AND bool_and(ok AND remedy IS NULL) FROM hydra.webhook_doctor()"));
-    assert!(cluster.try_connect_as("patient", "hydra_worker").is_err(), "the workers do not need it");
+    wait_until("no client can log in as the worker", PATIENCE, || {
+        cluster.try_connect_as("patient", "hydra_worker").is_err()
+    });
+    run(&mut bench.client, "SELECT pg_terminate_backend(pid) FROM hydra.webhook_worker_status");
+    testkit::wait_for_state(&mut bench.client, "running");
 
     bench.run("ALTER ROLE hydra_worker PASSWORD 'known'");
     let command = remedy(&mut bench, "role hydra_worker");
@@ -87,7 +91,6 @@ fn the_doctor_counts_worker_processes_and_one_view_shows_all_databases() {
         let title = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         String::from_utf8_lossy(&title).contains("hydra_webhooks dispatcher first idle")
     });
-    run(&mut second, "DROP EXTENSION hydra_webhooks");
 }
 
 #[test]
