@@ -201,7 +201,7 @@ impl Writes {
     /// Inserts rows. A body that several of them share is passed once.
     fn insert_deliveries(&self, client: &mut SpiClient<'_>, part: &Part, run: i64) {
         let rows = || part.moves.iter().flat_map(|step| &step.deliveries);
-        let xids = part.moves.iter().flat_map(|step| step.deliveries.iter().map(|_| Xid(step.row.xid)));
+        let xids = part.moves.iter().flat_map(|step| step.deliveries.iter().map(move |_| Xid(step.row.xid)));
         if rows().next().is_none() {
             return;
         }
