@@ -39,10 +39,10 @@ fn when_deliveries_are_cancelled_what_has_not_started_goes_back_to_the_table() {
     let mut dispatch = dispatch([Subscription { max_in_flight: 2, ..subscription(1) }, subscription(2)]);
     dispatch.accept(&[1, 2], 1..=3);
     let requests = dispatch.hand_out(99, Instant::now());
-    let cancelled = Subscription { cancelled_at: Some(time(1)), max_in_flight: 2, ..subscription(1) };
-    assert!(dispatch.are_cancelled(std::slice::from_ref(&cancelled)));
-    dispatch.set_subscriptions(vec![cancelled.clone(), subscription(2)], instant(0));
-    assert!(!dispatch.are_cancelled(&[cancelled]), "it is noticed once");
+    let cancelled = || Subscription { cancelled_at: Some(time(1)), max_in_flight: 2, ..subscription(1) };
+    assert!(dispatch.are_cancelled(&[cancelled()]));
+    dispatch.set_subscriptions(vec![cancelled(), subscription(2)], instant(0));
+    assert!(!dispatch.are_cancelled(&[cancelled()]), "it is noticed once");
 
     assert_eq!(dispatch.row(3, 1), Some(Row::Insert(RowState::Released)), "it was queued");
     let own = requests.iter().filter(|request| request.endpoint.subscription == SubscriptionId(1));
