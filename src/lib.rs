@@ -159,6 +159,7 @@ extension_sql_file!(
         api::checks::_shown_url,
         api::statistics::_percentile,
         api::status::_worker_status,
+        api::status::_database_status,
         emit::trigger::row::webhook_emit_row,
         emit::trigger::statement::webhook_emit_statement,
         emit::watch::functions::_trigger_arguments,
@@ -227,6 +228,7 @@ extension_sql_file!(
     requires = ["mail", "flow_functions", mail::secret::_new_mail_secret, mail::secret::_reseal_mail_secret]
 );
 extension_sql_file!("../sql/functions/api.sql", name = "api_functions", requires = ["api", "watch_functions"]);
+extension_sql_file!("../sql/functions/doctor.sql", name = "doctor", requires = ["views", "gateway"]);
 extension_sql_file!("../sql/schema/90_grants.sql", name = "grants", finalize);
 
 const VERSION: &std::ffi::CStr =

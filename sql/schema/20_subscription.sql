@@ -60,6 +60,7 @@ CREATE TABLE hydra.subscription (
     disabled_reason text CONSTRAINT disabled_reason_is_known CHECK (disabled_reason IN ('gone', 'failures', 'stale')),
     status_since timestamptz NOT NULL DEFAULT pg_catalog.now(),
     drops_missed boolean NOT NULL DEFAULT false,
+    cancelled_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     CONSTRAINT disabled_for_a_reason CHECK ((status = 'disabled') = (disabled_reason IS NOT NULL))
 ) USING heap;
@@ -87,6 +88,7 @@ COMMENT ON COLUMN hydra.subscription.status IS 'active; paused: by webhook_pause
 COMMENT ON COLUMN hydra.subscription.disabled_reason IS 'gone: the endpoint answered 410; failures: disable_after was reached; stale: no attempt succeeded for stale_after of the preset; null: not disabled';
 COMMENT ON COLUMN hydra.subscription.status_since IS 'When the status last changed';
 COMMENT ON COLUMN hydra.subscription.drops_missed IS 'Whether it was last resumed without the events that it had missed; those that come to light later are dropped too';
+COMMENT ON COLUMN hydra.subscription.cancelled_at IS 'When first attempts were last cancelled; then the dispatcher gives back what it has in memory';
 COMMENT ON COLUMN hydra.subscription.created_at IS 'When it was created';
 
 CREATE TABLE hydra.signing_secret (
@@ -117,7 +119,7 @@ SELECT s.id, s.name, s.url, s.event_types, s.tenant_id, s.preset, s.signatures A
        coalesce(s.signatures, ARRAY[s.preset]) AS signatures, s.headers, coalesce(s.timeout, p.timeout) AS timeout,
        coalesce(s.retry_schedule, p.retry_schedule) AS retry_schedule, s.filter, s.max_in_flight, s.rate_limit,
        coalesce(s.disable_after, p.disable_after) AS disable_after, s.disable_after_time, p.stale_after, s.log_successes, s.status,
-       s.disabled_reason, s.status_since, s.drops_missed, s.created_at
+       s.disabled_reason, s.status_since, s.drops_missed, s.cancelled_at, s.created_at
 FROM hydra.subscription AS s
 JOIN hydra.preset AS p ON p.name = s.preset;
 COMMENT ON VIEW hydra.effective_subscription IS
@@ -150,6 +152,7 @@ COMMENT ON COLUMN hydra.effective_subscription.status IS 'active; paused: by web
 COMMENT ON COLUMN hydra.effective_subscription.disabled_reason IS 'gone, failures or stale; null: not disabled';
 COMMENT ON COLUMN hydra.effective_subscription.status_since IS 'When the status last changed';
 COMMENT ON COLUMN hydra.effective_subscription.drops_missed IS 'Whether it was last resumed without the events that it had missed';
+COMMENT ON COLUMN hydra.effective_subscription.cancelled_at IS 'When first attempts were last cancelled';
 COMMENT ON COLUMN hydra.effective_subscription.created_at IS 'When it was created';
 
 -- Not columns of hydra.subscription: a change of that table makes every backend read the subscription again, and the

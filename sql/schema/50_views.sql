@@ -336,4 +336,23 @@ COMMENT ON COLUMN hydra.webhook_worker_status.in_flight IS 'Number of requests i
 COMMENT ON COLUMN hydra.webhook_worker_status.queued IS 'Number of deliveries that the dispatcher holds in memory';
 COMMENT ON COLUMN hydra.webhook_worker_status.dropped IS
     'Number of events that were dropped since the server started, because hydra_webhooks.max_pending was reached';
+
+CREATE VIEW hydra.webhook_databases WITH (security_barrier) AS
+SELECT d.datname::text AS database, status.state, status.detail, status.pid, status.since, status.in_flight, status.queued,
+       status.dropped
+FROM hydra._database_status() AS status
+JOIN pg_catalog.pg_database AS d ON d.oid = status.database
+ORDER BY d.datname;
+COMMENT ON VIEW hydra.webhook_databases IS
+    'Whether events are being sent, for each database of this cluster that is known to have the extension; none on a standby, or if the extension is not preloaded';
+COMMENT ON COLUMN hydra.webhook_databases.database IS 'Name of the database';
+COMMENT ON COLUMN hydra.webhook_databases.state IS 'As in hydra.webhook_worker_status';
+COMMENT ON COLUMN hydra.webhook_databases.detail IS
+    'Reason of the state; hydra.webhook_worker_status in that database knows more';
+COMMENT ON COLUMN hydra.webhook_databases.pid IS 'Process id of the dispatcher; null: it is not running';
+COMMENT ON COLUMN hydra.webhook_databases.since IS 'When the dispatcher started; null: it is not running';
+COMMENT ON COLUMN hydra.webhook_databases.in_flight IS 'Number of requests in progress or about to start';
+COMMENT ON COLUMN hydra.webhook_databases.queued IS 'Number of deliveries that the dispatcher holds in memory';
+COMMENT ON COLUMN hydra.webhook_databases.dropped IS
+    'Number of events that were dropped since the server started, because hydra_webhooks.max_pending was reached';
 SET LOCAL search_path = hydra, pg_temp;

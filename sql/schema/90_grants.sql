@@ -101,6 +101,7 @@ COMMENT ON FUNCTION hydra._flow_filter_passes(jsonpath, jsonb) IS
     'Whether an entity passes the filter of a flow; null filter: always. Fails if that cannot be found out';
 COMMENT ON FUNCTION hydra._set_gateway_verifier(text) IS
     'Gives the role hydra_gateway_embedded a password, of which only the SCRAM verifier is passed';
+COMMENT ON FUNCTION hydra._database_status() IS 'State of the dispatcher of each database, for hydra.webhook_databases';
 COMMENT ON FUNCTION hydra._worker_status() IS 'State of the dispatcher of this database, for hydra.webhook_worker_status';
 COMMENT ON FUNCTION hydra.mail_channel_create(text, text, text, text, bigint, interval) IS
     'Creates a mail channel: each message to the address is passed to a function with one argument of type jsonb, which runs as its owner; returns its id';
@@ -198,13 +199,13 @@ GRANT SELECT ON hydra.mail_channels TO hydra_admin, hydra_member, hydra_analyst;
 GRANT SELECT ON hydra.mail_messages TO hydra_admin, hydra_analyst;
 GRANT SELECT ON hydra.inbound_adapters, hydra.inbound_events, hydra.inbound_refusals TO hydra_admin, hydra_member, hydra_analyst;
 
-GRANT SELECT ON hydra.webhook_subscriptions, hydra.webhook_worker_status TO hydra_admin, hydra_member, hydra_analyst;
+GRANT SELECT ON hydra.webhook_subscriptions, hydra.webhook_worker_status, hydra.webhook_databases TO hydra_admin, hydra_member, hydra_analyst;
 -- A migration sees what it has registered and watched.
 GRANT SELECT ON hydra.webhook_event_types, hydra.webhook_watches TO hydra_admin, hydra_member, hydra_analyst, hydra_emitter;
 GRANT SELECT ON hydra.webhook_pending, hydra.webhook_failed, hydra.webhook_history, hydra.webhook_stats, hydra.webhook_kept
     TO hydra_admin, hydra_analyst;
 -- Functions in a view are executed as the role that reads it.
-GRANT EXECUTE ON FUNCTION hydra._worker_status(), hydra._gateway_status(), hydra._runner_status(), hydra._shown_url(text)
+GRANT EXECUTE ON FUNCTION hydra._worker_status(), hydra._database_status(), hydra._gateway_status(), hydra._runner_status(), hydra._shown_url(text)
     TO hydra_admin, hydra_member, hydra_analyst;
 GRANT EXECUTE ON FUNCTION
     hydra._trigger_arguments(bytea), hydra._trigger_type(smallint), hydra._watch_details(text[], text, text[]),
@@ -239,14 +240,17 @@ GRANT EXECUTE ON FUNCTION
     hydra.webhook_create(
         text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean, interval, boolean, text),
     hydra.webhook_update(
-        bigint, text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean, interval),
+        bigint, text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean, interval,
+        text[]),
     hydra.webhook_would_match(bigint, text, jsonb, text), hydra._choice(bigint, text), hydra._check_event_type(text),
     hydra._filter_passes(jsonpath, jsonb),
     hydra.webhook_delete(bigint), hydra.webhook_pause(bigint), hydra.webhook_resume(bigint, text),
     hydra.webhook_rotate_secret(bigint, interval, text), hydra.webhook_end_overlap(bigint), hydra.webhook_send_test(bigint),
     hydra.webhook_send_kept(bigint, text), hydra.webhook_drop_kept(bigint),
-    hydra.webhook_retry(uuid), hydra.webhook_cancel(uuid), hydra.webhook_replay(bigint, timestamptz, timestamptz), hydra.webhook_adopt(boolean, boolean),
-    hydra.webhook_park(), hydra.webhook_unpark(), hydra.webhook_seal_secrets(),
+    hydra.webhook_retry(uuid, bigint, text, text, timestamptz, timestamptz, text, text),
+    hydra.webhook_cancel(uuid, bigint, text, text, timestamptz, timestamptz, text, text),
+    hydra.webhook_replay(bigint, timestamptz, timestamptz, text, text, text), hydra.webhook_adopt(boolean, boolean),
+    hydra.webhook_park(), hydra.webhook_unpark(), hydra.webhook_doctor(), hydra.webhook_seal_secrets(),
     hydra.webhook_verify(text, text, text, interval)
     TO hydra_admin;
 

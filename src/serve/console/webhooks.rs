@@ -145,8 +145,12 @@ pub fn act_on_delivery(visit: &Visit<'_>, id: i64, delivery: &str, action: &str)
         "cancel" => ("SELECT hydra.webhook_cancel($1)", "cancelled"),
         _ => return Err(Problem::not_found()),
     };
-    sql::run(call, &[delivery.into()]);
-    Ok(Answer::see_other(format!("/settings/webhooks/{id}?done={done}")))
+    match sql::one(call, &[delivery.into()]) {
+        Some(0_i64) => Err(Problem::conflict()
+            .with_detail("The delivery is being sent, or is finished.")
+            .with_hint("Try again when the attempt is over.")),
+        _ => Ok(Answer::see_other(format!("/settings/webhooks/{id}?done={done}"))),
+    }
 }
 
 fn uuid(text: &str) -> Option<Uuid> {

@@ -33,10 +33,10 @@ fn act(call: &Call<'_>, id: &str, action: &str) -> Result<Answer, Problem> {
             .with_hint("Try again when the attempt is over."));
     }
     match action {
-        "retry" => {
-            as_owner(|| sql::run("SELECT hydra.webhook_retry($1)", &[delivery.into()]));
-            one(call, &DELIVERIES, id)
-        }
+        "retry" => match as_owner(|| sql::one("SELECT hydra.webhook_retry($1)", &[delivery.into()])) {
+            Some(0_i64) => Err(Problem::conflict().with_detail("Its webhook was deleted, so that it has no endpoint.")),
+            _ => one(call, &DELIVERIES, id),
+        },
         _ => {
             as_owner(|| sql::run("SELECT hydra.webhook_cancel($1)", &[delivery.into()]));
             Ok(Answer::no_content())
