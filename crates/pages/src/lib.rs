@@ -20,16 +20,21 @@
 //! | `preview`, `rotation`, `deletion`, `shown_once` | what else can be done with a webhook |
 //! | `inbound` | adapters: the list, one with its events, its form, and what else can be done |
 //! | `flow` | flows and their runs |
+//! | `approval` | what tools want to write, and what was said to it |
+//! | `effects` | rows, webhooks and notices of a rehearsal |
 //! | `event_types`, `api_keys`, `api_key_form`, `status` | the other sections |
 //! | `api` | the page about the REST API |
 //! | `field` | fields of forms, and why they are refused |
 //! | `state`, `moment`, `figures`, `json` | states, times, numbers and JSON for people |
+//! | `visible` | texts of strangers, with nothing in them that cannot be seen |
 
 mod api;
 mod api_key_form;
 mod api_keys;
+mod approval;
 mod chart;
 mod deletion;
+mod effects;
 mod event_picker;
 mod event_types;
 mod failures;
@@ -51,6 +56,7 @@ mod status;
 mod stylesheet;
 #[cfg(test)]
 mod tests;
+mod visible;
 mod webhook;
 mod webhook_form;
 mod webhooks;
@@ -105,6 +111,8 @@ pub fn render(model: &Value) -> Result<String, Unreadable> {
         "flows" => show(model, flow::list::page),
         "flow" => show(model, flow::one::page),
         "flow_delete" => show(model, flow::removal::page),
+        "approvals" => show(model, approval::list::page),
+        "approval" => show(model, approval::one::page),
         "event_types" => show(model, event_types::page),
         "api_keys" => show(model, api_keys::page),
         "api_key_form" => show(model, api_key_form::page),

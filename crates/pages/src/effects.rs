@@ -1,4 +1,4 @@
-//! What a rehearsal would have done: rows, webhooks, notices.
+//! What a rehearsal would have done, or what was approved and has been done: rows, webhooks, notices.
 
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -8,6 +8,43 @@ use serde_json::Value;
 use crate::figures::grouped;
 use crate::json::indented;
 use crate::moment::count;
+use crate::visible::{block, visible};
+
+/// Whether the effects are there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Tense {
+    Conditional,
+    Past,
+}
+
+impl Tense {
+    fn words(self) -> Words {
+        match self {
+            Self::Conditional => Words {
+                nothing: "It would change nothing.",
+                write: "It would write",
+                send: "It would send",
+                rows_not_kept: "The rows that it would write are too many to be kept.",
+                webhooks_not_kept: "The webhooks that it would send are too large to be kept.",
+            },
+            Self::Past => Words {
+                nothing: "It changed nothing.",
+                write: "It wrote",
+                send: "It sent",
+                rows_not_kept: "The rows that it wrote are too many to be kept.",
+                webhooks_not_kept: "The webhooks that it sent are too large to be kept.",
+            },
+        }
+    }
+}
+
+struct Words {
+    nothing: &'static str,
+    write: &'static str,
+    send: &'static str,
+    rows_not_kept: &'static str,
+    webhooks_not_kept: &'static str,
+}
 
 /// What is too large is not kept: then a part is `None`.
 pub struct Effects {
@@ -48,17 +85,17 @@ impl Effects {
         Self { tables: part(effects, "tables"), webhooks: part(effects, "webhooks"), notices: part(effects, "notices") }
     }
 
-    /// What a rehearsal would have done.
-    pub fn show(&self) -> Markup {
+    pub fn show(&self, tense: Tense) -> Markup {
+        let words = tense.words();
         let is_nothing = |is_empty: Option<bool>| is_empty == Some(true);
         let changes = [self.tables.as_ref().map(Vec::is_empty), self.webhooks.as_ref().map(Vec::is_empty)];
         html! {
             div.effects {
-                @if changes.into_iter().all(is_nothing) { p.minor { "It would change nothing." } }
-                @match &self.tables { Some(tables) => (rows(tables)), None => p.minor { "The rows that it would write are too many to be kept." } }
+                @if changes.into_iter().all(is_nothing) { p.minor { (words.nothing) } }
+                @match &self.tables { Some(tables) => (rows(words.write, tables)), None => p.minor { (words.rows_not_kept) } }
                 @match &self.webhooks {
-                    Some(webhooks) => (requests(webhooks)),
-                    None => p.minor { "The webhooks that it would send are too large to be kept." },
+                    Some(webhooks) => (requests(words.send, webhooks)),
+                    None => p.minor { (words.webhooks_not_kept) },
                 }
                 @for notice in self.notices.iter().flatten() { (said(notice)) }
             }
@@ -70,28 +107,41 @@ fn part<T: DeserializeOwned>(effects: &Value, name: &str) -> Option<Vec<T>> {
     Vec::deserialize(effects.get(name)?).ok()
 }
 
-fn rows(tables: &[Table]) -> Markup {
+fn rows(write: &str, tables: &[Table]) -> Markup {
     html! {
         @if !tables.is_empty() {
-            p.label { "It would write" }
+            p.label { (write) }
             ul.plainly { @for table in tables { li { code { (table.table) } " " span.minor { (changes(table)) } } } }
         }
     }
 }
 
-fn requests(webhooks: &[Webhook]) -> Markup {
+fn requests(send: &str, webhooks: &[Webhook]) -> Markup {
     html! {
         @if !webhooks.is_empty() {
-            p.label { "It would send " (count(webhooks.len() as i64, "webhook")) }
+            p.label { (send) " " (count(webhooks.len() as i64, "webhook")) }
             ul.plainly {
                 @for webhook in webhooks {
                     li {
                         code { (webhook.event) } " to "
-                        (webhook.name.as_deref().filter(|name| !name.is_empty()).or(webhook.url.as_deref()).unwrap_or("a webhook"))
-                        @if let Some(body) = &webhook.body { details { summary { "Body" } pre.excerpt { (indented(body)) } } }
+                        (place(webhook))
+                        @if let Some(body) = &webhook.body { details { summary { "Body" } (block(&indented(body))) } }
                     }
                 }
             }
+        }
+    }
+}
+
+/// Where it goes. Who may not see that learns only that there is one.
+fn place(webhook: &Webhook) -> Markup {
+    let name = webhook.name.as_deref().filter(|name| !name.is_empty());
+    html! {
+        @match (name, webhook.url.as_deref()) {
+            (Some(name), Some(url)) => { bdi { (visible(name)) } " " span.url { (visible(url)) } },
+            (Some(name), None) => bdi { (visible(name)) },
+            (None, Some(url)) => span.url { (visible(url)) },
+            (None, None) => "a webhook that you may not see",
         }
     }
 }
@@ -107,7 +157,7 @@ fn said(notice: &Notice) -> Markup {
         p.minor {
             b { (crate::field::sentence(notice.severity.as_deref().unwrap_or("notice")).trim_end_matches('.')) ": " }
             @for (place, text) in [&notice.message, &notice.detail, &notice.hint].into_iter().flatten().enumerate() {
-                @if place > 0 { " " } (text)
+                @if place > 0 { " " } (visible(text))
             }
         }
     }
