@@ -67,6 +67,9 @@ COMMENT ON FUNCTION hydra.console_link(text, text, interval) IS
 COMMENT ON FUNCTION hydra.api_expose(regclass, text, text[], text[], text[], text[], text[], boolean, text, text, text) IS
     'Shows a table or view in the REST API; returns the name of the resource, and replaces a resource of the same name';
 COMMENT ON FUNCTION hydra.api_hide(text) IS 'Removes a resource from the REST API; returns whether there was one';
+COMMENT ON FUNCTION hydra.approve(bigint) IS
+    'Confirms what a tool would write, as the Approve button does: writes it if it is still what was shown; returns its state, result or new preview';
+COMMENT ON FUNCTION hydra.refuse(bigint) IS 'Refuses what a tool would write, as the Refuse button does';
 COMMENT ON FUNCTION hydra._resources_changed() IS 'Makes all sessions read resources again, after the current transaction commits';
 COMMENT ON FUNCTION hydra.rehearse(text, jsonb) IS
     'Calls a function with one argument of type jsonb and undoes everything: returns its result, the rows that it wrote, the webhooks that it would send, and its notices';
