@@ -50,6 +50,8 @@ struct Words {
 pub struct Effects {
     tables: Option<Vec<Table>>,
     webhooks: Option<Vec<Webhook>>,
+    /// How many webhooks there are, if that is more than are listed.
+    webhook_count: Option<usize>,
     notices: Option<Vec<Notice>>,
 }
 
@@ -82,7 +84,13 @@ struct Notice {
 
 impl Effects {
     pub fn new(effects: &Value) -> Self {
-        Self { tables: part(effects, "tables"), webhooks: part(effects, "webhooks"), notices: part(effects, "notices") }
+        let webhook_count = effects["webhook_count"].as_u64().and_then(|count| count.try_into().ok());
+        Self {
+            tables: part(effects, "tables"),
+            webhooks: part(effects, "webhooks"),
+            webhook_count,
+            notices: part(effects, "notices"),
+        }
     }
 
     pub fn show(&self, tense: Tense) -> Markup {
@@ -94,7 +102,7 @@ impl Effects {
                 @if changes.into_iter().all(is_nothing) { p.minor { (words.nothing) } }
                 @match &self.tables { Some(tables) => (rows(words.write, tables)), None => p.minor { (words.rows_not_kept) } }
                 @match &self.webhooks {
-                    Some(webhooks) => (requests(words.send, webhooks)),
+                    Some(webhooks) => (requests(words.send, webhooks, self.webhook_count.unwrap_or(0))),
                     None => p.minor { (words.webhooks_not_kept) },
                 }
                 @for notice in self.notices.iter().flatten() { (said(notice)) }
@@ -116,10 +124,11 @@ fn rows(write: &str, tables: &[Table]) -> Markup {
     }
 }
 
-fn requests(send: &str, webhooks: &[Webhook]) -> Markup {
+fn requests(send: &str, webhooks: &[Webhook], all: usize) -> Markup {
+    let all = all.max(webhooks.len());
     html! {
-        @if !webhooks.is_empty() {
-            p.label { (send) " " (count(webhooks.len() as i64, "webhook")) }
+        @if all > 0 {
+            p.label { (send) " " (count(all as i64, "webhook")) }
             ul.plainly {
                 @for webhook in webhooks {
                     li {
@@ -128,6 +137,7 @@ fn requests(send: &str, webhooks: &[Webhook]) -> Markup {
                         @if let Some(body) = &webhook.body { details { summary { "Body" } (block(&indented(body))) } }
                     }
                 }
+                @if all > webhooks.len() { li { (all - webhooks.len()) " more, which are not listed" } }
             }
         }
     }

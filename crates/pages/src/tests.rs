@@ -251,6 +251,7 @@ fn an_approval_shows_what_would_be_done_and_has_two_buttons() {
     for text in [
         "<dt><code>id</code></dt><dd><code>42</code>",
         "Refund of 49.90 EUR agreed",
+        "<dt><code>status</code></dt><dd class=\"change\"><del><span class=\"hidden\">from </span><bdi class=\"data\">open</bdi></del>",
         "<code>public.tickets</code> <span class=\"minor\">1 updated</span>",
         "It would send 2 webhooks",
         "<bdi>CRM</bdi> <span class=\"url\">https://crm.example.com/webhooks</span><details><summary>Body",
@@ -261,13 +262,13 @@ fn an_approval_shows_what_would_be_done_and_has_two_buttons() {
     ] {
         assert!(shown.contains(text), "{text}: {shown}");
     }
-    let path = format!("/settings/approvals/{}", model["data"]["approval"]["id"].as_str().unwrap());
+    let path = format!("/settings/approvals/{}", model["data"]["approval"]["id"]);
     for action in ["approve", "refuse"] {
-        let form = format!("action=\"{path}/{action}\"><input type=\"hidden\" name=\"version\" value=\"");
+        let form = format!("action=\"{path}/{action}\"><input type=\"hidden\" name=\"previews\" value=\"1\">");
         assert!(shown.contains(&form), "{action}: {shown}");
     }
     // The buttons come after all that there is to see.
-    assert!(shown.find("/approve\"") > shown.find("What the tool would answer"));
+    assert!(shown.find("/approve\"") > shown.find("What the tool answers"));
 }
 
 #[test]
@@ -293,7 +294,10 @@ fn an_approval_that_is_over_has_no_button_and_says_what_became_of_it() {
 fn what_has_changed_since_somebody_looked_is_said_above_it() {
     let shown = page(&model("approval_changed"));
     assert!(shown.contains("role=\"alert\"><h2>It has changed since you looked</h2>"), "{shown}");
-    assert!(shown.contains("/approve\"") && shown.contains("name=\"version\""));
+    assert!(shown.contains("/approve\"") && shown.contains("name=\"previews\" value=\"2\""));
+    for text in ["It would send 240 webhooks", "239 more, which are not listed", "Bodies of webhooks were left out."] {
+        assert!(shown.contains(text), "{text}: {shown}");
+    }
     let shown = page(&model("approval_refusal"));
     assert!(shown.contains("The key Assistant is revoked. Nothing can be done with it any more."), "{shown}");
 }

@@ -42,10 +42,10 @@ fn row(visit: &Visit, approval: &Approval) -> Markup {
         li.row.approval {
             div.what {
                 h3.event { a href=(approval.path()) { (approval.tool) } }
-                @if let Some(arguments) = &approval.arguments { p.url { (visible(arguments)) } }
+                p.url { (visible(&approval.arguments)) }
             }
             div {
-                p { "Key " bdi { (visible(&approval.key)) } }
+                p { "Key " bdi { (visible(&approval.key_name)) } }
                 p.minor {
                     @if let Some(tenant) = &approval.tenant_id { "Tenant " bdi { (visible(tenant)) } " · " }
                     "asked " (visit.now.tell(&approval.created_at))
@@ -53,10 +53,9 @@ fn row(visit: &Visit, approval: &Approval) -> Markup {
             }
             div {
                 p { (badge(weight, words)) }
-                @match (&approval.decided_at, &approval.expires_at) {
-                    (Some(at), _) => p.minor { (visit.now.tell(at)) },
-                    (None, Some(end)) if approval.is_pending() => p.minor { "ends " (visit.now.tell(end)) },
-                    _ => {}
+                @match &approval.decided_at {
+                    Some(at) => p.minor { (visit.now.tell(at)) },
+                    None => p.minor { @if approval.is_pending() { "ends " } (visit.now.tell(&approval.expires_at)) },
                 }
             }
         }

@@ -6,32 +6,42 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-mod arguments;
+mod fields;
 pub mod list;
 pub mod one;
 
 #[derive(Deserialize)]
 pub struct Approval {
-    pub id: String,
-    /// Name of the key that asks.
-    pub key: String,
+    pub id: i64,
+    pub key_name: String,
     pub tenant_id: Option<String>,
     pub tool: String,
+    /// JSON, as it was sent. In the list only the beginning.
+    pub arguments: String,
     /// How the key is answered: `console`, `elicit` or `client`.
     pub mode: String,
     pub state: String,
     pub created_at: String,
-    pub expires_at: Option<String>,
+    pub expires_at: String,
     pub decided_at: Option<String>,
     pub decided_by: Option<String>,
-    /// JSON, as it was sent.
-    pub arguments: Option<String>,
-    pub preview: Option<Value>,
+    /// How often it was previewed.
+    pub previews: Option<i64>,
+    pub preview: Option<Preview>,
     /// JSON.
     pub result: Option<String>,
     pub error: Option<String>,
-    /// Names the preview.
-    pub version: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub struct Preview {
+    /// The row, as it is, and what the tool would answer. JSON.
+    before: Option<String>,
+    result: Option<String>,
+    /// What was left out.
+    note: Option<String>,
+    #[serde(flatten)]
+    effects: Value,
 }
 
 impl Approval {

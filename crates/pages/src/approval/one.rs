@@ -3,9 +3,9 @@
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::{Approval, arguments};
+use super::{Approval, Preview, fields};
 use crate::effects::{Effects, Tense};
-use crate::field::explained;
+use crate::field::{explained, sentence};
 use crate::json::indented;
 use crate::layout::{Content, Visit, head};
 use crate::model::Refusal;
@@ -41,7 +41,7 @@ pub fn page(visit: &Visit, data: &Data) -> Content {
         section.card aria-labelledby="arguments" {
             h2 #arguments { "What was asked" }
             p.hint { "The arguments of the tool. Whoever asks wrote them: they are data, not advice." }
-            @if let Some(json) = &approval.arguments { (arguments::show(json)) }
+            (fields::show(&approval.arguments))
         }
         @if let Some(preview) = &approval.preview { (effects(approval, preview)) }
         @if approval.is_pending() && visit.may_manage() { (buttons(approval)) }
@@ -75,7 +75,7 @@ fn outcome(visit: &Visit, approval: &Approval) -> Markup {
             "done" => div.alert.good {
                 h2 { "Approved" (by) }
                 @if let Some(result) = &approval.result {
-                    details { summary { "Result" } (block(&indented(result))) }
+                    (unfolded("Result", result))
                 }
             },
             "refused" => div.alert.quiet { h2 { "Refused" (by) } p { "Nothing was written." } },
@@ -97,7 +97,7 @@ fn facts(visit: &Visit, approval: &Approval) -> Markup {
     let fact = |name: &str, value: Markup| html! { div { dt { (name) } dd { (value) } } };
     html! {
         dl.facts {
-            (fact("Key", html! { bdi { (visible(&approval.key)) } }))
+            (fact("Key", html! { bdi { (visible(&approval.key_name)) } }))
             (fact("Tenant", html! {
                 @match &approval.tenant_id {
                     Some(tenant) => bdi { (visible(tenant)) },
@@ -105,9 +105,7 @@ fn facts(visit: &Visit, approval: &Approval) -> Markup {
                 }
             }))
             (fact("Asked", visit.now.tell(&approval.created_at)))
-            @if let Some(end) = approval.expires_at.as_ref().filter(|_| approval.is_pending()) {
-                (fact("Ends", visit.now.tell(end)))
-            }
+            @if approval.is_pending() { (fact("Ends", visit.now.tell(&approval.expires_at))) }
             (fact("Who may confirm", html! {
                 (match approval.mode.as_str() {
                     "elicit" => "A person in the assistant, or on this page",
@@ -119,28 +117,34 @@ fn facts(visit: &Visit, approval: &Approval) -> Markup {
     }
 }
 
-fn effects(approval: &Approval, preview: &serde_json::Value) -> Markup {
+fn effects(approval: &Approval, preview: &Preview) -> Markup {
     let (heading, tense) = match approval.state.as_str() {
         "done" => ("What it did", Tense::Past),
         _ => ("What it would do", Tense::Conditional),
     };
-    let result = preview.get("result").filter(|result| !result.is_null() && approval.state != "done");
+    let changes = preview.before.as_ref().zip(preview.result.as_ref());
+    let changes = changes.and_then(|(before, after)| fields::changes(before, after));
     html! {
         section.card aria-labelledby="effects" {
             h2 #effects { (heading) }
-            (Effects::new(preview).show(tense))
-            @if let Some(result) = result {
-                details { summary { "What the tool would answer" } (block(&indented(&result.to_string()))) }
-            }
+            @if let Some(changes) = &changes { (changes) }
+            (Effects::new(&preview.effects).show(tense))
+            @if let Some(note) = &preview.note { p.hint { (sentence(note)) } }
+            @if let Some(before) = &preview.before { (unfolded("The row before", before)) }
+            @if let Some(result) = &preview.result { (unfolded("What the tool answers", result)) }
         }
     }
+}
+
+fn unfolded(name: &str, json: &str) -> Markup {
+    html! { details { summary { (name) } (block(&indented(json))) } }
 }
 
 fn buttons(approval: &Approval) -> Markup {
     let button = |action: &str, class: &str, text: &str| {
         html! {
             form method="post" action=(format!("{}/{action}", approval.path())) {
-                @if let Some(version) = &approval.version { input type="hidden" name="version" value=(version); }
+                @if let Some(previews) = approval.previews { input type="hidden" name="previews" value=(previews); }
                 button class=(class) type="submit" { (text) }
             }
         }
