@@ -129,7 +129,7 @@ fn a_client_that_sends_its_request_too_slowly_is_given_up() {
 fn unknown_paths_are_answered_without_the_database_and_all_alike() {
     // There is no database at all.
     let gateway = Gateway::start_for("host=/nonexistent dbname=x user=x", &[]);
-    let shapes: Vec<_> = ["/", "/in/whk_secret", "/api", "/settingsx", "/favicon.ico", "/login/a/b", "/heartbeat"]
+    let shapes: Vec<_> = ["/index.html", "/in/whk_secret", "/api", "/settingsx", "/favicon.ico", "/login/a/b", "/heartbeat"]
         .map(|path| {
             let answer = gateway.get(path, &[]);
             let mut body = answer.json();

@@ -14,7 +14,7 @@
 //! | module | content |
 //! |---|---|
 //! | `model` | what several pages read |
-//! | `layout`, `problem`, `login` | the document around all pages, and the pages without a visitor |
+//! | `layout`, `problem`, `login`, `root` | the document around all pages, and the pages without a visitor |
 //! | `webhooks`, `webhook` | the list, and one webhook with its `failures` and `chart` |
 //! | `webhook_form`, `event_picker` | new and changed webhooks |
 //! | `preview`, `rotation`, `deletion`, `shown_once` | what else can be done with a webhook |
@@ -24,7 +24,7 @@
 //! | `effects` | rows, webhooks and notices of a rehearsal |
 //! | `event_types`, `api_keys`, `api_key_form`, `status` | the other sections |
 //! | `api` | the page about the REST API |
-//! | `field` | fields of forms, and why they are refused |
+//! | `field`, `wording` | fields of forms, and why they are refused |
 //! | `state`, `moment`, `figures`, `json` | states, times, numbers and JSON for people |
 //! | `visible` | texts of strangers, with nothing in them that cannot be seen |
 
@@ -49,6 +49,7 @@ mod model;
 mod moment;
 mod preview;
 mod problem;
+mod root;
 mod rotation;
 mod shown_once;
 mod state;
@@ -60,6 +61,7 @@ mod visible;
 mod webhook;
 mod webhook_form;
 mod webhooks;
+mod wording;
 
 use std::fmt;
 
@@ -71,6 +73,7 @@ use model::Page;
 
 pub use api::problem as api_problem;
 pub use problem::problem;
+pub use root::page as root;
 pub use stylesheet::{STYLESHEET, stylesheet_path};
 
 /// Why a model cannot be shown: the gateway and the extension have versions that do not fit.

@@ -226,6 +226,13 @@ fn empty_lists_and_missing_log_ins_say_what_to_do() {
 }
 
 #[test]
+fn the_root_leads_to_the_settings_and_to_the_api() {
+    let page = crate::root();
+    assert!(values(&page, "<a href=\"").eq(["/settings", "/api/v1/"]), "{page}");
+    assert!(!page.contains("<script") && !page.contains(" style=") && page.matches("<h1>").count() == 1, "{page}");
+}
+
+#[test]
 fn a_link_is_used_by_a_button_without_its_secret_in_the_page() {
     let page = page(&model("login"));
     assert!(page.contains("<form method=\"post\"><button") && page.contains("acme"), "{page}");
