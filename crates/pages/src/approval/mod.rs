@@ -40,6 +40,9 @@ pub struct Preview {
     result: Option<String>,
     /// What was left out.
     note: Option<String>,
+    /// Where values are that will be others when it is written.
+    #[serde(default)]
+    varying: Vec<String>,
     #[serde(flatten)]
     effects: Value,
 }

@@ -130,8 +130,25 @@ fn effects(approval: &Approval, preview: &Preview) -> Markup {
             @if let Some(changes) = &changes { (changes) }
             (Effects::new(&preview.effects).show(tense))
             @if let Some(note) = &preview.note { p.hint { (sentence(note)) } }
+            (varying(&preview.varying))
             @if let Some(before) = &preview.before { (unfolded("The row before", before)) }
             @if let Some(result) = &preview.result { (unfolded("What the tool answers", result)) }
+        }
+    }
+}
+
+/// What cannot be known before, such as numbers of a sequence.
+fn varying(places: &[String]) -> Markup {
+    const SHOWN: usize = 10;
+    html! {
+        @if !places.is_empty() {
+            div {
+                p.hint { "Numbers and times that are given only when it is written will be others:" }
+                ul.chips {
+                    @for place in places.iter().take(SHOWN) { li { (visible(place)) } }
+                    @if places.len() > SHOWN { li.more { "and " (places.len() - SHOWN) " more" } }
+                }
+            }
         }
     }
 }
