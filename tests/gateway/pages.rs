@@ -178,8 +178,22 @@ fn the_root_says_to_people_and_programs_what_this_is_without_the_database() {
 
 /// What no error beside a field may have: words of SQL, and names that only SQL has.
 const OF_SQL: &[&str] = &[
-    "null", "array", "mit it", "SELECT", "hydra.", "hydra_", "syntax", "type interval", "integer", "jsonpath", "::", "_id", "_types", "argument",
-    "parameter", "subscription",
+    "null",
+    "array",
+    "mit it",
+    "SELECT",
+    "hydra.",
+    "hydra_",
+    "syntax",
+    "type interval",
+    "integer",
+    "jsonpath",
+    "::",
+    "_id",
+    "_types",
+    "argument",
+    "parameter",
+    "subscription",
 ];
 
 #[test]
@@ -199,11 +213,19 @@ fn errors_beside_fields_are_in_plain_words() {
         ("webhooks", "event_types=ticket.*".to_owned(), "URL must not be empty."),
         ("webhooks", "url=ftp%3A%2F%2Fx&event_types=ticket.*".into(), "Webhook URL must use https."),
         ("webhooks", "url=http%3A%2F%2F010.1.1.1%2F&event_types=ticket.*".into(), "Its host is an IP address"),
-        ("webhooks", "url=http%3A%2F%2F169.254.169.254%2F&event_types=ticket.*".into(), "Who runs the database can change that."),
+        (
+            "webhooks",
+            "url=http%3A%2F%2F169.254.169.254%2F&event_types=ticket.*".into(),
+            "Who runs the database can change that.",
+        ),
         ("webhooks", webhook.replace("ticket.*", ""), "Choose at least one event type."),
         ("webhooks", webhook.replace("ticket.*", "a.b"), "is not registered."),
         ("webhooks", webhook.replace("ticket.*", "a.*"), "No event type matches"),
-        ("webhooks", format!("{webhook}&name={long}"), "A name has 1 to 200 characters; this one has 1100. Leave it empty, or"),
+        (
+            "webhooks",
+            format!("{webhook}&name={long}"),
+            "A name has 1 to 200 characters; this one has 1100. Leave it empty, or",
+        ),
         ("webhooks", format!("{webhook}&tenant_id={long}"), "Tenant is too long."),
         ("webhooks", format!("{webhook}&signatures=other"), "Choose one or more of these signatures."),
         ("webhooks", format!("{webhook}&timeout=soon"), "This is no time that can be read: write it like 8 s"),

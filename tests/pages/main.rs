@@ -165,14 +165,17 @@ fn approvals(database: &str, scripts: bool) {
          SELECT hydra.api_expose('public.tickets', updatable => '{subject,status}')",
     );
     bench.subscribe("/crm", "ticket.updated", &["name => 'CRM'"]);
-    let key: String = bench.ask("SELECT key FROM hydra.api_key_create('Assistant', '{mcp,tickets:read,tickets:write}')");
+    let key: String =
+        bench.ask("SELECT key FROM hydra.api_key_create('Assistant', '{mcp,tickets:read,tickets:write}')");
     let gateway = Gateway::start(&bench);
     let link: String = bench.ask("SELECT hydra.console_link('hydra_admin')");
     let text = "<img src=x onerror=alert(1)>\u{202E}\u{E0041}\u{200B}";
     let visit = Visit::new("approvals", &gateway.url).with("link", link).with("key", key).with("text", text);
     visit.with("scripts", scripts).with("axe", scripts).run();
     assert_eq!(
-        bench.ask::<String>("SELECT string_agg(id || ' ' || status || ' ' || left(subject, 8), ', ' ORDER BY id) FROM public.tickets"),
+        bench.ask::<String>(
+            "SELECT string_agg(id || ' ' || status || ' ' || left(subject, 8), ', ' ORDER BY id) FROM public.tickets"
+        ),
         "1 open <img src, 2 open Ticket 2, 3 closed Third, 4 open Ticket 4"
     );
 }

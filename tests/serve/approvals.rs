@@ -52,7 +52,11 @@ impl Desk {
         let answer = request.make(&mut self.gateway).json();
         let told = &answer["result"]["structuredContent"];
         assert_eq!(told["status"], "waits_for_approval", "{answer}");
-        let path = told["url"].as_str().unwrap().find("/settings/").map(|place| told["url"].as_str().unwrap()[place..].to_owned());
+        let path = told["url"]
+            .as_str()
+            .unwrap()
+            .find("/settings/")
+            .map(|place| told["url"].as_str().unwrap()[place..].to_owned());
         path.unwrap_or_else(|| panic!("{answer}"))
     }
 
@@ -93,14 +97,18 @@ fn what_a_tool_wants_to_write_waits_until_a_person_has_seen_and_approved_it() {
     let mut admin = desk.admin();
     let list = admin.get("/settings/approvals").json();
     let listed = &list["data"]["approvals"];
-    assert_eq!((&list["waiting"], &listed[0]["state"], &listed[0]["tool"]), (&json!(1), &json!("pending"), &json!("update_tickets")));
+    assert_eq!(
+        (&list["waiting"], &listed[0]["state"], &listed[0]["tool"]),
+        (&json!(1), &json!("pending"), &json!("update_tickets"))
+    );
     assert_eq!((&listed[0]["key_name"], &listed[0]["tenant_id"]), (&json!("Assistant of acme"), &json!("acme")));
     assert!(admin.get("/settings/webhooks").json()["sections"].as_array().unwrap().contains(&json!("approvals")));
 
     let shown = admin.data(&path)["approval"].take();
     let preview = &shown["preview"];
     assert_eq!(preview["tables"], json!([{"table": "public.tickets", "inserted": 0, "updated": 1, "deleted": 0}]));
-    let webhooks: Vec<_> = preview["webhooks"].as_array().unwrap().iter().map(|webhook| webhook["name"].as_str()).collect();
+    let webhooks: Vec<_> =
+        preview["webhooks"].as_array().unwrap().iter().map(|webhook| webhook["name"].as_str()).collect();
     assert_eq!(webhooks, [Some("CRM"), Some("Warehouse")]);
     assert!(preview["webhooks"][0]["body"].as_str().unwrap().contains("Refunded"), "{shown}");
     let arguments: Value = serde_json::from_str(shown["arguments"].as_str().unwrap()).unwrap();
@@ -109,12 +117,19 @@ fn what_a_tool_wants_to_write_waits_until_a_person_has_seen_and_approved_it() {
     assert_eq!(desk.bench.receiver.received("/acme"), 0);
 
     let approved = approve(&mut admin, &path, 1);
-    assert_eq!((approved.status, approved.header("location")), (303, Some(format!("{path}?done=approved").as_str())), "{approved:?}");
+    assert_eq!(
+        (approved.status, approved.header("location")),
+        (303, Some(format!("{path}?done=approved").as_str())),
+        "{approved:?}"
+    );
     assert_eq!(desk.subject(1), "Refunded \u{202E}, closed");
     desk.bench.wait_for("/acme", 1);
     let page = admin.get(&format!("{path}?done=approved")).json();
     let done = &page["data"]["approval"];
-    assert_eq!((&page["notice"], &done["state"], &done["decided_by"]), (&json!("approved"), &json!("done"), &json!("hydra_admin")));
+    assert_eq!(
+        (&page["notice"], &done["state"], &done["decided_by"]),
+        (&json!("approved"), &json!("done"), &json!("hydra_admin"))
+    );
     assert!(done["result"].as_str().unwrap().contains("Refunded") && page["waiting"] == 0, "{page}");
 
     let again = unchanged(&approve(&mut admin, &path, 1));
@@ -146,7 +161,11 @@ fn what_would_be_another_thing_by_now_is_shown_anew_and_an_old_page_approves_not
     // A colleague who has the first page open has not seen this.
     for seen in ["previews=1", "previews=3", "previews=x", ""] {
         let stale = unchanged(&colleague.post(&format!("{path}/approve"), seen));
-        assert_eq!((&stale["changed"], &stale["approval"]["state"]), (&json!(true), &json!("pending")), "{seen}: {stale}");
+        assert_eq!(
+            (&stale["changed"], &stale["approval"]["state"]),
+            (&json!(true), &json!("pending")),
+            "{seen}: {stale}"
+        );
     }
     assert_eq!(desk.subject(1), "Charged three times, open");
     assert_eq!(approve(&mut colleague, &path, 2).status, 303);

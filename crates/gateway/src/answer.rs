@@ -105,7 +105,8 @@ impl Answer {
 
     /// What is at the root, for a person or for a program. The same for everybody.
     pub fn root(is_page: bool) -> Self {
-        let headers = |kind| vec![header("content-type", kind), header("cache-control", "no-store"), header("vary", "accept")];
+        let headers =
+            |kind| vec![header("content-type", kind), header("cache-control", "no-store"), header("vary", "accept")];
         let (headers, body) = match is_page {
             true => (as_page(headers(HTML)), pages::root()),
             false => {

@@ -302,7 +302,12 @@ fn what_has_changed_since_somebody_looked_is_said_above_it() {
     let shown = page(&model("approval_changed"));
     assert!(shown.contains("role=\"alert\"><h2>It has changed since you looked</h2>"), "{shown}");
     assert!(shown.contains("/approve\"") && shown.contains("name=\"previews\" value=\"2\""));
-    for text in ["It would send 240 webhooks", "239 more, which are not listed", "Bodies of webhooks were left out.", "<li>/result/id</li>"] {
+    for text in [
+        "It would send 240 webhooks",
+        "239 more, which are not listed",
+        "Bodies of webhooks were left out.",
+        "<li>/result/id</li>",
+    ] {
         assert!(shown.contains(text), "{text}: {shown}");
     }
     let shown = page(&model("approval_refusal"));

@@ -115,7 +115,9 @@ mod tests {
     fn what_cannot_be_seen_is_shown_by_its_number() {
         assert_eq!(shown("a\u{202E}b<"), "a<span class=\"sign\">U+202E</span>b&lt;");
         assert_eq!(shown("\u{0}"), "<span class=\"sign\">U+0000</span>");
-        for hidden in ["\u{7F}", "\u{85}", "\r", "\u{200B}", "\u{2066}", "\u{FEFF}", "\u{3164}", "\u{E0041}", "x\u{200D}"] {
+        for hidden in
+            ["\u{7F}", "\u{85}", "\r", "\u{200B}", "\u{2066}", "\u{FEFF}", "\u{3164}", "\u{E0041}", "x\u{200D}"]
+        {
             assert!(shown(hidden).contains("class=\"sign\""), "{hidden:?}");
         }
     }
@@ -128,7 +130,8 @@ mod tests {
 
     #[test]
     fn ordinary_texts_stay_as_they_are() {
-        for text in ["two\nlines\r\n\tand a tab", "می\u{200C}خواهم", "👩\u{200D}💻 ❤\u{FE0F}", "Zürich", "שלום", ""] {
+        for text in ["two\nlines\r\n\tand a tab", "می\u{200C}خواهم", "👩\u{200D}💻 ❤\u{FE0F}", "Zürich", "שלום", ""]
+        {
             assert_eq!(shown(text), text, "{text:?}");
         }
     }
@@ -138,7 +141,10 @@ mod tests {
         assert!(!block("short").into_string().contains("<details>"));
         for text in ["x".repeat(601), "line\n".repeat(13), "ü".repeat(700)] {
             let shown = block(&text).into_string();
-            assert!(shown.contains("<details><summary>Show all ") && shown.contains(&format!("\n{text}</pre>")), "{shown}");
+            assert!(
+                shown.contains("<details><summary>Show all ") && shown.contains(&format!("\n{text}</pre>")),
+                "{shown}"
+            );
             assert!(shown.find("…</pre>").unwrap() < 1500, "{shown}");
         }
     }

@@ -12,13 +12,19 @@ const INSTEAD: &[(&str, &str)] = &[
     ("invalid retry schedule", "Enter at most 50 delays, each of at most 7 days, such as 30 s, 2 min, 10 min."),
     ("invalid signatures", "Choose one or more of these signatures."),
     ("invalid filter", "A filter sees the entity as $, and has no variables: write it like $.priority == \"high\"."),
-    ("the headers of subscription ", "The new URL is that of another endpoint, which would get the values of the headers: enter its own, or - for none."),
+    (
+        "the headers of subscription ",
+        "The new URL is that of another endpoint, which would get the values of the headers: enter its own, or - for none.",
+    ),
     ("invalid scopes", "Choose at least one scope, and at most 100."),
     ("expires_at is in the past", "This day has passed, or begins too soon: choose a later one."),
     ("invalid each", PATH),
     ("invalid id_path", PATH),
     ("invalid type_path", PATH),
-    ("an inbound adapter of this provider needs a secret", "This provider signs its requests: enter the secret that it shows."),
+    (
+        "an inbound adapter of this provider needs a secret",
+        "This provider signs its requests: enter the secret that it shows.",
+    ),
 ];
 
 const PATH: &str = "This is no path that can be read: write it like $.data.id, without variables.";
@@ -55,10 +61,11 @@ pub fn more(refusal: &Refusal) -> Vec<String> {
         return Vec::new();
     }
     let detail = refusal.detail.as_deref().filter(|_| !says_nothing(refusal)).map(in_form);
-    let hint = refusal.hint.as_deref().filter(|hint| !is_sql(hint)).map(|hint| match hint.contains("hydra_webhooks.") {
-        true => "Who runs the database can change that.".into(),
-        false => in_form(hint),
-    });
+    let hint =
+        refusal.hint.as_deref().filter(|hint| !is_sql(hint)).map(|hint| match hint.contains("hydra_webhooks.") {
+            true => "Who runs the database can change that.".into(),
+            false => in_form(hint),
+        });
     detail.into_iter().chain(hint).collect()
 }
 
@@ -107,7 +114,10 @@ mod tests {
     #[test]
     fn what_is_for_people_who_call_functions_is_said_for_people_who_fill_in_a_form() {
         for ((message, detail, hint), words) in [
-            (("url must not be null", "A webhook has a URL.", "SELECT * FROM x;"), "URL must not be empty. A webhook has a URL."),
+            (
+                ("url must not be null", "A webhook has a URL.", "SELECT * FROM x;"),
+                "URL must not be empty. A webhook has a URL.",
+            ),
             (
                 ("invalid timeout: 00:02:00", "The timeout of a whole request is between 100 ms and 60 s.", ""),
                 "The timeout of a whole request is between 100 ms and 60 s.",
@@ -132,7 +142,10 @@ mod tests {
                 ("webhook URL must use https", "", "Set hydra_webhooks.allow_http to allow plain http."),
                 "Webhook URL must use https. Who runs the database can change that.",
             ),
-            (("event type \"a.b\" is not registered", "", "SELECT hydra.x();"), "Event type \"a.b\" is not registered."),
+            (
+                ("event type \"a.b\" is not registered", "", "SELECT hydra.x();"),
+                "Event type \"a.b\" is not registered.",
+            ),
         ] {
             let refusal = refusal(message, detail, hint);
             let said = [vec![what(&refusal)], more(&refusal)].concat().join(" ");

@@ -94,7 +94,8 @@ mod tests {
 
     #[test]
     fn fields_have_their_names_and_say_what_was_sent() {
-        let shown = show(r#"{"id": 12345678901234567890.10, "body": "<b>\u202e", "id": {"a": [1]}, "none": "", "no": null}"#);
+        let shown =
+            show(r#"{"id": 12345678901234567890.10, "body": "<b>\u202e", "id": {"a": [1]}, "none": "", "no": null}"#);
         let shown = shown.into_string();
         for text in [
             "<dt><code>id</code></dt><dd><code>12345678901234567890.10</code>",
