@@ -57,7 +57,14 @@ impl Does {
 }
 
 impl Found {
-    pub fn reads(toolset: &str, name: String, title: String, description: String, input: Value, does: Does) -> Self {
+    pub fn reads(
+        toolset: &str,
+        name: String,
+        title: String,
+        description: String,
+        input: Value,
+        does: Does,
+    ) -> Self {
         let tool = Tool {
             name,
             title,
