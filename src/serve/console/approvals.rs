@@ -9,9 +9,9 @@ use super::number;
 use super::visit::Visit;
 use crate::serve::answer::Answer;
 use crate::serve::approval::{self, Confirmed, Decider};
+use crate::serve::identity::as_owner;
 use crate::serve::problem::Problem;
 use crate::serve::sql;
-use crate::tables;
 
 /// Answers a request whose path begins with `/settings/approvals`.
 pub fn route(visit: &Visit<'_>, path: &[&str], writes: bool) -> Result<Answer, Problem> {
@@ -75,12 +75,12 @@ fn decider<'a>(visit: &'a Visit<'_>) -> Decider<'a> {
 
 /// Locks an approval of the visitor's, and returns how often it was previewed; `None`: it does not wait any more.
 fn lock(visit: &Visit<'_>, id: i64) -> Result<Option<i32>, Problem> {
-    const LOCK: &str = "SELECT pg_catalog.jsonb_build_object('previews', a.previews, 'waits', a.state = 'pending')
+    const LOCK: &str = "SELECT pg_catalog.jsonb_build_object('previews', a.previews, 'waits', a.state = 'pending' AND a.expires_at > pg_catalog.now())
                         FROM hydra.approval AS a
                         JOIN hydra.api_key AS k ON k.id = a.key_id
                         WHERE a.id = $1 AND ($2 IS NULL OR k.tenant_id = $2)
                         FOR UPDATE OF a";
-    let locked: Value = tables::as_owner(|| sql::json(LOCK, &[id.into(), visit.tenant().into()]));
+    let locked: Value = as_owner(|| sql::json(LOCK, &[id.into(), visit.tenant().into()]));
     if locked.is_null() {
         return Err(Problem::not_found());
     }
