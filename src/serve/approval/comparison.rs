@@ -74,7 +74,9 @@ impl Document {
             match value == other_value {
                 _ if !is_alike => return None,
                 true => {}
-                false if ["/tables", "/webhook_count", "/webhooks"].iter().any(|part| place.starts_with(part)) => return None,
+                false if ["/tables", "/webhook_count", "/webhooks"].iter().any(|part| place.starts_with(part)) => {
+                    return None;
+                }
                 false => varying.push(place.clone()),
             }
         }
@@ -86,8 +88,8 @@ impl Document {
         let varying: HashSet<&str> = varying.iter().map(String::as_str).collect();
         let mut digest = Sha256::new();
         for (place, value) in &self.0 {
-            let value = if varying.contains(place.as_str()) { "" } else { value };
-            for text in [place, value] {
+            let value = if varying.contains(place.as_str()) { "" } else { value.as_str() };
+            for text in [place.as_str(), value] {
                 digest.update((text.len() as u64).to_be_bytes());
                 digest.update(text);
             }
@@ -123,5 +125,9 @@ fn kind(json: &str) -> u8 {
 /// Returns the time of this transaction, and that of the statement of the client, as JSON strings in the forms that they can have.
 fn times() -> Vec<String> {
     const TIMES: &str = include_str!("../../../sql/queries/forms_of_now.sql");
-    sql::rows(TIMES, &[], |row| row.first::<String>()).into_iter().flatten().map(|form| Value::from(form).to_string()).collect()
+    sql::rows(TIMES, &[], |row| row.first::<String>())
+        .into_iter()
+        .flatten()
+        .map(|form| Value::from(form).to_string())
+        .collect()
 }

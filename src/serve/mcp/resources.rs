@@ -108,7 +108,10 @@ fn update(call: &Call<'_>, resource: &Resource) -> Found {
     let tool = Tool {
         name: format!("update_{name}"),
         title: format!("Change one of {}", words(name)),
-        description: format!("Changes the row of {} with this id. What is not given stays as it is.", described(resource)),
+        description: format!(
+            "Changes the row of {} with this id. What is not given stays as it is.",
+            described(resource)
+        ),
         input: json!({"type": "object", "properties": members, "required": ["id"], "additionalProperties": false}),
         output: None,
         reads_only: false,

@@ -82,14 +82,7 @@ const NOT_AT_ONCE: &str = "Nothing is written at once: the result is a preview, 
 pub const CONFIRMATION: &str = "confirmation";
 
 impl Found {
-    pub fn reads(
-        toolset: &str,
-        name: String,
-        title: String,
-        description: String,
-        input: Value,
-        does: Does,
-    ) -> Self {
+    pub fn reads(toolset: &str, name: String, title: String, description: String, input: Value, does: Does) -> Self {
         let tool = Tool {
             name,
             title,

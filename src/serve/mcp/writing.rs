@@ -64,7 +64,8 @@ impl<'a> Given<'a> {
 
     /// Returns what was not taken out, as a JSON object.
     pub fn object(&self) -> String {
-        let member = |field: &Field<'_>| format!("{}:{}", serde_json::Value::from(field.name.as_str()), field.value.get());
+        let member =
+            |field: &Field<'_>| format!("{}:{}", serde_json::Value::from(field.name.as_str()), field.value.get());
         format!("{{{}}}", self.0.iter().map(member).collect::<Vec<_>>().join(","))
     }
 }
