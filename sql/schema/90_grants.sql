@@ -72,6 +72,9 @@ COMMENT ON FUNCTION hydra.console_link(text, text, interval) IS
 COMMENT ON FUNCTION hydra.api_expose(regclass, text, text[], text[], text[], text[], text[], boolean, text, text, text) IS
     'Shows a table or view in the REST API; returns the name of the resource, and replaces a resource of the same name';
 COMMENT ON FUNCTION hydra.api_hide(text) IS 'Removes a resource from the REST API; returns whether there was one';
+COMMENT ON FUNCTION hydra.approve(bigint) IS
+    'Confirms what a tool would write: writes it if it is still what was shown; returns done, changed (it has a new preview) or failed, see hydra.approvals';
+COMMENT ON FUNCTION hydra.refuse(bigint) IS 'Refuses what a tool would write';
 COMMENT ON FUNCTION hydra._resources_changed() IS 'Makes all sessions read resources again, after the current transaction commits';
 COMMENT ON FUNCTION hydra.rehearse(text, jsonb) IS
     'Calls a function with one argument of type jsonb and undoes everything: returns its result, the rows that it wrote, the webhooks that it would send, and its notices';
@@ -174,6 +177,8 @@ GRANT EXECUTE ON FUNCTION
     hydra.flow_pause(bigint), hydra.flow_delete(bigint), hydra.flow_would_match(bigint, text, jsonb, text),
     hydra._flow_choice(bigint, text), hydra._flow_filter_passes(jsonpath, jsonb)
     TO hydra_admin;
+GRANT EXECUTE ON FUNCTION hydra.approve(bigint), hydra.refuse(bigint) TO hydra_admin;
+GRANT SELECT ON hydra.approvals TO hydra_admin;
 GRANT SELECT ON hydra.api_resources TO hydra_admin, hydra_member, hydra_analyst;
 GRANT SELECT ON hydra.flows, hydra.flow_runs, hydra.runner_status TO hydra_admin, hydra_member, hydra_analyst;
 GRANT SELECT ON hydra.gateways, hydra.gateway_status TO hydra_admin, hydra_member, hydra_analyst;

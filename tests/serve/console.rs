@@ -222,7 +222,10 @@ fn a_visitor_with_a_tenant_reaches_only_what_belongs_to_the_tenant() {
     let ids: Vec<i64> =
         list["data"]["webhooks"].as_array().unwrap().iter().map(|w| w["id"].as_i64().unwrap()).collect();
     assert_eq!(ids, [own]);
-    assert_eq!(list["sections"], json!(["webhooks", "inbound-adapters", "flows", "event-types", "api-keys"]));
+    assert_eq!(
+        list["sections"],
+        json!(["webhooks", "approvals", "inbound-adapters", "flows", "event-types", "api-keys"])
+    );
     assert_eq!(admin.data("/settings/api-keys")["api_keys"], json!([]));
     assert_eq!(admin.get("/settings/status").status, 404);
     assert_eq!(admin.post("/settings/event-types", "name=a.b").status, 403);

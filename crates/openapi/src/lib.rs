@@ -33,7 +33,7 @@ mod types;
 pub use column::Column;
 pub use events::EventType;
 pub use resource::Resource;
-pub use types::Type;
+pub use types::{Type, or_null};
 
 /// Where the API begins.
 pub const ROOT: &str = "/api/v1";

@@ -12,6 +12,9 @@ pub struct Page<D> {
     pub visitor: Visitor,
     #[serde(default)]
     pub sections: Vec<String>,
+    /// So many approvals wait for the visitor.
+    #[serde(default)]
+    pub waiting: i64,
     pub notice: Option<String>,
     pub now: String,
     pub data: D,

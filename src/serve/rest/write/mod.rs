@@ -19,7 +19,7 @@
 //! | `idempotency` | gives the same answer to a request that is repeated |
 //! | `rehearsal` | does it, undoes it, and says what would happen |
 
-mod body;
+pub mod body;
 mod change;
 mod create;
 mod fields;
