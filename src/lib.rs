@@ -35,6 +35,8 @@
 //! | credential | the SHA-256 of a token, as a gateway passes it |
 //! | resource | a table or view of the application that the REST API shows |
 //! | representation | the JSON object of one row of a resource |
+//! | tool | what a model can call: made from a resource, one of our own, or a function of the application |
+//! | toolset | a group of tools, of which a client can ask for some |
 //! | flow | a function of the application that runs when a mapped inbound event arrives |
 //! | runner | the background worker that does what requests have left |
 //! | rehearsal | running something, collecting its effects, and undoing them |
@@ -201,11 +203,12 @@ extension_sql_file!(
     name = "api",
     requires = ["mail", serve::rest::known::_resources_changed]
 );
+extension_sql_file!("../sql/schema/78_tool.sql", name = "tool", requires = ["api"]);
 // After all tables: it protects each.
 extension_sql_file!(
     "../sql/schema/80_replication.sql",
     name = "replication",
-    requires = ["gateway", "flow", "mail", "api", replication::_is_replicating]
+    requires = ["gateway", "flow", "mail", "api", "tool", replication::_is_replicating]
 );
 extension_sql_file!("../sql/functions/gateway.sql", name = "gateway_functions", requires = ["gateway"]);
 extension_sql_file!(
@@ -224,6 +227,7 @@ extension_sql_file!(
     requires = ["mail", "flow_functions", mail::secret::_new_mail_secret, mail::secret::_reseal_mail_secret]
 );
 extension_sql_file!("../sql/functions/api.sql", name = "api_functions", requires = ["api", "watch_functions"]);
+extension_sql_file!("../sql/functions/tool.sql", name = "tool_functions", requires = ["tool", "api_functions"]);
 extension_sql_file!("../sql/schema/90_grants.sql", name = "grants", finalize);
 
 const VERSION: &std::ffi::CStr =
