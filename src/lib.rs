@@ -40,6 +40,9 @@
 //! | flow | a function of the application that runs when a mapped inbound event arrives |
 //! | runner | the background worker that does what requests have left |
 //! | rehearsal | running something, collecting its effects, and undoing them |
+//! | tool | what a client of MCP can call |
+//! | preview | the effects of a tool that writes, before it has written |
+//! | approval | a call of a tool that writes, which is previewed and waits for a yes |
 //! | scheme | how the requests of another system are verified, and where their ids and types are |
 //! | seal, open | encrypt, and decrypt, a secret or the value of a header with a key of `hydra_webhooks.key_file` |
 //!
@@ -204,11 +207,12 @@ extension_sql_file!(
     requires = ["mail", serve::rest::known::_resources_changed]
 );
 extension_sql_file!("../sql/schema/78_tool.sql", name = "tool", requires = ["api"]);
+extension_sql_file!("../sql/schema/79_approval.sql", name = "approval", requires = ["api"]);
 // After all tables: it protects each.
 extension_sql_file!(
     "../sql/schema/80_replication.sql",
     name = "replication",
-    requires = ["gateway", "flow", "mail", "api", "tool", replication::_is_replicating]
+    requires = ["gateway", "flow", "mail", "api", "tool", "approval", replication::_is_replicating]
 );
 extension_sql_file!("../sql/functions/gateway.sql", name = "gateway_functions", requires = ["gateway"]);
 extension_sql_file!(

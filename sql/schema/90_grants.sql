@@ -70,6 +70,9 @@ COMMENT ON FUNCTION hydra.api_hide(text) IS 'Removes a resource from the REST AP
 COMMENT ON FUNCTION hydra.tool_register(regprocedure, text, text, boolean, text, text, boolean, boolean, boolean) IS
     'Lets models call a function of the application; returns the name of the tool, and replaces a tool of the same name';
 COMMENT ON FUNCTION hydra.tool_unregister(text) IS 'Removes a tool; returns whether there was one';
+COMMENT ON FUNCTION hydra.approve(bigint) IS
+    'Confirms what a tool would write, as the Approve button does: writes it if it is still what was shown; returns its state, result or new preview';
+COMMENT ON FUNCTION hydra.refuse(bigint) IS 'Refuses what a tool would write, as the Refuse button does';
 COMMENT ON FUNCTION hydra._resources_changed() IS 'Makes all sessions read resources again, after the current transaction commits';
 COMMENT ON FUNCTION hydra.rehearse(text, jsonb) IS
     'Calls a function with one argument of type jsonb and undoes everything: returns its result, the rows that it wrote, the webhooks that it would send, and its notices';

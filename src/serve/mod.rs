@@ -16,6 +16,7 @@
 //! | `console` | answers requests of the settings pages |
 //! | `rest` | answers requests with an API key |
 //! | `mcp` | answers messages of MCP: the same for models |
+//! | `approval` | keeps what models want to write until somebody has confirmed it |
 //! | `crate::mail` | takes messages of mail |
 //! | `gateway` | answers calls of the gateway itself |
 //! | `direct` | runs a statement as a request would, for superusers |
@@ -36,6 +37,7 @@ use problem::{Problem, Texts};
 use request::Request;
 
 pub mod answer;
+pub mod approval;
 mod console;
 pub mod context;
 mod deferrable;

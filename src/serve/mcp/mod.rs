@@ -28,6 +28,7 @@ use crate::backend::fixed_settings::with_fixed_settings;
 mod arguments;
 mod call;
 mod own;
+mod registered;
 mod resources;
 mod tools;
 
