@@ -35,12 +35,11 @@
 //! | credential | the SHA-256 of a token, as a gateway passes it |
 //! | resource | a table or view of the application that the REST API shows |
 //! | representation | the JSON object of one row of a resource |
-//! | tool | what a model can call: made from a resource, one of our own, or a function of the application |
-//! | toolset | a group of tools, of which a client can ask for some |
 //! | flow | a function of the application that runs when a mapped inbound event arrives |
 //! | runner | the background worker that does what requests have left |
 //! | rehearsal | running something, collecting its effects, and undoing them |
-//! | tool | what a client of MCP can call |
+//! | tool | what a client of MCP can call: made of a resource, of our own, or a function of the application |
+//! | toolset | a group of tools; a client can ask for some groups only |
 //! | preview | the effects of a tool that writes, before it has written |
 //! | approval | a call of a tool that writes, which is previewed and waits for a yes |
 //! | scheme | how the requests of another system are verified, and where their ids and types are |
