@@ -9,7 +9,8 @@ use pgrx::prelude::*;
 use pgrx::{JsonB, Spi};
 use serde::Deserialize;
 
-use super::function::{Function, Shape};
+use super::function::Shape;
+pub use super::function::{Function, run};
 use super::resources::paging;
 use super::tools::{Does, Found};
 use crate::backend::search_path::with_search_path;
