@@ -5,8 +5,10 @@ SELECT pg_catalog.jsonb_build_object(
            'preview', pg_catalog.jsonb_build_object(
                'before', (a.preview -> 'before')::text, 'result', (a.preview -> 'result')::text,
                'tables', a.preview -> 'tables', 'webhooks', a.preview -> 'webhooks',
-               'webhook_count', a.preview -> 'webhook_count', 'notices', a.preview -> 'notices', 'note', a.preview -> 'note'),
+               'webhook_count', a.preview -> 'webhook_count', 'notices', a.preview -> 'notices', 'note', a.preview -> 'note',
+               'varying', stored.varying),
            'previews', a.previews, 'mode', a.mode, 'state', a.state, 'created_at', a.created_at, 'expires_at', a.expires_at,
            'decided_at', a.decided_at, 'decided_by', a.decided_by, 'result', a.result::text, 'error', a.error)
 FROM hydra.approvals AS a
+JOIN hydra.approval AS stored ON stored.id = a.id
 WHERE a.id = $1 AND ($2 IS NULL OR a.tenant_id = $2)

@@ -71,8 +71,8 @@ COMMENT ON FUNCTION hydra.tool_register(regprocedure, text, text, boolean, text,
     'Lets models call a function of the application; returns the name of the tool, and replaces a tool of the same name';
 COMMENT ON FUNCTION hydra.tool_unregister(text) IS 'Removes a tool; returns whether there was one';
 COMMENT ON FUNCTION hydra.approve(bigint) IS
-    'Confirms what a tool would write, as the Approve button does: writes it if it is still what was shown; returns its state, result or new preview';
-COMMENT ON FUNCTION hydra.refuse(bigint) IS 'Refuses what a tool would write, as the Refuse button does';
+    'Confirms what a tool would write: writes it if it is still what was shown; returns done, changed (it has a new preview) or failed, see hydra.approvals';
+COMMENT ON FUNCTION hydra.refuse(bigint) IS 'Refuses what a tool would write';
 COMMENT ON FUNCTION hydra._resources_changed() IS 'Makes all sessions read resources again, after the current transaction commits';
 COMMENT ON FUNCTION hydra.rehearse(text, jsonb) IS
     'Calls a function with one argument of type jsonb and undoes everything: returns its result, the rows that it wrote, the webhooks that it would send, and its notices';
@@ -175,6 +175,8 @@ GRANT EXECUTE ON FUNCTION
     hydra.flow_pause(bigint), hydra.flow_delete(bigint), hydra.flow_would_match(bigint, text, jsonb, text),
     hydra._flow_choice(bigint, text), hydra._flow_filter_passes(jsonpath, jsonb)
     TO hydra_admin;
+GRANT EXECUTE ON FUNCTION hydra.approve(bigint), hydra.refuse(bigint) TO hydra_admin;
+GRANT SELECT ON hydra.approvals TO hydra_admin;
 GRANT SELECT ON hydra.api_resources, hydra.tools TO hydra_admin, hydra_member, hydra_analyst;
 GRANT SELECT ON hydra.flows, hydra.flow_runs, hydra.runner_status TO hydra_admin, hydra_member, hydra_analyst;
 GRANT SELECT ON hydra.gateways, hydra.gateway_status TO hydra_admin, hydra_member, hydra_analyst;

@@ -36,7 +36,7 @@ pub use column::Column;
 pub use events::EventType;
 pub use function::{Argument, Function};
 pub use resource::Resource;
-pub use types::Type;
+pub use types::{Type, or_null};
 
 /// Where the API begins.
 pub const ROOT: &str = "/api/v1";

@@ -1,9 +1,12 @@
 //! The tools that a key can call.
 
 use ::mcp::Tool;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::actions::Action;
 use super::{own, registered, resources};
+use crate::serve::identity::Approval;
+use crate::serve::problem::Texts;
 use crate::serve::rest::{Call, require};
 
 /// A tool, and what it does.
@@ -34,7 +37,7 @@ pub enum Does {
     /// Removes one.
     Delete { name: String },
     /// Does something with a webhook or a delivery.
-    Own(own::Action),
+    Own(Action),
     /// Calls a function of the application.
     Function(registered::Function),
 }
@@ -54,7 +57,29 @@ impl Does {
             Self::Function(function) => function.writes,
         }
     }
+
+    /// Whether everything that it does can be undone.
+    pub fn is_rehearsable(&self) -> bool {
+        match self {
+            Self::Function(function) => function.is_rehearsable,
+            _ => true,
+        }
+    }
+
+    /// Whose texts its errors have.
+    pub fn texts(&self) -> Texts {
+        match self {
+            Self::Own(_) => Texts::Own,
+            _ => Texts::Foreign,
+        }
+    }
 }
+
+/// What is said of every tool that writes, after what it does.
+const NOT_AT_ONCE: &str = "Nothing is written at once: the result is a preview, which has to be confirmed.";
+
+/// The argument with which a client confirms what it was shown, if its key permits that.
+pub const CONFIRMATION: &str = "confirmation";
 
 impl Found {
     pub fn reads(
@@ -80,17 +105,35 @@ impl Found {
     }
 }
 
+impl Found {
+    pub fn writes(toolset: &str, tool: Tool, does: Does) -> Self {
+        let description = format!("{} {NOT_AT_ONCE}", tool.description);
+        let tool = Tool { description, reads_only: false, ..tool };
+        Self { tool, toolset: toolset.to_owned(), does }
+    }
+
+    /// Adds the argument with which the client confirms.
+    fn as_offered(mut self, call: &Call<'_>) -> Self {
+        if self.does.writes() && call.key.approval == Approval::Client {
+            let description = "confirmation of the preview: writes what it has shown.";
+            self.tool.input["properties"][CONFIRMATION] = json!({"type": "string", "description": description});
+        }
+        self
+    }
+}
+
 /// Returns them by their names.
 pub fn all(call: &Call<'_>) -> Vec<Tool> {
     let found = resources::all(call).chain(own::all(call)).chain(registered::all(call));
-    let mut tools: Vec<Tool> = found.map(|found| found.tool).collect();
+    let mut tools: Vec<Tool> = found.map(|found| found.as_offered(call).tool).collect();
     tools.sort_by(|one, other| one.name.cmp(&other.name));
     tools
 }
 
 /// Returns the tool of this name, if the key can call it.
 pub fn find(call: &Call<'_>, name: &str) -> Option<Found> {
-    own::find(call, name).or_else(|| resources::find(call, name)).or_else(|| registered::find(call, name))
+    let found = own::find(call, name).or_else(|| resources::find(call, name)).or_else(|| registered::find(call, name));
+    found.map(|found| found.as_offered(call))
 }
 
 /// Whether the key has one of these scopes.

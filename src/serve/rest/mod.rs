@@ -44,7 +44,7 @@ pub mod representation;
 pub mod resource;
 pub mod sort;
 pub mod value;
-mod write;
+pub mod write;
 
 /// A request, and the key that it was made with.
 pub struct Call<'a> {

@@ -19,14 +19,14 @@
 //! | `idempotency` | gives the same answer to a request that is repeated |
 //! | `rehearsal` | does it, undoes it, and says what would happen |
 
-mod body;
+pub mod body;
 mod change;
 mod create;
 mod fields;
 mod idempotency;
 mod references;
 mod refusal;
-mod rehearsal;
+pub mod rehearsal;
 mod remove;
 mod target;
 
