@@ -53,10 +53,7 @@ pub fn attempt_to<T, E>(body: impl FnOnce() -> Result<T, E>) -> Result<Result<T,
 }
 
 /// Runs `body` in a subtransaction, as [`attempt`] does, which is also rolled back unless `is_kept` says that it stays.
-pub fn attempt_if<T>(
-    body: impl FnOnce() -> T,
-    is_kept: impl FnOnce(&T) -> bool,
-) -> Result<T, Box<CaughtError>> {
+pub fn attempt_if<T>(body: impl FnOnce() -> T, is_kept: impl FnOnce(&T) -> bool) -> Result<T, Box<CaughtError>> {
     run(body, is_kept)
 }
 

@@ -34,7 +34,8 @@ impl Function {
         let own = self.arguments.iter().map(|argument| (argument.name.clone(), self.member(argument)));
         let members: Map<String, Value> = own.chain(additional).collect();
         let mut input = json!({"type": "object", "properties": members, "additionalProperties": false});
-        let needed: Vec<&str> = self.arguments.iter().filter(|a| a.default.is_none()).map(|a| a.name.as_str()).collect();
+        let needed: Vec<&str> =
+            self.arguments.iter().filter(|a| a.default.is_none()).map(|a| a.name.as_str()).collect();
         if !needed.is_empty() {
             input["required"] = json!(needed);
         }
@@ -104,7 +105,8 @@ mod tests {
 
     #[test]
     fn lines_about_arguments_describe_them_and_the_rest_describes_the_function() {
-        let comment = "Answers a ticket.\nnumber: Number of the ticket\nNote: the customer gets a mail.\n  body:  What to say \n";
+        let comment =
+            "Answers a ticket.\nnumber: Number of the ticket\nNote: the customer gets a mail.\n  body:  What to say \n";
         let arguments = vec![argument("number", "bigint", None), argument("body", "text", None)];
         let function = Function { comment: comment.into(), arguments };
         assert_eq!(function.description(), "Answers a ticket.\nNote: the customer gets a mail.");
@@ -127,10 +129,19 @@ mod tests {
         for (expression, expected) in defaults {
             assert_eq!(constant(expression), Some(expected), "{expression}");
         }
-        for expression in ["now()", "NULL::text", "('a'::text || 'b'::text)", "'a'::text || 'b'::text", "CURRENT_DATE", "1 + 1", "'{}'::text[]"] {
+        for expression in [
+            "now()",
+            "NULL::text",
+            "('a'::text || 'b'::text)",
+            "'a'::text || 'b'::text",
+            "CURRENT_DATE",
+            "1 + 1",
+            "'{}'::text[]",
+        ] {
             assert_eq!(constant(expression), None, "{expression}");
         }
-        let arguments = vec![argument("since", "interval", Some("'4 hours'::interval")), argument("at", "date", Some("now()"))];
+        let arguments =
+            vec![argument("since", "interval", Some("'4 hours'::interval")), argument("at", "date", Some("now()"))];
         let input = Function { comment: "x".into(), arguments }.input([]);
         assert_eq!(input["properties"]["since"]["default"], "4 hours");
         assert!(input.get("required").is_none() && input["properties"]["at"].get("default").is_none(), "{input}");

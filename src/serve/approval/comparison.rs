@@ -74,7 +74,9 @@ impl Document {
             match value == other_value {
                 _ if !is_alike => return None,
                 true => {}
-                false if ["/tables", "/webhook_count", "/webhooks"].iter().any(|part| place.starts_with(part)) => return None,
+                false if ["/tables", "/webhook_count", "/webhooks"].iter().any(|part| place.starts_with(part)) => {
+                    return None;
+                }
                 false => varying.push(place.clone()),
             }
         }
@@ -123,5 +125,9 @@ fn kind(json: &str) -> u8 {
 /// Returns the time of this transaction, and that of the statement of the client, as JSON strings in the forms that they can have.
 fn times() -> Vec<String> {
     const TIMES: &str = include_str!("../../../sql/queries/forms_of_now.sql");
-    sql::rows(TIMES, &[], |row| row.first::<String>()).into_iter().flatten().map(|form| Value::from(form).to_string()).collect()
+    sql::rows(TIMES, &[], |row| row.first::<String>())
+        .into_iter()
+        .flatten()
+        .map(|form| Value::from(form).to_string())
+        .collect()
 }

@@ -52,13 +52,7 @@ fn hash(token: &str) -> Vec<u8> {
 
 /// Stores a call that waits for a yes, with the token for the client if the client can confirm it; `None` if too many of this
 /// key wait.
-pub fn keep(
-    key: i64,
-    tool: &str,
-    arguments: &str,
-    preview: &Preview,
-    mode: Approval,
-) -> Option<(Kept, Option<Token>)> {
+pub fn keep(key: i64, tool: &str, arguments: &str, preview: &Preview, mode: Approval) -> Option<(Kept, Option<Token>)> {
     // One after the other, so that they are counted.
     const LOCK: &str = "SELECT k.id FROM hydra.api_key AS k WHERE k.id = $1 FOR NO KEY UPDATE";
     const INSERT: &str = include_str!("../../../sql/queries/insert_approval.sql");

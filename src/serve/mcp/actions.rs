@@ -31,11 +31,23 @@ pub fn all(call: &Call<'_>) -> impl Iterator<Item = Found> {
 
 fn found(action: Action) -> Found {
     let (name, title, description) = match action {
-        Pause => ("webhook_pause", "Pause a webhook", "Stops a webhook: nothing is sent to it until it is resumed, and new events are not queued for it."),
+        Pause => (
+            "webhook_pause",
+            "Pause a webhook",
+            "Stops a webhook: nothing is sent to it until it is resumed, and new events are not queued for it.",
+        ),
         Resume => ("webhook_resume", "Resume a webhook", "Starts a paused or disabled webhook again."),
-        Replay => ("webhook_replay", "Send failed deliveries again", "Sends all deliveries of a webhook again that have failed and whose events were emitted in this time."),
+        Replay => (
+            "webhook_replay",
+            "Send failed deliveries again",
+            "Sends all deliveries of a webhook again that have failed and whose events were emitted in this time.",
+        ),
         Retry => ("webhook_retry", "Send a delivery again", "Sends a delivery again now that has failed or waits."),
-        Cancel => ("webhook_cancel", "Cancel a delivery", "Removes a delivery that has failed or waits: it is not sent any more."),
+        Cancel => (
+            "webhook_cancel",
+            "Cancel a delivery",
+            "Removes a delivery that has failed or waits: it is not sent any more.",
+        ),
     };
     let mut input = input(members(action));
     input["required"] = match action {
@@ -112,7 +124,8 @@ fn on_delivery(call: &Call<'_>, action: Action, given: &mut Given<'_>) -> Result
     let bytes = hex::decode(id.replace('-', "")).ok().and_then(|bytes| <[u8; 16]>::try_from(bytes).ok());
     let id = Uuid::from_bytes(bytes.ok_or("The argument delivery_id is not a uuid.")?);
     let find = || as_owner(|| sql::one::<String>(FIND, &[id.into(), call.key.tenant.as_deref().into()]));
-    let before = find().ok_or("There is no such delivery that has failed or waits, or it is being sent at this moment.")?;
+    let before =
+        find().ok_or("There is no such delivery that has failed or waits, or it is being sent at this moment.")?;
     let result = match action {
         Retry => {
             as_owner(|| sql::run("SELECT hydra.webhook_retry($1)", &[id.into()]));

@@ -31,7 +31,8 @@ const QUESTION: &str = "confirm";
 /// One text for all tokens that are not of this key.
 const UNKNOWN: &str = "This confirms nothing. Call the tool again without it: the result has a new preview.";
 
-const TOO_MANY: &str = "50 changes by this key wait for a yes already. Nothing was written. Wait until they are decided or have expired.";
+const TOO_MANY: &str =
+    "50 changes by this key wait for a yes already. Nothing was written. Wait until they are decided or have expired.";
 
 /// A call of a tool that writes.
 struct Asking<'a> {

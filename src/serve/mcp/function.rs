@@ -116,16 +116,10 @@ impl Page {
 struct Given<'a>(BTreeMap<String, &'a RawValue>);
 
 impl<'a> Given<'a> {
-    /// Reads arguments, and checks which are given.
+    /// Reads arguments, of which none is unknown, and checks that none is missing.
     fn read(function: &Function, arguments: &'a str) -> Result<Self, String> {
         let mut given: BTreeMap<String, &RawValue> =
             serde_json::from_str(arguments).map_err(|error| format!("The arguments cannot be read: {error}."))?;
-        let own = function.arguments.iter().map(|argument| argument.name.as_str());
-        let known: Vec<&str> = own.chain(["limit", "cursor"].into_iter().filter(|_| function.has_pages())).collect();
-        if let Some(name) = given.keys().find(|name| !known.contains(&name.as_str())) {
-            let known = if known.is_empty() { "It has none".into() } else { format!("It has {}", known.join(", ")) };
-            return Err(format!("The tool has no argument {name}. {known}."));
-        }
         given.retain(|_, value| value.get() != "null");
         let is_missing = |argument: &&Argument| argument.default.is_none() && !given.contains_key(&argument.name);
         match function.arguments.iter().find(is_missing) {

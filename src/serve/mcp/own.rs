@@ -3,8 +3,8 @@
 use openapi::own::{EVENT_TYPES, INBOUND_EVENTS, MANAGES_WEBHOOKS, Own, WEBHOOK_DELIVERIES, WEBHOOKS};
 use serde_json::{Map, Value, json};
 
-use super::resources::paging;
 use super::actions;
+use super::resources::paging;
 use super::tools::{AUTOMATION, Does, Found, may};
 use crate::serve::rest::Call;
 
@@ -115,7 +115,10 @@ fn system_status() -> Found {
 fn what_would_happen() -> Found {
     let members = [
         ("tool".to_owned(), json!({"type": "string", "description": "Name of a tool that writes."})),
-        ("arguments".to_owned(), json!({"type": "object", "description": "The arguments that it would be called with."})),
+        (
+            "arguments".to_owned(),
+            json!({"type": "object", "description": "The arguments that it would be called with."}),
+        ),
     ];
     let mut input = input(members.into_iter().collect());
     input["required"] = json!(["tool"]);

@@ -9,15 +9,12 @@ use pgrx::prelude::*;
 use pgrx::{JsonB, Spi};
 use serde::Deserialize;
 
-use super::function::Shape;
-pub use super::function::{Function, run};
+use super::function::{Function, Shape};
 use super::resources::paging;
 use super::tools::{Does, Found};
-use crate::backend::search_path::with_search_path;
-use crate::serve::identity::OURS;
+use crate::serve::identity::as_owner;
 use crate::serve::rest::Call;
 use crate::store::Statement;
-use crate::tables;
 
 /// Returns those that the key can call.
 pub fn all(call: &Call<'_>) -> impl Iterator<Item = Found> {
@@ -42,8 +39,7 @@ fn read(call: &Call<'_>, name: Option<&str>) -> Vec<Stored> {
             })
         })
     };
-    // Names in defaults are those that everybody finds.
-    with_search_path(Some(OURS), || tables::as_owner(find))
+    as_owner(find)
 }
 
 /// What the statement returns.
@@ -117,6 +113,9 @@ impl Stored {
             shape: self.shape,
             member: self.member,
         };
-        Found { tool, toolset: self.toolset, does: Does::Function(function) }
+        match self.writes {
+            true => Found::writes(&self.toolset, tool, Does::Function(function)),
+            false => Found { tool, toolset: self.toolset, does: Does::Function(function) },
+        }
     }
 }

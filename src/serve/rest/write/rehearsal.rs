@@ -60,7 +60,9 @@ pub fn shown(call: &Call<'_>, webhooks: Value) -> Value {
 pub fn of_tenant(tenant: Option<&str>, mut webhooks: Value) -> Value {
     const OWN: &str = "SELECT s.id FROM hydra.subscription AS s WHERE $1 IS NULL OR s.tenant_id = $1";
     let own: Vec<i64> = match webhooks.as_array().is_some_and(|webhooks| !webhooks.is_empty()) {
-        true => tables::as_owner(|| sql::rows(OWN, &[tenant.into()], |row| row.first())).into_iter().flatten().collect(),
+        true => {
+            tables::as_owner(|| sql::rows(OWN, &[tenant.into()], |row| row.first())).into_iter().flatten().collect()
+        }
         false => Vec::new(),
     };
     for webhook in webhooks.as_array_mut().into_iter().flatten() {
