@@ -272,7 +272,7 @@ CREATE FUNCTION helpdesk.duplicate_customers()
     SELECT min(c.name), array_agg(c.id ORDER BY c.id), array_remove(array_agg(c.email ORDER BY c.id), NULL), sum(own.tickets)::bigint
     FROM helpdesk.customers AS c
     CROSS JOIN LATERAL (SELECT count(*) AS tickets FROM helpdesk.tickets AS t WHERE t.customer_id = c.id) AS own
-    GROUP BY lower(regexp_replace(c.name, '\s+', ' ', 'g'))
+    GROUP BY lower(btrim(regexp_replace(c.name, '\s+', ' ', 'g')))
     -- Of two accounts, they are probably two people.
     HAVING count(*) > 1 AND count(DISTINCT c.account_id) < 2
     ORDER BY count(*) DESC, min(c.name)

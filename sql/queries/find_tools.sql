@@ -37,10 +37,12 @@ CROSS JOIN LATERAL (
             WHERE d.oid = a.type_id
             UNION ALL
             SELECT b.depth + 1, b.is_array, d.typbasetype, d.typtypmod
-            FROM base AS b JOIN pg_catalog.pg_type AS d ON d.oid = b.oid AND d.typtype = 'd')
+            FROM base AS b
+            -- OFFSET 0: looked up by its number, and not by reading all types.
+            CROSS JOIN LATERAL (SELECT t.* FROM pg_catalog.pg_type AS t WHERE t.oid = b.oid AND t.typtype = 'd' OFFSET 0) AS d)
         SELECT b.oid, pg_catalog.format_type(b.oid, b.modifier) || CASE WHEN b.is_array THEN '[]' ELSE '' END AS name,
-               d.typtype = 'c' AS is_record
-        FROM base AS b JOIN pg_catalog.pg_type AS d ON d.oid = b.oid
+               (SELECT d.typtype = 'c' FROM pg_catalog.pg_type AS d WHERE d.oid = b.oid) AS is_record
+        FROM base AS b
         ORDER BY b.depth DESC
         LIMIT 1) AS base
     CROSS JOIN LATERAL (
@@ -50,14 +52,13 @@ CROSS JOIN LATERAL (
     -- The values of a domain with CHECK (VALUE IN ('low', 'high')), as Postgres prints it.
     CROSS JOIN LATERAL (
         SELECT pg_catalog.jsonb_agg(pg_catalog.replace(value.part[1], '''''', '''') ORDER BY value.n) AS choices
-        FROM (SELECT pg_catalog.pg_get_expr(c.conbin, 0) AS condition
+        FROM (SELECT pg_catalog.pg_get_constraintdef(c.oid) AS condition
               FROM pg_catalog.pg_constraint AS c
-              JOIN pg_catalog.pg_type AS d ON d.oid = a.type_id
-              WHERE c.contypid IN (d.oid, CASE WHEN d.typlen = -1 THEN d.typelem END) AND c.contype = 'c'
+              WHERE c.contypid = a.type_id AND c.contype = 'c'
               ORDER BY c.conname) AS c
         CROSS JOIN LATERAL pg_catalog.regexp_matches(
             c.condition, '''((?:[^'']|'''')*)''::', 'g') WITH ORDINALITY AS value (part, n)
-        WHERE c.condition ~ '^\(+VALUE\)?(::text)? = ANY \(+ARRAY\[''([^'']|'''')*''::[a-z ]+(, ''([^'']|'''')*''::[a-z ]+)*\]\)*(::text\[\])?\)+$'
+        WHERE c.condition ~ '^CHECK \(+VALUE\)?(::text)? = ANY \(+ARRAY\[''([^'']|'''')*''::[a-z ]+(, ''([^'']|'''')*''::[a-z ]+)*\]\)*(::text\[\])?\)+$'
         ) AS checked
     WHERE a.function_id = p.oid) AS taken
 WHERE ($1 IS NULL OR t.name = $1) AND t.scope = ANY ($2)

@@ -105,7 +105,7 @@ LEFT JOIN LATERAL (
             pg_catalog.format('A result of type %s cannot be described to a model.', pg_catalog.format_type(r.oid, NULL)),
             'Let it return a type of its own, RETURNS TABLE (...), or jsonb.'),
         (5, taken.nameless > 0, 'An argument has no name.', 'Name its arguments: models are told these names.'),
-        (6, taken.odd IS NOT NULL, pg_catalog.format('The name of the argument %I is not one that every model accepts.', taken.odd),
+        (6, taken.odd IS NOT NULL, pg_catalog.format('The name of the argument %s is not one that every model accepts.', pg_catalog.quote_ident(taken.odd)),
             'Name it with letters from a to z, digits and underscores.'),
         (7, taken.taken IS NOT NULL, pg_catalog.format('Tools have an argument named %s for another purpose.', taken.taken),
             'Name the argument of the function otherwise.'),
@@ -149,10 +149,11 @@ SELECT t.name, t.title, pg_catalog.format('%I.%I(%s)', t.schema_name, t.function
        t.writes, t.scope, t.toolset, t.destructive, t.idempotent, t.rehearsable,
        pg_catalog.obj_description(f.function_id, 'pg_proc') AS description,
        CASE WHEN f.obstacle IS NOT NULL THEN f.obstacle || ' No model finds the tool.'
-            WHEN NOT EXISTS (SELECT FROM (SELECT 'hydra_api'::regrole UNION SELECT k.role FROM hydra.api_key AS k WHERE k.revoked_at IS NULL)
-                                 AS acting (role)
-                             WHERE pg_catalog.has_schema_privilege(acting.role, t.schema_name, 'USAGE')
-                                   AND pg_catalog.has_function_privilege(acting.role, f.function_id, 'EXECUTE'))
+            WHEN NOT EXISTS (SELECT FROM pg_catalog.pg_roles AS r
+                             WHERE (r.rolname = 'hydra_api'
+                                    OR r.oid IN (SELECT k.role FROM hydra.api_key AS k WHERE k.revoked_at IS NULL))
+                                   AND pg_catalog.has_schema_privilege(r.oid, t.schema_name, 'USAGE')
+                                   AND pg_catalog.has_function_privilege(r.oid, f.function_id, 'EXECUTE'))
             THEN 'No role that an API key acts as may execute its function.' END AS problem,
        t.created_at, t.created_by
 FROM hydra.tool AS t

@@ -145,7 +145,7 @@ impl<'a> Given<'a> {
         if given.is_empty() || refusal(&given, arguments).is_none() {
             return Ok(());
         }
-        let wrong = |argument: &&Argument| Some((argument.name.clone(), refusal(&[argument], arguments)?));
+        let wrong = |argument: &&Argument| Some((argument.name.clone(), refusal(&[*argument], arguments)?));
         match given.iter().find_map(wrong) {
             Some((name, why)) => Err(format!("The argument {name} is not accepted: {why}")),
             None => Err("The arguments are not accepted.".into()),

@@ -64,7 +64,10 @@ impl Destination {
         }
         let url = url.trim_end_matches('/');
         let url = if url.ends_with("/mcp") { url.to_owned() } else { format!("{url}/mcp") };
-        let url = query.map_or(url.clone(), |query| format!("{url}?{query}"));
+        let url = match query {
+            Some(query) => format!("{url}?{query}"),
+            None => url,
+        };
         let trusted = rustls_native_certs::load_native_certs().certs;
         let trusted: Vec<_> = trusted.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect();
         let tls = TlsConfig::builder()
