@@ -13,14 +13,19 @@ mod client;
 mod process;
 
 mod clients;
+mod confirming;
 mod conformance;
+mod desk;
 mod helpdesk;
+mod injected;
 mod limits;
 mod messages;
 mod own;
 mod registered;
 mod stdio;
+mod tokens;
 mod tools;
+mod writing;
 
 use client::Answer;
 use process::Gateway;
@@ -104,14 +109,26 @@ impl Office {
     /// Makes a request of the newest revision, and returns the whole answer.
     #[track_caller]
     fn request(&self, key: &str, method: &str, params: Value) -> Answer {
-        self.request_at(key, "/mcp", method, params)
+        self.request_of(key, method, params, json!({}))
+    }
+
+    /// The same of a client with these capabilities.
+    #[track_caller]
+    fn request_of(&self, key: &str, method: &str, params: Value, capabilities: Value) -> Answer {
+        self.send("/mcp", key, method, params, capabilities)
+    }
+
+    /// The same at another path.
+    #[track_caller]
+    fn request_at(&self, key: &str, path: &str, method: &str, params: Value) -> Answer {
+        self.send(path, key, method, params, json!({}))
     }
 
     #[track_caller]
-    fn request_at(&self, key: &str, path: &str, method: &str, params: Value) -> Answer {
+    fn send(&self, path: &str, key: &str, method: &str, params: Value, capabilities: Value) -> Answer {
         let mut params = params;
         params["_meta"] = json!({"io.modelcontextprotocol/protocolVersion": REVISION,
-                                 "io.modelcontextprotocol/clientCapabilities": {}});
+                                 "io.modelcontextprotocol/clientCapabilities": capabilities});
         let name = params["name"].as_str().map(str::to_owned);
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
         let mut headers = vec![("mcp-protocol-version", REVISION), ("mcp-method", method)];

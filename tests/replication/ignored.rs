@@ -31,6 +31,8 @@ const ROWS: &str = "
     VALUES (1, 'ask', ours(), 'public', 'f', '', 'hydra_api', false, 'data:read', 'dba');
     INSERT INTO hydra.api_idempotency (key_id, idempotency_key, fingerprint, status, headers, body)
     VALUES (1, '1', decode(repeat('06', 32), 'hex'), 201, '[]', convert_to(ours(), 'UTF8'));
+    INSERT INTO hydra.approval (id, key_id, tool, arguments, preview, digest, varying, mode, expires_at)
+    VALUES (1, 1, ours(), '{}', '{}', decode(repeat('07', 32), 'hex'), '[]', 'console', now() + interval '1 day');
     INSERT INTO hydra.login_link (hash, role, created_by, valid_until)
     VALUES (decode(repeat('02', 32), 'hex'), 'hydra_admin', ours(), now() + interval '1 day');
     INSERT INTO hydra.console_session (hash, role, tenant_id, expires_at)
@@ -78,6 +80,7 @@ const CHANGES: [&str; 3] = [
      UPDATE hydra.api_resource SET created_by = 'changed';
      UPDATE hydra.tool SET title = 'changed';
      UPDATE hydra.api_idempotency SET body = 'changed';
+     UPDATE hydra.approval SET tool = 'changed';
      UPDATE hydra.login_link SET created_by = 'changed';
      UPDATE hydra.console_session SET tenant_id = 'changed';
      UPDATE hydra.console_submission SET once = 'changed';
@@ -107,6 +110,7 @@ const CHANGES: [&str; 3] = [
      DELETE FROM hydra.delivery;
      DELETE FROM hydra.kept_event;
      DELETE FROM hydra.api_idempotency;
+     DELETE FROM hydra.approval;
      DELETE FROM hydra.api_key;
      DELETE FROM hydra.api_resource;
      DELETE FROM hydra.tool;
@@ -130,7 +134,7 @@ const CHANGES: [&str; 3] = [
      DELETE FROM hydra.event_type",
     "TRUNCATE hydra.event_type, hydra.preset, hydra.subscription, hydra.signing_secret, hydra.subscription_health,
               hydra.event, hydra.delivery, hydra.kept_event, hydra.attempt, hydra.delivery_count, hydra.identity,
-              hydra.api_key, hydra.api_key_hash, hydra.api_resource, hydra.tool, hydra.api_idempotency, hydra.login_link, hydra.console_session, hydra.console_submission,
+              hydra.api_key, hydra.api_key_hash, hydra.api_resource, hydra.tool, hydra.api_idempotency, hydra.approval, hydra.login_link, hydra.console_session, hydra.console_submission,
               hydra.gateway, hydra.inbound_adapter, hydra.inbound_path, hydra.inbound_secret, hydra.inbound_event,
               hydra.inbound_refused, hydra.inbound_count, hydra.flow, hydra.flow_run, hydra.flow_rehearsal,
               hydra.mail_secret, hydra.mail_channel, hydra.mail_thread, hydra.mail_participant, hydra.mail_known_id,

@@ -345,7 +345,7 @@ fn annotations_say_what_a_tool_may_do() {
     let writes = Tool { reads_only: false, is_destructive: true, is_idempotent: false, ..tool("t") };
     let annotations = serde_json::from_str::<Value>(&writes.to_json()).unwrap()["annotations"].take();
     let expected =
-        json!({"readOnlyHint": false, "destructiveHint": true, "idempotentHint": false, "openWorldHint": false});
+        json!({"readOnlyHint": false, "destructiveHint": true, "idempotentHint": false, "openWorldHint": true});
     assert_eq!(annotations, expected);
 }
 

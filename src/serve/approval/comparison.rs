@@ -88,8 +88,8 @@ impl Document {
         let varying: HashSet<&str> = varying.iter().map(String::as_str).collect();
         let mut digest = Sha256::new();
         for (place, value) in &self.0 {
-            let value = if varying.contains(place.as_str()) { "" } else { value };
-            for text in [place, value] {
+            let value = if varying.contains(place.as_str()) { "" } else { value.as_str() };
+            for text in [place.as_str(), value] {
                 digest.update((text.len() as u64).to_be_bytes());
                 digest.update(text);
             }

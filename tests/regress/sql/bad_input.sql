@@ -36,7 +36,7 @@ SELECT call, pg_temp.outcome(call) FROM unnest(ARRAY[
     'hydra.webhook_send_kept(NULL)', 'hydra.webhook_drop_kept(NULL)', 'hydra.webhook_retry(NULL)', 'hydra.webhook_cancel(NULL)', 'hydra.webhook_replay(NULL, NULL, NULL)', 'hydra.webhook_replay(1, NULL, NULL)',
     'hydra.webhook_would_match(NULL, NULL, NULL, NULL)', 'hydra.webhook_would_match(1, NULL, ''{}'')', 'hydra.webhook_would_match(1, ''ticket.created'', NULL)',
     'hydra.webhook_verify(NULL, NULL, NULL, NULL)', 'hydra.webhook_verify(''{}'', ''t=1,v1=00'', ''whsec_x'', NULL)', 'hydra.webhook_adopt(NULL)', 'hydra.webhook_adopt(NULL, NULL)',
-    'hydra.api_key_create(NULL, NULL)', 'hydra.api_key_revoke(NULL)', 'hydra.api_key_rotate(NULL)', 'hydra.api_key_rotate(1, NULL)',
+    'hydra.api_key_create(NULL, NULL)', 'hydra.api_key_revoke(NULL)', 'hydra.api_key_rotate(NULL)', 'hydra.api_key_rotate(1, NULL)', 'hydra.approve(NULL)', 'hydra.refuse(NULL)',
     'hydra.inbound_create(NULL, NULL)', 'hydra.inbound_create(''x'', NULL)', 'hydra.inbound_create(NULL, ''"ticket.created"'')',
     'hydra.inbound_create(''x'', ''"ticket.created"'', ''github'')', 'hydra.inbound_update(NULL)', 'hydra.inbound_update(1)', 'hydra.inbound_pause(NULL)',
     'hydra.inbound_resume(NULL)', 'hydra.inbound_delete(NULL)', 'hydra.inbound_rotate_url(NULL)', 'length(hydra.inbound_rotate_url(1, NULL)) > 10', 'hydra.inbound_rotate_secret(NULL, NULL)',
