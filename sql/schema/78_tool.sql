@@ -88,9 +88,13 @@ CROSS JOIN LATERAL (
            pg_catalog.min(a.name) FILTER (WHERE a.name IN ('limit', 'cursor', 'confirmation')) AS taken
     FROM hydra.function_argument AS a
     WHERE a.function_id = p.oid) AS taken
-CROSS JOIN LATERAL (
-    SELECT pg_catalog.min(w.why) AS why FROM hydra.powerful_role AS w
-    WHERE p.prosecdef AND pg_catalog.pg_has_role(p.proowner, w.role_id, 'MEMBER')) AS powerful
+LEFT JOIN LATERAL (
+    SELECT CASE WHEN w.role_id <> p.proowner THEN 'a member of ' || w.name || ', which is ' ELSE '' END || w.why AS why
+    FROM hydra.powerful_role AS w
+    WHERE p.prosecdef AND pg_catalog.pg_has_role(p.proowner, w.role_id, 'MEMBER')
+    -- The role itself first: a superuser counts as a member of every role.
+    ORDER BY w.role_id <> p.proowner, w.role_id
+    LIMIT 1) AS powerful ON true
 LEFT JOIN LATERAL (
     SELECT c.detail, c.hint
     FROM (VALUES
@@ -101,7 +105,7 @@ LEFT JOIN LATERAL (
         (3, taken.pseudo IS NOT NULL, pg_catalog.format('A value of type %s cannot be described to a model.', taken.pseudo),
             'Give its arguments types of their own.'),
         (4, r.typtype = 'p' AND r.oid <> 'pg_catalog.void'::pg_catalog.regtype
-            AND NOT (r.oid = 'pg_catalog.record'::pg_catalog.regtype AND p.proargmodes && '{o,b,t}'::"char"[]),
+            AND NOT (r.oid = 'pg_catalog.record'::pg_catalog.regtype AND coalesce(p.proargmodes && '{o,b,t}'::"char"[], false)),
             pg_catalog.format('A result of type %s cannot be described to a model.', pg_catalog.format_type(r.oid, NULL)),
             'Let it return a type of its own, RETURNS TABLE (...), or jsonb.'),
         (5, taken.nameless > 0, 'An argument has no name.', 'Name its arguments: models are told these names.'),
@@ -115,8 +119,7 @@ LEFT JOIN LATERAL (
         (9, pg_catalog.length(pg_catalog.obj_description(p.oid, 'pg_proc')) > 4000, 'Its comment has more than 4000 characters.',
             'Shorten it: each model reads it with every list of tools.'),
         (10, powerful.why IS NOT NULL,
-            pg_catalog.format('It is SECURITY DEFINER, and its owner %I is, or is a member of, a role that is %s.',
-                              pg_catalog.pg_get_userbyid(p.proowner), powerful.why),
+            pg_catalog.format('It is SECURITY DEFINER, and its owner %I is %s.', pg_catalog.pg_get_userbyid(p.proowner), powerful.why),
             'Make it SECURITY INVOKER, or give it to a role that has only the privileges that it needs.')
         ) AS c (number, is_so, detail, hint)
     WHERE c.is_so
