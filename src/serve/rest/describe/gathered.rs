@@ -6,8 +6,8 @@ use openapi::own::Comments;
 use openapi::{Api, EventType, Type};
 use pgrx::prelude::*;
 
-use super::super::resource::{self, Column, Resource};
 use super::super::Call;
+use super::super::resource::{self, Column, Resource};
 use crate::api::gateway_status::public_url;
 use crate::serve::identity::as_owner;
 use crate::serve::sql;
