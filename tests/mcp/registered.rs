@@ -55,7 +55,7 @@ fn a_function_is_described_by_its_comment_and_its_arguments() {
     assert_eq!(properties["number"], json!({"type": "integer", "format": "int64", "description": "Its number"}));
     let urgency = json!({"type": "string", "enum": ["low", "high"], "description": "How bad it is"});
     assert_eq!(properties["urgency"], urgency);
-    assert_eq!(properties["since"], json!({"type": "string", "default": "4 hours"}));
+    assert_eq!(properties["since"], json!({"type": "string", "default": "04:00:00"}));
     assert_eq!(properties["via"], json!({"type": "string", "enum": ["mail", "phone"]}));
     assert_eq!(properties["tags"], json!({"type": "array", "items": {"type": "string"}}));
     assert_eq!(properties["more"]["items"]["type"], "integer");
