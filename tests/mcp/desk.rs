@@ -15,7 +15,7 @@ const ACCOUNTS: &str = "
     GRANT SELECT, INSERT, UPDATE, DELETE ON app.accounts TO app;
     SELECT hydra.api_expose('app.accounts', creatable => '{name,plan,credit}', updatable => '{name,plan,credit}', deletable => true);
     SELECT hydra.webhook_register_event_type('account.changed');
-    SELECT hydra.webhook_watch('app.accounts', 'account.changed', 'insert or update or delete', tenant => 'tenant_id')";
+    SELECT hydra.webhook_watch('app.accounts', 'account.changed', 'insert or update or delete')";
 
 pub const SCOPES: &str = "mcp,tickets:read,accounts:read,accounts:write,webhooks:read,webhooks:manage";
 
