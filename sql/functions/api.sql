@@ -44,12 +44,34 @@ END
 $$;
 COMMENT ON FUNCTION hydra._check_exposed(oid, regclass) IS 'Fails if the caller cannot expose this relation';
 
+CREATE FUNCTION hydra._tools_of_resource(name text)
+    RETURNS text[] LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT ARRAY(SELECT verb || '_' || name FROM unnest('{list,get,create,update,delete}'::text[]) AS verb)
+$$;
+COMMENT ON FUNCTION hydra._tools_of_resource(text) IS 'Names of the tools that a resource of this name has, or may have';
+
+CREATE FUNCTION hydra._check_toolset(toolset text)
+    RETURNS void LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF toolset !~ '^[a-z][a-z0-9_]{0,62}$' THEN
+        RAISE EXCEPTION 'invalid name of a toolset: "%"', left(toolset, 120)
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = 'A name has 1 to 63 letters from a to z, digits and underscores, and begins with a letter.',
+                  HINT = 'Pass a name such as ''support''.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION hydra._check_toolset(text) IS 'Fails if a toolset cannot have this name; null: no toolset';
+
 CREATE FUNCTION hydra._check_resource_name(caller oid, relation regclass, name text)
     RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
     former record;
+    tool text;
 BEGIN
     IF name !~ '^[a-z][a-z0-9_]{0,62}$' THEN
         RAISE EXCEPTION 'invalid name of a resource: "%"', left(name, 120)
@@ -70,6 +92,13 @@ BEGIN
             USING ERRCODE = 'duplicate_object',
                   DETAIL = format('It shows %s, whose owner is %I.', former.relation, pg_get_userbyid(former.relowner)),
                   HINT = 'Pass another name, or let that role hide the resource with hydra.api_hide().';
+    END IF;
+    SELECT t.name INTO tool FROM hydra.tool AS t WHERE t.name = ANY (hydra._tools_of_resource(name)) LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'a resource cannot be named "%"', name
+            USING ERRCODE = 'duplicate_object',
+                  DETAIL = format('It would have a tool named %s, and hydra.tool_register() has given this name to a function.', tool),
+                  HINT = 'Pass another name, or remove that tool with hydra.tool_unregister().';
     END IF;
 END
 $$;
@@ -432,7 +461,7 @@ COMMENT ON FUNCTION hydra._tell_of_other_tenants(hydra.api_resource) IS
 
 CREATE FUNCTION hydra._expose(
     caller oid, relation regclass, name text, readable text[], creatable text[], updatable text[], filterable text[],
-    sortable text[], deletable boolean, id_column text, tenant_column text, description text)
+    sortable text[], deletable boolean, id_column text, tenant_column text, description text, toolset text)
     RETURNS text LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -446,6 +475,7 @@ BEGIN
     PERFORM hydra._check_exposed(caller, relation);
     name := coalesce(name, (SELECT c.relname FROM pg_class AS c WHERE c.oid = relation));
     PERFORM hydra._check_resource_name(caller, relation, name);
+    PERFORM hydra._check_toolset(toolset);
     FOR given IN SELECT * FROM (VALUES ('readable', readable), ('creatable', creatable), ('updatable', updatable),
                                        ('filterable', filterable), ('sortable', sortable)) AS g (argument, columns) LOOP
         PERFORM hydra._check_resource_columns(relation, given.argument, given.columns);
@@ -494,15 +524,15 @@ BEGIN
 
     INSERT INTO hydra.api_resource AS r (
         name, relation, id_column, tenant_column, readable, creatable, updatable, filterable, sortable, deletable, description,
-        created_by)
+        toolset, created_by)
     VALUES (name, relation, id_column, tenant_column, readable, coalesce(creatable, '{}'), coalesce(updatable, '{}'),
             coalesce(filterable, searched), coalesce(sortable, searched), coalesce(deletable, false), description,
-            pg_get_userbyid(caller))
+            coalesce(toolset, 'data'), pg_get_userbyid(caller))
     ON CONFLICT ON CONSTRAINT api_resource_name_key DO UPDATE
     SET relation = excluded.relation, id_column = excluded.id_column, tenant_column = excluded.tenant_column,
         readable = excluded.readable, creatable = excluded.creatable, updatable = excluded.updatable,
         filterable = excluded.filterable, sortable = excluded.sortable, deletable = excluded.deletable,
-        description = excluded.description, created_at = now(), created_by = excluded.created_by
+        description = excluded.description, toolset = excluded.toolset, created_at = now(), created_by = excluded.created_by
     RETURNING r.* INTO resource;
     PERFORM hydra._tell_of_order(resource);
     PERFORM hydra._tell_of_columns(resource);
@@ -511,7 +541,7 @@ BEGIN
     RETURN name;
 END
 $$;
-COMMENT ON FUNCTION hydra._expose(oid, regclass, text, text[], text[], text[], text[], text[], boolean, text, text, text) IS
+COMMENT ON FUNCTION hydra._expose(oid, regclass, text, text[], text[], text[], text[], text[], boolean, text, text, text, text) IS
     'Checks and stores a resource, or replaces the one of this name; returns its name';
 
 CREATE FUNCTION hydra._hide(caller oid, name text)

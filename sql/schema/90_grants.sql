@@ -69,9 +69,12 @@ COMMENT ON FUNCTION hydra.api_key_rotate(bigint, interval) IS
     'Gives an API key a new text and returns it, once; during the overlap the old one is accepted too';
 COMMENT ON FUNCTION hydra.console_link(text, text, interval) IS
     'Makes a link with which one person can open the settings pages once, as this role and for this tenant';
-COMMENT ON FUNCTION hydra.api_expose(regclass, text, text[], text[], text[], text[], text[], boolean, text, text, text) IS
+COMMENT ON FUNCTION hydra.api_expose(regclass, text, text[], text[], text[], text[], text[], boolean, text, text, text, text) IS
     'Shows a table or view in the REST API; returns the name of the resource, and replaces a resource of the same name';
 COMMENT ON FUNCTION hydra.api_hide(text) IS 'Removes a resource from the REST API; returns whether there was one';
+COMMENT ON FUNCTION hydra.tool_register(regprocedure, text, text, boolean, text, text, boolean, boolean, boolean) IS
+    'Lets models call a function of the application; returns the name of the tool, and replaces a tool of the same name';
+COMMENT ON FUNCTION hydra.tool_unregister(text) IS 'Removes a tool; returns whether there was one';
 COMMENT ON FUNCTION hydra.approve(bigint) IS
     'Confirms what a tool would write: writes it if it is still what was shown; returns done, changed (it has a new preview) or failed, see hydra.approvals';
 COMMENT ON FUNCTION hydra.refuse(bigint) IS 'Refuses what a tool would write';
@@ -170,7 +173,8 @@ GRANT EXECUTE ON FUNCTION
     TO hydra_admin;
 GRANT SELECT ON hydra.api_keys TO hydra_admin;
 GRANT EXECUTE ON FUNCTION
-    hydra.api_expose(regclass, text, text[], text[], text[], text[], text[], boolean, text, text, text), hydra.api_hide(text)
+    hydra.api_expose(regclass, text, text[], text[], text[], text[], text[], boolean, text, text, text, text), hydra.api_hide(text),
+    hydra.tool_register(regprocedure, text, text, boolean, text, text, boolean, boolean, boolean), hydra.tool_unregister(text)
     TO hydra_admin;
 GRANT EXECUTE ON FUNCTION
     hydra.flow_create(text, text, text, jsonpath, interval, text), hydra.flow_deploy(bigint), hydra.flow_test(bigint),
@@ -179,7 +183,7 @@ GRANT EXECUTE ON FUNCTION
     TO hydra_admin;
 GRANT EXECUTE ON FUNCTION hydra.approve(bigint), hydra.refuse(bigint) TO hydra_admin;
 GRANT SELECT ON hydra.approvals TO hydra_admin;
-GRANT SELECT ON hydra.api_resources TO hydra_admin, hydra_member, hydra_analyst;
+GRANT SELECT ON hydra.api_resources, hydra.tools TO hydra_admin, hydra_member, hydra_analyst;
 GRANT SELECT ON hydra.flows, hydra.flow_runs, hydra.runner_status TO hydra_admin, hydra_member, hydra_analyst;
 GRANT SELECT ON hydra.gateways, hydra.gateway_status TO hydra_admin, hydra_member, hydra_analyst;
 GRANT EXECUTE ON FUNCTION hydra._set_gateway_verifier(text) TO hydra_worker;
