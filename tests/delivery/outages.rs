@@ -15,7 +15,7 @@ fn an_outage_is_reported_at_half_of_what_disables_the_subscription_and_when_it_i
         "ticket.created",
         &["name => 'shop'", "retry_schedule => '{1 h}'", "disable_after => 4", "max_in_flight => 1"],
     );
-    let mut fail = |bench: &mut Bench, failures: &str| {
+    let fail = |bench: &mut Bench, failures: &str| {
         bench.emit_ticket(failures);
         bench.wait_for_column(id, "consecutive_failures", failures);
     };
