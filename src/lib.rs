@@ -38,7 +38,8 @@
 //! | flow | a function of the application that runs when a mapped inbound event arrives |
 //! | runner | the background worker that does what requests have left |
 //! | rehearsal | running something, collecting its effects, and undoing them |
-//! | tool | what a client of MCP can call |
+//! | tool | what a client of MCP can call: made of a resource, of our own, or a function of the application |
+//! | toolset | a group of tools; a client can ask for some groups only |
 //! | preview | the effects of a tool that writes, before it has written |
 //! | approval | a call of a tool that writes, which is previewed and waits for a yes |
 //! | scheme | how the requests of another system are verified, and where their ids and types are |
@@ -87,6 +88,7 @@
 //! | [`keys`] | reads the keys that seal signing secrets and values of headers |
 //! | [`slots`] | keeps the shared memory, and wakes the dispatcher at commit |
 //! | [`utility`] | sees COMMIT PREPARED and renames of columns |
+//! | [`errors`] | says in errors which role is missing, and leaves out internal frames |
 //! | [`backend`] | handles signals, transactions and errors inside a process of the server |
 //!
 //! The other crates do not use Postgres, and are tested without it:
@@ -115,6 +117,7 @@ mod backend;
 mod changes;
 mod dispatcher;
 mod emit;
+mod errors;
 mod flow;
 mod identity;
 mod inbound;
@@ -160,10 +163,12 @@ extension_sql_file!(
         api::checks::_shown_url,
         api::statistics::_percentile,
         api::status::_worker_status,
+        api::status::_database_status,
         emit::trigger::row::webhook_emit_row,
         emit::trigger::statement::webhook_emit_statement,
         emit::watch::functions::_trigger_arguments,
         emit::watch::functions::_watch_details,
+        emit::errors::_watch_errors,
         emit::watch::problem::_watch_problem
     ]
 );
@@ -204,12 +209,13 @@ extension_sql_file!(
     name = "api",
     requires = ["mail", serve::rest::known::_resources_changed]
 );
+extension_sql_file!("../sql/schema/78_tool.sql", name = "tool", requires = ["api"]);
 extension_sql_file!("../sql/schema/79_approval.sql", name = "approval", requires = ["api"]);
 // After all tables: it protects each.
 extension_sql_file!(
     "../sql/schema/80_replication.sql",
     name = "replication",
-    requires = ["gateway", "flow", "mail", "api", "approval", replication::_is_replicating]
+    requires = ["gateway", "flow", "mail", "api", "tool", "approval", replication::_is_replicating]
 );
 extension_sql_file!("../sql/functions/gateway.sql", name = "gateway_functions", requires = ["gateway"]);
 extension_sql_file!(
@@ -228,6 +234,8 @@ extension_sql_file!(
     requires = ["mail", "flow_functions", mail::secret::_new_mail_secret, mail::secret::_reseal_mail_secret]
 );
 extension_sql_file!("../sql/functions/api.sql", name = "api_functions", requires = ["api", "watch_functions"]);
+extension_sql_file!("../sql/functions/doctor.sql", name = "doctor", requires = ["views", "gateway"]);
+extension_sql_file!("../sql/functions/tool.sql", name = "tool_functions", requires = ["tool", "api_functions"]);
 extension_sql_file!("../sql/schema/90_grants.sql", name = "grants", finalize);
 
 const VERSION: &std::ffi::CStr =
@@ -243,6 +251,7 @@ pub extern "C-unwind" fn _PG_init() {
     keep_backtraces_out_of_errors();
     settings::init();
     utility::init();
+    errors::init();
     // SAFETY: reads flags that Postgres sets before it loads a library.
     let (preloading, upgrading) =
         unsafe { (pg_sys::process_shared_preload_libraries_in_progress, pg_sys::IsBinaryUpgrade) };

@@ -3,6 +3,7 @@
 //! Most parameters are read from the configuration file, which only an administrator of the server can change, and take
 //! effect on reload. Threads never read a parameter: the dispatcher passes them plain values.
 
+mod databases;
 pub mod gateway;
 
 use std::ffi::{CStr, CString, c_char, c_void};
@@ -15,7 +16,10 @@ use pgrx::prelude::*;
 use sender::DestinationPolicy;
 use sender::destination::AllowedNetwork;
 
+pub use databases::Databases;
+
 static ENABLED: GucSetting<bool> = GucSetting::<bool>::new(true);
+static DATABASES: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static ALLOW_HTTP: GucSetting<bool> = GucSetting::<bool>::new(false);
 static ALLOW_NETWORKS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static CA_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
@@ -71,6 +75,20 @@ pub fn init() {
         GucContext::Sighup,
         GucFlags::default(),
     );
+    // SAFETY: the hook is guarded.
+    unsafe {
+        GucRegistry::define_string_guc_with_hooks(
+            c"hydra_webhooks.databases",
+            c"Databases from which webhooks are sent, by patterns of their names.",
+            c"A comma-separated list, such as app_*, !*_test: * stands for any text, ? for any character, and ! excludes. If empty, all.",
+            &DATABASES,
+            GucContext::Sighup,
+            GucFlags::default(),
+            Some(check_databases),
+            None,
+            None,
+        );
+    }
     GucRegistry::define_bool_guc(
         c"hydra_webhooks.allow_http",
         c"Allows URLs without TLS.",
@@ -223,6 +241,16 @@ unsafe extern "C-unwind" fn check_allow_networks(
     unsafe { check_text(value, check) }
 }
 
+#[pg_guard]
+unsafe extern "C-unwind" fn check_databases(
+    value: *mut *mut c_char,
+    _extra: *mut *mut c_void,
+    _source: pg_sys::GucSource::Type,
+) -> bool {
+    // SAFETY: Postgres passes a pointer to the proposed value.
+    unsafe { check_text(value, |text| Databases::parse(text).map(drop)) }
+}
+
 /// Checks the proposed value of a parameter. If it is refused, the error has this detail.
 ///
 /// # Safety
@@ -277,6 +305,21 @@ impl Values {
 
 pub fn enabled() -> bool {
     ENABLED.get()
+}
+
+/// Returns the databases that are served.
+pub fn databases() -> Databases {
+    Databases::parse(&text(&DATABASES)).expect("the check hook accepted it")
+}
+
+/// Returns whether `hydra_webhooks.databases` leaves out the database of this session. To be called in a transaction.
+pub fn is_left_out() -> bool {
+    // SAFETY: looks up a name in a catalog, in a transaction; the result is a C string or null.
+    let name = unsafe {
+        let name = pg_sys::get_database_name(pg_sys::MyDatabaseId);
+        if name.is_null() { String::new() } else { CStr::from_ptr(name).to_string_lossy().into_owned() }
+    };
+    !databases().include(&name)
 }
 
 pub fn destination_policy() -> DestinationPolicy {

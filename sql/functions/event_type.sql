@@ -4,6 +4,8 @@ CREATE FUNCTION hydra.webhook_register_event_type(
     RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
+DECLARE
+    watched regclass;
 BEGIN
     IF name IS NULL OR NOT hydra._is_event_type_name(name) THEN
         RAISE EXCEPTION 'invalid event type name: %', coalesce(quote_literal(left(name, 120)), 'null')
@@ -32,6 +34,7 @@ BEGIN
                   HINT = 'Omit it for the default: entity_type is the first part of the name, id_key is id.';
     END IF;
 
+    DELETE FROM hydra.removed_event_type AS removed WHERE removed.name = webhook_register_event_type.name;
     -- INSERT comes first. If another session registers the same name at the same time, the UPDATE below changes its
     -- row.
     IF NOT EXISTS (SELECT FROM hydra.event_type AS known WHERE known.name = webhook_register_event_type.name) THEN
@@ -47,10 +50,113 @@ BEGIN
     SET description = coalesce(webhook_register_event_type.description, known.description),
         entity_type = coalesce(webhook_register_event_type.entity_type, known.entity_type),
         id_key = coalesce(webhook_register_event_type.id_key, known.id_key),
-        origin = 'application'
+        origin = 'application',
+        catalogue = NULL
     WHERE known.name = webhook_register_event_type.name;
+    IF id_key IS NOT NULL THEN
+        FOR watched IN
+            SELECT DISTINCT t.tgrelid::regclass
+            FROM pg_trigger AS t CROSS JOIN LATERAL hydra._trigger_arguments(t.tgargs) AS a (arguments)
+            WHERE t.tgfoid IN ('hydra.webhook_emit_row()'::regprocedure, 'hydra.webhook_emit_statement()'::regprocedure)
+                  AND t.tgparentid = 0 AND a.arguments[1] = name AND NOT 'entity' = ANY (a.arguments)
+        LOOP
+            PERFORM hydra._tell_of_missing_id(watched, name, id_key);
+        END LOOP;
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_register_event_type(text, text, text, text) IS
     'Registers an event type, or changes it where an argument is not null; by default, the entity type is the first part of the name and the id key is id';
+
+CREATE FUNCTION hydra._uses_of_event_type(name text)
+    RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    RETURN (
+        SELECT string_agg(used.by, ', ' ORDER BY used.place, used.by)
+        FROM (SELECT 1 AS place, format('subscription %s', s.id) AS by FROM hydra.subscription AS s WHERE name = ANY (s.event_types)
+              UNION ALL
+              SELECT 2, format('watch %I of %s', t.tgname, t.tgrelid::regclass)
+              FROM pg_trigger AS t
+              WHERE t.tgfoid IN ('hydra.webhook_emit_row()'::regprocedure, 'hydra.webhook_emit_statement()'::regprocedure)
+                    AND t.tgparentid = 0 AND (hydra._trigger_arguments(t.tgargs))[1] = name
+              UNION ALL
+              SELECT 3, format('inbound adapter %s', a.id)
+              FROM hydra.inbound_adapter AS a
+              WHERE jsonb_path_exists(a.mapping, '$.** ? (@ == $name)', jsonb_build_object('name', name))
+              UNION ALL
+              SELECT 4, format('flow %s', f.id) FROM hydra.flow AS f WHERE f.event = name
+              LIMIT 20) AS used);
+END
+$$;
+COMMENT ON FUNCTION hydra._uses_of_event_type(text) IS
+    'Subscriptions, watches, inbound adapters and flows that name this event type, at most 20; null: there are none';
+
+CREATE FUNCTION hydra.webhook_unregister_event_type(name text)
+    RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    uses text;
+BEGIN
+    IF name ^@ 'webhook.' THEN
+        RAISE EXCEPTION 'event type "%" is reserved', left(name, 120)
+            USING ERRCODE = 'reserved_name',
+                  DETAIL = 'The extension emits it.',
+                  HINT = 'Subscriptions get such events only if they name them.';
+    END IF;
+    PERFORM FROM hydra.event_type AS known WHERE known.name = name FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'event type % is not registered', coalesce('"' || left(name, 120) || '"', 'null')
+            USING ERRCODE = 'undefined_object',
+                  DETAIL = 'There is nothing to remove.',
+                  HINT = 'SELECT name FROM hydra.webhook_event_types lists the event types.';
+    END IF;
+    uses := hydra._uses_of_event_type(name);
+    IF uses IS NOT NULL THEN
+        RAISE EXCEPTION 'event type "%" is in use', name
+            USING ERRCODE = 'dependent_objects_still_exist',
+                  DETAIL = format('It is named by %s.', uses),
+                  HINT = 'Change or remove these first.';
+    END IF;
+    DELETE FROM hydra.event_type AS known WHERE known.name = name;
+    INSERT INTO hydra.removed_event_type (name) VALUES (name) ON CONFLICT DO NOTHING;
+END
+$$;
+COMMENT ON FUNCTION hydra.webhook_unregister_event_type(text) IS
+    'Removes an event type, which then can be neither emitted nor subscribed to; fails while something names it';
+
+CREATE FUNCTION hydra.webhook_unregister_catalogue(catalogue text)
+    RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    known record;
+    removed bigint := 0;
+    kept text[];
+BEGIN
+    IF catalogue IS NULL OR catalogue NOT IN ('helpdesk', 'field_service') THEN
+        RAISE EXCEPTION 'catalogue % does not exist', coalesce('"' || left(catalogue, 120) || '"', 'null')
+            USING ERRCODE = 'undefined_object',
+                  DETAIL = 'Catalogues are helpdesk and field_service.',
+                  HINT = 'hydra.webhook_unregister_event_type removes one event type.';
+    END IF;
+    FOR known IN SELECT t.name, hydra._uses_of_event_type(t.name) AS uses
+                 FROM hydra.event_type AS t WHERE t.catalogue = catalogue ORDER BY t.name LOOP
+        IF known.uses IS NULL THEN
+            PERFORM hydra.webhook_unregister_event_type(known.name);
+            removed := removed + 1;
+        ELSE
+            kept := kept || known.name;
+        END IF;
+    END LOOP;
+    IF kept IS NOT NULL THEN
+        RAISE NOTICE 'event types in use stay registered: %', array_to_string(kept, ', ');
+    END IF;
+    RETURN removed;
+END
+$$;
+COMMENT ON FUNCTION hydra.webhook_unregister_catalogue(text) IS
+    'Removes the event types of a catalogue, helpdesk or field_service, that the extension registered and that nothing names; returns how many';
 SET LOCAL search_path = hydra, pg_temp;

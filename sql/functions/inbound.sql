@@ -79,7 +79,9 @@ BEGIN
             RAISE EXCEPTION 'event type "%" %', left(given, 120), CASE WHEN given ^@ 'webhook.' THEN 'is reserved' ELSE 'is not registered' END
                 USING ERRCODE = 'undefined_object',
                       DETAIL = 'A mapping leads to registered event types that are not those of the extension itself.',
-                      HINT = format('SELECT hydra.webhook_register_event_type(%L, ''<description>'');', left(given, 120));
+                      HINT = hydra._event_type_correction(
+                          left(given, 120),
+                          ARRAY(SELECT known.name FROM hydra.event_type AS known WHERE known.origin <> 'extension'));
         END IF;
     END LOOP;
     IF jsonb_typeof(response) <> 'null'

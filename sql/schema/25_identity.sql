@@ -35,6 +35,7 @@ SELECT here.system_identifier, here.database_oid, here.server_version FROM hydra
 
 SELECT pg_catalog.pg_extension_config_dump('hydra.identity', '');
 SELECT pg_catalog.pg_extension_config_dump('hydra.event_type', $$WHERE origin = 'application'$$);
+SELECT pg_catalog.pg_extension_config_dump('hydra.removed_event_type', '');
 SELECT pg_catalog.pg_extension_config_dump('hydra.subscription', '');
 SELECT pg_catalog.pg_extension_config_dump('hydra.subscription_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('hydra.signing_secret', '');

@@ -141,7 +141,7 @@ FROM hydra._runner_status() AS status;
 COMMENT ON VIEW hydra.runner_status IS
     'Whether inbound events that failed or took too long, and rehearsals of flows, are being processed, and if not, why';
 COMMENT ON COLUMN hydra.runner_status.state IS
-    'running, idle, starting, parked, standby, stopped or not preloaded; a state can have several reasons, see detail';
+    'running, idle, starting, off, parked, standby, stopped or not preloaded; a state can have several reasons, see detail';
 COMMENT ON COLUMN hydra.runner_status.detail IS 'Reason of the state, and what can be done';
 COMMENT ON COLUMN hydra.runner_status.pid IS 'Process id of the runner; null: it is not running';
 COMMENT ON COLUMN hydra.runner_status.since IS 'When the runner started; null: it is not running';

@@ -107,7 +107,8 @@ BEGIN
         WHEN 'event_type' THEN
             DELETE FROM hydra.event_type AS own WHERE own.name = NEW.name;
         WHEN 'subscription' THEN
-            DELETE FROM hydra.subscription AS own WHERE own.id = NEW.id;
+            DELETE FROM hydra.subscription AS own
+            WHERE own.id = NEW.id OR own.name = NEW.name AND own.tenant_id IS NOT DISTINCT FROM NEW.tenant_id;
         WHEN 'signing_secret' THEN
             DELETE FROM hydra.signing_secret AS own
             WHERE own.id = NEW.id

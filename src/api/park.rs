@@ -13,6 +13,7 @@ use super::status::is_standby;
 use crate::backend::refuse::refuse;
 use crate::backend::signals;
 use crate::serve::rehearse;
+use crate::settings;
 use crate::slots::{self, Slot, State};
 
 /// How long to wait for the dispatcher to end: it first waits a moment for its requests to finish, and writes their
@@ -23,7 +24,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 #[pg_extern]
 fn webhook_park() {
     rehearse::refuse_in_rehearsal("hydra.webhook_park");
-    let Some(shared) = slots::shared().filter(|_| !is_standby()) else {
+    let Some(shared) = slots::shared().filter(|_| !is_standby() && !settings::is_left_out()) else {
         notice!("nothing of hydra_webhooks runs in this database");
         return;
     };

@@ -14,7 +14,7 @@ use sender::destination::origin;
 use sender::{Bell, Limits, Roots, Sender};
 use wire::attempt::{Attempt, Outcome};
 use wire::event::Event;
-use wire::ids::{DeliveryId, SubscriptionId};
+use wire::ids::{DeliveryId, EventKey, SubscriptionId};
 use wire::request::Request;
 
 use super::status::is_standby;
@@ -91,6 +91,8 @@ fn refuse_from_elsewhere(id: Option<i64>) {
         )
     } else if slots::here().is_some_and(Slot::is_parked) {
         ("this database is parked", "SELECT hydra.webhook_unpark() lets it send again.")
+    } else if settings::is_left_out() {
+        ("hydra_webhooks.databases leaves this database out", "Change the setting in postgresql.conf, and reload.")
     } else {
         return;
     };
@@ -118,11 +120,15 @@ fn test_request(id: Option<i64>) -> Option<Request> {
     let id = SubscriptionId(id?);
     let keys = keys::read_or_refuse();
     let subject = test_subject(id, &keys).unwrap_or_else(|why| keys::refuse_unreadable(id, &why))?;
+    let event = test_event(subject.tenant_id);
     Some(Request {
         delivery: DeliveryId(*Uuid::from_bytes(rand::random()).as_bytes()),
         preset: subject.preset,
+        event: EventKey { random: rand::random(), ..EventKey::default() },
         event_type: EVENT_TYPE.into(),
-        body: subject.preset.body(&test_event(subject.tenant_id)),
+        emitted_at: event.emitted_at,
+        operation: None,
+        body: subject.preset.body(&event),
         endpoint: Arc::new(subject.endpoint),
         hops: 0,
         max_in_flight: 1,
@@ -137,6 +143,7 @@ fn test_event(tenant_id: Option<String>) -> Event {
         tenant_id: tenant_id.map(Arc::from),
         entity: Some(r#"{"message": "This is a test."}"#.into()),
         entity_error: None,
+        previous: None,
         emitted_at: SystemTime::now(),
     }
 }

@@ -15,7 +15,8 @@ const GIVE_WAY: Duration = Duration::from_millis(500);
 
 impl Dispatcher {
     pub(super) fn goes_on(&mut self) -> bool {
-        !signals::stop_requested() && !self.slot.is_parked() && !self.is_over() && !self.must_give_way()
+        let may_run = !self.slot.is_parked() && !self.slot.is_left_out();
+        !signals::stop_requested() && may_run && !self.is_over() && !self.must_give_way()
     }
 
     /// Returns whether a statement needs the database without sessions.
@@ -41,6 +42,7 @@ impl Dispatcher {
             _ if self.configuration.has_new_identity() => "the database has become another installation",
             State::Absent | State::Ended => "the extension was dropped",
             _ if self.slot.is_parked() => "parked by hydra.webhook_park()",
+            _ if self.slot.is_left_out() => "hydra_webhooks.databases leaves it out",
             _ if self.gives_way => "the database is being dropped, renamed, moved or copied",
             _ => "asked to stop",
         };

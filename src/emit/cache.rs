@@ -12,6 +12,8 @@ use std::rc::Rc;
 
 use pgrx::IntoDatum;
 use pgrx::prelude::*;
+use pgrx::spi::quote_literal;
+use wire::event_type::nearest;
 use wire::ids::{Installation, SubscriptionId};
 
 use super::as_made::is_as_made;
@@ -76,7 +78,7 @@ impl EventTypes {
                 "SELECT name FROM hydra.webhook_event_types lists them.",
             );
         };
-        self.catalogue.get(name).cloned().unwrap_or_else(|| refuse_event_type(name))
+        self.catalogue.get(name).cloned().unwrap_or_else(|| refuse_event_type(name, self.catalogue.names()))
     }
 
     /// Returns the event type of this name, if it can be emitted.
@@ -85,7 +87,7 @@ impl EventTypes {
     }
 }
 
-fn refuse_event_type(name: &str) -> ! {
+fn refuse_event_type<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> ! {
     if name.len() > MAX_NAME_BYTES {
         let length = name.len();
         refuse(
@@ -107,8 +109,23 @@ fn refuse_event_type(name: &str) -> ! {
         PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
         format!("event type \"{name}\" is not registered"),
         "Only registered event types can be emitted.",
-        &format!("SELECT hydra.webhook_register_event_type({}, '<description>');", pgrx::spi::quote_literal(name)),
+        &correction(name, known),
     )
+}
+
+/// Returns what to do about an event type that is not registered.
+fn correction<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let register = format!("SELECT hydra.webhook_register_event_type({}, '<description>');", quote_literal(name));
+    match nearest(name, known) {
+        Some(meant) => format!("Did you mean \"{meant}\"? Otherwise: {register}"),
+        None => register,
+    }
+}
+
+/// Returns what to do about an event type that is not registered, if these are.
+#[pg_extern(immutable, strict, parallel_safe)]
+fn _event_type_correction(name: &str, known: Vec<Option<String>>) -> String {
+    correction(name, known.iter().flatten().map(String::as_str))
 }
 
 /// Returns true if it is known, without reading any table, that no subscription wants this event. This is the usual

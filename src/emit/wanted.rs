@@ -143,6 +143,10 @@ impl Catalogue {
         self.by_name.get(name)
     }
 
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.by_name.keys().map(String::as_str)
+    }
+
     pub fn add(&mut self, choice: Choice) {
         let choice = Rc::new(choice);
         self.for_each_wanted(&choice, |event_type| event_type.add(&choice));

@@ -1,10 +1,12 @@
 //! Reads what the launcher needs from the shared catalogs: the databases, and the role that dispatchers connect as.
 
+use std::collections::HashSet;
 use std::ffi::CStr;
 
 use pgrx::prelude::*;
 
 use crate::dispatcher::Start;
+use crate::settings;
 
 /// The role that dispatchers connect as. It does not exist until the extension is first created in this cluster.
 const WORKER_ROLE: &CStr = c"hydra_worker";
@@ -13,15 +15,19 @@ const WORKER_ROLE: &CStr = c"hydra_worker";
 const DROPPED: i32 = -2;
 
 pub struct Catalog {
-    /// Databases in which a dispatcher can run: its role may log in and connect, and it is not a template.
+    /// Databases in which a dispatcher can run: its role may log in and connect, it is not a template, and
+    /// `hydra_webhooks.databases` includes it.
     pub databases: Vec<Start>,
+    /// Databases that `hydra_webhooks.databases` leaves out.
+    pub left_out: HashSet<pg_sys::Oid>,
     /// All databases.
     pub existing: Vec<pg_sys::Oid>,
 }
 
 /// Reads the catalogs; returns `None` if the role of the dispatchers does not exist. To be called in a transaction.
 pub fn read_catalog() -> Option<Catalog> {
-    let (mut databases, mut existing) = (Vec::new(), Vec::new());
+    let served = settings::databases();
+    let (mut databases, mut left_out, mut existing) = (Vec::new(), HashSet::new(), Vec::new());
     // SAFETY: a sequential scan of a shared catalog, in a transaction, which ends before the transaction does. SPI
     // cannot be used, because the launcher is not connected to a database.
     unsafe {
@@ -44,15 +50,17 @@ pub fn read_catalog() -> Option<Catalog> {
                 continue;
             }
             existing.push(row.oid);
+            let name = CStr::from_ptr(row.datname.data.as_ptr()).to_string_lossy().into_owned();
             let is_open = row.datallowconn && !row.datistemplate && row.datconnlimit != 0;
-            if is_open && may_log_in && may_connect(row.oid, role) {
-                let name = CStr::from_ptr(row.datname.data.as_ptr()).to_string_lossy().into_owned();
+            if !served.include(&name) {
+                left_out.insert(row.oid);
+            } else if is_open && may_log_in && may_connect(row.oid, role) {
                 databases.push(Start { database: row.oid, tablespace: row.dattablespace, role, name });
             }
         }
         pg_sys::systable_endscan(scan);
         pg_sys::table_close(relation, pg_sys::AccessShareLock as i32);
-        Some(Catalog { databases, existing })
+        Some(Catalog { databases, left_out, existing })
     }
 }
 

@@ -87,7 +87,7 @@ fn run(mut launcher: Launcher, crash_loop: &CrashLoop) {
     while !signals::stop_requested() {
         let is_reloaded = signals::reload_requested();
         if let Err(failure) = launcher
-            .look()
+            .look(is_reloaded)
             .and_then(|()| launcher.look_after_gateway(is_reloaded))
             .and_then(|()| launcher.runners.look())
         {
@@ -118,6 +118,8 @@ struct Launcher {
     absent: HashSet<pg_sys::Oid>,
     /// Databases that the worker could not enter when they were last looked at.
     closed: HashSet<pg_sys::Oid>,
+    /// Databases that `hydra_webhooks.databases` left out when they were last looked at.
+    left_out: HashSet<pg_sys::Oid>,
     /// Databases that have the extension and for which there is no slot.
     surplus: HashSet<pg_sys::Oid>,
     /// Since when there is no background worker slot for a probe, and whether that was logged.
@@ -136,6 +138,7 @@ impl Launcher {
             runs: HashMap::new(),
             absent: HashSet::new(),
             closed: HashSet::new(),
+            left_out: HashSet::new(),
             surplus: HashSet::new(),
             probes_wait: None,
             next_look: Instant::now(),
@@ -151,14 +154,18 @@ impl Launcher {
     }
 
     /// Starts dispatchers where they are needed.
-    fn look(&mut self) -> Result<(), Failure> {
+    fn look(&mut self, is_reloaded: bool) -> Result<(), Failure> {
         fault::point("launcher");
         let now = Instant::now();
+        if is_reloaded {
+            self.left_out.clear();
+            self.next_look = now;
+        }
         let restart = self.slots_to_restart(now);
         // Hints are the databases that backends have asked the launcher to look at. Take them after slots were freed,
         // so that no CREATE EXTENSION is missed. If it committed before its slot was freed, it set the wake flag of the
         // slot, which `settle_absent` checks. If it committed later, it found no slot and left a hint.
-        let hints = self.shared.take_hints();
+        let hints = self.shared.take_hints(&self.left_out);
         self.absent.retain(|database| !hints.contains(database));
         // Only functions of the extension leave hints.
         hints.iter().filter_map(|database| self.shared.slot_of(*database)).for_each(Slot::set_has_extension);
@@ -169,6 +176,9 @@ impl Launcher {
         let Some(catalog) = transaction(c"read the list of databases", read_catalog)? else {
             return Ok(());
         };
+        for (_, slot) in self.shared.slots() {
+            slot.set_left_out(slot.database().is_some_and(|database| catalog.left_out.contains(&database)));
+        }
         for index in restart {
             self.restart(index, &catalog);
         }
@@ -176,6 +186,7 @@ impl Launcher {
         let may_start = |oid: &pg_sys::Oid| catalog.databases.iter().any(|start| start.database == *oid);
         self.absent.retain(may_start);
         self.surplus.retain(|oid| catalog.existing.contains(oid));
+        self.left_out.clone_from(&catalog.left_out);
         let closed = catalog.existing.iter().copied().filter(|oid| !may_start(oid)).collect();
         let was_closed = mem::replace(&mut self.closed, closed);
         // A database that was just created may be about to be renamed, copied or dropped: it has time.

@@ -9,7 +9,7 @@ use crate::api::is_standby;
 use crate::identity::Identity;
 use crate::slots::runner::Trouble;
 use crate::slots::{self, Slot};
-use crate::{store, tables};
+use crate::{settings, store, tables};
 
 #[pg_extern(volatile)]
 #[search_path(pg_catalog, pg_temp)]
@@ -43,6 +43,9 @@ fn describe(slot: Option<&Slot>) -> (&'static str, &'static str) {
     }
     if is_standby() {
         return ("standby", "a standby runs nothing; it starts when it is promoted");
+    }
+    if settings::is_left_out() {
+        return ("off", "nothing is run: hydra_webhooks.databases leaves this database out");
     }
     let Some(slot) = slot else { return ("starting", "the launcher has not reached this database yet") };
     if slot.is_parked() {

@@ -102,7 +102,7 @@ impl Runner {
             let database = unsafe { pg_sys::MyDatabaseId };
             self.gives_way = !database_lock::is_free(database) || stopping::is_stopping();
         }
-        !signals::stop_requested() && !self.slot.is_parked() && !self.gives_way
+        !signals::stop_requested() && !self.slot.is_parked() && !self.slot.is_left_out() && !self.gives_way
     }
 
     /// Returns whether nothing has been done for some time, and nothing is due soon.

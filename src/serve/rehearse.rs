@@ -34,6 +34,7 @@ columns!(WebhookColumns {
     tenant_id,
     entity,
     entity_error,
+    previous,
     emitted_at,
     subscription_id,
     name,
@@ -140,6 +141,7 @@ fn webhook(row: &Row<'_>, columns: &WebhookColumns) -> Webhook {
         tenant_id: row.maybe_text(columns.tenant_id).map(Into::into),
         entity: row.maybe(columns.entity),
         entity_error: row.maybe(columns.entity_error),
+        previous: row.maybe(columns.previous),
         emitted_at: row.time(columns.emitted_at).expect("a time that is not null"),
     };
     let (event_id, subscription_id): (i64, i64) = (row.value(columns.event_id), row.value(columns.subscription_id));

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use pgrx::prelude::*;
 use pgrx::{PGRXSharedMemory, PgLwLock, pg_shmem_init};
 
+use super::text::Text;
 use super::{my_latch, set_latch};
 
 #[derive(Default)]
@@ -94,13 +95,6 @@ struct Texts {
     hint: Text<1024>,
 }
 
-/// A text that has a place in shared memory. What is too long is cut off.
-#[derive(Clone, Copy)]
-struct Text<const N: usize> {
-    length: usize,
-    bytes: [u8; N],
-}
-
 // SAFETY: plain bytes, which no process reads or writes without the lock.
 unsafe impl PGRXSharedMemory for Texts {}
 
@@ -110,25 +104,6 @@ static TEXTS: PgLwLock<Texts> = unsafe { PgLwLock::new(c"hydra_webhooks_gateway"
 /// Requests the shared memory of the texts. To be called while the postmaster loads the library.
 pub fn init() {
     pg_shmem_init!(TEXTS);
-}
-
-impl<const N: usize> Default for Text<N> {
-    fn default() -> Self {
-        Self { length: 0, bytes: [0; N] }
-    }
-}
-
-impl<const N: usize> Text<N> {
-    fn new(text: &str) -> Self {
-        let length = text.floor_char_boundary(N);
-        let mut bytes = [0; N];
-        bytes[..length].copy_from_slice(&text.as_bytes()[..length]);
-        Self { length, bytes }
-    }
-
-    fn read(&self) -> String {
-        String::from_utf8_lossy(&self.bytes[..self.length]).into_owned()
-    }
 }
 
 impl Gateway {

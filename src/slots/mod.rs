@@ -14,8 +14,11 @@
 pub mod gateway;
 mod latch;
 pub mod runner;
+mod text;
 pub mod wake;
+pub mod watch_errors;
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -65,6 +68,8 @@ pub struct Slot {
     has_extension: AtomicBool,
     /// Set by `webhook_park()`: no dispatcher may run for this database.
     parked: AtomicBool,
+    /// Whether `hydra_webhooks.databases` leaves this database out, so that no dispatcher may run for it.
+    left_out: AtomicBool,
     pending: AtomicI64,
     missed: AtomicI64,
     dropped: AtomicI64,
@@ -138,6 +143,7 @@ impl Default for Shared {
 pub fn init() {
     pg_shmem_init!(SHARED);
     gateway::init();
+    watch_errors::init();
     PRELOADED.store(true, Ordering::Relaxed);
 }
 
@@ -194,18 +200,30 @@ impl Shared {
     fn hint(&self, database: pg_sys::Oid) {
         let oid = database.to_u32();
         for hint in &self.hints {
-            let was = hint.compare_exchange(0, oid, Ordering::AcqRel, Ordering::Acquire);
-            if was.is_ok() || was == Err(oid) {
-                break;
+            match hint.compare_exchange(0, oid, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => break,
+                // Whoever left it wakes the launcher. One of a database that is left out stays.
+                Err(there) if there == oid => return,
+                Err(_) => {}
             }
         }
         self.wake_launcher();
     }
 
-    /// Returns the databases that the launcher was asked to look at, and clears the list.
-    pub fn take_hints(&self) -> Vec<pg_sys::Oid> {
-        let taken = self.hints.iter().map(|hint| hint.swap(0, Ordering::AcqRel));
-        taken.filter(|oid| *oid != 0).map(pg_sys::Oid::from).collect()
+    /// Returns the databases that the launcher was asked to look at, and clears the list. The hints of databases that are
+    /// left out stay, so that the commits in such a database do not wake the launcher each time; but they leave half of the
+    /// list to others.
+    pub fn take_hints(&self, left_out: &HashSet<pg_sys::Oid>) -> Vec<pg_sys::Oid> {
+        let (mut taken, mut staying) = (Vec::new(), 0);
+        for hint in &self.hints {
+            let database = pg_sys::Oid::from(hint.load(Ordering::Acquire));
+            if left_out.contains(&database) && staying < MAX_DATABASES / 2 {
+                staying += 1;
+            } else {
+                taken.push(hint.swap(0, Ordering::AcqRel));
+            }
+        }
+        taken.into_iter().filter(|oid| *oid != 0).map(pg_sys::Oid::from).collect()
     }
 }
 
@@ -218,6 +236,7 @@ impl Slot {
         self.set_state(State::Starting);
         self.has_extension.store(has_extension, Ordering::Release);
         self.parked.store(false, Ordering::Release);
+        self.left_out.store(false, Ordering::Release);
         self.report_pending(0, 0);
         self.dropped.store(0, Ordering::Relaxed);
         self.runner.reset();
@@ -380,6 +399,18 @@ impl Slot {
 
     pub fn is_parked(&self) -> bool {
         self.parked.load(Ordering::SeqCst)
+    }
+
+    /// Records whether the database is left out. If so, makes the dispatcher and the runner end.
+    pub fn set_left_out(&self, left_out: bool) {
+        if !self.left_out.swap(left_out, Ordering::AcqRel) && left_out {
+            set_latch(self.latch.load(Ordering::Acquire));
+            self.runner.end();
+        }
+    }
+
+    pub fn is_left_out(&self) -> bool {
+        self.left_out.load(Ordering::Acquire)
     }
 
     /// Wakes the dispatcher. Does nothing if the dispatcher was woken already and has not looked since.

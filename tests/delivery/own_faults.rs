@@ -54,3 +54,25 @@ fn while_one_subscription_waits_for_a_mended_url_others_receive() {
     bench.wait_for_empty_queue();
     assert_eq!((bench.receiver.received("/mended"), bench.count("webhook_history")), (EVENTS, 0));
 }
+
+/// With the settings that the documentation gives to developers.
+#[test]
+fn a_refused_name_says_its_address_and_the_setting_with_which_localhost_receives() {
+    let cluster = Cluster::start(&[("hydra_webhooks.allow_networks", "")]);
+    let mut bench = Bench::new(&cluster, "localhost");
+    let port = bench.receiver.address().port();
+    let url = format!("http://localhost:{port}/");
+    let (id, secret) = subscribe(&mut bench.client, &url, "ticket.created", &["retry_schedule => '{}'"]);
+    bench.receiver.secret("/", &secret);
+    bench.emit_tickets(1..=EVENTS);
+    wait_until("it waits", PATIENCE, || !bench.column(id, "waiting_for").is_empty());
+    let waiting = bench.column(id, "waiting_for");
+    let tested: String = bench.ask(&format!("SELECT error FROM hydra.webhook_send_test({id})"));
+    for said in [waiting, tested] {
+        assert!(said.contains("127.0.0.1 is not a public") || said.contains("::1 is not a public"), "{said}");
+        assert!(said.contains("hydra_webhooks.allow_networks"), "{said}");
+    }
+    cluster.set(&[("hydra_webhooks.allow_networks", "127.0.0.0/8, ::1/128")]);
+    bench.wait_for_empty_queue();
+    assert_eq!((bench.receiver.received("/"), bench.count("webhook_history")), (EVENTS, 0));
+}

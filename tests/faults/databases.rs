@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use postgres::Client;
 use testkit::receiver::Answer;
 use testkit::{
-    Bench, Cluster, PATIENCE, ask, let_pass, rounds, run, subscribe, wait_for_state, wait_until, worker_status,
+    Bench, Cluster, PATIENCE, ask, let_pass, refusal, refused, rounds, run, subscribe, wait_for_state, wait_until,
+    worker_status,
 };
 
 use crate::{PATH, assert_no_crash, assert_quick, cluster, insert, seconds, settle, tickets};
@@ -237,4 +238,35 @@ fn events_of_a_parked_database_wait_until_it_is_unparked() {
     bench.wait_for_empty_queue();
     bench.run("SELECT hydra.webhook_unpark()");
     assert_eq!(worker_status(&mut bench.client, "state"), "running");
+}
+
+#[test]
+fn databases_are_left_out_and_taken_in_by_patterns_of_their_names() {
+    let cluster = Cluster::start(&[]);
+    let (app, test) = (tickets(&cluster, "app", &[]), tickets(&cluster, "app_test", &[]));
+    let mut client = test.session();
+    wait_for_state(&mut client, "running");
+    cluster.set(&[("hydra_webhooks.databases", "app*, !*_test")]);
+    wait_until("the dispatcher leaves", PATIENCE, || cluster.find_dispatcher("app_test").is_none());
+    wait_for_state(&mut client, "off");
+    assert!(worker_status(&mut client, "detail").contains("hydra_webhooks.databases"));
+    run(&mut client, &insert(1, 3));
+    let refused = refused(&mut client, "SELECT hydra.webhook_send_test(1)", "55000");
+    assert!(refused.message.contains("hydra_webhooks.databases"), "{refused:?}");
+
+    // One that is created meanwhile is not looked at, and others are served.
+    let later = tickets(&cluster, "later_test", &[]);
+    run(&mut later.session(), &insert(1, 3));
+    run(&mut app.session(), &insert(1, 3));
+    assert_eq!(settle(&app), 0);
+    wait_for_state(&mut later.session(), "off");
+    assert_eq!((test.receiver.received(PATH), later.receiver.received(PATH)), (0, 0));
+    assert!(!cluster.log().contains("started in database \"later_test\""));
+
+    cluster.set(&[("hydra_webhooks.databases", "")]);
+    assert_eq!((settle(&test), settle(&later)), (0, 0));
+    assert_no_crash(&cluster);
+
+    let wrong = refusal(&mut client, "ALTER SYSTEM SET hydra_webhooks.databases = 'app,,test'");
+    assert!(wrong.detail.contains("is no pattern of a name"), "{wrong:?}");
 }

@@ -13,6 +13,8 @@ const GATEWAYS: &[&str] = &["hydra_gateway", "hydra_gateway_embedded"];
 
 const ADMIN: &[&str] = &["hydra_admin"];
 const READERS: &[&str] = &["hydra_admin", "hydra_member", "hydra_analyst"];
+/// Readers, and those who watch tables.
+const MIGRATION: &[&str] = &["hydra_admin", "hydra_member", "hydra_analyst", "hydra_emitter"];
 const ANALYSTS: &[&str] = &["hydra_admin", "hydra_analyst"];
 const EMITTER: &[&str] = &["hydra_emitter"];
 /// Who may write all tables anyway.
@@ -28,6 +30,9 @@ const GRANTED: &[(&str, &[&str])] = &[
     ("api_expose", ADMIN),
     ("api_hide", ADMIN),
     ("api_resources", READERS),
+    ("tool_register", ADMIN),
+    ("tool_unregister", ADMIN),
+    ("tools", READERS),
     ("approvals", ADMIN),
     ("approve", ADMIN),
     ("refuse", ADMIN),
@@ -78,14 +83,19 @@ const GRANTED: &[(&str, &[&str])] = &[
     ("webhook_cancel", ADMIN),
     ("webhook_create", ADMIN),
     ("webhook_delete", ADMIN),
+    ("webhook_doctor", ADMIN),
     ("webhook_park", ADMIN),
     ("webhook_pause", ADMIN),
-    ("webhook_register_event_type", ADMIN),
+    // A migration registers event types, watches tables, and sees both.
+    ("webhook_register_event_type", &["hydra_admin", "hydra_emitter"]),
+    ("webhook_unregister_event_type", &["hydra_admin", "hydra_emitter"]),
+    ("webhook_unregister_catalogue", &["hydra_admin", "hydra_emitter"]),
     ("webhook_replay", ADMIN),
     ("webhook_resume", ADMIN),
     ("webhook_retry", ADMIN),
     ("webhook_send_kept", ADMIN),
     ("webhook_drop_kept", ADMIN),
+    ("webhook_end_overlap", ADMIN),
     ("webhook_rotate_secret", ADMIN),
     ("webhook_seal_secrets", ADMIN),
     ("webhook_send_test", ADMIN),
@@ -99,16 +109,19 @@ const GRANTED: &[(&str, &[&str])] = &[
     ("webhook_watch", EMITTER),
     ("webhook_unwatch", EMITTER),
     ("webhook_subscriptions", READERS),
-    ("webhook_event_types", READERS),
+    ("webhook_event_types", MIGRATION),
     ("webhook_worker_status", READERS),
+    ("webhook_databases", READERS),
     ("webhook_failed", ANALYSTS),
     ("webhook_history", ANALYSTS),
     ("webhook_kept", ANALYSTS),
     ("webhook_pending", ANALYSTS),
     ("webhook_stats", ANALYSTS),
-    ("webhook_watches", READERS),
+    ("webhook_watches", MIGRATION),
+    ("webhook_watch_definition", MIGRATION),
     // The functions of a view run as its reader. These show nothing that the views do not.
     ("_worker_status", READERS),
+    ("_database_status", READERS),
     ("_gateway_status", READERS),
     ("_runner_status", READERS),
     ("_flow_choice", ADMIN),
@@ -116,17 +129,23 @@ const GRANTED: &[(&str, &[&str])] = &[
     ("_shown_url", READERS),
     ("_delivery_id", ANALYSTS),
     ("_percentile", ANALYSTS),
-    ("_trigger_arguments", &["hydra_admin", "hydra_member", "hydra_analyst", "hydra_emitter"]),
-    ("_trigger_type", &["hydra_admin", "hydra_member", "hydra_analyst", "hydra_emitter"]),
-    ("_watch_details", READERS),
-    ("_watch_problem", READERS),
+    ("_trigger_arguments", MIGRATION),
+    ("_trigger_type", MIGRATION),
+    ("_watch_details", MIGRATION),
+    ("_watch_problem", MIGRATION),
+    ("_watch_errors", MIGRATION),
+    ("_watch_settings", MIGRATION),
+    ("_watches", MIGRATION),
     // A watch is created with the rights of the caller.
     ("_define_watch", EMITTER),
     ("_create_watch", EMITTER),
-    ("_watches", EMITTER),
+    ("_tell_of_changes", EMITTER),
     ("_new_watch_name", EMITTER),
     ("_tell_of_level", EMITTER),
     ("_tell_of_secrets", EMITTER),
+    ("_tell_of_missing_id", EMITTER),
+    ("_id_key", EMITTER),
+    ("_check_entity_type", EMITTER),
     ("_looks_secret", EMITTER),
     ("_watch_operations", EMITTER),
     ("_watch_arguments", EMITTER),
@@ -272,11 +291,12 @@ fn each_role_can_do_its_work_and_nothing_else() {
         (format!("SELECT hydra.webhook_pause({id})"), ADMIN),
         (format!("SELECT hydra.webhook_resume({id})"), ADMIN),
         (format!("SELECT hydra.webhook_rotate_secret({id})"), ADMIN),
+        (format!("SELECT hydra.webhook_end_overlap({id})"), ADMIN),
         (format!("SELECT hydra.webhook_send_test({id})"), ADMIN),
         (format!("SELECT hydra.webhook_retry('{delivery}')"), ADMIN),
         (format!("SELECT hydra.webhook_cancel('{delivery}')"), ADMIN),
         (format!("SELECT hydra.webhook_delete({failing})"), ADMIN),
-        ("SELECT hydra.webhook_register_event_type('a.b')".into(), ADMIN),
+        ("SELECT hydra.webhook_register_event_type('a.b')".into(), &["hydra_admin", "hydra_emitter"]),
         ("SELECT hydra.webhook_adopt(true)".into(), ADMIN),
         ("SELECT hydra.webhook_verify('', '', '')".into(), ADMIN),
         (format!("SELECT hydra.webhook_would_match({id}, 'ticket.created', '{{}}')"), ADMIN),
@@ -298,9 +318,11 @@ fn each_role_can_do_its_work_and_nothing_else() {
         ("SELECT * FROM hydra.serve(1, 'rest', NULL, 'GET', '/', '', '[]', NULL, NULL)".into(), &[]),
         ("SELECT hydra._set_gateway_verifier('SCRAM-SHA-256$x')".into(), &[]),
         ("SELECT * FROM hydra.webhook_subscriptions".into(), READERS),
-        ("SELECT * FROM hydra.webhook_event_types".into(), READERS),
+        ("SELECT * FROM hydra.webhook_event_types".into(), MIGRATION),
         ("SELECT * FROM hydra.webhook_worker_status".into(), READERS),
-        ("SELECT * FROM hydra.webhook_watches".into(), READERS),
+        ("SELECT * FROM hydra.webhook_databases".into(), READERS),
+        ("SELECT * FROM hydra.webhook_doctor()".into(), ADMIN),
+        ("SELECT * FROM hydra.webhook_watches".into(), MIGRATION),
         ("SELECT * FROM hydra.webhook_pending".into(), ANALYSTS),
         ("SELECT * FROM hydra.webhook_failed".into(), ANALYSTS),
         ("SELECT * FROM hydra.webhook_history".into(), ANALYSTS),
@@ -324,7 +346,7 @@ fn each_role_can_do_its_work_and_nothing_else() {
         ("SELECT hydra._announce_changes()".into(), &[]),
         ("SELECT hydra._announce_change(1)".into(), &[]),
         (format!("SELECT hydra._locked_subscription({id})"), &[]),
-        (format!("SELECT hydra._locked_delivery('{delivery}')"), &[]),
+        (format!("SELECT hydra._locked_deliveries('{delivery}', NULL, NULL, NULL, NULL, NULL, NULL, NULL)"), &[]),
         ("CREATE TABLE hydra.mine (id int)".into(), &[]),
         ("ALTER EXTENSION hydra_webhooks UPDATE".into(), &[]),
         ("DROP EXTENSION hydra_webhooks".into(), &[]),
@@ -460,5 +482,90 @@ fn security_definer_functions_set_their_search_path() {
             &mut client,
             "SELECT count(*) FROM pg_proc WHERE pronamespace = 'hydra'::regnamespace AND prosecdef"
         ) > 5
+    );
+}
+
+#[test]
+fn an_error_about_a_missing_privilege_names_the_role_that_is_missing() {
+    let mut client = cluster().create_database("missing");
+    run(&mut client, "CREATE VIEW public.webhook_notes AS SELECT 1");
+    let mut stranger = cluster().connect_as_new_role("missing", "missing_stranger", &[]);
+    let hint = |client: &mut Client, sql: &str| {
+        let refusal = refusal(client, sql);
+        assert_eq!(refusal.code, "42501", "{sql}: {refusal:?}");
+        refusal.hint
+    };
+    let anything = hint(&mut stranger, "SELECT hydra.webhook_emit('ticket.created', '{}')");
+    assert!(
+        ["hydra_emitter", "hydra_member", "hydra_analyst", "hydra_admin"].iter().all(|role| anything.contains(role)),
+        "{anything}"
+    );
+    let mut emitter = cluster().connect_as_new_role("missing", "missing_emitter", &["hydra_emitter"]);
+    for (sql, named) in [
+        (
+            "SELECT hydra.webhook_create('https://example.com/', '{ticket.created}')",
+            "a member of hydra_admin: GRANT hydra_admin TO",
+        ),
+        ("SELECT * FROM hydra.webhook_history", "a member of hydra_analyst or hydra_admin: GRANT hydra_analyst TO"),
+        (
+            "SELECT * FROM hydra.webhook_subscriptions",
+            "a member of hydra_member or hydra_analyst or hydra_admin: GRANT hydra_member TO",
+        ),
+    ] {
+        let hint = hint(&mut emitter, sql);
+        assert!(hint.contains(named), "{sql}: {hint}");
+    }
+    // In any language, and nothing about what is not of the extension.
+    run(&mut client, "CREATE TABLE public.webhook_own (id int)");
+    for sql in
+        ["SELECT * FROM public.webhook_notes", "SELECT * FROM public.webhook_own", "SELECT * FROM hydra.signing_secret"]
+    {
+        assert_eq!(hint(&mut emitter, sql), "", "{sql}");
+    }
+}
+
+#[test]
+fn each_role_that_may_use_something_is_named_by_the_hint_about_it() {
+    let mut client = cluster().create_database("hinted");
+    let mut stranger = cluster().connect_as_new_role("hinted", "hinted_stranger", &[]);
+    run(&mut client, "GRANT USAGE ON SCHEMA hydra TO hinted_stranger");
+    let views = names(
+        &mut client,
+        "SELECT relname::text FROM pg_class WHERE relnamespace = 'hydra'::regnamespace AND relkind = 'v' AND relname ~ '_'",
+    );
+    for view in views {
+        let Some((_, roles)) = GRANTED.iter().find(|(name, _)| *name == view) else { continue };
+        let hint = refusal(&mut stranger, &format!("SELECT * FROM hydra.{view}")).hint;
+        for role in *roles {
+            assert!(hint.contains(role), "{view}: {hint}");
+        }
+    }
+}
+
+#[test]
+fn errors_show_no_frames_of_the_extension_and_those_of_the_application() {
+    let mut client = cluster().create_database("contexts");
+    let context = |client: &mut Client, sql: &str| {
+        let error = client.batch_execute(sql).expect_err(sql);
+        error.as_db_error().and_then(|error| error.where_()).unwrap_or_default().to_owned()
+    };
+    for sql in [
+        "SELECT hydra.webhook_create('https://example.com/', '{no.such}')",
+        "SELECT hydra.webhook_create('http://example.com:99999/', '{ticket.created}')",
+        "SELECT hydra.webhook_update(99, name => 'x')",
+        "SELECT hydra.webhook_watch('pg_class', 'no.such', 'insert')",
+        "SELECT hydra.webhook_watch('pg_class', 'ticket.created', 'explode')",
+        "SELECT hydra.webhook_register_event_type('x')",
+    ] {
+        assert_eq!(context(&mut client, sql), "", "{sql}");
+    }
+    run(
+        &mut client,
+        "CREATE FUNCTION public.seed() RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM hydra.webhook_update(99, name => 'x'); END $$",
+    );
+    let own = context(&mut client, "SELECT public.seed()");
+    assert!(
+        own.starts_with("PL/pgSQL function") && own.contains("seed() line 1 at PERFORM") && !own.contains("hydra."),
+        "{own}"
     );
 }

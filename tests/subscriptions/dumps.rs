@@ -152,6 +152,21 @@ fn the_owner_of_a_database_can_dump_and_restore_it_with_the_documented_grants() 
     assert_works(&mut bench, "owned_by_dbo");
 }
 
+#[test]
+fn event_types_that_were_removed_are_not_in_a_restored_dump() {
+    let cluster = Cluster::start(&[]);
+    let mut bench = Bench::new(&cluster, "removed");
+    bench.run("SELECT hydra.webhook_unregister_catalogue('field_service'), hydra.webhook_unregister_event_type('ticket.created')");
+    bench.run("SELECT hydra.webhook_unregister_event_type('ticket.assigned'); SELECT hydra.webhook_register_event_type('ticket.assigned')");
+    let file = dump(&cluster, "postgres", "removed", &[]).expect("it can be dumped");
+    run(&mut cluster.connect("postgres"), "CREATE DATABASE removed_copy");
+    restore(&cluster, "postgres", &file, "removed_copy");
+    let names = "SELECT array_agg(name ORDER BY name) FROM hydra.webhook_event_types";
+    let before: Vec<String> = bench.ask(names);
+    assert_eq!(before.len(), 12, "{before:?}");
+    assert_eq!(ask::<Vec<String>>(&mut cluster.connect("removed_copy"), names), before);
+}
+
 /// Runs `pg_restore`, without an error, and returns what it printed.
 #[track_caller]
 fn pg_restore(cluster: &Cluster, archive: &Path, options: &[&str]) -> String {

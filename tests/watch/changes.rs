@@ -4,6 +4,7 @@ use std::process::Stdio;
 
 use testkit::{ask, refused, run};
 
+use crate::tables::said;
 use crate::{PARTS, cluster, database, events_of, kept, watch};
 
 #[test]
@@ -137,4 +138,67 @@ fn a_renamed_tenant_is_not_followed_where_the_row_that_is_sent_depends_on_the_op
     let expected = r#"1 - {"id":1,"shop":"acme","name":null,"stock":null}"#;
     assert_eq!(events_of(&mut client, "part.updated"), [expected, expected]);
     assert_eq!(kept(&mut client).len(), 0);
+}
+
+#[test]
+fn a_watch_that_is_replaced_says_what_changes_and_how_to_have_it_as_before() {
+    let mut client = database("replaced_says");
+    run(&mut client, PARTS);
+    let call = |more: &str| format!("SELECT hydra.webhook_watch('part', 'part.updated', 'update'{more})");
+    let first = r#", condition => 'new.stock > 3', columns => '{stock,name}', tenant => 'new.name'"#;
+    assert!(!said("replaced_says", &call(first)).contains("NOTICE"), "it is new");
+    assert!(!said("replaced_says", &call(first)).contains("NOTICE"), "nothing has changed");
+    let former: String =
+        ask(&mut client, "SELECT hydra.webhook_watch_definition(source, trigger_name) FROM hydra.webhook_watches");
+    let notice = said("replaced_says", &call(r#", condition => 'new.stock > 5', level => 'statement'"#));
+    for part in [
+        "NOTICE:  the watch of part.updated on public.part was replaced",
+        "condition is new.stock > 5, and was new.stock > 3",
+        "columns is not set, and was {stock,name}",
+        "tenant is not set, and was new.name",
+        "level is statement, and was row",
+        &former,
+    ] {
+        assert!(notice.contains(part), "{part}: {notice}");
+    }
+    // That call makes it as it was.
+    run(&mut client, &former);
+    let now: String =
+        ask(&mut client, "SELECT hydra.webhook_watch_definition(source, trigger_name) FROM hydra.webhook_watches");
+    assert_eq!(now, former);
+}
+
+#[test]
+fn the_definition_of_a_watch_makes_it_again() {
+    let mut client = database("defined");
+    run(&mut client, &format!(r#"CREATE SCHEMA "My app"; SET search_path = "My app"; {PARTS}"#));
+    for arguments in [
+        r#"'part', 'part.created', 'insert', entity => $$jsonb_build_object('a', 'it''s \ "b"')$$"#,
+        r#"'part', 'part.updated', 'update', columns => '{stock}', level => 'statement', "only" => '{id,name}'"#,
+        r#"'part', 'part.deleted', 'insert or delete', "except" => '{stock}'"#,
+    ] {
+        watch(&mut client, arguments);
+    }
+    run(
+        &mut client,
+        "CREATE TRIGGER mine AFTER UPDATE OF name ON part FOR EACH ROW WHEN (new.stock > 1)
+         EXECUTE FUNCTION hydra.webhook_emit_row('ticket.created')",
+    );
+    let all = "SELECT array_agg(concat_ws('|', event, operation, level, condition, columns, entity, \"only\", \"except\", tenant) ORDER BY event)
+               FROM hydra.webhook_watches";
+    let before: Vec<String> = ask(&mut client, all);
+    let definitions: Vec<String> = ask(
+        &mut client,
+        "SELECT array_agg(hydra.webhook_watch_definition(source, trigger_name)) FROM hydra.webhook_watches",
+    );
+    run(
+        &mut client,
+        "SELECT hydra.webhook_unwatch(source, event) FROM (SELECT DISTINCT source, event FROM hydra.webhook_watches) AS w",
+    );
+    assert_eq!(ask::<i64>(&mut client, "SELECT count(*) FROM hydra.webhook_watches"), 0);
+    for definition in &definitions {
+        run(&mut client, definition);
+    }
+    assert_eq!(ask::<Vec<String>>(&mut client, all), before, "{definitions:#?}");
+    refused(&mut client, "SELECT hydra.webhook_watch_definition('part', 'no_such')", "42704");
 }

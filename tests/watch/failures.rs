@@ -119,3 +119,69 @@ fn triggers_that_cannot_work_are_reported_and_refuse_to_fire() {
     run(&mut client, "ALTER TABLE part DISABLE TRIGGER wrong; INSERT INTO part VALUES (1)");
     assert!(!ask::<bool>(&mut client, "SELECT enabled FROM hydra.webhook_watches"));
 }
+
+#[test]
+fn a_watch_counts_its_errors_and_shows_the_latest_to_those_who_may_see_the_table() {
+    let mut client = database("counted_errors");
+    run(&mut client, PARTS);
+    run(&mut client, "CREATE TABLE fine (id int); GRANT SELECT, INSERT ON part TO PUBLIC");
+    watch(&mut client, "'fine', 'part.deleted', 'insert', entity => 'to_jsonb(new)'");
+    watch(&mut client, "'part', 'part.created', 'insert', entity => $$to_jsonb(new.name::int)$$, level => 'statement'");
+    let shown = "SELECT concat_ws(' ', errors, last_error) FROM hydra.webhook_watches WHERE event = 'part.created'";
+    assert_eq!(ask::<String>(&mut client, shown), "0");
+    run(
+        &mut client,
+        "INSERT INTO fine VALUES (1); INSERT INTO part VALUES (1, 't', '12', 1), (2, 't', 'secret', 1), (3, 't', '', 1)",
+    );
+    run(&mut client, "BEGIN; INSERT INTO part VALUES (4, 't', 'undone', 1); ROLLBACK");
+    let code = "the entity cannot be rendered (SQLSTATE 22P02)";
+    let whole = format!(r#"3 {code}: invalid input syntax for type integer: "undone""#);
+    assert_eq!(ask::<String>(&mut client, shown), whole, "a rollback does not undo it");
+    let fine = "SELECT errors FROM hydra.webhook_watches WHERE event = 'part.deleted'";
+    assert_eq!(ask::<i64>(&mut client, fine), 0);
+    assert!(ask::<bool>(
+        &mut client,
+        "SELECT last_error_at > now() - interval '1 h' FROM hydra.webhook_watches WHERE event = 'part.created'"
+    ));
+    for (role, group, message) in
+        [("ce_member", "hydra_member", format!("3 {code}")), ("ce_analyst", "hydra_analyst", whole.clone())]
+    {
+        let mut session = cluster().connect_as_new_role("counted_errors", role, &[group]);
+        assert_eq!(ask::<String>(&mut session, shown), message, "{role}");
+    }
+
+    // An event that is kept is counted too, and so is one of a row that is too large.
+    run(&mut client, "CREATE TABLE t (x text)");
+    watch(&mut client, "'part', 'part.updated', 'update', tenant => '(SELECT t.x FROM t)'");
+    run(&mut client, "DROP TABLE t; UPDATE part SET stock = 2 WHERE id = 1");
+    let kept: String = ask(
+        &mut client,
+        "SELECT concat_ws(' ', errors, last_error) FROM hydra.webhook_watches WHERE event = 'part.updated'",
+    );
+    assert_eq!(kept, r#"1 the tenant cannot be evaluated (SQLSTATE 42P01): relation "t" does not exist"#);
+    watch(&mut client, "'part', 'ticket.created', 'insert'");
+    run(
+        &mut client,
+        "SET hydra_webhooks.max_entity_size = '1kB'; INSERT INTO part VALUES (9, 't', repeat('1', 2000), 1)",
+    );
+    let large: String = ask(
+        &mut client,
+        "SELECT concat_ws(' ', errors, last_error) FROM hydra.webhook_watches WHERE event = 'ticket.created'",
+    );
+    assert_eq!(large, "1 the entity is larger than 1 kB");
+}
+
+#[test]
+fn the_errors_of_partitions_are_those_of_the_watch_of_their_table() {
+    let mut client = database("counted_partitions");
+    run(
+        &mut client,
+        "CREATE TABLE part (id int, name text) PARTITION BY RANGE (id);
+         CREATE TABLE part_1 PARTITION OF part FOR VALUES FROM (1) TO (10);
+         CREATE TABLE part_2 PARTITION OF part FOR VALUES FROM (10) TO (20)",
+    );
+    watch(&mut client, "'part', 'part.created', 'insert', entity => 'to_jsonb(1 / (new.id % 5))'");
+    run(&mut client, "INSERT INTO part SELECT generate_series(1, 19)");
+    let errors: Vec<i64> = ask(&mut client, "SELECT array_agg(errors) FROM hydra.webhook_watches");
+    assert_eq!(errors, [3]);
+}

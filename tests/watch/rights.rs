@@ -307,3 +307,36 @@ fn after_a_missing_right_the_transaction_goes_on_as_it_was() {
     }
     assert!(!cluster().log().contains("non-empty SPI stack"), "the session is sound");
 }
+
+#[test]
+fn a_migration_does_all_of_its_work_with_hydra_emitter() {
+    let mut client = database("migrated");
+    run(&mut client, &format!("{PARTS}; SELECT hydra.webhook_watch('part', 'part.created', 'insert')"));
+    let mut migration = cluster().connect_as_new_role("migrated", "migrated_owner", &["hydra_emitter"]);
+    run(&mut client, "GRANT CREATE ON SCHEMA public TO migrated_owner");
+    run(
+        &mut migration,
+        "CREATE TABLE users (id int, name text);
+         SELECT hydra.webhook_register_event_type('user.created', 'A user signs up');
+         SELECT hydra.webhook_watch('users', 'user.created', 'insert', entity => 'to_jsonb(new.name)');
+         ALTER TABLE users RENAME name TO full_name",
+    );
+    assert!(ask::<bool>(
+        &mut migration,
+        "SELECT count(*) = 1 FROM hydra.webhook_event_types WHERE name = 'user.created'"
+    ));
+    // It sees the watches of its own tables, and whether they fit.
+    let watches: Vec<String> = ask(&mut migration, "SELECT array_agg(source::text) FROM hydra.webhook_watches");
+    assert_eq!(watches, ["users"]);
+    run(&mut migration, "ALTER TABLE users DROP full_name");
+    let problem: String = ask(&mut migration, "SELECT problem FROM hydra.webhook_watches");
+    assert!(problem.contains("is not valid"), "{problem}");
+    let definition: String =
+        ask(&mut migration, "SELECT hydra.webhook_watch_definition(source, trigger_name) FROM hydra.webhook_watches");
+    assert!(definition.contains("new.full_name"), "{definition}");
+    // And back.
+    run(
+        &mut migration,
+        "SELECT hydra.webhook_unwatch('users', 'user.created'); SELECT hydra.webhook_unregister_event_type('user.created')",
+    );
+}

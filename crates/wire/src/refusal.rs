@@ -22,6 +22,15 @@ impl Refusal {
     pub fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }
+
+    /// Returns all parts as one text, for places that have room for only one.
+    pub fn in_one_line(&self) -> String {
+        let rest: Vec<&str> = [&self.detail, &self.hint].into_iter().flatten().map(String::as_str).collect();
+        match rest.is_empty() {
+            true => self.message.clone(),
+            false => format!("{}: {}", self.message, rest.join(" ")),
+        }
+    }
 }
 
 impl fmt::Display for Refusal {

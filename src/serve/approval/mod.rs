@@ -50,7 +50,7 @@ pub enum Confirmed {
 }
 
 /// Returns the approvals of a tenant, or all: those that wait first, then the newest. Each has the members `id`, `key_id`,
-/// `key_name`, `tenant_id`, `tool`, `arguments` (JSON text), `mode`, `state` (pending, done, refused, failed, expired), `created_at`,
+/// `key_name`, `tenant_id`, `tool`, `arguments` (the beginning of the JSON text), `mode`, `state` (pending, done, refused, failed, expired), `created_at`,
 /// `expires_at`, `decided_at` and `decided_by`.
 pub fn list(tenant: Option<&str>) -> Value {
     const LIST: &str = include_str!("../../../sql/queries/list_approvals.sql");

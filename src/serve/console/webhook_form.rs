@@ -29,6 +29,7 @@ const FIELDS: Fields = &[
     ("url ", "url"),
     ("event_types ", "event_types"),
     ("invalid subscription name", "name"),
+    ("subscription name", "name"),
     ("invalid event types", "event_types"),
     ("too many event types", "event_types"),
     ("event type ", "event_types"),
@@ -139,7 +140,7 @@ fn arguments(visit: &Visit<'_>, form: &Form) -> Result<Value, Vec<Value>> {
     if let Some(schedule) = form.get("retry_schedule") {
         let delays: Vec<&str> = schedule.split([',', '\n']).map(str::trim).filter(|delay| !delay.is_empty()).collect();
         let wrong = delays.iter().find_map(|delay| fields::refusal_of_type(delay, "interval"));
-        errors.extend(wrong.map(|message| error(Some("retry_schedule"), &message, None, None)));
+        errors.extend(wrong.map(|message| error(Some("retry_schedule"), message, None, None)));
         arguments.insert("retry_schedule".into(), json!(delays));
     }
     match headers(form.get("headers")) {

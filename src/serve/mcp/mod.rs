@@ -16,7 +16,8 @@
 //! | `resources` | the tools of the application's resources |
 //! | `own` | the tools that show webhooks, events and flows |
 //! | `actions` | the tools that do something with webhooks and deliveries |
-//! | `registered` | the tools that call functions of the application |
+//! | `registered`, `function` | the tools that call functions of the application, and how these are called |
+//! | `toolsets` | leaves out tools that a client does not want |
 //! | `arguments` | makes parameters of the REST API of arguments |
 //! | `call` | calls a tool that reads, within limits of what a model can read |
 //! | `writing` | runs a tool that writes |
@@ -32,6 +33,7 @@ use super::rest::{Call, require};
 use super::{identity, session};
 use crate::backend::fixed_settings::with_fixed_settings;
 use tools::Does;
+use toolsets::Toolsets;
 use writing::Given;
 
 mod actions;
@@ -39,10 +41,12 @@ mod arguments;
 mod call;
 mod confirming;
 mod describing;
+mod function;
 mod own;
 mod registered;
 mod resources;
 mod tools;
+mod toolsets;
 mod writing;
 
 pub use call::explained;
@@ -72,6 +76,7 @@ fn respond(call: &Call<'_>) -> Result<Answer, Problem> {
         return Err(Problem::method_not_allowed("POST"));
     }
     require(call, "mcp")?;
+    Toolsets::check(call)?;
     let kind = request.header("content-type").unwrap_or_default().split(';').next().unwrap_or_default();
     if !kind.trim().eq_ignore_ascii_case("application/json") {
         return Err(Problem::unsupported_media_type());

@@ -9,7 +9,7 @@ use openapi::{Type, or_null};
 use serde_json::{Map, Value, json};
 
 use super::arguments::{LIMIT, MOST};
-use super::tools::{CONFIRMATION, DATA, Does, Found, may};
+use super::tools::{CONFIRMATION, Does, Found, may};
 use crate::serve::rest::resource::{self, Column, Resource};
 use crate::serve::rest::{self, Call};
 
@@ -59,7 +59,7 @@ fn list(resource: &Resource) -> Found {
     let input = json!({"type": "object", "properties": members, "additionalProperties": false});
     let description = format!("Returns rows of {}, at most {MOST} at a time.", described(resource));
     let does = Does::List { name: name.clone(), fixed: &[] };
-    Found::reads(DATA, format!("list_{name}"), format!("List {}", words(name)), description, input, does)
+    Found::reads(&resource.toolset, format!("list_{name}"), format!("List {}", words(name)), description, input, does)
 }
 
 fn get(resource: &Resource) -> Found {
@@ -67,7 +67,7 @@ fn get(resource: &Resource) -> Found {
     let input = json!({"type": "object", "properties": {"id": id(resource)}, "required": ["id"], "additionalProperties": false});
     let description = format!("Returns the row of {} with this id.", described(resource));
     Found::reads(
-        DATA,
+        &resource.toolset,
         format!("get_{name}"),
         format!("Get one of {}", words(name)),
         description,
@@ -97,7 +97,7 @@ fn create(call: &Call<'_>, resource: &Resource) -> Found {
         is_destructive: false,
         is_idempotent: false,
     };
-    Found::writes(DATA, tool, Does::Create { name: name.clone() })
+    Found::writes(&resource.toolset, tool, Does::Create { name: name.clone() })
 }
 
 fn update(call: &Call<'_>, resource: &Resource) -> Found {
@@ -118,7 +118,7 @@ fn update(call: &Call<'_>, resource: &Resource) -> Found {
         is_destructive: true,
         is_idempotent: true,
     };
-    Found::writes(DATA, tool, Does::Update { name: name.clone() })
+    Found::writes(&resource.toolset, tool, Does::Update { name: name.clone() })
 }
 
 fn delete(resource: &Resource) -> Found {
@@ -133,7 +133,7 @@ fn delete(resource: &Resource) -> Found {
         is_destructive: true,
         is_idempotent: true,
     };
-    Found::writes(DATA, tool, Does::Delete { name: name.clone() })
+    Found::writes(&resource.toolset, tool, Does::Delete { name: name.clone() })
 }
 
 /// Returns the columns that are arguments of a tool that writes. A key with a tenant does not choose the tenant of a row.
@@ -165,7 +165,7 @@ pub fn paging() -> [(String, Value); 2] {
 
 fn filters(column: &Column, members: &mut Map<String, Value>) {
     let (name, schema) = (&column.name, value(column));
-    let is_measured = matches!(kind(column), Type::Integer(_) | Type::Number | Type::Date | Type::Instant);
+    let is_measured = matches!(kind(column), Type::Integer(_) | Type::Number(_) | Type::Date | Type::Instant);
     if column.choices.is_some() {
         members.insert(format!("{name}.in"), json!({"type": "array", "items": schema, "description": "One of these."}));
     } else if is_measured {
@@ -187,7 +187,11 @@ fn filters(column: &Column, members: &mut Map<String, Value>) {
 }
 
 fn value(column: &Column) -> Value {
-    let mut schema = kind(column).schema();
+    let mut schema = match kind(column) {
+        // Some models refuse tools whose arguments have several types, and none asks for NaN.
+        Type::Number(_) => json!({"type": "number"}),
+        kind => kind.schema(),
+    };
     if let Some(choices) = column.choices.as_ref().filter(|_| schema["type"] == "string") {
         schema["enum"] = json!(choices);
     }

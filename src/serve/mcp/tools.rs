@@ -4,6 +4,8 @@ use ::mcp::Tool;
 use serde_json::{Value, json};
 
 use super::actions::Action;
+use super::function::Function;
+use super::toolsets::Toolsets;
 use super::{own, registered, resources};
 use crate::serve::identity::Approval;
 use crate::serve::problem::Texts;
@@ -39,11 +41,10 @@ pub enum Does {
     /// Does something with a webhook or a delivery.
     Own(Action),
     /// Calls a function of the application.
-    Function(registered::Function),
+    Function(Function),
 }
 
-/// The toolset of resources of which nothing else is said, and that of our own tools.
-pub const DATA: &str = "data";
+/// The toolset of our own tools.
 pub const AUTOMATION: &str = "automation";
 
 impl Does {
@@ -117,7 +118,9 @@ impl Found {
 
 /// Returns them by their names.
 pub fn all(call: &Call<'_>) -> Vec<Tool> {
+    let toolsets = Toolsets::of(call);
     let found = resources::all(call).chain(own::all(call)).chain(registered::all(call));
+    let found = found.filter(|found| toolsets.have(&found.toolset));
     let mut tools: Vec<Tool> = found.map(|found| found.as_offered(call).tool).collect();
     tools.sort_by(|one, other| one.name.cmp(&other.name));
     tools
@@ -126,7 +129,7 @@ pub fn all(call: &Call<'_>) -> Vec<Tool> {
 /// Returns the tool of this name, if the key can call it.
 pub fn find(call: &Call<'_>, name: &str) -> Option<Found> {
     let found = own::find(call, name).or_else(|| resources::find(call, name)).or_else(|| registered::find(call, name));
-    found.map(|found| found.as_offered(call))
+    found.filter(|found| Toolsets::of(call).have(&found.toolset)).map(|found| found.as_offered(call))
 }
 
 /// Whether the key has one of these scopes.

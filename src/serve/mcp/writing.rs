@@ -6,7 +6,7 @@
 use super::actions;
 use super::arguments::{escaped, refuse_unknown};
 use super::call::explained;
-use super::registered;
+use super::function;
 use super::tools::{Does, Found};
 use crate::serve::request::Request;
 use crate::serve::rest::write::body::{self, Field};
@@ -91,9 +91,7 @@ pub fn perform(call: &Call<'_>, found: &Found, arguments: &str) -> Result<Done, 
             Ok(Done { before: Some(before), result: "{\"deleted\":true}".into() })
         }
         Does::Own(action) => actions::perform(call, *action, &mut given),
-        Does::Function(function) => {
-            registered::run(call, function, arguments).map(|result| Done { before: None, result })
-        }
+        Does::Function(function) => function::run(function, arguments).map(|result| Done { before: None, result }),
         Does::List { .. }
         | Does::Get { .. }
         | Does::ListFlowRuns

@@ -29,10 +29,11 @@ SELECT call, pg_temp.outcome(call) FROM unnest(ARRAY[
     'hydra.webhook_watch(''thing'', ''ticket.created'', ''insert'', columns => ''{NULL}'')',
     'hydra.webhook_watch(''thing'', ''ticket.created'', ''insert'', level => NULL)',
     'hydra.webhook_unwatch(NULL, NULL)', 'hydra.webhook_unwatch(''thing'', NULL)',
-    'hydra.webhook_register_event_type(NULL, NULL, NULL, NULL)', 'hydra.webhook_create(NULL, NULL)',
+    'hydra.webhook_register_event_type(NULL, NULL, NULL, NULL)', 'hydra.webhook_unregister_event_type(NULL)',
+    'hydra.webhook_unregister_catalogue(NULL)', 'hydra.webhook_watch_definition(NULL, NULL)', 'hydra.webhook_create(NULL, NULL)',
     'hydra.webhook_create(''https://example.com/'', ''{ticket.created}'', headers => ''null'')',
     'hydra.webhook_update(NULL)', 'hydra.webhook_delete(NULL)', 'hydra.webhook_pause(NULL)', 'hydra.webhook_resume(NULL)',
-    'hydra.webhook_rotate_secret(NULL)', 'hydra.webhook_rotate_secret(1, NULL)', 'hydra.webhook_send_test(NULL)',
+    'hydra.webhook_rotate_secret(NULL)', 'hydra.webhook_rotate_secret(1, NULL)', 'hydra.webhook_end_overlap(NULL)', 'hydra.webhook_send_test(NULL)',
     'hydra.webhook_send_kept(NULL)', 'hydra.webhook_drop_kept(NULL)', 'hydra.webhook_retry(NULL)', 'hydra.webhook_cancel(NULL)', 'hydra.webhook_replay(NULL, NULL, NULL)', 'hydra.webhook_replay(1, NULL, NULL)',
     'hydra.webhook_would_match(NULL, NULL, NULL, NULL)', 'hydra.webhook_would_match(1, NULL, ''{}'')', 'hydra.webhook_would_match(1, ''ticket.created'', NULL)',
     'hydra.webhook_verify(NULL, NULL, NULL, NULL)', 'hydra.webhook_verify(''{}'', ''t=1,v1=00'', ''whsec_x'', NULL)', 'hydra.webhook_adopt(NULL)', 'hydra.webhook_adopt(NULL, NULL)',
@@ -54,6 +55,8 @@ SELECT call, pg_temp.outcome(call) FROM unnest(ARRAY[
     'hydra.webhook_watch(''thing'', ''ticket.created'', ''insert'', condition => '''')', 'hydra.webhook_watch(''thing'', ''ticket.created'', ''insert'', entity => '''')',
     'hydra.webhook_watch(''thing'', ''ticket.created'', ''insert'', tenant => '' '')', 'hydra.webhook_watch(''thing'', ''ticket.created'', ''update'', columns => ''{}'')',
     'hydra.webhook_watch(''thing'', ''ticket.created'', ''insert'', level => '''')', 'hydra.webhook_unwatch(''thing'', '''')',
+    'hydra.webhook_unregister_event_type('''')', 'hydra.webhook_unregister_catalogue('''')', 'hydra.webhook_watch_definition(''thing'', '''')',
+    'hydra.webhook_create(''https://example.com/'', ''{ticket.created}'', if_not_exists => true)',
     'hydra.webhook_register_event_type('''', '''', '''', '''')', 'hydra.webhook_register_event_type(''a.b'', '''')',
     'hydra.webhook_register_event_type(''a.b'', ''x'', '''')', 'hydra.webhook_register_event_type(''a.b'', ''x'', ''a'', '''')',
     'hydra.webhook_create('''', ''{}'')', 'hydra.webhook_create(''https://example.com/'', ''{""}'')', 'hydra.webhook_create(''https://example.com/'', ''{ticket.created}'', preset => '''')',
@@ -81,7 +84,7 @@ SELECT call, pg_temp.outcome(call) FROM unnest(ARRAY[
 SELECT call, pg_temp.outcome(call)
 FROM unnest(ARRAY['0', '-1', '999', '9223372036854775807']) AS id,
      unnest(ARRAY['hydra.webhook_update(%s, name => ''x'')', 'hydra.webhook_delete(%s)', 'hydra.webhook_pause(%s)', 'hydra.webhook_resume(%s)',
-                  'hydra.webhook_rotate_secret(%s)', 'hydra.webhook_replay(%s, ''-infinity'', ''infinity'')',
+                  'hydra.webhook_rotate_secret(%s)', 'hydra.webhook_end_overlap(%s)', 'hydra.webhook_replay(%s, ''-infinity'', ''infinity'')',
                   'hydra.inbound_update(%s, name => ''x'')', 'hydra.inbound_pause(%s)', 'hydra.inbound_resume(%s)', 'hydra.inbound_delete(%s)',
                   'hydra.inbound_rotate_url(%s)', 'hydra.inbound_rotate_secret(%s, ''x'')', 'hydra.inbound_try(%s)', 'hydra.inbound_replay(%s)',
                   'hydra.webhook_would_match(%s, ''ticket.created'', ''{}'')']) AS form, format(form, id) AS call;
@@ -128,6 +131,7 @@ SELECT call, pg_temp.outcome(call) FROM unnest(ARRAY[
 SELECT length(pg_temp.outcome(format('hydra.webhook_register_event_type(%L)', 'a.' || repeat('b', 10000)))) < 300 AS "long names are refused in few words";
 SELECT pg_temp.outcome(format('hydra.webhook_create(%L, ''{ticket.created}'')', 'https://example.com/' || repeat('x', 100000)));
 SELECT pg_temp.outcome(format('hydra.webhook_update(1, name => %L)', repeat('x', 100000)));
+SELECT length(pg_temp.outcome(format('hydra.webhook_unregister_event_type(%L)', 'a.' || repeat('b', 10000)))) < 300 AS "long names are refused in few words";
 SELECT pg_temp.outcome(format('hydra.webhook_update(1, headers => %L)', (SELECT jsonb_object_agg('X-' || n, 'v') FROM generate_series(1, 10000) AS n)));
 SELECT pg_temp.outcome(format('hydra.webhook_update(1, headers => %L)', jsonb_build_object('X-A', repeat('x', 100000))));
 SELECT pg_temp.outcome('hydra.webhook_update(1, retry_schedule => array_fill(interval ''1 s'', ARRAY[10000]))');

@@ -72,7 +72,10 @@ impl FromStr for AllowedNetwork {
 /// Reads an entry. Returns the reason if it cannot be read.
 fn parse(entry: &str) -> Result<AllowedNetwork, &'static str> {
     let (address, prefix, port) = split(entry)?;
-    let network: IpAddr = address.parse().map_err(|_| "not an IP address")?;
+    let network: IpAddr = address.parse().map_err(|_| match address {
+        "localhost" => "not an IP address; localhost is 127.0.0.0/8 and ::1/128",
+        _ => "not an IP address",
+    })?;
     let width = if network.is_ipv4() { 32 } else { 128 };
     let prefix = match prefix {
         None => width,
@@ -186,6 +189,7 @@ mod tests {
     fn an_entry_that_cannot_be_read_is_refused_with_the_reason() {
         assert_eq!(refusal("receiver"), "not an IP address");
         assert_eq!(refusal(""), "not an IP address");
+        assert_eq!(refusal("localhost"), "not an IP address; localhost is 127.0.0.0/8 and ::1/128");
         assert_eq!(refusal("10.0.0.0/33"), "the prefix length is out of range");
         assert_eq!(refusal("10.0.0.0/+8"), "the prefix length is out of range");
         assert_eq!(refusal("10.0.0.0/"), "the prefix length is out of range");

@@ -16,6 +16,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use wire::refusal::Refusal;
+
 use super::embedded;
 use super::network::AllowedNetwork;
 
@@ -59,6 +61,32 @@ impl DestinationPolicy {
             false => (is_public(address) || entries.next().is_some(), NotAllowed::NotPublic(address)),
         };
         if allowed { Ok(()) } else { Err(refusal) }
+    }
+}
+
+impl NotAllowed {
+    /// Returns the refusal of this address, which is to begin with `message`. It names the address and the setting: who
+    /// has set up a receiver must find out why nothing arrives.
+    pub fn refusal(self, message: &str, address: IpAddr) -> Refusal {
+        let (decisive, what, hint) = match self {
+            NotAllowed::NotPublic(decisive) => (
+                decisive,
+                "is not a public address",
+                "Add its network to hydra_webhooks.allow_networks to allow it.".to_owned(),
+            ),
+            NotAllowed::Metadata(decisive) => (
+                decisive,
+                "is an address at which clouds serve metadata and credentials",
+                format!(
+                    "To allow it, add {decisive} itself to hydra_webhooks.allow_networks. A larger network does not."
+                ),
+            ),
+        };
+        let detail = match decisive == address {
+            true => format!("{address} {what}."),
+            false => format!("{address} contains {decisive}, which {what}."),
+        };
+        Refusal::new(message).detail(detail).hint(hint)
     }
 }
 

@@ -11,11 +11,13 @@ use http::Uri;
 use http::uri::Authority;
 use wire::refusal::Refusal;
 
-use super::policy::{DestinationPolicy, NotAllowed};
+use super::policy::DestinationPolicy;
 
 const MAX_URL_BYTES: usize = 2048;
 const MAX_HOST_BYTES: usize = 253;
 const MAX_LABEL_BYTES: usize = 63;
+
+const NOT_ALLOWED: &str = "webhook URL points to an address that is not allowed";
 
 /// Checks whether a subscription may have this URL.
 pub fn check_url(url: &str, policy: &DestinationPolicy) -> Result<(), Refusal> {
@@ -79,7 +81,7 @@ fn port_of(rest: &str) -> Option<u16> {
 
 fn check_host(host: &str, port: u16, policy: &DestinationPolicy) -> Result<(), Refusal> {
     match literal(host)? {
-        Some(address) => policy.judge(address, port).map_err(|reason| refused(address, reason)),
+        Some(address) => policy.judge(address, port).map_err(|reason| reason.refusal(NOT_ALLOWED, address)),
         None => check_name(host),
     }
 }
@@ -134,26 +136,6 @@ fn malformed(detail: impl Into<String>) -> Refusal {
 fn not_canonical() -> Refusal {
     malformed("Its host is an IP address that is not in canonical form.")
         .hint("Write an IPv4 address as four decimal numbers, an IPv6 address in its shortest form.")
-}
-
-fn refused(address: IpAddr, reason: NotAllowed) -> Refusal {
-    let (decisive, what, hint) = match reason {
-        NotAllowed::NotPublic(decisive) => (
-            decisive,
-            "is not a public address",
-            "Add its network to hydra_webhooks.allow_networks to allow it.".to_owned(),
-        ),
-        NotAllowed::Metadata(decisive) => (
-            decisive,
-            "is an address at which clouds serve metadata and credentials",
-            format!("To allow it, add {decisive} itself to hydra_webhooks.allow_networks. A larger network does not."),
-        ),
-    };
-    let detail = match decisive == address {
-        true => format!("{address} {what}."),
-        false => format!("{address} contains {decisive}, which {what}."),
-    };
-    Refusal::new("webhook URL points to an address that is not allowed").detail(detail).hint(hint)
 }
 
 #[cfg(test)]

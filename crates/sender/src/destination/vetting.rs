@@ -7,7 +7,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use super::lookup::LookupError;
-use super::policy::DestinationPolicy;
+use super::policy::{DestinationPolicy, NotAllowed};
 
 /// The maximum number of addresses that are tried.
 const MAX_ADDRESSES: usize = 16;
@@ -15,22 +15,26 @@ const MAX_ADDRESSES: usize = 16;
 /// Why there is no address to connect to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoAddress {
-    Refused,
+    /// This address of the host is not allowed.
+    Refused(IpAddr, NotAllowed),
     Lookup(LookupError),
 }
 
 /// Returns the addresses to connect to, if all may be connected to.
 pub fn vet(addresses: &[IpAddr], port: u16, policy: &DestinationPolicy) -> Result<Vec<SocketAddr>, NoAddress> {
-    match addresses.iter().all(|address| policy.allows(*address, port)) {
-        true => Ok(addresses.iter().take(MAX_ADDRESSES).map(|address| SocketAddr::new(*address, port)).collect()),
-        false => Err(NoAddress::Refused),
+    for address in addresses {
+        policy.judge(*address, port).map_err(|reason| NoAddress::Refused(*address, reason))?;
     }
+    Ok(addresses.iter().take(MAX_ADDRESSES).map(|address| SocketAddr::new(*address, port)).collect())
 }
 
 impl fmt::Display for NoAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            NoAddress::Refused => "host name resolves to an address that is not allowed",
+            NoAddress::Refused(address, reason) => {
+                let message = "host name resolves to an address that is not allowed";
+                return f.write_str(&reason.refusal(message, *address).in_one_line());
+            }
             NoAddress::Lookup(LookupError::Unknown) => "host name could not be resolved",
             NoAddress::Lookup(LookupError::Unanswered) => "no name server answered what the host name resolves to",
             NoAddress::Lookup(LookupError::NoThread) => "no thread could be started",
@@ -58,7 +62,7 @@ mod tests {
         let loopback = addresses(&["127.0.0.1", "64:ff9b::7f00:1"]);
         let public = addresses(&["64:ff9b::808:808", "8.8.8.8"]);
         assert_eq!(vet(&loopback, 443, &policy("127.0.0.1/32")).expect("allowed").len(), 2);
-        assert_eq!(vet(&loopback, 443, &policy("")), Err(NoAddress::Refused));
+        assert!(matches!(vet(&loopback, 443, &policy("")), Err(NoAddress::Refused(..))));
         assert_eq!(vet(&public, 443, &policy("")).expect("public").len(), 2);
     }
 
@@ -67,7 +71,24 @@ mod tests {
         let policy = DestinationPolicy::default();
         let both = addresses(&["93.184.215.14", "127.0.0.1"]);
         assert!(vet(&both[..1], 443, &policy).is_ok());
-        assert_eq!(vet(&both[1..], 443, &policy), Err(NoAddress::Refused));
-        assert_eq!(vet(&both, 443, &policy), Err(NoAddress::Refused));
+        for refused in [&both[1..], &both] {
+            let expected = NoAddress::Refused(both[1], NotAllowed::NotPublic(both[1]));
+            assert_eq!(vet(refused, 443, &policy), Err(expected));
+        }
+    }
+
+    #[test]
+    fn a_refused_name_says_its_address_and_the_setting() {
+        let said = |address: &str, networks: &str| {
+            let refused = vet(&addresses(&[address]), 443, &policy(networks)).expect_err("refused");
+            refused.to_string()
+        };
+        assert_eq!(
+            said("127.0.0.1", ""),
+            "host name resolves to an address that is not allowed: 127.0.0.1 is not a public address. Add its network to \
+             hydra_webhooks.allow_networks to allow it."
+        );
+        assert!(said("64:ff9b::7f00:1", "").contains("64:ff9b::7f00:1 contains 127.0.0.1, which is not a public"));
+        assert!(said("169.254.169.254", "0.0.0.0/0").contains("add 169.254.169.254 itself"));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The messages are fixed texts. Messages of the libraries may quote data from the network, and a history that shows
 //! exactly how an address answered can be used as a port scanner. So a message says what the owner of a receiver needs
-//! to repair it, and no more.
+//! to repair it, and no more. An address is named only if no request is made to it.
 
 use std::io::{self, ErrorKind};
 
@@ -65,7 +65,7 @@ impl Trouble {
 
 fn class_of(reason: NoAddress) -> ErrorClass {
     match reason {
-        NoAddress::Refused => ErrorClass::Destination,
+        NoAddress::Refused(..) => ErrorClass::Destination,
         NoAddress::Lookup(LookupError::Unknown) => ErrorClass::Dns,
         NoAddress::Lookup(LookupError::Unanswered | LookupError::TimedOut) => ErrorClass::Resolver,
         NoAddress::Lookup(LookupError::NoThread) => ErrorClass::Internal,

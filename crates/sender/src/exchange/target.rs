@@ -27,7 +27,8 @@ pub enum Host {
 impl Target {
     /// Reads a URL, and checks it under this policy.
     pub fn new(url: &str, policy: &DestinationPolicy) -> Result<Self, Failure> {
-        let uri = parse_url(url, policy).map_err(|refusal| Failure::new(ErrorClass::Destination, refusal.message))?;
+        let uri =
+            parse_url(url, policy).map_err(|refusal| Failure::new(ErrorClass::Destination, refusal.in_one_line()))?;
         let has_tls = uri.scheme_str() != Some("http");
         let name = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
         let server_name = ServerName::try_from(name.to_owned())

@@ -122,7 +122,7 @@ fn loopback_and_plain_http_are_refused_by_default() {
     let owner = Owner::with(DestinationPolicy { allow_http: true, ..Default::default() }, Roots::load(None).unwrap());
     let failure = owner.failure_of(endpoint(receiver.url()));
     assert_eq!(failure.class, ErrorClass::Destination);
-    assert_eq!(failure.message, "webhook URL points to an address that is not allowed");
+    assert!(failure.message.starts_with("webhook URL points to an address that is not allowed"), "{}", failure.message);
     assert_eq!(receiver.connections(), 0);
 }
 
@@ -132,7 +132,7 @@ fn a_name_that_resolves_to_loopback_is_refused() {
     let owner = Owner::with(DestinationPolicy { allow_http: true, ..Default::default() }, Roots::load(None).unwrap());
     let failure = owner.failure_of(endpoint(format!("http://localhost:{}/", receiver.port())));
     assert_eq!(failure.class, ErrorClass::Destination);
-    assert_eq!(failure.message, "host name resolves to an address that is not allowed");
+    assert!(failure.message.starts_with("host name resolves to an address that is not allowed"), "{}", failure.message);
     assert_eq!(receiver.connections(), 0);
 }
 

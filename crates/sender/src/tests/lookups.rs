@@ -84,7 +84,7 @@ fn an_address_that_is_not_allowed_is_never_connected_to_although_another_one_is_
     let port = listener.local_addr().unwrap().port();
     let directory = with_addresses(&["127.0.0.2", "10.0.0.1"]);
     let failure = owner(directory).failure_of(by_name(port));
-    assert_eq!(failure.message, "host name resolves to an address that is not allowed");
+    assert!(failure.message.starts_with("host name resolves to an address that is not allowed"), "{}", failure.message);
     assert!(listener.accept().is_err());
 }
 

@@ -63,7 +63,7 @@ pub fn answer(call: &Call<'_>, own: &Own, path: &[&str]) -> Result<Answer, Probl
         [id, action @ ("retry" | "cancel")] if is_delivery => {
             require(call, own::MANAGES_WEBHOOKS)?;
             refuse_parameters(call)?;
-            deliveries::act(call, id, action)
+            deliveries::answer(call, id, action)
         }
         _ => Err(Problem::not_found()),
     }

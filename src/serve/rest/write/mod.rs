@@ -14,7 +14,7 @@
 //! | `fields` | decides which fields may be written |
 //! | `create`, `change`, `remove` | write the row |
 //! | `target` | decides whether the row may be written: whether it is there, and has the expected ETag |
-//! | `references` | refuses references to rows that the key does not see |
+//! | `references`, `origins` | refuse references to rows that the key does not see |
 //! | `refusal` | makes a problem of an error |
 //! | `idempotency` | gives the same answer to a request that is repeated |
 //! | `rehearsal` | does it, undoes it, and says what would happen |
@@ -23,7 +23,8 @@ pub mod body;
 mod change;
 mod create;
 mod fields;
-mod idempotency;
+pub mod idempotency;
+mod origins;
 mod references;
 mod refusal;
 pub mod rehearsal;
