@@ -7,18 +7,18 @@ use super::{as_owner, one, page};
 use crate::serve::answer::Answer;
 use crate::serve::problem::Problem;
 use crate::serve::rest::Call;
-use crate::serve::rest::write::{idempotency, rehearsal};
+use crate::serve::rest::write::{is_rehearsal, once};
 use crate::serve::sql;
 
 /// Sends a delivery again, or cancels it, once for each Idempotency-Key.
 pub fn answer(call: &Call<'_>, id: &str, action: &str) -> Result<Answer, Problem> {
     // Whoever sends it expects that nothing happens.
-    if rehearsal::is_wanted(call.request) {
+    if is_rehearsal(call.request) {
         return Err(
             Problem::bad_request().with_detail("Prefer: tx=rollback is not for deliveries: this cannot be undone.")
         );
     }
-    idempotency::once(call, || act(call, id, action))
+    once(call, || act(call, id, action))
 }
 
 /// The row is locked first, so that it stays what was looked at.

@@ -23,11 +23,11 @@ pub mod body;
 mod change;
 mod create;
 mod fields;
-pub mod idempotency;
+mod idempotency;
 mod origins;
 mod references;
 mod refusal;
-pub mod rehearsal;
+mod rehearsal;
 mod remove;
 mod target;
 
@@ -43,6 +43,9 @@ use crate::serve::problem::Problem;
 use crate::serve::sql;
 use body::Body;
 use fields::Values;
+
+pub use idempotency::once;
+pub use rehearsal::is_wanted as is_rehearsal;
 
 /// What a request does.
 enum Write<'a> {
