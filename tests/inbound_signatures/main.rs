@@ -2,7 +2,7 @@
 //! provider does, the packages accept and refuse as we do: so both understand the scheme in the same way.
 
 use inbound::Scheme;
-use inbound::signer::{Draft, Pair, sign};
+use testkit::signer::{Draft, Pair, sign};
 
 use packages::{NPM, PYPI, Package};
 use requests::{bodies, changed, judged, soon};

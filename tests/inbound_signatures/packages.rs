@@ -5,8 +5,8 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::{env, thread};
 
-use inbound::signer::Draft;
 use serde_json::{Value, json};
+use testkit::signer::Draft;
 
 #[derive(Clone, Copy, Debug)]
 pub enum Registry {

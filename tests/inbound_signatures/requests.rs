@@ -3,10 +3,10 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use inbound::scheme::{Coded, Piece, Signature};
-use inbound::signer::Draft;
 use inbound::{Scheme, Verdict, verify};
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use testkit::signer::Draft;
 
 const URL: &str = "https://hooks.example.com/in/secret";
 

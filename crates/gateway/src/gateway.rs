@@ -13,7 +13,7 @@ use crate::call::{Call, Failure, Reply};
 use crate::certificates;
 use crate::credentials::Credentials;
 use crate::log::Log;
-use crate::pool::{Pool, Purpose};
+use crate::pool::{Lent, Pool, Purpose};
 use crate::problem::{Problem, is_passing};
 use crate::settings::{Fault, Settings};
 
@@ -125,18 +125,7 @@ impl Gateway {
                 Purpose::Test => LONGEST_TEST,
                 _ => live.settings.request_timeout,
             };
-        let call = call.clone();
-        let made = tokio::spawn(async move {
-            let mut making = std::pin::pin!(call.make(lent.client()));
-            if let Ok(result) = timeout(limit, &mut making).await {
-                return Some(result);
-            }
-            lent.cancel().await;
-            if timeout(GRACE, making).await.is_err() {
-                lent.close();
-            }
-            None
-        });
+        let made = tokio::spawn(make(call.clone(), lent, limit));
         // It does not end within the limit if it has to be cancelled, and the client is not kept waiting for that.
         match timeout(limit, made).await {
             Ok(Ok(Some(result))) => Ok(result),
@@ -155,6 +144,25 @@ impl Gateway {
         self.log.event("error", "call_failed", json!({"reason": code}));
         problem
     }
+}
+
+/// Makes a call on a connection, which goes back to the pool unless it is broken. Returns none if the call had to be cancelled.
+async fn make(call: Call, lent: Lent, limit: Duration) -> Option<Result<Reply, Failure>> {
+    let (result, is_broken) = {
+        let mut making = std::pin::pin!(call.make(lent.client()));
+        if let Ok(result) = timeout(limit, &mut making).await {
+            let is_broken = result.as_ref().is_err_and(Failure::is_of_connection);
+            (Some(result), is_broken)
+        } else {
+            lent.cancel().await;
+            let ended = timeout(GRACE, making).await;
+            (None, ended.is_err())
+        }
+    };
+    if is_broken {
+        lent.close();
+    }
+    result
 }
 
 impl Live {

@@ -129,18 +129,18 @@ impl Pool {
 
 impl Lent {
     pub fn client(&self) -> &Client {
-        &self.connection.as_ref().expect("it is taken by drop only").client
+        &self.connection.as_ref().expect("it is taken at the end only").client
     }
 
     /// Asks the server to end what runs.
     pub async fn cancel(&self) {
-        let connection = self.connection.as_ref().expect("it is taken by drop only");
+        let connection = self.connection.as_ref().expect("it is taken at the end only");
         let _ = timeout(CANCEL, connection.client.cancel_token().cancel_query(connection.cancel.clone())).await;
     }
 
-    /// Closes the connection, whatever the server is doing.
-    pub fn close(&self) {
-        self.connection.as_ref().expect("it is taken by drop only").end.notify_one();
+    /// Closes the connection, whatever the server is doing. It does not go back to the pool.
+    pub fn close(mut self) {
+        self.connection.take().expect("it is taken at the end only").end.notify_one();
     }
 }
 

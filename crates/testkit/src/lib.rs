@@ -15,6 +15,7 @@
 //! | `need` | what a test needs that not every server has |
 //! | `worker` | the row of `hydra.webhook_worker_status` |
 //! | `wait` | waiting for conditions |
+//! | `signer` | signs requests as providers do |
 //! | `environment` | numbers and seeds for longer or repeated runs |
 
 pub mod authority;
@@ -37,6 +38,7 @@ pub use cluster::{Cluster, StopMode};
 pub use environment::{chance, number, rounds};
 pub use gateway::{Gateway, wait_for_ready};
 pub use history::{Attempt, history};
+pub use inbound::signer;
 pub use need::{Need, lacks, lacks_node, version};
 pub use ports::free_port;
 pub use sql::{Refusal, ask, refusal, refused, run};
