@@ -1,6 +1,6 @@
 # All targets. The work itself is done by scripts/; this file only names it.
 
-.PHONY: help prepare build package demo demo-stop test matrix lint torture torture-pgbench fuzz bench bench-gateway bench-inbound install clean
+.PHONY: help prepare build package demo demo-stop test matrix lint torture torture-pgbench fuzz bench bench-gateway bench-inbound bench-rest install clean
 .DEFAULT_GOAL := help
 
 help: ## shows this list
@@ -41,6 +41,9 @@ bench: build ## measures all workloads (ROWS="1 5": only these), in twenty minut
 
 bench-inbound: build ## measures how many inbound events are accepted, beside pgbench and Express
 	@scripts/bench-inbound
+
+bench-rest: build ## measures the REST API beside FastAPI with asyncpg and Express with pg
+	@scripts/bench-rest
 
 bench-gateway: build ## measures hydra-gateway beside pgbench and Express
 	@scripts/bench-gateway

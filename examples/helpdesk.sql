@@ -373,24 +373,24 @@ COMMENT ON COLUMN helpdesk.tickets.assignee_id IS 'The agent who answers; null: 
 COMMENT ON COLUMN helpdesk.tickets.resolved_at IS 'When it was resolved; null while it is not';
 COMMENT ON COLUMN helpdesk.replies.may_reopen IS 'Whether it opens a ticket again that waits; not if it is perhaps by somebody else, or by a program';
 
-SELECT hydra.api_expose('helpdesk.agents', filterable => '{id}', sortable => '{}');
-SELECT hydra.api_expose('helpdesk.accounts',
+SELECT hydra.api_expose('helpdesk.agents', toolset => 'support', filterable => '{id}', sortable => '{}');
+SELECT hydra.api_expose('helpdesk.accounts', toolset => 'crm',
     creatable  => '{name,lifecycle_stage,health_score}',
     updatable  => '{name,lifecycle_stage,health_score}',
     filterable => '{id,name,lifecycle_stage}', sortable => '{name}');
-SELECT hydra.api_expose('helpdesk.customers',
+SELECT hydra.api_expose('helpdesk.customers', toolset => 'crm',
     creatable  => '{account_id,kind,name,email,source}',
     updatable  => '{account_id,kind,name,email}',
     filterable => '{id,email,created_at}', sortable => '{created_at}');
-SELECT hydra.api_expose('helpdesk.conversations',
+SELECT hydra.api_expose('helpdesk.conversations', toolset => 'support',
     creatable  => '{customer_id,channel,subject,assignee_id}',
     updatable  => '{subject,status,assignee_id,resolved_at}',
     filterable => '{id,customer_id,status,created_at}', sortable => '{created_at}');
-SELECT hydra.api_expose('helpdesk.tickets',
+SELECT hydra.api_expose('helpdesk.tickets', toolset => 'support',
     creatable  => '{customer_id,conversation_id,subject,priority,assignee_id}',
     updatable  => '{subject,priority,status,assignee_id,resolved_at}', deletable => true,
     filterable => '{id,number,customer_id,status,created_at}', sortable => '{number,created_at}');
-SELECT hydra.api_expose('helpdesk.replies',
+SELECT hydra.api_expose('helpdesk.replies', toolset => 'support',
     creatable  => '{ticket_id,author,body}',
     filterable => '{id,ticket_id}', sortable => '{}');
 

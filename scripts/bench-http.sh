@@ -44,6 +44,7 @@ sql() { "$HYDRA_PG_BIN/psql" --no-psqlrc --quiet --tuples-only --no-align --set 
 
 # Sets $address and $gateway_process.
 start_gateway() {
+    : >"$work/gateway.log"
     "$gateway" --listen 127.0.0.1:0 --dsn "host=$directory port=54321 user=far_gateway dbname=bench" --connections $clients 2>"$work/gateway.log" &
     gateway_process=$!
     processes+=("$gateway_process")

@@ -38,6 +38,10 @@
 //! | flow | a function of the application that runs when a mapped inbound event arrives |
 //! | runner | the background worker that does what requests have left |
 //! | rehearsal | running something, collecting its effects, and undoing them |
+//! | tool | what a client of MCP can call: made of a resource, of our own, or a function of the application |
+//! | toolset | a group of tools; a client can ask for some groups only |
+//! | preview | the effects of a tool that writes, before it has written |
+//! | approval | a call of a tool that writes, which is previewed and waits for a yes |
 //! | scheme | how the requests of another system are verified, and where their ids and types are |
 //! | seal, open | encrypt, and decrypt, a secret or the value of a header with a key of `hydra_webhooks.key_file` |
 //!
@@ -159,6 +163,7 @@ extension_sql_file!(
         api::checks::_shown_url,
         api::statistics::_percentile,
         api::status::_worker_status,
+        api::status::_database_status,
         emit::trigger::row::webhook_emit_row,
         emit::trigger::statement::webhook_emit_statement,
         emit::watch::functions::_trigger_arguments,
@@ -204,11 +209,13 @@ extension_sql_file!(
     name = "api",
     requires = ["mail", serve::rest::known::_resources_changed]
 );
+extension_sql_file!("../sql/schema/78_tool.sql", name = "tool", requires = ["api"]);
+extension_sql_file!("../sql/schema/79_approval.sql", name = "approval", requires = ["api"]);
 // After all tables: it protects each.
 extension_sql_file!(
     "../sql/schema/80_replication.sql",
     name = "replication",
-    requires = ["gateway", "flow", "mail", "api", replication::_is_replicating]
+    requires = ["gateway", "flow", "mail", "api", "tool", "approval", replication::_is_replicating]
 );
 extension_sql_file!("../sql/functions/gateway.sql", name = "gateway_functions", requires = ["gateway"]);
 extension_sql_file!(
@@ -227,6 +234,8 @@ extension_sql_file!(
     requires = ["mail", "flow_functions", mail::secret::_new_mail_secret, mail::secret::_reseal_mail_secret]
 );
 extension_sql_file!("../sql/functions/api.sql", name = "api_functions", requires = ["api", "watch_functions"]);
+extension_sql_file!("../sql/functions/doctor.sql", name = "doctor", requires = ["views", "gateway"]);
+extension_sql_file!("../sql/functions/tool.sql", name = "tool_functions", requires = ["tool", "api_functions"]);
 extension_sql_file!("../sql/schema/90_grants.sql", name = "grants", finalize);
 
 const VERSION: &std::ffi::CStr =

@@ -32,6 +32,7 @@ fuzz_target!(|input: &str| {
         tenant_id: tenant_id.map(Into::into),
         entity: None,
         entity_error: Some(entity_error.unwrap_or_default()),
+        previous: None,
         emitted_at: UNIX_EPOCH + Duration::from_secs(AT),
     };
     for preset in Preset::ALL {

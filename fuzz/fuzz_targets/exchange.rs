@@ -7,13 +7,13 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use libfuzzer_sys::fuzz_target;
 use sender::destination::AllowedNetwork;
 use sender::{Bell, DestinationPolicy, Limits, Roots, Sender};
 use wire::attempt::{Attempt, EXCERPT_BYTES, ErrorClass, Outcome};
-use wire::ids::{DeliveryId, SubscriptionId};
+use wire::ids::{DeliveryId, EventKey, SubscriptionId};
 use wire::preset::Preset;
 use wire::request::{Endpoint, Request};
 use wire::secret::SigningSecret;
@@ -77,7 +77,10 @@ impl Bench {
             delivery: DeliveryId([9; 16]),
             endpoint: self.endpoint.clone(),
             preset: Preset::Hydra,
+            event: EventKey::default(),
             event_type: "ticket.created".into(),
+            emitted_at: UNIX_EPOCH,
+            operation: None,
             body: BODY.into(),
             hops: 0,
             max_in_flight: 1,

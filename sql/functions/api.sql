@@ -44,12 +44,34 @@ END
 $$;
 COMMENT ON FUNCTION hydra._check_exposed(oid, regclass) IS 'Fails if the caller cannot expose this relation';
 
+CREATE FUNCTION hydra._tools_of_resource(name text)
+    RETURNS text[] LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT ARRAY(SELECT verb || '_' || name FROM unnest('{list,get,create,update,delete}'::text[]) AS verb)
+$$;
+COMMENT ON FUNCTION hydra._tools_of_resource(text) IS 'Names of the tools that a resource of this name has, or may have';
+
+CREATE FUNCTION hydra._check_toolset(toolset text)
+    RETURNS void LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF toolset !~ '^[a-z][a-z0-9_]{0,62}$' THEN
+        RAISE EXCEPTION 'invalid name of a toolset: "%"', left(toolset, 120)
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = 'A name has 1 to 63 letters from a to z, digits and underscores, and begins with a letter.',
+                  HINT = 'Pass a name such as ''support''.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION hydra._check_toolset(text) IS 'Fails if a toolset cannot have this name; null: no toolset';
+
 CREATE FUNCTION hydra._check_resource_name(caller oid, relation regclass, name text)
     RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
 DECLARE
     former record;
+    tool text;
 BEGIN
     IF name !~ '^[a-z][a-z0-9_]{0,62}$' THEN
         RAISE EXCEPTION 'invalid name of a resource: "%"', left(name, 120)
@@ -70,6 +92,13 @@ BEGIN
             USING ERRCODE = 'duplicate_object',
                   DETAIL = format('It shows %s, whose owner is %I.', former.relation, pg_get_userbyid(former.relowner)),
                   HINT = 'Pass another name, or let that role hide the resource with hydra.api_hide().';
+    END IF;
+    SELECT t.name INTO tool FROM hydra.tool AS t WHERE t.name = ANY (hydra._tools_of_resource(name)) LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'a resource cannot be named "%"', name
+            USING ERRCODE = 'duplicate_object',
+                  DETAIL = format('It would have a tool named %s, and hydra.tool_register() has given this name to a function.', tool),
+                  HINT = 'Pass another name, or remove that tool with hydra.tool_unregister().';
     END IF;
 END
 $$;
@@ -379,9 +408,60 @@ $$;
 COMMENT ON FUNCTION hydra._tell_of_order(hydra.api_resource) IS
     'Says what keeps tenants from a resource, or makes its lists slow';
 
+-- Behind a view, keys are not looked for.
+CREATE FUNCTION hydra._tell_of_other_tenants(resource hydra.api_resource)
+    RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    written text[] := resource.creatable::text[] || resource.updatable::text[];
+    told text;
+BEGIN
+    IF resource.tenant_column IS NULL THEN
+        RETURN;
+    END IF;
+    SELECT string_agg(quote_ident(c.relname), ', ' ORDER BY c.relname) INTO told
+    FROM pg_index AS i
+    JOIN pg_class AS c ON c.oid = i.indexrelid
+    -- An index on an expression depends on the columns in it.
+    CROSS JOIN LATERAL (SELECT array_agg(a.attname::text) AS columns
+                        FROM pg_attribute AS a
+                        WHERE a.attrelid = i.indrelid
+                              AND (a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])
+                                   OR EXISTS (SELECT FROM pg_depend AS d
+                                              WHERE 0 = ANY (i.indkey::int2[]) AND d.classid = 'pg_class'::regclass
+                                                    AND d.objid = i.indexrelid AND d.refclassid = 'pg_class'::regclass
+                                                    AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum))) AS key
+    WHERE i.indrelid = resource.relation AND (i.indisunique OR i.indisexclusion) AND key.columns && written
+          AND resource.tenant_column <> ALL (key.columns);
+    IF told IS NOT NULL THEN
+        RAISE NOTICE 'writes of resource "%" tell which values other tenants have', resource.name
+            USING DETAIL = format('These keys are unique among all tenants: %s. A request with a value that is taken gets 409, whoever has it.', told),
+                  HINT = format('Make them unique within a tenant, by keys that begin with %I, if the values are to stay unknown.',
+                                resource.tenant_column);
+    END IF;
+    SELECT string_agg(DISTINCT k.confrelid::regclass::text, ', ') INTO told
+    FROM pg_constraint AS k
+    WHERE k.conrelid = resource.relation AND k.contype = 'f'
+          AND EXISTS (SELECT FROM pg_attribute AS a
+                      WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey) AND a.attname = ANY (written))
+          AND NOT EXISTS (SELECT FROM pg_attribute AS a
+                          WHERE a.attrelid = k.confrelid AND a.attnum > 0 AND NOT a.attisdropped
+                                AND a.attname = coalesce((SELECT min(r.tenant_column::text) FROM hydra.api_resource AS r
+                                                          WHERE r.relation = k.confrelid),
+                                                         resource.tenant_column::text));
+    IF told IS NOT NULL THEN
+        RAISE NOTICE 'rows of resource "%" can refer to all rows of %', resource.name, told
+            USING DETAIL = 'No column there is known to have the tenant. Which ids there are can be tried.',
+                  HINT = 'If these rows belong to tenants, expose them with tenant_column.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION hydra._tell_of_other_tenants(hydra.api_resource) IS
+    'Says what the answers to writes of a resource tell of the rows of other tenants';
+
 CREATE FUNCTION hydra._expose(
     caller oid, relation regclass, name text, readable text[], creatable text[], updatable text[], filterable text[],
-    sortable text[], deletable boolean, id_column text, tenant_column text, description text)
+    sortable text[], deletable boolean, id_column text, tenant_column text, description text, toolset text)
     RETURNS text LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -395,6 +475,7 @@ BEGIN
     PERFORM hydra._check_exposed(caller, relation);
     name := coalesce(name, (SELECT c.relname FROM pg_class AS c WHERE c.oid = relation));
     PERFORM hydra._check_resource_name(caller, relation, name);
+    PERFORM hydra._check_toolset(toolset);
     FOR given IN SELECT * FROM (VALUES ('readable', readable), ('creatable', creatable), ('updatable', updatable),
                                        ('filterable', filterable), ('sortable', sortable)) AS g (argument, columns) LOOP
         PERFORM hydra._check_resource_columns(relation, given.argument, given.columns);
@@ -443,23 +524,24 @@ BEGIN
 
     INSERT INTO hydra.api_resource AS r (
         name, relation, id_column, tenant_column, readable, creatable, updatable, filterable, sortable, deletable, description,
-        created_by)
+        toolset, created_by)
     VALUES (name, relation, id_column, tenant_column, readable, coalesce(creatable, '{}'), coalesce(updatable, '{}'),
             coalesce(filterable, searched), coalesce(sortable, searched), coalesce(deletable, false), description,
-            pg_get_userbyid(caller))
+            coalesce(toolset, 'data'), pg_get_userbyid(caller))
     ON CONFLICT ON CONSTRAINT api_resource_name_key DO UPDATE
     SET relation = excluded.relation, id_column = excluded.id_column, tenant_column = excluded.tenant_column,
         readable = excluded.readable, creatable = excluded.creatable, updatable = excluded.updatable,
         filterable = excluded.filterable, sortable = excluded.sortable, deletable = excluded.deletable,
-        description = excluded.description, created_at = now(), created_by = excluded.created_by
+        description = excluded.description, toolset = excluded.toolset, created_at = now(), created_by = excluded.created_by
     RETURNING r.* INTO resource;
     PERFORM hydra._tell_of_order(resource);
     PERFORM hydra._tell_of_columns(resource);
+    PERFORM hydra._tell_of_other_tenants(resource);
     PERFORM hydra._tell_of_privileges(resource);
     RETURN name;
 END
 $$;
-COMMENT ON FUNCTION hydra._expose(oid, regclass, text, text[], text[], text[], text[], text[], boolean, text, text, text) IS
+COMMENT ON FUNCTION hydra._expose(oid, regclass, text, text[], text[], text[], text[], text[], boolean, text, text, text, text) IS
     'Checks and stores a resource, or replaces the one of this name; returns its name';
 
 CREATE FUNCTION hydra._hide(caller oid, name text)

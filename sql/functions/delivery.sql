@@ -1,95 +1,202 @@
 SET LOCAL search_path = pg_catalog, pg_temp;
-CREATE FUNCTION hydra._locked_delivery(delivery_id uuid)
-    RETURNS hydra.delivery LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+-- Functions that act on deliveries: on one, or on all that meet some conditions. A condition that is null is not one. What
+-- is being sent, or was finished in the meantime, is left out and not counted, so that nothing fails because of it.
+
+CREATE FUNCTION hydra._check_conditions(
+    delivery_id uuid, subscription_id bigint, tenant_id text, event text, since timestamptz, until timestamptz, error_class text,
+    state text)
+    RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-    found hydra.delivery;
+#variable_conflict use_variable
 BEGIN
-    SELECT known.* INTO found FROM hydra.delivery AS known WHERE known.id = delivery_id FOR NO KEY UPDATE;
-    IF found.id IS NULL THEN
-        RAISE EXCEPTION 'delivery % is not in the retry queue', coalesce(delivery_id::text, 'null')
-            USING ERRCODE = 'undefined_object',
-                  DETAIL = 'It was delivered, cancelled, deleted with its subscription, or is on its first attempt.',
-                  HINT = 'hydra.webhook_pending and hydra.webhook_failed list deliveries; hydra.webhook_history shows their attempts.';
-    ELSIF found.claimed_by IS NOT NULL THEN
-        RAISE EXCEPTION 'delivery % is being sent', delivery_id
-            USING ERRCODE = 'object_in_use',
-                  DETAIL = 'The dispatcher has claimed it.',
-                  HINT = 'Try again when the attempt is over.';
+    IF num_nonnulls(delivery_id, subscription_id, tenant_id, event, since, until, error_class, state) = 0 THEN
+        RAISE EXCEPTION 'no deliveries are chosen'
+            USING ERRCODE = 'null_value_not_allowed',
+                  DETAIL = 'All conditions are null, and this would act on every delivery.',
+                  HINT = 'Pass a delivery_id, or conditions such as subscription_id => 7. For every delivery, pass since => ''-infinity''.';
+    ELSIF since >= until THEN
+        RAISE EXCEPTION 'invalid window: from % to %', since, until
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = 'The events of the window were emitted at or after its start and before its end, so its end must be later.',
+                  HINT = 'For the last day, pass since => now() - interval ''1 day''. An end that is null is no limit.';
+    ELSIF error_class NOT IN ('destination', 'dns', 'connection', 'tls', 'timeout', 'protocol', 'status', 'expired', 'internal') THEN
+        RAISE EXCEPTION 'invalid error class: %', left(error_class, 120)
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = 'Error classes are destination, dns, connection, tls, timeout, protocol, status, expired and internal.',
+                  HINT = 'hydra.webhook_history has the error class of each attempt.';
+    ELSIF state NOT IN ('pending', 'failed') THEN
+        RAISE EXCEPTION 'invalid state: %', left(state, 120)
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = 'A delivery that is not finished is pending; one that was given up is failed.',
+                  HINT = 'Omit it for both.';
     END IF;
-    RETURN found;
 END
 $$;
-COMMENT ON FUNCTION hydra._locked_delivery(uuid) IS
-    'Locks a delivery for a change and returns it; fails if it is not in the retry queue or is being sent';
+COMMENT ON FUNCTION hydra._check_conditions(uuid, bigint, text, text, timestamptz, timestamptz, text, text) IS
+    'Fails if deliveries cannot be chosen by these conditions';
 
-CREATE FUNCTION hydra._send_again(subscription_id bigint, delivery_ids uuid[])
+CREATE FUNCTION hydra._locked_deliveries(
+    delivery_id uuid, subscription_id bigint, tenant_id text, event text, since timestamptz, until timestamptz, error_class text,
+    state text)
+    RETURNS uuid[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+BEGIN
+    PERFORM hydra._check_conditions(delivery_id, subscription_id, tenant_id, event, since, until, error_class, state);
+    RETURN ARRAY(
+        SELECT d.id
+        FROM hydra.delivery AS d
+        WHERE d.claimed_by IS NULL
+              AND (delivery_id IS NULL OR d.id = delivery_id)
+              AND (subscription_id IS NULL OR d.subscription_id = subscription_id)
+              AND (tenant_id IS NULL OR d.tenant_id = tenant_id)
+              AND (event IS NULL OR hydra._names_event_type(event, d.event_type))
+              AND (since IS NULL OR d.emitted_at >= since) AND (until IS NULL OR d.emitted_at < until)
+              AND (state IS NULL OR d.state = state)
+              AND (error_class IS NULL OR error_class = (SELECT a.error_class FROM hydra.attempt AS a
+                                                         WHERE a.delivery_id = d.id
+                                                         ORDER BY a.attempt DESC, a.id DESC LIMIT 1))
+        FOR UPDATE SKIP LOCKED);
+END
+$$;
+COMMENT ON FUNCTION hydra._locked_deliveries(uuid, bigint, text, text, timestamptz, timestamptz, text, text) IS
+    'Locks the rows of the retry queue that meet these conditions and are not being sent, and returns their ids';
+
+CREATE FUNCTION hydra._send_again(delivery_ids uuid[])
     RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     changed bigint;
+    subscriptions bigint[];
 BEGIN
-    UPDATE hydra.delivery AS again
-    SET state = 'pending', failed_at = NULL, due_at = now(), scheduled_at = NULL, earlier_attempts = again.attempts,
-        missed = false
-    WHERE again.id = ANY (delivery_ids);
-    GET DIAGNOSTICS changed = ROW_COUNT;
-    PERFORM hydra._announce_change(subscription_id);
+    WITH again AS (
+        UPDATE hydra.delivery AS d
+        SET state = 'pending', failed_at = NULL, due_at = now(), scheduled_at = NULL, earlier_attempts = d.attempts,
+            missed = false
+        WHERE d.id = ANY (delivery_ids)
+              -- Without its subscription, a delivery has no endpoint.
+              AND EXISTS (SELECT FROM hydra.subscription AS s WHERE s.id = d.subscription_id)
+        RETURNING d.subscription_id)
+    SELECT count(*), array_agg(DISTINCT again.subscription_id) INTO changed, subscriptions FROM again;
+    PERFORM hydra._announce_change(known.id) FROM unnest(subscriptions) AS known (id);
     RETURN changed;
 END
 $$;
-COMMENT ON FUNCTION hydra._send_again(bigint, uuid[]) IS
-    'Makes deliveries of a subscription due now and starts their retry schedule again; returns how many. The caller has locked them';
+COMMENT ON FUNCTION hydra._send_again(uuid[]) IS
+    'Makes deliveries due now and starts their retry schedules again, except those of deleted subscriptions; returns how many. The caller has locked them';
 
-CREATE FUNCTION hydra.webhook_retry(delivery_id uuid)
-    RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+CREATE FUNCTION hydra.webhook_retry(
+    delivery_id uuid DEFAULT NULL, subscription_id bigint DEFAULT NULL, tenant_id text DEFAULT NULL, event text DEFAULT NULL,
+    since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL, error_class text DEFAULT NULL, state text DEFAULT NULL)
+    RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-    was hydra.delivery := hydra._locked_delivery(delivery_id);
-BEGIN
-    IF NOT EXISTS (SELECT FROM hydra.subscription AS known WHERE known.id = was.subscription_id) THEN
-        RAISE EXCEPTION 'subscription % of delivery % does not exist', was.subscription_id, delivery_id
-            USING ERRCODE = 'object_not_in_prerequisite_state',
-                  DETAIL = 'The subscription was deleted, so the delivery has no endpoint.',
-                  HINT = 'The body of the delivery is in hydra.webhook_failed.';
-    END IF;
-    PERFORM hydra._send_again(was.subscription_id, ARRAY[was.id]);
-END
+    SELECT hydra._send_again(hydra._locked_deliveries(delivery_id, subscription_id, tenant_id, event, since, until, error_class, state))
 $$;
-COMMENT ON FUNCTION hydra.webhook_retry(uuid) IS
-    'Sends a failed or waiting delivery again now, with the same id and body; its retry schedule starts again';
+COMMENT ON FUNCTION hydra.webhook_retry(uuid, bigint, text, text, timestamptz, timestamptz, text, text) IS
+    'Sends failed and waiting deliveries that meet all of these conditions again now, with the same ids and bodies; their retry schedules start again; returns how many';
 
-CREATE FUNCTION hydra.webhook_replay(subscription_id bigint, since timestamptz, until timestamptz)
+CREATE FUNCTION hydra.webhook_replay(
+    subscription_id bigint DEFAULT NULL, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL,
+    tenant_id text DEFAULT NULL, event text DEFAULT NULL, error_class text DEFAULT NULL)
     RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-    target hydra.subscription := hydra._locked_subscription(subscription_id);
 BEGIN
-    IF since IS NULL OR until IS NULL OR since >= until THEN
-        RAISE EXCEPTION 'invalid window: from % to %', coalesce(since::text, 'null'), coalesce(until::text, 'null')
-            USING ERRCODE = 'invalid_parameter_value',
-                  DETAIL = 'The events of the window were emitted at or after its start and before its end, so its end must be later.',
-                  HINT = 'For the last day, pass now() - interval ''1 day'' and now(). With -infinity or infinity there is no limit.';
+    -- That they have failed is not a choice.
+    PERFORM hydra._check_conditions(NULL, subscription_id, tenant_id, event, since, until, error_class, NULL);
+    IF subscription_id IS NOT NULL THEN
+        PERFORM hydra._locked_subscription(subscription_id);
     END IF;
-    RETURN hydra._send_again(target.id, ARRAY(
-        SELECT failed.id FROM hydra.delivery AS failed
-        WHERE failed.subscription_id = target.id AND failed.state = 'failed'
-              AND failed.emitted_at >= since AND failed.emitted_at < until
-        FOR NO KEY UPDATE));
+    RETURN hydra._send_again(hydra._locked_deliveries(NULL, subscription_id, tenant_id, event, since, until, error_class, 'failed'));
 END
 $$;
-COMMENT ON FUNCTION hydra.webhook_replay(bigint, timestamptz, timestamptz) IS
-    'Sends again the failed deliveries of a subscription whose events were emitted at or after since and before until; returns how many';
+COMMENT ON FUNCTION hydra.webhook_replay(bigint, timestamptz, timestamptz, text, text, text) IS
+    'Sends again the failed deliveries that meet all of these conditions, such as those whose events were emitted at or after since and before until; returns how many';
 
-CREATE FUNCTION hydra.webhook_cancel(delivery_id uuid)
-    RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+-- The row of an event is replaced and not updated, so that the dispatcher notices that it is gone when it is about to
+-- delete it, see sql/queries/insert_deliveries.sql.
+CREATE FUNCTION hydra._cancel_first_attempts(
+    delivery_id uuid, subscription_id bigint, tenant_id text, event text, since timestamptz, until timestamptz)
+    RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_variable
 DECLARE
-    was hydra.delivery := hydra._locked_delivery(delivery_id);
+    cancelled bigint;
+    subscriptions bigint[];
 BEGIN
-    DELETE FROM hydra.delivery AS cancelled WHERE cancelled.id = was.id;
+    WITH taken AS (
+        DELETE FROM hydra.event AS e
+        WHERE (subscription_id IS NULL OR e.targets && ARRAY[subscription_id, -subscription_id])
+              AND (tenant_id IS NULL OR e.tenant_id = tenant_id)
+              AND (event IS NULL OR hydra._names_event_type(event, e.event_type))
+              AND (since IS NULL OR e.emitted_at >= since) AND (until IS NULL OR e.emitted_at < until)
+              AND (delivery_id IS NULL
+                   OR EXISTS (SELECT FROM unnest(e.targets) AS target (number)
+                              WHERE hydra._delivery_id(e.installation, e.id, e.random, abs(target.number)) = delivery_id))
+        RETURNING e.*
+    ), divided AS MATERIALIZED (
+        SELECT t.*, entries.cancelled, entries.rest
+        FROM taken AS t
+        CROSS JOIN LATERAL (
+            SELECT array_agg(abs(entry.number)) FILTER (WHERE entry.is_chosen) AS cancelled,
+                   array_agg(entry.number ORDER BY entry.place) FILTER (WHERE NOT entry.is_chosen) AS rest
+            FROM (SELECT target.number, target.place,
+                         (subscription_id IS NULL OR abs(target.number) = subscription_id)
+                         AND (delivery_id IS NULL
+                              OR hydra._delivery_id(t.installation, t.id, t.random, abs(target.number)) = delivery_id) AS is_chosen
+                  FROM unnest(t.targets) WITH ORDINALITY AS target (number, place)) AS entry) AS entries
+    ), put_back AS (
+        INSERT INTO hydra.event (xid, id, random, emitted_at, installation, hops, operation, event_type, entity_type, entity_id,
+                                 tenant_id, entity, entity_error, previous, targets)
+        SELECT d.xid, d.id, d.random, d.emitted_at, d.installation, d.hops, d.operation, d.event_type, d.entity_type, d.entity_id,
+               d.tenant_id, d.entity, d.entity_error, d.previous, d.rest
+        FROM divided AS d
+        WHERE d.rest IS NOT NULL
+    )
+    SELECT count(*), array_agg(DISTINCT target.id) INTO cancelled, subscriptions
+    FROM divided AS d, unnest(d.cancelled) AS target (id);
+    -- Makes the dispatcher give back what it has in memory of these subscriptions.
+    PERFORM FROM hydra.subscription AS s WHERE s.id = ANY (subscriptions) ORDER BY s.id FOR NO KEY UPDATE;
+    UPDATE hydra.subscription AS s SET cancelled_at = clock_timestamp() WHERE s.id = ANY (subscriptions);
+    RETURN cancelled;
 END
 $$;
-COMMENT ON FUNCTION hydra.webhook_cancel(uuid) IS
-    'Removes a waiting or failed delivery from the retry queue; its history is kept';
+COMMENT ON FUNCTION hydra._cancel_first_attempts(uuid, bigint, text, text, timestamptz, timestamptz) IS
+    'Cancels deliveries that meet these conditions and have no row in the retry queue, because nothing was attempted so far; returns how many';
+
+CREATE FUNCTION hydra._cancel_in_queue(delivery_ids uuid[])
+    RETURNS bigint LANGUAGE sql SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH cancelled AS (DELETE FROM hydra.delivery AS d WHERE d.id = ANY (delivery_ids) RETURNING d.id)
+    SELECT count(*) FROM cancelled
+$$;
+COMMENT ON FUNCTION hydra._cancel_in_queue(uuid[]) IS 'Removes rows from the retry queue, and returns how many. The caller has locked them';
+
+CREATE FUNCTION hydra.webhook_cancel(
+    delivery_id uuid DEFAULT NULL, subscription_id bigint DEFAULT NULL, tenant_id text DEFAULT NULL, event text DEFAULT NULL,
+    since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL, error_class text DEFAULT NULL, state text DEFAULT NULL)
+    RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    cancelled bigint := 0;
+BEGIN
+    PERFORM hydra._check_conditions(delivery_id, subscription_id, tenant_id, event, since, until, error_class, state);
+    -- Most often it is in the retry queue, where an index finds it.
+    IF delivery_id IS NOT NULL THEN
+        cancelled := hydra._cancel_in_queue(hydra._locked_deliveries(
+            delivery_id, subscription_id, tenant_id, event, since, until, error_class, state));
+        IF cancelled > 0 THEN
+            RETURN cancelled;
+        END IF;
+    END IF;
+    -- What was never attempted has no error, and has not failed. It comes first: the dispatcher may be moving it to the queue.
+    IF error_class IS NULL AND state IS DISTINCT FROM 'failed' THEN
+        cancelled := hydra._cancel_first_attempts(delivery_id, subscription_id, tenant_id, event, since, until);
+    END IF;
+    RETURN cancelled + hydra._cancel_in_queue(hydra._locked_deliveries(
+        delivery_id, subscription_id, tenant_id, event, since, until, error_class, state));
+END
+$$;
+COMMENT ON FUNCTION hydra.webhook_cancel(uuid, bigint, text, text, timestamptz, timestamptz, text, text) IS
+    'Removes waiting and failed deliveries that meet all of these conditions, and those that were not attempted yet; they are not sent, and their history is kept; returns how many';
 SET LOCAL search_path = hydra, pg_temp;

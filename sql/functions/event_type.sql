@@ -4,6 +4,8 @@ CREATE FUNCTION hydra.webhook_register_event_type(
     RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
+DECLARE
+    watched regclass;
 BEGIN
     IF name IS NULL OR NOT hydra._is_event_type_name(name) THEN
         RAISE EXCEPTION 'invalid event type name: %', coalesce(quote_literal(left(name, 120)), 'null')
@@ -51,6 +53,16 @@ BEGIN
         origin = 'application',
         catalogue = NULL
     WHERE known.name = webhook_register_event_type.name;
+    IF id_key IS NOT NULL THEN
+        FOR watched IN
+            SELECT DISTINCT t.tgrelid::regclass
+            FROM pg_trigger AS t CROSS JOIN LATERAL hydra._trigger_arguments(t.tgargs) AS a (arguments)
+            WHERE t.tgfoid IN ('hydra.webhook_emit_row()'::regprocedure, 'hydra.webhook_emit_statement()'::regprocedure)
+                  AND t.tgparentid = 0 AND a.arguments[1] = name AND NOT 'entity' = ANY (a.arguments)
+        LOOP
+            PERFORM hydra._tell_of_missing_id(watched, name, id_key);
+        END LOOP;
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_register_event_type(text, text, text, text) IS

@@ -53,10 +53,9 @@ BEGIN
     IF cardinality(targets) = 0 THEN
         RETURN NULL;
     END IF;
-    INSERT INTO hydra.event (event_type, entity_type, operation, entity_id, tenant_id, entity, entity_error, emitted_at, targets)
-    SELECT t.name, t.entity_type, kept.operation, kept.entity_id, tenant, kept.entity, kept.entity_error, kept.emitted_at, targets
-    FROM hydra.event_type AS t
-    WHERE t.name = kept.event_type
+    INSERT INTO hydra.event (event_type, entity_type, operation, entity_id, tenant_id, entity, entity_error, previous, emitted_at, targets)
+    VALUES (kept.event_type, kept.entity_type, kept.operation, kept.entity_id, tenant, kept.entity, kept.entity_error, kept.previous,
+            kept.emitted_at, targets)
     RETURNING event.id INTO event_id;
     DELETE FROM hydra.kept_event AS done WHERE done.id = kept.id;
     RETURN event_id;

@@ -30,7 +30,7 @@ BEGIN
         RAISE EXCEPTION 'invalid subscription name'
             USING ERRCODE = 'invalid_parameter_value',
                   DETAIL = format('A name has 1 to 200 characters; this one has %s.', length(name)),
-                  HINT = 'Omit it, or choose another name.';
+                  HINT = 'Omit it, or choose another name; webhook_update(…, reset => ''{name}'') removes a name.';
     ELSIF cardinality(event_types) = 0 OR array_ndims(event_types) > 1
           OR array_position(event_types, NULL) IS NOT NULL THEN
         RAISE EXCEPTION 'invalid event types'
@@ -52,14 +52,14 @@ BEGIN
         RAISE EXCEPTION 'tenant_id must not be empty'
             USING ERRCODE = 'invalid_parameter_value',
                   DETAIL = 'No event belongs to a tenant with an empty name.',
-                  HINT = 'Omit it for a subscription that receives the events of all tenants.';
+                  HINT = 'Omit it for a subscription that receives the events of all tenants; webhook_update(…, reset => ''{tenant_id}'') makes it one.';
     ELSIF cardinality(signatures) = 0 OR array_ndims(signatures) > 1
           OR NOT signatures <@ '{hydra,x_webhook,standard,github}'
           OR cardinality(signatures) > (SELECT count(DISTINCT scheme) FROM unnest(signatures) AS scheme) THEN
         RAISE EXCEPTION 'invalid signatures: %', left(signatures::text, 120)
             USING ERRCODE = 'invalid_parameter_value',
                   DETAIL = 'Signatures are hydra, x_webhook, standard (Standard Webhooks) and github (X-Hub-Signature-256), each at most once.',
-                  HINT = 'Use an array such as ''{hydra,standard}'', or omit it for the signature of the preset.';
+                  HINT = 'Use an array such as ''{hydra,standard}'', or omit it for the signature of the preset; webhook_update(…, reset => ''{signatures}'') returns to it.';
     ELSIF extract(epoch FROM timeout) NOT BETWEEN 0.1 AND 60 THEN
         RAISE EXCEPTION 'invalid timeout: %', timeout
             USING ERRCODE = 'invalid_parameter_value',
@@ -92,12 +92,12 @@ BEGIN
         RAISE EXCEPTION 'invalid rate_limit: %', rate_limit
             USING ERRCODE = 'invalid_parameter_value',
                   DETAIL = 'The number of requests that may start in a second is between 1 and 10000.',
-                  HINT = 'Omit it for no limit.';
+                  HINT = 'Omit it for no limit; webhook_update(…, reset => ''{rate_limit}'') removes a limit.';
     ELSIF disable_after < 1 THEN
         RAISE EXCEPTION 'invalid disable_after: %', disable_after
             USING ERRCODE = 'invalid_parameter_value',
                   DETAIL = 'It is a number of consecutive failed attempts, so it must be at least 1.',
-                  HINT = 'Omit it for the default of the preset.';
+                  HINT = 'Omit it for the default of the preset; webhook_update(…, reset => ''{disable_after}'') returns to it.';
     ELSIF extract(epoch FROM disable_after_time) NOT BETWEEN 0 AND 30 * 86400 THEN
         RAISE EXCEPTION 'invalid disable_after_time: %', disable_after_time
             USING ERRCODE = 'invalid_parameter_value',
@@ -242,7 +242,7 @@ CREATE FUNCTION hydra.webhook_create(
     retry_schedule interval[] DEFAULT NULL, filter jsonpath DEFAULT NULL, max_in_flight integer DEFAULT NULL,
     rate_limit integer DEFAULT NULL, disable_after integer DEFAULT NULL, log_successes boolean DEFAULT NULL,
     disable_after_time interval DEFAULT NULL, if_not_exists boolean DEFAULT false,
-    OUT id bigint, OUT secret text)
+    OUT id bigint, INOUT secret text DEFAULT NULL)
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -277,7 +277,7 @@ BEGIN
     VALUES (id, url, event_types, name, tenant_id, coalesce(preset, 'hydra'), signatures, coalesce(sealed, '{}'), timeout,
             retry_schedule, CASE WHEN filter::text <> '$' THEN filter END, max_in_flight, rate_limit, disable_after,
             coalesce(log_successes, false), disable_after_time);
-    secret := hydra._add_secret(id);
+    secret := hydra._add_secret(id, secret);
 EXCEPTION WHEN integrity_constraint_violation THEN
     GET STACKED DIAGNOSTICS violated = CONSTRAINT_NAME;
     IF violated <> 'subscription_name' THEN
@@ -302,15 +302,41 @@ EXCEPTION WHEN integrity_constraint_violation THEN
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_create(
-    text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean, interval, boolean) IS
-    'Creates a subscription; returns its id and its signing secret, which is not shown again. With if_not_exists, an existing one with the same name and tenant is left as it is, and the secret is null';
+    text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean, interval, boolean, text) IS
+    'Creates a subscription; returns its id and its signing secret, which is not shown again. If no secret is given, a random one is made. With if_not_exists, an existing one with the same name and tenant is left as it is, and the secret is null';
+
+CREATE FUNCTION hydra._check_reset(reset text[], given text[])
+    RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    known CONSTANT text[] := '{name,tenant_id,signatures,timeout,retry_schedule,filter,max_in_flight,rate_limit,disable_after,disable_after_time}';
+    wrong text;
+BEGIN
+    SELECT entry INTO wrong FROM unnest(reset) AS entry WHERE entry = ANY (known) IS NOT TRUE LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'setting "%" cannot be reset', coalesce(left(wrong, 120), 'null')
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = format('These settings can be: %s.', array_to_string(known, ', ')),
+                  HINT = 'Pass the others with a new value.';
+    END IF;
+    SELECT entry INTO wrong FROM unnest(reset) AS entry WHERE entry = ANY (given) LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'setting "%" is both given and reset', wrong
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = 'A setting that is reset has no value of its own.',
+                  HINT = 'Omit one of them.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION hydra._check_reset(text[], text[]) IS
+    'Fails if settings of a subscription cannot be reset, because there are none of these names or because they are given';
 
 CREATE FUNCTION hydra.webhook_update(
     id bigint, url text DEFAULT NULL, event_types text[] DEFAULT NULL, name text DEFAULT NULL,
     tenant_id text DEFAULT NULL, preset text DEFAULT NULL, signatures text[] DEFAULT NULL, headers jsonb DEFAULT NULL,
     timeout interval DEFAULT NULL, retry_schedule interval[] DEFAULT NULL, filter jsonpath DEFAULT NULL,
     max_in_flight integer DEFAULT NULL, rate_limit integer DEFAULT NULL, disable_after integer DEFAULT NULL,
-    log_successes boolean DEFAULT NULL, disable_after_time interval DEFAULT NULL)
+    log_successes boolean DEFAULT NULL, disable_after_time interval DEFAULT NULL, reset text[] DEFAULT NULL)
     RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -318,6 +344,7 @@ DECLARE
     was hydra.subscription := hydra._locked_subscription(id);
     sealed jsonb;
     violated text;
+    setting text;
 BEGIN
     IF url IS NOT NULL THEN
         PERFORM hydra._check_url(url);
@@ -330,6 +357,28 @@ BEGIN
     END IF;
     PERFORM hydra._check_subscription(name, event_types, tenant_id, coalesce(preset, was.preset), signatures, headers, timeout,
                                       retry_schedule, filter, max_in_flight, rate_limit, disable_after, disable_after_time);
+    PERFORM hydra._check_reset(reset, array_remove(ARRAY[
+        CASE WHEN name IS NOT NULL THEN 'name' END, CASE WHEN tenant_id IS NOT NULL THEN 'tenant_id' END,
+        CASE WHEN signatures IS NOT NULL THEN 'signatures' END,
+        CASE WHEN timeout IS NOT NULL THEN 'timeout' END, CASE WHEN retry_schedule IS NOT NULL THEN 'retry_schedule' END,
+        CASE WHEN filter IS NOT NULL THEN 'filter' END, CASE WHEN max_in_flight IS NOT NULL THEN 'max_in_flight' END,
+        CASE WHEN rate_limit IS NOT NULL THEN 'rate_limit' END, CASE WHEN disable_after IS NOT NULL THEN 'disable_after' END,
+        CASE WHEN disable_after_time IS NOT NULL THEN 'disable_after_time' END], NULL));
+    -- What the subscription keeps where nothing is given.
+    FOREACH setting IN ARRAY coalesce(reset, '{}') LOOP
+        CASE setting
+            WHEN 'name' THEN was.name := NULL;
+            WHEN 'tenant_id' THEN was.tenant_id := NULL;
+            WHEN 'signatures' THEN was.signatures := NULL;
+            WHEN 'timeout' THEN was.timeout := NULL;
+            WHEN 'retry_schedule' THEN was.retry_schedule := NULL;
+            WHEN 'filter' THEN was.filter := NULL;
+            WHEN 'max_in_flight' THEN was.max_in_flight := NULL;
+            WHEN 'rate_limit' THEN was.rate_limit := NULL;
+            WHEN 'disable_after' THEN was.disable_after := NULL;
+            WHEN 'disable_after_time' THEN was.disable_after_time := NULL;
+        END CASE;
+    END LOOP;
     sealed := hydra._seal_headers(headers, was.id);
     UPDATE hydra.subscription AS changed
     SET url = coalesce(webhook_update.url, was.url),
@@ -349,6 +398,9 @@ BEGIN
         disable_after_time = coalesce(webhook_update.disable_after_time, was.disable_after_time),
         log_successes = coalesce(webhook_update.log_successes, was.log_successes)
     WHERE changed.id = was.id;
+    IF preset IS NOT NULL OR signatures IS NOT NULL OR 'signatures' = ANY (reset) THEN
+        PERFORM hydra._check_secrets_fit(was.id);
+    END IF;
 EXCEPTION WHEN integrity_constraint_violation THEN
     GET STACKED DIAGNOSTICS violated = CONSTRAINT_NAME;
     IF violated = 'subscription_name' THEN
@@ -358,8 +410,8 @@ EXCEPTION WHEN integrity_constraint_violation THEN
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_update(
-    bigint, text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean, interval) IS
-    'Changes a subscription, from its next attempt on; null leaves a setting unchanged';
+    bigint, text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean, interval, text[]) IS
+    'Changes a subscription, from its next attempt on; null leaves a setting unchanged, and reset names settings that become those of the preset, or none';
 
 CREATE FUNCTION hydra.webhook_delete(id bigint)
     RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -376,7 +428,7 @@ $$;
 COMMENT ON FUNCTION hydra.webhook_delete(bigint) IS
     'Deletes a subscription, its secrets and its pending deliveries; its history and failed deliveries are kept';
 
-CREATE FUNCTION hydra.webhook_rotate_secret(id bigint, overlap interval DEFAULT '0')
+CREATE FUNCTION hydra.webhook_rotate_secret(id bigint, overlap interval DEFAULT '0', secret text DEFAULT NULL)
     RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -409,7 +461,7 @@ BEGIN
                 USING ERRCODE = 'program_limit_exceeded',
                       DETAIL = format('At most 8 secrets sign at a time; %s are in use, and the first of their overlaps ends at %s.',
                                       in_use, first_end),
-                      HINT = 'Wait for the end of an overlap, use a shorter overlap next time, or rotate without one, which ends all overlaps.';
+                      HINT = format('SELECT hydra.webhook_end_overlap(%s) ends all overlaps; so does a rotation without one.', was.id);
         END IF;
     END IF;
     -- Without an overlap, earlier overlaps end too, so that a leaked secret no longer signs.
@@ -420,11 +472,29 @@ BEGIN
         SET valid_until = greatest(now(), old.valid_from) + make_interval(secs => seconds::double precision)
         WHERE old.subscription_id = was.id AND old.valid_until IS NULL;
     END IF;
-    RETURN hydra._add_secret(was.id);
+    RETURN hydra._add_secret(was.id, secret);
 EXCEPTION WHEN integrity_constraint_violation THEN
     PERFORM hydra._refuse_row(SQLSTATE, SQLERRM);
 END
 $$;
-COMMENT ON FUNCTION hydra.webhook_rotate_secret(bigint, interval) IS
-    'Gives a subscription a new signing secret and returns it, once; during the overlap the old secret signs too';
+COMMENT ON FUNCTION hydra.webhook_rotate_secret(bigint, interval, text) IS
+    'Gives a subscription a new signing secret, the given one or a random one, and returns it, once; during the overlap the old secret signs too';
+
+CREATE FUNCTION hydra.webhook_end_overlap(id bigint)
+    RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    was hydra.subscription := hydra._locked_subscription(id);
+    ended bigint;
+BEGIN
+    WITH old AS (
+        DELETE FROM hydra.signing_secret AS k
+        WHERE k.subscription_id = was.id AND k.valid_until IS NOT NULL
+        RETURNING k.valid_until)
+    SELECT count(*) INTO ended FROM old WHERE old.valid_until > now();
+    RETURN ended;
+END
+$$;
+COMMENT ON FUNCTION hydra.webhook_end_overlap(bigint) IS
+    'Ends the overlap after a rotation: only the current secret of a subscription signs from now on; returns how many old ones have signed until now';
 SET LOCAL search_path = hydra, pg_temp;

@@ -152,7 +152,7 @@ END
 $$;
 COMMENT ON FUNCTION hydra._tell_of_secrets(regclass, text, text[]) IS 'Says which of the columns that a watch sends look secret; the last argument: columns that it does not send';
 
-CREATE FUNCTION hydra._check_choice(source regclass, entity text, only_columns text[], except_columns text[])
+CREATE FUNCTION hydra._check_choice(source regclass, entity text, only_columns text[], except_columns text[], previous boolean)
     RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
@@ -161,16 +161,55 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                   DETAIL = 'Each of them says what is sent: "only" and "except" choose columns of the row, and entity replaces the row.',
                   HINT = 'An expression can leave out columns itself: to_jsonb(new) - ''password''.';
+    ELSIF entity IS NOT NULL AND previous THEN
+        RAISE EXCEPTION 'only one of entity and previous can be given'
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = 'previous sends the row before the change beside the row. An entity is not a row.',
+                  HINT = 'An expression can use the row before the change itself: to_jsonb(new) || jsonb_build_object(''was'', to_jsonb(old)).';
     END IF;
     PERFORM hydra._check_columns(source, '"only"', only_columns);
     PERFORM hydra._check_columns(source, '"except"', except_columns);
 END
 $$;
-COMMENT ON FUNCTION hydra._check_choice(regclass, text, text[], text[]) IS 'Fails if a watch cannot have this entity or send these columns';
+COMMENT ON FUNCTION hydra._check_choice(regclass, text, text[], text[], boolean) IS 'Fails if a watch cannot have this entity, send these columns, or send the row before the change with them';
+
+CREATE FUNCTION hydra._check_entity_type(entity_type text)
+    RETURNS void LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF length(entity_type) NOT BETWEEN 1 AND 200 THEN
+        RAISE EXCEPTION 'invalid entity_type'
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = format('A kind of entity has 1 to 200 characters; this one has %s.', length(entity_type)),
+                  HINT = 'Omit it for that of the event type.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION hydra._check_entity_type(text) IS 'Fails if a watch cannot have this kind of entity; null: not given';
+
+CREATE FUNCTION hydra._tell_of_missing_id(source regclass, event text, id_key text)
+    RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    other text;
+BEGIN
+    IF EXISTS (SELECT FROM pg_attribute AS a
+               WHERE a.attrelid = source AND a.attname = id_key AND a.attnum > 0 AND NOT a.attisdropped) THEN
+        RETURN;
+    END IF;
+    SELECT a.attname INTO other
+    FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+    WHERE i.indrelid = source AND i.indisprimary AND i.indnkeyatts = 1;
+    RAISE NOTICE 'the events % of % have no entity_id', event, source
+        USING DETAIL = format('The table has no column %s, which is the id_key of the event type.', quote_ident(id_key)),
+              HINT = format('SELECT hydra.webhook_register_event_type(%L, id_key => %L);', event, coalesce(other, '<column>'));
+END
+$$;
+COMMENT ON FUNCTION hydra._tell_of_missing_id(regclass, text, text) IS 'Says if a table lacks the column of which the id of its entities is taken';
 
 CREATE FUNCTION hydra._watch_arguments(
     event text, condition text, entity text, columns text[], tenant text, only_columns text[], except_columns text[],
-    schemas name[])
+    entity_type text, previous boolean, schemas name[])
     RETURNS text[] LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
     -- Names in expressions are looked up in the search_path of the caller of webhook_watch, without the schema of its
@@ -184,6 +223,8 @@ AS $$
                     unnest(list.names) WITH ORDINALITY AS c (name, n), unnest(ARRAY[list.argument, c.name]) AS part)
            || CASE WHEN entity IS NOT NULL THEN ARRAY['entity', entity] END
            || CASE WHEN tenant IS NOT NULL THEN ARRAY['tenant', tenant] END
+           || CASE WHEN entity_type IS NOT NULL THEN ARRAY['entity_type', entity_type] END
+           || CASE WHEN previous THEN ARRAY['previous', 'true'] END
            || CASE WHEN num_nonnulls(condition, entity, tenant) > 0
                    THEN ARRAY['search_path',
                               concat_ws(', ', (SELECT string_agg(quote_ident(s.name), ', ' ORDER BY s.n)
@@ -191,20 +232,19 @@ AS $$
                                                WHERE NOT s.name::text ^@ 'pg_temp_'),
                                         'pg_temp')] END
 $$;
-COMMENT ON FUNCTION hydra._watch_arguments(text, text, text, text[], text, text[], text[], name[]) IS 'Arguments of the trigger of a watch';
+COMMENT ON FUNCTION hydra._watch_arguments(text, text, text, text[], text, text[], text[], text, boolean, name[]) IS 'Arguments of the trigger of a watch';
 
 -- The trigger has neither WHEN nor UPDATE OF: a column that these name cannot be altered and takes the trigger with it
 -- when it is dropped. Condition and columns are arguments instead.
 CREATE FUNCTION hydra._create_watch(
-    trigger_name text, table_name text, operations text[], has_expressions boolean, arguments text[],
+    trigger_name text, table_name text, operations text[], needs_old_rows boolean, arguments text[],
     by_statement boolean, replaces boolean)
     RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT concat_ws(' ', 'CREATE', CASE WHEN replaces THEN 'OR REPLACE' END, format('TRIGGER %I AFTER', trigger_name),
         upper(array_to_string(operations, ' or ')), 'ON ' || table_name,
         CASE WHEN by_statement THEN 'REFERENCING' END,
-        -- Only expressions need the old rows of an UPDATE.
-        CASE WHEN by_statement AND (operations = '{delete}' OR operations = '{update}' AND has_expressions)
+        CASE WHEN by_statement AND (operations = '{delete}' OR operations = '{update}' AND needs_old_rows)
              THEN 'OLD TABLE AS hydra_old' END,
         CASE WHEN by_statement AND operations <> '{delete}' THEN 'NEW TABLE AS hydra_new' END,
         CASE WHEN by_statement THEN 'FOR EACH STATEMENT' ELSE 'FOR EACH ROW' END,
@@ -245,10 +285,10 @@ COMMENT ON FUNCTION hydra._tell_of_level(regclass, text, boolean) IS 'Says how t
 
 CREATE FUNCTION hydra._watch_settings(trigger oid)
     RETURNS TABLE (condition text, entity text, columns text[], tenant text, only_columns text[], except_columns text[],
-                   names_in text)
+                   entity_type text, previous boolean, names_in text)
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT d.condition, d.entity, d.columns, d.tenant, d.only_columns, d.except_columns,
+    SELECT d.condition, d.entity, d.columns, d.tenant, d.only_columns, d.except_columns, d.entity_type, d.previous,
            (SELECT value.argument
             FROM unnest(a.arguments) WITH ORDINALITY AS name (argument, n)
             JOIN unnest(a.arguments) WITH ORDINALITY AS value (argument, n) ON value.n = name.n + 1
@@ -290,6 +330,7 @@ BEGIN
         ', columns => ' || quote_literal(settings.columns), ', tenant => ' || quote_literal(settings.tenant),
         CASE watch.level WHEN 'statement' THEN ', level => ''statement''' END,
         ', "only" => ' || quote_literal(settings.only_columns), ', "except" => ' || quote_literal(settings.except_columns),
+        ', entity_type => ' || quote_literal(settings.entity_type), CASE WHEN settings.previous THEN ', previous => true' END,
         ');', ' -- with search_path = ' || settings.names_in);
 END
 $$;
@@ -313,8 +354,9 @@ BEGIN
                (3, 'entity', was.entity, now.entity), (4, '"only"', was.only_columns::text, now.only_columns::text),
                (5, '"except"', was.except_columns::text, now.except_columns::text),
                (6, 'tenant', was.tenant, now.tenant), (7, 'level', former_level, level),
+               (8, 'entity_type', was.entity_type, now.entity_type), (9, 'previous', was.previous::text, now.previous::text),
                -- The last argument, if there are expressions.
-               (8, 'search_path', was.names_in,
+               (10, 'search_path', was.names_in,
                 CASE WHEN was.names_in IS NOT NULL AND num_nonnulls(now.condition, now.entity, now.tenant) > 0
                      THEN arguments[cardinality(arguments)] ELSE was.names_in END)) AS setting (place, name, was, now)
     WHERE setting.was IS DISTINCT FROM setting.now;
@@ -331,7 +373,7 @@ COMMENT ON FUNCTION hydra._tell_of_changes(regclass, text, oid, text, text[], te
 -- Checks the arguments and returns the commands. webhook_watch itself executes them, as its caller.
 CREATE FUNCTION hydra._define_watch(
     source regclass, event text, operation text, condition text, entity text, columns text[], tenant text, level text,
-    only_columns text[], except_columns text[], schemas name[], OUT trigger_name text, OUT drop_former text, OUT create_trigger text)
+    only_columns text[], except_columns text[], entity_type text, previous boolean, schemas name[], OUT trigger_name text, OUT drop_former text, OUT create_trigger text)
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -355,7 +397,8 @@ BEGIN
     PERFORM hydra._check_event_type(event);
     operations := hydra._watch_operations(operation, level);
     PERFORM hydra._check_watched(source, columns, level, operations);
-    PERFORM hydra._check_choice(source, entity, only_columns, except_columns);
+    PERFORM hydra._check_choice(source, entity, only_columns, except_columns, previous);
+    PERFORM hydra._check_entity_type(entity_type);
     IF condition IS NOT NULL THEN PERFORM hydra._check_expression('condition', condition); END IF;
     IF entity IS NOT NULL THEN PERFORM hydra._check_expression('entity', entity); END IF;
     IF tenant IS NOT NULL THEN PERFORM hydra._check_expression('tenant', tenant); END IF;
@@ -364,7 +407,7 @@ BEGIN
     has_old := NOT 'insert' = ANY (operations);
     has_new := NOT 'delete' = ANY (operations);
     arguments := hydra._watch_arguments(
-        event, condition, entity, columns, tenant, only_columns, except_columns, schemas);
+        event, condition, entity, columns, tenant, only_columns, except_columns, entity_type, previous, schemas);
     PERFORM hydra._check_watch(source, arguments, has_old, has_new);
 
     SELECT w.* INTO former
@@ -402,8 +445,8 @@ BEGIN
         drop_former := format('DROP TRIGGER %I ON %s', trigger_name, table_name);
     END IF;
     create_trigger := hydra._create_watch(
-        trigger_name, table_name, operations, num_nonnulls(condition, entity, tenant) > 0, arguments, by_statement,
-        former.level = level);
+        trigger_name, table_name, operations, num_nonnulls(condition, entity, tenant) > 0 OR coalesce(previous, false), arguments,
+        by_statement, former.level = level);
 
     IF former.trigger IS NOT NULL THEN
         PERFORM hydra._tell_of_changes(
@@ -414,9 +457,12 @@ BEGIN
     IF entity IS NULL AND only_columns IS NULL THEN
         PERFORM hydra._tell_of_secrets(source, event, except_columns);
     END IF;
+    IF entity IS NULL THEN
+        PERFORM hydra._tell_of_missing_id(source, event, hydra._id_key(event));
+    END IF;
 END
 $$;
-COMMENT ON FUNCTION hydra._define_watch(regclass, text, text, text, text, text[], text, text, text[], text[], name[]) IS 'Commands that webhook_watch has to execute; fails if the table cannot be watched in this way';
+COMMENT ON FUNCTION hydra._define_watch(regclass, text, text, text, text, text[], text, text, text[], text[], text, boolean, name[]) IS 'Commands that webhook_watch has to execute; fails if the table cannot be watched in this way';
 
 -- The triggers of a table fire in the order of their names. Because the names have numbers, this is the order of their
 -- creation. A number is used only once in a database: a table with a trigger of the same name could not become a
@@ -435,14 +481,14 @@ COMMENT ON FUNCTION hydra._new_watch_name(text, text[]) IS
 CREATE FUNCTION hydra.webhook_watch(
     source regclass, event text, operation text, condition text DEFAULT NULL, entity text DEFAULT NULL,
     columns text[] DEFAULT NULL, tenant text DEFAULT NULL, level text DEFAULT 'row', "only" text[] DEFAULT NULL,
-    "except" text[] DEFAULT NULL)
+    "except" text[] DEFAULT NULL, entity_type text DEFAULT NULL, previous boolean DEFAULT false)
     -- Without search_path: that of the caller is the one in which names of the expressions are looked up.
     RETURNS text LANGUAGE plpgsql SET standard_conforming_strings = on
 AS $$
 DECLARE
     watch record;
 BEGIN
-    watch := hydra._define_watch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, pg_catalog.current_schemas(false));
+    watch := hydra._define_watch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, pg_catalog.current_schemas(false));
     IF watch.drop_former IS NOT NULL THEN
         EXECUTE watch.drop_former;
     END IF;
@@ -450,7 +496,7 @@ BEGIN
     RETURN watch.trigger_name;
 END
 $$;
-COMMENT ON FUNCTION hydra.webhook_watch(regclass, text, text, text, text, text[], text, text, text[], text[]) IS
+COMMENT ON FUNCTION hydra.webhook_watch(regclass, text, text, text, text, text[], text, text, text[], text[], text, boolean) IS
     'Creates a trigger that emits an event for each row that an operation changes in a table, and returns its name; for the same table, event and operation, it replaces the trigger';
 
 CREATE FUNCTION hydra.webhook_unwatch(source regclass, event text)

@@ -8,4 +8,5 @@ SELECT pg_catalog.jsonb_build_object(
     'may_see_events', pg_catalog.has_table_privilege('hydra.inbound_events', 'SELECT'),
     'may_see_refusals', pg_catalog.has_table_privilege('hydra.inbound_refusals', 'SELECT'),
     'may_see_flows', pg_catalog.has_table_privilege('hydra.flows', 'SELECT'),
+    'may_see_approvals', pg_catalog.has_table_privilege('hydra.approvals', 'SELECT'),
     'now', pg_catalog.clock_timestamp())

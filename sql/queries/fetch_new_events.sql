@@ -13,6 +13,7 @@ SELECT e.xid,
        e.tenant_id,
        e.entity,
        e.entity_error,
+       e.previous,
        e.emitted_at,
        e.targets,
        e.ctid AS place

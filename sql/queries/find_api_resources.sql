@@ -11,7 +11,7 @@ SELECT pg_catalog.jsonb_build_object(
            'stored_in', r.stored_in::bigint, 'name', r.name, 'relation', r.relation_id::bigint, 'table', r."table", 'id_column', r.id_column,
            'tenant_column', r.tenant_column, 'readable', r.readable, 'creatable', r.creatable, 'updatable', r.updatable,
            'filterable', r.filterable, 'sortable', r.sortable, 'deletable', r.deletable,
-           'description', coalesce(r.description, pg_catalog.obj_description(r.relation_id, 'pg_class')),
+           'toolset', r.toolset, 'description', coalesce(r.description, pg_catalog.obj_description(r.relation_id, 'pg_class')),
            'columns', own.columns) AS resource
 FROM resource AS r
 CROSS JOIN LATERAL (

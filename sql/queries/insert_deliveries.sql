@@ -22,11 +22,17 @@ WITH written AS (
                     pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($8),
                     pg_catalog.unnest($9), pg_catalog.unnest($10), pg_catalog.unnest($11), pg_catalog.unnest($12),
                     pg_catalog.unnest($13), pg_catalog.unnest($14), pg_catalog.unnest($15), pg_catalog.unnest($16),
-                    pg_catalog.unnest($17), pg_catalog.unnest($18), pg_catalog.unnest($19), pg_catalog.unnest($22))
+                    pg_catalog.unnest($17), pg_catalog.unnest($18), pg_catalog.unnest($19), pg_catalog.unnest($22),
+                    pg_catalog.unnest($23))
          AS n (id, subscription_id, event_id, event_random, installation, event_type, entity_type, entity_id, tenant_id,
-               operation, hops, emitted_at, preset, body_place, failed, attempts, scheduled_at, due_at, claimed, missed)
+               operation, hops, emitted_at, preset, body_place, failed, attempts, scheduled_at, due_at, claimed, missed, xid)
     JOIN hydra.subscription AS s ON s.id = n.subscription_id
     WHERE NOT (n.missed AND s.status = 'active' AND s.drops_missed)
+          AND (NOT $24
+               OR EXISTS (SELECT FROM hydra.event AS e
+                          WHERE e.xid = n.xid AND e.id = n.event_id
+                                AND (n.subscription_id = ANY (e.targets) OR -n.subscription_id = ANY (e.targets)))
+               OR EXISTS (SELECT FROM hydra.delivery AS known WHERE known.id = n.id))
     ON CONFLICT (id) DO UPDATE
     SET preset = excluded.preset, body = excluded.body, state = excluded.state, attempts = excluded.attempts,
         earlier_attempts = 0, scheduled_at = excluded.scheduled_at, due_at = excluded.due_at,

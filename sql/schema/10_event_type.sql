@@ -95,5 +95,6 @@ FROM (VALUES
 
 INSERT INTO hydra.event_type (name, description, entity_type, origin)
 VALUES ('webhook.subscription_disabled', 'The extension disabled a subscription', 'webhook', 'extension'),
+       ('webhook.subscription_failing', 'A subscription has failed for half of what disables it', 'webhook', 'extension'),
        ('webhook.delivery_failed', 'A delivery was given up after its last attempt', 'webhook', 'extension');
 SET LOCAL search_path = hydra, pg_temp;

@@ -10,10 +10,12 @@ CREATE TABLE hydra.kept_event (
     part text NOT NULL CONSTRAINT part_decides CHECK (part IN ('condition', 'tenant')),
     sqlstate text NOT NULL CONSTRAINT sqlstate_has_five_characters CHECK (sqlstate ~ '^[0-9A-Z]{5}$'),
     reason text NOT NULL,
+    entity_type text NOT NULL,
     entity_id text,
     tenant_id text,
     entity text,
     entity_error text,
+    previous text,
     emitted_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     CONSTRAINT entity_or_why_not CHECK ((entity IS NULL) = (entity_error IS NOT NULL)),
     CONSTRAINT tenant_is_unknown CHECK (part <> 'tenant' OR tenant_id IS NULL)
@@ -27,10 +29,12 @@ COMMENT ON COLUMN hydra.kept_event.part IS
     'The expression that could not be evaluated. condition: it is not known whether to send the event; tenant: it is not known to whom';
 COMMENT ON COLUMN hydra.kept_event.sqlstate IS 'SQLSTATE of the error of that expression';
 COMMENT ON COLUMN hydra.kept_event.reason IS 'Message of the error of that expression';
+COMMENT ON COLUMN hydra.kept_event.entity_type IS 'Kind of entity';
 COMMENT ON COLUMN hydra.kept_event.entity_id IS 'Id of the entity';
 COMMENT ON COLUMN hydra.kept_event.tenant_id IS 'Tenant of the event; null: it has none, or its tenant is not known';
 COMMENT ON COLUMN hydra.kept_event.entity IS 'The entity as JSON text; null: it cannot be sent';
 COMMENT ON COLUMN hydra.kept_event.entity_error IS 'Why the entity cannot be sent; null: it can';
+COMMENT ON COLUMN hydra.kept_event.previous IS 'The row before the change as JSON text; null: none is sent';
 COMMENT ON COLUMN hydra.kept_event.emitted_at IS 'Time of the clock when the row changed';
 -- To remove old rows.
 CREATE INDEX kept_event_time ON hydra.kept_event (emitted_at);

@@ -17,6 +17,10 @@ SELECT s.id, s.name,
        s.rate_limit, s.disable_after, s.disable_after_time, s.stale_after, s.log_successes, s.created_at,
        (SELECT k.prefix FROM hydra.signing_secret AS k
         WHERE k.subscription_id = s.id AND k.valid_until IS NULL) AS secret_prefix,
+       (SELECT pg_catalog.array_agg(k.prefix ORDER BY k.id DESC) FROM hydra.signing_secret AS k
+        WHERE k.subscription_id = s.id AND k.valid_until > pg_catalog.now()) AS old_secret_prefixes,
+       (SELECT pg_catalog.max(k.valid_until) FROM hydra.signing_secret AS k
+        WHERE k.subscription_id = s.id AND k.valid_until > pg_catalog.now()) AS overlap_until,
        coalesce(h.consecutive_failures, 0) AS consecutive_failures, h.failing_since,
        coalesce(n.delivered, 0) AS delivered, coalesce(n.pending, 0) AS pending, coalesce(n.failed, 0) AS failed,
        coalesce(n.missed, 0) + coalesce(h.missed_removed, 0) AS missed,
@@ -85,7 +89,9 @@ COMMENT ON COLUMN hydra.webhook_subscriptions.disable_after IS 'Number of consec
 COMMENT ON COLUMN hydra.webhook_subscriptions.disable_after_time IS 'Time for which these attempts must have failed as well before it is disabled; null: no time';
 COMMENT ON COLUMN hydra.webhook_subscriptions.log_successes IS 'Whether first attempts that succeed are recorded in the history too';
 COMMENT ON COLUMN hydra.webhook_subscriptions.created_at IS 'When it was created';
-COMMENT ON COLUMN hydra.webhook_subscriptions.secret_prefix IS 'First 12 characters of the current signing secret';
+COMMENT ON COLUMN hydra.webhook_subscriptions.secret_prefix IS 'First 12 characters of the current signing secret; 4 if it does not begin with whsec_';
+COMMENT ON COLUMN hydra.webhook_subscriptions.old_secret_prefixes IS 'First characters of the former secrets that sign too, during an overlap; null: there is no overlap';
+COMMENT ON COLUMN hydra.webhook_subscriptions.overlap_until IS 'When the last of these stops signing, unless hydra.webhook_end_overlap ends the overlap before; null: there is no overlap';
 COMMENT ON COLUMN hydra.webhook_subscriptions.consecutive_failures IS 'Number of attempts that failed since the last success; attempts that were in progress at the same time count as one';
 COMMENT ON COLUMN hydra.webhook_subscriptions.delivered IS 'Number of deliveries that succeeded within hydra_webhooks.retention; updated at most a minute later';
 COMMENT ON COLUMN hydra.webhook_subscriptions.pending IS 'Number of deliveries that wait in the retry queue, without those that it missed';
@@ -169,8 +175,8 @@ COMMENT ON COLUMN hydra.webhook_failed.entity_type IS 'Kind of entity that the e
 COMMENT ON COLUMN hydra.webhook_failed.entity_id IS 'Id of that entity';
 
 CREATE VIEW hydra.webhook_kept WITH (security_barrier) AS
-SELECT k.id, k.event_type AS event, k.source, k.operation, k.part, k.sqlstate, k.reason, k.entity_id, k.tenant_id, k.entity,
-       k.entity_error, k.emitted_at
+SELECT k.id, k.event_type AS event, k.source, k.operation, k.part, k.sqlstate, k.reason, k.entity_type, k.entity_id, k.tenant_id, k.entity,
+       k.entity_error, k.previous, k.emitted_at
 FROM hydra.kept_event AS k;
 COMMENT ON VIEW hydra.webhook_kept IS
     'Events of watches that do not fit. They are not sent; hydra.webhook_send_kept sends one, hydra.webhook_drop_kept removes one';
@@ -182,10 +188,12 @@ COMMENT ON COLUMN hydra.webhook_kept.part IS
     'The expression that could not be evaluated. condition: it is not known whether to send the event; tenant: it is not known to whom';
 COMMENT ON COLUMN hydra.webhook_kept.sqlstate IS 'SQLSTATE of the error of that expression';
 COMMENT ON COLUMN hydra.webhook_kept.reason IS 'Message of the error of that expression';
+COMMENT ON COLUMN hydra.webhook_kept.entity_type IS 'Kind of entity';
 COMMENT ON COLUMN hydra.webhook_kept.entity_id IS 'Id of the entity';
 COMMENT ON COLUMN hydra.webhook_kept.tenant_id IS 'Tenant of the event; null: it has none, or its tenant is not known';
 COMMENT ON COLUMN hydra.webhook_kept.entity IS 'The entity as JSON text; null: it cannot be sent';
 COMMENT ON COLUMN hydra.webhook_kept.entity_error IS 'Why the entity cannot be sent; null: it can';
+COMMENT ON COLUMN hydra.webhook_kept.previous IS 'The row before the change as JSON text; null: none is sent';
 COMMENT ON COLUMN hydra.webhook_kept.emitted_at IS 'Time of the clock when the row changed';
 
 CREATE VIEW hydra.webhook_history AS
@@ -245,7 +253,8 @@ COMMENT ON COLUMN hydra.webhook_stats.oldest_due IS 'When the earliest of the un
 CREATE VIEW hydra.webhook_watches WITH (security_barrier) AS
 SELECT t.tgrelid::regclass AS source, a.arguments[1] AS event,
        pg_catalog.array_to_string(type.operations, ' or ') AS operation, type.level,
-       d.condition, d.columns, d.entity, d.only_columns AS "only", d.except_columns AS "except", d.tenant, t.tgname::text AS trigger_name, t.tgenabled IN ('O', 'A') AS enabled,
+       d.condition, d.columns, d.entity, d.only_columns AS "only", d.except_columns AS "except", d.tenant,
+       d.entity_type, d.previous, t.tgname::text AS trigger_name, t.tgenabled IN ('O', 'A') AS enabled,
        coalesce(CASE WHEN NOT type.may_emit THEN 'it is not an AFTER trigger for insert, update or delete'
                      WHEN t.tgfoid = 'hydra.webhook_emit_row()'::regprocedure AND type.level <> 'row'
                      THEN 'hydra.webhook_emit_row() is for triggers FOR EACH ROW'
@@ -253,10 +262,18 @@ SELECT t.tgrelid::regclass AS source, a.arguments[1] AS event,
                      THEN 'hydra.webhook_emit_statement() is for triggers FOR EACH STATEMENT'
                      WHEN t.tgfoid = 'hydra.webhook_emit_statement()'::regprocedure
                           AND CASE WHEN 'delete' = ANY (type.operations) THEN t.tgoldtable ELSE t.tgnewtable END IS NULL
-                     THEN 'hydra.webhook_emit_statement() needs a transition table with the rows that it sends' END,
+                     THEN 'hydra.webhook_emit_statement() needs a transition table with the rows that it sends'
+                     WHEN d.previous AND type.level = 'statement' AND 'update' = ANY (type.operations) AND t.tgoldtable IS NULL
+                     THEN 'hydra.webhook_emit_statement() needs a transition table with the rows before the change' END,
                 d.problem,
                 hydra._watch_problem(t.tgrelid, t.oid),
                 CASE WHEN known.name IS NULL THEN pg_catalog.format('event type "%s" is not registered', a.arguments[1]) END,
+                -- Not for the default: a table need not have a column id.
+                CASE WHEN d.entity IS NULL AND known.id_key <> 'id'
+                          AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute AS c
+                                          WHERE c.attrelid = t.tgrelid AND c.attname = known.id_key AND c.attnum > 0
+                                                AND NOT c.attisdropped)
+                     THEN pg_catalog.format('column "%s", the id_key of its event type, does not exist', known.id_key) END,
                 CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_trigger AS o
                                   WHERE o.tgrelid = t.tgrelid AND o.tgparentid <> 0 AND o.tgfoid = 'hydra.webhook_emit_row()'::regprocedure
                                         AND (hydra._trigger_arguments(o.tgargs))[1] = a.arguments[1]
@@ -294,10 +311,12 @@ COMMENT ON COLUMN hydra.webhook_watches.entity IS 'Expression for the entity; nu
 COMMENT ON COLUMN hydra.webhook_watches."only" IS 'Columns of the row that are sent; null: all, unless except or entity says otherwise';
 COMMENT ON COLUMN hydra.webhook_watches."except" IS 'Columns of the row that are not sent; null: there are none';
 COMMENT ON COLUMN hydra.webhook_watches.tenant IS 'Expression for the tenant; null: tenant_id of the entity or of the row';
+COMMENT ON COLUMN hydra.webhook_watches.entity_type IS 'Kind of entity that it sends; null: that of the event type';
+COMMENT ON COLUMN hydra.webhook_watches.previous IS 'Whether the row before the change is sent too; null: unknown, because its arguments are a problem';
 COMMENT ON COLUMN hydra.webhook_watches.trigger_name IS 'Name of the trigger; the triggers of a table fire in order of their names';
 COMMENT ON COLUMN hydra.webhook_watches.enabled IS 'Whether it fires in sessions with session_replication_role = origin, the default';
 COMMENT ON COLUMN hydra.webhook_watches.problem IS
-    'Why events are kept, sent without their entity, not emitted or emitted twice, or statements fail, such as a column that does not exist; null: no problem is known';
+    'Why events are kept, sent without their entity or its id, not emitted or emitted twice, or statements fail, such as a column that does not exist; null: no problem is known';
 COMMENT ON COLUMN hydra.webhook_watches.errors IS
     'Number of events since the server started that were kept, or sent without their entity, because a part of the watch failed; null: not known, because the extension is not preloaded';
 COMMENT ON COLUMN hydra.webhook_watches.last_error IS
@@ -316,5 +335,24 @@ COMMENT ON COLUMN hydra.webhook_worker_status.since IS 'When the dispatcher star
 COMMENT ON COLUMN hydra.webhook_worker_status.in_flight IS 'Number of requests in progress or about to start';
 COMMENT ON COLUMN hydra.webhook_worker_status.queued IS 'Number of deliveries that the dispatcher holds in memory';
 COMMENT ON COLUMN hydra.webhook_worker_status.dropped IS
+    'Number of events that were dropped since the server started, because hydra_webhooks.max_pending was reached';
+
+CREATE VIEW hydra.webhook_databases WITH (security_barrier) AS
+SELECT d.datname::text AS database, status.state, status.detail, status.pid, status.since, status.in_flight, status.queued,
+       status.dropped
+FROM hydra._database_status() AS status
+JOIN pg_catalog.pg_database AS d ON d.oid = status.database
+ORDER BY d.datname;
+COMMENT ON VIEW hydra.webhook_databases IS
+    'Whether events are being sent, for each database of this cluster that is known to have the extension; none on a standby, or if the extension is not preloaded';
+COMMENT ON COLUMN hydra.webhook_databases.database IS 'Name of the database';
+COMMENT ON COLUMN hydra.webhook_databases.state IS 'As in hydra.webhook_worker_status';
+COMMENT ON COLUMN hydra.webhook_databases.detail IS
+    'Reason of the state; hydra.webhook_worker_status in that database knows more';
+COMMENT ON COLUMN hydra.webhook_databases.pid IS 'Process id of the dispatcher; null: it is not running';
+COMMENT ON COLUMN hydra.webhook_databases.since IS 'When the dispatcher started; null: it is not running';
+COMMENT ON COLUMN hydra.webhook_databases.in_flight IS 'Number of requests in progress or about to start';
+COMMENT ON COLUMN hydra.webhook_databases.queued IS 'Number of deliveries that the dispatcher holds in memory';
+COMMENT ON COLUMN hydra.webhook_databases.dropped IS
     'Number of events that were dropped since the server started, because hydra_webhooks.max_pending was reached';
 SET LOCAL search_path = hydra, pg_temp;

@@ -108,6 +108,7 @@ CREATE TABLE hydra.inbound_event (
 ) USING heap WITH (fillfactor = 90);
 CREATE INDEX inbound_event_adapter ON hydra.inbound_event (adapter_id, id);
 CREATE INDEX inbound_event_due ON hydra.inbound_event (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX inbound_event_tenant ON hydra.inbound_event (tenant_id, id) WHERE tenant_id IS NOT NULL;
 CREATE INDEX inbound_event_failed ON hydra.inbound_event (adapter_id) WHERE state = 'failed';
 -- To remove old events, which lie together.
 CREATE INDEX inbound_event_time ON hydra.inbound_event USING brin (received_at);

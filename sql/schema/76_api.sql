@@ -23,6 +23,7 @@ CREATE TABLE hydra.api_resource (
         coalesce(pg_catalog.array_ndims(sortable), 1) = 1 AND pg_catalog.array_position(sortable, NULL) IS NULL),
     deletable boolean NOT NULL DEFAULT false,
     description text CONSTRAINT description_is_short CHECK (pg_catalog.length(description) BETWEEN 1 AND 1000),
+    toolset text NOT NULL DEFAULT 'data' CONSTRAINT toolset_is_named CHECK (toolset ~ '^[a-z][a-z0-9_]{0,62}$'),
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     created_by text NOT NULL,
     -- A filter or an order would tell values that are not shown. A cursor has the id.
@@ -42,6 +43,7 @@ COMMENT ON COLUMN hydra.api_resource.filterable IS 'Columns by which a list can 
 COMMENT ON COLUMN hydra.api_resource.sortable IS 'Columns by which a list can be sorted, besides the id';
 COMMENT ON COLUMN hydra.api_resource.deletable IS 'Whether a request may delete a row';
 COMMENT ON COLUMN hydra.api_resource.description IS 'Description, for people; null: the comment of the relation is used';
+COMMENT ON COLUMN hydra.api_resource.toolset IS 'Toolset that its tools are in';
 COMMENT ON COLUMN hydra.api_resource.created_at IS 'When it was exposed';
 COMMENT ON COLUMN hydra.api_resource.created_by IS 'Role that exposed it';
 
@@ -74,7 +76,7 @@ COMMENT ON COLUMN hydra.api_idempotency.created_at IS 'When the request was made
 
 CREATE VIEW hydra.api_resources WITH (security_barrier) AS
 SELECT r.name, r.relation, r.id_column, r.tenant_column, r.readable, r.creatable, r.updatable, r.filterable, r.sortable,
-       r.deletable, r.description,
+       r.deletable, r.description, r.toolset,
        CASE WHEN NOT EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid = r.relation)
             THEN 'The relation was dropped; no request finds the resource.'
             ELSE (SELECT pg_catalog.format(
@@ -102,6 +104,7 @@ COMMENT ON COLUMN hydra.api_resources.filterable IS 'Columns by which a list can
 COMMENT ON COLUMN hydra.api_resources.sortable IS 'Columns by which a list can be sorted, besides the id';
 COMMENT ON COLUMN hydra.api_resources.deletable IS 'Whether a request may delete a row';
 COMMENT ON COLUMN hydra.api_resources.description IS 'Description, for people; null: the comment of the relation is used';
+COMMENT ON COLUMN hydra.api_resources.toolset IS 'Toolset that its tools are in';
 COMMENT ON COLUMN hydra.api_resources.problem IS 'What was dropped or renamed since it was exposed, and what that means; null: nothing';
 
 SELECT pg_catalog.pg_extension_config_dump('hydra.api_resource', '');

@@ -18,8 +18,9 @@ COMMENT ON FUNCTION hydra._names_event_type(text, text) IS
     'Whether an entry of the event types of a subscription matches this event type: its name; ticket.*: all that begin with ticket.; *: all except those of the extension';
 COMMENT ON FUNCTION hydra._check_headers(text) IS 'Fails if a subscription cannot have these additional headers, given as JSON';
 COMMENT ON FUNCTION hydra._new_secret(bigint) IS
-    'Returns a new random signing secret for a subscription, in the form in which it is stored (sealed if there is a key), and its first characters';
-COMMENT ON FUNCTION hydra._add_secret(bigint) IS 'Makes a signing secret for a subscription, stores it and returns it';
+    'Returns a new random signing secret for a subscription, or the one that _add_secret was given, in the form in which it is stored (sealed if there is a key), and its first characters';
+COMMENT ON FUNCTION hydra._add_secret(bigint, text) IS 'Stores a signing secret for a subscription, the given one or a random one, and returns it';
+COMMENT ON FUNCTION hydra._check_secrets_fit(bigint) IS 'Fails if a subscription signs for Standard Webhooks with a secret that the libraries refuse';
 COMMENT ON FUNCTION hydra._reseal_secret(text, bigint) IS 'Returns a stored secret, sealed with the first key';
 COMMENT ON FUNCTION hydra._seal_headers(jsonb, bigint) IS 'Returns the headers of a subscription in the form in which they are stored: values are sealed if there is a key';
 COMMENT ON FUNCTION hydra._reseal_headers(jsonb, bigint) IS 'Returns stored headers, with their values sealed with the first key';
@@ -42,6 +43,7 @@ COMMENT ON FUNCTION hydra._event_type_correction(text, text[]) IS
     'What to do about an event type that is not registered, if these are; names the one that was probably meant';
 COMMENT ON FUNCTION hydra._watch_errors(oid[]) IS 'Errors of the watch that is these triggers, for hydra.webhook_watches';
 COMMENT ON FUNCTION hydra._check_event_type(text) IS 'Fails if this event type cannot be emitted';
+COMMENT ON FUNCTION hydra._id_key(text) IS 'The id_key of an event type; fails if it cannot be emitted';
 COMMENT ON FUNCTION hydra._check_expression(text, text) IS 'Fails if a text is not exactly one SQL expression';
 COMMENT ON FUNCTION hydra._check_watch(oid, text[], boolean, boolean) IS
     'Fails if the expressions of a watch do not fit its table; the last two arguments: whether there are old rows, and new rows';
@@ -67,9 +69,15 @@ COMMENT ON FUNCTION hydra.api_key_rotate(bigint, interval) IS
     'Gives an API key a new text and returns it, once; during the overlap the old one is accepted too';
 COMMENT ON FUNCTION hydra.console_link(text, text, interval) IS
     'Makes a link with which one person can open the settings pages once, as this role and for this tenant';
-COMMENT ON FUNCTION hydra.api_expose(regclass, text, text[], text[], text[], text[], text[], boolean, text, text, text) IS
+COMMENT ON FUNCTION hydra.api_expose(regclass, text, text[], text[], text[], text[], text[], boolean, text, text, text, text) IS
     'Shows a table or view in the REST API; returns the name of the resource, and replaces a resource of the same name';
 COMMENT ON FUNCTION hydra.api_hide(text) IS 'Removes a resource from the REST API; returns whether there was one';
+COMMENT ON FUNCTION hydra.tool_register(regprocedure, text, text, boolean, text, text, boolean, boolean, boolean) IS
+    'Lets models call a function of the application; returns the name of the tool, and replaces a tool of the same name';
+COMMENT ON FUNCTION hydra.tool_unregister(text) IS 'Removes a tool; returns whether there was one';
+COMMENT ON FUNCTION hydra.approve(bigint) IS
+    'Confirms what a tool would write: writes it if it is still what was shown; returns done, changed (it has a new preview) or failed, see hydra.approvals';
+COMMENT ON FUNCTION hydra.refuse(bigint) IS 'Refuses what a tool would write';
 COMMENT ON FUNCTION hydra._resources_changed() IS 'Makes all sessions read resources again, after the current transaction commits';
 COMMENT ON FUNCTION hydra.rehearse(text, jsonb) IS
     'Calls a function with one argument of type jsonb and undoes everything: returns its result, the rows that it wrote, the webhooks that it would send, and its notices';
@@ -99,6 +107,7 @@ COMMENT ON FUNCTION hydra._flow_filter_passes(jsonpath, jsonb) IS
     'Whether an entity passes the filter of a flow; null filter: always. Fails if that cannot be found out';
 COMMENT ON FUNCTION hydra._set_gateway_verifier(text) IS
     'Gives the role hydra_gateway_embedded a password, of which only the SCRAM verifier is passed';
+COMMENT ON FUNCTION hydra._database_status() IS 'State of the dispatcher of each database, for hydra.webhook_databases';
 COMMENT ON FUNCTION hydra._worker_status() IS 'State of the dispatcher of this database, for hydra.webhook_worker_status';
 COMMENT ON FUNCTION hydra.mail_channel_create(text, text, text, text, bigint, interval) IS
     'Creates a mail channel: each message to the address is passed to a function with one argument of type jsonb, which runs as its owner; returns its id';
@@ -164,14 +173,17 @@ GRANT EXECUTE ON FUNCTION
     TO hydra_admin;
 GRANT SELECT ON hydra.api_keys TO hydra_admin;
 GRANT EXECUTE ON FUNCTION
-    hydra.api_expose(regclass, text, text[], text[], text[], text[], text[], boolean, text, text, text), hydra.api_hide(text)
+    hydra.api_expose(regclass, text, text[], text[], text[], text[], text[], boolean, text, text, text, text), hydra.api_hide(text),
+    hydra.tool_register(regprocedure, text, text, boolean, text, text, boolean, boolean, boolean), hydra.tool_unregister(text)
     TO hydra_admin;
 GRANT EXECUTE ON FUNCTION
     hydra.flow_create(text, text, text, jsonpath, interval, text), hydra.flow_deploy(bigint), hydra.flow_test(bigint),
     hydra.flow_pause(bigint), hydra.flow_delete(bigint), hydra.flow_would_match(bigint, text, jsonb, text),
     hydra._flow_choice(bigint, text), hydra._flow_filter_passes(jsonpath, jsonb)
     TO hydra_admin;
-GRANT SELECT ON hydra.api_resources TO hydra_admin, hydra_member, hydra_analyst;
+GRANT EXECUTE ON FUNCTION hydra.approve(bigint), hydra.refuse(bigint) TO hydra_admin;
+GRANT SELECT ON hydra.approvals TO hydra_admin;
+GRANT SELECT ON hydra.api_resources, hydra.tools TO hydra_admin, hydra_member, hydra_analyst;
 GRANT SELECT ON hydra.flows, hydra.flow_runs, hydra.runner_status TO hydra_admin, hydra_member, hydra_analyst;
 GRANT SELECT ON hydra.gateways, hydra.gateway_status TO hydra_admin, hydra_member, hydra_analyst;
 GRANT EXECUTE ON FUNCTION hydra._set_gateway_verifier(text) TO hydra_worker;
@@ -196,13 +208,13 @@ GRANT SELECT ON hydra.mail_channels TO hydra_admin, hydra_member, hydra_analyst;
 GRANT SELECT ON hydra.mail_messages TO hydra_admin, hydra_analyst;
 GRANT SELECT ON hydra.inbound_adapters, hydra.inbound_events, hydra.inbound_refusals TO hydra_admin, hydra_member, hydra_analyst;
 
-GRANT SELECT ON hydra.webhook_subscriptions, hydra.webhook_worker_status TO hydra_admin, hydra_member, hydra_analyst;
+GRANT SELECT ON hydra.webhook_subscriptions, hydra.webhook_worker_status, hydra.webhook_databases TO hydra_admin, hydra_member, hydra_analyst;
 -- A migration sees what it has registered and watched.
 GRANT SELECT ON hydra.webhook_event_types, hydra.webhook_watches TO hydra_admin, hydra_member, hydra_analyst, hydra_emitter;
 GRANT SELECT ON hydra.webhook_pending, hydra.webhook_failed, hydra.webhook_history, hydra.webhook_stats, hydra.webhook_kept
     TO hydra_admin, hydra_analyst;
 -- Functions in a view are executed as the role that reads it.
-GRANT EXECUTE ON FUNCTION hydra._worker_status(), hydra._gateway_status(), hydra._runner_status(), hydra._shown_url(text)
+GRANT EXECUTE ON FUNCTION hydra._worker_status(), hydra._database_status(), hydra._gateway_status(), hydra._runner_status(), hydra._shown_url(text)
     TO hydra_admin, hydra_member, hydra_analyst;
 GRANT EXECUTE ON FUNCTION
     hydra._trigger_arguments(bytea), hydra._trigger_type(smallint), hydra._watch_details(text[], text, text[]),
@@ -213,7 +225,7 @@ GRANT EXECUTE ON FUNCTION hydra._delivery_id(uuid, bigint, bigint, bigint), hydr
 
 GRANT EXECUTE ON FUNCTION
     hydra.webhook_emit(text, jsonb, text), hydra.webhook_emit_row(), hydra.webhook_emit_statement(),
-    hydra.webhook_watch(regclass, text, text, text, text, text[], text, text, text[], text[]), hydra.webhook_unwatch(regclass, text)
+    hydra.webhook_watch(regclass, text, text, text, text, text[], text, text, text[], text[], text, boolean), hydra.webhook_unwatch(regclass, text)
     TO hydra_emitter;
 GRANT EXECUTE ON FUNCTION
     hydra.webhook_register_event_type(text, text, text, text), hydra.webhook_unregister_event_type(text),
@@ -222,11 +234,12 @@ GRANT EXECUTE ON FUNCTION
 -- hydra.webhook_watch and hydra.webhook_unwatch run as their caller, who needs each of these functions. None of these
 -- functions shows or does anything that the caller could not see or do without it.
 GRANT EXECUTE ON FUNCTION
-    hydra._define_watch(regclass, text, text, text, text, text[], text, text, text[], text[], name[]), hydra._tell_of_changes(regclass, text, oid, text, text[], text, text),
+    hydra._define_watch(regclass, text, text, text, text, text[], text, text, text[], text[], text, boolean, name[]), hydra._tell_of_changes(regclass, text, oid, text, text[], text, text),
     hydra._new_watch_name(text, text[]),
-    hydra._watch_operations(text, text), hydra._watch_arguments(text, text, text, text[], text, text[], text[], name[]),
-    hydra._check_columns(regclass, text, text[]), hydra._check_choice(regclass, text, text[], text[]), hydra._looks_secret(text),
-    hydra._tell_of_secrets(regclass, text, text[]),
+    hydra._watch_operations(text, text), hydra._watch_arguments(text, text, text, text[], text, text[], text[], text, boolean, name[]),
+    hydra._check_columns(regclass, text, text[]), hydra._check_choice(regclass, text, text[], text[], boolean), hydra._looks_secret(text),
+    hydra._tell_of_secrets(regclass, text, text[]), hydra._tell_of_missing_id(regclass, text, text), hydra._id_key(text),
+    hydra._check_entity_type(text),
     hydra._create_watch(text, text, text[], boolean, text[], boolean, boolean),
     hydra._check_watched(regclass, text[], text, text[]), hydra._check_watch(oid, text[], boolean, boolean),
     hydra._tell_of_level(regclass, text, boolean), hydra._check_expression(text, text), hydra._check_event_type(text)
@@ -234,16 +247,19 @@ GRANT EXECUTE ON FUNCTION
 
 GRANT EXECUTE ON FUNCTION
     hydra.webhook_create(
-        text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean, interval, boolean),
+        text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean, interval, boolean, text),
     hydra.webhook_update(
-        bigint, text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean, interval),
+        bigint, text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean, interval,
+        text[]),
     hydra.webhook_would_match(bigint, text, jsonb, text), hydra._choice(bigint, text), hydra._check_event_type(text),
     hydra._filter_passes(jsonpath, jsonb),
     hydra.webhook_delete(bigint), hydra.webhook_pause(bigint), hydra.webhook_resume(bigint, text),
-    hydra.webhook_rotate_secret(bigint, interval), hydra.webhook_send_test(bigint),
+    hydra.webhook_rotate_secret(bigint, interval, text), hydra.webhook_end_overlap(bigint), hydra.webhook_send_test(bigint),
     hydra.webhook_send_kept(bigint, text), hydra.webhook_drop_kept(bigint),
-    hydra.webhook_retry(uuid), hydra.webhook_cancel(uuid), hydra.webhook_replay(bigint, timestamptz, timestamptz), hydra.webhook_adopt(boolean, boolean),
-    hydra.webhook_park(), hydra.webhook_unpark(), hydra.webhook_seal_secrets(),
+    hydra.webhook_retry(uuid, bigint, text, text, timestamptz, timestamptz, text, text),
+    hydra.webhook_cancel(uuid, bigint, text, text, timestamptz, timestamptz, text, text),
+    hydra.webhook_replay(bigint, timestamptz, timestamptz, text, text, text), hydra.webhook_adopt(boolean, boolean),
+    hydra.webhook_park(), hydra.webhook_unpark(), hydra.webhook_doctor(), hydra.webhook_seal_secrets(),
     hydra.webhook_verify(text, text, text, interval)
     TO hydra_admin;
 

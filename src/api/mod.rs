@@ -11,5 +11,6 @@ pub mod secrets;
 mod statistics;
 mod status;
 mod test_request;
+mod tools;
 
 pub use status::is_standby;

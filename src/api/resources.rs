@@ -11,7 +11,7 @@ CREATE FUNCTION hydra.api_expose(
     relation regclass, name text DEFAULT NULL, readable text[] DEFAULT NULL, creatable text[] DEFAULT '{}',
     updatable text[] DEFAULT '{}', filterable text[] DEFAULT NULL, sortable text[] DEFAULT NULL,
     deletable boolean DEFAULT false, id_column text DEFAULT NULL, tenant_column text DEFAULT NULL,
-    description text DEFAULT NULL)
+    description text DEFAULT NULL, toolset text DEFAULT NULL)
     RETURNS text LANGUAGE c SET search_path = pg_catalog, pg_temp
     AS '@MODULE_PATHNAME@', '@FUNCTION_NAME@';
 "#)]
@@ -28,8 +28,9 @@ fn api_expose(
     id_column: Option<&str>,
     tenant_column: Option<&str>,
     description: Option<&str>,
+    toolset: Option<&str>,
 ) -> String {
-    const EXPOSE: &str = "SELECT hydra._expose($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+    const EXPOSE: &str = "SELECT hydra._expose($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
     let args = [
         caller().into(),
         relation.into(),
@@ -43,6 +44,7 @@ fn api_expose(
         id_column.into(),
         tenant_column.into(),
         description.into(),
+        toolset.into(),
     ];
     tables::as_owner(|| Spi::get_one_with_args::<String>(EXPOSE, &args)).expect("SPI writes").expect("a name")
 }

@@ -3,8 +3,10 @@
 //!
 //! A new secret must not be logged. Postgres can log the plan of a statement (`debug_print_plan`, auto_explain), with its
 //! constants and the values of its parameters. So a new secret is neither: the statement that stores it gets it from a
-//! function. A constraint that fails would show the whole row, so what is stored is checked before.
+//! function, also if a user has given it. A constraint that fails would show the whole row, so what is stored is checked
+//! before.
 
+use std::cell::RefCell;
 use std::time::{Duration, SystemTime};
 
 use pgrx::JsonB;
@@ -17,22 +19,81 @@ use wire::{headers, signature};
 use crate::backend::refuse::refuse;
 use crate::keys;
 
-/// Makes a signing secret for a subscription. Returns it in the form in which it is stored (sealed if there is a key,
-/// otherwise in plain text), and its first characters.
+thread_local! {
+    /// The secret that a user has given, which the next statement stores.
+    static GIVEN: RefCell<Option<SigningSecret>> = const { RefCell::new(None) };
+}
+
+/// Makes a signing secret for a subscription, unless [`_add_secret`] was given one. Returns it in the form in which it is
+/// stored (sealed if there is a key, otherwise in plain text), and its first characters.
 #[pg_extern(strict)]
 fn _new_secret(subscription_id: i64) -> TableIterator<'static, (name!(stored, String), name!(prefix, String))> {
-    let secret = SigningSecret::random(&mut rand::rng());
+    let secret = GIVEN.take().unwrap_or_else(|| SigningSecret::random(&mut rand::rng()));
     let stored = keys::read_or_refuse().seal(secret.expose(), SubscriptionId(subscription_id), &mut rand::rng());
     TableIterator::once((stored, secret.prefix().to_owned()))
 }
 
-/// Makes a signing secret for a subscription, stores it and returns it.
-#[pg_extern(strict)]
+/// Stores a signing secret for a subscription, the given one or a new one, and returns it.
+#[pg_extern]
 #[search_path(pg_catalog, pg_temp)]
-fn _add_secret(subscription_id: i64) -> String {
+fn _add_secret(subscription_id: i64, secret: Option<&str>) -> String {
+    let keys = keys::read_or_refuse();
+    // After an error, the next call overwrites it.
+    GIVEN.set(secret.map(|secret| checked(secret, subscription_id, &keys)));
     let stored = Spi::get_one_with_args(include_str!("../../sql/queries/insert_secret.sql"), &[subscription_id.into()]);
     let stored: String = stored.expect("SPI writes").expect("the row that was inserted");
-    open(&keys::read_or_refuse(), &stored, SubscriptionId(subscription_id))
+    open(&keys, &stored, SubscriptionId(subscription_id))
+}
+
+/// Returns the secret that a user gives to a subscription; fails if it cannot have this one.
+fn checked(secret: &str, subscription_id: i64, keys: &Keys) -> SigningSecret {
+    const HINT: &str = "Omit it, and a random secret is made.";
+    let given = SigningSecret::given(secret).unwrap_or_else(|refusal| {
+        let detail = refusal.detail.unwrap_or_default();
+        refuse(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, refusal.message, &detail, HINT)
+    });
+    let (secrets, is_standard) = in_use(subscription_id, keys);
+    if is_standard && !given.is_standard() {
+        refuse_for_standard(subscription_id);
+    }
+    if secrets.iter().any(|known| known.expose() == secret) {
+        refuse(
+            PgSqlErrorCode::ERRCODE_DUPLICATE_OBJECT,
+            format!("subscription {subscription_id} has this signing secret already"),
+            "It signs its requests now.",
+            HINT,
+        );
+    }
+    given
+}
+
+/// Fails if a subscription signs for Standard Webhooks with a secret that the libraries refuse. Secrets that cannot be read
+/// are not judged.
+#[pg_extern(strict)]
+#[search_path(pg_catalog, pg_temp)]
+fn _check_secrets_fit(subscription_id: i64) {
+    let (secrets, is_standard) = in_use(subscription_id, &keys::read().unwrap_or_default());
+    if is_standard && !secrets.iter().all(SigningSecret::is_standard) {
+        refuse_for_standard(subscription_id);
+    }
+}
+
+fn refuse_for_standard(subscription_id: i64) -> ! {
+    refuse(
+        PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+        format!("subscription {subscription_id} cannot sign with this secret"),
+        "Its signatures include standard, for which a secret is base64 of 24 to 64 bytes, with or without whsec_ before it.",
+        "Use another secret, or signatures without standard.",
+    )
+}
+
+/// Returns the secrets of a subscription that sign and can be read, and whether one of its signatures is `standard`.
+fn in_use(subscription_id: i64, keys: &Keys) -> (Vec<SigningSecret>, bool) {
+    const STORED: &str = include_str!("../../sql/queries/secrets_in_use.sql");
+    let found = Spi::get_two_with_args::<Vec<String>, bool>(STORED, &[subscription_id.into()]).expect("SPI reads");
+    let (Some(stored), is_standard) = found else { return (Vec::new(), false) };
+    let read = stored.iter().filter_map(|stored| keys.open(stored, SubscriptionId(subscription_id)).ok());
+    (read.map(SigningSecret::from).collect(), is_standard.unwrap_or_default())
 }
 
 /// Seals a stored secret with the first key, and returns the result. The secret may have been sealed with another key,

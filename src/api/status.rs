@@ -1,4 +1,5 @@
-//! The view `hydra.webhook_worker_status`: whether events of this database are being sent, and if not, why.
+//! The views `hydra.webhook_worker_status` and `hydra.webhook_databases`: whether events of this database, and of each
+//! database of the cluster, are being sent, and if not, why.
 //!
 //! The state `parked` has three causes: `webhook_park()`, a copy that was not adopted, and a dispatcher that failed
 //! several times. The detail says which, and what to do.
@@ -11,7 +12,10 @@ use pgrx::prelude::*;
 
 use crate::adoption::Adoption;
 use crate::slots::{self, Slot, State, trouble};
+use crate::store::columns;
 use crate::{settings, store, tables};
+
+columns!(FailingColumns { failing, active });
 
 #[pg_extern(volatile)]
 #[search_path(pg_catalog, pg_temp)]
@@ -41,6 +45,10 @@ fn _worker_status() -> TableIterator<
             (state, Cow::Borrowed(detail))
         }
     };
+    let detail = match detail == describe(State::Running).1 {
+        true => failing().map_or(detail.clone(), |failing| Cow::Owned(format!("{detail}, but {failing}"))),
+        false => detail,
+    };
     let detail = match error {
         Some(code) if matches!(state, "running" | "off" | "stopped") => {
             Cow::Owned(format!("{detail}; there are errors, the latest with SQLSTATE {code}: see the server log"))
@@ -58,6 +66,66 @@ fn _worker_status() -> TableIterator<
         number(Slot::queued),
         slot.map_or(0, Slot::dropped),
     ))
+}
+
+/// The same for each database of this cluster that is known to have the extension. What only its dispatcher or its tables know is
+/// not said.
+#[pg_extern(volatile)]
+#[search_path(pg_catalog, pg_temp)]
+#[allow(clippy::type_complexity)] // pgrx reads the columns off the type
+fn _database_status() -> TableIterator<
+    'static,
+    (
+        name!(database, pg_sys::Oid),
+        name!(state, String),
+        name!(detail, String),
+        name!(pid, Option<i32>),
+        name!(since, Option<TimestampWithTimeZone>),
+        name!(in_flight, i32),
+        name!(queued, i32),
+        name!(dropped, i64),
+    ),
+> {
+    let shared = slots::shared();
+    let slots = shared.into_iter().flat_map(|shared| shared.slots().map(|(_, slot)| slot));
+    let known = slots.filter(|slot| slot.has_extension()).filter_map(|slot| Some((slot.database()?, slot)));
+    let rows = known.map(|(database, slot)| {
+        let (state, detail) = match slot.state() {
+            State::Foreign if !slot.is_parked() => {
+                ("parked", "a copy that was not adopted: see hydra.webhook_worker_status in that database")
+            }
+            _ => describe_slot(shared, Some(slot)),
+        };
+        let error = slot.error(SystemTime::now());
+        let detail = match error {
+            Some(code) => format!("{detail}; there are errors, the latest with SQLSTATE {code}: see the server log"),
+            None => detail.to_owned(),
+        };
+        let since = slot.pid().map(|_| store::to_timestamp(slot.since()));
+        let (in_flight, queued) = (slot.in_flight() as i32, slot.queued() as i32);
+        (database, state.to_owned(), detail, slot.pid(), since, in_flight, queued, slot.dropped())
+    });
+    TableIterator::new(rows.collect::<Vec<_>>())
+}
+
+/// Says how many active subscriptions fail; `None` if none does. Any role that may see the status may see these numbers.
+fn failing() -> Option<String> {
+    const FAILING: &str =
+        "SELECT pg_catalog.count(*) FILTER (WHERE h.consecutive_failures > 0) AS failing, pg_catalog.count(*) AS active
+        FROM hydra.subscription AS s LEFT JOIN hydra.subscription_health AS h ON h.subscription_id = s.id
+        WHERE s.status = 'active'";
+    let (failing, active) = tables::as_owner(|| {
+        store::read_once(FAILING, &[], |mut rows| {
+            let columns = FailingColumns::of(&rows);
+            let row = rows.next()?;
+            Some((row.value::<i64>(columns.failing), row.value::<i64>(columns.active)))
+        })
+    })?;
+    (failing > 0).then(|| {
+        format!(
+            "the latest attempts failed for {failing} of {active} active subscriptions: see last_error in hydra.webhook_subscriptions"
+        )
+    })
 }
 
 /// Says that the dispatcher may not use a table, and which tables have row level security.
@@ -156,9 +224,10 @@ fn describe(state: State) -> (&'static str, &'static str) {
         State::Absent => ("stopped", "the extension was dropped or is being created"),
         State::Ended => ("stopped", "the dispatcher was asked to end and will be started again"),
         State::Failed => ("stopped", "the dispatcher failed and will be started again"),
-        State::NoWorker => {
-            ("stopped", "no background worker slot is free: raise max_worker_processes; the launcher tries again")
-        }
+        State::NoWorker => (
+            "stopped",
+            "no background worker slot is free: raise max_worker_processes, see hydra.webhook_doctor(); the launcher tries again",
+        ),
         State::Resting => (
             "parked",
             "the dispatcher failed several times, see the server log; it starts again in some minutes, or after hydra.webhook_unpark()",

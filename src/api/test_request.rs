@@ -14,7 +14,7 @@ use sender::destination::origin;
 use sender::{Bell, Limits, Roots, Sender};
 use wire::attempt::{Attempt, Outcome};
 use wire::event::Event;
-use wire::ids::{DeliveryId, SubscriptionId};
+use wire::ids::{DeliveryId, EventKey, SubscriptionId};
 use wire::request::Request;
 
 use super::status::is_standby;
@@ -120,11 +120,15 @@ fn test_request(id: Option<i64>) -> Option<Request> {
     let id = SubscriptionId(id?);
     let keys = keys::read_or_refuse();
     let subject = test_subject(id, &keys).unwrap_or_else(|why| keys::refuse_unreadable(id, &why))?;
+    let event = test_event(subject.tenant_id);
     Some(Request {
         delivery: DeliveryId(*Uuid::from_bytes(rand::random()).as_bytes()),
         preset: subject.preset,
+        event: EventKey { random: rand::random(), ..EventKey::default() },
         event_type: EVENT_TYPE.into(),
-        body: subject.preset.body(&test_event(subject.tenant_id)),
+        emitted_at: event.emitted_at,
+        operation: None,
+        body: subject.preset.body(&event),
         endpoint: Arc::new(subject.endpoint),
         hops: 0,
         max_in_flight: 1,
@@ -139,6 +143,7 @@ fn test_event(tenant_id: Option<String>) -> Event {
         tenant_id: tenant_id.map(Arc::from),
         entity: Some(r#"{"message": "This is a test."}"#.into()),
         entity_error: None,
+        previous: None,
         emitted_at: SystemTime::now(),
     }
 }

@@ -1,4 +1,4 @@
-//! Sets what `pg_stat_activity` shows of a worker: its name, its state, and in `query` what it is doing.
+//! Sets what `pg_stat_activity` and `ps` show of a worker: its name, its state, and what it is doing.
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString};
@@ -41,6 +41,15 @@ pub fn idle() {
 
 fn report(state: pg_sys::BackendState::Type, step: Option<&CStr>) {
     let step = step.map_or(std::ptr::null(), CStr::as_ptr);
-    // SAFETY: a C string, which Postgres copies, or null.
-    unsafe { pg_sys::pgstat_report_activity(state, step) };
+    let title = if step.is_null() { c"idle".as_ptr() } else { step };
+    // SAFETY: C strings, which Postgres copies, or null.
+    unsafe {
+        pg_sys::pgstat_report_activity(state, step);
+        pg_sys::set_ps_display(title);
+    }
+}
+
+/// What `ps` calls a worker of a database. Postgres puts its own name before it, and what the worker does after it.
+pub fn title(name: &str, database: &str) -> String {
+    format!("{name} {database}")
 }

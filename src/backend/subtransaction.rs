@@ -52,8 +52,13 @@ pub fn attempt_to<T, E>(body: impl FnOnce() -> Result<T, E>) -> Result<Result<T,
     run(body, Result::is_ok)
 }
 
+/// Runs `body` in a subtransaction, as [`attempt`] does, which is also rolled back unless `is_kept` says that it stays.
+pub fn attempt_if<T>(body: impl FnOnce() -> T, is_kept: impl FnOnce(&T) -> bool) -> Result<T, Box<CaughtError>> {
+    run(body, is_kept)
+}
+
 /// Runs `body` in a subtransaction that is rolled back in any case.
-pub fn undo<T>(body: impl FnOnce() -> T) -> Result<T, Box<CaughtError>> {
+fn undo<T>(body: impl FnOnce() -> T) -> Result<T, Box<CaughtError>> {
     run(body, |_| false)
 }
 

@@ -112,6 +112,7 @@ impl Configuration {
         fault::point("load");
         self.set_unreadable(subscriptions.unreadable);
         timetable.set_overlap_end(subscriptions.stale_at);
+        reader.read_again_if(dispatch.are_cancelled(&subscriptions.list));
         dispatch.set_subscriptions(subscriptions.list, Instant::now());
         reader.set_subscriptions(dispatch);
         Ok(true)
@@ -140,6 +141,7 @@ impl Configuration {
         let others = self.unreadable.iter().filter(|id| !changed.contains(id)).copied();
         self.set_unreadable(others.chain(read.unreadable).collect());
         timetable.add_overlap_end(read.stale_at);
+        reader.read_again_if(dispatch.are_cancelled(&read.list));
         dispatch.change_subscriptions(changed, read.list, Instant::now());
         reader.change_subscriptions(dispatch, changed);
         Ok(true)

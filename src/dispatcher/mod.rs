@@ -21,6 +21,7 @@
 //! | `requests` | hands requests to the sender, and processes the outcomes |
 //! | `timetable` | knows all deadlines |
 //! | `complaints` | logs errors, and those that last ever more rarely |
+//! | `journal` | logs what happens to subscriptions and deliveries |
 //! | `chores` | removes old history, and counts what waits |
 //!
 //! [`Dispatch`] decides what to send next, and what an outcome means; it does not use Postgres. [`Store`] reads and
@@ -33,6 +34,7 @@ mod durable;
 mod ending;
 mod entry;
 mod extension;
+mod journal;
 mod loading;
 mod own_events;
 mod reader;
@@ -100,9 +102,9 @@ impl Dispatcher {
             slot,
             store: Store::default(),
             dispatch: Dispatch::default(),
+            writer: Writer::new(slot, database.clone(), &mut timetable),
             configuration: Configuration::new(slot, extension, database),
             reader: Reader::new(),
-            writer: Writer::new(slot, &mut timetable),
             requests: Requests::new(),
             timetable,
             clocks: Clocks::new(SystemTime::now(), now),
@@ -116,7 +118,8 @@ impl Dispatcher {
 
     fn run(mut self) {
         fault::point("start");
-        log!("{NAME} started in database \"{}\"", self.configuration.database());
+        let (database, version) = (self.configuration.database(), env!("CARGO_PKG_VERSION"));
+        log!("{NAME} started in database \"{database}\", version {version}");
         self.take_over();
         while self.goes_on() {
             if signals::reload_requested() {

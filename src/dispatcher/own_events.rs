@@ -1,4 +1,5 @@
-//! Emits the events of the extension itself: `webhook.delivery_failed` and `webhook.subscription_disabled`.
+//! Emits the events of the extension itself: `webhook.delivery_failed`, `webhook.subscription_failing` and
+//! `webhook.subscription_disabled`.
 //!
 //! They are emitted after the transaction that records what happened, in separate transactions, because filters of users
 //! are evaluated for them: no filter keeps a result from being recorded. If the dispatcher crashes between the two
@@ -23,6 +24,7 @@ const WAITING: usize = 10_000;
 pub struct OwnEvents {
     failed: VecDeque<DeliveryId>,
     disabled: VecDeque<SubscriptionId>,
+    failing: VecDeque<SubscriptionId>,
     /// Whether the latest transaction failed. Then the next one emits one event, so that an event that cannot be
     /// emitted is found.
     alone: bool,
@@ -30,7 +32,7 @@ pub struct OwnEvents {
 
 impl OwnEvents {
     pub fn is_empty(&self) -> bool {
-        self.failed.is_empty() && self.disabled.is_empty()
+        self.failed.is_empty() && self.disabled.is_empty() && self.failing.is_empty()
     }
 
     pub fn note_failed(&mut self, failed: impl IntoIterator<Item = DeliveryId>) {
@@ -41,14 +43,21 @@ impl OwnEvents {
         note(&mut self.disabled, disabled);
     }
 
+    pub fn note_failing(&mut self, failing: impl IntoIterator<Item = SubscriptionId>) {
+        note(&mut self.failing, failing);
+    }
+
     /// Emits what waits, until all is emitted or the time of this turn is over.
     pub fn emit(&mut self, store: &Store) -> Result<(), Failure> {
         let start = Instant::now();
         while !self.is_empty() && start.elapsed() < TURN {
             let most = if self.alone { 1 } else { AT_ONCE };
-            let emitted = match self.disabled.is_empty() {
-                false => emit_some(&mut self.disabled, most, |ids| store.write.emit_subscription_disabled(ids)),
-                true => emit_some(&mut self.failed, most, |ids| store.write.emit_delivery_failed(ids)),
+            let emitted = if !self.disabled.is_empty() {
+                emit_some(&mut self.disabled, most, |ids| store.write.emit_subscription_disabled(ids))
+            } else if !self.failing.is_empty() {
+                emit_some(&mut self.failing, most, |ids| store.write.emit_subscription_failing(ids))
+            } else {
+                emit_some(&mut self.failed, most, |ids| store.write.emit_delivery_failed(ids))
             };
             self.alone = emitted.is_err();
             emitted?;

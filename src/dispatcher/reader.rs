@@ -60,6 +60,13 @@ impl Reader {
         }
     }
 
+    /// Reads the page that waits again, if deliveries of its events may have been cancelled since.
+    pub fn read_again_if(&mut self, is_cancelled: bool) {
+        if is_cancelled && self.found.take().is_some() {
+            self.has_unread = true;
+        }
+    }
+
     /// Returns whether a page waits for [`take_in`](Self::take_in).
     pub fn has_page(&self) -> bool {
         self.found.is_some()

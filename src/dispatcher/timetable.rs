@@ -20,6 +20,8 @@ pub enum Deadline {
     OwnEvents,
     /// To write counts of deliveries.
     Counts,
+    /// To log how many deliveries were given up.
+    GivenUp,
     /// To remove history that is older than the retention.
     Forget,
     /// To look for what the runner has to do, in case nobody told it.
@@ -127,6 +129,7 @@ mod tests {
             Deadline::Health,
             Deadline::OwnEvents,
             Deadline::Counts,
+            Deadline::GivenUp,
             Deadline::Forget,
             Deadline::NoteForRunner,
             Deadline::CountPending,

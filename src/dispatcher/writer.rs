@@ -9,6 +9,7 @@ use delivery::writes::{AttemptRecord, Names, Part, RowState};
 use pgrx::prelude::*;
 
 use super::complaints::Complaints;
+use super::journal::Journal;
 use super::own_events::OwnEvents;
 use super::timetable::{Deadline, Timetable};
 use crate::backend::crash_loop::CrashLoop;
@@ -42,11 +43,16 @@ const LAST_WRITES: Duration = Duration::from_secs(3);
 /// How long to wait before events of the extension are emitted again after an error.
 const OWN_EVENTS_RETRY: Duration = Duration::from_secs(1);
 
+/// The deadlines of what is written.
+const DEADLINES: [Deadline; 6] =
+    [Deadline::Batch, Deadline::History, Deadline::Health, Deadline::OwnEvents, Deadline::Counts, Deadline::GivenUp];
+
 pub struct Writer {
     slot: &'static Slot,
     /// A number that distinguishes the claims of this run of the dispatcher from the claims of others.
     run: i64,
     own_events: OwnEvents,
+    journal: Journal,
     /// Rows of the history that could not be written with the outcomes.
     history: Vec<AttemptRecord>,
     /// The number of rows that were given up since one was written.
@@ -61,12 +67,13 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub fn new(slot: &'static Slot, timetable: &mut Timetable) -> Self {
+    pub fn new(slot: &'static Slot, database: String, timetable: &mut Timetable) -> Self {
         timetable.start(Deadline::Counts, COUNTS_EVERY);
         Self {
             slot,
             run: rand::random(),
             own_events: OwnEvents::default(),
+            journal: Journal::new(database),
             history: Vec::new(),
             given_up: 0,
             refused: None,
@@ -93,10 +100,7 @@ impl Writer {
     /// Returns whether something has to be written now.
     pub fn is_due(&self, dispatch: &Dispatch, timetable: &Timetable) -> bool {
         let now = Instant::now();
-        dispatch.writes.len() >= BATCH
-            || [Deadline::Batch, Deadline::History, Deadline::Health, Deadline::OwnEvents, Deadline::Counts]
-                .iter()
-                .any(|each| timetable.is_due(*each, now))
+        dispatch.writes.len() >= BATCH || DEADLINES.iter().any(|each| timetable.is_due(*each, now))
     }
 
     /// Writes the next part of the outcomes, and what else is due. If more is left, it is written in the next turn.
@@ -128,6 +132,13 @@ impl Writer {
         }
         if timetable.is_due(Deadline::Counts, Instant::now()) {
             self.write_counts(store, dispatch, timetable);
+        }
+        if let Some(wait) = self.journal.wait() {
+            timetable.start(Deadline::GivenUp, wait);
+        }
+        if timetable.is_due(Deadline::GivenUp, Instant::now()) {
+            timetable.clear(Deadline::GivenUp);
+            self.journal.log_given_up();
         }
         Ok(())
     }
@@ -188,6 +199,7 @@ impl Writer {
     fn note_written(&mut self, dispatch: &mut Dispatch, part: &Part) {
         fault::point("written");
         self.own_events.note_failed(part.failed());
+        self.journal.note_given_up(part.failed().count());
         dispatch.written(part, SystemTime::now());
         if !std::mem::replace(&mut self.has_written, true) {
             CrashLoop::of_dispatcher(self.slot).end();
@@ -285,7 +297,9 @@ impl Writer {
         timetable.clear(Deadline::Health);
         match written {
             Ok(disabled) => {
+                self.journal.log_health(&part, &disabled);
                 self.own_events.note_disabled(disabled);
+                self.own_events.note_failing(part.halfway);
                 if !dispatch.verdicts.is_empty() {
                     timetable.start(Deadline::Health, Duration::ZERO);
                 }
@@ -352,7 +366,12 @@ impl Writer {
             store.write.add_counts(&dispatch.tally);
             disabled
         });
-        let summed_up = summed_up.map(|disabled| self.own_events.note_disabled(disabled));
+        let summed_up = summed_up.map(|disabled| {
+            self.journal.log_health(&dispatch.verdicts, &disabled);
+            self.own_events.note_disabled(disabled);
+            self.own_events.note_failing(dispatch.verdicts.halfway.drain());
+        });
+        self.journal.log_given_up();
         let emitted = self.own_events.emit(store);
         for failure in [written, summed_up, emitted].into_iter().filter_map(Result::err) {
             self.complaints.warn(&failure);

@@ -9,10 +9,10 @@ use std::ffi::CStr;
 
 use pgrx::IntoDatum;
 use pgrx::prelude::*;
-use wire::event::Operation;
 
 use super::cache::EventTypes;
 use super::entity::RenderResult;
+use super::insert::Reported;
 use super::max_pending;
 use super::wanted::EventType;
 use super::watch::misfit::Misfit;
@@ -21,8 +21,9 @@ use crate::backend::search_path::with_search_path;
 
 const INSERT: &CStr =
     c"INSERT INTO hydra.kept_event (event_type, source, part, sqlstate, reason, entity_id, tenant_id, \
-                        entity, entity_error, operation) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
-const PARAMETERS: usize = 10;
+                        entity, entity_error, operation, entity_type, previous) \
+      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+const PARAMETERS: usize = 12;
 
 thread_local! {
     /// The plan of [`INSERT`]. Null until it is needed.
@@ -33,11 +34,11 @@ thread_local! {
 pub fn keep(
     event_types: &EventTypes,
     event_type: &EventType,
-    change: (Table, Operation),
+    table: Table,
+    reported: Reported<'_>,
     entity: RenderResult,
     misfit: &Misfit,
 ) {
-    let (table, operation) = change;
     if !max_pending::has_room(&event_type.name) {
         return;
     }
@@ -45,6 +46,7 @@ pub fn keep(
         Ok(rendered) => (rendered, None),
         Err(unsendable) => (unsendable.rest, Some(unsendable.problem)),
     };
+    let previous = reported.previous.then(|| rendered.previous_or_null().to_owned());
     let values = [
         event_type.name.as_str().into_datum(),
         table.name().into_datum(),
@@ -55,7 +57,9 @@ pub fn keep(
         rendered.tenant_id.into_datum(),
         problem.is_none().then_some(rendered.text).into_datum(),
         problem.map(|problem| format!("the entity {problem}")).into_datum(),
-        operation.as_str().into_datum(),
+        reported.operation.as_str().into_datum(),
+        reported.entity_type.into_datum(),
+        previous.into_datum(),
     ];
     event_types.tables.as_owner(|| with_search_path(Some("pg_catalog, pg_temp"), || insert(values)));
 }

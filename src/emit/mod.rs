@@ -42,7 +42,7 @@ pub use entity::RawJsonb;
 use entity::{MAX_ID_BYTES, Rendered};
 
 pub use filter::Filter;
-pub use representation::{Columns, representation};
+pub use representation::{Columns, MAX_BYTES as MAX_REPRESENTATION, representation};
 pub use watch::renames::follow as follow_rename;
 
 /// Writes one event if at least one active subscription wants it. Returns the id of the event, or null if none was
@@ -136,6 +136,12 @@ fn _check_event_type(event: Option<&str>) {
     cache::event_types().get(event);
 }
 
+/// Returns the `id_key` of an event type. Fails if it cannot be emitted.
+#[pg_extern]
+fn _id_key(event: &str) -> String {
+    cache::event_types().get(Some(event)).id_key.clone()
+}
+
 /// Returns the representation of a composite value. Only superusers may call it; requests call [`representation`].
 #[pg_extern(stable, strict)]
 fn _representation(entity: AnyElement, columns: Vec<Option<String>>) -> String {
@@ -151,5 +157,12 @@ fn _representation(entity: AnyElement, columns: Vec<Option<String>>) -> String {
     }
     let columns: Vec<String> = columns.into_iter().flatten().collect();
     // SAFETY: a composite value.
-    unsafe { representation(entity.datum(), &Columns::new(pg_sys::InvalidOid, &columns)) }
+    unsafe { representation(entity.datum(), &Columns::new(&columns)) }.unwrap_or_else(|| {
+        refuse(
+            PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+            "a row is too large to be shown",
+            &format!("Its text has more than {} MB.", MAX_REPRESENTATION >> 20),
+            "Show fewer of its columns.",
+        )
+    })
 }

@@ -1,11 +1,10 @@
 //! Writes events for the subscriptions that want them.
 
 use pgrx::prelude::*;
-use wire::event::Operation;
 
 use super::cache::EventTypes;
 use super::entity::{Problem, RenderOptions, RenderResult};
-use super::insert::{EventTable, NewEvent};
+use super::insert::{EventTable, NewEvent, Reported};
 use super::max_pending;
 use super::wanted::EventType;
 use crate::backend::refuse::refuse;
@@ -24,16 +23,16 @@ pub fn emit(
     insert_all(event_types, wanted_event(event_type, None, tenant, entity).into_iter())
 }
 
-/// Writes an event for each of these entities, as [`emit`] does for one. `operation` has changed their rows.
-pub fn emit_all(event_types: &EventTypes, event_type: &EventType, operation: Operation, entities: Vec<RenderResult>) {
+/// Writes an event for each of these entities, as [`emit`] does for one.
+pub fn emit_all(event_types: &EventTypes, event_type: &EventType, reported: Reported<'_>, entities: Vec<RenderResult>) {
     fault::point("emit");
-    let event = |entity| wanted_event(event_type, Some(operation), None, entity);
+    let event = |entity| wanted_event(event_type, Some(reported), None, entity);
     insert_all(event_types, entities.into_iter().filter_map(event));
 }
 
 /// Returns how entities of this type are rendered.
 pub fn render_options(event_type: &EventType) -> RenderOptions<'_> {
-    RenderOptions { id_key: &event_type.id_key, limit: settings::max_entity_size(), columns: None }
+    RenderOptions { id_key: &event_type.id_key, limit: settings::max_entity_size(), columns: None, previous: false }
 }
 
 /// Fails in a read-only transaction.
@@ -47,33 +46,36 @@ pub fn refuse_read_only() {
 }
 
 /// Returns the event to be written; `None` if nobody wants it or too many events wait.
-fn wanted_event(
-    event_type: &EventType,
-    operation: Option<Operation>,
+fn wanted_event<'a>(
+    event_type: &'a EventType,
+    reported: Option<Reported<'a>>,
     tenant: Option<String>,
     entity: RenderResult,
-) -> Option<NewEvent<'_>> {
+) -> Option<NewEvent<'a>> {
     let (mut rendered, problem) = match entity {
         Ok(rendered) => (rendered, None),
         Err(unsendable) => {
-            refuse_if_set_to(&event_type.name, &unsendable.problem);
+            refuse_if_set_to(&event_type.name, "entity", &unsendable.problem);
             (unsendable.rest, Some(unsendable.problem))
         }
     };
+    if let Some(Err(problem)) = &rendered.previous {
+        refuse_if_set_to(&event_type.name, "row before the change", problem);
+    }
     let tenant_id = tenant.or(rendered.tenant_id.take());
     let entity = problem.is_none().then_some(rendered.text.as_str());
     let targets = event_type.wanted_by(tenant_id.as_deref(), entity);
     let targets = max_pending::with_room(&event_type.name, targets);
-    (!targets.is_empty()).then_some(NewEvent { event_type, operation, rendered, tenant_id, problem, targets })
+    (!targets.is_empty()).then_some(NewEvent { event_type, reported, rendered, tenant_id, problem, targets })
 }
 
 /// Fails if `hydra_webhooks.on_entity_error` is `error`.
-fn refuse_if_set_to(event: &str, problem: &Problem) {
+fn refuse_if_set_to(event: &str, part: &str, problem: &Problem) {
     if settings::on_entity_error() == OnEntityError::Error {
         refuse(
             PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
-            format!("entity of event \"{event}\" cannot be sent"),
-            &format!("The entity {problem}."),
+            format!("{part} of event \"{event}\" cannot be sent"),
+            &format!("The {part} {problem}."),
             "With hydra_webhooks.on_entity_error = thin the event is sent without it.",
         );
     }

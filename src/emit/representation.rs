@@ -11,14 +11,12 @@ use pgrx::prelude::*;
 
 use super::entity::{Composite, Projection, Row};
 use crate::backend::fixed_settings::with_fixed_settings;
-use crate::backend::refuse::refuse;
 
 /// The maximum size of the text of a row.
-const MAX_BYTES: usize = 16 * 1024 * 1024;
+pub const MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// The columns of a representation.
 pub struct Columns {
-    relation: pg_sys::Oid,
     names: Vec<String>,
     /// The columns of the latest row, and the version of its type.
     latest: RefCell<Option<(u64, Rc<Projection>)>>,
@@ -26,8 +24,8 @@ pub struct Columns {
 
 impl Columns {
     /// Names that no column has are left out. The order is that of the relation.
-    pub fn new(relation: pg_sys::Oid, names: &[String]) -> Self {
-        Self { relation, names: names.to_vec(), latest: RefCell::new(None) }
+    pub fn new(names: &[String]) -> Self {
+        Self { names: names.to_vec(), latest: RefCell::new(None) }
     }
 
     fn of(&self, row: &Composite) -> Rc<Projection> {
@@ -47,32 +45,18 @@ impl Columns {
     }
 }
 
-/// Returns the representation of a row, which is JSON. Fails with the error of a value that cannot be rendered, and if it
-/// is too large. To be called as the role that reads: casts and output functions are code of users.
+/// Returns the representation of a row, which is JSON; `None` if it is too large. Fails with the error of a value that cannot be
+/// rendered. To be called as the role that reads: casts and output functions are code of users.
 ///
 /// # Safety
 /// The value must be a composite one.
-pub unsafe fn representation(row: pg_sys::Datum, columns: &Columns) -> String {
+pub unsafe fn representation(row: pg_sys::Datum, columns: &Columns) -> Option<String> {
     with_fixed_settings(|| {
         // SAFETY: as the caller promises. The value stays where it is until the end.
-        let text = unsafe {
+        unsafe {
             let mut value = Composite::new(row);
             let columns = columns.of(&value);
             Row::of(&mut value).text(&columns, MAX_BYTES)
-        };
-        text.unwrap_or_else(|| refuse_large(columns.relation))
+        }
     })
-}
-
-fn refuse_large(relation: pg_sys::Oid) -> ! {
-    // SAFETY: looks it up in the catalog; null if it does not exist any more.
-    let name = unsafe { pg_sys::get_rel_name(relation) };
-    // SAFETY: a C string, or null.
-    let name = (!name.is_null()).then(|| unsafe { std::ffi::CStr::from_ptr(name) }.to_string_lossy().into_owned());
-    refuse(
-        PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
-        format!("a row of {} is too large to be shown", name.as_deref().unwrap_or("a relation")),
-        &format!("Its text has more than {} MB.", MAX_BYTES / 1024 / 1024),
-        "Show fewer of its columns.",
-    )
 }

@@ -12,7 +12,7 @@ use super::record::{self, Mode, Outcome, Run};
 use super::{ends_process, is_cut_off, run, took_too_long};
 use crate::backend::subtransaction::attempt;
 use crate::backend::{deadline, raised, subtransaction};
-use crate::serve::rehearse::rehearse;
+use crate::serve::rehearse::{Effects, rehearse};
 use crate::store::{Statement, columns};
 use crate::tables;
 
@@ -77,12 +77,8 @@ impl Begun {
             return record(Outcome::Failed { error: &error, sqlstate: "57P02" });
         }
         match self.effects(flow) {
-            Ok(Some(mut effects)) => {
-                let result = effects["result"].take();
-                if let Value::Object(members) = &mut effects {
-                    members.remove("result");
-                }
-                record(Outcome::Done { result: &result, effects: Some(&effects) });
+            Ok(Some((result, effects))) => {
+                record(Outcome::Done { result: &result, effects: Some(&effects.into_json()) });
             }
             Ok(None) => {}
             Err((error, sqlstate)) => record(Outcome::Failed { error: &error, sqlstate: &sqlstate }),
@@ -90,7 +86,7 @@ impl Begun {
     }
 
     /// Returns result and effects, `None` if the flow does not want the event, or error and SQLSTATE.
-    fn effects(&self, flow: &Flow) -> Result<Option<Value>, (String, String)> {
+    fn effects(&self, flow: &Flow) -> Result<Option<(Value, Effects)>, (String, String)> {
         let entity = || self.argument.get("entity").unwrap_or(&Value::Null).to_string();
         let text = std::cell::OnceCell::new();
         let whole = attempt(|| {

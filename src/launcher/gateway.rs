@@ -12,7 +12,7 @@ use pgrx::prelude::*;
 use super::catalog::{Catalog, read_catalog};
 use super::failures::{self, Failures};
 use super::{NAME, RESTART_DELAY};
-use crate::backend::activity::SUPERVISOR;
+use crate::backend::activity::{self, SUPERVISOR};
 use crate::backend::crash_loop::REST;
 use crate::backend::{Failure, database_lock, stopping, transaction};
 use crate::dispatcher::Start;
@@ -111,7 +111,7 @@ impl GatewayRun {
         if is_parked || !database_lock::is_free(start.database) || stopping::is_stopping() {
             return;
         }
-        let worker = BackgroundWorkerBuilder::new(SUPERVISOR)
+        let worker = BackgroundWorkerBuilder::new(&activity::title(SUPERVISOR, &start.name))
             .set_type(SUPERVISOR)
             .set_library("hydra_webhooks")
             .set_function("hydra_webhooks_supervisor_main")

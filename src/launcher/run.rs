@@ -6,7 +6,7 @@ use pgrx::bgworkers::{BackgroundWorkerBuilder, BackgroundWorkerStatus, DynamicBa
 use pgrx::prelude::*;
 
 use super::failures::{self, Failures};
-use crate::backend::activity::{DISPATCHER, LAUNCHER as NAME};
+use crate::backend::activity::{self, DISPATCHER, LAUNCHER as NAME};
 use crate::backend::crash_loop::REST;
 use crate::dispatcher::Start;
 use crate::slots::{Slot, State};
@@ -26,7 +26,7 @@ impl Run {
 
     /// Starts a dispatcher. Returns false if there is no free background worker slot (`max_worker_processes`).
     pub fn start(&mut self, index: usize, start: &Start) -> bool {
-        let worker = BackgroundWorkerBuilder::new(DISPATCHER)
+        let worker = BackgroundWorkerBuilder::new(&activity::title(DISPATCHER, &start.name))
             .set_type(DISPATCHER)
             .set_library("hydra_webhooks")
             .set_function("hydra_webhooks_dispatcher_main")

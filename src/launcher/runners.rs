@@ -9,7 +9,7 @@ use pgrx::prelude::*;
 use super::catalog::read_catalog;
 use super::failures::{self, Failures};
 use super::{NAME, RESTART_DELAY};
-use crate::backend::activity::RUNNER;
+use crate::backend::activity::{self, RUNNER};
 use crate::backend::crash_loop::REST;
 use crate::backend::{Failure, database_lock, stopping, transaction};
 use crate::dispatcher::Start;
@@ -94,7 +94,7 @@ impl Runners {
 
     fn start(&mut self, index: usize, start: &Start) {
         let runner = self.shared.slot(index).runner();
-        let worker = BackgroundWorkerBuilder::new(RUNNER)
+        let worker = BackgroundWorkerBuilder::new(&activity::title(RUNNER, &start.name))
             .set_type(RUNNER)
             .set_library("hydra_webhooks")
             .set_function("hydra_webhooks_runner_main")

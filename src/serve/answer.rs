@@ -52,7 +52,8 @@ impl Answer {
             None => (problem.status == 401).then(|| "Bearer".to_owned()),
         };
         let challenge = challenge.map(|challenge| ("www-authenticate", challenge));
-        answer.headers.extend(allow.into_iter().chain(retry_after).chain(challenge));
+        let link = problem.link.clone().map(|link| ("link", link));
+        answer.headers.extend(allow.into_iter().chain(retry_after).chain(challenge).chain(link));
         answer
     }
 

@@ -1,5 +1,5 @@
 //! Answers calls of the gateways themselves: they report that they live and what was used, and learn which keys were
-//! revoked. With each report, old answers of the REST API are removed.
+//! revoked. With each report, old answers of the REST API and old approvals are removed.
 
 use pgrx::JsonB;
 use serde_json::Value;
@@ -13,6 +13,7 @@ use crate::tables;
 const HEARTBEAT: &str = include_str!("../../sql/queries/record_heartbeat.sql");
 const USED: &str = include_str!("../../sql/queries/record_key_use.sql");
 const FORGET: &str = include_str!("../../sql/queries/forget_idempotent.sql");
+const FORGET_APPROVALS: &str = include_str!("../../sql/queries/forget_approvals.sql");
 const STATE: &str = include_str!("../../sql/queries/gateway_state.sql");
 
 /// No gateway has used more keys in five seconds.
@@ -49,5 +50,6 @@ fn heartbeat(body: Value, used: Value) -> Value {
     }
     // Here, because where there are answers there is a gateway.
     sql::run(FORGET, &[]);
+    sql::run(FORGET_APPROVALS, &[]);
     sql::json(STATE, &[])
 }

@@ -9,12 +9,13 @@ use super::context::{self, Context};
 use super::problem::Problem;
 use super::request::Request;
 use super::{deferrable, session, sql};
+use crate::backend::fixed_settings::with_fixed_settings;
 use crate::backend::refuse::refuse;
 use crate::backend::search_path::with_search_path;
 use crate::store::{Statement, columns};
 use crate::tables;
 
-columns!(KeyColumns { key_id, tenant_id, role_id, role_name, scopes, requests_per_minute });
+columns!(KeyColumns { key_id, tenant_id, role_id, role_name, scopes, approval, requests_per_minute });
 columns!(VisitorColumns { tenant_id, role_id, role_name, expires_at });
 
 /// Where code of the application looks up names without a schema, and where our own statements do.
@@ -28,7 +29,19 @@ pub struct ApiKey {
     role: pg_sys::Oid,
     pub role_name: String,
     pub scopes: Vec<String>,
+    pub approval: Approval,
     pub requests_per_minute: i32,
+}
+
+/// Who confirms what a tool would write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Approval {
+    /// A person on the page.
+    Console,
+    /// A person whom the client asks.
+    Elicit,
+    /// The client itself.
+    Client,
 }
 
 /// A visitor of the settings pages.
@@ -43,14 +56,23 @@ pub struct Visitor {
 
 /// Returns the API key of the request.
 pub fn api_key(request: &Request) -> Result<ApiKey, Problem> {
+    let hash = request.credential.ok_or_else(Problem::unauthenticated)?;
+    find_key(Some(hash.to_vec()), None).ok_or_else(Problem::unauthenticated)
+}
+
+/// Returns the API key with this number, if it is in use.
+pub fn api_key_of_id(id: i64) -> Option<ApiKey> {
+    find_key(None, Some(id))
+}
+
+fn find_key(hash: Option<Vec<u8>>, id: Option<i64>) -> Option<ApiKey> {
     thread_local! {
         static FIND: Statement = const { Statement::new(include_str!("../../sql/queries/find_api_key.sql")) };
     }
-    let hash = request.credential.ok_or_else(Problem::unauthenticated)?;
-    let found = tables::as_owner(|| {
+    tables::as_owner(|| {
         Spi::connect(|client| {
             FIND.with(|find| {
-                let mut rows = find.read(client, &[hash.to_vec().into()]);
+                let mut rows = find.read(client, &[hash.into(), id.into()]);
                 let columns = KeyColumns::of(&rows);
                 rows.next().map(|row| ApiKey {
                     id: row.value(columns.key_id),
@@ -58,12 +80,12 @@ pub fn api_key(request: &Request) -> Result<ApiKey, Problem> {
                     role: row.value(columns.role_id),
                     role_name: row.value(columns.role_name),
                     scopes: row.value(columns.scopes),
+                    approval: Approval::parse(row.text(columns.approval)),
                     requests_per_minute: row.value(columns.requests_per_minute),
                 })
             })
         })
-    });
-    found.ok_or_else(Problem::unauthenticated)
+    })
 }
 
 /// Returns the visitor whose session the request belongs to.
@@ -89,6 +111,25 @@ pub fn visitor(request: &Request) -> Result<Visitor, Problem> {
     found.ok_or_else(Problem::unauthenticated)
 }
 
+impl Approval {
+    fn parse(name: &str) -> Self {
+        match name {
+            "elicit" => Self::Elicit,
+            "client" => Self::Client,
+            // A person is asked whenever it is in doubt.
+            _ => Self::Console,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Console => "console",
+            Self::Elicit => "elicit",
+            Self::Client => "client",
+        }
+    }
+}
+
 impl ApiKey {
     /// Runs `body` as a request with this key.
     pub fn act<R>(&self, body: impl FnOnce() -> R) -> R {
@@ -102,6 +143,11 @@ impl Visitor {
     pub fn act<R>(&self, body: impl FnOnce() -> R) -> R {
         act(self.role, OURS, Context { tenant: self.tenant.clone(), ..Context::default() }, body)
     }
+}
+
+/// Runs `body` as the owner of the extension. It sees no name of the application, and values have the same form for all.
+pub fn as_owner<R>(body: impl FnOnce() -> R) -> R {
+    with_search_path(Some(OURS), || tables::as_owner(|| with_fixed_settings(body)))
 }
 
 /// Runs `body` as `role`, with everything that it has put off until the end of the transaction.

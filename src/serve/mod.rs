@@ -16,6 +16,7 @@
 //! | `console` | answers requests of the settings pages |
 //! | `rest` | answers requests with an API key |
 //! | `mcp` | answers messages of MCP: the same for models |
+//! | `approval` | keeps what models want to write until somebody has confirmed it |
 //! | `crate::mail` | takes messages of mail |
 //! | `gateway` | answers calls of the gateway itself |
 //! | `direct` | runs a statement as a request would, for superusers |
@@ -36,13 +37,14 @@ use problem::{Problem, Texts};
 use request::Request;
 
 pub mod answer;
+pub mod approval;
 mod console;
 pub mod context;
 mod deferrable;
 mod direct;
 mod gateway;
 pub mod identity;
-mod mcp;
+pub mod mcp;
 pub mod problem;
 pub mod rehearse;
 pub mod request;
@@ -54,7 +56,7 @@ pub mod sql;
 const PROTOCOL: i32 = 1;
 
 /// How long a request may take.
-const LIMIT: Duration = Duration::from_secs(10);
+pub const LIMIT: Duration = Duration::from_secs(10);
 
 /// No path and no query of ours is longer.
 const MAX_PATH: usize = 8192;
@@ -115,12 +117,11 @@ fn within(
     texts: Texts,
     body: impl FnOnce() -> Result<Answer, Problem>,
 ) -> Result<Answer, Problem> {
-    // SAFETY: reads a counter of this process.
-    let former_xid = unsafe { pg_sys::GetTopTransactionIdIfAny() };
+    let former = session::transaction_id();
     let attempted = attempt(|| {
         let answer = deadline::with_deadline(limit, body)?;
         if request.reads() {
-            refuse_writes(former_xid);
+            session::refuse_writes(former);
         }
         Ok(answer)
     });
@@ -128,19 +129,5 @@ fn within(
         Ok(result) => result,
         Err(error) if must_end(&error) && !deadline::is_over() => error.rethrow(),
         Err(error) => Err(Problem::of(&error, texts)),
-    }
-}
-
-/// Fails if the transaction has got a transaction id, which is needed to write. Before Postgres 16, large objects can be
-/// written in a read-only transaction, and RESET makes the transaction read-write again.
-fn refuse_writes(former_xid: pg_sys::TransactionId) {
-    // SAFETY: reads a variable of this process.
-    if unsafe { pg_sys::GetTopTransactionIdIfAny() } != former_xid {
-        crate::backend::refuse::refuse(
-            PgSqlErrorCode::ERRCODE_READ_ONLY_SQL_TRANSACTION,
-            "a request that reads has written",
-            "Requests with the method GET are executed in a read-only transaction.",
-            "Use a method that writes.",
-        );
     }
 }

@@ -30,6 +30,8 @@ pub struct Parts {
     /// Methods that the path has.
     pub allow: Option<&'static str>,
     pub retry_after: Option<u32>,
+    /// Where a list goes on in spite of it, as the header Link says it.
+    pub link: Option<String>,
     /// The scope that the key would need.
     pub scope: Option<String>,
     pub errors: Vec<FieldError>,
@@ -66,8 +68,21 @@ impl Problem {
     fn new(status: i32, kind: &'static str, title: &'static str) -> Self {
         let retry_after = (status == 503).then_some(1);
         let (code, message, detail, hint) = (None, None, None, None);
-        let (allow, scope, errors) = (None, None, Vec::new());
-        Self(Box::new(Parts { status, kind, title, code, message, detail, hint, allow, retry_after, scope, errors }))
+        let (allow, link, scope, errors) = (None, None, None, Vec::new());
+        Self(Box::new(Parts {
+            status,
+            kind,
+            title,
+            code,
+            message,
+            detail,
+            hint,
+            allow,
+            retry_after,
+            link,
+            scope,
+            errors,
+        }))
     }
 
     pub fn bad_request() -> Self {

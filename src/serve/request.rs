@@ -45,12 +45,29 @@ impl Request {
         }
     }
 
-    /// Whether the request reads. Then its transaction is read-only. What comes to an adapter is counted, whatever it is. All tools
-    /// of MCP read.
+    /// Returns a request of the REST API that we make ourselves. Its body is JSON, or empty.
+    pub fn of_api(method: &str, path: String, query: String, body: &str, id: &str) -> Self {
+        let headers = match body {
+            "" => Vec::new(),
+            _ => vec![("content-type".to_owned(), "application/json".to_owned())],
+        };
+        Self {
+            surface: "rest".into(),
+            credential: None,
+            method: method.into(),
+            path,
+            query,
+            headers,
+            body: body.into(),
+            id: id.into(),
+        }
+    }
+
+    /// Whether the request reads. Then its transaction is read-only. What comes to an adapter is counted, whatever it is. Which tool
+    /// a message of MCP is about, and whether that tool reads, is found out there.
     pub fn reads(&self) -> bool {
         match self.surface.as_str() {
-            "inbound" => false,
-            "mcp" => true,
+            "inbound" | "mcp" => false,
             _ => matches!(self.method.as_str(), "GET" | "HEAD"),
         }
     }

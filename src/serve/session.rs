@@ -9,6 +9,7 @@ use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
 use pgrx::prelude::*;
 use pgrx::{IntoDatum, direct_function_call_as_datum};
 
+use crate::backend::refuse::refuse;
 use crate::backend::setting;
 
 unsafe extern "C-unwind" {
@@ -86,7 +87,27 @@ pub fn make_commit_durable() {
     }
 }
 
-/// Makes the rest of the transaction read-only. This cannot be undone, because the transaction has a snapshot.
+/// Makes the rest of the transaction read-only; in a subtransaction, the rest of that. This cannot be undone, because the
+/// transaction has a snapshot.
 pub fn read_only() {
     setting::set_local(c"transaction_read_only", c"on");
+}
+
+/// Returns the id of the transaction, which is needed to write.
+pub fn transaction_id() -> pg_sys::TransactionId {
+    // SAFETY: reads a variable of this process.
+    unsafe { pg_sys::GetTopTransactionIdIfAny() }
+}
+
+/// Fails if the transaction has got an id since it had this one. Before Postgres 16, large objects can be written in a read-only
+/// transaction, and RESET makes the transaction read-write again.
+pub fn refuse_writes(former: pg_sys::TransactionId) {
+    if transaction_id() != former {
+        refuse(
+            PgSqlErrorCode::ERRCODE_READ_ONLY_SQL_TRANSACTION,
+            "a request that reads has written",
+            "Requests that read, such as those with the method GET, are executed in a read-only transaction.",
+            "Use a method that writes.",
+        );
+    }
 }

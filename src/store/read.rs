@@ -43,6 +43,7 @@ columns!(EventColumns {
     tenant_id,
     entity,
     entity_error,
+    previous,
     emitted_at,
     targets,
     place,
@@ -138,9 +139,10 @@ struct Taken {
 impl EventColumns {
     /// Returns about how much memory the event and its deliveries will take. Does not read the texts.
     fn bytes_in_memory(&self, row: &Row<'_>) -> usize {
-        let texts = [self.event_type, self.entity_type, self.entity_id, self.tenant_id, self.entity, self.entity_error];
+        let names = [self.event_type, self.entity_type, self.entity_id, self.tenant_id];
+        let texts = names.into_iter().chain([self.entity, self.entity_error, self.previous]);
         let targets = row.size(self.targets) / size_of::<i64>();
-        texts.map(|text| row.size(text)).iter().sum::<usize>() + targets * BYTES_OF_A_DELIVERY
+        texts.map(|text| row.size(text)).sum::<usize>() + targets * BYTES_OF_A_DELIVERY
     }
 }
 
@@ -253,6 +255,7 @@ impl Reads {
                 tenant_id: row.maybe_text(columns.tenant_id).map(Arc::from),
                 entity: row.maybe(columns.entity),
                 entity_error: row.maybe(columns.entity_error),
+                previous: row.maybe(columns.previous),
                 emitted_at: row.time(columns.emitted_at).expect("a time that is not null"),
             },
             operation: row.maybe_text(columns.operation).and_then(Operation::parse),

@@ -45,6 +45,7 @@ pub struct Writes {
     record_failures: Statement,
     disable: Statement,
     emit_subscription_disabled: Statement,
+    emit_subscription_failing: Statement,
     record_faults: Statement,
     add_counts: Statement,
     forget_attempts: Statement,
@@ -75,6 +76,7 @@ impl Default for Writes {
             emit_subscription_disabled: Statement::new(include_str!(
                 "../../sql/queries/emit_subscription_disabled.sql"
             )),
+            emit_subscription_failing: Statement::new(include_str!("../../sql/queries/emit_subscription_failing.sql")),
             record_faults: Statement::new(include_str!("../../sql/queries/record_faults.sql")),
             add_counts: Statement::new(include_str!("../../sql/queries/add_counts.sql")),
             forget_attempts: Statement::new(include_str!("../../sql/queries/forget_attempts.sql")),
@@ -199,6 +201,7 @@ impl Writes {
     /// Inserts rows. A body that several of them share is passed once.
     fn insert_deliveries(&self, client: &mut SpiClient<'_>, part: &Part, run: i64) {
         let rows = || part.moves.iter().flat_map(|step| &step.deliveries);
+        let xids = part.moves.iter().flat_map(|step| step.deliveries.iter().map(move |_| Xid(step.row.xid)));
         if rows().next().is_none() {
             return;
         }
@@ -236,6 +239,8 @@ impl Writes {
             bodies.into(),
             run.into(),
             works().map(|work| work.missed).collect::<Vec<_>>().into(),
+            xids.collect::<Vec<_>>().into(),
+            self.places_lost.get().into(),
         ];
         let replaced = self.insert_deliveries.write(client, &args);
         let columns = ReplacedColumns::of(&replaced);
@@ -294,6 +299,14 @@ impl Writes {
         let disabled: Vec<i64> = disabled.iter().map(|id| id.0).collect();
         Spi::connect_mut(|client| {
             self.emit_subscription_disabled.write(client, &[disabled.into()]);
+        });
+    }
+
+    /// Emits `webhook.subscription_failing` for those of these subscriptions that are active and still fail.
+    pub fn emit_subscription_failing(&self, failing: &[SubscriptionId]) {
+        let failing: Vec<i64> = failing.iter().map(|id| id.0).collect();
+        Spi::connect_mut(|client| {
+            self.emit_subscription_failing.write(client, &[failing.into()]);
         });
     }
 

@@ -14,7 +14,8 @@ const PATH: &str = "/all";
 /// The examples, and the tenant whose events are in expected.txt.
 const EXAMPLES: [(&str, &str); 2] = [("helpdesk", "transitions"), ("field_service", "9001")];
 
-const OWN_TYPES: [&str; 2] = ["webhook.delivery_failed", "webhook.subscription_disabled"];
+const OWN_TYPES: [&str; 3] =
+    ["webhook.delivery_failed", "webhook.subscription_disabled", "webhook.subscription_failing"];
 
 struct Received {
     event: String,

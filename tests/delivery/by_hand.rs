@@ -16,7 +16,7 @@ fn a_delivery_whose_request_is_under_way_can_be_neither_retried_nor_cancelled() 
     bench.run(&format!("SELECT hydra.webhook_retry('{delivery}')"));
     bench.wait_for("/", 2);
     for function in ["retry", "cancel"] {
-        bench.refused(&format!("SELECT hydra.webhook_{function}('{delivery}')"), "55006");
+        assert_eq!(bench.ask::<i64>(&format!("SELECT hydra.webhook_{function}('{delivery}')")), 0);
     }
     // The former receiver closes its connections.
     bench.receiver = Receiver::start();
@@ -54,8 +54,7 @@ fn a_failed_delivery_retried_by_hand_has_a_fresh_schedule_and_the_same_id_and_bo
     let requests = bench.wait_for("/", 5);
     assert_eq!(requests.len(), 5);
     assert!(requests.iter().all(|request| request.delivery_id() == id && request.body == requests[0].body));
-    let refusal = bench.refused(&format!("SELECT hydra.webhook_retry('{id}')"), "42704");
-    assert!(refusal.message.contains(&id), "{refusal:?}");
+    assert_eq!(bench.ask::<i64>(&format!("SELECT hydra.webhook_retry('{id}')")), 0, "it was delivered");
 }
 
 #[test]
@@ -67,8 +66,8 @@ fn a_failed_delivery_of_a_deleted_subscription_can_be_cancelled_and_not_retried(
     let delivery = bench.wait_for_failed_delivery();
     bench.run(&format!("SELECT hydra.webhook_delete({subscription})"));
     assert_eq!(bench.count("webhook_failed"), 1, "it outlives its subscription");
-    bench.refused(&format!("SELECT hydra.webhook_retry('{delivery}')"), "55000");
-    bench.run(&format!("SELECT hydra.webhook_cancel('{delivery}')"));
+    assert_eq!(bench.ask::<i64>(&format!("SELECT hydra.webhook_retry('{delivery}')")), 0, "it has no endpoint");
+    assert_eq!(bench.ask::<i64>(&format!("SELECT hydra.webhook_cancel('{delivery}')")), 1);
     assert_eq!(bench.count("webhook_failed"), 0);
 }
 
@@ -111,6 +110,6 @@ fn a_replay_sends_the_failed_deliveries_of_its_time_and_no_others() {
     assert_eq!(rest, 2);
     bench.wait_for("/", 6);
     bench.refused(&replay("2026-01-02", "2026-01-01"), "22023");
-    bench.refused(&format!("SELECT hydra.webhook_replay({id}, NULL, now())"), "22023");
+    bench.refused("SELECT hydra.webhook_replay()", "22004");
     bench.refused("SELECT hydra.webhook_replay(99, '-infinity', 'infinity')", "42704");
 }

@@ -174,8 +174,8 @@ fn history_and_failed_deliveries_are_removed_when_they_are_older_than_the_retent
          WHERE event_id = (SELECT min(event_id) FROM hydra.delivery);
          INSERT INTO hydra.attempt (delivery_id, subscription_id, event_id, event_type, attempt, status_code, attempted_at)
          SELECT gen_random_uuid(), 0, 0, 'ticket.created', 1, 200, now() - interval '1 year' FROM generate_series(1, 12000);
-         INSERT INTO hydra.kept_event (event_type, source, operation, part, sqlstate, reason, entity, emitted_at)
-         SELECT 'ticket.created', 'ticket', 'insert', 'condition', '42703', 'x', '{}', now() - interval '31 days' * n FROM generate_series(0, 1) AS n",
+         INSERT INTO hydra.kept_event (event_type, source, entity_type, operation, part, sqlstate, reason, entity, emitted_at)
+         SELECT 'ticket.created', 'ticket', 'ticket', 'insert', 'condition', '42703', 'x', '{}', now() - interval '31 days' * n FROM generate_series(0, 1) AS n",
     );
     // After a reload the dispatcher checks at once.
     bench.run("SELECT pg_reload_conf()");

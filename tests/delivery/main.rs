@@ -11,8 +11,10 @@ mod destinations;
 mod history;
 mod isolation;
 mod order;
+mod outages;
 mod own_events;
 mod own_faults;
+mod sets;
 mod statistics;
 mod tls;
 

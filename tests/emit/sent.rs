@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use testkit::{PATIENCE, wait_until};
+use testkit::{Bench, PATIENCE, wait_until};
 
 use crate::{PATH, bench, emit, set, settle, settle_set, split_timestamp, watch};
 
@@ -43,6 +43,39 @@ fn a_row_trigger_sends_the_new_row_and_for_a_delete_the_old_one() {
     bench.run("INSERT INTO part SELECT n, NULL, 'many' FROM generate_series(1, 25) AS n");
     let expected: BTreeSet<String> = (1..=25).map(|n: i32| n.to_string()).collect();
     assert_eq!(settle_set(&mut bench), expected, "one request for each row");
+}
+
+#[test]
+fn a_receiver_gets_the_row_before_an_update_and_what_has_changed_if_the_watch_asks_for_it() {
+    let mut bench = bench("previous");
+    bench.subscribe("/x", "part.updated", &["preset => 'x_webhook'"]);
+    bench.run("CREATE TABLE part (id int PRIMARY KEY, note json, stock numeric); INSERT INTO part VALUES (7, '{\"a\": [1 ]}', 5)");
+    bench.run("SELECT hydra.webhook_watch('part', 'part.updated', 'insert or update', previous => true)");
+    let sent = |bench: &mut Bench, statement: &str| {
+        bench.receiver.clear();
+        bench.run(statement);
+        let requests = settle(bench);
+        let (rest, _) = split_timestamp(&requests[0]);
+        rest.split_once(",\"entity\":").expect("an entity").1.to_owned()
+    };
+    assert_eq!(
+        sent(&mut bench, "UPDATE part SET stock = 4.50"),
+        r#"{"id":7,"note":{"a": [1 ]},"stock":4.50},"previous":{"id":7,"note":{"a": [1 ]},"stock":5},"changed":["stock"]}"#
+    );
+    // In the other presets, data is the entity.
+    let other = bench.wait_for("/x", 1)[0].text().to_owned();
+    assert!(other.ends_with(r#","data":{"id":7,"note":{"a": [1 ]},"stock":4.50}}"#), "{other}");
+    let unchanged = sent(&mut bench, "UPDATE part SET stock = 4.50");
+    assert!(unchanged.ends_with(r#","changed":[]}"#), "{unchanged}");
+    let inserted = sent(&mut bench, "INSERT INTO part VALUES (8)");
+    assert_eq!(inserted, r#"{"id":8,"note":null,"stock":null},"previous":null,"changed":null}"#);
+    // A rehearsal shows the same.
+    bench.run("CREATE FUNCTION touch(jsonb) RETURNS void LANGUAGE sql AS 'UPDATE part SET note = ''1'' WHERE id = 7'");
+    let rehearsed: String = bench.ask("SELECT hydra.rehearse('touch(jsonb)') -> 'webhooks' -> 0 ->> 'body'");
+    assert!(
+        rehearsed.contains(r#""previous":{"id":7,"#) && rehearsed.contains(r#""changed":["note"]}"#),
+        "{rehearsed}"
+    );
 }
 
 #[test]

@@ -15,6 +15,7 @@ use testkit::{Bench, Cluster, StopWhenDropped, ask, millis, run, subscribe, wait
 mod clock;
 mod databases;
 mod dispatcher;
+mod doctor;
 mod durability;
 mod entry;
 mod extension;

@@ -23,7 +23,7 @@ fn each_change_of_state_is_one_line_in_the_log() {
     let mut client = cluster.create_database("helpdesk");
     wait_for_line(&cluster, "hydra_webhooks launcher [00000] LOG:  hydra_webhooks launcher started");
     let dispatcher = "hydra_webhooks dispatcher [00000] LOG:  hydra_webhooks dispatcher";
-    let started = format!("{dispatcher} started in database \"helpdesk\"");
+    let started = format!("{dispatcher} started in database \"helpdesk\", version {}", env!("CARGO_PKG_VERSION"));
     wait_for_line(&cluster, &started);
     wait_for_line(&cluster, &format!("{dispatcher}: events of database \"helpdesk\" are sent"));
 

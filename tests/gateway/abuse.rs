@@ -129,14 +129,15 @@ fn a_client_that_sends_its_request_too_slowly_is_given_up() {
 fn unknown_paths_are_answered_without_the_database_and_all_alike() {
     // There is no database at all.
     let gateway = Gateway::start_for("host=/nonexistent dbname=x user=x", &[]);
-    let shapes: Vec<_> = ["/", "/in/whk_secret", "/api", "/settingsx", "/favicon.ico", "/login/a/b", "/heartbeat"]
-        .map(|path| {
-            let answer = gateway.get(path, &[]);
-            let mut body = answer.json();
-            body["request_id"].take();
-            (answer.status, body.to_string(), answer.headers.len())
-        })
-        .into();
+    let shapes: Vec<_> =
+        ["/index.html", "/in/whk_secret", "/api", "/settingsx", "/favicon.ico", "/login/a/b", "/heartbeat"]
+            .map(|path| {
+                let answer = gateway.get(path, &[]);
+                let mut body = answer.json();
+                body["request_id"].take();
+                (answer.status, body.to_string(), answer.headers.len())
+            })
+            .into();
     assert_eq!(shapes[0].0, 404);
     assert!(shapes.iter().all(|shape| *shape == shapes[0]), "{shapes:#?}");
     assert_eq!(gateway.get("/healthz", &[]).status, 200);

@@ -161,6 +161,137 @@ fn a_page_has_the_headers_that_keep_other_sites_and_scripts_out() {
 }
 
 #[test]
+fn the_root_says_to_people_and_programs_what_this_is_without_the_database() {
+    let gateway = Gateway::start_for("host=/nonexistent dbname=x user=x", &[]);
+    let page = gateway.get("/", &[("accept", "text/html,application/xhtml+xml,*/*;q=0.8")]);
+    assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    assert!(page.body.contains("href=\"/settings\"") && page.body.contains("href=\"/api/v1/\""), "{page:?}");
+    assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'none'"), "{page:?}");
+    for accept in [&[][..], &[("accept", "*/*")], &[("accept", "application/json")]] {
+        let data = gateway.get("/", accept);
+        assert_eq!(data.header("content-type"), Some("application/json"));
+        assert_eq!(data.json(), serde_json::json!({"settings": "/settings", "api": "/api/v1/", "mcp": "/mcp"}));
+    }
+    let sent = Connection::open(&gateway.address).request("POST", "/", &[], b"");
+    assert_eq!((sent.status, sent.header("allow")), (405, Some("GET")));
+}
+
+/// What no error beside a field may have: words of SQL, and names that only SQL has.
+const OF_SQL: &[&str] = &[
+    "null",
+    "array",
+    "mit it",
+    "SELECT",
+    "hydra.",
+    "hydra_",
+    "syntax",
+    "type interval",
+    "integer",
+    "jsonpath",
+    "::",
+    "_id",
+    "_types",
+    "argument",
+    "parameter",
+    "subscription",
+];
+
+#[test]
+fn errors_beside_fields_are_in_plain_words() {
+    let mut bench = Bench::new(cluster(), "pages_words");
+    bench.subscribe("/crm", "ticket.created", &["headers => '{\"X-Key\": \"abc\"}'", "signatures => '{github}'"]);
+    bench.run("SELECT hydra.inbound_create('Curl', '{\"ticket\": \"ticket.created\"}', provider => 'standard', secret => 'whsec_' || encode(decode(repeat('ab', 24), 'hex'), 'base64'));
+               SELECT hydra.api_key_create('CI', '{mcp}')");
+    let gateway = Gateway::start(&bench.database, &[]);
+    let link: String = bench.ask("SELECT hydra.console_link('hydra_admin')");
+    let mut browser = Browser::log_in(&gateway, &link);
+    let webhook = format!("url={}&event_types=ticket.*", encoded(&bench.receiver.url("/")));
+    let adapter = "name=Curl&provider=none&external_1=a&event_1=ticket.created";
+    let key = "name=CI&scopes=mcp";
+    let long = "x".repeat(1100);
+    for (path, wrong, says) in [
+        ("webhooks", "event_types=ticket.*".to_owned(), "URL must not be empty."),
+        ("webhooks", "url=ftp%3A%2F%2Fx&event_types=ticket.*".into(), "Webhook URL must use https."),
+        ("webhooks", "url=http%3A%2F%2F010.1.1.1%2F&event_types=ticket.*".into(), "Its host is an IP address"),
+        (
+            "webhooks",
+            "url=http%3A%2F%2F169.254.169.254%2F&event_types=ticket.*".into(),
+            "Who runs the database can change that.",
+        ),
+        ("webhooks", webhook.replace("ticket.*", ""), "Choose at least one event type."),
+        ("webhooks", webhook.replace("ticket.*", "a.b"), "is not registered."),
+        ("webhooks", webhook.replace("ticket.*", "a.*"), "No event type matches"),
+        (
+            "webhooks",
+            format!("{webhook}&name={long}"),
+            "A name has 1 to 200 characters; this one has 1100. Leave it empty, or",
+        ),
+        ("webhooks", format!("{webhook}&tenant_id={long}"), "Tenant is too long."),
+        ("webhooks", format!("{webhook}&signatures=other"), "Choose one or more of these signatures."),
+        ("webhooks", format!("{webhook}&timeout=soon"), "This is no time that can be read: write it like 8 s"),
+        ("webhooks", format!("{webhook}&timeout=99999999+years"), "This is no time that can be read"),
+        ("webhooks", format!("{webhook}&timeout=2+min"), "The timeout of a whole request is between"),
+        ("webhooks", format!("{webhook}&retry_schedule=1+s%0Asoon"), "This is no time that can be read"),
+        ("webhooks", format!("{webhook}&retry_schedule=30+days"), "Enter at most 50 delays"),
+        ("webhooks", format!("{webhook}&filter=%24.("), "This is no filter that can be read: write it like $.priority"),
+        ("webhooks", format!("{webhook}&filter=%24x"), "has no variables"),
+        ("webhooks", format!("{webhook}&max_in_flight=many"), "This is not a whole number"),
+        ("webhooks", format!("{webhook}&max_in_flight=99999999999"), "or it is too large."),
+        ("webhooks", format!("{webhook}&max_in_flight=0"), "is between 1 and 10000."),
+        ("webhooks", format!("{webhook}&rate_limit=0"), "Leave it empty for no limit."),
+        ("webhooks", format!("{webhook}&disable_after=0"), "must be at least 1."),
+        ("webhooks", format!("{webhook}&headers=nothing"), "Each line needs a name, a colon and a value."),
+        ("webhooks", format!("{webhook}&headers=X-A%3A+%C3%A4"), "A value has 1 to"),
+        ("webhooks/1", "url=http%3A%2F%2F127.0.0.1%3A1%2F".into(), "enter its own, or - for none."),
+        ("webhooks/1/rotate", "overlap=1+day".into(), "This webhook cannot sign with two secrets"),
+        ("webhooks/1/rotate", "overlap=soon".into(), "This is no time that can be read"),
+        ("webhooks/1/rotate", "overlap=99+days".into(), "is between 0 and 30 days."),
+        ("webhooks/1/preview", "event=a.b&entity={}".into(), "Event type &quot;a.b&quot; is not registered."),
+        ("inbound-adapters", adapter.replace("Curl", ""), "Name must not be empty."),
+        ("inbound-adapters", adapter.replace("Curl", &long), "A name has 1 to 200 characters"),
+        ("inbound-adapters", adapter.replace("event_1=ticket.created", ""), "Row 1 has no event."),
+        ("inbound-adapters", adapter.replace("ticket.created", "a.b"), "is not registered."),
+        ("inbound-adapters", adapter.replace("none", "github"), "enter the secret that it shows."),
+        ("inbound-adapters", format!("{adapter}&entity_1=%24.("), "This is no path that can be read"),
+        ("inbound-adapters", format!("{adapter}&each=%24.("), "This is no path that can be read"),
+        ("inbound-adapters", format!("{adapter}&id_path=x"), "This is no path that can be read"),
+        ("inbound-adapters", format!("{adapter}&budget=soon"), "This is no time that can be read"),
+        ("inbound-adapters", format!("{adapter}&budget=1+h"), "is between 100 ms and 9 s."),
+        ("inbound-adapters", format!("{adapter}&requests_per_second=many"), "This is not a whole number"),
+        ("inbound-adapters", format!("{adapter}&requests_per_second=99999"), "is between 1 and 10000."),
+        ("inbound-adapters", format!("{adapter}&scheme=nothing"), "This is not valid JSON."),
+        ("inbound-adapters", format!("{adapter}&scheme=[]"), "The scheme is not valid."),
+        ("inbound-adapters", format!("{adapter}&tenant_id={long}"), "A tenant has 1 to 1024 bytes"),
+        ("inbound-adapters/1/rotate-url", "overlap=soon".into(), "This is no time that can be read"),
+        ("inbound-adapters/1/rotate-secret", "".into(), "must not be empty."),
+        ("inbound-adapters/1/rotate-secret", "secret=x".into(), "The secret cannot be used with this scheme."),
+        ("event-types", "name=Wrong".into(), "A name has two or more parts"),
+        ("event-types", format!("name=a.b&description={long}"), "Description is too long."),
+        ("event-types", format!("name=a.b&entity_type={long}"), "Entity type is too long."),
+        ("api-keys", key.replace("CI", ""), "A name has 1 to 200 characters"),
+        ("api-keys", key.replace("mcp", ""), "Choose at least one scope"),
+        ("api-keys", key.replace("mcp", "all"), "Use a scope such as tickets:read."),
+        ("api-keys", format!("{key}&expires_at=soon"), "This is no date that can be read"),
+        ("api-keys", format!("{key}&expires_at=2030-13-45"), "This is no date that can be read"),
+        ("api-keys", format!("{key}&expires_at=2001-01-01"), "This day has passed"),
+        ("api-keys", format!("{key}&requests_per_minute=many"), "This is not a whole number"),
+        ("api-keys", format!("{key}&requests_per_minute=0"), "is between 1 and 1000000."),
+        ("api-keys", format!("{key}&tenant_id={long}"), "A tenant has 1 to 1024 bytes"),
+        ("api-keys/1/rotate", "overlap=99+days".into(), "is between 0 and 30 days."),
+    ] {
+        let answer = browser.post(&format!("/settings/{path}"), &wrong);
+        assert_eq!(answer.status, 422, "{path} {wrong}: {}", answer.body);
+        let parts = answer.body.split("class=\"error\"").skip(1);
+        let errors: Vec<_> = parts.map(|rest| rest.split("</div>").next().unwrap_or_default()).collect();
+        assert!(errors.iter().any(|error| error.contains(says)), "{path} {wrong}: {errors:?} does not say {says}");
+        for error in errors {
+            let text = error.split_once('>').map_or("", |(_, text)| text);
+            assert!(!OF_SQL.iter().any(|word| text.contains(word)), "{path} {wrong}: {text}");
+        }
+    }
+}
+
+#[test]
 fn a_link_lets_one_visitor_in_once() {
     let mut bench = Bench::new(cluster(), "pages_links");
     let gateway = Gateway::start(&bench.database, &[]);

@@ -13,12 +13,19 @@ mod client;
 mod process;
 
 mod clients;
+mod confirming;
 mod conformance;
+mod desk;
+mod helpdesk;
+mod injected;
 mod limits;
 mod messages;
 mod own;
+mod registered;
 mod stdio;
+mod tokens;
 mod tools;
+mod writing;
 
 use client::Answer;
 use process::Gateway;
@@ -88,31 +95,67 @@ impl Office {
     /// Sends a message as it is.
     #[track_caller]
     fn post(&self, key: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        self.post_to("/mcp", key, headers, body)
+    }
+
+    #[track_caller]
+    fn post_to(&self, path: &str, key: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let bearer = format!("Bearer {key}");
         let mut all = vec![("authorization", bearer.as_str()), ("content-type", "application/json")];
         all.extend(headers);
-        self.gateway.connect().request("POST", "/mcp", &all, body.as_bytes())
+        self.gateway.connect().request("POST", path, &all, body.as_bytes())
     }
 
     /// Makes a request of the newest revision, and returns the whole answer.
     #[track_caller]
     fn request(&self, key: &str, method: &str, params: Value) -> Answer {
+        self.request_of(key, method, params, json!({}))
+    }
+
+    /// The same of a client with these capabilities.
+    #[track_caller]
+    fn request_of(&self, key: &str, method: &str, params: Value, capabilities: Value) -> Answer {
+        self.send("/mcp", key, method, params, capabilities)
+    }
+
+    /// The same at another path.
+    #[track_caller]
+    fn request_at(&self, key: &str, path: &str, method: &str, params: Value) -> Answer {
+        self.send(path, key, method, params, json!({}))
+    }
+
+    #[track_caller]
+    fn send(&self, path: &str, key: &str, method: &str, params: Value, capabilities: Value) -> Answer {
         let mut params = params;
         params["_meta"] = json!({"io.modelcontextprotocol/protocolVersion": REVISION,
-                                 "io.modelcontextprotocol/clientCapabilities": {}});
+                                 "io.modelcontextprotocol/clientCapabilities": capabilities});
         let name = params["name"].as_str().map(str::to_owned);
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
         let mut headers = vec![("mcp-protocol-version", REVISION), ("mcp-method", method)];
         headers.extend(name.as_deref().map(|name| ("mcp-name", name)));
-        self.post(key, &headers, &body)
+        self.post_to(path, key, &headers, &body)
     }
 
     /// The names of the tools that a key sees.
     #[track_caller]
     fn names(&self, key: &str) -> Vec<String> {
-        let answer = self.request(key, "tools/list", json!({}));
-        let tools = answer.json()["result"]["tools"].as_array().unwrap_or_else(|| panic!("{answer:?}")).clone();
-        tools.iter().map(|tool| tool["name"].as_str().expect("a name").to_owned()).collect()
+        self.names_at(key, "/mcp")
+    }
+
+    /// The same at another path. All pages of the list.
+    #[track_caller]
+    fn names_at(&self, key: &str, path: &str) -> Vec<String> {
+        let (mut names, mut cursor) = (Vec::new(), json!(null));
+        loop {
+            let answer = self.request_at(key, path, "tools/list", json!({"cursor": cursor}));
+            let result = answer.json()["result"].take();
+            let tools = result["tools"].as_array().unwrap_or_else(|| panic!("{answer:?}"));
+            names.extend(tools.iter().map(|tool| tool["name"].as_str().expect("a name").to_owned()));
+            cursor = result["nextCursor"].clone();
+            if cursor.is_null() {
+                return names;
+            }
+        }
     }
 
     /// Calls a tool, and returns its result.

@@ -38,6 +38,20 @@ fn by_id(output: &Output) -> Vec<(Value, Value)> {
     answers
 }
 
+/// The names of the tools of these toolsets, over a gateway and over the database.
+#[track_caller]
+pub fn tools_of(office: &Office, database: &str, key: &str, toolsets: &str) -> Vec<Vec<String>> {
+    let url = format!("http://{}", office.gateway.address);
+    let dsn = dsn(cluster(), database);
+    let names = |way: (&str, &str)| {
+        let environment = [("HYDRA_API_KEY", key), ("HYDRA_TOOLSETS", toolsets), way];
+        let answers = by_id(&answers(&environment, &line(&json!(1), "tools/list")));
+        let tools = answers[0].1["result"]["tools"].as_array().unwrap_or_else(|| panic!("{answers:?}")).clone();
+        tools.iter().map(|tool| tool["name"].as_str().expect("a name").to_owned()).collect()
+    };
+    [("HYDRA_URL", url.as_str()), ("HYDRA_DSN", dsn.as_str())].into_iter().map(names).collect()
+}
+
 fn line(id: &Value, method: &str) -> String {
     format!("{}\n", json!({"jsonrpc": "2.0", "id": id, "method": method}))
 }
@@ -102,6 +116,10 @@ fn what_it_needs_is_named_if_it_is_missing_and_no_key_is_shown() {
         (vec![("HYDRA_API_KEY", &office.key), ("HYDRA_URL", "http://hooks.example.com")], "Use https"),
         (vec![("HYDRA_API_KEY", &office.key), ("HYDRA_URL", "hooks.example.com")], "https"),
         (vec![("HYDRA_API_KEY", &office.key), ("HYDRA_DSN", "port=none")], "connection string"),
+        (
+            vec![("HYDRA_API_KEY", &office.key), ("HYDRA_DSN", "dbname=x"), ("HYDRA_TOOLSETS", "A&b")],
+            "A&b is no toolset",
+        ),
     ] {
         let output = answers(&environment, "");
         let errors = String::from_utf8_lossy(&output.stderr);

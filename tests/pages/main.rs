@@ -154,6 +154,42 @@ fn an_admin_uses_adapters_and_flows_with_scripts_on_and_axe_finds_nothing() {
     adapters("adapters_with_scripts", true);
 }
 
+/// Has an assistant want to write, and decides about it.
+fn approvals(database: &str, scripts: bool) {
+    let mut bench = Bench::new(cluster(), database);
+    bench.run(
+        "CREATE TABLE public.tickets (id bigint PRIMARY KEY, subject text NOT NULL, status text NOT NULL DEFAULT 'open');
+         INSERT INTO public.tickets SELECT n, 'Ticket ' || n FROM generate_series(1, 4) AS n;
+         GRANT SELECT, UPDATE ON public.tickets TO hydra_api;
+         SELECT hydra.webhook_watch('public.tickets', 'ticket.updated', on => 'update');
+         SELECT hydra.api_expose('public.tickets', updatable => '{subject,status}')",
+    );
+    bench.subscribe("/crm", "ticket.updated", &["name => 'CRM'"]);
+    let key: String =
+        bench.ask("SELECT key FROM hydra.api_key_create('Assistant', '{mcp,tickets:read,tickets:write}')");
+    let gateway = Gateway::start(&bench);
+    let link: String = bench.ask("SELECT hydra.console_link('hydra_admin')");
+    let text = "<img src=x onerror=alert(1)>\u{202E}\u{E0041}\u{200B}";
+    let visit = Visit::new("approvals", &gateway.url).with("link", link).with("key", key).with("text", text);
+    visit.with("scripts", scripts).with("axe", scripts).run();
+    assert_eq!(
+        bench.ask::<String>(
+            "SELECT string_agg(id || ' ' || status || ' ' || left(subject, 8), ', ' ORDER BY id) FROM public.tickets"
+        ),
+        "1 open <img src, 2 open Ticket 2, 3 closed Third, 4 open Ticket 4"
+    );
+}
+
+#[test]
+fn an_admin_approves_and_refuses_without_scripts() {
+    approvals("approvals_without_scripts", false);
+}
+
+#[test]
+fn an_admin_approves_and_refuses_with_scripts_on_and_axe_finds_nothing() {
+    approvals("approvals_with_scripts", true);
+}
+
 #[test]
 fn a_member_sees_the_pages_and_has_no_button() {
     let mut helpdesk = Helpdesk::new("member");

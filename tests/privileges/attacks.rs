@@ -42,7 +42,7 @@ const SUPERUSERS_ONLY: &[(&str, &str)] = &[
         "a function moved in",
         "CREATE FUNCTION public.mine() RETURNS void LANGUAGE sql AS ''; ALTER FUNCTION public.mine() SET SCHEMA hydra",
     ),
-    ("another search_path", "ALTER FUNCTION hydra.webhook_retry(uuid) SET search_path = public"),
+    ("another search_path", "ALTER FUNCTION hydra.webhook_retry SET search_path = public"),
     ("a definer function", "ALTER FUNCTION hydra.webhook_watch SECURITY DEFINER"),
     ("a member of the extension", "CREATE TABLE public.mine (); ALTER EXTENSION hydra_webhooks ADD TABLE public.mine"),
     ("a table let go", "ALTER EXTENSION hydra_webhooks DROP TABLE hydra.signing_secret"),

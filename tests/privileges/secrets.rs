@@ -209,6 +209,15 @@ fn fifty_secrets_are_each_returned_once_and_found_nowhere_else() {
         run(&mut client, &format!("SELECT * FROM hydra.webhook_send_test({id})"));
         secrets.extend([secret, fresh]);
     }
+    // A user gives two, as parameters.
+    run(&mut client, "SET plan_cache_mode = force_generic_plan");
+    let create = "SELECT id FROM hydra.webhook_create($1, '{ticket.created}', secret => $2)";
+    let rotate = "SELECT hydra.webhook_rotate_secret($1, '1 hour', secret => $2)";
+    let given = ["a-secret-of-another-sender", "another-secret-of-its-own"].map(str::to_owned);
+    let id: i64 = client.query_one(create, &[&receiver.url(PATH), &given[0]]).expect("a subscription").get(0);
+    client.execute(rotate, &[&id, &given[1]]).expect("it is rotated");
+    run(&mut client, "RESET plan_cache_mode");
+    secrets.extend(given);
     emit(&mut client, 2);
     wait_for_empty_queue(&mut client);
     run(&mut client, "SELECT hydra.webhook_seal_secrets()");
@@ -228,7 +237,7 @@ fn fifty_secrets_are_each_returned_once_and_found_nowhere_else() {
         let bytes: Vec<String> = secret[..16].bytes().map(|byte| byte.to_string()).collect();
         assert!(!everything.contains(&bytes.join(" ")), "a secret was found in a printed plan");
     }
-    assert_eq!(secrets.iter().collect::<std::collections::BTreeSet<_>>().len(), 50);
+    assert_eq!(secrets.iter().collect::<std::collections::BTreeSet<_>>().len(), 52);
 }
 
 #[test]

@@ -18,8 +18,8 @@ const ROWS: &str = "
                                 emitted_at, preset, body, state, failed_at)
     VALUES ('00000000-0000-0000-0000-000000000001', 1, 1, 1, hydra._installation(), 'ticket.created', 'ticket', now(),
             'hydra', ours(), 'failed', now());
-    INSERT INTO hydra.kept_event (id, event_type, source, operation, part, sqlstate, reason, entity)
-    VALUES (1, 'ticket.created', 'ticket', 'insert', 'condition', '42703', ours(), '{}');
+    INSERT INTO hydra.kept_event (id, event_type, source, entity_type, operation, part, sqlstate, reason, entity)
+    VALUES (1, 'ticket.created', 'ticket', 'ticket', 'insert', 'condition', '42703', ours(), '{}');
     INSERT INTO hydra.attempt (id, delivery_id, subscription_id, event_id, event_type, attempt, status_code, attempted_at)
     VALUES (1, '00000000-0000-0000-0000-000000000001', 1, 1, ours(), 1, 200, now());
     INSERT INTO hydra.delivery_count (subscription_id, hour, response_times)
@@ -28,8 +28,12 @@ const ROWS: &str = "
     INSERT INTO hydra.api_key_hash (hash, key_id, prefix) VALUES (decode(repeat('01', 32), 'hex'), 1, 'hyk_abcdef');
     INSERT INTO hydra.api_resource (id, name, relation, id_column, readable, created_by)
     VALUES (1, 'tickets', 'pg_class', 'oid', '{oid}', ours());
+    INSERT INTO hydra.tool (id, name, title, schema_name, function_name, arguments, owner, writes, scope, created_by)
+    VALUES (1, 'ask', ours(), 'public', 'f', '', 'hydra_api', false, 'data:read', 'dba');
     INSERT INTO hydra.api_idempotency (key_id, idempotency_key, fingerprint, status, headers, body)
     VALUES (1, '1', decode(repeat('06', 32), 'hex'), 201, '[]', convert_to(ours(), 'UTF8'));
+    INSERT INTO hydra.approval (id, key_id, tool, arguments, preview, digest, varying, mode, expires_at)
+    VALUES (1, 1, ours(), '{}', '{}', decode(repeat('07', 32), 'hex'), '[]', 'console', now() + interval '1 day');
     INSERT INTO hydra.login_link (hash, role, created_by, valid_until)
     VALUES (decode(repeat('02', 32), 'hex'), 'hydra_admin', ours(), now() + interval '1 day');
     INSERT INTO hydra.console_session (hash, role, tenant_id, expires_at)
@@ -76,7 +80,9 @@ const CHANGES: [&str; 3] = [
      UPDATE hydra.api_key SET name = 'changed';
      UPDATE hydra.api_key_hash SET prefix = 'hyk_change';
      UPDATE hydra.api_resource SET created_by = 'changed';
+     UPDATE hydra.tool SET title = 'changed';
      UPDATE hydra.api_idempotency SET body = 'changed';
+     UPDATE hydra.approval SET tool = 'changed';
      UPDATE hydra.login_link SET created_by = 'changed';
      UPDATE hydra.console_session SET tenant_id = 'changed';
      UPDATE hydra.console_submission SET once = 'changed';
@@ -106,8 +112,10 @@ const CHANGES: [&str; 3] = [
      DELETE FROM hydra.delivery;
      DELETE FROM hydra.kept_event;
      DELETE FROM hydra.api_idempotency;
+     DELETE FROM hydra.approval;
      DELETE FROM hydra.api_key;
      DELETE FROM hydra.api_resource;
+     DELETE FROM hydra.tool;
      DELETE FROM hydra.login_link;
      DELETE FROM hydra.console_session;
      DELETE FROM hydra.gateway;
@@ -129,7 +137,7 @@ const CHANGES: [&str; 3] = [
      DELETE FROM hydra.event_type",
     "TRUNCATE hydra.event_type, hydra.removed_event_type, hydra.preset, hydra.subscription, hydra.signing_secret, hydra.subscription_health,
               hydra.event, hydra.delivery, hydra.kept_event, hydra.attempt, hydra.delivery_count, hydra.identity,
-              hydra.api_key, hydra.api_key_hash, hydra.api_resource, hydra.api_idempotency, hydra.login_link, hydra.console_session, hydra.console_submission,
+              hydra.api_key, hydra.api_key_hash, hydra.api_resource, hydra.tool, hydra.api_idempotency, hydra.approval, hydra.login_link, hydra.console_session, hydra.console_submission,
               hydra.gateway, hydra.inbound_adapter, hydra.inbound_path, hydra.inbound_secret, hydra.inbound_event,
               hydra.inbound_refused, hydra.inbound_count, hydra.flow, hydra.flow_run, hydra.flow_rehearsal,
               hydra.mail_secret, hydra.mail_channel, hydra.mail_thread, hydra.mail_participant, hydra.mail_known_id,
@@ -153,7 +161,7 @@ fn content(bench: &mut Bench) -> BTreeMap<String, String> {
     const RELATIONS: &str = "SELECT relname::text, CASE relkind WHEN 'S' THEN 'last_value, is_called' ELSE '*' END
                              FROM pg_class WHERE relnamespace = 'hydra'::regnamespace AND relkind IN ('r', 'S')";
     let relations = bench.client.query(RELATIONS, &[]).expect("the catalog can be read");
-    assert_eq!(relations.len(), 36 + 16, "36 tables and 16 sequences");
+    assert_eq!(relations.len(), 38 + 18, "38 tables and 18 sequences");
     relations
         .into_iter()
         .map(|row| {
@@ -178,7 +186,7 @@ fn nothing_arrives(copy_data: bool) {
     // New rows, with keys of the subscriber.
     publisher.run("DELETE FROM hydra.identity; DELETE FROM hydra.delivery_count; DELETE FROM hydra.attempt");
     publisher.run("DELETE FROM hydra.removed_event_type; DELETE FROM hydra.delivery; DELETE FROM hydra.event; DELETE FROM hydra.kept_event; DELETE FROM hydra.subscription_health");
-    publisher.run("DELETE FROM hydra.api_idempotency; DELETE FROM hydra.api_key; DELETE FROM hydra.api_resource; DELETE FROM hydra.login_link; DELETE FROM hydra.console_session; DELETE FROM hydra.gateway");
+    publisher.run("DELETE FROM hydra.api_idempotency; DELETE FROM hydra.api_key; DELETE FROM hydra.api_resource; DELETE FROM hydra.tool; DELETE FROM hydra.login_link; DELETE FROM hydra.console_session; DELETE FROM hydra.gateway");
     publisher.run("DELETE FROM hydra.inbound_adapter; DELETE FROM hydra.inbound_event; DELETE FROM hydra.inbound_refused; DELETE FROM hydra.inbound_count");
     publisher.run("DELETE FROM hydra.flow; DELETE FROM hydra.flow_run; DELETE FROM hydra.flow_rehearsal");
     publisher.run("DELETE FROM hydra.mail_secret; DELETE FROM hydra.mail_channel; DELETE FROM hydra.mail_message; DELETE FROM hydra.mail_thread");

@@ -155,6 +155,38 @@ fn what_may_be_wrong_is_said() {
 }
 
 #[test]
+fn what_the_answers_to_writes_tell_of_other_tenants_is_said() {
+    let mut desk = Desk::with("expose_told", TICKETS, "");
+    desk.bench.run(
+        "CREATE TABLE app.country (code text PRIMARY KEY); CREATE TABLE app.team (id int PRIMARY KEY, tenant_id text);
+         ALTER TABLE app.tickets ADD slug text UNIQUE, ADD number int, ADD country text REFERENCES app.country,
+                                 ADD team int REFERENCES app.team, ADD place int4range, ADD UNIQUE (tenant_id, number);
+         CREATE UNIQUE INDEX tickets_subject ON app.tickets (lower(subject));
+         ALTER TABLE app.tickets ADD CONSTRAINT tickets_place EXCLUDE USING gist (place WITH &&);
+         GRANT ALL ON app.tickets TO hydra_api",
+    );
+    let said = |arguments: &str| -> Vec<String> {
+        notices(
+            &desk.bench,
+            "postgres",
+            &format!("SELECT hydra.api_expose('app.tickets', sortable => '{{}}', {arguments})"),
+        )
+    };
+    let unique = said("creatable => '{slug,number}', updatable => '{subject,place}'");
+    assert_eq!(unique.len(), 1, "{unique:#?}");
+    for name in ["tickets_slug_key", "tickets_subject", "tickets_place"] {
+        assert!(unique[0].contains(name), "{name}: {unique:#?}");
+    }
+    assert!(!unique[0].contains("number") && !unique[0].contains("tickets_pkey"), "{unique:#?}");
+    let references = said("creatable => '{country,team}'");
+    assert!(references.len() == 1 && references[0].contains("app.country"), "{references:#?}");
+    assert!(!references[0].contains("app.team"), "{references:#?}");
+    for nothing in ["creatable => '{number,team}'", "updatable => '{status}'", "deletable => true"] {
+        assert!(said(nothing).is_empty(), "{nothing}");
+    }
+}
+
+#[test]
 fn only_its_owner_exposes_a_table_and_only_who_administers_may() {
     let mut desk = Desk::with("expose_owner", TICKETS, "");
     desk.bench.run("ALTER TABLE app.tickets OWNER TO app");

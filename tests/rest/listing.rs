@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::{Desk, TICKETS};
+use crate::{Answer, Desk, TICKETS};
 
 fn ids(rows: &[Value]) -> Vec<i64> {
     rows.iter().map(|row| row["id"].as_i64().expect("an id")).collect()
@@ -175,4 +175,27 @@ fn rows_read(desk: &mut Desk) -> i64 {
                 + (SELECT sum(idx_tup_read)::bigint FROM pg_stat_user_indexes WHERE relid = 'app.tickets'::regclass)
          FROM pg_stat_user_tables WHERE relid = 'app.tickets'::regclass",
     )
+}
+
+#[test]
+fn a_row_that_is_too_large_ends_the_page_before_it_and_the_list_goes_on_after_it() {
+    let mut desk = Desk::new("list_too_large");
+    desk.bench.run("UPDATE app.tickets SET note = repeat('x', 17 << 20) WHERE id = 2");
+    let first = desk.get("/api/v1/tickets");
+    assert_eq!((first.ids(), first.json()["has_more"].as_bool()), (vec![1], Some(true)));
+    let next = |answer: &Answer| {
+        let link = answer.header("link").unwrap_or_else(|| panic!("{}", answer.status)).to_owned();
+        link[1..].split('>').next().expect("a URL").to_owned()
+    };
+    let refused = desk.get(&next(&first));
+    assert_eq!(refused.problem(), (422, "id".into(), "too_large".into()));
+    let said = refused.json();
+    assert_eq!(said["code"], "54000");
+    assert!(said["detail"].as_str().unwrap().contains("id 2"), "{said}");
+    // Whoever follows the links gets all other rows.
+    let last = desk.get(&next(&refused));
+    assert_eq!((last.ids(), last.json()["has_more"].as_bool()), (vec![4], Some(false)));
+    let one = desk.get("/api/v1/tickets/2");
+    assert_eq!((one.status, &one.json()["code"]), (422, &serde_json::json!("54000")), "{}", one.status);
+    assert_eq!(desk.get("/api/v1/tickets?sort=-id&limit=1").ids(), [4]);
 }

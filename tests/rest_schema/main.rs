@@ -65,14 +65,27 @@ impl Answer {
 /// Makes a request as a gateway does.
 #[track_caller]
 fn request(client: &mut Client, key: &str, method: &str, path: &str) -> Answer {
+    request_with(client, key, method, path, "[]")
+}
+
+/// The same with headers: JSON, as the gateway passes them.
+#[track_caller]
+fn request_with(client: &mut Client, key: &str, method: &str, path: &str, headers: &str) -> Answer {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let credential = Sha256::digest(key).to_vec();
-    let sql = "SELECT status, headers::text, body FROM hydra.serve(1, 'rest', $1, $2, $3, $4, '[]', NULL, '127.0.0.1')";
+    let sql =
+        "SELECT status, headers::text, body FROM hydra.serve(1, 'rest', $1, $2, $3, $4, $5::jsonb, NULL, '127.0.0.1')";
     run(client, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE");
     // Without a name: the call drops prepared statements.
     let rows = client.query_typed(
         sql,
-        &[(&credential, Type::BYTEA), (&method, Type::TEXT), (&path, Type::TEXT), (&query, Type::TEXT)],
+        &[
+            (&credential, Type::BYTEA),
+            (&method, Type::TEXT),
+            (&path, Type::TEXT),
+            (&query, Type::TEXT),
+            (&headers, Type::TEXT),
+        ],
     );
     let row = rows.unwrap_or_else(|error| panic!("{method} {path}: {error:?}")).remove(0);
     run(client, "COMMIT");

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use testkit::receiver::Answer as Reply;
 use testkit::{Bench, PATIENCE, wait_until};
 
-use crate::{cluster, get, key, refused, request};
+use crate::{cluster, get, key, refused, request, request_with};
 
 const EVERYTHING: &str = "webhooks:read,webhooks:manage,inbound:read,flows:read";
 
@@ -196,6 +196,64 @@ fn a_delivery_that_was_given_up_is_sent_again_or_cancelled() {
     assert_eq!((cancelled.status, cancelled.body.as_str()), (204, ""), "{cancelled:?}");
     desk.refused(&manages, "POST", &cancel, 404);
     assert_eq!(desk.bench.count("webhook_failed"), 0);
+}
+
+#[test]
+fn a_delivery_is_sent_again_or_cancelled_once_for_each_idempotency_key() {
+    let mut desk = Desk::new("own_idempotency");
+    let (manages, other) = (desk.key("webhooks:manage", "NULL"), desk.key("webhooks:manage", "NULL"));
+    let ids: Vec<String> =
+        desk.ids(&manages, "/api/v1/webhook_deliveries").iter().map(|id| id.as_str().unwrap().into()).collect();
+    let retry = format!("/api/v1/webhook_deliveries/{}/retry", ids[0]);
+    let cancel = format!("/api/v1/webhook_deliveries/{}/cancel", ids[1]);
+    let mut act = |key: &str, path: &str, name: &str| {
+        let headers = json!([["Idempotency-Key", name]]).to_string();
+        request_with(&mut desk.bench.client, key, "POST", path, &headers)
+    };
+    let first = act(&manages, &retry, "r");
+    assert_eq!((first.status, first.header("idempotency-replayed")), (200, None), "{first:?}");
+    let again = act(&manages, &retry, "r");
+    assert_eq!((again.status, again.header("idempotency-replayed"), &again.body), (200, Some("true"), &first.body));
+
+    assert_eq!(act(&manages, &cancel, "c").status, 204);
+    let again = act(&manages, &cancel, "c");
+    assert_eq!((again.status, again.header("idempotency-replayed")), (204, Some("true")), "{again:?}");
+    assert_eq!(act(&manages, &cancel, "r").status, 422, "it was used for another request");
+    assert_eq!(act(&other, &cancel, "c").status, 404, "it belongs to the key that used it");
+    let document = desk.get(&manages, "/api/v1/openapi.json");
+    for path in ["retry", "cancel"] {
+        let parameters = &document["paths"][format!("/webhook_deliveries/{{id}}/{path}")]["post"]["parameters"];
+        assert!(parameters.to_string().contains("Idempotency-Key"), "{path}: {parameters}");
+    }
+}
+
+#[test]
+fn an_action_on_a_delivery_cannot_be_rehearsed_and_is_not_taken_for_a_rehearsal() {
+    let mut desk = Desk::new("own_rehearsals");
+    let key = desk.key("webhooks:manage", "NULL");
+    let id = desk.ids(&key, "/api/v1/webhook_deliveries")[0].as_str().unwrap().to_owned();
+    for action in ["retry", "cancel"] {
+        let path = format!("/api/v1/webhook_deliveries/{id}/{action}");
+        let refused = request_with(&mut desk.bench.client, &key, "POST", &path, r#"[["Prefer", "tx=rollback"]]"#);
+        assert_eq!(refused.status, 400, "{refused:?}");
+    }
+    assert_eq!(desk.bench.count("webhook_failed"), 2, "nothing was changed");
+}
+
+/// The statement of a list, as it is planned for a key of a tenant.
+#[test]
+fn inbound_events_of_a_tenant_are_found_by_an_index() {
+    let mut desk = Desk::new("own_plan");
+    desk.bench.run(&format!(
+        "INSERT INTO hydra.inbound_event (adapter_id, tenant_id, payload, state, reason, finished_at)
+         SELECT 1, CASE WHEN n % 100 > 0 THEN 'birch' ELSE 'acme' END, '{{}}', 'unmatched', 'none', now() FROM generate_series(1, 5000) AS n;
+         ANALYZE hydra.inbound_event; SET plan_cache_mode = force_custom_plan; SET search_path = pg_catalog;
+         PREPARE list (text, text, text, text, text, bigint, boolean) AS {}",
+        include_str!("../../sql/queries/api_inbound_events.sql")
+    ));
+    let rows = desk.bench.client.query("EXPLAIN EXECUTE list ('acme', NULL, NULL, NULL, NULL, 51, false)", &[]);
+    let plan: Vec<String> = rows.expect("a plan").iter().map(|row| row.get(0)).collect();
+    assert!(plan.iter().any(|line| line.contains("inbound_event_tenant")), "{plan:#?}");
 }
 
 #[test]

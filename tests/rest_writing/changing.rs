@@ -103,3 +103,19 @@ fn the_role_of_the_key_needs_the_privileges() {
         assert_eq!((refused.status, &refused.json()["code"]), (403, &json!("42501")), "{method}");
     }
 }
+
+/// Otherwise nobody could make it smaller.
+#[test]
+fn a_row_that_is_too_large_to_be_shown_can_be_changed_and_removed() {
+    let mut shop = Shop::new("too_large");
+    shop.bench.run(
+        "INSERT INTO public.ticket (tenant_id, subject, details)
+         SELECT 'acme', 'large', to_jsonb(repeat('x', 17 << 20)) FROM generate_series(1, 2)",
+    );
+    let refused = shop.patch("/api/v1/tickets/1", r#"{"subject": "y"}"#);
+    assert_eq!((refused.status, refused.errors()), (422, vec![("id".into(), "too_large".into())]));
+    assert_eq!(shop.bench.ask::<i64>("SELECT count(*) FROM public.ticket WHERE subject = 'large'"), 2);
+    let changed = shop.patch("/api/v1/tickets/1", r#"{"details": null}"#);
+    assert_eq!((changed.status, &changed.json()["details"]), (200, &serde_json::Value::Null));
+    assert_eq!(shop.delete("/api/v1/tickets/2").status, 204);
+}

@@ -84,3 +84,39 @@ fn a_change_of_a_hidden_column_is_no_change() {
     shop.bench.run("UPDATE public.ticket SET note = 'other'");
     assert_eq!(conditional(&mut shop, "PATCH", &etag, "{}").status, 200);
 }
+
+/// A row can only be locked by a role that may change it. One that may only remove it removes it, and looks at what it has removed.
+#[test]
+fn a_role_that_may_remove_rows_and_not_change_them_removes_the_one_that_it_has_read() {
+    let mut shop = Shop::new("removing_only");
+    let etag = shop.ticket(r#"{"subject": "x"}"#).header("etag").unwrap().to_owned();
+    shop.bench.run("REVOKE UPDATE ON public.ticket FROM shop");
+    let refused = conditional(&mut shop, "DELETE", "\"other\"", "");
+    assert_eq!((refused.status, shop.tickets()), (412, 1), "{refused:?}");
+    let refused = conditional(&mut shop, "PATCH", &etag, r#"{"subject": "y"}"#);
+    assert_eq!(refused.status, 403, "{refused:?}");
+
+    // Somebody changes the row between the request reading it and removing it.
+    let mut other = shop.bench.session();
+    run(&mut other, "BEGIN; UPDATE public.ticket SET subject = 'changed'");
+    let call = shop.call("DELETE", "/api/v1/tickets/1").header("If-Match", &etag);
+    let gateway = &mut shop.gateway;
+    std::thread::scope(|scope| {
+        let removing = scope.spawn(move || {
+            loop {
+                let answer = call.make(gateway);
+                if answer.status != 503 {
+                    return answer;
+                }
+            }
+        });
+        let waits =
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = 'removing_only'";
+        testkit::wait_until("the request waits", testkit::PATIENCE, || shop.bench.ask::<i64>(waits) == 1);
+        run(&mut other, "COMMIT");
+        assert_eq!(removing.join().unwrap().status, 412);
+    });
+    let now = shop.call("GET", "/api/v1/tickets/1").make(&mut shop.gateway).header("etag").unwrap().to_owned();
+    let removed = conditional(&mut shop, "DELETE", &now, "");
+    assert_eq!((removed.status, shop.tickets()), (204, 0), "{removed:?}");
+}

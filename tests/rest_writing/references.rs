@@ -105,3 +105,62 @@ fn a_key_of_another_tenant_reaches_its_own_rows() {
     let created = call.make(&mut shop.gateway);
     assert_eq!((created.status, &created.json()["tenant_id"]), (201, &json!("globex")));
 }
+
+/// The role of the key has no privileges on the tables. Only a view that reads as its caller would need them.
+#[test]
+fn behind_a_view_the_referenced_row_has_to_be_visible_to_its_owner() {
+    let mut shop = Shop::new("behind_views");
+    shop.bench.run(
+        "CREATE ROLE view_owner; GRANT ALL ON public.account, public.ticket TO view_owner; REVOKE ALL ON public.account, public.ticket FROM shop;
+         ALTER TABLE public.account ENABLE ROW LEVEL SECURITY;
+         CREATE POLICY open ON public.account TO view_owner USING (name <> 'Boxes');
+         CREATE VIEW public.brief AS SELECT id, tenant_id, subject AS title, account_id AS customer FROM public.ticket;
+         CREATE VIEW public.seen WITH (security_invoker) AS SELECT * FROM public.brief;
+         ALTER VIEW public.brief OWNER TO view_owner; GRANT ALL ON public.brief, public.seen TO shop",
+    );
+    for (name, view) in [("views", "public.brief"), ("things", "public.seen")] {
+        shop.expose(name, view, "id,tenant_id,title,customer", "title,customer", "customer");
+        // Account 7 is that of another tenant, account 2 is kept from the owner of the view, and there is no account 999.
+        let mut refused = Vec::new();
+        for (account, status) in [("1", 201), ("null", 201), ("2", 409), ("7", 409), ("999", 409)] {
+            let answer = shop.post(&format!("/api/v1/{name}"), &format!(r#"{{"title": "x", "customer": {account}}}"#));
+            assert_eq!(answer.status, status, "{name} {account}: {answer:?}");
+            if status == 409 {
+                refused.push(answer.said());
+            }
+        }
+        assert!(refused.iter().all(|said| *said == refused[0]), "{refused:?}");
+        assert_eq!(refused[0].1["errors"][0]["field"], "customer");
+        let id: i64 = shop.bench.ask("SELECT max(id) FROM public.ticket WHERE account_id = 1");
+        for (account, status) in [("1", 200), ("7", 409), ("2", 409), ("null", 200)] {
+            let answer = shop.patch(&format!("/api/v1/{name}/{id}"), &format!(r#"{{"customer": {account}}}"#));
+            assert_eq!(answer.status, status, "{name} {account}: {answer:?}");
+        }
+    }
+    // Behind a view that reads as its caller, the role itself has to see the row.
+    shop.bench.run("ALTER VIEW public.brief SET (security_invoker); GRANT ALL ON public.ticket TO shop");
+    let refused = shop.post("/api/v1/views", r#"{"title": "x", "customer": 1}"#);
+    assert_eq!(refused.status, 403, "{refused:?}");
+}
+
+/// Its columns are those of two rows of one table.
+#[test]
+fn each_column_of_a_view_that_is_a_foreign_key_counts() {
+    let mut shop = Shop::new("joined_views");
+    shop.bench.run(
+        "CREATE VIEW public.pair AS SELECT a.id, a.tenant_id, a.account_id AS first, b.account_id AS second
+         FROM public.ticket AS a JOIN public.ticket AS b ON b.id = a.id;
+         CREATE FUNCTION public.pair() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+         BEGIN
+             INSERT INTO public.ticket (tenant_id, subject, account_id) VALUES (NEW.tenant_id, 'x', NEW.second) RETURNING id INTO NEW.id;
+             RETURN NEW;
+         END $$;
+         CREATE TRIGGER pair INSTEAD OF INSERT ON public.pair FOR EACH ROW EXECUTE FUNCTION public.pair();
+         GRANT ALL ON public.pair TO shop; GRANT SELECT ON public.account TO shop",
+    );
+    shop.bench.run("SELECT hydra.api_expose('public.pair', 'views', creatable => '{first,second}', id_column => 'id', tenant_column => 'tenant_id')");
+    for (first, second, status) in [(1, 2, 201), (1, 7, 409), (7, 1, 409)] {
+        let answer = shop.post("/api/v1/views", &format!(r#"{{"first": {first}, "second": {second}}}"#));
+        assert_eq!(answer.status, status, "{first} {second}: {answer:?}");
+    }
+}

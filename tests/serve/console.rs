@@ -108,6 +108,16 @@ fn an_admin_creates_changes_pauses_and_deletes_a_webhook() {
     }
     let rotated = admin.post(&format!("{path}/rotate"), "overlap=1+day").json()["data"].take();
     assert!(rotated["secret"].as_str().unwrap().starts_with(rotated["webhook"]["secret_prefix"].as_str().unwrap()));
+    assert_eq!(admin.data(&format!("{path}/rotate"))["form"]["values"]["overlap"], "1 day", "a day is offered first");
+    let during = admin.data(&path)["webhook"].take();
+    let old = created["secret"].as_str().unwrap();
+    assert_eq!(during["old_secret_prefixes"], json!([old[..12]]));
+    assert!(during["overlap_until"].is_string(), "{during}");
+    let end = format!("{path}/end-overlap");
+    assert_eq!(admin.post(&end, "").header("location"), Some(format!("{path}?done=overlap-ended").as_str()));
+    assert_eq!(admin.get(&format!("{path}?done=overlap-ended")).json()["notice"], "overlap-ended");
+    assert_eq!(admin.data(&path)["webhook"]["overlap_until"], Value::Null);
+    assert_eq!(admin.get(&end).status, 405);
     assert_eq!(admin.wrong(&format!("{path}/rotate"), "overlap=99+days"), (422, vec!["overlap".into()]));
     assert_eq!(admin.wrong(&format!("{path}/rotate"), "overlap=soon"), (422, vec!["overlap".into()]));
     assert_eq!(admin.data(&format!("{path}/rotate"))["may_overlap"], true);
@@ -182,6 +192,7 @@ fn a_member_sees_and_changes_nothing() {
         "webhooks/1/resume",
         "webhooks/1/test",
         "webhooks/1/rotate",
+        "webhooks/1/end-overlap",
         "webhooks/1/delete",
         "webhooks/1/retry",
         "webhooks/1/preview",
@@ -211,7 +222,10 @@ fn a_visitor_with_a_tenant_reaches_only_what_belongs_to_the_tenant() {
     let ids: Vec<i64> =
         list["data"]["webhooks"].as_array().unwrap().iter().map(|w| w["id"].as_i64().unwrap()).collect();
     assert_eq!(ids, [own]);
-    assert_eq!(list["sections"], json!(["webhooks", "inbound-adapters", "flows", "event-types", "api-keys"]));
+    assert_eq!(
+        list["sections"],
+        json!(["webhooks", "approvals", "inbound-adapters", "flows", "event-types", "api-keys"])
+    );
     assert_eq!(admin.data("/settings/api-keys")["api_keys"], json!([]));
     assert_eq!(admin.get("/settings/status").status, 404);
     assert_eq!(admin.post("/settings/event-types", "name=a.b").status, 403);
@@ -219,7 +233,7 @@ fn a_visitor_with_a_tenant_reaches_only_what_belongs_to_the_tenant() {
         for page in ["", "/edit", "/rotate", "/delete", "/preview"] {
             assert_eq!(admin.get(&format!("/settings/webhooks/{id}{page}")).status, 404, "{id}{page}");
         }
-        for action in ["", "/pause", "/resume", "/test", "/rotate", "/delete", "/retry", "/preview"] {
+        for action in ["", "/pause", "/resume", "/test", "/rotate", "/end-overlap", "/delete", "/retry", "/preview"] {
             let answer =
                 admin.post(&format!("/settings/webhooks/{id}{action}"), "name=x&event=ticket.created&entity={}");
             assert_eq!(answer.status, 404, "{id}{action}");

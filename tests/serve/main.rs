@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use testkit::{Bench, Cluster, run};
 
 mod adapters;
+mod approvals;
 mod attacks;
 mod console;
 mod extension;

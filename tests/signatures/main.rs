@@ -6,6 +6,7 @@ use testkit::receiver::Request;
 use testkit::{Bench, Cluster};
 
 mod forgeries;
+mod given;
 mod libraries;
 mod rotation;
 mod verifiers;

@@ -73,6 +73,47 @@ fn an_update_changes_only_what_is_given() {
 }
 
 #[test]
+fn an_update_takes_settings_back() {
+    let mut bench = bench("reset");
+    let (id, _) = bench.subscribe("/", "ticket.created", &[]);
+    let as_created = all_of(&mut bench.client, id);
+    let settings = [
+        ("name", "'Ops'"),
+        ("tenant_id", "'acme'"),
+        ("signatures", "'{standard}'"),
+        ("timeout", "'3 s'"),
+        ("retry_schedule", "'{1 s}'"),
+        ("filter", "'$.id'"),
+        ("max_in_flight", "3"),
+        ("rate_limit", "100"),
+        ("disable_after", "4"),
+        ("disable_after_time", "'2 h'"),
+    ];
+    for (setting, value) in settings {
+        bench.run(&format!("SELECT hydra.webhook_update({id}, {setting} => {value})"));
+        assert_ne!(all_of(&mut bench.client, id), as_created, "{setting}");
+        bench.refused(
+            &format!("SELECT hydra.webhook_update({id}, {setting} => {value}, reset => '{{{setting}}}')"),
+            "22023",
+        );
+        bench.run(&format!("SELECT hydra.webhook_update({id}, reset => '{{{setting}}}')"));
+        assert_eq!(all_of(&mut bench.client, id), as_created, "{setting}");
+    }
+    let given: Vec<String> = settings.iter().map(|(setting, value)| format!("{setting} => {value}")).collect();
+    bench.run(&format!("SELECT hydra.webhook_update({id}, {})", given.join(", ")));
+    let names = settings.map(|(setting, _)| setting).join(",");
+    bench.run(&format!("SELECT hydra.webhook_update({id}, reset => '{{{names}}}')"));
+    assert_eq!(all_of(&mut bench.client, id), as_created, "all at once");
+    for wrong in ["{url}", "{nmae}", "{NULL}"] {
+        let refusal = bench.refused(&format!("SELECT hydra.webhook_update({id}, reset => '{wrong}')"), "22023");
+        assert!(refusal.detail.contains("rate_limit"), "{refusal:?}");
+    }
+    // The hint names the way.
+    let refusal = bench.refused(&format!("SELECT hydra.webhook_update({id}, rate_limit => 0)"), "22023");
+    assert!(refusal.hint.contains("reset => '{rate_limit}'"), "{refusal:?}");
+}
+
+#[test]
 fn a_changed_url_and_secret_apply_from_the_next_attempt_and_the_body_stays() {
     let mut bench = bench("next_attempt");
     bench.receiver.answer("/old", Answer::status(500));

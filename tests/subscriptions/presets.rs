@@ -1,6 +1,6 @@
 //! What a preset gives a subscription: body, headers, timeout, schedule and when it is disabled.
 
-use testkit::receiver::{Answer, Signature};
+use testkit::receiver::{Answer, Request, Signature};
 
 use crate::bench;
 
@@ -40,6 +40,52 @@ fn standard_sends_what_standard_webhooks_specifies_and_has_its_defaults() {
         .map(|column| bench.column(id, column));
     let schedule = "{00:00:05,00:05:00,00:30:00,02:00:00,05:00:00,10:00:00,14:00:00,20:00:00,24:00:00}";
     assert_eq!(settings, ["00:00:20", schedule, "", "5 days", "{standard}"]);
+}
+
+#[test]
+fn headers_say_which_event_it_is_when_it_was_emitted_and_what_happened_to_the_row() {
+    let mut bench = bench("event_headers");
+    bench.run("CREATE TABLE part (id int, stock int)");
+    for operation in ["insert", "update", "delete"] {
+        bench.run(&format!("SELECT hydra.webhook_watch('part', 'part.updated', '{operation}')"));
+    }
+    bench.receiver.answer_first("/hydra", 1, Answer::status(500));
+    for preset in ["hydra", "x_webhook", "standard"] {
+        let more = [&format!("preset => '{preset}'"), "retry_schedule => '{0 s}'", "max_in_flight => 1"];
+        bench.subscribe(&format!("/{preset}"), "part.updated,part.created", &more);
+    }
+    bench.run("INSERT INTO part VALUES (1, 5); UPDATE part SET stock = 4; DELETE FROM part");
+    bench.emit("part.created", r#"{"id": 1}"#);
+    // In any order: the first one was sent again.
+    let requests = bench.wait_for("/hydra", 5);
+    let others = bench.wait_for("/x_webhook", 4);
+    let header = |request: &Request, name: &str| request.header(name).map(str::to_owned);
+    let ids: Vec<_> = others.iter().map(|request| header(request, "X-Webhook-Event-Id").expect("an id")).collect();
+    let operations = ids.iter().map(|id| {
+        let of_event: Vec<_> =
+            requests.iter().filter(|request| request.header("X-Hydra-Event-Id") == Some(id)).collect();
+        let (first, again) = (&of_event[0], &of_event[of_event.len() - 1]);
+        assert_eq!(first.headers.len(), again.headers.len(), "a retry has the same headers");
+        for name in ["Event-Id", "Event-Time", "Operation"].map(|name| format!("X-Hydra-{name}")) {
+            assert_eq!(header(first, &name), header(again, &name), "{name} stays the same");
+        }
+        header(first, "X-Hydra-Operation")
+    });
+    let operations: Vec<_> = operations.collect();
+    assert_eq!(operations, ["insert", "update", "delete", ""].map(|name| (!name.is_empty()).then(|| name.to_owned())));
+    let of_others: Vec<_> = others.iter().map(|request| header(request, "X-Webhook-Operation")).collect();
+    assert_eq!(of_others, operations);
+
+    let times: Vec<_> = others.iter().map(|request| header(request, "X-Webhook-Event-Time").expect("a time")).collect();
+    assert!(times.is_sorted() && times.windows(2).all(|pair| pair[0] < pair[1]), "{times:?}");
+    for (time, request) in times.iter().zip(&others) {
+        assert_eq!(time.len(), "2026-04-29T18:33:00.123456Z".len(), "{time} has microseconds");
+        let timestamp = request.json()["timestamp"].as_str().expect("a time").to_owned();
+        assert_eq!(format!("{}Z", &time[..19]), timestamp);
+    }
+    let standard = bench.wait_for("/standard", 4);
+    let is_new = |name: &str| name.contains("vent-") || name.contains("peration");
+    assert!(standard.iter().all(|request| !request.headers.iter().any(|(name, _)| is_new(name))));
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod conditions;
 mod emitted;
 mod failures;
 mod migrations;
+mod previous;
 mod refusals;
 mod rights;
 mod sessions;

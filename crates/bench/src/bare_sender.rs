@@ -6,12 +6,12 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use sender::destination::AllowedNetwork;
 use sender::{Bell, DestinationPolicy, Limits, Roots, Sender};
 use wire::attempt::{Attempt, Outcome};
-use wire::ids::{DeliveryId, SubscriptionId};
+use wire::ids::{DeliveryId, EventKey, SubscriptionId};
 use wire::preset::Preset;
 use wire::request::{Endpoint, Request};
 use wire::secret::SigningSecret;
@@ -86,7 +86,10 @@ impl BareSender {
             delivery: DeliveryId((number as u128).to_be_bytes()),
             endpoint: self.endpoint.clone(),
             preset: Preset::Hydra,
+            event: EventKey::default(),
             event_type: self.event_type.clone(),
+            emitted_at: UNIX_EPOCH,
+            operation: None,
             body: self.body.clone(),
             hops: 0,
             max_in_flight,

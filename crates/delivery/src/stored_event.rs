@@ -63,6 +63,7 @@ pub mod tests {
                 tenant_id: Some("t1".into()),
                 entity: Some(r#"{"id": 7}"#.into()),
                 entity_error: None,
+                previous: None,
                 emitted_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_777_487_580),
             },
             operation: Some(Operation::Insert),

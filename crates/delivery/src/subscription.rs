@@ -15,6 +15,8 @@ pub struct Subscription {
     pub status_since: SystemTime,
     /// Whether the subscription, if it is active, does not get what it missed while it was disabled.
     pub drops_missed: bool,
+    /// When first attempts of it were last cancelled.
+    pub cancelled_at: Option<SystemTime>,
     pub preset: Preset,
     pub endpoint: Arc<Endpoint>,
     /// Delay before each retry.

@@ -3,7 +3,7 @@
 use hyper::header::{HeaderName, HeaderValue, SET_COOKIE};
 use hyper::{HeaderMap, Response, StatusCode};
 use rand::random;
-use serde_json::Value;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -101,6 +101,21 @@ impl Answer {
             header("cache-control", "public, max-age=31536000, immutable"),
         ];
         Self { status: 200, headers, body: pages::STYLESHEET.into(), key: None }
+    }
+
+    /// What is at the root, for a person or for a program. The same for everybody.
+    pub fn root(is_page: bool) -> Self {
+        let headers =
+            |kind| vec![header("content-type", kind), header("cache-control", "no-store"), header("vary", "accept")];
+        let (headers, body) = match is_page {
+            true => (as_page(headers(HTML)), pages::root()),
+            false => {
+                let places = json!({"settings": "/settings", "api": "/api/v1/", "mcp": "/mcp"});
+                let policy = header("content-security-policy", DATA_POLICY);
+                ([headers("application/json"), vec![policy]].concat(), places.to_string())
+            }
+        };
+        Self { status: 200, headers, body: body.into_bytes(), key: None }
     }
 
     /// An answer of the surface `rest`: data, or the page about the API.

@@ -132,6 +132,10 @@ impl Exchange<'_> {
         match Route::of(&path) {
             Route::Alive => Ok(Answer::text(200, "alive\n")),
             Route::Ready => health::ready(self.gateway).await,
+            Route::Root if matches!(request.method().as_str(), "GET" | "HEAD") => {
+                Ok(Answer::root(explain::wants_page(request.headers())))
+            }
+            Route::Root => Err(Problem::method_not_allowed("GET")),
             Route::Unknown => Err(Problem::not_found()),
             Route::Inbound(token) => {
                 let _share = self.gateway.begin()?;

@@ -32,8 +32,13 @@ fn text(headers: &HeaderMap, name: hyper::header::HeaderName) -> &str {
 
 /// Whether a person has opened the root of the API in a browser.
 pub fn is_person(path: &str, headers: &HeaderMap) -> bool {
+    is_root(path) && wants_page(headers)
+}
+
+/// Whether a browser asks, for a person.
+pub fn wants_page(headers: &HeaderMap) -> bool {
     let is_html = |range: &str| range.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/html");
-    is_root(path) && text(headers, ACCEPT).split(',').any(is_html)
+    text(headers, ACCEPT).split(',').any(is_html)
 }
 
 /// Whether a person has sent the form with the key.

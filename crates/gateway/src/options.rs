@@ -113,6 +113,10 @@ pub struct Relay {
         hide_env_values = true
     )]
     pub dsn: String,
+
+    /// Only tools of these toolsets, for example support,crm
+    #[arg(long, value_name = "NAMES", default_value = "", hide_default_value = true, env = "HYDRA_TOOLSETS")]
+    pub toolsets: String,
 }
 
 impl Options {
@@ -154,7 +158,7 @@ mod tests {
     fn the_program_for_mcp_has_options_of_its_own() {
         let options = Options::try_parse_from(["hydra-gateway", "mcp", "--url", "https://h.example"]).unwrap();
         let Some(Command::Mcp(relay)) = options.command else { panic!("{options:?}") };
-        assert_eq!(relay.url, "https://h.example");
+        assert_eq!((relay.url.as_str(), relay.toolsets.as_str()), ("https://h.example", ""));
         assert!(Options::try_parse_from(["hydra-gateway", "mcp", "--listen", "*:1"]).is_err());
         assert!(Options::try_parse_from(["hydra-gateway", "mcp", "--key", "hyk_x"]).is_err());
     }

@@ -47,6 +47,8 @@ pub enum Route<'a> {
     Link(&'a str),
     /// The URL of an inbound adapter, and its secret part.
     Inbound(&'a str),
+    /// What is there for who knows only the address.
+    Root,
     Alive,
     Ready,
     Stylesheet,
@@ -57,6 +59,7 @@ impl<'a> Route<'a> {
     pub fn of(path: &'a str) -> Self {
         let below = |place: &str| path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         match path {
+            "/" => Self::Root,
             "/healthz" => Self::Alive,
             "/readyz" => Self::Ready,
             "/login" => Self::Link(""),
@@ -130,7 +133,8 @@ mod tests {
             ("/healthz", Route::Alive),
             ("/readyz", Route::Ready),
             (pages::stylesheet_path(), Route::Stylesheet),
-            ("/", Route::Unknown),
+            ("/", Route::Root),
+            ("", Route::Unknown),
             ("/settingsx", Route::Unknown),
             ("/Settings", Route::Unknown),
             ("//settings", Route::Unknown),

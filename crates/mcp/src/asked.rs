@@ -31,6 +31,8 @@ pub enum Asked {
     CallTool {
         name: String,
         arguments: Map<String, Value>,
+        /// The same as JSON text, as it was sent.
+        arguments_text: String,
         /// What the server has given the client to keep when it asked its user something. Anybody may have written it.
         request_state: Option<String>,
         /// What the user has said to it, by the names of the questions.
@@ -84,6 +86,10 @@ fn asked(headers: Headers<'_>, message: &Message, revision: Revision) -> Result<
         "tools/call" => Ok(Asked::CallTool {
             name: text(message, "name")?.ok_or(Failure::malformed("there is no name"))?,
             arguments: object(message, "arguments")?,
+            arguments_text: match message.params.get("arguments") {
+                Some(Value::Object(_)) => message.arguments.clone().unwrap_or_else(|| "{}".to_owned()),
+                _ => "{}".to_owned(),
+            },
             request_state: text(message, "requestState")?,
             input_responses: object(message, "inputResponses")?,
             capabilities: Capabilities::of(message),

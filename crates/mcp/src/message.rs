@@ -1,7 +1,9 @@
 //! Messages of JSON-RPC 2.0, one at a time.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::failure::Failure;
@@ -33,6 +35,8 @@ pub struct Message {
     pub id: Option<Id>,
     pub method: String,
     pub params: Map<String, Value>,
+    /// The text of the parameter `arguments`. A number that was read as a value could have lost digits.
+    pub arguments: Option<String>,
 }
 
 /// What is wrong with a message, and the id that could be read.
@@ -43,8 +47,8 @@ pub struct Unreadable {
 }
 
 impl Message {
-    pub fn parse(body: &[u8]) -> Result<Self, Unreadable> {
-        let body: Value = serde_json::from_slice(body).map_err(|_| Failure::not_json())?;
+    pub fn parse(text: &[u8]) -> Result<Self, Unreadable> {
+        let body: Value = serde_json::from_slice(text).map_err(|_| Failure::not_json())?;
         let Value::Object(mut body) = body else {
             return Err(Failure::not_a_request("it is not one object").into());
         };
@@ -64,7 +68,7 @@ impl Message {
             Some(Value::Object(params)) => params,
             Some(_) => return Err(unreadable(Failure::malformed("they are not an object"))),
         };
-        Ok(Self { id, method, params })
+        Ok(Self { id, method, params, arguments: arguments(text) })
     }
 
     /// Returns the metadata of the request.
@@ -86,6 +90,13 @@ impl Message {
         };
         self.params.get(field).and_then(Value::as_str)
     }
+}
+
+/// Returns the text of the arguments. Of several members with one name, the last one counts, as in a value.
+fn arguments(body: &[u8]) -> Option<String> {
+    let mut body: BTreeMap<String, &RawValue> = serde_json::from_slice(body).ok()?;
+    let mut params: BTreeMap<String, &RawValue> = serde_json::from_str(body.remove("params")?.get()).ok()?;
+    params.remove("arguments").map(|arguments| arguments.get().to_owned())
 }
 
 impl From<Failure> for Unreadable {

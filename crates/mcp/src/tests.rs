@@ -68,6 +68,7 @@ fn a_client_of_the_newest_revision_is_served_without_a_handshake() {
         Asked::CallTool {
             name: "list_tickets".into(),
             arguments: json!({"limit": 5}).as_object().unwrap().clone(),
+            arguments_text: "{\"limit\":5}".into(),
             request_state: None,
             input_responses: Default::default(),
             capabilities: Capabilities::default(),
@@ -83,6 +84,20 @@ fn a_client_of_the_newest_revision_is_served_without_a_handshake() {
     assert_eq!(body["result"]["content"], json!([{"type": "text", "text": "one"}]));
     assert_eq!(body["result"]["isError"], false);
     assert_eq!(body["result"]["_meta"]["io.modelcontextprotocol/serverInfo"]["version"], "1");
+}
+
+#[test]
+fn arguments_keep_the_digits_that_were_sent() {
+    let body = br#"{"jsonrpc": "2.0", "id": 1, "method": "tools/call",
+                    "params": {"name": "t", "arguments": {"n": 9007199254740993.10, "a": [1e400]}}}"#;
+    assert!(read(&[], body).is_err(), "a number that no value can have");
+    let body = br#"{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "par\u0061ms": {"name": "t",
+                    "arguments": {"n": 1}, "arguments": {"n": 12345678901234567890.10}}}"#;
+    let Asked::CallTool { arguments_text, .. } = read(&[], body).unwrap().asked else { panic!() };
+    assert_eq!(arguments_text, r#"{"n": 12345678901234567890.10}"#);
+    let body = br#"{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "t", "arguments": null}}"#;
+    let Asked::CallTool { arguments_text, .. } = read(&[], body).unwrap().asked else { panic!() };
+    assert_eq!(arguments_text, "{}");
 }
 
 #[test]
@@ -330,7 +345,7 @@ fn annotations_say_what_a_tool_may_do() {
     let writes = Tool { reads_only: false, is_destructive: true, is_idempotent: false, ..tool("t") };
     let annotations = serde_json::from_str::<Value>(&writes.to_json()).unwrap()["annotations"].take();
     let expected =
-        json!({"readOnlyHint": false, "destructiveHint": true, "idempotentHint": false, "openWorldHint": false});
+        json!({"readOnlyHint": false, "destructiveHint": true, "idempotentHint": false, "openWorldHint": true});
     assert_eq!(annotations, expected);
 }
 

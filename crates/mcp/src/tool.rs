@@ -39,11 +39,11 @@ impl Tool {
             Some(output) => object.json("outputSchema", &output.to_string()),
             None => object,
         };
-        // No tool reaches anything but the database.
+        // What a tool writes can be sent to other systems. One that reads reaches nothing but the database.
         let annotations = match self.reads_only {
             true => json!({"readOnlyHint": true, "openWorldHint": false}),
             false => json!({"readOnlyHint": false, "destructiveHint": self.is_destructive,
-                            "idempotentHint": self.is_idempotent, "openWorldHint": false}),
+                            "idempotentHint": self.is_idempotent, "openWorldHint": true}),
         };
         object.value("annotations", annotations).end()
     }

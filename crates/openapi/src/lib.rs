@@ -11,6 +11,7 @@
 //! | `types` | types of Postgres as JSON schemas |
 //! | `column` | columns of a resource |
 //! | `resource` | paths and schemas of a table or view of the application |
+//! | `function` | arguments of a function of the application, which is a tool |
 //! | `parameters` | what a list can be asked for, and what a change can be sent with |
 //! | `own` | paths and schemas of our own resources: webhooks, deliveries, events, flows |
 //! | `events` | the requests of webhooks |
@@ -21,6 +22,7 @@ use serde_json::{Map, Value, json};
 
 mod column;
 mod events;
+mod function;
 pub mod own;
 mod parameters;
 mod pruned;
@@ -32,8 +34,9 @@ mod types;
 
 pub use column::Column;
 pub use events::EventType;
+pub use function::{Argument, Function};
 pub use resource::Resource;
-pub use types::Type;
+pub use types::{Type, or_null};
 
 /// Where the API begins.
 pub const ROOT: &str = "/api/v1";

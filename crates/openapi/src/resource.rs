@@ -137,7 +137,7 @@ impl Resource {
                 "200": answer("The row", self.row(), &["ETag"]),
                 "304": responses::not_modified(),
             }),
-            &[400, 404],
+            &[400, 404, 422],
         );
         operation
     }

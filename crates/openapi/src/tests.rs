@@ -175,7 +175,17 @@ fn a_list_can_be_asked_for_what_its_columns_can_be_compared_with() {
 fn types_of_postgres_are_what_their_values_are_as_json() {
     for (name, expected) in [
         ("smallint", json!({"type": "integer", "minimum": -32768, "maximum": 32767})),
-        ("numeric(12,2)", json!({"type": "number"})),
+        ("numeric(12,2)", json!({"anyOf": [{"type": "number"}, {"type": "string", "enum": ["NaN"]}]})),
+        (
+            "double precision",
+            json!({"anyOf": [{"type": "number"}, {"type": "string", "enum": ["NaN", "Infinity", "-Infinity"]}]}),
+        ),
+        (
+            "numeric[]",
+            json!({"type": "array", "items": {"anyOf": [
+                {"type": "number"}, {"type": "string", "enum": ["NaN", "Infinity", "-Infinity"]}, {"type": "null"},
+            ]}}),
+        ),
         ("character varying(20)", json!({"type": "string", "maxLength": 20})),
         ("timestamp(3) with time zone", json!({"type": "string", "format": "date-time"})),
         ("timestamp without time zone", json!({"type": "string"})),

@@ -1,7 +1,8 @@
 //! Types of Postgres as JSON schemas: those of the values that a row has as JSON.
 //!
 //! A type that is not known here is a text, which is what Postgres makes of it. Formats are given where every value has them:
-//! a timestamp without a time zone has no format, because `date-time` needs one.
+//! a timestamp without a time zone has no format, because `date-time` needs one. Only `infinity` is a date and a timestamp in any
+//! other form.
 
 use serde_json::{Value, json};
 
@@ -9,7 +10,8 @@ use serde_json::{Value, json};
 pub enum Type {
     /// With its number of bits.
     Integer(u8),
-    Number,
+    /// With its values that JSON has no number for, which are texts.
+    Number(&'static [&'static str]),
     Boolean,
     /// With its greatest length, if it has one.
     Text(Option<u32>),
@@ -25,6 +27,9 @@ pub enum Type {
     Other(String),
 }
 
+/// The values of a number that are none.
+const NO_NUMBERS: &[&str] = &["NaN", "Infinity", "-Infinity"];
+
 impl Type {
     /// Reads a type off its name as `format_type` writes it. A domain must have been replaced by its base type.
     pub fn parse(name: &str, is_record: bool) -> Self {
@@ -37,7 +42,9 @@ impl Type {
             "smallint" => Self::Integer(16),
             "integer" | "oid" => Self::Integer(32),
             "bigint" => Self::Integer(64),
-            "numeric" | "real" | "double precision" => Self::Number,
+            // One with a precision has no infinity.
+            "numeric" if !rest.is_empty() => Self::Number(&NO_NUMBERS[..1]),
+            "numeric" | "real" | "double precision" => Self::Number(NO_NUMBERS),
             "boolean" => Self::Boolean,
             "text" | "name" | "\"char\"" | "character" | "character varying" => {
                 Self::Text(rest.strip_suffix(')').and_then(|length| length.parse().ok()))
@@ -56,7 +63,7 @@ impl Type {
             Self::Integer(16) => json!({"type": "integer", "minimum": i16::MIN, "maximum": i16::MAX}),
             Self::Integer(32) => json!({"type": "integer", "format": "int32"}),
             Self::Integer(_) => json!({"type": "integer", "format": "int64"}),
-            Self::Number => json!({"type": "number"}),
+            Self::Number(texts) => json!({"anyOf": [{"type": "number"}, {"type": "string", "enum": texts}]}),
             Self::Boolean => json!({"type": "boolean"}),
             Self::Text(None) => json!({"type": "string"}),
             Self::Text(Some(longest)) => json!({"type": "string", "maxLength": longest}),
@@ -75,7 +82,7 @@ impl Type {
     pub fn example(&self, column: &str) -> Value {
         match self {
             Self::Integer(_) => json!(1),
-            Self::Number => json!(9.5),
+            Self::Number(_) => json!(9.5),
             Self::Boolean => json!(true),
             Self::Text(_) if column.contains("email") => json!("mara@example.com"),
             Self::Text(_) if column.ends_with("url") => json!("https://example.com/"),
@@ -108,6 +115,9 @@ pub fn or_null(mut schema: Value) -> Value {
         schema["type"] = json!([name, "null"]);
     }
     // Not by an index, which would add the member.
+    if let Some(any) = schema.get_mut("anyOf").and_then(Value::as_array_mut) {
+        any.push(json!({"type": "null"}));
+    }
     if let Some(choices) = schema.get_mut("enum").and_then(Value::as_array_mut) {
         choices.push(Value::Null);
     }

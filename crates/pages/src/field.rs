@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use crate::model::{Form, Refusal};
+use crate::wording;
 
 /// Names of fields, as messages of the SQL functions and labels have them.
 const LABELS: &[(&str, &str)] = &[
@@ -44,30 +45,10 @@ const LABELS: &[(&str, &str)] = &[
     ("query", "Query"),
 ];
 
-/// Messages of Postgres about values that cannot be converted, for people who do not know its types.
-const SYNTAX: &[(&str, &str)] = &[
-    ("invalid input syntax for type interval", "This is no time that can be read: write it like 8 s, 2 min or 1 day."),
-    ("invalid input syntax for type integer", "This is not a whole number."),
-    ("invalid input syntax for type timestamp", "This is no date that can be read: write it like 2030-01-31."),
-];
-
 pub fn label_of(field: &str) -> &str {
     // Rows of a mapping have a number, which the message says.
     let known = if field.starts_with("row_") { "mapping" } else { field };
     LABELS.iter().find(|(name, _)| *name == known).map_or(field, |(_, label)| label)
-}
-
-/// Returns a message as a sentence. It may begin with the name that the field has in SQL.
-fn message_of(refusal: &Refusal) -> String {
-    let message = refusal.message.replace(" must not be null", " must not be empty");
-    if let Some((_, words)) = SYNTAX.iter().find(|(start, _)| message.starts_with(start)) {
-        return (*words).into();
-    }
-    let rest = refusal.field.as_deref().and_then(|field| Some((field, message.strip_prefix(field)?)));
-    match rest {
-        Some((field, rest)) if rest.starts_with(' ') => sentence(&format!("{}{rest}", label_of(field))),
-        _ => sentence(&message),
-    }
 }
 
 /// Returns a text with a capital at its start and a stop at its end.
@@ -81,15 +62,10 @@ pub fn sentence(text: &str) -> String {
     sentence
 }
 
-/// Whether a hint is for people who use SQL. Who uses the pages has buttons instead.
-pub fn is_sql(hint: &str) -> bool {
-    hint.starts_with("SELECT ")
-}
-
 pub fn explained(refusal: &Refusal) -> Markup {
     html! {
-        (message_of(refusal))
-        @for more in [&refusal.detail, &refusal.hint].into_iter().flatten().filter(|more| !is_sql(more)) { " " (more) }
+        (wording::what(refusal))
+        @for more in wording::more(refusal) { " " (more) }
     }
 }
 
@@ -106,7 +82,7 @@ pub fn summary(form: &Form) -> Markup {
                     li {
                         @match &refusal.field {
                             Some(field) => {
-                                a href=(format!("#field-{field}")) { (label_of(field)) } ": " (message_of(refusal))
+                                a href=(format!("#field-{field}")) { (label_of(field)) } ": " (wording::what(refusal))
                             }
                             None => (explained(refusal)),
                         }

@@ -2,6 +2,7 @@
 
 use maud::{DOCTYPE, Markup, html};
 
+use crate::figures::grouped;
 use crate::model::{Page, Visitor};
 use crate::moment::Now;
 use crate::stylesheet::stylesheet_path;
@@ -40,7 +41,7 @@ pub fn page<D>(model: Page<D>, show: impl Fn(&Visit, &D) -> Content) -> Markup {
         header.top {
             div.bar {
                 a.brand href="/settings/webhooks" { (mark()) "Hydra" }
-                nav aria-label="Settings" { (navigation(&model.sections, content.section)) }
+                nav aria-label="Settings" { (navigation(&model.sections, model.waiting, content.section)) }
                 (visitor(&visit))
             }
         }
@@ -105,13 +106,18 @@ fn mark() -> Markup {
     }
 }
 
-fn navigation(sections: &[String], current: &str) -> Markup {
+fn navigation(sections: &[String], waiting: i64, current: &str) -> Markup {
     html! {
         ul {
             @for section in sections {
                 @if let Some(name) = section_name(section) {
                     li {
-                        a href=(format!("/settings/{section}")) aria-current=[(section == current).then_some("page")] { (name) }
+                        a href=(format!("/settings/{section}")) aria-current=[(section == current).then_some("page")] {
+                            (name)
+                            @if section == "approvals" && waiting > 0 {
+                                " " span.number { (grouped(waiting)) span.hidden { " waiting" } }
+                            }
+                        }
                     }
                 }
             }
@@ -123,6 +129,7 @@ fn section_name(section: &str) -> Option<&'static str> {
     Some(match section {
         "webhooks" => "Webhooks",
         "inbound-adapters" => "Inbound adapters",
+        "approvals" => "Approvals",
         "flows" => "Flows",
         "event-types" => "Event types",
         "api-keys" => "API keys",
@@ -155,6 +162,7 @@ fn notice(done: &str) -> Option<&'static str> {
         "retried" => "The delivery is being sent again.",
         "cancelled" => "The delivery is cancelled.",
         "replayed" => "All failed deliveries are being sent again.",
+        "overlap-ended" => "The overlap has ended. Only the new secret signs.",
         "registered" => "The event type is registered.",
         "adapter-updated" => "The changes are saved. They apply to the next request.",
         "adapter-paused" => "Paused. Requests are answered with status 503 until you resume it.",
@@ -167,6 +175,8 @@ fn notice(done: &str) -> Option<&'static str> {
         "in-testing" => "In testing. The flow is rehearsed from the next event on, and changes nothing.",
         "flow-paused" => "Paused. The flow no longer runs.",
         "flow-deleted" => "The flow is deleted.",
+        "approved" => "Approved. What was shown is done.",
+        "refused" => "Refused. Nothing was written.",
         "revoked" => "The key is revoked. Requests with it are refused.",
         _ => return None,
     })

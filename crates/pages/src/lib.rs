@@ -14,22 +14,27 @@
 //! | module | content |
 //! |---|---|
 //! | `model` | what several pages read |
-//! | `layout`, `problem`, `login` | the document around all pages, and the pages without a visitor |
+//! | `layout`, `problem`, `login`, `root` | the document around all pages, and the pages without a visitor |
 //! | `webhooks`, `webhook` | the list, and one webhook with its `failures` and `chart` |
 //! | `webhook_form`, `event_picker` | new and changed webhooks |
 //! | `preview`, `rotation`, `deletion`, `shown_once` | what else can be done with a webhook |
 //! | `inbound` | adapters: the list, one with its events, its form, and what else can be done |
 //! | `flow` | flows and their runs |
+//! | `approval` | what tools want to write, and what was said to it |
+//! | `effects` | rows, webhooks and notices of a rehearsal |
 //! | `event_types`, `api_keys`, `api_key_form`, `status` | the other sections |
 //! | `api` | the page about the REST API |
-//! | `field` | fields of forms, and why they are refused |
+//! | `field`, `wording` | fields of forms, and why they are refused |
 //! | `state`, `moment`, `figures`, `json` | states, times, numbers and JSON for people |
+//! | `visible` | texts of strangers, with nothing in them that cannot be seen |
 
 mod api;
 mod api_key_form;
 mod api_keys;
+mod approval;
 mod chart;
 mod deletion;
+mod effects;
 mod event_picker;
 mod event_types;
 mod failures;
@@ -44,6 +49,7 @@ mod model;
 mod moment;
 mod preview;
 mod problem;
+mod root;
 mod rotation;
 mod shown_once;
 mod state;
@@ -51,9 +57,11 @@ mod status;
 mod stylesheet;
 #[cfg(test)]
 mod tests;
+mod visible;
 mod webhook;
 mod webhook_form;
 mod webhooks;
+mod wording;
 
 use std::fmt;
 
@@ -65,6 +73,7 @@ use model::Page;
 
 pub use api::problem as api_problem;
 pub use problem::problem;
+pub use root::page as root;
 pub use stylesheet::{STYLESHEET, stylesheet_path};
 
 /// Why a model cannot be shown: the gateway and the extension have versions that do not fit.
@@ -105,6 +114,8 @@ pub fn render(model: &Value) -> Result<String, Unreadable> {
         "flows" => show(model, flow::list::page),
         "flow" => show(model, flow::one::page),
         "flow_delete" => show(model, flow::removal::page),
+        "approvals" => show(model, approval::list::page),
+        "approval" => show(model, approval::one::page),
         "event_types" => show(model, event_types::page),
         "api_keys" => show(model, api_keys::page),
         "api_key_form" => show(model, api_key_form::page),

@@ -12,6 +12,9 @@ pub struct Page<D> {
     pub visitor: Visitor,
     #[serde(default)]
     pub sections: Vec<String>,
+    /// So many approvals wait for the visitor.
+    #[serde(default)]
+    pub waiting: i64,
     pub notice: Option<String>,
     pub now: String,
     pub data: D,
@@ -39,6 +42,9 @@ pub struct Webhook {
     pub preset: String,
     pub created_at: Option<String>,
     pub secret_prefix: Option<String>,
+    /// The former secrets that sign too; none if there is no overlap.
+    pub old_secret_prefixes: Option<Vec<String>>,
+    pub overlap_until: Option<String>,
     #[serde(default)]
     pub consecutive_failures: i64,
     pub failing_since: Option<String>,

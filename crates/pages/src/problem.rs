@@ -4,8 +4,9 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::field::{is_sql, sentence};
+use crate::field::sentence;
 use crate::layout;
+use crate::wording::is_sql;
 
 #[derive(Default, Deserialize)]
 struct Problem {
@@ -21,7 +22,7 @@ pub fn problem(problem: &Value) -> String {
     let problem = Problem::deserialize(problem).unwrap_or_default();
     let status = problem.status.unwrap_or(500);
     let heading = heading(status).or(problem.title.as_deref()).unwrap_or("Something went wrong");
-    let texts = [&problem.detail, &problem.hint].into_iter().flatten().filter(|text| !is_sql(text));
+    let texts = problem.detail.iter().chain(problem.hint.iter().filter(|hint| !is_sql(hint)));
     let main = html! {
         p.code { "Error " (status) }
         h1 { (heading) }

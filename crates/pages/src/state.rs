@@ -100,6 +100,17 @@ pub fn of_run(run: &Run) -> (Weight, &str) {
     }
 }
 
+pub fn of_approval(state: &str) -> (Weight, &str) {
+    match state {
+        "pending" => (Weight::Warning, "Waiting"),
+        "done" => (Weight::Good, "Approved"),
+        "refused" => (Weight::Quiet, "Refused"),
+        "failed" => (Weight::Bad, "Failed"),
+        "expired" => (Weight::Quiet, "Ended"),
+        other => (Weight::Quiet, other),
+    }
+}
+
 pub fn of_worker(state: &str) -> (Weight, &str) {
     match state {
         "running" => (Weight::Good, "Running"),

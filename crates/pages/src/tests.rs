@@ -113,6 +113,8 @@ fn members_see_the_same_without_buttons() {
             "inbound_event",
             "flows",
             "flow",
+            "approvals",
+            "approval",
             "event_types",
             "api_keys",
             "status",
@@ -145,6 +147,24 @@ fn an_admin_has_a_button_for_everything() {
     for action in ["retry", "cancel"] {
         assert!(page.contains(&format!("/deliveries/{delivery}/{action}\"")), "{action}");
     }
+}
+
+#[test]
+fn an_overlap_is_shown_and_can_be_ended() {
+    let mut model = model("webhook");
+    assert!(!page(&model).contains("end-overlap"));
+    let id = model["data"]["webhook"]["id"].clone();
+    model["data"]["webhook"]["old_secret_prefixes"] = json!(["whsec_b2xkT2", "corr"]);
+    model["data"]["webhook"]["overlap_until"] = model["now"].clone();
+    let shown = page(&model);
+    for text in
+        [&format!("action=\"/settings/webhooks/{id}/end-overlap\""), "<code>whsec_b2xkT2…</code>, <code>corr…</code>"]
+    {
+        assert!(shown.contains(text), "{text}");
+    }
+    model["visitor"]["may_manage"] = json!(false);
+    let shown = page(&model);
+    assert!(shown.contains("<code>corr…</code>") && !shown.contains("end-overlap"), "{shown}");
 }
 
 #[test]
@@ -224,6 +244,13 @@ fn empty_lists_and_missing_log_ins_say_what_to_do() {
 }
 
 #[test]
+fn the_root_leads_to_the_settings_and_to_the_api() {
+    let page = crate::root();
+    assert!(values(&page, "<a href=\"").eq(["/settings", "/api/v1/"]), "{page}");
+    assert!(!page.contains("<script") && !page.contains(" style=") && page.matches("<h1>").count() == 1, "{page}");
+}
+
+#[test]
 fn a_link_is_used_by_a_button_without_its_secret_in_the_page() {
     let page = page(&model("login"));
     assert!(page.contains("<form method=\"post\"><button") && page.contains("acme"), "{page}");
@@ -231,15 +258,95 @@ fn a_link_is_used_by_a_button_without_its_secret_in_the_page() {
 
 #[test]
 fn what_no_version_knows_is_an_error_and_what_a_newer_one_adds_is_not() {
-    assert!(crate::render(&json!({"page": "approvals"})).unwrap_err().to_string().contains("approvals"));
+    assert!(crate::render(&json!({"page": "invoices"})).unwrap_err().to_string().contains("invoices"));
     assert!(crate::render(&json!({"page": "webhooks", "data": {}})).is_err());
     let mut model = model("webhooks");
     model["data"]["webhooks"][0]["colour"] = json!("green");
-    model["sections"] = json!(["webhooks", "approvals"]);
+    model["sections"] = json!(["webhooks", "invoices"]);
     let shown = page(&model);
-    assert!(!shown.contains("approvals"));
+    assert!(!shown.contains("invoices"));
     // What is no problem of ours is shown as one.
     assert!(crate::problem(&json!("nonsense")).contains("Something went wrong"));
+}
+
+#[test]
+fn an_approval_shows_what_would_be_done_and_has_two_buttons() {
+    let model = model("approval");
+    let shown = page(&model);
+    for text in [
+        "<dt><code>id</code></dt><dd><code>42</code>",
+        "Refund of 49.90 EUR agreed",
+        "<dt><code>status</code></dt><dd class=\"change\"><del><span class=\"hidden\">from </span><bdi class=\"data\">open</bdi></del>",
+        "<code>public.tickets</code> <span class=\"minor\">1 updated</span>",
+        "It would send 2 webhooks",
+        "<bdi>CRM</bdi> <span class=\"url\">https://crm.example.com/webhooks</span><details><summary>Body",
+        "<code>ticket.resolved</code> to a webhook that you may not see",
+        "<b>Notice: </b>the customer is told by mail",
+        "<dt>Ends</dt><dd><time",
+        "Approvals <span class=\"number\">2<span class=\"hidden\"> waiting</span></span>",
+    ] {
+        assert!(shown.contains(text), "{text}: {shown}");
+    }
+    let path = format!("/settings/approvals/{}", model["data"]["approval"]["id"]);
+    for action in ["approve", "refuse"] {
+        let form = format!("action=\"{path}/{action}\"><input type=\"hidden\" name=\"previews\" value=\"1\">");
+        assert!(shown.contains(&form), "{action}: {shown}");
+    }
+    // The buttons come after all that there is to see.
+    assert!(shown.find("/approve\"") > shown.find("What the tool answers"));
+}
+
+#[test]
+fn an_approval_that_is_over_has_no_button_and_says_what_became_of_it() {
+    for (name, text) in [
+        ("approval_done", "<h2>Approved by <bdi>hydra_admin</bdi>, <time"),
+        ("approval_failed", "<bdi>ticket 42 was closed by somebody else</bdi>"),
+    ] {
+        let shown = page(&model(name));
+        assert!(shown.contains(text), "{name}: {shown}");
+        assert!(values(&shown, " action=\"").eq(["/logout"]), "{name}");
+    }
+    assert!(page(&model("approval_done")).contains("<h2 id=\"effects\">What it did</h2>"));
+    for (state, text) in [("refused", "Refused by <bdi>"), ("expired", "Nobody decided in time")] {
+        let mut model = model("approval_failed");
+        model["data"]["approval"]["state"] = json!(state);
+        let shown = page(&model);
+        assert!(shown.contains(text) && values(&shown, " action=\"").eq(["/logout"]), "{state}: {shown}");
+    }
+}
+
+#[test]
+fn what_has_changed_since_somebody_looked_is_said_above_it() {
+    let shown = page(&model("approval_changed"));
+    assert!(shown.contains("role=\"alert\"><h2>It has changed since you looked</h2>"), "{shown}");
+    assert!(shown.contains("/approve\"") && shown.contains("name=\"previews\" value=\"2\""));
+    for text in [
+        "It would send 240 webhooks",
+        "239 more, which are not listed",
+        "Bodies of webhooks were left out.",
+        "<li>/result/id</li>",
+    ] {
+        assert!(shown.contains(text), "{text}: {shown}");
+    }
+    let shown = page(&model("approval_refusal"));
+    assert!(shown.contains("The key Assistant is revoked. Nothing can be done with it any more."), "{shown}");
+}
+
+#[test]
+fn what_misleads_the_eye_in_an_approval_is_seen() {
+    let shown = page(&model("approval_changed"));
+    for sign in ["U+202E", "U+202C", "admin<span class=\"sign\">U+200B</span>@example.com"] {
+        assert!(shown.contains(sign), "{sign}");
+    }
+    assert!(!shown.contains(['\u{202E}', '\u{200B}']) && shown.contains("<details><summary>Show all "));
+}
+
+#[test]
+fn approvals_that_wait_come_first() {
+    let shown = page(&model("approvals"));
+    assert!(shown.contains("2 requests waiting.") && shown.contains("Earlier"), "{shown}");
+    assert!(shown.rfind(">Waiting</span>") < shown.find("Earlier"));
+    assert!(page(&model("approvals_empty")).contains("Nothing waits for you"));
 }
 
 #[test]

@@ -70,7 +70,7 @@ pub fn page(visit: &Visit, data: &Data) -> Content {
         @if let Some(waiting) = &data.waiting { (failures::queue(visit, webhook, waiting)) }
         @if let Some(recent) = &data.recent { (failures::recent(visit, webhook, recent)) }
         (settings(visit, webhook, data.settings.as_ref()))
-        @if visit.may_manage() { (others(webhook)) }
+        @if visit.may_manage() { (others(visit, webhook)) }
     };
     Content { title: webhook.title().to_owned(), section: "webhooks", main }
 }
@@ -209,9 +209,23 @@ fn settings(visit: &Visit, webhook: &Webhook, settings: Option<&Settings>) -> Ma
                 @if let Some(prefix) = &webhook.secret_prefix {
                     (fact("Signing secret", html! { code { (prefix) "…" } }))
                 }
+                @if let Some(until) = &webhook.overlap_until {
+                    (fact("Signs too", html! { (old_secrets(webhook)) ", ends " (visit.now.tell(until)) }))
+                }
                 @if let Some(settings) = settings { (more(settings, &fact)) }
                 @if let Some(created) = &webhook.created_at { (fact("Created", visit.now.tell(created))) }
             }
+        }
+    }
+}
+
+/// The former secrets that sign too.
+fn old_secrets(webhook: &Webhook) -> Markup {
+    let prefixes = webhook.old_secret_prefixes.as_deref().unwrap_or_default();
+    html! {
+        @for (place, prefix) in prefixes.iter().enumerate() {
+            @if place > 0 { ", " }
+            code { (prefix) "…" }
         }
     }
 }
@@ -243,7 +257,7 @@ fn some(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-fn others(webhook: &Webhook) -> Markup {
+fn others(visit: &Visit, webhook: &Webhook) -> Markup {
     let path = webhook.path();
     html! {
         section.card aria-labelledby="others" {
@@ -253,6 +267,16 @@ fn others(webhook: &Webhook) -> Markup {
                     h3 { "Rotate the signing secret" }
                     p.hint { "Makes a new secret, if the old one is lost or known to others." }
                     a.button href=(format!("{path}/rotate")) { "Rotate secret" }
+                }
+                @if let Some(until) = &webhook.overlap_until {
+                    div {
+                        h3 { "End the overlap" }
+                        p.hint {
+                            "Requests are also signed with " (old_secrets(webhook)) ". This ends " (visit.now.tell(until))
+                            ", or now, if your endpoint has the new secret."
+                        }
+                        (button(&format!("{path}/end-overlap"), "", html! { "End overlap" }))
+                    }
                 }
                 div {
                     h3 { "Delete the webhook" }

@@ -37,5 +37,7 @@ pub struct Event {
     pub entity: Option<String>,
     /// Why the entity is missing.
     pub entity_error: Option<String>,
+    /// The row before the change as JSON text, or `null`. `None` if it was not asked for: then it is not mentioned.
+    pub previous: Option<String>,
     pub emitted_at: SystemTime,
 }

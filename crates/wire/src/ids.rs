@@ -32,6 +32,11 @@ impl Hash for EventKey {
     }
 }
 
+/// The id of an event as receivers see it: a UUID that is the same for all subscriptions and in every attempt, and never
+/// shared by two events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventUuid([u8; 16]);
+
 /// The id of a subscription, unique within a database and never used again.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SubscriptionId(pub i64);
@@ -56,6 +61,13 @@ pub struct DeliveryId(pub [u8; 16]);
 impl Hash for DeliveryId {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64((u128::from_be_bytes(self.0) >> 64) as u64);
+    }
+}
+
+impl EventKey {
+    pub fn uuid(self) -> EventUuid {
+        let Self { id, random, installation } = self;
+        EventUuid(uuid_of([&installation.0, &id.0.to_be_bytes(), &random.to_be_bytes()]))
     }
 }
 
@@ -85,13 +97,23 @@ fn uuid_of<const N: usize>(parts: [&[u8]; N]) -> [u8; 16] {
     id
 }
 
+/// Writes a UUID in the lower-case 8-4-4-4-12 form.
+fn write_uuid(id: [u8; 16], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut digits = [0; 32];
+    hex::encode_to_slice(id, &mut digits).expect("two digits a byte");
+    let digits = str::from_utf8(&digits).expect("digits");
+    write!(f, "{}-{}-{}-{}-{}", &digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..])
+}
+
 impl fmt::Display for DeliveryId {
-    /// Writes the id in the lower-case 8-4-4-4-12 form.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut digits = [0; 32];
-        hex::encode_to_slice(self.0, &mut digits).expect("two digits a byte");
-        let digits = str::from_utf8(&digits).expect("digits");
-        write!(f, "{}-{}-{}-{}-{}", &digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..])
+        write_uuid(self.0, f)
+    }
+}
+
+impl fmt::Display for EventUuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_uuid(self.0, f)
     }
 }
 
@@ -118,6 +140,17 @@ mod tests {
         ];
         assert!(others.iter().all(|other| *other != id(EVENT)), "{others:?}");
         assert_eq!(id(EVENT), id(EVENT));
+    }
+
+    #[test]
+    fn every_part_of_an_event_changes_the_id_that_receivers_see() {
+        let others = [
+            EventKey { id: EventId(6), ..EVENT },
+            EventKey { random: 78, ..EVENT },
+            EventKey { installation: Installation([8; 16]), ..EVENT },
+        ];
+        assert!(others.iter().all(|other| other.uuid() != EVENT.uuid()), "{others:?}");
+        assert_eq!(&EVENT.uuid().to_string()[14..15], "8");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`ids`] | identifies events, subscriptions and deliveries |
 //! | [`event`], [`event_type`] | describes an event; matches its type against what a subscription asks for |
+//! | [`changed`] | finds out which keys of an entity have changed |
 //! | [`preset`] | builds the body of a subscription's requests, and names their headers |
 //! | [`headers`] | checks the headers that a subscription may add |
 //! | [`signature`] | signs a request, and verifies a signature as a receiver does |
@@ -18,6 +19,7 @@
 //! | [`refusal`] | says why a value that a user gave is refused |
 
 pub mod attempt;
+pub mod changed;
 pub mod event;
 pub mod event_type;
 pub mod form;

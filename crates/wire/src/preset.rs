@@ -10,6 +10,7 @@ use std::time::SystemTime;
 
 use humantime::format_rfc3339_seconds;
 
+use crate::changed::changed;
 use crate::event::Event;
 use crate::signature::Scheme;
 
@@ -28,6 +29,12 @@ pub enum Field {
     DeliveryId,
     /// The time of the attempt, in unix seconds.
     Time,
+    /// The id of the event, the same for all subscriptions.
+    EventId,
+    /// The time at which the event was emitted.
+    EventTime,
+    /// The change of a row that the event reports. Events that no trigger emitted have no such header.
+    Operation,
 }
 
 impl Preset {
@@ -48,11 +55,20 @@ impl Preset {
     /// The headers of each request, except those of the signatures.
     pub fn headers(self) -> &'static [(&'static str, Field)] {
         match self {
-            Preset::Hydra => &[("X-Hydra-Event", Field::EventType), ("X-Hydra-Delivery", Field::DeliveryId)],
+            Preset::Hydra => &[
+                ("X-Hydra-Event", Field::EventType),
+                ("X-Hydra-Delivery", Field::DeliveryId),
+                ("X-Hydra-Event-Id", Field::EventId),
+                ("X-Hydra-Event-Time", Field::EventTime),
+                ("X-Hydra-Operation", Field::Operation),
+            ],
             Preset::XWebhook => &[
                 ("X-Webhook-Event", Field::EventType),
                 ("X-Webhook-Delivery", Field::DeliveryId),
                 ("X-Webhook-Timestamp", Field::Time),
+                ("X-Webhook-Event-Id", Field::EventId),
+                ("X-Webhook-Event-Time", Field::EventTime),
+                ("X-Webhook-Operation", Field::Operation),
             ],
             Preset::Standard => &[("webhook-id", Field::DeliveryId), ("webhook-timestamp", Field::Time)],
         }
@@ -112,6 +128,12 @@ fn hydra_body(event: &Event) -> Arc<str> {
     push_text(&mut body, event.entity_id.as_deref());
     body.push_str(",\"entity\":");
     body.push_str(entity);
+    if let Some(previous) = &event.previous {
+        body.push_str(",\"previous\":");
+        body.push_str(previous);
+        body.push_str(",\"changed\":");
+        body.push_str(&serde_json::json!(changed(previous, entity)).to_string());
+    }
     if let Some(why) = &event.entity_error {
         body.push_str(",\"entity_error\":");
         push_text(&mut body, Some(why));
@@ -157,6 +179,7 @@ mod tests {
             tenant_id: Some("t1".into()),
             entity: Some(r#"{"id": 7}"#.into()),
             entity_error: None,
+            previous: None,
             emitted_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_777_487_580),
         }
     }
@@ -203,6 +226,19 @@ mod tests {
             &*Preset::XWebhook.body(&thin),
             r#"{"event":"ticket.created","timestamp":"2026-04-29T18:33:00Z","data":{"entity_error":"over 256 kB"}}"#
         );
+    }
+
+    #[test]
+    fn the_row_before_the_change_follows_the_entity_if_it_was_asked_for() {
+        let with = |previous: &str| Event { previous: Some(previous.into()), ..event() };
+        let body = Preset::Hydra.body(&with(r#"{"id": 6}"#));
+        assert!(body.contains(r#""entity":{"id": 7},"previous":{"id": 6},"changed":["id"]},"timestamp""#), "{body}");
+        let body = Preset::Hydra.body(&with("null"));
+        assert!(body.contains(r#""entity":{"id": 7},"previous":null,"changed":null},"timestamp""#), "{body}");
+        // In the other presets, data is the entity.
+        for preset in [Preset::XWebhook, Preset::Standard] {
+            assert_eq!(preset.body(&with("null")), preset.body(&event()));
+        }
     }
 
     #[test]

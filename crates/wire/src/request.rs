@@ -7,9 +7,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use crate::ids::{DeliveryId, SubscriptionId};
+use crate::event::Operation;
+use crate::ids::{DeliveryId, EventKey, SubscriptionId};
 use crate::preset::Preset;
 use crate::secret::SigningSecret;
 use crate::signature::Scheme;
@@ -54,7 +55,11 @@ pub struct Request {
     pub endpoint: Arc<Endpoint>,
     /// The preset that the body was made for.
     pub preset: Preset,
+    pub event: EventKey,
     pub event_type: Arc<str>,
+    pub emitted_at: SystemTime,
+    /// The change of a row that the event reports, if a trigger emitted it.
+    pub operation: Option<Operation>,
     pub body: Arc<str>,
     /// How many inbound requests led to the event. If there were any, the receiver is told, so that loops end.
     pub hops: i16,

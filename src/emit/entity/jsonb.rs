@@ -21,7 +21,7 @@ pub struct RawJsonb(*mut pg_sys::Jsonb);
 impl RawJsonb {
     pub fn render(&self, options: RenderOptions<'_>) -> RenderResult {
         let (entity_id, tenant_id) = (self.scalar(options.id_key), self.scalar("tenant_id"));
-        let rendered = Rendered { text: String::new(), entity_id, tenant_id };
+        let rendered = Rendered { entity_id, tenant_id, ..Rendered::default() };
         match self.text(options.limit) {
             Some(text) => Ok(Rendered { text, ..rendered }),
             None => Err(Unsendable::too_large(options.limit, rendered)),

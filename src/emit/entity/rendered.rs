@@ -18,6 +18,8 @@ pub struct RenderOptions<'a> {
     pub limit: usize,
     /// The columns of a row that its text has; `None`: all.
     pub columns: Option<&'a Projection>,
+    /// Whether the row before the change is rendered too.
+    pub previous: bool,
 }
 
 /// An entity that can be sent, or why it cannot.
@@ -28,6 +30,19 @@ pub struct Rendered {
     pub text: String,
     pub entity_id: Option<String>,
     pub tenant_id: Option<String>,
+    /// The text of the row before the change, or why it cannot be sent. `None` if there is none, or if it was not asked
+    /// for.
+    pub previous: Option<Result<String, Problem>>,
+}
+
+impl Rendered {
+    /// Returns the text of the row before the change; `null` if there is none, or if it cannot be sent.
+    pub fn previous_or_null(&self) -> &str {
+        match &self.previous {
+            Some(Ok(text)) => text,
+            _ => "null",
+        }
+    }
 }
 
 /// An entity that cannot be sent.
@@ -37,7 +52,8 @@ pub struct Unsendable {
     pub rest: Rendered,
 }
 
-/// What is wrong with an entity. Its text is sent to the receiver after the words "the entity".
+/// What is wrong with an entity, or with the row before the change. The text about an entity is sent to the receiver after
+/// the words "the entity".
 pub enum Problem {
     TooLarge { limit: usize },
     NotRendered(Failure),

@@ -11,7 +11,7 @@ use pgrx::prelude::*;
 
 use super::composite::Composite;
 use super::projection::{self, Projection};
-use super::rendered::{MAX_ID_BYTES, RenderOptions, RenderResult, Rendered, Unsendable};
+use super::rendered::{MAX_ID_BYTES, Problem, RenderOptions, RenderResult, Rendered, Unsendable};
 use super::room::{Form, Room};
 use super::virtual_columns::{Incomplete, VirtualColumns};
 use crate::backend::refuse::refuse;
@@ -60,6 +60,21 @@ impl Change {
     pub fn sent(&self) -> &Row {
         self.new.as_ref().or(self.old.as_ref()).expect("a change has a row")
     }
+
+    /// Renders the row that is sent and, if asked to, the row before an UPDATE.
+    pub fn render(&self, options: RenderOptions<'_>) -> RenderResult {
+        let mut entity = self.sent().render(options);
+        if options.previous
+            && let (Some(old), Some(_)) = (&self.old, &self.new)
+        {
+            let parts = match &mut entity {
+                Ok(rendered) => rendered,
+                Err(unsendable) => &mut unsendable.rest,
+            };
+            parts.previous = Some(old.chosen_text(options));
+        }
+        entity
+    }
 }
 
 impl Row {
@@ -80,29 +95,38 @@ impl Row {
         Self { tuple: value.tuple(), descriptor: value.descriptor(), incomplete: None }
     }
 
-    pub fn render(&self, options: RenderOptions<'_>) -> RenderResult {
-        let (rendered, limit, columns) = (self.without_text(options), options.limit, options.columns);
+    fn render(&self, options: RenderOptions<'_>) -> RenderResult {
+        let rendered = self.without_text(options);
+        match self.chosen_text(options) {
+            Ok(text) => Ok(Rendered { text, ..rendered }),
+            Err(problem) => Err(Unsendable { problem, rest: rendered }),
+        }
+    }
+
+    /// Returns the text of the columns that are sent.
+    fn chosen_text(&self, options: RenderOptions<'_>) -> Result<String, Problem> {
+        let RenderOptions { limit, columns, .. } = options;
         let is_chosen = |column: i32| columns.is_none_or(|columns| columns.has(column));
         if let Some(incomplete) = &self.incomplete
             && incomplete.columns.iter().any(|column| is_chosen(*column))
         {
-            return Err(Unsendable::not_rendered(incomplete.failure.clone(), rendered));
+            return Err(Problem::NotRendered(incomplete.failure.clone()));
         }
         // SAFETY: as the caller of `new` has promised.
         unsafe {
             if self.is_surely_larger_than(limit, columns) {
-                return Err(Unsendable::too_large(limit, rendered));
+                return Err(Problem::TooLarge { limit });
             }
             match self.json(columns) {
                 // Copied only if it is small enough: Rust aborts the process if there is no memory for a copy.
-                Ok(text) if text.len() <= limit => Ok(Rendered { text: text.to_owned(), ..rendered }),
-                Ok(_) => Err(Unsendable::too_large(limit, rendered)),
-                Err(failure) => Err(Unsendable::not_rendered(failure, rendered)),
+                Ok(text) if text.len() <= limit => Ok(text.to_owned()),
+                Ok(_) => Err(Problem::TooLarge { limit }),
+                Err(failure) => Err(Problem::NotRendered(failure)),
             }
         }
     }
 
-    /// Returns the text of these columns; `None` if it has more than `limit` bytes. Unlike [`Self::render`], fails if they
+    /// Returns the text of these columns; `None` if it has more than `limit` bytes. Unlike [`Change::render`], fails if they
     /// cannot be rendered.
     pub fn text(&self, columns: &Projection, limit: usize) -> Option<String> {
         // SAFETY: as the caller of `of` has promised.
@@ -119,7 +143,7 @@ impl Row {
     pub fn without_text(&self, options: RenderOptions<'_>) -> Rendered {
         // SAFETY: as the caller of `new` has promised.
         let (entity_id, tenant_id) = unsafe { (self.text_of(options.id_key), self.text_of("tenant_id")) };
-        Rendered { text: String::new(), entity_id, tenant_id }
+        Rendered { entity_id, tenant_id, ..Rendered::default() }
     }
 
     /// Returns the row with all its columns. Fails if a virtual column cannot be computed: an expression must not take it

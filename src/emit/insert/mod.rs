@@ -27,11 +27,20 @@ use super::wanted::{EventType, Target};
 use crate::inbound::hops;
 use crate::tables::Tables;
 
+/// What a trigger says about the events of a change.
+#[derive(Clone, Copy)]
+pub struct Reported<'a> {
+    pub operation: Operation,
+    pub entity_type: &'a str,
+    /// Whether the row before the change is sent.
+    pub previous: bool,
+}
+
 /// The content of a new row.
 pub struct NewEvent<'a> {
     pub event_type: &'a EventType,
-    /// The change of a row that the event reports.
-    pub operation: Option<Operation>,
+    /// `None` if no trigger emits it.
+    pub reported: Option<Reported<'a>>,
     /// The entity. Its text is not used if there is a problem.
     pub rendered: Rendered,
     pub tenant_id: Option<String>,
@@ -115,6 +124,9 @@ impl NewEvent<'_> {
         // SAFETY: both functions only read the state of this backend, which is in a transaction.
         let (xid, now) = unsafe { (pg_sys::GetTopFullTransactionId().value, pg_sys::GetCurrentTimestamp()) };
         let entity = self.problem.is_none().then_some(self.rendered.text.as_str());
+        let entity_type = self.reported.map_or(self.event_type.entity_type.as_str(), |reported| reported.entity_type);
+        let previous =
+            self.reported.is_some_and(|reported| reported.previous).then(|| self.rendered.previous_or_null());
         [
             Some(xid.into()),
             Some(id.into()),
@@ -123,14 +135,14 @@ impl NewEvent<'_> {
             Some(pg_sys::Datum::from(now)),
             Some(pg_sys::Datum::from(installation.0.as_ptr())),
             Some(hops::of_new_event().into()),
-            self.operation.map(Operation::as_str).into_datum(),
+            self.reported.map(|reported| reported.operation.as_str()).into_datum(),
             self.event_type.name.as_str().into_datum(),
-            self.event_type.entity_type.as_str().into_datum(),
+            entity_type.into_datum(),
             self.rendered.entity_id.as_deref().into_datum(),
             self.tenant_id.as_deref().into_datum(),
             entity.into_datum(),
             self.problem.as_ref().map(|problem| format!("the entity {problem}")).into_datum(),
-            None,
+            previous.into_datum(),
             Some(array_of(&self.targets)),
         ]
     }

@@ -16,8 +16,9 @@ use pgrx::prelude::*;
 use wire::event::Operation;
 
 use super::cache::{self, EventTypes};
-use super::entity::{Change, RenderResult};
+use super::entity::{Change, RenderOptions, RenderResult};
 use super::errors::Failed;
+use super::insert::Reported;
 use super::wanted::EventType;
 use super::watch::definition::Definition;
 use super::watch::evaluation::{Evaluator, Outcome};
@@ -43,10 +44,14 @@ struct TriggerCall<'a> {
 }
 
 /// Writes the events of a trigger call.
-struct Emitter {
+struct Emitter<'a> {
     event_types: Rc<EventTypes>,
     event_type: Rc<EventType>,
     operation: Operation,
+    /// `None`: that of the event type.
+    entity_type: Option<&'a str>,
+    /// Whether the rows before the change are sent.
+    previous: bool,
     trigger: pg_sys::Oid,
     table: Table,
     /// `None`: the whole rows are the entities.
@@ -80,7 +85,7 @@ impl<'a> TriggerCall<'a> {
     }
 
     /// Returns what writes the events of this call; `None` if there are none to write.
-    fn emitter(&self) -> Option<Emitter> {
+    fn emitter(&self) -> Option<Emitter<'a>> {
         let event = self.definition.event;
         if !settings::emit() || cache::nobody_wants(event) || !self.sets_a_column_of_the_watch() {
             return None;
@@ -97,8 +102,9 @@ impl<'a> TriggerCall<'a> {
             pg_sys::TRIGGER_EVENT_UPDATE => Operation::Update,
             _ => Operation::Delete,
         };
-        let trigger = self.trigger();
-        Some(Emitter { event_types, event_type, operation, trigger, table: self.table, evaluator })
+        let Definition { entity_type, previous, .. } = self.definition;
+        let (trigger, table) = (self.trigger(), self.table);
+        Some(Emitter { event_types, event_type, operation, entity_type, previous, trigger, table, evaluator })
     }
 
     fn trigger(&self) -> pg_sys::Oid {
@@ -139,15 +145,16 @@ impl<'a> TriggerCall<'a> {
     }
 }
 
-impl Emitter {
+impl Emitter<'_> {
     fn emit(&self, changes: &[Change]) {
         let event_type = &self.event_type;
-        let options = record::render_options(event_type);
+        let options = RenderOptions { previous: self.previous, ..record::render_options(event_type) };
+        let entity_type = self.entity_type.unwrap_or(&event_type.entity_type);
+        let reported = Reported { operation: self.operation, entity_type, previous: self.previous };
         let Some(evaluator) = &self.evaluator else {
-            let events: Vec<_> =
-                with_fixed_settings(|| changes.iter().map(|change| change.sent().render(options)).collect());
+            let events: Vec<_> = with_fixed_settings(|| changes.iter().map(|change| change.render(options)).collect());
             self.count(Failed::default(), &events);
-            return record::emit_all(&self.event_types, event_type, self.operation, events);
+            return record::emit_all(&self.event_types, event_type, reported, events);
         };
         let (mut events, mut failed) = (Vec::new(), Failed::default());
         for outcome in evaluator.outcomes(changes, options) {
@@ -155,12 +162,12 @@ impl Emitter {
                 Outcome::Event(entity) => events.push(entity),
                 Outcome::Kept(entity, misfit) => {
                     failed.note_kept(&misfit);
-                    kept::keep(&self.event_types, event_type, (self.table, self.operation), entity, &misfit);
+                    kept::keep(&self.event_types, event_type, self.table, reported, entity, &misfit);
                 }
             }
         }
         self.count(failed, &events);
-        record::emit_all(&self.event_types, event_type, self.operation, events);
+        record::emit_all(&self.event_types, event_type, reported, events);
     }
 
     /// Counts the events of which a part failed.

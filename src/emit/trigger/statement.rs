@@ -24,7 +24,7 @@ fn webhook_emit_statement<'a>(
 
 /// Emits the events in a memory context that is reset after each chunk, so that memory is bounded by the size of a
 /// chunk.
-fn emit_in_chunks(emitter: &Emitter, mut rows: TransitionRows) {
+fn emit_in_chunks(emitter: &Emitter<'_>, mut rows: TransitionRows) {
     let mut memory = PgMemoryContexts::new("hydra_webhooks chunk");
     let mut more = true;
     while more {

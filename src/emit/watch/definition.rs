@@ -11,6 +11,8 @@
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Definition<T> {
     pub event: T,
+    /// The kind of entity; `None`: that of the event type.
+    pub entity_type: Option<T>,
     /// SQL expressions over `old` and `new`.
     pub expressions: Expressions<T>,
     /// Only an UPDATE that sets one of these columns emits events. If empty, every change does.
@@ -19,6 +21,8 @@ pub struct Definition<T> {
     pub only: Vec<T>,
     /// The entity has all columns of the row but these.
     pub except: Vec<T>,
+    /// Whether the row before an UPDATE is sent too.
+    pub previous: bool,
     /// The `search_path` for names in the expressions; `None`: that of the session.
     pub search_path: Option<T>,
 }
@@ -85,19 +89,23 @@ impl<T> Definition<T> {
         all.into_iter().flat_map(|(name, columns)| columns.iter().map(move |column| (name, column)))
     }
 
-    /// Returns whether at most one of the arguments that say what the entity is is given.
+    /// Returns whether at most one of the arguments that say what the entity is is given, and whether the row before the
+    /// change is sent only with a row.
     fn has_one_entity(&self) -> bool {
         let given = [self.expressions.entity.is_some(), !self.only.is_empty(), !self.except.is_empty()];
-        given.into_iter().filter(|is_given| *is_given).count() <= 1
+        let is_one = given.into_iter().filter(|is_given| *is_given).count() <= 1;
+        is_one && !(self.previous && self.expressions.entity.is_some())
     }
 
     pub fn map<'a, U>(&'a self, text: impl Fn(&'a T) -> U) -> Definition<U> {
         Definition {
             event: text(&self.event),
+            entity_type: self.entity_type.as_ref().map(&text),
             expressions: self.expressions.map(&text),
             columns: self.columns.iter().map(&text).collect(),
             only: self.only.iter().map(&text).collect(),
             except: self.except.iter().map(&text).collect(),
+            previous: self.previous,
             search_path: self.search_path.as_ref().map(&text),
         }
     }
@@ -120,8 +128,16 @@ impl<'a> Definition<&'a str> {
                 columns.push(value);
                 continue;
             }
+            if name == "previous" {
+                if definition.previous || value != "true" {
+                    return None;
+                }
+                definition.previous = true;
+                continue;
+            }
             let place = match name {
                 "search_path" => &mut definition.search_path,
+                "entity_type" => &mut definition.entity_type,
                 _ => definition.expressions.place_of(name)?,
             };
             if place.replace(value).is_some() {
@@ -167,6 +183,16 @@ mod tests {
         for both in [["only", "x", "except", "y"], ["only", "x", "entity", "1"], ["entity", "1", "except", "x"]] {
             assert_eq!(parse(&[&["a.b"][..], &both].concat()), None, "{both:?}");
         }
+    }
+
+    #[test]
+    fn the_row_before_the_change_is_sent_only_with_a_row() {
+        let definition = parse(&["a.b", "previous", "true", "only", "x", "entity_type", "c"]).expect("a definition");
+        assert!(definition.previous && definition.entity_type == Some("c"));
+        for wrong in [&["previous", "false"][..], &["previous", "true", "previous", "true"]] {
+            assert_eq!(parse(&[&["a.b"][..], wrong].concat()), None, "{wrong:?}");
+        }
+        assert_eq!(parse(&["a.b", "previous", "true", "entity", "1"]), None);
     }
 
     #[test]

@@ -144,7 +144,7 @@ impl Evaluator {
         let Expressions { entity, tenant, .. } = &self.definition.expressions;
         match changes {
             _ if entity.is_none() && tenant.is_none() => {
-                changes.iter().map(|change| Outcome::Event(change.sent().render(options))).collect()
+                changes.iter().map(|change| Outcome::Event(change.render(options))).collect()
             }
             [] => Vec::new(),
             [change] => vec![self.outcome_of(change, options)],
@@ -164,7 +164,7 @@ impl Evaluator {
     fn outcome_of(&self, change: &Change, options: RenderOptions<'_>) -> Outcome {
         let Expressions { entity, tenant, .. } = &self.definition.expressions;
         if entity.is_none() && tenant.is_none() {
-            return Outcome::Event(change.sent().render(options));
+            return Outcome::Event(change.render(options));
         }
         let values = in_subtransaction(|| {
             self.queries.one(&self.one, &self.values(), change, |answer| Values::read(answer, options))
@@ -239,7 +239,7 @@ impl Evaluator {
         let mut entity = match values.entity {
             Some(entity) => entity,
             None if expressions.entity.is_some() => Ok(Rendered { text: "null".into(), ..row.without_text(options) }),
-            None => row.render(options),
+            None => change.render(options),
         };
         let rendered = match &mut entity {
             Ok(rendered) => rendered,

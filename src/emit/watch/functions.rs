@@ -82,6 +82,8 @@ fn _watch_details(
         name!(only_columns, Option<Vec<String>>),
         name!(except_columns, Option<Vec<String>>),
         name!(tenant, Option<String>),
+        name!(entity_type, Option<String>),
+        name!(previous, Option<bool>),
         name!(problem, Option<String>),
     ),
 > {
@@ -91,9 +93,10 @@ fn _watch_details(
     let when = when_clause(definition, &arguments);
     let Some(parsed) = parse(&arguments) else {
         let problem = "the trigger has arguments that its function does not accept";
-        return TableIterator::once((when, None, None, None, None, None, Some(problem.to_owned())));
+        return TableIterator::once((when, None, None, None, None, None, None, None, Some(problem.to_owned())));
     };
-    let Definition { expressions, columns, only, except, .. } = parsed.map(|text| (*text).to_owned());
+    let Definition { entity_type, expressions, columns, only, except, previous, .. } =
+        parsed.map(|text| (*text).to_owned());
     let [columns, only, except] =
         [[update_of, columns].concat(), only, except].map(|names: Vec<String>| (!names.is_empty()).then_some(names));
     TableIterator::once((
@@ -103,6 +106,8 @@ fn _watch_details(
         only,
         except,
         expressions.tenant,
+        entity_type,
+        Some(previous),
         None,
     ))
 }

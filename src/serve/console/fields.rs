@@ -46,24 +46,34 @@ pub fn try_form<T>(fields: Fields, body: impl FnOnce() -> T) -> Result<Result<T,
     Ok(Err(Refused { status, errors }))
 }
 
+/// What is said of a text that cannot be converted to a type. The messages of Postgres name types, which people who fill in a
+/// form need not know.
+const UNREADABLE: &[(&str, &str)] = &[
+    ("interval", "this is no time that can be read: write it like 8 s, 2 min or 1 day"),
+    ("integer", "this is not a whole number, or it is too large"),
+    ("timestamptz", "this is no date that can be read: write it like 2030-01-31"),
+    ("jsonpath", "this is no filter that can be read: write it like $.priority == \"high\""),
+    ("jsonb", "this is not valid JSON"),
+];
+
 /// Checks that the values of fields can be converted to their types. Returns an error for each that cannot.
 pub fn check_types(form: &Form, types: &[(&str, &str)]) -> Vec<Value> {
     let wrong = types.iter().filter_map(|(field, of_type)| {
         let value = form.get(field)?.to_owned();
-        refusal_of_type(&value, of_type).map(|message| error(Some(field), &message, None, None))
+        refusal_of_type(&value, of_type).map(|message| error(Some(field), message, None, None))
     });
     wrong.collect()
 }
 
-/// Returns why a text cannot be converted to a type.
-pub fn refusal_of_type(value: &str, of_type: &str) -> Option<String> {
+/// Returns what to say if a text cannot be converted to a type.
+pub fn refusal_of_type(value: &str, of_type: &str) -> Option<&'static str> {
     let cast = format!("SELECT $1::{of_type}::text");
-    attempt(|| sql::one::<String>(&cast, &[value.into()])).err().map(|failed| {
-        if must_end(&failed) {
-            failed.rethrow();
-        }
-        crate::backend::subtransaction::report(&failed).message().to_owned()
-    })
+    let failed = attempt(|| sql::one::<String>(&cast, &[value.into()])).err()?;
+    if must_end(&failed) {
+        failed.rethrow();
+    }
+    let words = UNREADABLE.iter().find(|(name, _)| *name == of_type).map(|(_, words)| *words);
+    Some(words.expect("what is said of each type of a field"))
 }
 
 /// Checks a value with one of our functions, as the owner. Returns the error for the field.

@@ -14,6 +14,7 @@
 //! | `preview` | shows what would be sent for an event |
 //! | `inbound` | adapters and the events that came in |
 //! | `flows` | flows and their runs |
+//! | `approvals` | what tools want to write, and the decision about it |
 //! | `event_types`, `api_keys`, `status` | the other pages |
 
 use std::time::Duration;
@@ -27,6 +28,7 @@ use crate::tables;
 use visit::Visit;
 
 mod api_keys;
+mod approvals;
 mod event_types;
 mod fields;
 mod flows;
@@ -93,6 +95,7 @@ fn route(visit: &Visit<'_>) -> Result<Answer, Problem> {
         }
         (["inbound-adapters", rest @ ..], _) => inbound::route(visit, rest, writes),
         (["flows", rest @ ..], _) => flows::route(visit, rest, writes),
+        (["approvals", rest @ ..], _) => approvals::route(visit, rest, writes),
         (["event-types"], false) => event_types::list(visit),
         (["event-types"], true) => event_types::register(visit),
         (["api-keys"], false) => api_keys::list(visit),
@@ -104,7 +107,7 @@ fn route(visit: &Visit<'_>) -> Result<Answer, Problem> {
         (["api-keys", id, "rotate"], true) => api_keys::rotate(visit, number(id)?),
         (["status"], false) => status::show(visit),
         // What has a button has no page.
-        (["webhooks", _, "pause" | "resume" | "test" | "retry"], false)
+        (["webhooks", _, "pause" | "resume" | "test" | "retry" | "end-overlap"], false)
         | (["webhooks", _, "deliveries", _, "retry" | "cancel"], false) => Err(Problem::method_not_allowed("POST")),
         (["status" | "webhooks", ..], true) | ([], true) => Err(Problem::method_not_allowed("GET")),
         _ => Err(Problem::not_found()),

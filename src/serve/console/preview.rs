@@ -8,7 +8,7 @@ use super::visit::Visit;
 use super::webhooks::model;
 use crate::serve::answer::Answer;
 use crate::serve::problem::Problem;
-use crate::serve::rehearse::rehearse;
+use crate::serve::rehearse::{Effects, rehearse};
 use crate::serve::sql;
 use crate::tables;
 
@@ -37,7 +37,7 @@ pub fn answer(visit: &Visit<'_>, id: i64) -> Result<Answer, Problem> {
     let tenant = webhook["tenant_id"].as_str();
     let rehearsed = fields::try_form(FIELDS, || {
         // The owner may emit. Nothing is kept, and the visitor sees only the request to the visitor's own webhook.
-        tables::as_owner(|| rehearse(|| emit(&event, parsed, tenant)).unwrap_or_else(|error| error.rethrow()))
+        tables::as_owner(|| rehearse(|| emit(&event, parsed, tenant)).unwrap_or_else(|error| error.rethrow()).1)
     })?;
     match rehearsed {
         Ok(effects) => {
@@ -48,15 +48,14 @@ pub fn answer(visit: &Visit<'_>, id: i64) -> Result<Answer, Problem> {
     }
 }
 
-fn emit(event: &str, entity: Value, tenant: Option<&str>) -> Value {
-    const EMIT: &str = "SELECT pg_catalog.to_jsonb(hydra.webhook_emit($1, $2, $3))";
-    sql::json(EMIT, &[event.into(), JsonB(entity).into(), tenant.into()])
+fn emit(event: &str, entity: Value, tenant: Option<&str>) {
+    sql::run("SELECT hydra.webhook_emit($1, $2, $3)", &[event.into(), JsonB(entity).into(), tenant.into()]);
 }
 
 /// Returns the request to this webhook, or why there would be none.
-fn outcome(effects: &Value, id: i64, webhook: &Value) -> Value {
-    let requests = effects["webhooks"].as_array();
-    match requests.into_iter().flatten().find(|request| request["subscription_id"] == id) {
+fn outcome(effects: &Effects, id: i64, webhook: &Value) -> Value {
+    let mut requests = effects.webhooks.iter().map(|webhook| &webhook.shown);
+    match requests.find(|request| request["subscription_id"] == id) {
         Some(request) => json!({"would_send": true, "reason": null, "body": request["body"]}),
         None if webhook["status"] != "active" => {
             json!({"would_send": false, "reason": "the webhook is not active", "body": null})

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::serve::answer::Answer;
+use crate::serve::approval;
 use crate::serve::identity::Visitor;
 use crate::serve::problem::Problem;
 use crate::serve::request::Request;
@@ -21,6 +22,7 @@ const NOTICES: &[&str] = &[
     "retried",
     "cancelled",
     "replayed",
+    "overlap-ended",
     "registered",
     "revoked",
     "adapter-updated",
@@ -34,6 +36,8 @@ const NOTICES: &[&str] = &[
     "in-testing",
     "flow-paused",
     "flow-deleted",
+    "approved",
+    "refused",
 ];
 
 pub struct Visit<'a> {
@@ -46,6 +50,7 @@ pub struct Visit<'a> {
     pub may_see_events: bool,
     pub may_see_refusals: bool,
     pub may_see_flows: bool,
+    pub may_see_approvals: bool,
     now: Value,
 }
 
@@ -67,6 +72,7 @@ impl<'a> Visit<'a> {
             may_see_events: has("may_see_events"),
             may_see_refusals: has("may_see_refusals"),
             may_see_flows: has("may_see_flows"),
+            may_see_approvals: has("may_see_approvals"),
             now: rights["now"].clone(),
         })
     }
@@ -120,6 +126,8 @@ impl<'a> Visit<'a> {
         let notice = done.as_ref().and_then(|query| query.get("done")).filter(|done| NOTICES.contains(done));
         let sections = [
             ("webhooks", true),
+            // On a narrow screen, those further on are not seen at once, and this one has a number.
+            ("approvals", self.may_see_approvals),
             ("inbound-adapters", self.may_see_adapters),
             ("flows", self.may_see_flows),
             ("event-types", true),
@@ -127,6 +135,7 @@ impl<'a> Visit<'a> {
             ("status", self.tenant().is_none()),
         ];
         let sections: Vec<_> = sections.iter().filter(|(_, has)| *has).map(|(section, _)| section).collect();
+        let waiting = if self.may_see_approvals { approval::waiting(self.tenant()) } else { 0 };
         Answer::json(
             status,
             &json!({
@@ -139,6 +148,7 @@ impl<'a> Visit<'a> {
                     "expires_at": self.visitor.expires_at,
                 },
                 "sections": sections,
+                "waiting": waiting,
                 "notice": notice,
                 "now": self.now,
                 "data": data,

@@ -140,7 +140,7 @@ fn arguments(visit: &Visit<'_>, form: &Form) -> Result<Value, Vec<Value>> {
     if let Some(schedule) = form.get("retry_schedule") {
         let delays: Vec<&str> = schedule.split([',', '\n']).map(str::trim).filter(|delay| !delay.is_empty()).collect();
         let wrong = delays.iter().find_map(|delay| fields::refusal_of_type(delay, "interval"));
-        errors.extend(wrong.map(|message| error(Some("retry_schedule"), &message, None, None)));
+        errors.extend(wrong.map(|message| error(Some("retry_schedule"), message, None, None)));
         arguments.insert("retry_schedule".into(), json!(delays));
     }
     match headers(form.get("headers")) {

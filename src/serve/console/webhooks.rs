@@ -20,6 +20,9 @@ const WAITING: &str = include_str!("../../../sql/queries/console_waiting.sql");
 const WORKER: &str = "SELECT pg_catalog.jsonb_build_object('state', w.state, 'detail', w.detail)
                       FROM hydra.webhook_worker_status AS w";
 
+/// What the form of a rotation begins with. Without an overlap, an endpoint fails until it has the new secret.
+const USUAL_OVERLAP: &str = "1 day";
+
 const OVERLAP: Fields = &[("invalid overlap", "overlap"), ("subscription ", "overlap")];
 
 pub fn list(visit: &Visit<'_>) -> Result<Answer, Problem> {
@@ -102,6 +105,10 @@ pub fn act(visit: &Visit<'_>, id: i64, action: &str) -> Result<Answer, Problem> 
             sql::run("SELECT hydra.webhook_replay($1, '-infinity', 'infinity')", &[id.into()]);
             back("replayed")
         }
+        "end-overlap" => {
+            sql::run("SELECT hydra.webhook_end_overlap($1)", &[id.into()]);
+            back("overlap-ended")
+        }
         "delete" => {
             sql::run("SELECT hydra.webhook_delete($1)", &[id.into()]);
             Ok(Answer::see_other("/settings/webhooks?done=deleted"))
@@ -138,8 +145,12 @@ pub fn act_on_delivery(visit: &Visit<'_>, id: i64, delivery: &str, action: &str)
         "cancel" => ("SELECT hydra.webhook_cancel($1)", "cancelled"),
         _ => return Err(Problem::not_found()),
     };
-    sql::run(call, &[delivery.into()]);
-    Ok(Answer::see_other(format!("/settings/webhooks/{id}?done={done}")))
+    match sql::one(call, &[delivery.into()]) {
+        Some(0_i64) => Err(Problem::conflict()
+            .with_detail("The delivery is being sent, or is finished.")
+            .with_hint("Try again when the attempt is over.")),
+        _ => Ok(Answer::see_other(format!("/settings/webhooks/{id}?done={done}"))),
+    }
 }
 
 fn uuid(text: &str) -> Option<Uuid> {
@@ -155,7 +166,7 @@ pub fn before_deletion(visit: &Visit<'_>, id: i64) -> Result<Answer, Problem> {
 
 pub fn before_rotation(visit: &Visit<'_>, id: i64) -> Result<Answer, Problem> {
     visit.require_manager()?;
-    rotation_form(visit, id, 200, "", Vec::new())
+    rotation_form(visit, id, 200, USUAL_OVERLAP, Vec::new())
 }
 
 fn rotation_form(

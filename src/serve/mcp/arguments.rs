@@ -16,15 +16,9 @@ pub struct Arguments(Vec<(String, String)>);
 impl Arguments {
     /// Reads the arguments of a tool. The error is for the model.
     pub fn read(found: &Found, given: &Map<String, Value>) -> Result<Self, String> {
-        let known = found.tool.input["properties"].as_object();
-        let known: Vec<&str> = known.into_iter().flat_map(|known| known.keys().map(String::as_str)).collect();
         let mut read = Vec::new();
         for (name, value) in given {
-            if !known.contains(&name.as_str()) {
-                let known =
-                    if known.is_empty() { "It has none".to_owned() } else { format!("It has {}", known.join(", ")) };
-                return Err(format!("The tool has no argument {name}. {known}."));
-            }
+            refuse_unknown(found, name)?;
             if let Some(text) = text(value).map_err(|why| format!("The argument {name} {why}."))? {
                 read.push((name.clone(), text));
             }
@@ -54,6 +48,17 @@ impl Arguments {
             fixed.chain(own).chain(limit).map(|(name, value)| format!("{}={}", escaped(&name), escaped(&value)));
         pairs.collect::<Vec<_>>().join("&")
     }
+}
+
+/// Fails if the tool has no argument of this name, and says which it has.
+pub fn refuse_unknown(found: &Found, name: &str) -> Result<(), String> {
+    let known = found.tool.input["properties"].as_object();
+    let known: Vec<&str> = known.into_iter().flat_map(|known| known.keys().map(String::as_str)).collect();
+    if known.contains(&name) {
+        return Ok(());
+    }
+    let known = if known.is_empty() { "It has none".to_owned() } else { format!("It has {}", known.join(", ")) };
+    Err(format!("The tool has no argument {name}. {known}."))
 }
 
 /// Returns a value as text; `None` if it is as if it were not given.

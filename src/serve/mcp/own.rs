@@ -1,10 +1,11 @@
 //! The tools of webhooks, events and flows, which show whether an integration works.
 
-use openapi::own::{EVENT_TYPES, INBOUND_EVENTS, Own, WEBHOOK_DELIVERIES, WEBHOOKS};
+use openapi::own::{EVENT_TYPES, INBOUND_EVENTS, MANAGES_WEBHOOKS, Own, WEBHOOK_DELIVERIES, WEBHOOKS};
 use serde_json::{Map, Value, json};
 
+use super::actions;
 use super::resources::paging;
-use super::tools::{Does, Found, may};
+use super::tools::{AUTOMATION, Does, Found, may};
 use crate::serve::rest::Call;
 
 /// A tool that returns a list of the REST API.
@@ -53,7 +54,9 @@ pub fn all(call: &Call<'_>) -> impl Iterator<Item = Found> {
     let runs = may(call, &["flows:read"]).then(flow_runs);
     // It is about the whole installation, and not for one tenant.
     let status = (call.key.tenant.is_none() && may(call, WEBHOOKS.scopes)).then(system_status);
-    listings.chain(runs).chain(status)
+    let writes = call.key.scopes.iter().any(|scope| scope.ends_with(":write") || scope == MANAGES_WEBHOOKS);
+    let about_writes = [what_would_happen(), approval_status()].into_iter().filter(move |_| writes);
+    listings.chain(runs).chain(status).chain(about_writes).chain(actions::all(call))
 }
 
 pub fn find(call: &Call<'_>, name: &str) -> Option<Found> {
@@ -67,7 +70,7 @@ impl Listing {
         let members = filters.map(|filter| ((*filter).to_owned(), filter_schema(self.of, filter)));
         let input = input(members.chain(paging()).collect());
         let does = Does::List { name: self.of.name.into(), fixed: self.fixed };
-        Found::reads(self.name.into(), self.title.into(), self.description.into(), input, does)
+        Found::reads(AUTOMATION, self.name.into(), self.title.into(), self.description.into(), input, does)
     }
 }
 
@@ -87,6 +90,7 @@ fn flow_runs() -> Found {
     members.extend(paging());
     let description = "Returns runs and rehearsals of flows, the newest first: what each returned, or why it failed.";
     Found::reads(
+        AUTOMATION,
         "flow_runs".into(),
         "List runs of flows".into(),
         description.into(),
@@ -99,6 +103,7 @@ fn system_status() -> Found {
     let description =
         "Returns whether events are being sent and inbound events handled, with the reason if not, and how many wait.";
     Found::reads(
+        AUTOMATION,
         "system_status".into(),
         "Show the status".into(),
         description.into(),
@@ -107,6 +112,40 @@ fn system_status() -> Found {
     )
 }
 
-fn input(members: Map<String, Value>) -> Value {
+fn what_would_happen() -> Found {
+    let members = [
+        ("tool".to_owned(), json!({"type": "string", "description": "Name of a tool that writes."})),
+        (
+            "arguments".to_owned(),
+            json!({"type": "object", "description": "The arguments that it would be called with."}),
+        ),
+    ];
+    let mut input = input(members.into_iter().collect());
+    input["required"] = json!(["tool"]);
+    Found::reads(
+        AUTOMATION,
+        "what_would_happen".into(),
+        "Preview a change".into(),
+        "Returns what a tool that writes would do: its result, the rows and the webhooks. Nothing is kept, and nobody is asked.".into(),
+        input,
+        Does::Rehearse,
+    )
+}
+
+fn approval_status() -> Found {
+    let id = json!({"type": "integer", "description": "approval_id of the result of a tool that writes."});
+    let mut input = input(Map::from_iter([("approval_id".to_owned(), id)]));
+    input["required"] = json!(["approval_id"]);
+    Found::reads(
+        AUTOMATION,
+        "approval_status".into(),
+        "Show an approval".into(),
+        "Returns whether a change that waited for a yes was confirmed, refused or failed, and its result.".into(),
+        input,
+        Does::ShowApproval,
+    )
+}
+
+pub fn input(members: Map<String, Value>) -> Value {
     json!({"type": "object", "properties": members, "additionalProperties": false})
 }

@@ -33,6 +33,8 @@ pub struct Page {
     pub rows: Vec<String>,
     /// Where the next page begins; `None` if this is the last one.
     pub next_cursor: Option<String>,
+    /// The page would begin with a row that is too large. It has no rows, and the next one begins after that row.
+    too_large: Option<Problem>,
 }
 
 impl Page {
@@ -58,13 +60,18 @@ pub fn answer(call: &Call<'_>, resource: &Resource) -> Result<Answer, Problem> {
     let parameters =
         form::pairs(query.as_bytes()).ok_or_else(|| Problem::bad_request().with_detail("The query cannot be read."))?;
     let page = page(resource, &parameters)?;
+    let link = page.next_cursor.as_ref().map(|cursor| format!("<{}>; rel=\"next\"", next(call, cursor)));
+    if let Some(mut problem) = page.too_large {
+        problem.link = link;
+        return Err(problem);
+    }
     let body = page.body();
     let etag = etag(&body);
-    let mut answer = conditional(call, &etag, || Answer::json_text(200, body));
-    if let Some(cursor) = &page.next_cursor {
-        answer = answer.with_header("link", format!("<{}>; rel=\"next\"", next(call, cursor)));
-    }
-    Ok(answer)
+    let answer = conditional(call, &etag, || Answer::json_text(200, body));
+    Ok(match link {
+        Some(link) => answer.with_header("link", link),
+        None => answer,
+    })
 }
 
 /// Returns the URL of the request with another cursor.
@@ -192,12 +199,25 @@ impl<'a> Wanted<'a> {
                     found.position = found.last.take();
                     return ControlFlow::Break(());
                 }
-                let text = representation::render(&row, row_column, &columns);
+                let position: Position = key_columns.iter().map(|column| row.maybe(*column)).collect();
+                let Some(text) = representation::render(&row, row_column, &columns) else {
+                    self.end_before(position, found);
+                    return ControlFlow::Break(());
+                };
                 found.bytes += text.len();
                 found.page.rows.push(text);
-                found.last = Some(key_columns.iter().map(|column| row.maybe(*column)).collect());
+                found.last = Some(position);
             }
             ControlFlow::Continue(())
+        });
+    }
+
+    /// Ends the page before a row that is too large, or after it if there is nothing before it.
+    fn end_before(&self, position: Position, found: &mut Found) {
+        found.position = found.last.take().or_else(|| {
+            let id = position.last().cloned().flatten().unwrap_or_default();
+            found.page.too_large = Some(representation::too_large(self.resource, &id));
+            Some(position)
         });
     }
 

@@ -13,6 +13,7 @@
 //! |---|---|
 //! | `resource`, `known` | finds resources in the catalog, and keeps them |
 //! | `representation` | renders rows |
+//! | `kind` | knows which JSON type the values of a type have |
 //! | `value` | converts values of requests to the types of columns |
 //! | `list` | answers with a page of rows |
 //! | `one` | answers with one row |
@@ -34,6 +35,7 @@ use resource::Resource;
 pub mod cursor;
 mod describe;
 pub mod filter;
+pub mod kind;
 mod known;
 pub mod list;
 pub mod one;
@@ -42,7 +44,7 @@ pub mod representation;
 pub mod resource;
 pub mod sort;
 pub mod value;
-mod write;
+pub mod write;
 
 /// A request, and the key that it was made with.
 pub struct Call<'a> {

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::resource::Resource;
 use super::value;
 use crate::backend::subtransaction::{attempt, must_end};
-use crate::emit::{self, Columns};
+use crate::emit::{self, Columns, MAX_REPRESENTATION};
 use crate::serve::context;
 use crate::serve::problem::{Problem, Texts};
 use crate::serve::sql;
@@ -37,16 +37,26 @@ pub fn etag(text: &str) -> String {
 /// Returns the columns that the representation of a resource has, for [`render`].
 pub fn columns(resource: &Resource) -> Columns {
     let names: Vec<String> = resource.readable.iter().map(|column| column.name.clone()).collect();
-    Columns::new(resource.relation, &names)
+    Columns::new(&names)
 }
 
-/// Renders the row in a column of a result.
+/// Renders the row in a column of a result; `None` if it is too large.
 ///
 /// The column must be [`ROW`], a row of the relation.
-pub fn render(row: &Row<'_>, column: Column, columns: &Columns) -> String {
+pub fn render(row: &Row<'_>, column: Column, columns: &Columns) -> Option<String> {
     let datum = row.datum(column).expect("a row is not null");
     // SAFETY: a value of the row type of the relation.
     unsafe { emit::representation(datum, columns) }
+}
+
+/// The problem of a row that is too large. It is that of the resource and not of the caller, who can only leave it out.
+pub fn too_large(resource: &Resource, id: &str) -> Problem {
+    let detail = format!("The row with the id {id} has more than {} MB of JSON.", MAX_REPRESENTATION >> 20);
+    Problem::invalid()
+        .with_code("54000")
+        .with_error(&resource.id_column.name, "too_large", &detail)
+        .with_detail(detail)
+        .with_hint("Show fewer of its columns: hydra.api_expose(…, readable => …).")
 }
 
 /// Returns the condition that keeps rows of other tenants out of a statement, and the tenant of the request, which is its
@@ -61,6 +71,19 @@ pub fn own_rows(resource: &Resource, number: usize) -> Result<Option<(String, St
 /// Returns the row with this id that the request may see; `lock` keeps others from changing it until the end of the
 /// transaction.
 pub fn fetch(resource: &Resource, id: &str, lock: bool) -> Result<Option<Representation>, Problem> {
+    match find(resource, id, lock)? {
+        Some(text) => Ok(Some(Representation::of(text.ok_or_else(|| too_large(resource, id))?))),
+        None => Ok(None),
+    }
+}
+
+/// Whether there is a row with this id that the request may see.
+pub fn exists(resource: &Resource, id: &str) -> Result<bool, Problem> {
+    Ok(find(resource, id, false)?.is_some())
+}
+
+/// Returns the text of a row, which is `None` if it is too large.
+fn find(resource: &Resource, id: &str, lock: bool) -> Result<Option<Option<String>>, Problem> {
     let column = &resource.id_column;
     let own = own_rows(resource, 2)?;
     let statement = format!(
@@ -82,7 +105,7 @@ pub fn fetch(resource: &Resource, id: &str, lock: bool) -> Result<Option<Represe
         })
     });
     match found {
-        Ok(text) => Ok(text.map(Representation::of)),
+        Ok(found) => Ok(found),
         Err(error) if must_end(&error) => error.rethrow(),
         // No row has an id, or a tenant, that is none.
         Err(error) => match is_no_value(resource, id, own.map(|(_, tenant)| tenant)) {

@@ -28,6 +28,8 @@ pub struct Resource {
     pub deletable: bool,
     /// That of the resource, or the comment of the relation.
     pub description: Option<String>,
+    /// The toolset that its tools are in.
+    pub toolset: String,
     /// All columns that the resource names.
     pub columns: Vec<Column>,
 }
@@ -80,6 +82,7 @@ impl Resource {
             sortable: stored.sortable,
             deletable: stored.deletable,
             description: stored.description,
+            toolset: stored.toolset,
             columns,
         };
         Some((resource, stored.stored_in))
@@ -130,5 +133,6 @@ struct Stored {
     sortable: Vec<String>,
     deletable: bool,
     description: Option<String>,
+    toolset: String,
     columns: Vec<Column>,
 }

@@ -33,11 +33,11 @@ SELECT call, pg_temp.outcome(call) FROM unnest(ARRAY[
     'hydra.webhook_unregister_catalogue(NULL)', 'hydra.webhook_watch_definition(NULL, NULL)', 'hydra.webhook_create(NULL, NULL)',
     'hydra.webhook_create(''https://example.com/'', ''{ticket.created}'', headers => ''null'')',
     'hydra.webhook_update(NULL)', 'hydra.webhook_delete(NULL)', 'hydra.webhook_pause(NULL)', 'hydra.webhook_resume(NULL)',
-    'hydra.webhook_rotate_secret(NULL)', 'hydra.webhook_rotate_secret(1, NULL)', 'hydra.webhook_send_test(NULL)',
+    'hydra.webhook_rotate_secret(NULL)', 'hydra.webhook_rotate_secret(1, NULL)', 'hydra.webhook_end_overlap(NULL)', 'hydra.webhook_send_test(NULL)',
     'hydra.webhook_send_kept(NULL)', 'hydra.webhook_drop_kept(NULL)', 'hydra.webhook_retry(NULL)', 'hydra.webhook_cancel(NULL)', 'hydra.webhook_replay(NULL, NULL, NULL)', 'hydra.webhook_replay(1, NULL, NULL)',
     'hydra.webhook_would_match(NULL, NULL, NULL, NULL)', 'hydra.webhook_would_match(1, NULL, ''{}'')', 'hydra.webhook_would_match(1, ''ticket.created'', NULL)',
     'hydra.webhook_verify(NULL, NULL, NULL, NULL)', 'hydra.webhook_verify(''{}'', ''t=1,v1=00'', ''whsec_x'', NULL)', 'hydra.webhook_adopt(NULL)', 'hydra.webhook_adopt(NULL, NULL)',
-    'hydra.api_key_create(NULL, NULL)', 'hydra.api_key_revoke(NULL)', 'hydra.api_key_rotate(NULL)', 'hydra.api_key_rotate(1, NULL)',
+    'hydra.api_key_create(NULL, NULL)', 'hydra.api_key_revoke(NULL)', 'hydra.api_key_rotate(NULL)', 'hydra.api_key_rotate(1, NULL)', 'hydra.approve(NULL)', 'hydra.refuse(NULL)',
     'hydra.inbound_create(NULL, NULL)', 'hydra.inbound_create(''x'', NULL)', 'hydra.inbound_create(NULL, ''"ticket.created"'')',
     'hydra.inbound_create(''x'', ''"ticket.created"'', ''github'')', 'hydra.inbound_update(NULL)', 'hydra.inbound_update(1)', 'hydra.inbound_pause(NULL)',
     'hydra.inbound_resume(NULL)', 'hydra.inbound_delete(NULL)', 'hydra.inbound_rotate_url(NULL)', 'length(hydra.inbound_rotate_url(1, NULL)) > 10', 'hydra.inbound_rotate_secret(NULL, NULL)',
@@ -84,7 +84,7 @@ SELECT call, pg_temp.outcome(call) FROM unnest(ARRAY[
 SELECT call, pg_temp.outcome(call)
 FROM unnest(ARRAY['0', '-1', '999', '9223372036854775807']) AS id,
      unnest(ARRAY['hydra.webhook_update(%s, name => ''x'')', 'hydra.webhook_delete(%s)', 'hydra.webhook_pause(%s)', 'hydra.webhook_resume(%s)',
-                  'hydra.webhook_rotate_secret(%s)', 'hydra.webhook_replay(%s, ''-infinity'', ''infinity'')',
+                  'hydra.webhook_rotate_secret(%s)', 'hydra.webhook_end_overlap(%s)', 'hydra.webhook_replay(%s, ''-infinity'', ''infinity'')',
                   'hydra.inbound_update(%s, name => ''x'')', 'hydra.inbound_pause(%s)', 'hydra.inbound_resume(%s)', 'hydra.inbound_delete(%s)',
                   'hydra.inbound_rotate_url(%s)', 'hydra.inbound_rotate_secret(%s, ''x'')', 'hydra.inbound_try(%s)', 'hydra.inbound_replay(%s)',
                   'hydra.webhook_would_match(%s, ''ticket.created'', ''{}'')']) AS form, format(form, id) AS call;

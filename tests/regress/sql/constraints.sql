@@ -47,6 +47,6 @@ SELECT wrong, pg_temp.refused(format('INSERT INTO hydra.event (event_type, entit
 FROM unnest(ARRAY['(''a.b'', ''a'', ''{}'', NULL, ''{}'')', '(''a.b'', ''a'', NULL, NULL, ''{1}'')', '(''a.b'', ''a'', ''{}'', ''x'', ''{1}'')']) AS wrong;
 SELECT wrong, pg_temp.refused(format('INSERT INTO hydra.event (event_type, entity_type, entity, targets, hops, operation) VALUES (''a.b'', ''a'', ''{}'', ''{1}'', %s)', wrong)) AS refused_by
 FROM unnest(ARRAY['-1, NULL', '0, ''truncate''', '1, ''insert''']) AS wrong;
-SELECT wrong, pg_temp.refused(format('INSERT INTO hydra.kept_event (event_type, source, operation, part, sqlstate, reason, entity) VALUES (''a.b'', ''t'', ''update'', ''condition'', ''42703'', ''x'', ''{}'');
+SELECT wrong, pg_temp.refused(format('INSERT INTO hydra.kept_event (event_type, source, entity_type, operation, part, sqlstate, reason, entity) VALUES (''a.b'', ''t'', ''a'', ''update'', ''condition'', ''42703'', ''x'', ''{}'');
                                       UPDATE hydra.kept_event SET %s', wrong)) AS refused_by
 FROM unnest(ARRAY['operation = ''truncate''', 'part = ''entity''', 'sqlstate = ''x''', 'reason = NULL', 'entity = NULL', 'entity_error = ''x''', 'part = ''tenant'', tenant_id = ''t''']) AS wrong;

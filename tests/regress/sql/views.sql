@@ -27,8 +27,8 @@ VALUES ('00000000-0000-0000-0000-000000000001', 500, 3, 'ticket.resolved', 1, NU
 INSERT INTO hydra.delivery_count (subscription_id, hour, delivered, failed_attempts, failed, response_times)
 SELECT 500, '2026-03-01 09:00+00', 98, 2, 1, array_agg(CASE n WHEN 9 THEN 90 WHEN 25 THEN 9 WHEN 73 THEN 1 ELSE 0 END ORDER BY n) FROM generate_series(1, 73) AS n;
 INSERT INTO hydra.delivery_count (subscription_id, hour, response_times) VALUES (501, '2026-03-01 08:00+00', array_fill(0, ARRAY[73]));
-INSERT INTO hydra.kept_event (id, event_type, source, operation, part, sqlstate, reason, entity_id, entity, emitted_at)
-VALUES (1, 'ticket.created', 'public.ticket', 'insert', 'tenant', '42703', 'column o.tenant does not exist', '9', '{"id": 9}', '2026-03-01 10:02+00');
+INSERT INTO hydra.kept_event (id, event_type, source, entity_type, operation, part, sqlstate, reason, entity_id, entity, emitted_at)
+VALUES (1, 'ticket.created', 'public.ticket', 'ticket', 'insert', 'tenant', '42703', 'column o.tenant does not exist', '9', '{"id": 9}', '2026-03-01 10:02+00');
 \x on
 SELECT id, name, url, status, disabled_reason, CASE WHEN status = 'disabled' THEN status_since END AS status_since, event_types, tenant_id, preset, signatures,
        ARRAY(SELECT unnest(header_names) ORDER BY 1) AS header_names, timeout, retry_schedule, filter, max_in_flight, rate_limit, disable_after, disable_after_time, stale_after,

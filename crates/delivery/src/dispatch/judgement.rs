@@ -50,6 +50,14 @@ pub fn reason_to_disable(outcome: &Outcome, failing: Failing, subscription: &Sub
     }
 }
 
+/// Whether the subscription has failed for half of what disables it. So that somebody can be told before it is.
+pub fn is_halfway(failing: Failing, subscription: &Subscription) -> bool {
+    let by_failures = subscription.disable_after.is_some_and(|limit| failing.attempts >= limit.div_ceil(2))
+        && subscription.disable_after_time.is_none_or(|limit| failing.lasted >= limit / 2);
+    let by_time = subscription.stale_after.is_some_and(|limit| failing.lasted >= limit / 2);
+    failing.attempts > 0 && (by_failures || by_time)
+}
+
 /// Returns the row of the history for the attempt after which a delivery was given up because it has expired.
 pub fn record_expiry(work: &Arc<Work>, attempt: &Attempt) -> AttemptRecord {
     let mut record = record(work, attempt, None);

@@ -55,6 +55,8 @@ struct UnderWay {
     work: Arc<Work>,
     /// What [`Dispatch::counted`] was when it was handed out.
     counted: u64,
+    /// Whether the delivery goes back to its table if its request does not start.
+    is_recalled: bool,
 }
 
 #[derive(Debug, Default)]

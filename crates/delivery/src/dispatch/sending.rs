@@ -7,7 +7,7 @@ use wire::attempt::{Attempt, Failure, Outcome};
 use wire::ids::SubscriptionId;
 use wire::request::{Endpoint, Request};
 
-use super::judgement::{is_expired, reason_to_disable, record, record_expiry, retry_after};
+use super::judgement::{is_expired, is_halfway, reason_to_disable, record, record_expiry, retry_after};
 use super::{Dispatch, UnderWay};
 use crate::lanes::FAILING_FROM;
 use crate::retry;
@@ -31,12 +31,15 @@ impl Dispatch {
                     delivery: work.delivery,
                     endpoint: Arc::clone(&lane.subscription.endpoint),
                     preset: work.preset,
+                    event: work.event,
                     event_type: Arc::clone(&work.event_type),
+                    emitted_at: work.emitted_at,
+                    operation: work.operation,
                     body: Arc::clone(&work.body),
                     hops: work.hops,
                     max_in_flight: lane.limit(),
                 });
-                self.under_way.insert(work.delivery, UnderWay { work, counted: self.counted });
+                self.under_way.insert(work.delivery, UnderWay { work, counted: self.counted, is_recalled: false });
             }
         }
         requests
@@ -44,14 +47,14 @@ impl Dispatch {
 
     /// Processes the outcome of a request. `jitter` is a random number from -1 to 1.
     pub fn settle(&mut self, attempt: Attempt, now: SystemTime, instant: Instant, jitter: f64) {
-        let Some(UnderWay { work, counted }) = self.under_way.remove(&attempt.delivery) else { return };
+        let Some(UnderWay { work, counted, is_recalled }) = self.under_way.remove(&attempt.delivery) else { return };
         self.lanes.settle(&work, &attempt);
         if matches!(attempt.outcome, Outcome::Answered(_)) {
             self.tally.answered(work.subscription, now, attempt.took);
         }
         match &attempt.outcome {
             Outcome::NotStarted if self.lanes.get(work.subscription).is_none() => self.finish(&work),
-            Outcome::NotStarted if self.lanes.is_open(work.subscription) => self.take_back(work),
+            Outcome::NotStarted if self.lanes.is_open(work.subscription) && !is_recalled => self.take_back(work),
             Outcome::NotStarted => {
                 self.move_event(work.event);
                 self.writes.update(&work, RowState::Released);
@@ -113,6 +116,9 @@ impl Dispatch {
         if let Some(lane) = lane
             && lane.failing.attempts > 0
         {
+            if lane.failed >= FAILING_FROM {
+                self.verdicts.turn(work.subscription, false);
+            }
             lane.failed = 0;
             lane.failing = Failing::default();
             self.verdicts.failing.insert(work.subscription, lane.failing);
@@ -137,6 +143,7 @@ impl Dispatch {
             return;
         };
         let sending_since = self.sending_since.max(lane.sending_since);
+        let was_halfway = is_halfway(lane.failing, &lane.subscription);
         lane.count_time(sending_since, instant);
         if lane.count_failure(counted, self.counted + 1, now) {
             self.counted += 1;
@@ -151,6 +158,9 @@ impl Dispatch {
         let due_at = due_at.filter(|_| !expired);
         let rest = retry_after(&attempt.outcome).map(|asked| retry::rest(schedule, asked));
         let disable = reason_to_disable(&attempt.outcome, failing, &lane.subscription);
+        if disable.is_none() && !was_halfway && is_halfway(failing, &lane.subscription) {
+            self.verdicts.halfway.insert(work.subscription);
+        }
 
         self.move_event(work.event);
         self.verdicts.failing.insert(work.subscription, failing);
@@ -172,6 +182,7 @@ impl Dispatch {
             // From now on there is one request at a time, so the queued deliveries would stay in memory for a long
             // time.
             None if failed == FAILING_FROM => {
+                self.verdicts.turn(work.subscription, true);
                 self.call_back(work.subscription);
                 self.empty_lane(work.subscription);
             }
@@ -189,6 +200,16 @@ impl Dispatch {
             self.call_back(id);
         }
         self.lanes.hold(id, until);
+        self.empty_lane(id);
+    }
+
+    /// Gives back all deliveries of a subscription of which no request has started. Some were cancelled, and have no row
+    /// any more: they are forgotten. The others get rows of the retry queue.
+    pub(super) fn recall(&mut self, id: SubscriptionId) {
+        for under_way in self.under_way.values_mut().filter(|under_way| under_way.work.subscription == id) {
+            under_way.is_recalled = true;
+        }
+        self.call_back(id);
         self.empty_lane(id);
     }
 

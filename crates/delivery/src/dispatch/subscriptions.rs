@@ -59,6 +59,12 @@ impl Dispatch {
         }
     }
 
+    /// Whether first attempts of some of these subscriptions, which were just read, have been cancelled.
+    pub fn are_cancelled(&self, read: &[Subscription]) -> bool {
+        let known = |new: &Subscription| self.subscription(new.id).map(|known| known.cancelled_at);
+        read.iter().any(|new| known(new).is_some_and(|before| before != new.cancelled_at))
+    }
+
     pub fn subscription(&self, id: SubscriptionId) -> Option<&Subscription> {
         self.lanes.get(id).map(|lane| &lane.subscription)
     }
@@ -78,7 +84,7 @@ impl Dispatch {
         // A subscription stays disabled if the decision to disable it is not written yet.
         subscription.active &= !self.verdicts.disabled.contains_key(&id);
         let active = subscription.active;
-        let mut tries_again = false;
+        let (mut tries_again, mut is_cancelled) = (false, false);
         match self.lanes.get_mut(id) {
             None => self.lanes.insert(subscription),
             Some(lane) => {
@@ -96,6 +102,7 @@ impl Dispatch {
                 }
                 let before = std::mem::replace(&mut lane.subscription, subscription);
                 let after = &lane.subscription;
+                is_cancelled = before.cancelled_at != after.cancelled_at;
                 tries_again = before.endpoint.url != after.endpoint.url || before.status_since != after.status_since;
                 // A schedule that is shorter now does not count the time before, nor does an endpoint to which nothing
                 // could be sent.
@@ -109,6 +116,8 @@ impl Dispatch {
         }
         if !active {
             self.release_queue(id);
+        } else if is_cancelled {
+            self.recall(id);
         }
         if tries_again {
             self.lanes.try_again(id);

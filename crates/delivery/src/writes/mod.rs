@@ -60,18 +60,25 @@ pub struct Verdicts {
     pub disabled: HashMap<SubscriptionId, DisabledReason>,
     /// What is wrong on this side, so that the deliveries of a subscription wait; `None` if nothing is any more.
     pub faults: HashMap<SubscriptionId, Option<String>>,
+    /// Subscriptions that have failed for half of what disables them.
+    pub halfway: HashSet<SubscriptionId>,
+    /// Subscriptions whose endpoints began to fail (true) or answer again (false).
+    pub turned: HashMap<SubscriptionId, bool>,
 }
 
 impl Verdicts {
     pub fn is_empty(&self) -> bool {
-        self.failing.is_empty() && self.disabled.is_empty() && self.faults.is_empty()
+        let Self { failing, disabled, faults, halfway, turned } = self;
+        failing.is_empty() && disabled.is_empty() && faults.is_empty() && halfway.is_empty() && turned.is_empty()
     }
 
     /// Takes out what one transaction writes: all that is known about some subscriptions. Thousands may change at the
     /// same time, and events must be read in between.
     pub fn take_part(&mut self) -> Verdicts {
         let mut ids: HashSet<SubscriptionId> = HashSet::default();
-        for id in self.disabled.keys().chain(self.failing.keys()).chain(self.faults.keys()) {
+        let Self { failing, disabled, faults, halfway, turned } = self;
+        for id in disabled.keys().chain(failing.keys()).chain(faults.keys()).chain(halfway.iter()).chain(turned.keys())
+        {
             if ids.len() == ROWS {
                 break;
             }
@@ -81,6 +88,8 @@ impl Verdicts {
             failing: ids.iter().filter_map(|id| self.failing.remove_entry(id)).collect(),
             disabled: ids.iter().filter_map(|id| self.disabled.remove_entry(id)).collect(),
             faults: ids.iter().filter_map(|id| self.faults.remove_entry(id)).collect(),
+            halfway: ids.iter().filter_map(|id| self.halfway.take(id)).collect(),
+            turned: ids.iter().filter_map(|id| self.turned.remove_entry(id)).collect(),
         }
     }
 
@@ -89,6 +98,15 @@ impl Verdicts {
         self.failing.extend(part.failing);
         self.disabled.extend(part.disabled);
         self.faults.extend(part.faults);
+        self.halfway.extend(part.halfway);
+        self.turned.extend(part.turned);
+    }
+
+    /// Notes that an endpoint began to fail, or answers again. If neither is written yet, nothing has changed.
+    pub fn turn(&mut self, id: SubscriptionId, fails: bool) {
+        if self.turned.remove(&id).is_none_or(|before| before == fails) {
+            self.turned.insert(id, fails);
+        }
     }
 }
 

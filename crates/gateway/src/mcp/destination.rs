@@ -31,7 +31,7 @@ const CONNECTIONS: usize = 2;
 
 pub enum Destination {
     Gateway { agent: Agent, url: String, authorization: String },
-    Database { gateway: Arc<Gateway>, key: String, heart: Arc<Heart>, beat: JoinHandle<()> },
+    Database { gateway: Arc<Gateway>, key: String, query: Option<String>, heart: Arc<Heart>, beat: JoinHandle<()> },
 }
 
 impl Destination {
@@ -42,17 +42,18 @@ impl Destination {
                 "It begins with hyk_ and is what hydra.api_key_create has returned.",
             ));
         }
+        let query = query(&options.toolsets)?;
         match (options.url.as_str(), options.dsn.as_str()) {
             ("", "") => Err(Fault::new(
                 "there is nowhere to pass messages on to",
                 "Set --url to that of a gateway, or --dsn to the connection string of the database.",
             )),
-            ("", dsn) => Self::database(dsn, key),
-            (url, _) => Self::gateway(url, &key),
+            ("", dsn) => Self::database(dsn, key, query),
+            (url, _) => Self::gateway(url, &key, query),
         }
     }
 
-    fn gateway(url: &str, key: &str) -> Result<Self, Fault> {
+    fn gateway(url: &str, key: &str, query: Option<String>) -> Result<Self, Fault> {
         let fault = |error: &str, hint: &str| Fault::new(format!("the URL {url} {error}"), hint);
         let parsed: Uri = url.parse().map_err(|_| fault("is not one", "It is like https://hooks.example.com."))?;
         let is_local = parsed.host().is_some_and(|host| is_loopback_host(&host.to_ascii_lowercase()));
@@ -63,6 +64,10 @@ impl Destination {
         }
         let url = url.trim_end_matches('/');
         let url = if url.ends_with("/mcp") { url.to_owned() } else { format!("{url}/mcp") };
+        let url = match query {
+            Some(query) => format!("{url}?{query}"),
+            None => url,
+        };
         let trusted = rustls_native_certs::load_native_certs().certs;
         let trusted: Vec<_> = trusted.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect();
         let tls = TlsConfig::builder()
@@ -81,7 +86,7 @@ impl Destination {
         Ok(Self::Gateway { agent: agent.into(), url, authorization: format!("Bearer {key}") })
     }
 
-    fn database(dsn: &str, key: String) -> Result<Self, Fault> {
+    fn database(dsn: &str, key: String, query: Option<String>) -> Result<Self, Fault> {
         let given = Given { listen: "stdio".into(), dsn: dsn.to_owned(), connections: CONNECTIONS, ..Given::default() };
         let settings = Settings::check(&given)?;
         let live = Live::of(settings, ("stdio".into(), None), None)?;
@@ -89,7 +94,7 @@ impl Destination {
         let heart = Arc::new(Heart::new(gateway.clone()));
         let beating = heart.clone();
         let beat = tokio::spawn(async move { beating.beat().await });
-        Ok(Self::Database { gateway, key, heart, beat })
+        Ok(Self::Database { gateway, key, query, heart, beat })
     }
 
     /// Passes on a message. Returns the HTTP status and body of the answer, or why there is none.
@@ -118,10 +123,12 @@ impl Destination {
                     Err(_) => Err((500, "Something went wrong on this side.".into())),
                 }
             }
-            Self::Database { gateway, key, .. } => match ask(gateway, key, headers, message).await {
-                Ok(reply) => Ok((reply.status, reply.body)),
-                Err(problem) => Ok((problem.status, problem.body("").to_string().into())),
-            },
+            Self::Database { gateway, key, query, .. } => {
+                match ask(gateway, key, query.clone(), headers, message).await {
+                    Ok(reply) => Ok((reply.status, reply.body)),
+                    Err(problem) => Ok((problem.status, problem.body("").to_string().into())),
+                }
+            }
         }
     }
 
@@ -135,9 +142,21 @@ impl Destination {
     }
 }
 
+/// Returns what the URL ends with, so that only tools of these toolsets are there.
+fn query(toolsets: &str) -> Result<Option<String>, Fault> {
+    let names: Vec<&str> = toolsets.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+    let is_name =
+        |name: &&str| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    match names.iter().find(|name| !is_name(name)) {
+        Some(name) => Err(Fault::new(format!("{name} is no toolset"), "Set --toolsets to names such as support,crm.")),
+        None => Ok((!names.is_empty()).then(|| format!("toolsets={}", names.join(",")))),
+    }
+}
+
 async fn ask(
     gateway: &Gateway,
     key: &str,
+    query: Option<String>,
     headers: Vec<(&'static str, String)>,
     message: Bytes,
 ) -> Result<Reply, Problem> {
@@ -150,7 +169,7 @@ async fn ask(
         credential: Some(credential),
         method: "POST".into(),
         path: "/mcp".into(),
-        query: None,
+        query,
         headers: headers.collect(),
         body: message,
         peer: None,

@@ -220,15 +220,22 @@ impl Own {
 
     fn retry(&self) -> Value {
         let mut operation = self.operation("retry", "Send it again now", &[MANAGES_WEBHOOKS]);
-        let again = answer("It is being sent, with the same id and body", reference("schemas", self.name), &[]);
-        operation["responses"] = responses::with_problems(json!({"200": again}), &[400, 404, 409]);
+        operation["parameters"] = json!([reference("parameters", "Idempotency-Key")]);
+        let again = answer(
+            "It is being sent, with the same id and body",
+            reference("schemas", self.name),
+            &["Idempotency-Replayed"],
+        );
+        operation["responses"] = responses::with_problems(json!({"200": again}), &[400, 404, 409, 422]);
         operation
     }
 
     fn cancel(&self) -> Value {
         let mut operation = self.operation("cancel", "Never send it again", &[MANAGES_WEBHOOKS]);
-        let cancelled = json!({"description": "It is not sent any more", "headers": responses::headers_of(&[])});
-        operation["responses"] = responses::with_problems(json!({"204": cancelled}), &[400, 404, 409]);
+        operation["parameters"] = json!([reference("parameters", "Idempotency-Key")]);
+        let headers = responses::headers_of(&["Idempotency-Replayed"]);
+        let cancelled = json!({"description": "It is not sent any more", "headers": headers});
+        operation["responses"] = responses::with_problems(json!({"204": cancelled}), &[400, 404, 409, 422]);
         operation
     }
 }

@@ -5,7 +5,6 @@ use serde_json::Value;
 
 use crate::figures::grouped;
 
-mod effects;
 pub mod list;
 pub mod one;
 pub mod removal;

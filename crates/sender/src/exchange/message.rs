@@ -7,6 +7,7 @@ use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::Uri;
+use humantime::format_rfc3339_micros;
 use wire::headers::HOPS;
 use wire::preset::Field;
 use wire::request::{Endpoint, Request};
@@ -41,6 +42,12 @@ pub fn write_head(head: &mut Vec<u8>, beginning: &[u8], request: &Request, now: 
                 Field::EventType => write!(head, "{name}: {}\r\n", request.event_type),
                 Field::DeliveryId => write!(head, "{name}: {}\r\n", request.delivery),
                 Field::Time => write!(head, "{name}: {at}\r\n"),
+                Field::EventId => write!(head, "{name}: {}\r\n", request.event.uuid()),
+                Field::EventTime => write!(head, "{name}: {}\r\n", format_rfc3339_micros(request.emitted_at)),
+                Field::Operation => match request.operation {
+                    Some(operation) => write!(head, "{name}: {}\r\n", operation.as_str()),
+                    None => Ok(()),
+                },
             };
         }
     }

@@ -3,6 +3,7 @@ use std::net::TcpStream;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use wire::attempt::{Answer, EXCERPT_BYTES};
+use wire::event::Operation;
 use wire::signature::{Scheme, verify};
 
 use super::receiver::{OK, Receiver, read_request};
@@ -32,6 +33,7 @@ fn a_request_has_the_headers_and_the_body_of_its_preset() {
         ("user-agent", "Hydra-Webhooks/1.0"),
         ("x-hydra-event", "ticket.created"),
         ("x-hydra-delivery", "09090909-0909-0909-0909-090909090909"),
+        ("x-hydra-event-time", "1970-01-01T00:00:00.000000Z"),
         ("content-length", "26"),
     ];
     for (name, value) in headers {
@@ -58,15 +60,37 @@ fn the_signature_verifies_and_its_time_is_that_of_the_attempt() {
 #[test]
 fn each_preset_has_its_own_headers_and_signature() {
     let expected: [(Preset, &[&str]); 3] = [
-        (Preset::Hydra, &["x-hydra-event", "x-hydra-delivery", "x-hydra-signature"]),
-        (Preset::XWebhook, &["x-webhook-event", "x-webhook-delivery", "x-webhook-timestamp", "x-webhook-signature"]),
+        (
+            Preset::Hydra,
+            &[
+                "x-hydra-event",
+                "x-hydra-delivery",
+                "x-hydra-event-id",
+                "x-hydra-event-time",
+                "x-hydra-operation",
+                "x-hydra-signature",
+            ],
+        ),
+        (
+            Preset::XWebhook,
+            &[
+                "x-webhook-event",
+                "x-webhook-delivery",
+                "x-webhook-timestamp",
+                "x-webhook-event-id",
+                "x-webhook-event-time",
+                "x-webhook-operation",
+                "x-webhook-signature",
+            ],
+        ),
         (Preset::Standard, &["webhook-id", "webhook-timestamp", "webhook-signature"]),
     ];
     let all: Vec<&str> = expected.iter().flat_map(|(_, names)| *names).copied().collect();
     for (preset, names) in expected {
         let (receiver, kept) = Receiver::keeping();
         let owner = Owner::allowing_loopback();
-        owner.sender.hand_over([Request { preset, ..request(endpoint(receiver.url())) }]);
+        let operation = Some(Operation::Update);
+        owner.sender.hand_over([Request { preset, operation, ..request(endpoint(receiver.url())) }]);
         assert!(owner.next().outcome.is_success());
         let kept = kept.lock().unwrap();
         for name in &all {
@@ -85,8 +109,21 @@ fn names_in(head: &str) -> Vec<&str> {
 fn names_of_headers_go_out_as_they_are_documented_and_given() {
     let usual = ["Host", "User-Agent", "Accept", "Content-Type", "Content-Length"];
     let expected: [(Preset, &[&str]); 3] = [
-        (Preset::Hydra, &["X-Hydra-Event", "X-Hydra-Delivery", "X-Hydra-Signature"]),
-        (Preset::XWebhook, &["X-Webhook-Event", "X-Webhook-Delivery", "X-Webhook-Timestamp", "X-Webhook-Signature"]),
+        (
+            Preset::Hydra,
+            &["X-Hydra-Event", "X-Hydra-Delivery", "X-Hydra-Event-Id", "X-Hydra-Event-Time", "X-Hydra-Signature"],
+        ),
+        (
+            Preset::XWebhook,
+            &[
+                "X-Webhook-Event",
+                "X-Webhook-Delivery",
+                "X-Webhook-Event-Id",
+                "X-Webhook-Event-Time",
+                "X-Webhook-Timestamp",
+                "X-Webhook-Signature",
+            ],
+        ),
         (Preset::Standard, &["webhook-id", "webhook-timestamp", "webhook-signature"]),
     ];
     for (preset, names) in expected {

@@ -10,9 +10,9 @@ mod tls;
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver as Outcomes};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
-use wire::ids::{DeliveryId, SubscriptionId};
+use wire::ids::{DeliveryId, EventKey, SubscriptionId};
 use wire::preset::Preset;
 use wire::request::Endpoint;
 use wire::secret::SigningSecret;
@@ -115,7 +115,10 @@ fn request(endpoint: Endpoint) -> Request {
         delivery: DeliveryId([9; 16]),
         endpoint: Arc::new(endpoint),
         preset: Preset::Hydra,
+        event: EventKey::default(),
         event_type: "ticket.created".into(),
+        emitted_at: UNIX_EPOCH,
+        operation: None,
         body: BODY.into(),
         hops: 0,
         max_in_flight: 8,

@@ -6,9 +6,10 @@ use openapi::own::Comments;
 use openapi::{Api, EventType, Type};
 use pgrx::prelude::*;
 
+use super::super::Call;
 use super::super::resource::{self, Column, Resource};
-use super::super::{Call, own};
 use crate::api::gateway_status::public_url;
+use crate::serve::identity::as_owner;
 use crate::serve::sql;
 use crate::store::columns;
 
@@ -30,7 +31,7 @@ pub fn api(call: &Call<'_>) -> Api {
     resources.retain(|resource| key.tenant.is_none() || resource.tenant_column.is_some());
     let of_type = types(&resources);
     let may_read = |name: &str| key.scopes.iter().any(|scope| *scope == format!("{name}:read"));
-    let event_types = own::as_owner(events).into_iter().map(|mut event| {
+    let event_types = as_owner(events).into_iter().map(|mut event| {
         let shown = |name: &String| may_read(name) && resources.iter().any(|resource| resource.name == *name);
         event.resource = event.resource.filter(shown);
         event
@@ -44,7 +45,7 @@ pub fn api(call: &Call<'_>) -> Api {
         scopes: key.scopes.clone(),
         event_types: event_types.collect(),
         resources: resources.iter().map(|resource| described(resource, &of_type, key.tenant.is_some())).collect(),
-        comments: own::as_owner(comments),
+        comments: as_owner(comments),
     }
 }
 
@@ -53,7 +54,7 @@ fn types(resources: &[Resource]) -> Types {
         resources.iter().flat_map(|resource| &resource.columns).map(|column| column.type_oid).collect();
     ids.sort_unstable_by_key(|id| id.to_u32());
     ids.dedup();
-    own::as_owner(|| {
+    as_owner(|| {
         sql::all(TYPES, &[ids.into()], |rows| {
             let columns = TypeColumns::of(&rows);
             rows.map(|row| {

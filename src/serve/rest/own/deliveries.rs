@@ -7,10 +7,22 @@ use super::{as_owner, one, page};
 use crate::serve::answer::Answer;
 use crate::serve::problem::Problem;
 use crate::serve::rest::Call;
+use crate::serve::rest::write::{idempotency, rehearsal};
 use crate::serve::sql;
 
-/// Sends a delivery again, or cancels it. The row is locked first, so that it stays what was looked at.
-pub fn act(call: &Call<'_>, id: &str, action: &str) -> Result<Answer, Problem> {
+/// Sends a delivery again, or cancels it, once for each Idempotency-Key.
+pub fn answer(call: &Call<'_>, id: &str, action: &str) -> Result<Answer, Problem> {
+    // Whoever sends it expects that nothing happens.
+    if rehearsal::is_wanted(call.request) {
+        return Err(
+            Problem::bad_request().with_detail("Prefer: tx=rollback is not for deliveries: this cannot be undone.")
+        );
+    }
+    idempotency::once(call, || act(call, id, action))
+}
+
+/// The row is locked first, so that it stays what was looked at.
+fn act(call: &Call<'_>, id: &str, action: &str) -> Result<Answer, Problem> {
     const LOCK: &str = include_str!("../../../../sql/queries/lock_api_delivery.sql");
     let text = page::id(&DELIVERIES, id).ok_or_else(Problem::not_found)?;
     let delivery = uuid(&text).ok_or_else(Problem::not_found)?;
@@ -21,10 +33,10 @@ pub fn act(call: &Call<'_>, id: &str, action: &str) -> Result<Answer, Problem> {
             .with_hint("Try again when the attempt is over."));
     }
     match action {
-        "retry" => {
-            as_owner(|| sql::run("SELECT hydra.webhook_retry($1)", &[delivery.into()]));
-            one(call, &DELIVERIES, id)
-        }
+        "retry" => match as_owner(|| sql::one("SELECT hydra.webhook_retry($1)", &[delivery.into()])) {
+            Some(0_i64) => Err(Problem::conflict().with_detail("Its webhook was deleted, so that it has no endpoint.")),
+            _ => one(call, &DELIVERIES, id),
+        },
         _ => {
             as_owner(|| sql::run("SELECT hydra.webhook_cancel($1)", &[delivery.into()]));
             Ok(Answer::no_content())

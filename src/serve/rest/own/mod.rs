@@ -18,14 +18,11 @@ use openapi::own::{self, Own};
 use pgrx::prelude::*;
 
 use super::{Call, require};
-use crate::backend::fixed_settings::with_fixed_settings;
-use crate::backend::search_path::with_search_path;
 use crate::serve::answer::Answer;
-use crate::serve::identity::OURS;
+use crate::serve::identity::as_owner;
 use crate::serve::problem::Problem;
 use crate::serve::sql;
 use crate::store::columns;
-use crate::tables;
 use page::Asked;
 
 mod deliveries;
@@ -66,7 +63,7 @@ pub fn answer(call: &Call<'_>, own: &Own, path: &[&str]) -> Result<Answer, Probl
         [id, action @ ("retry" | "cancel")] if is_delivery => {
             require(call, own::MANAGES_WEBHOOKS)?;
             refuse_parameters(call)?;
-            deliveries::act(call, id, action)
+            deliveries::answer(call, id, action)
         }
         _ => Err(Problem::not_found()),
     }
@@ -127,9 +124,4 @@ fn rows(call: &Call<'_>, own: &Own, asked: &Asked) -> Vec<Found> {
         let columns = RowColumns::of(&rows);
         rows.map(|row| Found { id: row.value(columns.key), json: row.value(columns.row) }).collect()
     })
-}
-
-/// Runs `body` as the owner of the extension. It sees no name of the application, and values have the same form for all.
-pub fn as_owner<R>(body: impl FnOnce() -> R) -> R {
-    with_search_path(Some(OURS), || tables::as_owner(|| with_fixed_settings(body)))
 }

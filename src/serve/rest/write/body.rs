@@ -38,12 +38,17 @@ impl Field<'_> {
 pub fn read<'a>(request: &'a Request, types: &[&str]) -> Result<Body<'a>, Problem> {
     check_type(request, types)?;
     let text = str::from_utf8(&request.body).map_err(|_| malformed("The body is not UTF-8."))?;
-    let fields = match serde_json::from_str::<Fields<'a>>(text) {
-        Ok(Fields(fields)) => fields,
+    let fields = match fields(text) {
+        Ok(fields) => fields,
         Err(error) if error.is_data() => return Err(Problem::invalid().with_detail("The body is not a JSON object.")),
         Err(error) => return Err(malformed(&format!("The body is not valid JSON: {error}."))),
     };
     Ok(Body { text, fields })
+}
+
+/// Returns the fields of a JSON object.
+pub fn fields(text: &str) -> Result<Vec<Field<'_>>, serde_json::Error> {
+    serde_json::from_str(text).map(|Fields(fields)| fields)
 }
 
 fn malformed(detail: &str) -> Problem {

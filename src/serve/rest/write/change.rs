@@ -9,9 +9,9 @@ use crate::serve::rest::{Call, value};
 use crate::serve::sql;
 
 pub fn change(call: &Call<'_>, resource: &Resource, id: &str, values: &Values<'_>) -> Result<Written, Problem> {
-    let row = target::find(call.request, resource, id)?;
+    target::find(call.request, resource, id)?;
     if values.columns.is_empty() {
-        return Ok(Written::Changed(row));
+        return Ok(Written::Changed(representation::fetch(resource, id, false)?.ok_or_else(Problem::not_found)?));
     }
     references::check(call, resource, values, Some(id))?;
     let changed = sql::rows(

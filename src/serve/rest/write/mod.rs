@@ -14,19 +14,20 @@
 //! | `fields` | decides which fields may be written |
 //! | `create`, `change`, `remove` | write the row |
 //! | `target` | decides whether the row may be written: whether it is there, and has the expected ETag |
-//! | `references` | refuses references to rows that the key does not see |
+//! | `references`, `origins` | refuse references to rows that the key does not see |
 //! | `refusal` | makes a problem of an error |
 //! | `idempotency` | gives the same answer to a request that is repeated |
 //! | `rehearsal` | does it, undoes it, and says what would happen |
 
-mod body;
+pub mod body;
 mod change;
 mod create;
 mod fields;
-mod idempotency;
+pub mod idempotency;
+mod origins;
 mod references;
 mod refusal;
-mod rehearsal;
+pub mod rehearsal;
 mod remove;
 mod target;
 

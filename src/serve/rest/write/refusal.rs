@@ -101,7 +101,7 @@ fn violated(resource: &Resource, values: &Values<'_>, about: &Diagnostics) -> Ve
             // Otherwise it would name the value of a row that the key may not read.
             let is_own = match context::current_tenant() {
                 Some(_) => fields.iter().any(|field| is_tenant(field)),
-                None => !super::references::has_row_security(resource.relation),
+                None => !super::references::has_row_security(resource.relation, pg_sys::InvalidOid),
             };
             let taken =
                 |field: &str| -> FieldError { (field.into(), "taken".into(), "Another row has this value.".into()) };

@@ -30,18 +30,14 @@ pub fn is_wanted(request: &Request) -> bool {
     })
 }
 
-pub fn answer(call: &Call<'_>, perform: impl FnOnce() -> Result<Written, Problem>) -> Result<Answer, Problem> {
-    let mut performed = None;
-    let rehearsed = rehearse(|| {
-        performed = Some(perform());
-        Value::Null
-    });
-    let mut effects = match rehearsed {
-        Ok(effects) => effects,
+pub(super) fn answer(call: &Call<'_>, perform: impl FnOnce() -> Result<Written, Problem>) -> Result<Answer, Problem> {
+    let (performed, effects) = match rehearse(perform) {
+        Ok(rehearsed) => rehearsed,
         Err(error) if must_end(&error) || deadline::is_over() => error.rethrow(),
         Err(error) => return Err(Problem::of(&error, Texts::Foreign)),
     };
-    let result = performed.expect("a rehearsal that returns has run")?.into_result();
+    let result = performed?.into_result();
+    let mut effects = effects.into_json();
     let webhooks = shown(call, effects["webhooks"].take());
     // The result is not parsed: its bytes are those that the request would get.
     let body = format!(
@@ -52,20 +48,31 @@ pub fn answer(call: &Call<'_>, perform: impl FnOnce() -> Result<Written, Problem
 }
 
 /// Returns the webhooks without what the key may not see.
-fn shown(call: &Call<'_>, mut webhooks: Value) -> Value {
-    const OWN: &str = "SELECT s.id FROM hydra.subscription AS s WHERE $1 IS NULL OR s.tenant_id = $1";
+pub fn shown(call: &Call<'_>, webhooks: Value) -> Value {
     let has_scope = call.key.scopes.iter().any(|scope| scope == SHOWS_WEBHOOKS);
-    let own: Vec<i64> = match has_scope && webhooks.as_array().is_some_and(|webhooks| !webhooks.is_empty()) {
-        true => tables::as_owner(|| sql::rows(OWN, &[call.key.tenant.as_deref().into()], |row| row.first()))
-            .into_iter()
-            .flatten()
-            .collect(),
+    match has_scope {
+        true => of_tenant(call.key.tenant.as_deref(), webhooks),
+        false => webhooks.as_array().into_iter().flatten().map(without_body).collect(),
+    }
+}
+
+/// Returns the webhooks without what is sent to subscriptions of other tenants; `None`: all are shown.
+pub fn of_tenant(tenant: Option<&str>, mut webhooks: Value) -> Value {
+    const OWN: &str = "SELECT s.id FROM hydra.subscription AS s WHERE $1 IS NULL OR s.tenant_id = $1";
+    let own: Vec<i64> = match webhooks.as_array().is_some_and(|webhooks| !webhooks.is_empty()) {
+        true => {
+            tables::as_owner(|| sql::rows(OWN, &[tenant.into()], |row| row.first())).into_iter().flatten().collect()
+        }
         false => Vec::new(),
     };
     for webhook in webhooks.as_array_mut().into_iter().flatten() {
         if !webhook["subscription_id"].as_i64().is_some_and(|id| own.contains(&id)) {
-            *webhook = json!({"event": webhook["event"]});
+            *webhook = without_body(webhook);
         }
     }
     webhooks
+}
+
+fn without_body(webhook: &Value) -> Value {
+    json!({"event": webhook["event"]})
 }

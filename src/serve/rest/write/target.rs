@@ -1,7 +1,8 @@
 //! Finds the row that a request is to change or to remove, and decides whether it is the one that the caller means.
 //!
 //! With If-Match, the row is locked and rendered again: whoever has changed it since the caller read it has given it another
-//! ETag, and whoever wants to change it now waits.
+//! ETag, and whoever wants to change it now waits. Only a role that may change rows may lock them. One that may only remove them
+//! removes the row, and what it has removed is looked at again.
 
 use crate::serve::problem::Problem;
 use crate::serve::request::Request;
@@ -9,19 +10,30 @@ use crate::serve::rest::representation::{self, Representation};
 use crate::serve::rest::resource::Resource;
 use crate::serve::sql;
 
-/// Returns the row with this id, if the request may change it in its present state.
-pub fn find(request: &Request, resource: &Resource, id: &str) -> Result<Representation, Problem> {
-    let expected = expected(request);
-    let row = match &expected {
-        Some(_) => lock(resource, id)?,
-        None => representation::fetch(resource, id, false)?,
-    };
-    let row = row.ok_or_else(Problem::not_found)?;
-    match expected {
+/// Fails unless the row with this id is there, and the request may change it in its present state.
+pub fn find(request: &Request, resource: &Resource, id: &str) -> Result<(), Problem> {
+    if is_conditional(request) {
+        let row = lock(request, resource, id)?.ok_or_else(Problem::not_found)?;
+        return check(request, &row);
+    }
+    match representation::exists(resource, id)? {
+        true => Ok(()),
+        false => Err(Problem::not_found()),
+    }
+}
+
+/// Whether the request is for a row in a certain state.
+pub fn is_conditional(request: &Request) -> bool {
+    expected(request).is_some()
+}
+
+/// Fails unless the row is the one that the caller means.
+pub fn check(request: &Request, row: &Representation) -> Result<(), Problem> {
+    match expected(request) {
         Some(expected) if !expected.iter().any(|etag| *etag == "*" || *etag == row.etag) => {
             Err(Problem::precondition_failed())
         }
-        _ => Ok(row),
+        _ => Ok(()),
     }
 }
 
@@ -32,16 +44,25 @@ fn expected(request: &Request) -> Option<Vec<&str>> {
     Some(headers.flat_map(|(_, value)| value.split(',')).map(str::trim).collect())
 }
 
-fn lock(resource: &Resource, id: &str) -> Result<Option<Representation>, Problem> {
+fn lock(request: &Request, resource: &Resource, id: &str) -> Result<Option<Representation>, Problem> {
     match representation::fetch(resource, id, true) {
-        // The rows of a view with groups cannot be locked. Then requests of the API wait for each other.
-        Err(problem) if problem.code.as_deref() == Some("0A000") => {
+        // The rows of a view with groups cannot be locked, nor those that the role may only remove. Then requests of the API wait
+        // for each other.
+        Err(problem) if cannot_be_locked(request, &problem) => {
             const LOCK: &str = "SELECT pg_catalog.pg_advisory_xact_lock(
                                     pg_catalog.hashtextextended($2, $1::pg_catalog.oid::pg_catalog.int8))";
             sql::run(LOCK, &[resource.relation.into(), id.into()]);
             representation::fetch(resource, id, false)
         }
         fetched => fetched,
+    }
+}
+
+fn cannot_be_locked(request: &Request, problem: &Problem) -> bool {
+    match problem.code.as_deref() {
+        Some("0A000") => true,
+        Some("42501") => request.method == "DELETE",
+        _ => false,
     }
 }
 
@@ -56,8 +77,8 @@ pub fn untouched(resource: &Resource, id: &str, event: &str) -> Result<(), Probl
     if sql::one::<bool>(SKIPS, &[resource.relation.into(), event.into()]) == Some(true) {
         return Ok(());
     }
-    match representation::fetch(resource, id, false)? {
-        Some(_) => Err(Problem::forbidden()),
-        None => Err(Problem::not_found()),
+    match representation::exists(resource, id)? {
+        true => Err(Problem::forbidden()),
+        false => Err(Problem::not_found()),
     }
 }

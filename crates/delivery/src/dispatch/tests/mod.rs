@@ -57,6 +57,7 @@ fn subscription(id: i64) -> Subscription {
         active: true,
         status_since: time(0),
         drops_missed: false,
+        cancelled_at: None,
         preset: Preset::Hydra,
         endpoint: Arc::new(endpoint),
         schedule: vec![seconds(10), seconds(20)],

@@ -88,6 +88,55 @@ fn enough_failures_disable_a_subscription_only_after_the_time_that_it_was_given(
 }
 
 #[test]
+fn an_outage_is_reported_once_at_half_of_what_disables_the_subscription() {
+    let id = SubscriptionId(1);
+    // The outcomes of attempts 10 seconds apart, and after which of them it is reported.
+    let cases = [
+        (Subscription { disable_after: Some(5), ..one_at_a_time(1) }, "ffff", vec![3]),
+        (Subscription { disable_after: Some(4), ..one_at_a_time(1) }, "ff.fff", vec![2, 5]),
+        (Subscription { disable_after: Some(1), ..one_at_a_time(1) }, "f", vec![]),
+        (
+            Subscription { disable_after: Some(2), disable_after_time: Some(seconds(100)), ..one_at_a_time(1) },
+            "fffffff",
+            vec![6],
+        ),
+        (Subscription { stale_after: Some(seconds(40)), ..one_at_a_time(1) }, "ffff", vec![3]),
+        (subscription(1), "fffffff", vec![]),
+    ];
+    for (subscription, outcomes, reported) in cases {
+        let mut dispatch = dispatch([subscription]);
+        dispatch.begin_sending(instant(0));
+        let mut after = Vec::new();
+        for (attempt, outcome) in (1..).zip(outcomes.chars()) {
+            dispatch.accept_row(claimed(attempt, 1, 0));
+            assert_eq!(dispatch.send(9), [(attempt, 1)]);
+            let outcome = if outcome == 'f' { status(500) } else { status(200) };
+            dispatch.conclude_at(time(10 * attempt as u64), attempt, 1, outcome);
+            after.extend(dispatch.verdicts.halfway.take(&id).map(|_| attempt));
+        }
+        assert_eq!(after, reported, "{outcomes}");
+    }
+}
+
+#[test]
+fn an_endpoint_turns_when_it_begins_to_fail_and_when_it_answers_again() {
+    let id = SubscriptionId(1);
+    let mut dispatch = dispatch([one_at_a_time(1)]);
+    let mut turned = Vec::new();
+    for (attempt, outcome) in (1..).zip([500, 200, 500, 500, 500, 500, 500, 500, 500, 200, 200]) {
+        dispatch.accept_row(claimed(attempt, 1, 0));
+        assert_eq!(dispatch.send(9), [(attempt, 1)]);
+        dispatch.conclude(attempt, 1, status(outcome));
+        turned.extend(dispatch.verdicts.turned.remove(&id).map(|fails| (attempt, fails)));
+    }
+    assert_eq!(turned, [(7, true), (10, false)]);
+    // What was not written yet cancels out.
+    dispatch.verdicts.turn(id, true);
+    dispatch.verdicts.turn(id, false);
+    assert!(dispatch.verdicts.turned.is_empty());
+}
+
+#[test]
 fn requests_that_were_under_way_together_fail_once() {
     let mut dispatch = dispatch([Subscription { disable_after: Some(3), ..subscription(1) }]);
     let attempts = |dispatch: &Dispatch| dispatch.verdicts.failing[&SubscriptionId(1)].attempts;

@@ -35,6 +35,26 @@ fn a_pause_gives_queued_deliveries_back_to_the_table_and_closes_the_gate() {
 }
 
 #[test]
+fn when_deliveries_are_cancelled_what_has_not_started_goes_back_to_the_table() {
+    let mut dispatch = dispatch([Subscription { max_in_flight: 2, ..subscription(1) }, subscription(2)]);
+    dispatch.accept(&[1, 2], 1..=3);
+    let requests = dispatch.hand_out(99, Instant::now());
+    let cancelled = || Subscription { cancelled_at: Some(time(1)), max_in_flight: 2, ..subscription(1) };
+    assert!(dispatch.are_cancelled(&[cancelled()]));
+    dispatch.set_subscriptions(vec![cancelled(), subscription(2)], instant(0));
+    assert!(!dispatch.are_cancelled(&[cancelled()]), "it is noticed once");
+
+    assert_eq!(dispatch.row(3, 1), Some(Row::Insert(RowState::Released)), "it was queued");
+    let own = requests.iter().filter(|request| request.endpoint.subscription == SubscriptionId(1));
+    assert!(own.map(|request| request.endpoint.gate.is_closed()).eq([true, true]));
+    dispatch.conclude(1, 1, Outcome::NotStarted);
+    assert_eq!(dispatch.row(1, 1), Some(Row::Insert(RowState::Released)), "it was handed over and had not started");
+    dispatch.conclude(2, 1, status(200));
+    assert_eq!(dispatch.row(2, 1), None, "it was being sent");
+    assert!(dispatch.send(99).is_empty(), "nothing of it stays in memory");
+}
+
+#[test]
 fn a_resumed_subscription_starts_with_its_counters_reset() {
     let failing = Subscription { failing: failing(7), max_in_flight: 3, ..subscription(1) };
     let mut dispatch = dispatch([failing]);

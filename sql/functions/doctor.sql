@@ -1,0 +1,123 @@
+SET LOCAL search_path = pg_catalog, pg_temp;
+-- What an administrator has to look after, checked in one call. Each function below returns the rows of one subject.
+
+CREATE FUNCTION hydra._doctor_on_workers(OUT subject text, OUT ok boolean, OUT finding text, OUT remedy text)
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT 'worker processes', needed.workers + others.workers <= most.workers,
+           format('max_worker_processes is %s; hydra_webhooks needs %s, and %s belong to others', most.workers, needed.workers, others.workers),
+           CASE WHEN needed.workers + others.workers > most.workers
+                THEN format('set max_worker_processes to %s or more, and more if parallel queries are to have workers, and restart the server',
+                            needed.workers + others.workers) END
+    FROM (SELECT current_setting('max_worker_processes')::bigint AS workers) AS most,
+         -- A launcher, two dispatchers that look at databases, one in each database, and the supervisor of a gateway.
+         (SELECT 3 + (SELECT count(*) FROM hydra._database_status())
+                 + CASE WHEN current_setting('hydra_webhooks.listen', true) <> '' THEN 1 ELSE 0 END AS workers) AS needed,
+         (SELECT count(*) AS workers FROM pg_stat_activity AS a
+          WHERE a.backend_type <> ALL (ARRAY[
+                    'client backend', 'autovacuum launcher', 'autovacuum worker', 'background writer', 'checkpointer', 'walwriter', 'walsender',
+                    'walreceiver', 'walsummarizer', 'startup', 'archiver', 'logger', 'slotsync worker', 'io worker', 'parallel worker'])
+                AND NOT a.backend_type ^@ 'hydra_webhooks ') AS others
+$$;
+COMMENT ON FUNCTION hydra._doctor_on_workers() IS 'For hydra.webhook_doctor: whether there are enough background worker slots';
+
+CREATE FUNCTION hydra._doctor_on_logins(OUT subject text, OUT ok boolean, OUT finding text, OUT remedy text)
+    RETURNS SETOF record LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    rule record;
+BEGIN
+    subject := 'role hydra_worker';
+    IF NOT has_table_privilege('pg_authid', 'SELECT') OR NOT has_function_privilege('pg_hba_file_rules()', 'EXECUTE') THEN
+        RETURN;
+    END IF;
+    IF EXISTS (SELECT FROM pg_authid AS a WHERE a.rolname = 'hydra_worker' AND (a.rolpassword IS NOT NULL OR a.rolsuper)) THEN
+        ok := false;
+        finding := 'it has a password or is a superuser, and it can read all signing secrets';
+        remedy := 'ALTER ROLE hydra_worker NOSUPERUSER PASSWORD NULL';
+        RETURN NEXT;
+    END IF;
+    -- The first rule that applies to the role decides, for connections of each type.
+    FOR rule IN
+        SELECT DISTINCT ON (kind.name) kind.name AS type, r.line_number, r.auth_method
+        FROM (VALUES ('local'), ('host')) AS kind (name),
+             pg_hba_file_rules AS r
+        WHERE (kind.name = 'local') = (r.type = 'local') AND r.error IS NULL
+              AND r.user_name && '{all,hydra_worker}' AND r.database && ARRAY['all', current_database()::text]
+        ORDER BY kind.name, r.line_number
+    LOOP
+        CONTINUE WHEN rule.auth_method NOT IN ('trust', 'peer', 'ident', 'cert', 'gss', 'sspi');
+        ok := false;
+        finding := format('clients can log in as this role, which can read all signing secrets, by line %s of pg_hba.conf (%s, %s)',
+                          rule.line_number, rule.type, rule.auth_method);
+        remedy := format('put this line before it, and reload: %s',
+                         CASE rule.type WHEN 'local' THEN 'local all hydra_worker reject' ELSE 'host all hydra_worker all reject' END);
+        RETURN NEXT;
+    END LOOP;
+    IF finding IS NULL THEN
+        ok := true;
+        finding := 'no client can log in as this role';
+        RETURN NEXT;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION hydra._doctor_on_logins() IS 'For hydra.webhook_doctor: whether clients can log in as hydra_worker';
+
+CREATE FUNCTION hydra._doctor_on_subscriptions(OUT subject text, OUT ok boolean, OUT finding text, OUT remedy text)
+    RETURNS SETOF record LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT format('subscription %s', s.id), false,
+           CASE WHEN s.status = 'disabled' THEN format('it is disabled (%s) since %s, and has missed %s events', s.disabled_reason, s.status_since, s.missed)
+                WHEN s.waiting_for IS NOT NULL THEN format('nothing can be sent to it: %s', s.waiting_for)
+                ELSE format('%s attempts in a row have failed since %s: %s', s.consecutive_failures, s.failing_since, s.last_error) END,
+           CASE WHEN s.status = 'disabled' THEN format('mend its endpoint, then SELECT hydra.webhook_resume(%s, missed => ''send'')', s.id)
+                WHEN s.waiting_for IS NOT NULL THEN 'mend this on this server, or in its settings or its network, and reload'
+                ELSE 'ask the owner of its endpoint; hydra.webhook_history has the answers' END
+    FROM hydra.webhook_subscriptions AS s
+    WHERE s.status = 'disabled' OR s.status = 'active' AND (s.waiting_for IS NOT NULL OR s.consecutive_failures > 0)
+    ORDER BY s.id
+$$;
+COMMENT ON FUNCTION hydra._doctor_on_subscriptions() IS
+    'For hydra.webhook_doctor: subscriptions that are disabled, that fail, or to which nothing can be sent';
+
+CREATE FUNCTION hydra.webhook_doctor(OUT subject text, OUT ok boolean, OUT finding text, OUT remedy text)
+    RETURNS SETOF record LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+        SELECT 'dispatcher', w.state = 'running' AND w.detail = 'events are sent', format('%s: %s', w.state, w.detail),
+               CASE WHEN w.state <> 'running' OR w.detail <> 'events are sent'
+                    THEN 'see the section "State of the dispatcher" of the manual, and the server log' END
+        FROM hydra.webhook_worker_status AS w;
+    RETURN QUERY
+        SELECT 'extension', e.extversion = a.default_version, format('version %s is created, version %s is installed', e.extversion, a.default_version),
+               CASE WHEN e.extversion <> a.default_version THEN 'ALTER EXTENSION hydra_webhooks UPDATE' END
+        FROM pg_extension AS e
+        JOIN pg_available_extensions AS a ON a.name = e.extname
+        WHERE e.extname = 'hydra_webhooks';
+    RETURN QUERY SELECT w.* FROM hydra._doctor_on_workers() AS w;
+    RETURN QUERY SELECT l.* FROM hydra._doctor_on_logins() AS l;
+    RETURN QUERY
+        SELECT 'gateway', g.state = 'listening', format('%s: %s', g.state, g.detail),
+               CASE WHEN g.state <> 'listening' THEN g.hint END
+        FROM hydra.gateway_status AS g
+        WHERE current_setting('hydra_webhooks.listen', true) <> '';
+    RETURN QUERY SELECT s.* FROM hydra._doctor_on_subscriptions() AS s;
+    RETURN QUERY
+        SELECT format('watch of %s for %s', w.source, w.event), false, w.problem, 'mend the watch with hydra.webhook_watch, or remove it with hydra.webhook_unwatch'
+        FROM hydra.webhook_watches AS w
+        WHERE w.problem IS NOT NULL;
+    RETURN QUERY
+        SELECT 'kept events', false, format('%s events of watches that did not fit are not sent', count(*)),
+               'hydra.webhook_kept lists them; hydra.webhook_send_kept sends one'
+        FROM hydra.kept_event HAVING count(*) > 0;
+    RETURN QUERY
+        SELECT 'failed deliveries', false, format('%s deliveries were given up', count(*)),
+               'hydra.webhook_failed lists them; hydra.webhook_replay sends them again, hydra.webhook_cancel removes them'
+        FROM hydra.delivery AS d WHERE d.state = 'failed' HAVING count(*) > 0;
+END
+$$;
+COMMENT ON FUNCTION hydra.webhook_doctor() IS
+    'Checks what an administrator has to look after, for this database: each row is a subject, whether it is as it should be, what was found, and what to do';
+SET LOCAL search_path = hydra, pg_temp;
