@@ -27,7 +27,7 @@ mod idempotency;
 mod origins;
 mod references;
 mod refusal;
-mod rehearsal;
+pub mod rehearsal;
 mod remove;
 mod target;
 
