@@ -44,7 +44,7 @@ pub fn keep(
     }
     let (rendered, problem) = match entity {
         Ok(rendered) => (rendered, None),
-        Err(unsendable) => (unsendable.rest, Some(unsendable.problem)),
+        Err(unsendable) => (*unsendable.rest, Some(unsendable.problem)),
     };
     let previous = reported.previous.then(|| rendered.previous_or_null().to_owned());
     let values = [

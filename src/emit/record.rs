@@ -56,7 +56,7 @@ fn wanted_event<'a>(
         Ok(rendered) => (rendered, None),
         Err(unsendable) => {
             refuse_if_set_to(&event_type.name, "entity", &unsendable.problem);
-            (unsendable.rest, Some(unsendable.problem))
+            (*unsendable.rest, Some(unsendable.problem))
         }
     };
     if let Some(Err(problem)) = &rendered.previous {

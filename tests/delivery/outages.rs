@@ -67,6 +67,8 @@ fn the_log_says_each_change_of_an_outage_once() {
     assert_eq!(worker_status(&mut bench.client, "detail"), "events are sent");
 
     bench.receiver.answer("/", Answer::status(500));
+    // Or those that wait would be retried now.
+    bench.run(&format!("SELECT hydra.webhook_cancel(subscription_id => {id})"));
     bench.run(&format!("SELECT hydra.webhook_update({id}, retry_schedule => '{{}}', disable_after => 3)"));
     bench.emit_ticket(8);
     logged("WARNING:  hydra_webhooks dispatcher: 1 delivery was given up in database \"outage_log\"");

@@ -30,7 +30,8 @@ fn subscriptions_to_webhook_events_receive_failed_deliveries_and_disabled_subscr
     for id in 1..=2 {
         bench.emit_ticket(id);
     }
-    let own = bench.wait_for("/own", 3);
+    // Two deliveries that failed, the subscription that is failing, and that it was disabled.
+    let own = bench.wait_for("/own", 4);
     bench.wait_for_empty_queue();
     assert!(own.iter().all(|request| request.signature == Signature::Verified));
 

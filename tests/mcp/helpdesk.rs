@@ -47,8 +47,11 @@ const PAST: &str = "
     WHERE t.tenant_id = 'lumen'
     ORDER BY t.id, r.later";
 
+/// A tool, its arguments, and a text of its result.
+type Tried = (&'static str, Value, &'static str);
+
 /// The tools of each toolset, what they are called with, and a part of what they return. Of what writes, that is a preview.
-fn calls(webhook: i64, failed: &str) -> [(&'static str, Vec<(&'static str, Value, &'static str)>); 4] {
+fn calls(webhook: i64, failed: &str) -> [(&'static str, Vec<Tried>); 4] {
     let support = vec![
         ("list_agents", json!({}), "priya@lumen.example"),
         ("get_agents", json!({"id": 2}), "Tomas"),

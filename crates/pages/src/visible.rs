@@ -67,7 +67,7 @@ fn sign(hidden: &str) -> Markup {
 
 /// Returns the beginning of a text in which everything is seen.
 fn plain(text: &str, before: Option<char>) -> &str {
-    until(text, before, |sign, before, next| is_hidden(sign, before, next))
+    until(text, before, is_hidden)
 }
 
 /// Returns the beginning of a text in which nothing is seen.

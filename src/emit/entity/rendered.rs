@@ -48,8 +48,8 @@ impl Rendered {
 /// An entity that cannot be sent.
 pub struct Unsendable {
     pub problem: Problem,
-    /// The id and tenant of the entity, without its text.
-    pub rest: Rendered,
+    /// The id and tenant of the entity, without its text. In a box, because nearly all can be sent.
+    pub rest: Box<Rendered>,
 }
 
 /// What is wrong with an entity, or with the row before the change. The text about an entity is sent to the receiver after
@@ -61,11 +61,11 @@ pub enum Problem {
 
 impl Unsendable {
     pub fn too_large(limit: usize, rest: Rendered) -> Self {
-        Self { problem: Problem::TooLarge { limit }, rest }
+        Self { problem: Problem::TooLarge { limit }, rest: Box::new(rest) }
     }
 
     pub fn not_rendered(failure: Failure, rest: Rendered) -> Self {
-        Self { problem: Problem::NotRendered(failure), rest }
+        Self { problem: Problem::NotRendered(failure), rest: Box::new(rest) }
     }
 }
 

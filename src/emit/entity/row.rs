@@ -99,7 +99,7 @@ impl Row {
         let rendered = self.without_text(options);
         match self.chosen_text(options) {
             Ok(text) => Ok(Rendered { text, ..rendered }),
-            Err(problem) => Err(Unsendable { problem, rest: rendered }),
+            Err(problem) => Err(Unsendable { problem, rest: Box::new(rendered) }),
         }
     }
 

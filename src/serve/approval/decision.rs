@@ -20,7 +20,7 @@ pub enum Confirmed {
     /// It was written as it was shown, with this result: JSON.
     Done(String),
     /// Nothing was written: it would be something else now, which waits again.
-    Changed(Preview, Kept, Option<Token>),
+    Changed(Box<Preview>, Kept, Option<Token>),
     /// Nothing was written, and nothing will be.
     Failed(String),
 }
@@ -53,7 +53,7 @@ pub fn confirm(stored: &Stored, by: &str) -> Result<Confirmed, String> {
         Ok(None) => match preview(&call, &found, &stored.arguments) {
             Ok(preview) => {
                 let (kept, token) = stored.renew(&preview);
-                Confirmed::Changed(preview, kept, token)
+                Confirmed::Changed(Box::new(preview), kept, token)
             }
             Err(why) => failed(stored, by, why),
         },

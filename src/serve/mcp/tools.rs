@@ -107,7 +107,7 @@ impl Found {
     }
 
     /// Adds the argument with which the client confirms.
-    fn as_offered(mut self, call: &Call<'_>) -> Self {
+    fn offered(mut self, call: &Call<'_>) -> Self {
         if self.does.writes() && call.key.approval == Approval::Client {
             let description = "confirmation of the preview: writes what it has shown.";
             self.tool.input["properties"][CONFIRMATION] = json!({"type": "string", "description": description});
@@ -121,7 +121,7 @@ pub fn all(call: &Call<'_>) -> Vec<Tool> {
     let toolsets = Toolsets::of(call);
     let found = resources::all(call).chain(own::all(call)).chain(registered::all(call));
     let found = found.filter(|found| toolsets.have(&found.toolset));
-    let mut tools: Vec<Tool> = found.map(|found| found.as_offered(call).tool).collect();
+    let mut tools: Vec<Tool> = found.map(|found| found.offered(call).tool).collect();
     tools.sort_by(|one, other| one.name.cmp(&other.name));
     tools
 }
@@ -129,7 +129,7 @@ pub fn all(call: &Call<'_>) -> Vec<Tool> {
 /// Returns the tool of this name, if the key can call it.
 pub fn find(call: &Call<'_>, name: &str) -> Option<Found> {
     let found = own::find(call, name).or_else(|| resources::find(call, name)).or_else(|| registered::find(call, name));
-    found.filter(|found| Toolsets::of(call).have(&found.toolset)).map(|found| found.as_offered(call))
+    found.filter(|found| Toolsets::of(call).have(&found.toolset)).map(|found| found.offered(call))
 }
 
 /// Whether the key has one of these scopes.
