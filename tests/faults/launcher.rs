@@ -74,7 +74,7 @@ fn databases_without_the_extension_are_looked_at_a_few_at_a_time_and_cause_no_wa
     wait_for_state(&mut ours.session(), "running");
     run(&mut ours.session(), &insert(1, 3));
     settle(&ours);
-    let begins = "starting background worker process \"hydra_webhooks dispatcher\"";
+    let begins = "starting background worker process \"hydra_webhooks dispatcher ";
     let ends = "background worker \"hydra_webhooks dispatcher\" (PID";
     let databases: i64 =
         ask(&mut cluster.connect("postgres"), "SELECT count(*) FROM pg_database WHERE NOT datistemplate");
