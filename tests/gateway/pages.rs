@@ -209,6 +209,7 @@ fn errors_beside_fields_are_in_plain_words() {
     let adapter = "name=Curl&provider=none&external_1=a&event_1=ticket.created";
     let key = "name=CI&scopes=mcp";
     let long = "x".repeat(1100);
+    let mut misworded = Vec::new();
     for (path, wrong, says) in [
         ("webhooks", "event_types=ticket.*".to_owned(), "URL must not be empty."),
         ("webhooks", "url=ftp%3A%2F%2Fx&event_types=ticket.*".into(), "Webhook URL must use https."),
@@ -229,7 +230,7 @@ fn errors_beside_fields_are_in_plain_words() {
         ("webhooks", format!("{webhook}&tenant_id={long}"), "Tenant is too long."),
         ("webhooks", format!("{webhook}&signatures=other"), "Choose one or more of these signatures."),
         ("webhooks", format!("{webhook}&timeout=soon"), "This is no time that can be read: write it like 8 s"),
-        ("webhooks", format!("{webhook}&timeout=99999999+years"), "This is no time that can be read"),
+        ("webhooks", format!("{webhook}&timeout=99999999999+years"), "This is no time that can be read"),
         ("webhooks", format!("{webhook}&timeout=2+min"), "The timeout of a whole request is between"),
         ("webhooks", format!("{webhook}&retry_schedule=1+s%0Asoon"), "This is no time that can be read"),
         ("webhooks", format!("{webhook}&retry_schedule=30+days"), "Enter at most 50 delays"),
@@ -280,15 +281,15 @@ fn errors_beside_fields_are_in_plain_words() {
         ("api-keys/1/rotate", "overlap=99+days".into(), "is between 0 and 30 days."),
     ] {
         let answer = browser.post(&format!("/settings/{path}"), &wrong);
-        assert_eq!(answer.status, 422, "{path} {wrong}: {}", answer.body);
         let parts = answer.body.split("class=\"error\"").skip(1);
         let errors: Vec<_> = parts.map(|rest| rest.split("</div>").next().unwrap_or_default()).collect();
-        assert!(errors.iter().any(|error| error.contains(says)), "{path} {wrong}: {errors:?} does not say {says}");
-        for error in errors {
-            let text = error.split_once('>').map_or("", |(_, text)| text);
-            assert!(!OF_SQL.iter().any(|word| text.contains(word)), "{path} {wrong}: {text}");
+        let texts = errors.iter().filter_map(|error| error.split_once('>')).map(|(_, text)| text);
+        let speaks_sql = texts.clone().any(|text| OF_SQL.iter().any(|word| text.contains(word)));
+        if answer.status != 422 || speaks_sql || !texts.clone().any(|text| text.contains(says)) {
+            misworded.push(format!("{path} {wrong}: {} {errors:?}, expected: {says}", answer.status));
         }
     }
+    assert!(misworded.is_empty(), "{misworded:#?}");
 }
 
 #[test]

@@ -161,7 +161,8 @@ fn approvals(database: &str, scripts: bool) {
         "CREATE TABLE public.tickets (id bigint PRIMARY KEY, subject text NOT NULL, status text NOT NULL DEFAULT 'open');
          INSERT INTO public.tickets SELECT n, 'Ticket ' || n FROM generate_series(1, 4) AS n;
          GRANT SELECT, UPDATE ON public.tickets TO hydra_api;
-         SELECT hydra.webhook_watch('public.tickets', 'ticket.updated', on => 'update');
+         SELECT hydra.webhook_register_event_type('ticket.updated', 'A ticket was changed');
+         SELECT hydra.webhook_watch('public.tickets', 'ticket.updated', 'update');
          SELECT hydra.api_expose('public.tickets', updatable => '{subject,status}')",
     );
     bench.subscribe("/crm", "ticket.updated", &["name => 'CRM'"]);

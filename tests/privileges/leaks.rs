@@ -18,7 +18,7 @@ const USUAL: &[(&str, &str)] = &[
     ("subscription_id", "1"),
     ("url", "'http://127.0.0.1:9/'"),
     ("mapping", "'\"ticket.created\"'"),
-    ("secret", "'canary-of-a-header'"),
+    ("secret", "'canary-of-a-header-and-more'"),
     ("adapter_id", "1"),
 ];
 

@@ -13,7 +13,8 @@ const APPLICATION: &str = "
         status text NOT NULL DEFAULT 'open' CHECK (status IN ('open', 'closed')));
     INSERT INTO public.tickets VALUES (1, 'acme', 'Charged twice'), (2, 'acme', 'No heating'), (3, 'other', 'Hidden');
     GRANT SELECT, UPDATE ON public.tickets TO hydra_api;
-    SELECT hydra.webhook_watch('public.tickets', 'ticket.updated', on => 'update');
+    SELECT hydra.webhook_register_event_type('ticket.updated', 'A ticket was changed');
+    SELECT hydra.webhook_watch('public.tickets', 'ticket.updated', 'update');
     SELECT hydra.api_expose('public.tickets', updatable => '{subject,status}')";
 
 /// A database with tickets of two tenants, and an assistant of each.

@@ -33,6 +33,7 @@ pub fn of_webhook(_: &Visit, data: &OfWebhook) -> Content {
                 p {
                     "Requests of this webhook have room for one signature, so the old secret ends at once: signatures fail to verify until your endpoint has the new one."
                 }
+                (field::errors(&data.form, "overlap"))
             } @else {
                 (field::input(&data.form, "overlap", SHORT, html! {
                     "For this time requests are signed with both secrets, such as " code { "1 day" } ", at most 30 days. Empty: the old one ends at once."

@@ -18,6 +18,7 @@ const INSTEAD: &[(&str, &str)] = &[
     ),
     ("invalid scopes", "Choose at least one scope, and at most 100."),
     ("expires_at is in the past", "This day has passed, or begins too soon: choose a later one."),
+    ("invalid path in the mapping", PATH),
     ("invalid each", PATH),
     ("invalid id_path", PATH),
     ("invalid type_path", PATH),
@@ -85,7 +86,9 @@ fn says_nothing(refusal: &Refusal) -> bool {
 
 /// Puts a text of a function into the words of a form.
 fn in_form(text: &str) -> String {
-    let text = NUMBERED.iter().fold(text.to_owned(), |text, (kind, this)| without_number(&text, kind, this));
+    // The rest of such a hint is for people who call the function.
+    let text = text.split_once("; webhook_update(").map_or(text.to_owned(), |(before, _)| format!("{before}."));
+    let text = NUMBERED.iter().fold(text, |text, (kind, this)| without_number(&text, kind, this));
     let text = text.split(' ').map(with_label).collect::<Vec<_>>().join(" ");
     IN_FORMS.iter().fold(text, |text, (said, instead)| text.replace(said, instead))
 }

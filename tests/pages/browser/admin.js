@@ -70,7 +70,7 @@ async function looksAtIt(admin) {
   await admin.press('Rotate secret', 'Rotate the signing secret')
   await admin.fill('Overlap', '99 days')
   await admin.press('Make a new secret', 'Rotate the signing secret')
-  await admin.sees('Invalid overlap: 99 days.')
+  await admin.sees('The overlap, in which both secrets sign, is between 0 and 30 days.')
   await admin.fill('Overlap', '1 day')
   await admin.press('Make a new secret', 'New signing secret')
   await admin.sees('The old secret is valid for another 1 day')
