@@ -5,6 +5,11 @@ SET LOCAL search_path = pg_catalog, pg_temp;
 -- Tables may have a million rows. So the views count rows for all subscriptions in one pass, and each pass reads an index
 -- whose condition is that of the count.
 
+-- Each returns one row. If Postgres expected 1,000, a query of a view would seem so expensive that Postgres would compile it
+-- first, for seconds.
+ALTER FUNCTION hydra._watch_details(text[], text, text[]) ROWS 1;
+ALTER FUNCTION hydra._watch_errors(oid[]) ROWS 1;
+
 CREATE VIEW hydra.webhook_subscriptions WITH (security_barrier) AS
 SELECT s.id, s.name,
        -- For some receivers, the path or the query is the credential. Who may change the URL may also see it.
