@@ -40,12 +40,15 @@ pub fn idle() {
 }
 
 fn report(state: pg_sys::BackendState::Type, step: Option<&CStr>) {
+    let title = step.unwrap_or(c"idle");
     let step = step.map_or(std::ptr::null(), CStr::as_ptr);
-    let title = if step.is_null() { c"idle".as_ptr() } else { step };
     // SAFETY: C strings, which Postgres copies, or null.
     unsafe {
         pg_sys::pgstat_report_activity(state, step);
-        pg_sys::set_ps_display(title);
+        #[cfg(feature = "pg15")]
+        pg_sys::set_ps_display(title.as_ptr());
+        #[cfg(not(feature = "pg15"))]
+        pg_sys::set_ps_display_with_len(title.as_ptr(), title.to_bytes().len());
     }
 }
 

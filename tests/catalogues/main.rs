@@ -52,10 +52,16 @@ fn all_28_event_types_arrive_at_one_receiver_when_their_descriptions_say_verifie
         bench.run(&file(&format!("examples/{name}.sql")));
     }
     bench.subscribe(PATH, "*,webhook.*", &["max_in_flight => 1"]);
-    // Its two failures cause the extension's own events.
+    // Failures cause the extension's own events: this one is disabled by the first one, and the other one is halfway there.
     bench.receiver.answer("/failing", Answer::status(500));
-    let failing = ["retry_schedule => '{}'", "disable_after => 2", "tenant_id => '9001'"];
-    let (failing, _) = bench.subscribe("/failing", "company.member_removed", &failing);
+    let failing = ["retry_schedule => '{}'", "disable_after => 1", "tenant_id => '9001'"];
+    let (failing, _) = bench.subscribe("/failing", "part.deleted", &failing);
+    bench.receiver.answer("/halfway", Answer::status(500));
+    bench.subscribe(
+        "/halfway",
+        "part.deleted",
+        &["retry_schedule => '{}'", "disable_after => 2", "tenant_id => '9001'"],
+    );
     // A subscription of another tenant gets only the events of that tenant.
     bench.subscribe("/elsewhere", "*", &["tenant_id => '9002'"]);
 

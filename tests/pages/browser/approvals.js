@@ -12,9 +12,9 @@ module.exports = async (admin, about) => {
   for (const [id, subject] of [[1, about.text], [2, 'Second'], [3, 'Third'], [4, 'Never\n'.repeat(200)]]) {
     paths.push(await asks(admin, about, { id, subject }))
   }
-  await admin.press('Approvals 4 waiting', 'Approvals')
+  await admin.press('Approvals', 'Approvals')
+  await page.getByRole('link', { name: 'Approvals 4 waiting', exact: true }).waitFor()
   await admin.sees('4 requests waiting.')
-  assert.deepEqual(await page.locator('.number').allInnerTexts(), ['4 waiting'])
   await isWithoutHiddenSigns(admin)
 
   // The keyboard is enough.

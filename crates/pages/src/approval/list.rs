@@ -27,7 +27,9 @@ pub fn page(visit: &Visit, data: &Data) -> Content {
             }
         } @else {
             p.lead { @if waiting.is_empty() { "Nothing waits." } @else { (count(waiting.len() as i64, "request")) " waiting." } }
-            (rows(&waiting))
+            @if !waiting.is_empty() {
+                section aria-labelledby="waiting" { h2 #waiting { "Waiting" } (rows(&waiting)) }
+            }
             @if !others.is_empty() {
                 section aria-labelledby="earlier" { h2 #earlier { "Earlier" } (rows(&others)) }
             }
