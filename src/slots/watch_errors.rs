@@ -25,7 +25,7 @@ pub struct WatchErrors {
     /// When the latest occurred, in microseconds since 1970.
     at: i64,
     message: Text<400>,
-    code: Text<40>,
+    code: Text<60>,
 }
 
 #[derive(Clone, Copy)]
