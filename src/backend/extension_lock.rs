@@ -6,11 +6,12 @@
 
 use pgrx::prelude::*;
 
+use super::catalog_changes::Kept;
 use super::refuse::refuse;
 
 /// Locks the extension until the end of the transaction. Fails if there is no extension, or none any more.
 pub fn hold() {
-    let found = find();
+    let found = known();
     if let Some(extension) = found {
         // SAFETY: a lock on an object of this database, in a transaction.
         unsafe {
@@ -22,7 +23,7 @@ pub fn hold() {
             );
         }
     }
-    if found.is_none() || find() != found {
+    if found.is_none() || known() != found {
         refuse(
             PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             "the extension is not in this database any more",
@@ -30,6 +31,14 @@ pub fn hold() {
             "Try again when it has been created.",
         );
     }
+}
+
+/// The same as [`find`], without reading the catalog each time. CREATE EXTENSION and DROP EXTENSION change definitions.
+fn known() -> Option<pg_sys::Oid> {
+    thread_local! {
+        static KNOWN: Kept<(), Option<pg_sys::Oid>> = const { Kept::new() };
+    }
+    KNOWN.with(|known| known.get((), find))
 }
 
 /// Returns the extension in this database; `None` if there is none.

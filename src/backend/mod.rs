@@ -16,6 +16,7 @@
 //! | `diagnostics` | finds out which constraint or column an error is about |
 //! | `attributes` | reads the attributes of a tuple descriptor |
 //! | `activity` | sets what `pg_stat_activity` shows of a worker |
+//! | `catalog_changes` | keeps what was read from the catalog until definitions change |
 //! | `setting` | sets parameters of this process |
 //! | `settings_of_role` | connects a worker without the settings of its database and role |
 //! | `fixed_settings` | runs code with the output formats of an event instead of those of the session |
@@ -28,6 +29,7 @@
 
 pub mod activity;
 pub mod attributes;
+pub mod catalog_changes;
 pub mod crash_loop;
 pub mod database_lock;
 pub mod deadline;

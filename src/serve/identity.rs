@@ -8,7 +8,7 @@ use pgrx::prelude::*;
 use super::context::{self, Context};
 use super::problem::Problem;
 use super::request::Request;
-use super::{deferrable, session, sql};
+use super::{acting_role, deferrable, session, sql};
 use crate::backend::fixed_settings::with_fixed_settings;
 use crate::backend::refuse::refuse;
 use crate::backend::search_path::with_search_path;
@@ -69,7 +69,7 @@ fn find_key(hash: Option<Vec<u8>>, id: Option<i64>) -> Option<ApiKey> {
     thread_local! {
         static FIND: Statement = const { Statement::new(include_str!("../../sql/queries/find_api_key.sql")) };
     }
-    tables::as_owner(|| {
+    let found = tables::as_owner(|| {
         Spi::connect(|client| {
             FIND.with(|find| {
                 let mut rows = find.read(client, &[hash.into(), id.into()]);
@@ -85,7 +85,8 @@ fn find_key(hash: Option<Vec<u8>>, id: Option<i64>) -> Option<ApiKey> {
                 })
             })
         })
-    })
+    });
+    found.filter(|key| acting_role::may_act(key.role))
 }
 
 /// Returns the visitor whose session the request belongs to.
@@ -108,7 +109,7 @@ pub fn visitor(request: &Request) -> Result<Visitor, Problem> {
             })
         })
     });
-    found.ok_or_else(Problem::unauthenticated)
+    found.filter(|visitor| acting_role::may_act(visitor.role)).ok_or_else(Problem::unauthenticated)
 }
 
 impl Approval {

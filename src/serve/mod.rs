@@ -10,9 +10,10 @@
 //! | `answer`, `problem` | make what the gateway gets: an answer, or why there is none |
 //! | `session` | puts the session back |
 //! | `identity` | finds out who asks, and runs code as that role |
+//! | `acting_role` | knows as which roles requests may act |
 //! | `context` | keeps tenant, key and scopes of the request |
 //! | `deferrable` | knows which tables have triggers that can be deferred |
-//! | `sql` | runs statements |
+//! | `sql`, `plans` | run statements, and keep their plans |
 //! | `console` | answers requests of the settings pages |
 //! | `rest` | answers requests with an API key |
 //! | `mcp` | answers messages of MCP: the same for models |
@@ -36,6 +37,7 @@ use answer::Answer;
 use problem::{Problem, Texts};
 use request::Request;
 
+mod acting_role;
 pub mod answer;
 pub mod approval;
 mod console;
@@ -45,6 +47,7 @@ mod direct;
 mod gateway;
 pub mod identity;
 pub mod mcp;
+mod plans;
 pub mod problem;
 pub mod rehearse;
 pub mod request;

@@ -10,6 +10,7 @@
 //! role.
 
 use std::ffi::CStr;
+use std::rc::Rc;
 
 use pgrx::prelude::*;
 use pgrx::{JsonB, datum::DatumWithOid};
@@ -18,6 +19,7 @@ use serde::Deserialize;
 use super::fields::Values;
 use super::origins::{self, Origins};
 use super::refusal::unknown_reference;
+use crate::backend::catalog_changes::Kept;
 use crate::serve::problem::Problem;
 use crate::serve::rest::representation::ROW;
 use crate::serve::rest::resource::Resource;
@@ -62,7 +64,7 @@ pub fn check(call: &Call<'_>, resource: &Resource, values: &Values<'_>, id: Opti
     }
     // SAFETY: reads a variable of this process.
     let role = unsafe { pg_sys::GetUserId() };
-    for reference in find(resource, values, &origins::of(resource.relation, role)) {
+    for reference in find(resource, values, role).iter() {
         let is_restricted = call.key.tenant.is_some() || has_row_security(reference.relation, reference.reader);
         if !is_restricted {
             continue;
@@ -74,11 +76,11 @@ pub fn check(call: &Call<'_>, resource: &Resource, values: &Values<'_>, id: Opti
             return Err(Problem::forbidden()
                 .with_detail(format!("The role of the key may not read the rows that this refers to: {fields}.")));
         }
-        let referring = Referring::of(call, resource, values, &reference, id.is_some());
+        let referring = Referring::of(call, resource, values, reference, id.is_some());
         let arguments = [values.json.into(), call.key.tenant.as_deref().into(), id.into()];
         let is_there = match reference.reader == role {
-            true => sql::one::<bool>(&referring.statement(&reference, call.key.tenant.is_some()), &arguments),
-            false => referring.is_seen_by_reader(&reference, call.key.tenant.as_deref(), &arguments),
+            true => sql::one::<bool>(&referring.statement(reference, call.key.tenant.is_some()), &arguments),
+            false => referring.is_seen_by_reader(reference, call.key.tenant.as_deref(), &arguments),
         };
         if is_there == Some(false) {
             return Err(unknown_reference(fields()));
@@ -87,20 +89,26 @@ pub fn check(call: &Call<'_>, resource: &Resource, values: &Values<'_>, id: Opti
     Ok(())
 }
 
-fn find(resource: &Resource, values: &Values<'_>, origins: &Origins) -> Vec<Reference> {
+/// Returns the foreign keys that have one of the columns that are written. They are kept: to look them up takes longer than to
+/// write most rows.
+fn find(resource: &Resource, values: &Values<'_>, role: pg_sys::Oid) -> Rc<[Reference]> {
+    type Key = (pg_sys::Oid, Vec<String>, Option<String>, pg_sys::Oid);
+    thread_local! {
+        static KNOWN: Kept<Key, Rc<[Reference]>> = const { Kept::new() };
+    }
+    let mut names: Vec<String> = values.columns.iter().map(|column| column.name.clone()).collect();
+    names.sort_unstable();
+    let tenant = resource.tenant_column.as_ref().map(|column| column.name.clone());
+    let key = (resource.relation, names.clone(), tenant.clone(), role);
+    KNOWN.with(|known| known.get(key, || read(names, tenant, origins::of(resource.relation, role))))
+}
+
+fn read(names: Vec<String>, tenant: Option<String>, origins: Origins) -> Rc<[Reference]> {
     thread_local! {
         static FIND: Statement = const { Statement::new(include_str!("../../../../sql/queries/find_references.sql")) };
     }
-    let names: Vec<&str> = values.columns.iter().map(|column| column.name.as_str()).collect();
-    let tenant = resource.tenant_column.as_ref().map(|column| column.name.as_str());
-    let arguments = [
-        origins.names.clone().into(),
-        origins.tables.clone().into(),
-        origins.numbers.clone().into(),
-        origins.readers.clone().into(),
-        names.into(),
-        tenant.into(),
-    ];
+    let Origins { names: columns, tables, numbers, readers } = origins;
+    let arguments = [columns.into(), tables.into(), numbers.into(), readers.into(), names.into(), tenant.into()];
     tables::as_owner(|| {
         Spi::connect(|client| {
             FIND.with(|find| {
