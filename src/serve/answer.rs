@@ -57,6 +57,13 @@ impl Answer {
         answer
     }
 
+    /// Nothing was done. The gateway calls again, and begins a transaction for it.
+    pub fn begin_wanted(request_id: &str) -> Self {
+        let detail = "By default, transactions of this role and database are not READ COMMITTED and READ WRITE.";
+        let problem = Problem::unavailable().with_detail(detail);
+        Self::problem(&problem, request_id).with_header("hydra-begin", "1".to_owned())
+    }
+
     pub fn see_other(location: impl Into<String>) -> Self {
         Self { status: 303, headers: vec![("location", location.into())], body: Vec::new() }
     }

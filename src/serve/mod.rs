@@ -79,6 +79,10 @@ fn serve(
     peer: Option<Inet>,
 ) -> TableIterator<'static, (name!(status, i32), name!(headers, JsonB), name!(body, Vec<u8>))> {
     let request = Request::new(surface, credential, method, path, query, headers, body);
+    if !session::is_transaction_fit() {
+        let (status, headers, body) = Answer::begin_wanted(&request.id).into_columns(&request.id);
+        return TableIterator::once((status, JsonB(headers), body));
+    }
     session::put_back();
     session::prepare();
     extension_lock::hold();

@@ -73,6 +73,16 @@ fn forget_seed() {
     unsafe { direct_function_call_as_datum(pg_sys::setseed, &[seed.into_datum()]) };
 }
 
+/// Whether a request can be answered in this transaction. One that a statement has begun by itself is as the defaults of the role and
+/// the database say, and that can no longer be changed. Whoever has begun it with BEGIN has chosen what it is.
+pub fn is_transaction_fit() -> bool {
+    // SAFETY: reads variables of this process.
+    unsafe {
+        let is_read_committed = pg_sys::XactIsoLevel == pg_sys::XACT_READ_COMMITTED as i32;
+        pg_sys::IsTransactionBlock() || is_read_committed && !pg_sys::XactReadOnly
+    }
+}
+
 /// Sets what holds during a request.
 pub fn prepare() {
     setting::set_local(c"search_path", SEARCH_PATH);

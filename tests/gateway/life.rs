@@ -36,6 +36,34 @@ fn a_gateway_answers_503_while_the_database_is_away_and_goes_on_when_it_is_back(
     }
 }
 
+/// A statement alone would be a transaction as the database has them by default.
+#[test]
+fn a_request_is_read_committed_and_may_write_whatever_the_default_of_the_database_is() {
+    let mut bench = Bench::new(cluster(), "life_defaults");
+    bench.run(
+        "CREATE TABLE note (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, tenant_id text, text text,
+                            isolation text DEFAULT current_setting('transaction_isolation'));
+         GRANT SELECT, INSERT ON note TO app;
+         CREATE INDEX ON note (tenant_id);
+         SELECT hydra.api_expose('note', creatable => '{text}')",
+    );
+    let key: String = bench.ask("SELECT key FROM hydra.api_key_create('writer', '{note:write}', role => 'app')");
+    let create = |gateway: &Gateway, text: &str| {
+        let headers = [("authorization", &*format!("Bearer {key}")), ("content-type", "application/json")];
+        let answer =
+            gateway.connect().request("POST", "/api/v1/note", &headers, format!("{{\"text\": \"{text}\"}}").as_bytes());
+        assert_eq!((answer.status, &answer.json()["isolation"]), (201, &"read committed".into()), "{answer:?}");
+    };
+    create(&Gateway::start(&bench.database, &["--connections", "1"]), "as usual");
+    for setting in ["default_transaction_isolation = serializable", "default_transaction_read_only = on"] {
+        bench.run(&format!("SET default_transaction_read_only = off; ALTER DATABASE {} SET {setting}", bench.database));
+        let gateway = Gateway::start(&bench.database, &["--connections", "1"]);
+        create(&gateway, setting);
+        create(&gateway, "and again on the same connection");
+    }
+    assert_eq!(bench.ask::<i64>("SELECT count(*) FROM note"), 5);
+}
+
 #[track_caller]
 fn wait_for_sessions(bench: &mut Bench<'_>, count: i64) {
     let sessions =

@@ -1,15 +1,18 @@
 //! One call of `hydra.serve`, in a transaction of its own.
 //!
-//! The three statements are sent at once, so a request takes one round trip. If the call fails, the transaction is in a
-//! failed state when COMMIT arrives, which then rolls back. The answer is used after COMMIT has returned. No statement
-//! has a name, because a pooler may execute each transaction in another session.
+//! A statement alone is a transaction, which has committed when the server is ready for the next one; only then is the answer used.
+//! Such a transaction has the isolation level that the role or the database has by default. If that is another one than
+//! `serve` needs, `serve` says so, and does nothing. From then on the connection sends BEGIN and COMMIT too, all three
+//! statements at once: if the call fails, the transaction is in a failed state when COMMIT arrives, which then rolls back.
+//! No statement has a name, because a pooler may execute each transaction in another session.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use futures_util::future::join3;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Error};
+use tokio_postgres::{Client, Error, Row};
 
 /// The version of the interface.
 const PROTOCOL: i32 = 1;
@@ -18,6 +21,9 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 const SERVE: &str = "SELECT s.status, s.headers::text, s.body \
     FROM hydra.serve($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9::inet) AS s";
 const COMMIT: &str = "COMMIT";
+
+/// The header with which `serve` asks for BEGIN.
+const BEGIN_WANTED: &str = "hydra-begin";
 
 /// What is passed to `hydra.serve`.
 #[derive(Debug, Clone)]
@@ -78,7 +84,19 @@ impl Call {
         matches!(self.method.as_str(), "GET" | "HEAD")
     }
 
-    pub async fn make(&self, client: &Client) -> Result<Reply, Failure> {
+    /// Makes the call. `begins` says whether this connection sends BEGIN and COMMIT.
+    pub async fn make(&self, client: &Client, begins: &AtomicBool) -> Result<Reply, Failure> {
+        if !begins.load(Ordering::Relaxed) {
+            let reply = self.reply(client, false).await?;
+            if !reply.headers.iter().any(|(name, _)| name == BEGIN_WANTED) {
+                return Ok(reply);
+            }
+            begins.store(true, Ordering::Relaxed);
+        }
+        self.reply(client, true).await
+    }
+
+    async fn reply(&self, client: &Client, begins: bool) -> Result<Reply, Failure> {
         let headers = serde_json::to_string(&self.headers).map_err(|_| Failure::Unreadable)?;
         let body = (!self.body.is_empty()).then_some(&self.body[..]);
         let peer = self.peer.map(|peer| peer.to_string());
@@ -94,19 +112,30 @@ impl Call {
             (&body, Type::BYTEA),
             (&peer, Type::TEXT),
         ];
-        // Each sends its message when it is polled for the first time, in this order.
-        let (begun, rows, committed) =
-            join3(client.batch_execute(BEGIN), client.query_typed(SERVE, &parameters), client.batch_execute(COMMIT))
-                .await;
-        begun?;
-        let rows = rows?;
-        committed?;
-        let row = rows.first().ok_or(Failure::Unreadable)?;
+        let served = client.query_typed(SERVE, &parameters);
+        let rows = match begins {
+            false => served.await?,
+            true => {
+                // Each sends its message when it is polled for the first time, in this order.
+                let (begun, rows, committed) =
+                    join3(client.batch_execute(BEGIN), served, client.batch_execute(COMMIT)).await;
+                begun?;
+                let rows = rows?;
+                committed?;
+                rows
+            }
+        };
+        Reply::read(rows.first().ok_or(Failure::Unreadable)?)
+    }
+}
+
+impl Reply {
+    fn read(row: &Row) -> Result<Self, Failure> {
         let unreadable = |_| Failure::Unreadable;
         let status: i32 = row.try_get(0).map_err(unreadable)?;
         let headers: &str = row.try_get(1).map_err(unreadable)?;
         let body: &[u8] = row.try_get(2).map_err(unreadable)?;
-        Ok(Reply {
+        Ok(Self {
             status: u16::try_from(status).map_err(|_| Failure::Unreadable)?,
             headers: serde_json::from_str(headers).map_err(|_| Failure::Unreadable)?,
             body: Bytes::copy_from_slice(body),

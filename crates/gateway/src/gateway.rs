@@ -149,7 +149,7 @@ impl Gateway {
 /// Makes a call on a connection, which goes back to the pool unless it is broken. Returns none if the call had to be cancelled.
 async fn make(call: Call, lent: Lent, limit: Duration) -> Option<Result<Reply, Failure>> {
     let (result, is_broken) = {
-        let mut making = std::pin::pin!(call.make(lent.client()));
+        let mut making = std::pin::pin!(call.make(lent.client(), lent.begins()));
         if let Ok(result) = timeout(limit, &mut making).await {
             let is_broken = result.as_ref().is_err_and(Failure::is_of_connection);
             (Some(result), is_broken)

@@ -8,6 +8,7 @@
 //! so that they cannot keep out the others: those that send a test, which wait for somebody else's server, and those of
 //! strangers, whose credentials have not been accepted before.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -52,6 +53,8 @@ pub struct Pool {
 
 pub struct Connection {
     pub client: Client,
+    /// Whether calls need BEGIN and COMMIT, see [`crate::call`].
+    begins: AtomicBool,
     cancel: MakeRustlsConnect,
     /// Ends the connection without waiting for the server.
     end: Arc<Notify>,
@@ -130,6 +133,10 @@ impl Pool {
 impl Lent {
     pub fn client(&self) -> &Client {
         &self.connection.as_ref().expect("it is taken at the end only").client
+    }
+
+    pub fn begins(&self) -> &AtomicBool {
+        &self.connection.as_ref().expect("it is taken at the end only").begins
     }
 
     /// Asks the server to end what runs.
@@ -212,7 +219,7 @@ async fn connect_to(target: &Target) -> Result<(Connection, Driver), String> {
         let (client, driver) = target.config.connect(tls).await.map_err(|error| reason(&error))?;
         (client, Box::pin(driver))
     };
-    Ok((Connection { client, cancel, end: Arc::default() }, driver))
+    Ok((Connection { client, begins: AtomicBool::new(false), cancel, end: Arc::default() }, driver))
 }
 
 /// Returns why there is no connection. What the server says has no password in it.

@@ -22,7 +22,7 @@ pub fn all(call: &Call<'_>) -> impl Iterator<Item = Found> {
 pub fn find(call: &Call<'_>, name: &str) -> Option<Found> {
     let (verb, name) = name.split_once('_')?;
     let verb = VERBS.into_iter().find(|known| *known == verb)?;
-    tool(call, verb, &rest::found(call, name).ok()?)
+    tool(call, verb, &*rest::found(call, name).ok()?)
 }
 
 const VERBS: [&str; 5] = ["list", "get", "create", "update", "delete"];

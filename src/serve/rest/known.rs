@@ -10,6 +10,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::ffi::c_int;
+use std::rc::Rc;
 
 use pgrx::prelude::*;
 
@@ -17,7 +18,7 @@ use super::resource::Resource;
 
 #[derive(Default)]
 struct Kept {
-    resources: HashMap<String, Resource>,
+    resources: HashMap<String, Rc<Resource>>,
     /// Their relations, and the table of the resources.
     relations: HashSet<pg_sys::Oid>,
     /// By what Postgres calls their types in its messages.
@@ -33,7 +34,7 @@ thread_local! {
 }
 
 /// Returns the resource of this name. `read` reads it, and returns the table that it is stored in with it.
-pub fn get(name: &str, read: impl FnOnce() -> Option<(Resource, pg_sys::Oid)>) -> Option<Resource> {
+pub fn get(name: &str, read: impl FnOnce() -> Option<(Resource, pg_sys::Oid)>) -> Option<Rc<Resource>> {
     listen();
     // SAFETY: receives messages of other sessions.
     unsafe { pg_sys::AcceptInvalidationMessages() };
@@ -52,13 +53,14 @@ pub fn get(name: &str, read: impl FnOnce() -> Option<(Resource, pg_sys::Oid)>) -
     let reading = Reading;
     IS_READING.set(true);
     let (resource, table) = read()?;
+    let resource = Rc::new(resource);
     let types: Vec<u32> = resource.columns.iter().map(|column| message_of_type(column.type_oid)).collect();
     drop(reading);
     if !HAS_CHANGED.get() && !sees_one_snapshot() {
         KEPT.with_borrow_mut(|kept| {
             kept.relations.extend([resource.relation, table]);
             kept.types.extend(types);
-            kept.resources.insert(name.to_owned(), resource.clone());
+            kept.resources.insert(name.to_owned(), Rc::clone(&resource));
         });
     }
     Some(resource)

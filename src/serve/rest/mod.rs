@@ -23,6 +23,8 @@
 //! | `describe` | describes all of it: OpenAPI, links, and a page for people |
 //! | `write` | creates, changes and removes rows |
 
+use std::rc::Rc;
+
 use serde_json::json;
 
 use super::answer::Answer;
@@ -72,8 +74,8 @@ pub fn route(call: &Call<'_>) -> Result<Answer, Problem> {
         ["api", "v1", name, ref rest @ ..] if own::find(name).is_some() => {
             own::answer(call, own::find(name).expect("it was found"), rest)
         }
-        ["api", "v1", name] => collection(call, &found(call, name)?),
-        ["api", "v1", name, id] => item(call, &found(call, name)?, id),
+        ["api", "v1", name] => collection(call, &*found(call, name)?),
+        ["api", "v1", name, id] => item(call, &*found(call, name)?, id),
         _ => Err(Problem::not_found()),
     }
 }
@@ -102,7 +104,7 @@ fn item(call: &Call<'_>, resource: &Resource, id: &str) -> Result<Answer, Proble
 
 /// Returns the resource of this name. To a key with a tenant, a resource without a tenant column does not exist: nothing
 /// would keep the rows of other tenants from it.
-pub fn found(call: &Call<'_>, name: &str) -> Result<Resource, Problem> {
+pub fn found(call: &Call<'_>, name: &str) -> Result<Rc<Resource>, Problem> {
     resource::find(name)
         .filter(|resource| call.key.tenant.is_none() || resource.tenant_column.is_some())
         .ok_or_else(Problem::not_found)

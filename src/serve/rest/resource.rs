@@ -2,6 +2,8 @@
 //!
 //! A resource is stored as names of columns; everything else about them is read from the catalog.
 
+use std::rc::Rc;
+
 use pgrx::prelude::*;
 use pgrx::{JsonB, Spi};
 use serde::Deserialize;
@@ -90,7 +92,7 @@ impl Resource {
 }
 
 /// Returns the resource of this name. Its comments may be those of an earlier time.
-pub fn find(name: &str) -> Option<Resource> {
+pub fn find(name: &str) -> Option<Rc<Resource>> {
     known::get(name, || read(Some(name)).pop())
 }
 
