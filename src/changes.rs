@@ -52,6 +52,14 @@ impl Changes {
     pub fn are_none(&self) -> bool {
         *self == Self::NONE
     }
+
+    /// Notes them again, because they were not read.
+    pub fn note_again(self) {
+        match self {
+            Self::Everything => note(),
+            Self::Of(ids) => note_subscriptions(ids),
+        }
+    }
 }
 
 thread_local! {

@@ -9,7 +9,8 @@ use super::timetable::Deadline;
 use crate::backend::Failure;
 use crate::changes::{self, Changes};
 
-/// All subscriptions are loaded no more often than this, unless an event needs it. Loading thousands takes a while.
+/// Changes are loaded no more often than this, unless an event needs it. Loading thousands of subscriptions takes a while, and loading
+/// one takes nearly as long as loading ten.
 const LOAD_EVERY: Duration = Duration::from_millis(100);
 
 /// Whether something depends on the changes.
@@ -21,7 +22,7 @@ pub enum Urgency {
 }
 
 impl Dispatcher {
-    /// Loads again what has changed. If everything may have changed, this may be done later.
+    /// Loads again what has changed. If nothing depends on it, this may be done later.
     pub(super) fn look_for_changes(&mut self, urgency: Urgency) -> Result<(), Failure> {
         if self.timetable.overlap_has_ended(SystemTime::now()) {
             changes::note();
@@ -32,19 +33,20 @@ impl Dispatcher {
         }
         let may_load = urgency == Urgency::Now || self.loaded_at.is_none_or(|at| at.elapsed() >= LOAD_EVERY);
         let loaded = match changes::take() {
-            Changes::Everything if may_load => self.load(),
-            Changes::Everything => {
-                changes::note();
+            Changes::Of(changed) if changed.is_empty() => Ok(()),
+            changes if !may_load => {
+                changes.note_again();
                 self.timetable.start(Deadline::Load, LOAD_EVERY);
                 Ok(())
             }
-            Changes::Of(changed) if changed.is_empty() => Ok(()),
+            Changes::Everything => self.load(),
             Changes::Of(changed) => self.load_changed(&Vec::from_iter(changed)),
         };
         loaded.inspect_err(|_| changes::note())
     }
 
     fn load_changed(&mut self, changed: &[SubscriptionId]) -> Result<(), Failure> {
+        self.begin_load();
         let Self { configuration, store, dispatch, reader, timetable, .. } = self;
         if !configuration.load_changed(changed, store, dispatch, reader, timetable)? {
             return self.load();
@@ -55,8 +57,7 @@ impl Dispatcher {
     }
 
     fn load(&mut self) -> Result<(), Failure> {
-        self.timetable.clear(Deadline::Load);
-        self.loaded_at = Some(Instant::now());
+        self.begin_load();
         let Self { configuration, store, dispatch, reader, timetable, .. } = self;
         if !configuration.load(store, dispatch, reader, timetable)? {
             return Ok(());
@@ -65,5 +66,10 @@ impl Dispatcher {
         self.write()?;
         let ids = self.dispatch.subscription_ids();
         self.look_for_due(&ids)
+    }
+
+    fn begin_load(&mut self) {
+        self.timetable.clear(Deadline::Load);
+        self.loaded_at = Some(Instant::now());
     }
 }
