@@ -286,6 +286,10 @@ impl Writes {
             records().map(|record| record.response_ms).collect::<Vec<_>>().into(),
             records().map(|record| to_timestamp(record.at)).collect::<Vec<_>>().into(),
             records().map(|record| record.next_at.map(to_timestamp)).collect::<Vec<_>>().into(),
+            records().map(|record| &*record.of.entity_type).collect::<Vec<_>>().into(),
+            records().map(|record| record.of.entity_id.as_deref()).collect::<Vec<_>>().into(),
+            records().map(|record| record.of.tenant_id.as_deref()).collect::<Vec<_>>().into(),
+            records().map(|record| to_timestamp(record.of.emitted_at)).collect::<Vec<_>>().into(),
         ];
         self.insert_attempts.write(client, &args);
     }

@@ -18,11 +18,12 @@ INSERT INTO hydra.delivery (id, subscription_id, event_id, event_random, install
 VALUES ('00000000-0000-0000-0000-000000000001', 500, 3, -3, hydra._installation(), 'ticket.resolved', 'ticket', '9', NULL, '2026-03-01 09:00+00', 'hydra', '{"n":1}', 'pending', 1, '2026-03-01 09:00+00', '2026-03-01 09:30+00', NULL, NULL),
        ('00000000-0000-0000-0000-000000000002', 500, 4, -4, hydra._installation(), 'ticket.resolved', 'ticket', NULL, NULL, '2026-03-01 09:00+00', 'hydra', '{"n":2}', 'pending', 1, '2026-03-01 09:00+00', '2026-03-01 09:20+00', 7, NULL),
        ('00000000-0000-0000-0000-000000000003', 501, 5, -5, hydra._installation(), 'ticket.created', 'ticket', '10', 'acme', '2026-03-01 08:00+00', 'standard', '{"n":3}', 'failed', 2, '2026-03-01 08:00+00', NULL, NULL, '2026-03-01 08:10+00');
-INSERT INTO hydra.attempt (delivery_id, subscription_id, event_id, event_type, attempt, status_code, error_class, error, response_excerpt, response_ms, attempted_at, next_attempt_at)
-VALUES ('00000000-0000-0000-0000-000000000001', 500, 3, 'ticket.resolved', 1, NULL, 'timeout', 'no answer within 8 s', NULL, 8000, '2026-03-01 09:00+00', '2026-03-01 09:30+00'),
-       ('00000000-0000-0000-0000-000000000003', 501, 5, 'ticket.created', 1, 500, 'status', 'answered 500', 'oops', 12, '2026-03-01 08:00+00', '2026-03-01 08:10+00'),
-       ('00000000-0000-0000-0000-000000000003', 501, 5, 'ticket.created', 2, 503, 'status', 'answered 503', '', 7, '2026-03-01 08:10+00', NULL),
-       ('00000000-0000-0000-0000-000000000004', 500, 6, 'ticket.created', 2, 200, NULL, NULL, 'ok', 3, '2026-03-01 07:00+00', NULL);
+INSERT INTO hydra.attempt (delivery_id, subscription_id, event_id, event_type, entity_type, entity_id, tenant_id, emitted_at, attempt, status_code, error_class, error, response_excerpt, response_ms, attempted_at, next_attempt_at)
+VALUES ('00000000-0000-0000-0000-000000000001', 500, 3, 'ticket.resolved', 'ticket', '9', NULL, '2026-03-01 09:00+00', 1, NULL, 'timeout', 'no answer within 8 s', NULL, 8000, '2026-03-01 09:00+00', '2026-03-01 09:30+00'),
+       ('00000000-0000-0000-0000-000000000003', 501, 5, 'ticket.created', 'ticket', '10', 'acme', '2026-03-01 08:00+00', 1, 500, 'status', 'answered 500', 'oops', 12, '2026-03-01 08:00+00', '2026-03-01 08:10+00'),
+       ('00000000-0000-0000-0000-000000000003', 501, 5, 'ticket.created', 'ticket', '10', 'acme', '2026-03-01 08:00+00', 2, 503, 'status', 'answered 503', '', 7, '2026-03-01 08:10+00', NULL),
+       ('00000000-0000-0000-0000-000000000004', 999, 6, 'ticket.created', 'ticket', '11', NULL, '2026-03-01 06:59+00', 2, 200, NULL, NULL, 'ok', 3, '2026-03-01 07:00+00', NULL);
+INSERT INTO hydra.former_subscription (id, name, url, deleted_at) VALUES (999, 'former', 'https://example.com/former', '2026-03-01 10:00+00');
 -- A hundred responses: ninety within 1 ms, nine within 16 ms, one in the last bucket.
 INSERT INTO hydra.delivery_count (subscription_id, hour, delivered, failed_attempts, failed, response_times)
 SELECT 500, '2026-03-01 09:00+00', 98, 2, 1, array_agg(CASE n WHEN 9 THEN 90 WHEN 25 THEN 9 WHEN 73 THEN 1 ELSE 0 END ORDER BY n) FROM generate_series(1, 73) AS n;
@@ -38,7 +39,7 @@ SELECT * FROM hydra.webhook_failed WHERE subscription_id IN (500, 501);
 SELECT * FROM hydra.webhook_kept;
 \x off
 SELECT * FROM hydra.webhook_pending WHERE subscription_id IN (500, 501, 999) ORDER BY event_id, subscription_id;
-SELECT * FROM hydra.webhook_history WHERE subscription_id IN (500, 501) ORDER BY attempted_at;
+SELECT * FROM hydra.webhook_history WHERE subscription_id IN (500, 501, 999) ORDER BY attempted_at;
 SELECT subscription_id, CASE WHEN hour > '2026-03-02' THEN 'now' ELSE hour::text END AS hour, delivered, failed_attempts, failed, success_rate,
        p50_ms, p95_ms, p99_ms, depth, oldest_due
 FROM hydra.webhook_stats WHERE subscription_id IN (500, 501) ORDER BY subscription_id, hour;

@@ -118,19 +118,31 @@ pub struct Change {
     pub state: Option<RowState>,
 }
 
-/// What identifies a delivery in the history.
+/// What identifies a delivery in the history, and its event.
 #[derive(Debug, Clone)]
 pub struct Names {
     pub delivery: DeliveryId,
     pub subscription: SubscriptionId,
     pub event: EventKey,
     pub event_type: Arc<str>,
+    pub entity_type: Arc<str>,
+    pub entity_id: Option<Arc<str>>,
+    pub tenant_id: Option<Arc<str>>,
+    pub emitted_at: SystemTime,
 }
 
 impl Names {
     pub fn of(work: &Work) -> Self {
-        let Work { delivery, subscription, event, .. } = *work;
-        Self { delivery, subscription, event, event_type: Arc::clone(&work.event_type) }
+        Self {
+            delivery: work.delivery,
+            subscription: work.subscription,
+            event: work.event,
+            event_type: Arc::clone(&work.event_type),
+            entity_type: Arc::clone(&work.entity_type),
+            entity_id: work.entity_id.clone(),
+            tenant_id: work.tenant_id.clone(),
+            emitted_at: work.emitted_at,
+        }
     }
 
     fn key(&self) -> Key {
