@@ -151,7 +151,8 @@ extension_sql_file!(
     name = "queue",
     requires = ["identity", identity::_installation, api::checks::_random]
 );
-extension_sql_file!("../sql/schema/35_kept.sql", name = "kept", requires = ["queue"]);
+extension_sql_file!("../sql/schema/32_delivered.sql", name = "delivered", requires = ["queue"]);
+extension_sql_file!("../sql/schema/35_kept.sql", name = "kept", requires = ["delivered"]);
 extension_sql_file!(
     "../sql/schema/40_former_subscription.sql",
     name = "former_subscription",

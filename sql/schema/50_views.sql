@@ -19,7 +19,7 @@ SELECT s.id, s.name,
        s.signatures, ARRAY(SELECT pg_catalog.jsonb_object_keys(s.headers)) AS header_names, s.timeout, s.retry_schedule,
        s.filter,
        coalesce(s.max_in_flight, pg_catalog.current_setting('hydra_webhooks.max_in_flight', true)::integer) AS max_in_flight,
-       s.rate_limit, s.disable_after, s.disable_after_time, s.stale_after, s.log_successes, s.created_at,
+       s.rate_limit, s.disable_after, s.disable_after_time, s.stale_after, s.log_successes, s.keep_bodies, s.created_at,
        (SELECT k.prefix FROM hydra.signing_secret AS k
         WHERE k.subscription_id = s.id AND k.valid_until IS NULL) AS secret_prefix,
        (SELECT pg_catalog.array_agg(k.prefix ORDER BY k.id DESC) FROM hydra.signing_secret AS k
@@ -93,6 +93,8 @@ COMMENT ON COLUMN hydra.webhook_subscriptions.max_in_flight IS 'Maximum number o
 COMMENT ON COLUMN hydra.webhook_subscriptions.disable_after IS 'Number of consecutive failed attempts after which it is disabled; null: never';
 COMMENT ON COLUMN hydra.webhook_subscriptions.disable_after_time IS 'Time for which these attempts must have failed as well before it is disabled; null: no time';
 COMMENT ON COLUMN hydra.webhook_subscriptions.log_successes IS 'Whether first attempts that succeed are recorded in the history too';
+COMMENT ON COLUMN hydra.webhook_subscriptions.keep_bodies IS
+    'For how long deliveries that have succeeded are kept with their bodies, in hydra.webhook_delivered; null: they are not kept';
 COMMENT ON COLUMN hydra.webhook_subscriptions.created_at IS 'When it was created';
 COMMENT ON COLUMN hydra.webhook_subscriptions.secret_prefix IS 'First 12 characters of the current signing secret; 4 if it does not begin with whsec_';
 COMMENT ON COLUMN hydra.webhook_subscriptions.old_secret_prefixes IS 'First characters of the former secrets that sign too, during an overlap; null: there is no overlap';
@@ -240,6 +242,34 @@ COMMENT ON COLUMN hydra.webhook_history.entity_type IS 'Kind of entity that the 
 COMMENT ON COLUMN hydra.webhook_history.entity_id IS 'Id of that entity';
 COMMENT ON COLUMN hydra.webhook_history.tenant_id IS 'Tenant of the event';
 COMMENT ON COLUMN hydra.webhook_history.emitted_at IS 'When the event was emitted';
+
+CREATE VIEW hydra.webhook_delivered AS
+SELECT k.id AS delivery_id, k.subscription_id, n.name, n.url, k.event_id, k.event_type AS event, k.entity_type, k.entity_id,
+       k.tenant_id, k.operation, k.emitted_at, k.attempts, k.status_code, k.response_excerpt, k.response_ms, k.delivered_at,
+       k.kept_until, k.body
+FROM hydra.delivered AS k
+LEFT JOIN hydra._subscription_name AS n ON n.id = k.subscription_id;
+COMMENT ON VIEW hydra.webhook_delivered IS
+    'Deliveries that have succeeded, with what was sent and answered, of subscriptions with keep_bodies; hydra.webhook_retry sends one again';
+COMMENT ON COLUMN hydra.webhook_delivered.delivery_id IS 'Id of the delivery';
+COMMENT ON COLUMN hydra.webhook_delivered.subscription_id IS 'The subscription, which may have been deleted';
+COMMENT ON COLUMN hydra.webhook_delivered.name IS 'Name of the subscription, also of one that was deleted';
+COMMENT ON COLUMN hydra.webhook_delivered.url IS 'URL of the subscription, as in hydra.webhook_subscriptions';
+COMMENT ON COLUMN hydra.webhook_delivered.event_id IS 'Number of the event';
+COMMENT ON COLUMN hydra.webhook_delivered.event IS 'Type of the event';
+COMMENT ON COLUMN hydra.webhook_delivered.entity_type IS 'Kind of entity that the event is about';
+COMMENT ON COLUMN hydra.webhook_delivered.entity_id IS 'Id of that entity';
+COMMENT ON COLUMN hydra.webhook_delivered.tenant_id IS 'Tenant of the event';
+COMMENT ON COLUMN hydra.webhook_delivered.operation IS
+    'The change of a row that the event reports: insert, update or delete; null: it was not emitted by a trigger';
+COMMENT ON COLUMN hydra.webhook_delivered.emitted_at IS 'When the event was emitted';
+COMMENT ON COLUMN hydra.webhook_delivered.attempts IS 'Number of attempts made, the successful one included';
+COMMENT ON COLUMN hydra.webhook_delivered.status_code IS 'HTTP status of the response to the successful attempt';
+COMMENT ON COLUMN hydra.webhook_delivered.response_excerpt IS 'Start of the body of that response, at most 1024 bytes';
+COMMENT ON COLUMN hydra.webhook_delivered.response_ms IS 'Milliseconds from the start of that request to its end';
+COMMENT ON COLUMN hydra.webhook_delivered.delivered_at IS 'When it succeeded';
+COMMENT ON COLUMN hydra.webhook_delivered.kept_until IS 'When it is removed';
+COMMENT ON COLUMN hydra.webhook_delivered.body IS 'Body that each attempt has sent';
 
 -- Two parts instead of a full join: then a condition on the hour is a condition of the index.
 CREATE VIEW hydra.webhook_stats WITH (security_barrier) AS

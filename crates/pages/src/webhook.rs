@@ -38,6 +38,7 @@ struct Settings {
     stale_after: Option<String>,
     #[serde(default)]
     log_successes: bool,
+    keep_bodies: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -249,6 +250,9 @@ fn more(settings: &Settings, fact: &dyn Fn(&str, Markup) -> Markup) -> Markup {
         }
         (fact("History of successes", html! {
             (if settings.log_successes { "kept" } else { "only failures and their retries" })
+        }))
+        (fact("Deliveries that succeed", html! {
+            @match &settings.keep_bodies { Some(time) => { "kept for " (interval(time)) }, None => "not kept" }
         }))
     }
 }
