@@ -439,7 +439,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_delete(bigint) IS
-    'Deletes a subscription, its secrets and its pending deliveries; its history and failed deliveries are kept';
+    'Deletes a subscription, its secrets and its pending deliveries; its history, failed deliveries and what keep_bodies has kept stay';
 
 CREATE FUNCTION hydra.webhook_rotate_secret(id bigint, overlap interval DEFAULT '0', secret text DEFAULT NULL)
     RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp

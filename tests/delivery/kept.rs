@@ -21,7 +21,7 @@ fn what_succeeds_is_kept_with_its_body_and_its_answer_and_is_found_by_entity_ten
         ("entity_type = 'ticket' AND entity_id = '42'", 2),
         ("tenant_id = 'globex'", 1),
         ("event = 'ticket.created'", 2),
-        (&format!("event_id = {first}"), 1),
+        (&*format!("event_id = {first}"), 1),
         ("name = 'crm'", 3),
         ("delivered_at > now() - interval '1 hour' AND emitted_at < delivered_at", 3),
         ("delivered_at < now() - interval '1 hour'", 0),

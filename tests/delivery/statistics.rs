@@ -116,8 +116,8 @@ fn views_answer_at_once_whatever_waits_and_whatever_has_failed() {
     let mut bench = bench("statistics_large");
     // Nothing is sent, because these subscriptions have no secrets. Most of the deliveries are of one.
     bench.run(&format!(
-        "INSERT INTO hydra.subscription (id, url, event_types)
-         SELECT n, 'http://127.0.0.1:9/', '{{ticket.created}}' FROM generate_series(1001, 1300) AS n;
+        "INSERT INTO hydra.subscription (id, name, url, event_types)
+         SELECT n, n::text, 'http://127.0.0.1:9/', '{{ticket.created}}' FROM generate_series(1001, 1300) AS n;
          INSERT INTO hydra.delivery (id, subscription_id, event_id, event_random, installation, event_type, entity_type, entity_id, tenant_id,
                                      emitted_at, preset, body, state, due_at, failed_at)
          SELECT gen_random_uuid(), 1001 + CASE n % 2 WHEN 0 THEN n % 300 ELSE 0 END, n, 0, hydra._installation(), 'ticket.created', 'ticket',
@@ -141,6 +141,14 @@ fn views_answer_at_once_whatever_waits_and_whatever_has_failed() {
     bench.run("VACUUM ANALYZE hydra.delivery");
     bench.run("VACUUM ANALYZE hydra.attempt");
     bench.run("VACUUM ANALYZE hydra.delivery_count");
+    bench.run(&format!(
+        "INSERT INTO hydra.delivered (id, subscription_id, event_id, event_random, installation, event_type, entity_type, entity_id, tenant_id,
+                                      emitted_at, preset, body, attempts, status_code, response_excerpt, response_ms, delivered_at, kept_until)
+         SELECT gen_random_uuid(), 1001 + n % 300, n, 0, hydra._installation(), 'ticket.created', 'ticket', n::text, 'tenant ' || n % 1000,
+                now(), 'hydra', repeat('x', 400), 1, 200, '', 1, now() - n * interval '1 s', now() + interval '1 d'
+         FROM generate_series(1, {attempts}) AS n"
+    ));
+    bench.run("VACUUM ANALYZE hydra.delivered");
     bench.run("ANALYZE hydra.subscription");
     let mut analyst = bench.session_of_new_role("analyst_of_much", &["hydra_analyst"]);
     for (sql, limit) in [
@@ -150,6 +158,10 @@ fn views_answer_at_once_whatever_waits_and_whatever_has_failed() {
         ("SELECT * FROM hydra.webhook_failed WHERE subscription_id = 1007 ORDER BY failed_at DESC LIMIT 50", 50),
         ("SELECT * FROM hydra.webhook_failed WHERE entity_id = '7'", 50),
         ("SELECT * FROM hydra.webhook_failed WHERE tenant_id = 'tenant 7' ORDER BY failed_at DESC LIMIT 50", 50),
+        ("SELECT * FROM hydra.webhook_delivered ORDER BY delivered_at DESC LIMIT 50", 50),
+        ("SELECT * FROM hydra.webhook_delivered WHERE name = '1007' ORDER BY delivered_at DESC LIMIT 50", 50),
+        ("SELECT * FROM hydra.webhook_delivered WHERE entity_type = 'ticket' AND entity_id = '7'", 50),
+        ("SELECT * FROM hydra.webhook_delivered WHERE tenant_id = 'tenant 7' ORDER BY delivered_at DESC LIMIT 50", 50),
         ("SELECT * FROM hydra.webhook_history ORDER BY attempted_at DESC LIMIT 50", 50),
         ("SELECT * FROM hydra.webhook_history WHERE entity_type = 'ticket' AND entity_id = '7'", 50),
         ("SELECT * FROM hydra.webhook_history WHERE tenant_id = 'tenant 7' ORDER BY attempted_at DESC LIMIT 50", 50),

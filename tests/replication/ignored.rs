@@ -19,6 +19,10 @@ const ROWS: &str = "
                                 emitted_at, preset, body, state, failed_at)
     VALUES ('00000000-0000-0000-0000-000000000001', 1, 1, 1, hydra._installation(), 'ticket.created', 'ticket', now(),
             'hydra', ours(), 'failed', now());
+    INSERT INTO hydra.delivered (id, subscription_id, event_id, event_random, installation, event_type, entity_type, emitted_at,
+                                 preset, body, attempts, status_code, response_excerpt, response_ms, delivered_at, kept_until)
+    VALUES ('00000000-0000-0000-0000-000000000002', 1, 1, 1, hydra._installation(), 'ticket.created', 'ticket', now(),
+            'hydra', ours(), 1, 200, '', 1, now(), now() + interval '1 day');
     INSERT INTO hydra.kept_event (id, event_type, source, entity_type, operation, part, sqlstate, reason, entity)
     VALUES (1, 'ticket.created', 'ticket', 'ticket', 'insert', 'condition', '42703', ours(), '{}');
     INSERT INTO hydra.attempt (id, delivery_id, subscription_id, event_id, event_type, entity_type, emitted_at, attempt, status_code, attempted_at)
@@ -78,6 +82,7 @@ const CHANGES: [&str; 3] = [
      UPDATE hydra.former_subscription SET name = 'changed';
      UPDATE hydra.event SET targets = '{7}';
      UPDATE hydra.delivery SET body = 'changed';
+     UPDATE hydra.delivered SET body = 'changed';
      UPDATE hydra.kept_event SET reason = 'changed';
      UPDATE hydra.api_key SET name = 'changed';
      UPDATE hydra.api_key_hash SET prefix = 'hyk_change';
@@ -112,6 +117,7 @@ const CHANGES: [&str; 3] = [
      DELETE FROM hydra.delivery_count;
      DELETE FROM hydra.attempt;
      DELETE FROM hydra.delivery;
+     DELETE FROM hydra.delivered;
      DELETE FROM hydra.kept_event;
      DELETE FROM hydra.api_idempotency;
      DELETE FROM hydra.approval;
@@ -139,7 +145,7 @@ const CHANGES: [&str; 3] = [
      DELETE FROM hydra.removed_event_type;
      DELETE FROM hydra.event_type",
     "TRUNCATE hydra.event_type, hydra.removed_event_type, hydra.preset, hydra.subscription, hydra.signing_secret, hydra.subscription_health, hydra.former_subscription,
-              hydra.event, hydra.delivery, hydra.kept_event, hydra.attempt, hydra.delivery_count, hydra.identity,
+              hydra.event, hydra.delivery, hydra.delivered, hydra.kept_event, hydra.attempt, hydra.delivery_count, hydra.identity,
               hydra.api_key, hydra.api_key_hash, hydra.api_resource, hydra.tool, hydra.api_idempotency, hydra.approval, hydra.login_link, hydra.console_session, hydra.console_submission,
               hydra.gateway, hydra.inbound_adapter, hydra.inbound_path, hydra.inbound_secret, hydra.inbound_event,
               hydra.inbound_refused, hydra.inbound_count, hydra.flow, hydra.flow_run, hydra.flow_rehearsal,
@@ -164,7 +170,7 @@ fn content(bench: &mut Bench) -> BTreeMap<String, String> {
     const RELATIONS: &str = "SELECT relname::text, CASE relkind WHEN 'S' THEN 'last_value, is_called' ELSE '*' END
                              FROM pg_class WHERE relnamespace = 'hydra'::regnamespace AND relkind IN ('r', 'S')";
     let relations = bench.client.query(RELATIONS, &[]).expect("the catalog can be read");
-    assert_eq!(relations.len(), 39 + 18, "39 tables and 18 sequences");
+    assert_eq!(relations.len(), 40 + 18, "40 tables and 18 sequences");
     relations
         .into_iter()
         .map(|row| {
@@ -188,7 +194,7 @@ fn nothing_arrives(copy_data: bool) {
 
     // New rows, with keys of the subscriber.
     publisher.run("DELETE FROM hydra.identity; DELETE FROM hydra.delivery_count; DELETE FROM hydra.attempt");
-    publisher.run("DELETE FROM hydra.removed_event_type; DELETE FROM hydra.delivery; DELETE FROM hydra.event; DELETE FROM hydra.kept_event; DELETE FROM hydra.subscription_health; DELETE FROM hydra.former_subscription");
+    publisher.run("DELETE FROM hydra.removed_event_type; DELETE FROM hydra.delivery; DELETE FROM hydra.delivered; DELETE FROM hydra.event; DELETE FROM hydra.kept_event; DELETE FROM hydra.subscription_health; DELETE FROM hydra.former_subscription");
     publisher.run("DELETE FROM hydra.api_idempotency; DELETE FROM hydra.api_key; DELETE FROM hydra.api_resource; DELETE FROM hydra.tool; DELETE FROM hydra.login_link; DELETE FROM hydra.console_session; DELETE FROM hydra.gateway");
     publisher.run("DELETE FROM hydra.inbound_adapter; DELETE FROM hydra.inbound_event; DELETE FROM hydra.inbound_refused; DELETE FROM hydra.inbound_count");
     publisher.run("DELETE FROM hydra.flow; DELETE FROM hydra.flow_run; DELETE FROM hydra.flow_rehearsal");
