@@ -4,6 +4,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use crate::chart;
+use crate::delivered::{self, Delivered};
 use crate::failures::{self, Attempt, Waiting};
 use crate::figures::{grouped, milliseconds, percentage};
 use crate::layout::{Content, Visit, button, head};
@@ -18,6 +19,7 @@ pub struct Data {
     settings: Option<Settings>,
     recent: Option<Vec<Attempt>>,
     waiting: Option<Vec<Waiting>>,
+    delivered: Option<Vec<Delivered>>,
     worker: Option<Worker>,
     test: Option<Test>,
 }
@@ -70,6 +72,7 @@ pub fn page(visit: &Visit, data: &Data) -> Content {
         }
         @if let Some(waiting) = &data.waiting { (failures::queue(visit, webhook, waiting)) }
         @if let Some(recent) = &data.recent { (failures::recent(visit, webhook, recent)) }
+        @if let Some(delivered) = &data.delivered { (delivered::list(visit, webhook, delivered)) }
         (settings(visit, webhook, data.settings.as_ref()))
         @if visit.may_manage() { (others(visit, webhook)) }
     };
