@@ -24,11 +24,11 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                   DETAIL = 'Error classes are destination, dns, connection, tls, timeout, protocol, status, expired and internal.',
                   HINT = 'hydra.webhook_history has the error class of each attempt.';
-    ELSIF state NOT IN ('pending', 'failed') THEN
+    ELSIF state NOT IN ('pending', 'failed', 'delivered') THEN
         RAISE EXCEPTION 'invalid state: %', left(state, 120)
             USING ERRCODE = 'invalid_parameter_value',
-                  DETAIL = 'A delivery that is not finished is pending; one that was given up is failed.',
-                  HINT = 'Omit it for both.';
+                  DETAIL = 'A delivery that is not finished is pending, one that was given up is failed, and one that has succeeded and is kept is delivered.',
+                  HINT = 'Omit it for those that are pending or failed.';
     END IF;
 END
 $$;
@@ -85,15 +85,71 @@ $$;
 COMMENT ON FUNCTION hydra._send_again(uuid[]) IS
     'Makes deliveries due now and starts their retry schedules again, except those of deleted subscriptions; returns how many. The caller has locked them';
 
+-- The row is moved back to the retry queue. There is one already if a crash came between success and its end, and then it is
+-- being sent again.
+CREATE FUNCTION hydra._send_delivered_again(
+    delivery_id uuid, subscription_id bigint, tenant_id text, event text, since timestamptz, until timestamptz)
+    RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    sent bigint;
+    subscriptions bigint[];
+BEGIN
+    WITH chosen AS MATERIALIZED (
+        SELECT k.*
+        FROM hydra.delivered AS k
+        WHERE (delivery_id IS NULL OR k.id = delivery_id)
+              AND (subscription_id IS NULL OR k.subscription_id = subscription_id)
+              AND (tenant_id IS NULL OR k.tenant_id = tenant_id)
+              AND (event IS NULL OR hydra._names_event_type(event, k.event_type))
+              AND (since IS NULL OR k.emitted_at >= since) AND (until IS NULL OR k.emitted_at < until)
+              AND EXISTS (SELECT FROM hydra.subscription AS s WHERE s.id = k.subscription_id)
+        FOR UPDATE SKIP LOCKED
+    ), queued AS (
+        INSERT INTO hydra.delivery AS d (id, subscription_id, event_id, event_random, installation, event_type, entity_type,
+                                         entity_id, tenant_id, operation, hops, emitted_at, preset, body, state, attempts,
+                                         earlier_attempts, due_at)
+        SELECT c.id, c.subscription_id, c.event_id, c.event_random, c.installation, c.event_type, c.entity_type,
+               c.entity_id, c.tenant_id, c.operation, c.hops, c.emitted_at, c.preset, c.body, 'pending', c.attempts,
+               c.attempts, now()
+        FROM chosen AS c
+        ON CONFLICT (id) DO NOTHING
+        RETURNING d.id, d.subscription_id
+    ), taken AS (
+        DELETE FROM hydra.delivered AS k USING queued AS q WHERE k.id = q.id
+    )
+    SELECT count(*), array_agg(DISTINCT q.subscription_id) INTO sent, subscriptions FROM queued AS q;
+    PERFORM hydra._announce_change(known.id) FROM unnest(subscriptions) AS known (id);
+    RETURN sent;
+END
+$$;
+COMMENT ON FUNCTION hydra._send_delivered_again(uuid, bigint, text, text, timestamptz, timestamptz) IS
+    'Puts deliveries that have succeeded, are kept and meet these conditions back into the retry queue, due now, except those of deleted subscriptions; returns how many';
+
 CREATE FUNCTION hydra.webhook_retry(
     delivery_id uuid DEFAULT NULL, subscription_id bigint DEFAULT NULL, tenant_id text DEFAULT NULL, event text DEFAULT NULL,
     since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL, error_class text DEFAULT NULL, state text DEFAULT NULL)
-    RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT hydra._send_again(hydra._locked_deliveries(delivery_id, subscription_id, tenant_id, event, since, until, error_class, state))
+DECLARE
+    sent bigint := hydra._send_again(hydra._locked_deliveries(
+        delivery_id, subscription_id, tenant_id, event, since, until, error_class, state));
+BEGIN
+    -- Many that have succeeded are sent again only if that is what is asked for. They have no error.
+    IF error_class IS NULL AND (state = 'delivered' OR state IS NULL AND delivery_id IS NOT NULL AND sent = 0) THEN
+        sent := hydra._send_delivered_again(delivery_id, subscription_id, tenant_id, event, since, until);
+    END IF;
+    IF sent = 0 AND delivery_id IS NOT NULL THEN
+        RAISE NOTICE 'delivery % is not sent again', delivery_id
+            USING DETAIL = 'It is being sent, or its subscription was deleted, or it is not kept: it was cancelled, or has succeeded.',
+                  HINT = 'SELECT hydra.webhook_update(…, keep_bodies => ''7 days''); keeps what succeeds from then on, so that it can be sent again.';
+    END IF;
+    RETURN sent;
+END
 $$;
 COMMENT ON FUNCTION hydra.webhook_retry(uuid, bigint, text, text, timestamptz, timestamptz, text, text) IS
-    'Sends failed and waiting deliveries that meet all of these conditions again now, with the same ids and bodies; their retry schedules start again; returns how many';
+    'Sends failed and waiting deliveries that meet all of these conditions again now, with the same ids and bodies, and with state => ''delivered'' or by its id also what has succeeded and is kept; their retry schedules start again; returns how many';
 
 CREATE FUNCTION hydra.webhook_replay(
     subscription_id bigint DEFAULT NULL, since timestamptz DEFAULT NULL, until timestamptz DEFAULT NULL,
@@ -181,6 +237,12 @@ DECLARE
     cancelled bigint := 0;
 BEGIN
     PERFORM hydra._check_conditions(delivery_id, subscription_id, tenant_id, event, since, until, error_class, state);
+    IF state = 'delivered' THEN
+        RAISE EXCEPTION 'deliveries that have succeeded cannot be cancelled'
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = 'Their receivers have them.',
+                  HINT = 'Omit state, or pass pending or failed.';
+    END IF;
     -- Most often it is in the retry queue, where an index finds it.
     IF delivery_id IS NOT NULL THEN
         cancelled := hydra._cancel_in_queue(hydra._locked_deliveries(

@@ -19,7 +19,8 @@ COMMENT ON FUNCTION hydra._wanted_by(text, text, jsonb, bigint) IS
 
 CREATE FUNCTION hydra._check_subscription(
     name text, event_types text[], tenant_id text, preset text, signatures text[], headers jsonb, timeout interval,
-    retry_schedule interval[], filter jsonpath, max_in_flight integer, rate_limit integer, disable_after integer, disable_after_time interval)
+    retry_schedule interval[], filter jsonpath, max_in_flight integer, rate_limit integer, disable_after integer, disable_after_time interval,
+    keep_bodies interval)
     RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -103,6 +104,11 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                   DETAIL = 'The time for which attempts must have failed before the subscription is disabled is between 0 and 30 days.',
                   HINT = 'Use 0 to count attempts only.';
+    ELSIF extract(epoch FROM keep_bodies) NOT BETWEEN 1 AND 366 * 86400 THEN
+        RAISE EXCEPTION 'invalid keep_bodies: %', keep_bodies
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = 'The time for which deliveries are kept after they have succeeded is between 1 second and 366 days.',
+                  HINT = 'Omit it to keep none; webhook_update(…, reset => ''{keep_bodies}'') keeps no further ones.';
     END IF;
 
     PERFORM hydra._check_headers(headers::text);
@@ -137,7 +143,7 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION hydra._check_subscription(text, text[], text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, interval) IS
+COMMENT ON FUNCTION hydra._check_subscription(text, text[], text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, interval, interval) IS
     'Fails if a subscription cannot have these settings; null: not given';
 
 CREATE FUNCTION hydra._locked_subscription(id bigint)
@@ -193,7 +199,7 @@ COMMENT ON FUNCTION hydra._refuse_name(text, text) IS 'Raises the error of a nam
 CREATE FUNCTION hydra._other_settings(
     existing hydra.subscription, url text, event_types text[], preset text, signatures text[], headers jsonb,
     timeout interval, retry_schedule interval[], filter jsonpath, max_in_flight integer, rate_limit integer,
-    disable_after integer, log_successes boolean, disable_after_time interval)
+    disable_after integer, log_successes boolean, disable_after_time interval, keep_bodies interval)
     RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT string_agg(setting.name, ', ' ORDER BY setting.place)
@@ -207,11 +213,12 @@ AS $$
                  (10, 'rate_limit', $11::text, existing.rate_limit::text),
                  (11, 'disable_after', $12::text, existing.disable_after::text),
                  (12, 'log_successes', $13::text, existing.log_successes::text),
-                 (13, 'disable_after_time', $14::text, existing.disable_after_time::text)) AS setting (place, name, given, has)
+                 (13, 'disable_after_time', $14::text, existing.disable_after_time::text),
+                 (14, 'keep_bodies', $15::text, existing.keep_bodies::text)) AS setting (place, name, given, has)
     WHERE setting.given IS DISTINCT FROM setting.has
           AND CASE setting.name WHEN 'headers' THEN $6 IS NOT NULL ELSE setting.given IS NOT NULL END
 $$;
-COMMENT ON FUNCTION hydra._other_settings(hydra.subscription, text, text[], text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean, interval) IS
+COMMENT ON FUNCTION hydra._other_settings(hydra.subscription, text, text[], text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean, interval, interval) IS
     'Names of the given settings for which the subscription has other values; null: none';
 
 CREATE FUNCTION hydra.webhook_seal_secrets()
@@ -242,7 +249,7 @@ CREATE FUNCTION hydra.webhook_create(
     retry_schedule interval[] DEFAULT NULL, filter jsonpath DEFAULT NULL, max_in_flight integer DEFAULT NULL,
     rate_limit integer DEFAULT NULL, disable_after integer DEFAULT NULL, log_successes boolean DEFAULT NULL,
     disable_after_time interval DEFAULT NULL, if_not_exists boolean DEFAULT false,
-    OUT id bigint, INOUT secret text DEFAULT NULL)
+    OUT id bigint, INOUT secret text DEFAULT NULL, keep_bodies interval DEFAULT NULL)
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -266,17 +273,17 @@ BEGIN
     END IF;
     PERFORM hydra._check_url(url);
     PERFORM hydra._check_subscription(name, event_types, tenant_id, preset, signatures, headers, timeout, retry_schedule, filter,
-                                      max_in_flight, rate_limit, disable_after, disable_after_time);
+                                      max_in_flight, rate_limit, disable_after, disable_after_time, keep_bodies);
 
     -- Before the row, because sealed values are bound to the subscription.
     id := nextval('hydra.subscription_id_seq');
     sealed := hydra._seal_headers(headers, id);
     INSERT INTO hydra.subscription (id, url, event_types, name, tenant_id, preset, signatures, headers, timeout,
                                     retry_schedule, filter, max_in_flight, rate_limit, disable_after, log_successes,
-                                    disable_after_time)
+                                    disable_after_time, keep_bodies)
     VALUES (id, url, event_types, name, tenant_id, coalesce(preset, 'hydra'), signatures, coalesce(sealed, '{}'), timeout,
             retry_schedule, CASE WHEN filter::text <> '$' THEN filter END, max_in_flight, rate_limit, disable_after,
-            coalesce(log_successes, false), disable_after_time);
+            coalesce(log_successes, false), disable_after_time, keep_bodies);
     secret := hydra._add_secret(id, secret);
 EXCEPTION WHEN integrity_constraint_violation THEN
     GET STACKED DIAGNOSTICS violated = CONSTRAINT_NAME;
@@ -291,7 +298,7 @@ EXCEPTION WHEN integrity_constraint_violation THEN
     id := existing.id;
     secret := NULL;
     others := hydra._other_settings(existing, url, event_types, preset, signatures, headers, timeout, retry_schedule, filter,
-                                    max_in_flight, rate_limit, disable_after, log_successes, disable_after_time);
+                                    max_in_flight, rate_limit, disable_after, log_successes, disable_after_time, keep_bodies);
     IF others IS NULL THEN
         RAISE NOTICE 'subscription "%" exists, skipping', name;
     ELSE
@@ -302,14 +309,15 @@ EXCEPTION WHEN integrity_constraint_violation THEN
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_create(
-    text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean, interval, boolean, text) IS
+    text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean, interval, boolean, text,
+    interval) IS
     'Creates a subscription; returns its id and its signing secret, which is not shown again. If no secret is given, a random one is made. With if_not_exists, an existing one with the same name and tenant is left as it is, and the secret is null';
 
 CREATE FUNCTION hydra._check_reset(reset text[], given text[])
     RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    known CONSTANT text[] := '{name,tenant_id,signatures,timeout,retry_schedule,filter,max_in_flight,rate_limit,disable_after,disable_after_time}';
+    known CONSTANT text[] := '{name,tenant_id,signatures,timeout,retry_schedule,filter,max_in_flight,rate_limit,disable_after,disable_after_time,keep_bodies}';
     wrong text;
 BEGIN
     SELECT entry INTO wrong FROM unnest(reset) AS entry WHERE entry = ANY (known) IS NOT TRUE LIMIT 1;
@@ -336,7 +344,8 @@ CREATE FUNCTION hydra.webhook_update(
     tenant_id text DEFAULT NULL, preset text DEFAULT NULL, signatures text[] DEFAULT NULL, headers jsonb DEFAULT NULL,
     timeout interval DEFAULT NULL, retry_schedule interval[] DEFAULT NULL, filter jsonpath DEFAULT NULL,
     max_in_flight integer DEFAULT NULL, rate_limit integer DEFAULT NULL, disable_after integer DEFAULT NULL,
-    log_successes boolean DEFAULT NULL, disable_after_time interval DEFAULT NULL, reset text[] DEFAULT NULL)
+    log_successes boolean DEFAULT NULL, disable_after_time interval DEFAULT NULL, reset text[] DEFAULT NULL,
+    keep_bodies interval DEFAULT NULL)
     RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -356,14 +365,15 @@ BEGIN
                   HINT = 'Pass headers too: those of the new endpoint, or ''{}'' for none.';
     END IF;
     PERFORM hydra._check_subscription(name, event_types, tenant_id, coalesce(preset, was.preset), signatures, headers, timeout,
-                                      retry_schedule, filter, max_in_flight, rate_limit, disable_after, disable_after_time);
+                                      retry_schedule, filter, max_in_flight, rate_limit, disable_after, disable_after_time, keep_bodies);
     PERFORM hydra._check_reset(reset, array_remove(ARRAY[
         CASE WHEN name IS NOT NULL THEN 'name' END, CASE WHEN tenant_id IS NOT NULL THEN 'tenant_id' END,
         CASE WHEN signatures IS NOT NULL THEN 'signatures' END,
         CASE WHEN timeout IS NOT NULL THEN 'timeout' END, CASE WHEN retry_schedule IS NOT NULL THEN 'retry_schedule' END,
         CASE WHEN filter IS NOT NULL THEN 'filter' END, CASE WHEN max_in_flight IS NOT NULL THEN 'max_in_flight' END,
         CASE WHEN rate_limit IS NOT NULL THEN 'rate_limit' END, CASE WHEN disable_after IS NOT NULL THEN 'disable_after' END,
-        CASE WHEN disable_after_time IS NOT NULL THEN 'disable_after_time' END], NULL));
+        CASE WHEN disable_after_time IS NOT NULL THEN 'disable_after_time' END,
+        CASE WHEN keep_bodies IS NOT NULL THEN 'keep_bodies' END], NULL));
     -- What the subscription keeps where nothing is given.
     FOREACH setting IN ARRAY coalesce(reset, '{}') LOOP
         CASE setting
@@ -377,6 +387,7 @@ BEGIN
             WHEN 'rate_limit' THEN was.rate_limit := NULL;
             WHEN 'disable_after' THEN was.disable_after := NULL;
             WHEN 'disable_after_time' THEN was.disable_after_time := NULL;
+            WHEN 'keep_bodies' THEN was.keep_bodies := NULL;
         END CASE;
     END LOOP;
     sealed := hydra._seal_headers(headers, was.id);
@@ -396,7 +407,8 @@ BEGIN
         rate_limit = coalesce(webhook_update.rate_limit, was.rate_limit),
         disable_after = coalesce(webhook_update.disable_after, was.disable_after),
         disable_after_time = coalesce(webhook_update.disable_after_time, was.disable_after_time),
-        log_successes = coalesce(webhook_update.log_successes, was.log_successes)
+        log_successes = coalesce(webhook_update.log_successes, was.log_successes),
+        keep_bodies = coalesce(webhook_update.keep_bodies, was.keep_bodies)
     WHERE changed.id = was.id;
     IF preset IS NOT NULL OR signatures IS NOT NULL OR 'signatures' = ANY (reset) THEN
         PERFORM hydra._check_secrets_fit(was.id);
@@ -410,7 +422,8 @@ EXCEPTION WHEN integrity_constraint_violation THEN
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_update(
-    bigint, text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean, interval, text[]) IS
+    bigint, text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean, interval, text[],
+    interval) IS
     'Changes a subscription, from its next attempt on; null leaves a setting unchanged, and reset names settings that become those of the preset, or none';
 
 CREATE FUNCTION hydra.webhook_delete(id bigint)
@@ -426,7 +439,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_delete(bigint) IS
-    'Deletes a subscription, its secrets and its pending deliveries; its history and failed deliveries are kept';
+    'Deletes a subscription, its secrets and its pending deliveries; its history, failed deliveries and what keep_bodies has kept stay';
 
 CREATE FUNCTION hydra.webhook_rotate_secret(id bigint, overlap interval DEFAULT '0', secret text DEFAULT NULL)
     RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp

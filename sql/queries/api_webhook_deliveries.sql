@@ -1,15 +1,24 @@
--- Returns deliveries of the retry queue as JSON: of subscriptions of tenant $1 or of all, only that with the id $2, after the id $3,
--- of subscription $4, in state $5, at most $6. $7 has no meaning.
+-- Returns deliveries of the retry queue, and those that have succeeded and are kept, as JSON: of subscriptions of tenant $1 or of all,
+-- only that with the id $2, after the id $3, of subscription $4, in state $5, at most $6. $7 has no meaning.
 SELECT r.id::text AS key, pg_catalog.row_to_json(r)::text AS row
-FROM (SELECT d.id, d.subscription_id, d.event_id, d.event_type AS event, d.entity_type, d.entity_id, d.tenant_id,
-             state.name AS state, d.attempts, d.emitted_at, d.due_at, d.failed_at, d.missed, latest.error_class, latest.error
-      FROM hydra.delivery AS d
-      CROSS JOIN LATERAL (SELECT CASE WHEN d.claimed_by IS NOT NULL THEN 'sending' ELSE d.state END AS name) AS state
+FROM (SELECT d.id, d.subscription_id, d.event_id, d.event_type AS event, d.entity_type, d.entity_id, d.tenant_id, d.state,
+             d.attempts, d.emitted_at, d.due_at, d.failed_at, d.missed, latest.error_class, latest.error, d.status_code,
+             d.response_excerpt, d.response_ms, d.delivered_at, d.kept_until
+      FROM (SELECT q.id, q.subscription_id, q.event_id, q.event_type, q.entity_type, q.entity_id, q.tenant_id,
+                   CASE WHEN q.claimed_by IS NOT NULL THEN 'sending' ELSE q.state END AS state, q.attempts, q.emitted_at, q.due_at,
+                   q.failed_at, q.missed, NULL::integer AS status_code, NULL::text AS response_excerpt, NULL::integer AS response_ms,
+                   NULL::timestamptz AS delivered_at, NULL::timestamptz AS kept_until
+            FROM hydra.delivery AS q
+            UNION ALL
+            SELECT k.id, k.subscription_id, k.event_id, k.event_type, k.entity_type, k.entity_id, k.tenant_id, 'delivered',
+                   k.attempts, k.emitted_at, NULL, NULL, false, k.status_code, k.response_excerpt, k.response_ms, k.delivered_at,
+                   k.kept_until
+            FROM hydra.delivered AS k) AS d
       LEFT JOIN LATERAL (SELECT a.error_class, a.error FROM hydra.attempt AS a
                          WHERE a.delivery_id = d.id ORDER BY a.attempt DESC, a.id DESC LIMIT 1) AS latest ON true
       WHERE ($1 IS NULL OR EXISTS (SELECT FROM hydra.subscription AS s WHERE s.id = d.subscription_id AND s.tenant_id = $1))
             AND ($2 IS NULL OR d.id = $2::text::uuid) AND ($3 IS NULL OR d.id > $3::text::uuid)
-            AND ($4 IS NULL OR d.subscription_id = $4::text::bigint) AND ($5 IS NULL OR state.name = $5)
+            AND ($4 IS NULL OR d.subscription_id = $4::text::bigint) AND ($5 IS NULL OR d.state = $5)
             AND ($7 OR true)
       ORDER BY d.id LIMIT $6) AS r
 ORDER BY r.id

@@ -8,7 +8,8 @@ FROM (SELECT s.id, s.name, CASE WHEN $7 THEN s.url ELSE hydra._shown_url(s.url) 
                    FROM pg_catalog.unnest(s.retry_schedule) WITH ORDINALITY AS step (delay, n) ORDER BY n) AS retry_schedule,
              s.filter::text, s.max_in_flight, s.rate_limit, s.disable_after,
              extract(epoch FROM s.disable_after_time)::double precision AS disable_after_time,
-             extract(epoch FROM s.stale_after)::double precision AS stale_after, s.log_successes, s.created_at, s.secret_prefix,
+             extract(epoch FROM s.stale_after)::double precision AS stale_after, s.log_successes,
+             extract(epoch FROM s.keep_bodies)::double precision AS keep_bodies, s.created_at, s.secret_prefix,
              s.consecutive_failures, s.failing_since, s.delivered, s.pending, s.failed, s.missed, s.last_error, s.last_error_at,
              s.waiting_for
       FROM hydra.webhook_subscriptions AS s

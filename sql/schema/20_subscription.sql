@@ -56,6 +56,7 @@ CREATE TABLE hydra.subscription (
     disable_after integer CONSTRAINT disable_after_is_positive CHECK (disable_after >= 1),
     disable_after_time interval CONSTRAINT disable_after_time_is_sane CHECK (extract(epoch FROM disable_after_time) BETWEEN 0 AND 2592000),
     log_successes boolean NOT NULL DEFAULT false,
+    keep_bodies interval CONSTRAINT keep_bodies_is_sane CHECK (extract(epoch FROM keep_bodies) BETWEEN 1 AND 31622400),
     status text NOT NULL DEFAULT 'active' CONSTRAINT status_is_known CHECK (status IN ('active', 'paused', 'disabled')),
     disabled_reason text CONSTRAINT disabled_reason_is_known CHECK (disabled_reason IN ('gone', 'failures', 'stale')),
     status_since timestamptz NOT NULL DEFAULT pg_catalog.now(),
@@ -84,6 +85,8 @@ COMMENT ON COLUMN hydra.subscription.max_in_flight IS 'Maximum number of request
 COMMENT ON COLUMN hydra.subscription.disable_after IS 'Number of consecutive failed attempts after which it is disabled; null: that of the preset';
 COMMENT ON COLUMN hydra.subscription.disable_after_time IS 'Time for which these attempts must have failed as well before it is disabled; null: no time';
 COMMENT ON COLUMN hydra.subscription.log_successes IS 'Whether first attempts that succeed are recorded in the history too';
+COMMENT ON COLUMN hydra.subscription.keep_bodies IS
+    'For how long deliveries that have succeeded are kept with their bodies, 1 second to 366 days; null: they are not kept';
 COMMENT ON COLUMN hydra.subscription.status IS 'active; paused: by webhook_pause; disabled: by the extension, and what it misses is kept';
 COMMENT ON COLUMN hydra.subscription.disabled_reason IS 'gone: the endpoint answered 410; failures: disable_after was reached; stale: no attempt succeeded for stale_after of the preset; null: not disabled';
 COMMENT ON COLUMN hydra.subscription.status_since IS 'When the status last changed';
@@ -118,7 +121,8 @@ CREATE VIEW hydra.effective_subscription AS
 SELECT s.id, s.name, s.url, s.event_types, s.tenant_id, s.preset, s.signatures AS own_signatures,
        coalesce(s.signatures, ARRAY[s.preset]) AS signatures, s.headers, coalesce(s.timeout, p.timeout) AS timeout,
        coalesce(s.retry_schedule, p.retry_schedule) AS retry_schedule, s.filter, s.max_in_flight, s.rate_limit,
-       coalesce(s.disable_after, p.disable_after) AS disable_after, s.disable_after_time, p.stale_after, s.log_successes, s.status,
+       coalesce(s.disable_after, p.disable_after) AS disable_after, s.disable_after_time, p.stale_after, s.log_successes,
+       s.keep_bodies, s.status,
        s.disabled_reason, s.status_since, s.drops_missed, s.cancelled_at, s.created_at
 FROM hydra.subscription AS s
 JOIN hydra.preset AS p ON p.name = s.preset;
@@ -148,6 +152,8 @@ COMMENT ON COLUMN hydra.effective_subscription.stale_after IS
     'It is disabled when no attempt has succeeded for this time; null: never';
 COMMENT ON COLUMN hydra.effective_subscription.log_successes IS
     'Whether first attempts that succeed are recorded in the history too';
+COMMENT ON COLUMN hydra.effective_subscription.keep_bodies IS
+    'For how long deliveries that have succeeded are kept with their bodies; null: they are not kept';
 COMMENT ON COLUMN hydra.effective_subscription.status IS 'active; paused: by webhook_pause; disabled: by the extension';
 COMMENT ON COLUMN hydra.effective_subscription.disabled_reason IS 'gone, failures or stale; null: not disabled';
 COMMENT ON COLUMN hydra.effective_subscription.status_since IS 'When the status last changed';

@@ -75,6 +75,9 @@ CREATE INDEX delivery_due ON hydra.delivery (subscription_id, due_at, event_id)
 CREATE INDEX delivery_claimed ON hydra.delivery (claimed_by) WHERE claimed_by IS NOT NULL;
 CREATE INDEX delivery_failed ON hydra.delivery (subscription_id, failed_at) WHERE state = 'failed';
 CREATE INDEX delivery_failed_at ON hydra.delivery (failed_at) WHERE state = 'failed';
+-- To find what could not be delivered about an entity, or of a tenant.
+CREATE INDEX delivery_failed_entity ON hydra.delivery (entity_id, failed_at) WHERE state = 'failed' AND entity_id IS NOT NULL;
+CREATE INDEX delivery_failed_tenant ON hydra.delivery (tenant_id, failed_at) WHERE state = 'failed' AND tenant_id IS NOT NULL;
 -- For what disabled subscriptions miss: to count it, and to remove what is too old.
 CREATE INDEX delivery_missed ON hydra.delivery (subscription_id, emitted_at) WHERE missed;
 COMMENT ON TABLE hydra.delivery IS 'Retry queue: deliveries that failed or have to wait; finished ones are deleted';
@@ -110,6 +113,10 @@ CREATE TABLE hydra.attempt (
     subscription_id bigint NOT NULL,
     event_id bigint NOT NULL,
     event_type text NOT NULL,
+    entity_type text NOT NULL,
+    entity_id text,
+    tenant_id text,
+    emitted_at timestamptz NOT NULL,
     attempt integer NOT NULL CONSTRAINT attempt_counts_from_one CHECK (attempt >= 1),
     status_code integer CONSTRAINT status_code_is_http CHECK (status_code BETWEEN 100 AND 999),
     error_class text CONSTRAINT error_class_is_known CHECK (error_class IN (
@@ -128,6 +135,9 @@ CREATE TABLE hydra.attempt (
 -- For the newest history.
 CREATE INDEX attempt_time ON hydra.attempt (attempted_at);
 CREATE INDEX attempt_delivery ON hydra.attempt (delivery_id, attempt);
+-- To find what was sent about an entity, or to a tenant.
+CREATE INDEX attempt_entity ON hydra.attempt (entity_id, attempted_at) WHERE entity_id IS NOT NULL;
+CREATE INDEX attempt_tenant ON hydra.attempt (tenant_id, attempted_at) WHERE tenant_id IS NOT NULL;
 -- For the latest error of a subscription, of which there may be a million successes.
 CREATE INDEX attempt_subscription ON hydra.attempt (subscription_id, (error IS NOT NULL), id);
 COMMENT ON TABLE hydra.attempt IS 'History: all failed attempts and all retries; of successful first attempts, only those of subscriptions with log_successes';
@@ -136,6 +146,10 @@ COMMENT ON COLUMN hydra.attempt.delivery_id IS 'Id of the delivery';
 COMMENT ON COLUMN hydra.attempt.subscription_id IS 'The subscription that it was made for';
 COMMENT ON COLUMN hydra.attempt.event_id IS 'Number of the event';
 COMMENT ON COLUMN hydra.attempt.event_type IS 'Type of the event';
+COMMENT ON COLUMN hydra.attempt.entity_type IS 'Kind of entity that the event is about';
+COMMENT ON COLUMN hydra.attempt.entity_id IS 'Id of that entity';
+COMMENT ON COLUMN hydra.attempt.tenant_id IS 'Tenant of the event';
+COMMENT ON COLUMN hydra.attempt.emitted_at IS 'When the event was emitted';
 COMMENT ON COLUMN hydra.attempt.attempt IS 'Number of the attempt within its delivery, from 1';
 COMMENT ON COLUMN hydra.attempt.status_code IS 'HTTP status of the response; null: there was no response';
 COMMENT ON COLUMN hydra.attempt.error_class IS

@@ -19,7 +19,7 @@ SELECT s.id, s.name,
        s.signatures, ARRAY(SELECT pg_catalog.jsonb_object_keys(s.headers)) AS header_names, s.timeout, s.retry_schedule,
        s.filter,
        coalesce(s.max_in_flight, pg_catalog.current_setting('hydra_webhooks.max_in_flight', true)::integer) AS max_in_flight,
-       s.rate_limit, s.disable_after, s.disable_after_time, s.stale_after, s.log_successes, s.created_at,
+       s.rate_limit, s.disable_after, s.disable_after_time, s.stale_after, s.log_successes, s.keep_bodies, s.created_at,
        (SELECT k.prefix FROM hydra.signing_secret AS k
         WHERE k.subscription_id = s.id AND k.valid_until IS NULL) AS secret_prefix,
        (SELECT pg_catalog.array_agg(k.prefix ORDER BY k.id DESC) FROM hydra.signing_secret AS k
@@ -93,6 +93,8 @@ COMMENT ON COLUMN hydra.webhook_subscriptions.max_in_flight IS 'Maximum number o
 COMMENT ON COLUMN hydra.webhook_subscriptions.disable_after IS 'Number of consecutive failed attempts after which it is disabled; null: never';
 COMMENT ON COLUMN hydra.webhook_subscriptions.disable_after_time IS 'Time for which these attempts must have failed as well before it is disabled; null: no time';
 COMMENT ON COLUMN hydra.webhook_subscriptions.log_successes IS 'Whether first attempts that succeed are recorded in the history too';
+COMMENT ON COLUMN hydra.webhook_subscriptions.keep_bodies IS
+    'For how long deliveries that have succeeded are kept with their bodies, in hydra.webhook_delivered; null: they are not kept';
 COMMENT ON COLUMN hydra.webhook_subscriptions.created_at IS 'When it was created';
 COMMENT ON COLUMN hydra.webhook_subscriptions.secret_prefix IS 'First 12 characters of the current signing secret; 4 if it does not begin with whsec_';
 COMMENT ON COLUMN hydra.webhook_subscriptions.old_secret_prefixes IS 'First characters of the former secrets that sign too, during an overlap; null: there is no overlap';
@@ -120,19 +122,25 @@ COMMENT ON COLUMN hydra.webhook_event_types.origin IS
 COMMENT ON COLUMN hydra.webhook_event_types.catalogue IS
     'Catalogue that it belongs to, which hydra.webhook_unregister_catalogue removes; null: none';
 
+-- Here and in webhook_failed, names are looked up in columns, and not in a join, so that only rows and columns that are asked
+-- for need it. Who only counts reads none.
 CREATE VIEW hydra.webhook_pending WITH (security_barrier) AS
-SELECT hydra._delivery_id(e.installation, e.id, e.random, s.id) AS delivery_id, s.id AS subscription_id, e.id AS event_id,
-       e.event_type AS event, e.tenant_id, e.emitted_at, 0 AS attempts, e.emitted_at AS due_at, NULL::boolean AS claimed,
-       e.entity_type, e.entity_id, target.number < 0 AS missed
-FROM hydra.event AS e
-CROSS JOIN LATERAL pg_catalog.unnest(e.targets) AS target (number)
-JOIN hydra.subscription AS s ON s.id = pg_catalog.abs(target.number)
-WHERE NOT (target.number < 0 AND s.status = 'active' AND s.drops_missed)
-UNION ALL
-SELECT d.id, d.subscription_id, d.event_id, d.event_type, d.tenant_id, d.emitted_at, d.attempts, d.due_at,
-       d.claimed_by IS NOT NULL, d.entity_type, d.entity_id, d.missed
-FROM hydra.delivery AS d
-WHERE d.state = 'pending';
+SELECT p.delivery_id, p.subscription_id, p.event_id, p.event, p.tenant_id, p.emitted_at, p.attempts, p.due_at, p.claimed,
+       p.entity_type, p.entity_id, p.missed,
+       (SELECT n.name FROM hydra._subscription_name AS n WHERE n.id = p.subscription_id LIMIT 1) AS name,
+       (SELECT n.url FROM hydra._subscription_name AS n WHERE n.id = p.subscription_id LIMIT 1) AS url
+FROM (SELECT hydra._delivery_id(e.installation, e.id, e.random, s.id) AS delivery_id, s.id AS subscription_id, e.id AS event_id,
+             e.event_type AS event, e.tenant_id, e.emitted_at, 0 AS attempts, e.emitted_at AS due_at, NULL::boolean AS claimed,
+             e.entity_type, e.entity_id, target.number < 0 AS missed
+      FROM hydra.event AS e
+      CROSS JOIN LATERAL pg_catalog.unnest(e.targets) AS target (number)
+      JOIN hydra.subscription AS s ON s.id = pg_catalog.abs(target.number)
+      WHERE NOT (target.number < 0 AND s.status = 'active' AND s.drops_missed)
+      UNION ALL
+      SELECT d.id, d.subscription_id, d.event_id, d.event_type, d.tenant_id, d.emitted_at, d.attempts, d.due_at,
+             d.claimed_by IS NOT NULL, d.entity_type, d.entity_id, d.missed
+      FROM hydra.delivery AS d
+      WHERE d.state = 'pending') AS p;
 COMMENT ON VIEW hydra.webhook_pending IS
     'Unfinished deliveries: those of events that are not handled yet, and those that wait in the retry queue';
 COMMENT ON COLUMN hydra.webhook_pending.delivery_id IS 'Id of the delivery';
@@ -146,6 +154,8 @@ COMMENT ON COLUMN hydra.webhook_pending.due_at IS 'When the next attempt is due'
 COMMENT ON COLUMN hydra.webhook_pending.claimed IS 'Whether the dispatcher is sending it; null: unknown, because a first attempt is not recorded before it ends';
 COMMENT ON COLUMN hydra.webhook_pending.entity_type IS 'Kind of entity that the event is about';
 COMMENT ON COLUMN hydra.webhook_pending.entity_id IS 'Id of that entity';
+COMMENT ON COLUMN hydra.webhook_pending.name IS 'Name of the subscription';
+COMMENT ON COLUMN hydra.webhook_pending.url IS 'URL of the subscription, as in hydra.webhook_subscriptions';
 COMMENT ON COLUMN hydra.webhook_pending.missed IS 'Whether the event was emitted while the subscription was disabled, so that hydra.webhook_resume decides whether it is sent';
 
 -- With its order in the view, a query for the newest deliveries reads no others. The view has a barrier, so the order of
@@ -160,7 +170,9 @@ SELECT d.id AS delivery_id, d.subscription_id, d.event_id, d.event_type AS event
        (SELECT a.error FROM hydra.attempt AS a
         WHERE a.delivery_id = d.id
         ORDER BY a.attempt DESC, a.id DESC LIMIT 1) AS error,
-       d.body, d.entity_type, d.entity_id
+       d.body, d.entity_type, d.entity_id,
+       (SELECT n.name FROM hydra._subscription_name AS n WHERE n.id = d.subscription_id LIMIT 1) AS name,
+       (SELECT n.url FROM hydra._subscription_name AS n WHERE n.id = d.subscription_id LIMIT 1) AS url
 FROM hydra.delivery AS d
 WHERE d.state = 'failed'
 ORDER BY d.failed_at DESC;
@@ -178,6 +190,8 @@ COMMENT ON COLUMN hydra.webhook_failed.error IS 'Message of the last failure';
 COMMENT ON COLUMN hydra.webhook_failed.body IS 'Body that each attempt sent';
 COMMENT ON COLUMN hydra.webhook_failed.entity_type IS 'Kind of entity that the event is about';
 COMMENT ON COLUMN hydra.webhook_failed.entity_id IS 'Id of that entity';
+COMMENT ON COLUMN hydra.webhook_failed.name IS 'Name of the subscription, also of one that was deleted';
+COMMENT ON COLUMN hydra.webhook_failed.url IS 'URL of the subscription, as in hydra.webhook_subscriptions';
 
 CREATE VIEW hydra.webhook_kept WITH (security_barrier) AS
 SELECT k.id, k.event_type AS event, k.source, k.operation, k.part, k.sqlstate, k.reason, k.entity_type, k.entity_id, k.tenant_id, k.entity,
@@ -203,8 +217,10 @@ COMMENT ON COLUMN hydra.webhook_kept.emitted_at IS 'Time of the clock when the r
 
 CREATE VIEW hydra.webhook_history AS
 SELECT a.delivery_id, a.subscription_id, a.event_id, a.event_type AS event, a.attempt, a.status_code, a.error_class,
-       a.error, a.response_excerpt, a.response_ms, a.attempted_at, a.next_attempt_at
-FROM hydra.attempt AS a;
+       a.error, a.response_excerpt, a.response_ms, a.attempted_at, a.next_attempt_at, n.name, n.url, a.entity_type,
+       a.entity_id, a.tenant_id, a.emitted_at
+FROM hydra.attempt AS a
+LEFT JOIN hydra._subscription_name AS n ON n.id = a.subscription_id;
 COMMENT ON VIEW hydra.webhook_history IS
     'All failed attempts and all retries; of successful first attempts, only those of subscriptions with log_successes';
 COMMENT ON COLUMN hydra.webhook_history.delivery_id IS 'Id of the delivery';
@@ -220,6 +236,40 @@ COMMENT ON COLUMN hydra.webhook_history.response_excerpt IS 'Start of the body o
 COMMENT ON COLUMN hydra.webhook_history.response_ms IS 'Milliseconds from the start of the request to its end';
 COMMENT ON COLUMN hydra.webhook_history.attempted_at IS 'When the request started';
 COMMENT ON COLUMN hydra.webhook_history.next_attempt_at IS 'When the next attempt was planned; null: none was planned';
+COMMENT ON COLUMN hydra.webhook_history.name IS 'Name of the subscription, also of one that was deleted';
+COMMENT ON COLUMN hydra.webhook_history.url IS 'URL of the subscription, as in hydra.webhook_subscriptions';
+COMMENT ON COLUMN hydra.webhook_history.entity_type IS 'Kind of entity that the event is about';
+COMMENT ON COLUMN hydra.webhook_history.entity_id IS 'Id of that entity';
+COMMENT ON COLUMN hydra.webhook_history.tenant_id IS 'Tenant of the event';
+COMMENT ON COLUMN hydra.webhook_history.emitted_at IS 'When the event was emitted';
+
+CREATE VIEW hydra.webhook_delivered AS
+SELECT k.id AS delivery_id, k.subscription_id, n.name, n.url, k.event_id, k.event_type AS event, k.entity_type, k.entity_id,
+       k.tenant_id, k.operation, k.emitted_at, k.attempts, k.status_code, k.response_excerpt, k.response_ms, k.delivered_at,
+       k.kept_until, k.body
+FROM hydra.delivered AS k
+LEFT JOIN hydra._subscription_name AS n ON n.id = k.subscription_id;
+COMMENT ON VIEW hydra.webhook_delivered IS
+    'Deliveries that have succeeded, with what was sent and answered, of subscriptions with keep_bodies; hydra.webhook_retry sends one again';
+COMMENT ON COLUMN hydra.webhook_delivered.delivery_id IS 'Id of the delivery';
+COMMENT ON COLUMN hydra.webhook_delivered.subscription_id IS 'The subscription, which may have been deleted';
+COMMENT ON COLUMN hydra.webhook_delivered.name IS 'Name of the subscription, also of one that was deleted';
+COMMENT ON COLUMN hydra.webhook_delivered.url IS 'URL of the subscription, as in hydra.webhook_subscriptions';
+COMMENT ON COLUMN hydra.webhook_delivered.event_id IS 'Number of the event';
+COMMENT ON COLUMN hydra.webhook_delivered.event IS 'Type of the event';
+COMMENT ON COLUMN hydra.webhook_delivered.entity_type IS 'Kind of entity that the event is about';
+COMMENT ON COLUMN hydra.webhook_delivered.entity_id IS 'Id of that entity';
+COMMENT ON COLUMN hydra.webhook_delivered.tenant_id IS 'Tenant of the event';
+COMMENT ON COLUMN hydra.webhook_delivered.operation IS
+    'The change of a row that the event reports: insert, update or delete; null: it was not emitted by a trigger';
+COMMENT ON COLUMN hydra.webhook_delivered.emitted_at IS 'When the event was emitted';
+COMMENT ON COLUMN hydra.webhook_delivered.attempts IS 'Number of attempts made, the successful one included';
+COMMENT ON COLUMN hydra.webhook_delivered.status_code IS 'HTTP status of the response to the successful attempt';
+COMMENT ON COLUMN hydra.webhook_delivered.response_excerpt IS 'Start of the body of that response, at most 1024 bytes';
+COMMENT ON COLUMN hydra.webhook_delivered.response_ms IS 'Milliseconds from the start of that request to its end';
+COMMENT ON COLUMN hydra.webhook_delivered.delivered_at IS 'When it succeeded';
+COMMENT ON COLUMN hydra.webhook_delivered.kept_until IS 'When it is removed';
+COMMENT ON COLUMN hydra.webhook_delivered.body IS 'Body that each attempt has sent';
 
 -- Two parts instead of a full join: then a condition on the hour is a condition of the index.
 CREATE VIEW hydra.webhook_stats WITH (security_barrier) AS

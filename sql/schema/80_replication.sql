@@ -75,6 +75,7 @@ BEGIN
     FOR name IN SELECT c.relname FROM pg_class AS c WHERE c.relnamespace = 'hydra'::regnamespace AND c.relkind = 'r' LOOP
         key := CASE name WHEN 'event' THEN 't.xid = ($1).xid AND t.id = ($1).id'
                          WHEN 'delivery' THEN 't.id = ($1).id'
+                         WHEN 'delivered' THEN 't.id = ($1).id'
                          WHEN 'attempt' THEN 't.id = ($1).id'
                          WHEN 'inbound_event' THEN 't.id = ($1).id'
                          WHEN 'inbound_count' THEN 't.adapter_id = ($1).adapter_id AND t.slot = ($1).slot' END;

@@ -211,7 +211,7 @@ GRANT SELECT ON hydra.inbound_adapters, hydra.inbound_events, hydra.inbound_refu
 GRANT SELECT ON hydra.webhook_subscriptions, hydra.webhook_worker_status, hydra.webhook_databases TO hydra_admin, hydra_member, hydra_analyst;
 -- A migration sees what it has registered and watched.
 GRANT SELECT ON hydra.webhook_event_types, hydra.webhook_watches TO hydra_admin, hydra_member, hydra_analyst, hydra_emitter;
-GRANT SELECT ON hydra.webhook_pending, hydra.webhook_failed, hydra.webhook_history, hydra.webhook_stats, hydra.webhook_kept
+GRANT SELECT ON hydra.webhook_pending, hydra.webhook_failed, hydra.webhook_delivered, hydra.webhook_history, hydra.webhook_stats, hydra.webhook_kept
     TO hydra_admin, hydra_analyst;
 -- Functions in a view are executed as the role that reads it.
 GRANT EXECUTE ON FUNCTION hydra._worker_status(), hydra._database_status(), hydra._gateway_status(), hydra._runner_status(), hydra._shown_url(text)
@@ -247,10 +247,11 @@ GRANT EXECUTE ON FUNCTION
 
 GRANT EXECUTE ON FUNCTION
     hydra.webhook_create(
-        text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean, interval, boolean, text),
+        text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean, interval, boolean, text,
+        interval),
     hydra.webhook_update(
         bigint, text, text[], text, text, text, text[], jsonb, interval, interval[], jsonpath, integer, integer, integer, boolean, interval,
-        text[]),
+        text[], interval),
     hydra.webhook_would_match(bigint, text, jsonb, text), hydra._choice(bigint, text), hydra._check_event_type(text),
     hydra._filter_passes(jsonpath, jsonb),
     hydra.webhook_delete(bigint), hydra.webhook_pause(bigint), hydra.webhook_resume(bigint, text),
@@ -272,11 +273,11 @@ GRANT SELECT, DELETE ON hydra.signing_secret TO hydra_worker;
 GRANT SELECT ON hydra.effective_subscription, hydra.identity TO hydra_worker;
 GRANT SELECT, UPDATE (status, disabled_reason, status_since) ON hydra.subscription TO hydra_worker;
 GRANT SELECT, INSERT, DELETE, UPDATE (targets) ON hydra.event TO hydra_worker;
-GRANT SELECT, INSERT, UPDATE, DELETE ON hydra.delivery TO hydra_worker;
+GRANT SELECT, INSERT, UPDATE, DELETE ON hydra.delivery, hydra.delivered TO hydra_worker;
 GRANT SELECT, INSERT, UPDATE ON hydra.subscription_health TO hydra_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON hydra.delivery_count TO hydra_worker;
 GRANT SELECT, INSERT, DELETE ON hydra.attempt TO hydra_worker;
-GRANT SELECT, DELETE ON hydra.kept_event TO hydra_worker;
+GRANT SELECT, DELETE ON hydra.kept_event, hydra.former_subscription TO hydra_worker;
 
 -- Whoever may write all tables can restore a dump. The constraints of the tables call these functions.
 GRANT EXECUTE ON FUNCTION hydra._is_event_type_name(text), hydra._seconds(interval[]) TO pg_write_all_data;

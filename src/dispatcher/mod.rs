@@ -17,6 +17,7 @@
 //! | `reader` | reads new events |
 //! | `durable` | makes sure that the commits of these events are on disk |
 //! | `writer` | writes what was decided |
+//! | `backlog` | keeps rows that could not be written with the outcomes, and writes them later |
 //! | `own_events` | emits the events of the extension itself |
 //! | `requests` | hands requests to the sender, and processes the outcomes |
 //! | `timetable` | knows all deadlines |
@@ -27,6 +28,7 @@
 //! [`Dispatch`] decides what to send next, and what an outcome means; it does not use Postgres. [`Store`] reads and
 //! writes rows.
 
+mod backlog;
 mod chores;
 mod complaints;
 mod configuration;

@@ -14,6 +14,8 @@ pub enum Deadline {
     Batch,
     /// To write rows of the history that could not be written with the outcomes.
     History,
+    /// To keep deliveries that could not be kept with the outcomes.
+    Delivered,
     /// To write the health of subscriptions.
     Health,
     /// To emit events of the extension itself.
@@ -126,6 +128,7 @@ mod tests {
             Deadline::Poll,
             Deadline::Batch,
             Deadline::History,
+            Deadline::Delivered,
             Deadline::Health,
             Deadline::OwnEvents,
             Deadline::Counts,

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use delivery::dispatch::Dispatch;
 use delivery::tally::Tally;
-use delivery::writes::{AttemptRecord, Names, Part, RowState};
+use delivery::writes::{AttemptRecord, Delivered, Names, Part, RowState};
 use pgrx::prelude::*;
 
+use super::backlog::{Backlog, BesideOutcomes};
 use super::complaints::Complaints;
 use super::journal::Journal;
 use super::own_events::OwnEvents;
@@ -27,15 +28,9 @@ const COUNTS_EVERY: Duration = Duration::from_secs(60);
 /// How long to wait before the health of subscriptions is written again after an error.
 const HEALTH_RETRY: Duration = Duration::from_secs(1);
 
-/// How long to wait before the history is written again after an error, how many rows at a time, and how many are kept.
-/// If more wait, the oldest are dropped.
-const HISTORY_RETRY: Duration = Duration::from_secs(1);
-const HISTORY_AT_ONCE: usize = 500;
-const KEPT_HISTORY: usize = 10_000;
-
 /// When this many rows could not be written, and none could in the meantime, the fault is probably not in the rows: the
 /// next ones are not given up, but tried again.
-const GIVEN_UP: usize = 8;
+pub const GIVEN_UP: usize = 8;
 
 /// How long the dispatcher writes outcomes when it ends.
 const LAST_WRITES: Duration = Duration::from_secs(3);
@@ -44,8 +39,15 @@ const LAST_WRITES: Duration = Duration::from_secs(3);
 const OWN_EVENTS_RETRY: Duration = Duration::from_secs(1);
 
 /// The deadlines of what is written.
-const DEADLINES: [Deadline; 6] =
-    [Deadline::Batch, Deadline::History, Deadline::Health, Deadline::OwnEvents, Deadline::Counts, Deadline::GivenUp];
+const DEADLINES: [Deadline; 7] = [
+    Deadline::Batch,
+    Deadline::History,
+    Deadline::Delivered,
+    Deadline::Health,
+    Deadline::OwnEvents,
+    Deadline::Counts,
+    Deadline::GivenUp,
+];
 
 pub struct Writer {
     slot: &'static Slot,
@@ -54,7 +56,9 @@ pub struct Writer {
     own_events: OwnEvents,
     journal: Journal,
     /// Rows of the history that could not be written with the outcomes.
-    history: Vec<AttemptRecord>,
+    history: Backlog<AttemptRecord>,
+    /// Deliveries that could not be kept with the outcomes.
+    delivered: Backlog<Delivered>,
     /// The number of rows that were given up since one was written.
     given_up: usize,
     /// Why a row was not written that is to be tried again.
@@ -74,7 +78,8 @@ impl Writer {
             run: rand::random(),
             own_events: OwnEvents::default(),
             journal: Journal::new(database),
-            history: Vec::new(),
+            history: Backlog::default(),
+            delivered: Backlog::default(),
             given_up: 0,
             refused: None,
             counts: Tally::default(),
@@ -115,12 +120,9 @@ impl Writer {
         if let Some(failure) = self.refused.take() {
             return Err(failure);
         }
-        if !self.history.is_empty() {
-            timetable.start(Deadline::History, Duration::ZERO);
-        }
-        if timetable.is_due(Deadline::History, Instant::now()) {
-            self.write_kept_history(store, timetable);
-        }
+        let complaints = &mut self.complaints;
+        write_backlog(&mut self.history, Deadline::History, store, complaints, timetable);
+        write_backlog(&mut self.delivered, Deadline::Delivered, store, complaints, timetable);
         if timetable.is_due(Deadline::Health, Instant::now()) {
             self.write_health(store, dispatch, timetable);
         }
@@ -144,11 +146,14 @@ impl Writer {
     }
 
     /// Writes a part. If a row of it cannot be written, halves it until this row is alone, and gives that row up. If the
-    /// reason is not a row, puts back what is not written and returns the error. The history is not what others wait
-    /// for: if it cannot be written, everything else is.
+    /// reason is not a row, puts back what is not written and returns the error. The history, and what is kept, are not
+    /// what others wait for: if they cannot be written, everything else is.
     fn write_part(&mut self, store: &Store, dispatch: &mut Dispatch, mut part: Part) -> Result<(), Failure> {
         if !self.history.is_empty() {
             self.history.append(&mut part.attempts);
+        }
+        if !self.delivered.is_empty() {
+            self.delivered.append(&mut part.delivered);
         }
         dispatch.writes.note_rest(&mut part);
         if part.is_empty() {
@@ -161,8 +166,9 @@ impl Writer {
             self.note_written(dispatch, &part);
             return Ok(());
         };
-        if !part.attempts.is_empty() {
+        if !part.attempts.is_empty() || !part.delivered.is_empty() {
             self.history.append(&mut part.attempts);
+            self.delivered.append(&mut part.delivered);
             return self.write_part(store, dispatch, part);
         }
         if !failure.is_about_rows() {
@@ -238,54 +244,6 @@ impl Writer {
         }
     }
 
-    /// Writes rows of the history that could not be written with the outcomes.
-    fn write_kept_history(&mut self, store: &Store, timetable: &mut Timetable) {
-        let surplus = self.history.len().saturating_sub(KEPT_HISTORY);
-        self.history.drain(..surplus);
-        let records = self.history.drain(..self.history.len().min(HISTORY_AT_ONCE)).collect();
-        let mut refused = Vec::new();
-        let (written, left) = self.write_history(store, records, &mut refused);
-        self.history.splice(..0, left);
-        // If other rows can be written, the reason is in these. If not, they are tried again after the others.
-        if written == 0 {
-            self.history.append(&mut refused);
-        }
-        timetable.clear(Deadline::History);
-        if !self.history.is_empty() {
-            timetable.start(Deadline::History, if written == 0 { HISTORY_RETRY } else { Duration::ZERO });
-        }
-    }
-
-    /// Writes rows of the history, and collects those that cannot be written because of what is in them. Returns the
-    /// number of written rows, and the rows that were not tried.
-    fn write_history(
-        &mut self,
-        store: &Store,
-        mut records: Vec<AttemptRecord>,
-        refused: &mut Vec<AttemptRecord>,
-    ) -> (usize, Vec<AttemptRecord>) {
-        let Err(failure) = transaction(c"write the history", || store.write.add_history(&records)) else {
-            return (records.len(), Vec::new());
-        };
-        if !failure.is_about_rows() || refused.len() >= GIVEN_UP {
-            self.complaints.warn(&failure);
-            return (0, records);
-        }
-        if records.len() == 1 {
-            self.complaints.warn(&failure);
-            refused.append(&mut records);
-            return (0, Vec::new());
-        }
-        let rest = records.split_off(records.len() / 2);
-        let (first, mut left) = self.write_history(store, records, refused);
-        if !left.is_empty() {
-            left.extend(rest);
-            return (first, left);
-        }
-        let (second, left) = self.write_history(store, rest, refused);
-        (first + second, left)
-    }
-
     /// Writes the health of some subscriptions, in a separate transaction: a client may hold the lock on a subscription
     /// for a long time, and other writes must not wait for that lock.
     fn write_health(&mut self, store: &Store, dispatch: &mut Dispatch, timetable: &mut Timetable) {
@@ -358,8 +316,8 @@ impl Writer {
         }
         // The rest is written in separate transactions. If they fail, the outcomes are still written, so no delivery is
         // sent again.
-        let history = std::mem::take(&mut self.history);
-        self.write_history(store, history, &mut Vec::new());
+        self.history.write_all(store, &mut self.complaints);
+        self.delivered.write_all(store, &mut self.complaints);
         dispatch.tally.add(std::mem::take(&mut self.counts));
         let summed_up = transaction(c"write counts", || {
             let disabled = store.write.apply_verdicts(&dispatch.verdicts);
@@ -375,6 +333,25 @@ impl Writer {
         let emitted = self.own_events.emit(store);
         for failure in [written, summed_up, emitted].into_iter().filter_map(Result::err) {
             self.complaints.warn(&failure);
+        }
+    }
+}
+
+/// Writes rows that wait, if it is time, and sets the deadline for the others.
+fn write_backlog<R: BesideOutcomes>(
+    backlog: &mut Backlog<R>,
+    deadline: Deadline,
+    store: &Store,
+    complaints: &mut Complaints,
+    timetable: &mut Timetable,
+) {
+    if !backlog.is_empty() {
+        timetable.start(deadline, Duration::ZERO);
+    }
+    if timetable.is_due(deadline, Instant::now()) {
+        timetable.clear(deadline);
+        if let Some(wait) = backlog.write(store, complaints) {
+            timetable.start(deadline, wait);
         }
     }
 }

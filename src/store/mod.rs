@@ -7,10 +7,14 @@
 //! | `read`, `write` | read and write rows for the dispatcher |
 //! | `subscriptions` | reads subscriptions with their secrets, for the dispatcher and for test requests |
 //! | `statement` | keeps the plan of a statement, or runs it once |
+//! | `delivered` | keeps deliveries that have succeeded |
+//! | `delivery_columns` | has the columns of deliveries as arguments of a statement |
 //! | `row` | reads the rows of a result, by the names of the columns |
 //! | `types` | converts values of Postgres |
 //! | `names` | stores a text only once in memory if many rows have it |
 
+mod delivered;
+mod delivery_columns;
 mod names;
 mod read;
 mod row;

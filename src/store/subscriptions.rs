@@ -35,6 +35,7 @@ columns!(SubscriptionColumns {
     failing_since,
     failing_for_ms,
     disable_after_ms,
+    keep_bodies_ms,
 });
 columns!(TestColumns { preset, tenant_id });
 
@@ -102,6 +103,7 @@ fn subscription(
         stale_after: row.millis(columns.stale_after_ms),
         rate_limit: row.maybe::<i32>(columns.rate_limit).map(|limit| limit as u32),
         log_successes: row.value(columns.log_successes),
+        keep_bodies: row.millis(columns.keep_bodies_ms),
         failing: Failing {
             attempts: consecutive_failures as u32,
             since: row.time(columns.failing_since),

@@ -1,18 +1,19 @@
 //! Writes the decisions of the dispatcher. Rows that were deleted in the meantime are skipped.
 
 use std::cell::Cell;
-use std::collections::HashMap;
 use std::time::SystemTime;
 
 use delivery::stored_event::EventRow;
 use delivery::tally::{TIMES, Tally};
-use delivery::writes::{AttemptRecord, Change, Part, RowState, Verdicts};
+use delivery::work::Work;
+use delivery::writes::{AttemptRecord, Change, Delivered, Part, RowState, Verdicts};
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::spi::SpiClient;
 use pgrx::{Spi, Uuid, error, warning};
-use wire::event::Operation;
 use wire::ids::{DeliveryId, EventId, SubscriptionId};
 
+use super::delivered::KeptDeliveries;
+use super::delivery_columns::DeliveryColumns;
 use super::force_new_plans;
 use super::row::{Row, columns};
 use super::statement::Statement;
@@ -41,6 +42,7 @@ pub struct Writes {
     delete_deliveries: Statement,
     delete_pending: Statement,
     insert_attempts: Statement,
+    delivered: KeptDeliveries,
     emit_delivery_failed: Statement,
     record_failures: Statement,
     disable: Statement,
@@ -52,6 +54,7 @@ pub struct Writes {
     forget_failed: Statement,
     forget_missed: Statement,
     forget_kept: Statement,
+    forget_former_subscriptions: Statement,
     forget_counts: Statement,
     find_ended_secrets: Statement,
     forget_secrets: Statement,
@@ -70,6 +73,7 @@ impl Default for Writes {
             delete_deliveries: Statement::new(include_str!("../../sql/queries/delete_deliveries.sql")),
             delete_pending: Statement::new(include_str!("../../sql/queries/delete_pending.sql")),
             insert_attempts: Statement::new(include_str!("../../sql/queries/insert_attempts.sql")),
+            delivered: KeptDeliveries::default(),
             emit_delivery_failed: Statement::new(include_str!("../../sql/queries/emit_delivery_failed.sql")),
             record_failures: Statement::new(include_str!("../../sql/queries/record_failures.sql")),
             disable: Statement::new(include_str!("../../sql/queries/disable_subscriptions.sql")),
@@ -83,6 +87,9 @@ impl Default for Writes {
             forget_failed: Statement::new(include_str!("../../sql/queries/forget_failed.sql")),
             forget_missed: Statement::new(include_str!("../../sql/queries/forget_missed.sql")),
             forget_kept: Statement::new(include_str!("../../sql/queries/forget_kept.sql")),
+            forget_former_subscriptions: Statement::new(include_str!(
+                "../../sql/queries/forget_former_subscriptions.sql"
+            )),
             forget_counts: Statement::new(include_str!("../../sql/queries/forget_counts.sql")),
             find_ended_secrets: Statement::new(include_str!("../../sql/queries/find_ended_secrets.sql")),
             forget_secrets: Statement::new(include_str!("../../sql/queries/forget_secrets.sql")),
@@ -123,6 +130,7 @@ impl Writes {
             }
             let moved = part.moves.iter().filter(|step| step.is_last).map(|step| step.row);
             self.delete_events(client, moved.chain(part.finished_events.iter().copied()).collect());
+            self.delivered.insert(client, &part.delivered);
             self.insert_attempts(client, &part.attempts);
             fault::point("write");
         });
@@ -131,6 +139,11 @@ impl Writes {
     /// Writes rows of the history.
     pub fn add_history(&self, attempts: &[AttemptRecord]) {
         Spi::connect_mut(|client| self.insert_attempts(client, attempts));
+    }
+
+    /// Keeps deliveries that have succeeded.
+    pub fn add_delivered(&self, delivered: &[Delivered]) {
+        Spi::connect_mut(|client| self.delivered.insert(client, delivered));
     }
 
     /// Writes the health of subscriptions, and returns those that were disabled. To be called in a separate transaction,
@@ -198,50 +211,27 @@ impl Writes {
         }
     }
 
-    /// Inserts rows. A body that several of them share is passed once.
     fn insert_deliveries(&self, client: &mut SpiClient<'_>, part: &Part, run: i64) {
         let rows = || part.moves.iter().flat_map(|step| &step.deliveries);
         let xids = part.moves.iter().flat_map(|step| step.deliveries.iter().map(move |_| Xid(step.row.xid)));
         if rows().next().is_none() {
             return;
         }
-        let (mut bodies, mut places) = (Vec::<&str>::new(), HashMap::new());
-        let mut body_places = Vec::new();
-        for (work, _) in rows() {
-            let place = *places.entry(work.body.as_ptr()).or_insert_with(|| {
-                bodies.push(&work.body);
-                bodies.len() as i32
-            });
-            body_places.push(place);
-        }
-        let works = || rows().map(|(work, _)| work);
+        let works: Vec<&Work> = rows().map(|(work, _)| &**work).collect();
+        let DeliveryColumns { arrays: mut args, bodies } = DeliveryColumns::of(&works);
         let states = || rows().map(|(_, state)| RowColumns::of(*state));
-        let args = [
-            works().map(|work| uuid(work.delivery)).collect::<Vec<_>>().into(),
-            works().map(|work| work.subscription.0).collect::<Vec<_>>().into(),
-            works().map(|work| work.event.id.0).collect::<Vec<_>>().into(),
-            works().map(|work| work.event.random).collect::<Vec<_>>().into(),
-            works().map(|work| Uuid::from_bytes(work.event.installation.0)).collect::<Vec<_>>().into(),
-            works().map(|work| &*work.event_type).collect::<Vec<_>>().into(),
-            works().map(|work| &*work.entity_type).collect::<Vec<_>>().into(),
-            works().map(|work| work.entity_id.as_deref()).collect::<Vec<_>>().into(),
-            works().map(|work| work.tenant_id.as_deref()).collect::<Vec<_>>().into(),
-            works().map(|work| work.operation.map(Operation::as_str)).collect::<Vec<_>>().into(),
-            works().map(|work| work.hops).collect::<Vec<_>>().into(),
-            works().map(|work| to_timestamp(work.emitted_at)).collect::<Vec<_>>().into(),
-            works().map(|work| work.preset.as_str()).collect::<Vec<_>>().into(),
-            body_places.into(),
+        args.extend([
             states().map(|state| state.failed).collect::<Vec<_>>().into(),
             states().map(|state| state.attempts.unwrap_or(0)).collect::<Vec<_>>().into(),
             states().map(|state| state.scheduled_at).collect::<Vec<_>>().into(),
             states().map(|state| state.due_at).collect::<Vec<_>>().into(),
             states().map(|state| state.claimed).collect::<Vec<_>>().into(),
-            bodies.into(),
+            bodies,
             run.into(),
-            works().map(|work| work.missed).collect::<Vec<_>>().into(),
+            works.iter().map(|work| work.missed).collect::<Vec<_>>().into(),
             xids.collect::<Vec<_>>().into(),
             self.places_lost.get().into(),
-        ];
+        ]);
         let replaced = self.insert_deliveries.write(client, &args);
         let columns = ReplacedColumns::of(&replaced);
         for row in replaced {
@@ -282,6 +272,10 @@ impl Writes {
             records().map(|record| record.response_ms).collect::<Vec<_>>().into(),
             records().map(|record| to_timestamp(record.at)).collect::<Vec<_>>().into(),
             records().map(|record| record.next_at.map(to_timestamp)).collect::<Vec<_>>().into(),
+            records().map(|record| &*record.of.entity_type).collect::<Vec<_>>().into(),
+            records().map(|record| record.of.entity_id.as_deref()).collect::<Vec<_>>().into(),
+            records().map(|record| record.of.tenant_id.as_deref()).collect::<Vec<_>>().into(),
+            records().map(|record| to_timestamp(record.of.emitted_at)).collect::<Vec<_>>().into(),
         ];
         self.insert_attempts.write(client, &args);
     }
@@ -329,8 +323,8 @@ impl Writes {
 }
 
 impl Writes {
-    /// Removes some history, failed and missed deliveries and counts that are older than `before`, counts of deleted
-    /// subscriptions, and the secrets that no longer sign. Returns whether there may be more.
+    /// Removes some history, failed and missed deliveries and counts that are older than `before`, counts and
+    /// names of deleted subscriptions, deliveries that were kept until now, and the secrets that no longer sign. Returns whether there may be more.
     pub fn forget(&self, before: SystemTime) -> bool {
         force_new_plans();
         Spi::connect_mut(|client| {
@@ -342,7 +336,9 @@ impl Writes {
                 | forget(&self.forget_failed)
                 | forget(&self.forget_missed)
                 | forget(&self.forget_kept)
+                | forget(&self.forget_former_subscriptions)
                 | forget(&self.forget_counts);
+            let more = more | self.delivered.forget(client, FORGOTTEN_AT_ONCE);
             self.forget_secrets(client);
             more
         })

@@ -116,20 +116,22 @@ fn views_answer_at_once_whatever_waits_and_whatever_has_failed() {
     let mut bench = bench("statistics_large");
     // Nothing is sent, because these subscriptions have no secrets. Most of the deliveries are of one.
     bench.run(&format!(
-        "INSERT INTO hydra.subscription (id, url, event_types)
-         SELECT n, 'http://127.0.0.1:9/', '{{ticket.created}}' FROM generate_series(1001, 1300) AS n;
-         INSERT INTO hydra.delivery (id, subscription_id, event_id, event_random, installation, event_type, entity_type, emitted_at,
-                                     preset, body, state, due_at, failed_at)
-         SELECT gen_random_uuid(), 1001 + CASE n % 2 WHEN 0 THEN n % 300 ELSE 0 END, n, 0, hydra._installation(), 'ticket.created', 'ticket', now(), 'hydra', repeat('x', 400),
+        "INSERT INTO hydra.subscription (id, name, url, event_types)
+         SELECT n, n::text, 'http://127.0.0.1:9/', '{{ticket.created}}' FROM generate_series(1001, 1300) AS n;
+         INSERT INTO hydra.delivery (id, subscription_id, event_id, event_random, installation, event_type, entity_type, entity_id, tenant_id,
+                                     emitted_at, preset, body, state, due_at, failed_at)
+         SELECT gen_random_uuid(), 1001 + CASE n % 2 WHEN 0 THEN n % 300 ELSE 0 END, n, 0, hydra._installation(), 'ticket.created', 'ticket',
+                n::text, 'tenant ' || n % 1000, now(), 'hydra', repeat('x', 400),
                 CASE WHEN n > {failed} THEN 'pending' ELSE 'failed' END, CASE WHEN n > {failed} THEN now() + n * interval '1 s' END,
                 CASE WHEN n <= {failed} THEN now() - n * interval '1 s' END
          FROM generate_series(1, {pending} + {failed}) AS n;
-         INSERT INTO hydra.attempt (delivery_id, subscription_id, event_id, event_type, attempt, status_code, error_class, error,
-                                    response_excerpt, response_ms, attempted_at)
-         SELECT d.id, d.subscription_id, d.event_id, d.event_type, 1, 500, 'status', 'the receiver answered with status 500', 'no', 1, now() - d.event_id * interval '1 s'
+         INSERT INTO hydra.attempt (delivery_id, subscription_id, event_id, event_type, entity_type, entity_id, tenant_id, emitted_at,
+                                    attempt, status_code, error_class, error, response_excerpt, response_ms, attempted_at)
+         SELECT d.id, d.subscription_id, d.event_id, d.event_type, d.entity_type, d.entity_id, d.tenant_id, d.emitted_at, 1, 500, 'status', 'the receiver answered with status 500', 'no', 1, now() - d.event_id * interval '1 s'
          FROM hydra.delivery AS d WHERE d.state = 'failed';
-         INSERT INTO hydra.attempt (delivery_id, subscription_id, event_id, event_type, attempt, status_code, response_ms, attempted_at)
-         SELECT gen_random_uuid(), 1001 + n % 300, n, 'ticket.created', 2, 200, 1, now() - n * interval '1 s'
+         INSERT INTO hydra.attempt (delivery_id, subscription_id, event_id, event_type, entity_type, entity_id, tenant_id, emitted_at,
+                                    attempt, status_code, response_ms, attempted_at)
+         SELECT gen_random_uuid(), 1001 + n % 300, n, 'ticket.created', 'ticket', n::text, 'tenant ' || n % 1000, now(), 2, 200, 1, now() - n * interval '1 s'
          FROM generate_series(1, {attempts} - {failed}) AS n;
          INSERT INTO hydra.delivery_count
          SELECT 1000 + s, date_trunc('hour', now(), 'UTC') - h * interval '1 h', h, 1, 0, array_fill(1, ARRAY[73])
@@ -139,6 +141,14 @@ fn views_answer_at_once_whatever_waits_and_whatever_has_failed() {
     bench.run("VACUUM ANALYZE hydra.delivery");
     bench.run("VACUUM ANALYZE hydra.attempt");
     bench.run("VACUUM ANALYZE hydra.delivery_count");
+    bench.run(&format!(
+        "INSERT INTO hydra.delivered (id, subscription_id, event_id, event_random, installation, event_type, entity_type, entity_id, tenant_id,
+                                      emitted_at, preset, body, attempts, status_code, response_excerpt, response_ms, delivered_at, kept_until)
+         SELECT gen_random_uuid(), 1001 + n % 300, n, 0, hydra._installation(), 'ticket.created', 'ticket', n::text, 'tenant ' || n % 1000,
+                now(), 'hydra', repeat('x', 400), 1, 200, '', 1, now() - n * interval '1 s', now() + interval '1 d'
+         FROM generate_series(1, {attempts}) AS n"
+    ));
+    bench.run("VACUUM ANALYZE hydra.delivered");
     bench.run("ANALYZE hydra.subscription");
     let mut analyst = bench.session_of_new_role("analyst_of_much", &["hydra_analyst"]);
     for (sql, limit) in [
@@ -146,7 +156,15 @@ fn views_answer_at_once_whatever_waits_and_whatever_has_failed() {
         ("SELECT * FROM hydra.webhook_subscriptions WHERE id = 1007", 50),
         ("SELECT * FROM hydra.webhook_failed ORDER BY failed_at DESC LIMIT 50", 50),
         ("SELECT * FROM hydra.webhook_failed WHERE subscription_id = 1007 ORDER BY failed_at DESC LIMIT 50", 50),
+        ("SELECT * FROM hydra.webhook_failed WHERE entity_id = '7'", 50),
+        ("SELECT * FROM hydra.webhook_failed WHERE tenant_id = 'tenant 7' ORDER BY failed_at DESC LIMIT 50", 50),
+        ("SELECT * FROM hydra.webhook_delivered ORDER BY delivered_at DESC LIMIT 50", 50),
+        ("SELECT * FROM hydra.webhook_delivered WHERE name = '1007' ORDER BY delivered_at DESC LIMIT 50", 50),
+        ("SELECT * FROM hydra.webhook_delivered WHERE entity_type = 'ticket' AND entity_id = '7'", 50),
+        ("SELECT * FROM hydra.webhook_delivered WHERE tenant_id = 'tenant 7' ORDER BY delivered_at DESC LIMIT 50", 50),
         ("SELECT * FROM hydra.webhook_history ORDER BY attempted_at DESC LIMIT 50", 50),
+        ("SELECT * FROM hydra.webhook_history WHERE entity_type = 'ticket' AND entity_id = '7'", 50),
+        ("SELECT * FROM hydra.webhook_history WHERE tenant_id = 'tenant 7' ORDER BY attempted_at DESC LIMIT 50", 50),
         ("SELECT * FROM hydra.webhook_stats WHERE hour > now() - interval '1 d'", 400),
     ] {
         let mut time = || {

@@ -19,6 +19,7 @@ mod doctor;
 mod durability;
 mod entry;
 mod extension;
+mod kept;
 mod kills;
 mod launcher;
 mod max_pending;

@@ -12,16 +12,21 @@ use crate::{PATH, assert_no_error, follow, publish, replicate_ticket, shop, star
 const ROWS: &str = "
     INSERT INTO hydra.removed_event_type (name) VALUES ('removed.' || ours());
     INSERT INTO hydra.subscription_health VALUES (1, 1, '2026-01-01', '0', NULL);
+    INSERT INTO hydra.former_subscription (id, name, url) VALUES (1000001, ours(), 'https://example.com/');
     INSERT INTO hydra.event (xid, id, event_type, entity_type, entity_id, entity, targets)
     VALUES ('3', 1000001, 'ticket.created', 'ticket', ours(), format('{\"id\": \"%s\"}', ours()), '{1}');
     INSERT INTO hydra.delivery (id, subscription_id, event_id, event_random, installation, event_type, entity_type,
                                 emitted_at, preset, body, state, failed_at)
     VALUES ('00000000-0000-0000-0000-000000000001', 1, 1, 1, hydra._installation(), 'ticket.created', 'ticket', now(),
             'hydra', ours(), 'failed', now());
+    INSERT INTO hydra.delivered (id, subscription_id, event_id, event_random, installation, event_type, entity_type, emitted_at,
+                                 preset, body, attempts, status_code, response_excerpt, response_ms, delivered_at, kept_until)
+    VALUES ('00000000-0000-0000-0000-000000000002', 1, 1, 1, hydra._installation(), 'ticket.created', 'ticket', now(),
+            'hydra', ours(), 1, 200, '', 1, now(), now() + interval '1 day');
     INSERT INTO hydra.kept_event (id, event_type, source, entity_type, operation, part, sqlstate, reason, entity)
     VALUES (1, 'ticket.created', 'ticket', 'ticket', 'insert', 'condition', '42703', ours(), '{}');
-    INSERT INTO hydra.attempt (id, delivery_id, subscription_id, event_id, event_type, attempt, status_code, attempted_at)
-    VALUES (1, '00000000-0000-0000-0000-000000000001', 1, 1, ours(), 1, 200, now());
+    INSERT INTO hydra.attempt (id, delivery_id, subscription_id, event_id, event_type, entity_type, emitted_at, attempt, status_code, attempted_at)
+    VALUES (1, '00000000-0000-0000-0000-000000000001', 1, 1, ours(), 'ticket', now(), 1, 200, now());
     INSERT INTO hydra.delivery_count (subscription_id, hour, response_times)
     VALUES (1, '2026-01-01 00:00Z', array_fill(0::bigint, '{73}'));
     INSERT INTO hydra.api_key (id, name, scopes, role, created_by) VALUES (1, ours(), '{mcp}', 'hydra_api', 'dba');
@@ -74,8 +79,10 @@ const CHANGES: [&str; 3] = [
      UPDATE hydra.subscription SET url = url || '/changed';
      UPDATE hydra.signing_secret SET valid_from = now() - interval '1 day';
      UPDATE hydra.subscription_health SET consecutive_failures = 7;
+     UPDATE hydra.former_subscription SET name = 'changed';
      UPDATE hydra.event SET targets = '{7}';
      UPDATE hydra.delivery SET body = 'changed';
+     UPDATE hydra.delivered SET body = 'changed';
      UPDATE hydra.kept_event SET reason = 'changed';
      UPDATE hydra.api_key SET name = 'changed';
      UPDATE hydra.api_key_hash SET prefix = 'hyk_change';
@@ -110,6 +117,7 @@ const CHANGES: [&str; 3] = [
      DELETE FROM hydra.delivery_count;
      DELETE FROM hydra.attempt;
      DELETE FROM hydra.delivery;
+     DELETE FROM hydra.delivered;
      DELETE FROM hydra.kept_event;
      DELETE FROM hydra.api_idempotency;
      DELETE FROM hydra.approval;
@@ -132,11 +140,12 @@ const CHANGES: [&str; 3] = [
      DELETE FROM hydra.mail_thread;
      DELETE FROM hydra.event;
      DELETE FROM hydra.subscription;
+     DELETE FROM hydra.former_subscription;
      DELETE FROM hydra.preset;
      DELETE FROM hydra.removed_event_type;
      DELETE FROM hydra.event_type",
-    "TRUNCATE hydra.event_type, hydra.removed_event_type, hydra.preset, hydra.subscription, hydra.signing_secret, hydra.subscription_health,
-              hydra.event, hydra.delivery, hydra.kept_event, hydra.attempt, hydra.delivery_count, hydra.identity,
+    "TRUNCATE hydra.event_type, hydra.removed_event_type, hydra.preset, hydra.subscription, hydra.signing_secret, hydra.subscription_health, hydra.former_subscription,
+              hydra.event, hydra.delivery, hydra.delivered, hydra.kept_event, hydra.attempt, hydra.delivery_count, hydra.identity,
               hydra.api_key, hydra.api_key_hash, hydra.api_resource, hydra.tool, hydra.api_idempotency, hydra.approval, hydra.login_link, hydra.console_session, hydra.console_submission,
               hydra.gateway, hydra.inbound_adapter, hydra.inbound_path, hydra.inbound_secret, hydra.inbound_event,
               hydra.inbound_refused, hydra.inbound_count, hydra.flow, hydra.flow_run, hydra.flow_rehearsal,
@@ -161,7 +170,7 @@ fn content(bench: &mut Bench) -> BTreeMap<String, String> {
     const RELATIONS: &str = "SELECT relname::text, CASE relkind WHEN 'S' THEN 'last_value, is_called' ELSE '*' END
                              FROM pg_class WHERE relnamespace = 'hydra'::regnamespace AND relkind IN ('r', 'S')";
     let relations = bench.client.query(RELATIONS, &[]).expect("the catalog can be read");
-    assert_eq!(relations.len(), 38 + 18, "38 tables and 18 sequences");
+    assert_eq!(relations.len(), 40 + 18, "40 tables and 18 sequences");
     relations
         .into_iter()
         .map(|row| {
@@ -185,7 +194,7 @@ fn nothing_arrives(copy_data: bool) {
 
     // New rows, with keys of the subscriber.
     publisher.run("DELETE FROM hydra.identity; DELETE FROM hydra.delivery_count; DELETE FROM hydra.attempt");
-    publisher.run("DELETE FROM hydra.removed_event_type; DELETE FROM hydra.delivery; DELETE FROM hydra.event; DELETE FROM hydra.kept_event; DELETE FROM hydra.subscription_health");
+    publisher.run("DELETE FROM hydra.removed_event_type; DELETE FROM hydra.delivery; DELETE FROM hydra.delivered; DELETE FROM hydra.event; DELETE FROM hydra.kept_event; DELETE FROM hydra.subscription_health; DELETE FROM hydra.former_subscription");
     publisher.run("DELETE FROM hydra.api_idempotency; DELETE FROM hydra.api_key; DELETE FROM hydra.api_resource; DELETE FROM hydra.tool; DELETE FROM hydra.login_link; DELETE FROM hydra.console_session; DELETE FROM hydra.gateway");
     publisher.run("DELETE FROM hydra.inbound_adapter; DELETE FROM hydra.inbound_event; DELETE FROM hydra.inbound_refused; DELETE FROM hydra.inbound_count");
     publisher.run("DELETE FROM hydra.flow; DELETE FROM hydra.flow_run; DELETE FROM hydra.flow_rehearsal");

@@ -199,6 +199,33 @@ fn a_delivery_that_was_given_up_is_sent_again_or_cancelled() {
 }
 
 #[test]
+fn a_delivery_that_has_succeeded_and_is_kept_is_shown_with_its_answer_and_sent_again() {
+    let mut desk = Desk::new("own_kept");
+    let (manages, other) = (desk.key("webhooks:manage", "NULL"), desk.key("webhooks:manage", "'nobody'"));
+    desk.bench.run(&format!("SELECT hydra.webhook_update({}, keep_bodies => '1 day')", desk.webhooks[0]));
+    desk.bench.receiver.answer("/down", Reply::status(202).with_body("thanks"));
+    let failed = format!("/api/v1/webhook_deliveries?state=failed&subscription_id={}", desk.webhooks[0]);
+    let id = desk.ids(&manages, &failed)[0].as_str().unwrap().to_owned();
+    let path = format!("/api/v1/webhook_deliveries/{id}");
+    for attempts in 2..=3 {
+        let again = request(&mut desk.bench.client, &manages, "POST", &format!("{path}/retry"));
+        assert_eq!((again.status, &again.json()["state"]), (200, &json!("pending")), "{again:?}");
+        desk.bench.wait_for_count(&format!("webhook_delivered WHERE attempts = {attempts}"), 1);
+        let one = desk.get(&manages, &path);
+        assert_eq!((&one["state"], &one["attempts"]), (&json!("delivered"), &json!(attempts)), "{one}");
+        assert_eq!((&one["status_code"], &one["response_excerpt"]), (&json!(202), &json!("thanks")), "{one}");
+        assert!(one["kept_until"].as_str() > one["delivered_at"].as_str() && one["due_at"].is_null(), "{one}");
+    }
+    assert_eq!(desk.ids(&manages, "/api/v1/webhook_deliveries?state=delivered"), [json!(id)]);
+    assert_eq!(desk.ids(&manages, "/api/v1/webhook_deliveries").len(), 2, "the other one has failed");
+    desk.refused(&manages, "POST", &format!("{path}/cancel"), 409);
+    for (method, path) in [("GET", path.clone()), ("POST", format!("{path}/retry"))] {
+        desk.refused(&other, method, &path, 404);
+    }
+    assert_eq!(desk.bench.count("webhook_delivered"), 1);
+}
+
+#[test]
 fn a_delivery_is_sent_again_or_cancelled_once_for_each_idempotency_key() {
     let mut desk = Desk::new("own_idempotency");
     let (manages, other) = (desk.key("webhooks:manage", "NULL"), desk.key("webhooks:manage", "NULL"));

@@ -284,7 +284,26 @@ fn failures_are_shown_and_sent_again() {
     bench.wait_for("/", 2);
     bench.wait_for_empty_queue();
     assert_eq!(admin.post(&path, "").status, 404, "it is delivered");
-    assert_eq!(admin.data(&format!("/settings/webhooks/{id}"))["recent"][0]["state"], "done");
+    let page = admin.data(&format!("/settings/webhooks/{id}"));
+    assert_eq!((&page["recent"][0]["state"], &page["delivered"]), (&json!("done"), &json!([])));
+}
+
+#[test]
+fn what_has_succeeded_and_is_kept_is_shown_and_sent_again() {
+    let mut bench = Bench::new(cluster(), "kept");
+    let (id, _) = bench.subscribe("/", "ticket.created", &["keep_bodies => '7 days'"]);
+    bench.emit_ticket(42);
+    bench.wait_for_count("webhook_delivered", 1);
+    let mut admin = Visitor::new(&mut bench, "'hydra_admin'");
+    let page = admin.data(&format!("/settings/webhooks/{id}"));
+    assert_eq!(page["settings"]["keep_bodies"], "7 days");
+    let kept = &page["delivered"][0];
+    assert_eq!((&kept["entity_id"], &kept["status_code"], &kept["attempts"]), (&json!("42"), &json!(200), &json!(1)));
+    let path = format!("/settings/webhooks/{id}/deliveries/{}", kept["delivery_id"].as_str().unwrap());
+    assert_eq!(admin.post(&format!("{path}/cancel"), "").status, 409, "it has succeeded");
+    assert_eq!(admin.post(&format!("{path}/retry"), "").status, 303);
+    assert_eq!(bench.wait_for("/", 2)[1].delivery_id(), kept["delivery_id"]);
+    bench.wait_for_count("webhook_delivered WHERE attempts = 2", 1);
 }
 
 #[test]

@@ -20,6 +20,7 @@ fn an_update_changes_only_what_is_given() {
             "max_in_flight => 3",
             "disable_after => 4",
             "disable_after_time => '2 h'",
+            "keep_bodies => '3 h'",
             "log_successes => true",
         ],
     );
@@ -35,6 +36,7 @@ fn an_update_changes_only_what_is_given() {
         ("max_in_flight => 5", "\"max_in_flight\": 3", "\"max_in_flight\": 5"),
         ("disable_after => 6", "\"disable_after\": 4", "\"disable_after\": 6"),
         ("disable_after_time => '0'", "\"disable_after_time\": \"02:00:00\"", "\"disable_after_time\": \"00:00:00\""),
+        ("keep_bodies => '4 h'", "\"keep_bodies\": \"03:00:00\"", "\"keep_bodies\": \"04:00:00\""),
         ("log_successes => false", "\"log_successes\": true", "\"log_successes\": false"),
         ("signatures => '{hydra}'", "[\"hydra\", \"standard\"]", "[\"hydra\"]"),
     ];
@@ -63,6 +65,7 @@ fn an_update_changes_only_what_is_given() {
         "max_in_flight => 0",
         "disable_after => 0",
         "disable_after_time => '31 days'",
+        "keep_bodies => '0'",
         "signatures => '{}'",
     ] {
         bench.refused(&format!("SELECT hydra.webhook_update({id}, {change})"), "22023");
@@ -88,6 +91,7 @@ fn an_update_takes_settings_back() {
         ("rate_limit", "100"),
         ("disable_after", "4"),
         ("disable_after_time", "'2 h'"),
+        ("keep_bodies", "'2 days'"),
     ];
     for (setting, value) in settings {
         bench.run(&format!("SELECT hydra.webhook_update({id}, {setting} => {value})"));

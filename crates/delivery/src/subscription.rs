@@ -33,6 +33,8 @@ pub struct Subscription {
     pub rate_limit: Option<u32>,
     /// Whether first attempts that succeed are recorded in the history too.
     pub log_successes: bool,
+    /// For how long deliveries that have succeeded are kept with their bodies, if they are.
+    pub keep_bodies: Option<Duration>,
     /// The failures since the last success, as last written to the table.
     pub failing: Failing,
 }

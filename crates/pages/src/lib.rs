@@ -15,7 +15,7 @@
 //! |---|---|
 //! | `model` | what several pages read |
 //! | `layout`, `problem`, `login`, `root` | the document around all pages, and the pages without a visitor |
-//! | `webhooks`, `webhook` | the list, and one webhook with its `failures` and `chart` |
+//! | `webhooks`, `webhook` | the list, and one webhook with its `failures`, what was `delivered`, and its `chart` |
 //! | `webhook_form`, `event_picker` | new and changed webhooks |
 //! | `preview`, `rotation`, `deletion`, `shown_once` | what else can be done with a webhook |
 //! | `inbound` | adapters: the list, one with its events, its form, and what else can be done |
@@ -34,6 +34,7 @@ mod api_keys;
 mod approval;
 mod chart;
 mod deletion;
+mod delivered;
 mod effects;
 mod event_picker;
 mod event_types;

@@ -147,6 +147,21 @@ fn an_admin_has_a_button_for_everything() {
     for action in ["retry", "cancel"] {
         assert!(page.contains(&format!("/deliveries/{delivery}/{action}\"")), "{action}");
     }
+    let kept = model("webhook")["data"]["delivered"][0]["delivery_id"].as_str().unwrap().to_owned();
+    assert!(page.contains(&format!("/deliveries/{kept}/retry\"")) && !page.contains(&format!("/{kept}/cancel\"")));
+}
+
+#[test]
+fn what_is_kept_is_shown_with_its_answer_and_what_it_is_about() {
+    let shown = page(&model("webhook"));
+    for text in ["kept for 7 days", "Status 202", "63 ms, 2 attempts", ">4711<", "Send again"] {
+        assert!(shown.contains(text), "{text}");
+    }
+    let mut model = model("webhook");
+    model["data"]["delivered"] = json!([]);
+    model["data"]["settings"]["keep_bodies"] = json!(null);
+    let shown = page(&model);
+    assert!(shown.contains("not kept") && !shown.contains("Send again"), "{shown}");
 }
 
 #[test]

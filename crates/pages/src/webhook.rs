@@ -4,6 +4,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use crate::chart;
+use crate::delivered::{self, Delivered};
 use crate::failures::{self, Attempt, Waiting};
 use crate::figures::{grouped, milliseconds, percentage};
 use crate::layout::{Content, Visit, button, head};
@@ -18,6 +19,7 @@ pub struct Data {
     settings: Option<Settings>,
     recent: Option<Vec<Attempt>>,
     waiting: Option<Vec<Waiting>>,
+    delivered: Option<Vec<Delivered>>,
     worker: Option<Worker>,
     test: Option<Test>,
 }
@@ -38,6 +40,7 @@ struct Settings {
     stale_after: Option<String>,
     #[serde(default)]
     log_successes: bool,
+    keep_bodies: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -69,6 +72,7 @@ pub fn page(visit: &Visit, data: &Data) -> Content {
         }
         @if let Some(waiting) = &data.waiting { (failures::queue(visit, webhook, waiting)) }
         @if let Some(recent) = &data.recent { (failures::recent(visit, webhook, recent)) }
+        @if let Some(delivered) = &data.delivered { (delivered::list(visit, webhook, delivered)) }
         (settings(visit, webhook, data.settings.as_ref()))
         @if visit.may_manage() { (others(visit, webhook)) }
     };
@@ -249,6 +253,9 @@ fn more(settings: &Settings, fact: &dyn Fn(&str, Markup) -> Markup) -> Markup {
         }
         (fact("History of successes", html! {
             (if settings.log_successes { "kept" } else { "only failures and their retries" })
+        }))
+        (fact("Deliveries that succeed", html! {
+            @match &settings.keep_bodies { Some(time) => { "kept for " (interval(time)) }, None => "not kept" }
         }))
     }
 }

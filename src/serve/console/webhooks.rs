@@ -17,6 +17,7 @@ const HOURS: &str = include_str!("../../../sql/queries/console_hours.sql");
 const SETTINGS: &str = include_str!("../../../sql/queries/console_settings.sql");
 const RECENT: &str = include_str!("../../../sql/queries/console_recent.sql");
 const WAITING: &str = include_str!("../../../sql/queries/console_waiting.sql");
+const DELIVERED: &str = include_str!("../../../sql/queries/console_delivered.sql");
 const WORKER: &str = "SELECT pg_catalog.jsonb_build_object('state', w.state, 'detail', w.detail)
                       FROM hydra.webhook_worker_status AS w";
 
@@ -37,6 +38,7 @@ pub fn show(visit: &Visit<'_>, id: i64, test: Option<Value>) -> Result<Answer, P
         "settings": sql::json(SETTINGS, &[id.into()]),
         "recent": failures(visit, RECENT, id),
         "waiting": failures(visit, WAITING, id),
+        "delivered": failures(visit, DELIVERED, id),
         "worker": worker(visit),
         "test": test,
     });
@@ -65,7 +67,7 @@ fn models(visit: &Visit<'_>, id: Option<i64>) -> Value {
     webhooks
 }
 
-/// Returns failures of a webhook of the visitor's. The tables are read as the owner, because the views for visitors
+/// Returns failures, or other deliveries, of a webhook of the visitor's. The tables are read as the owner, because the views for visitors
 /// have no column by which the newest are found quickly.
 fn failures(visit: &Visit<'_>, query: &str, id: i64) -> Value {
     match visit.may_see_failures {
@@ -135,7 +137,9 @@ fn test(id: i64) -> Value {
 }
 
 pub fn act_on_delivery(visit: &Visit<'_>, id: i64, delivery: &str, action: &str) -> Result<Answer, Problem> {
-    const FIND: &str = "SELECT true FROM hydra.delivery AS d WHERE d.id = $1 AND d.subscription_id = $2";
+    const FIND: &str = "SELECT true FROM hydra.delivery AS d WHERE d.id = $1 AND d.subscription_id = $2
+                        UNION ALL
+                        SELECT true FROM hydra.delivered AS k WHERE k.id = $1 AND k.subscription_id = $2";
     visit.lock_own_webhook(id)?;
     let delivery = uuid(delivery).ok_or_else(Problem::not_found)?;
     let is_its_own: Option<bool> = tables::as_owner(|| sql::one(FIND, &[delivery.into(), id.into()]));

@@ -42,7 +42,11 @@ fn found(action: Action) -> Found {
             "Send failed deliveries again",
             "Sends all deliveries of a webhook again that have failed and whose events were emitted in this time.",
         ),
-        Retry => ("webhook_retry", "Send a delivery again", "Sends a delivery again now that has failed or waits."),
+        Retry => (
+            "webhook_retry",
+            "Send a delivery again",
+            "Sends a delivery again now that has failed or waits, or has succeeded and is kept.",
+        ),
         Cancel => (
             "webhook_cancel",
             "Cancel a delivery",
@@ -123,9 +127,11 @@ fn on_delivery(call: &Call<'_>, action: Action, given: &mut Given<'_>) -> Result
     let id = given.required("delivery_id")?;
     let bytes = hex::decode(id.replace('-', "")).ok().and_then(|bytes| <[u8; 16]>::try_from(bytes).ok());
     let id = Uuid::from_bytes(bytes.ok_or("The argument delivery_id is not a uuid.")?);
-    let find = || as_owner(|| sql::one::<String>(FIND, &[id.into(), call.key.tenant.as_deref().into()]));
-    let before =
-        find().ok_or("There is no such delivery that has failed or waits, or it is being sent at this moment.")?;
+    let tenant = call.key.tenant.as_deref();
+    let find = || as_owner(|| sql::one::<String>(FIND, &[id.into(), tenant.into(), (action == Retry).into()]));
+    let before = find().ok_or(
+        "There is no such delivery that has failed or waits, or has succeeded and is kept, or it is being sent at this moment.",
+    )?;
     let result = match action {
         Retry => {
             as_owner(|| sql::run("SELECT hydra.webhook_retry($1)", &[id.into()]));

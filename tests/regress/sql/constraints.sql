@@ -17,7 +17,7 @@ SELECT wrong, pg_temp.refused(format('INSERT INTO hydra.subscription (url, event
 FROM unnest(ARRAY['url = ''ftp://e.com''', 'url = NULL', 'name = ''''', 'tenant_id = ''''', 'event_types = ''{}''', 'event_types = ''{NULL}''',
                   'preset = ''other''', 'signatures = ''{}''', 'signatures = ''{md5}''', 'headers = ''[]''', 'timeout = ''1 h''', 'timeout = ''12 mons -360 days 1 s''',
                   'retry_schedule = ''{8 days}''', 'retry_schedule = ''{12 mons -354 days}''', 'retry_schedule = ''{NULL}''', 'max_in_flight = 0', 'rate_limit = 0',
-                  'disable_after = 0', 'disable_after_time = ''-1 s''', 'status = ''gone''', 'status = ''disabled''', 'disabled_reason = ''gone''',
+                  'disable_after = 0', 'disable_after_time = ''-1 s''', 'keep_bodies = ''0 s''', 'keep_bodies = ''13 mons''', 'status = ''gone''', 'status = ''disabled''', 'disabled_reason = ''gone''',
                   'name = repeat(''x'', 201)', 'tenant_id = repeat(''x'', 1025)', 'url = ''https://'' || repeat(''x'', 2048)',
                   'event_types = array_fill(''a.b''::text, ARRAY[10001])', 'event_types = ARRAY[repeat(''x'', 262145)]',
                   'signatures = array_fill(''hydra''::text, ARRAY[5])', 'headers = jsonb_build_object(''X-A'', repeat(''x'', 100000))',
@@ -30,12 +30,17 @@ SELECT wrong, pg_temp.refused(format('INSERT INTO hydra.delivery (id, subscripti
                                       UPDATE hydra.delivery SET %s', wrong)) AS refused_by
 FROM unnest(ARRAY['state = ''done''', 'due_at = NULL', 'failed_at = now()', 'state = ''failed''', 'attempts = -1', 'earlier_attempts = 1',
                   'preset = ''other''', 'operation = ''truncate''', 'hops = -1', 'state = ''failed'', due_at = NULL, failed_at = now(), claimed_by = 1']) AS wrong;
-SELECT wrong, pg_temp.refused(format('INSERT INTO hydra.attempt (delivery_id, subscription_id, event_id, event_type, attempt, status_code, attempted_at)
-                                      VALUES (gen_random_uuid(), 1, 1, ''a.b'', 1, 200, now());
+SELECT wrong, pg_temp.refused(format('INSERT INTO hydra.attempt (delivery_id, subscription_id, event_id, event_type, entity_type, emitted_at, attempt, status_code, attempted_at)
+                                      VALUES (gen_random_uuid(), 1, 1, ''a.b'', ''a'', now(), 1, 200, now());
                                       UPDATE hydra.attempt SET %s', wrong)) AS refused_by
 FROM unnest(ARRAY['attempt = 0', 'status_code = 99', 'status_code = 500', 'error = ''x''', 'error_class = ''status''',
                   'status_code = NULL, error_class = ''other'', error = ''x''', 'response_excerpt = repeat(''x'', 1025)',
                   'response_ms = -1', 'next_attempt_at = now()']) AS wrong;
+SELECT wrong, pg_temp.refused(format('INSERT INTO hydra.delivered (id, subscription_id, event_id, event_random, installation, event_type, entity_type, emitted_at, preset, body, attempts, status_code, response_excerpt, response_ms, delivered_at, kept_until)
+                                      VALUES (gen_random_uuid(), 1, 1, 1, gen_random_uuid(), ''a.b'', ''a'', now(), ''hydra'', ''{}'', 1, 200, '''', 1, now(), now() + interval ''1 h'');
+                                      UPDATE hydra.delivered SET %s', wrong)) AS refused_by
+FROM unnest(ARRAY['attempts = 0', 'status_code = 199', 'status_code = 300', 'response_excerpt = repeat(''x'', 1025)', 'response_ms = -1',
+                  'kept_until = delivered_at', 'preset = ''other''', 'operation = ''truncate''', 'hops = -1', 'body = NULL']) AS wrong;
 SELECT wrong, pg_temp.refused(format('INSERT INTO hydra.event_type (name, description, entity_type, origin) VALUES %s', wrong)) AS refused_by
 FROM unnest(ARRAY['(''Ticket'', '''', ''t'', ''application'')', '(''a.b'', '''', '''', ''application'')', '(''a.b'', '''', ''a'', ''mine'')',
                   '(''webhook.mine'', '''', ''a'', ''application'')', '(''a.b'', '''', ''a'', ''extension'')',

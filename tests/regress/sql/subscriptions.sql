@@ -8,10 +8,10 @@ FROM hydra.webhook_create('https://example.com/hydra', '{ticket.created,part.*}'
 SELECT id FROM hydra.webhook_create(
     'https://example.com/x', '{*}', name => 'second', tenant_id => 'acme', preset => 'x_webhook', signatures => '{x_webhook,github}',
     headers => '{"X-Route": "eu"}', timeout => '3 s', retry_schedule => '{1 s,1 min}', filter => '$.priority > 3', max_in_flight => 2,
-    rate_limit => 10, disable_after => 7, log_successes => true, disable_after_time => '2 h');
+    rate_limit => 10, disable_after => 7, log_successes => true, disable_after_time => '2 h', keep_bodies => '7 days');
 SELECT id FROM hydra.webhook_create('https://example.com/standard', '{webhook.*}', preset => 'standard');
 SELECT id, name, url, status, disabled_reason, event_types, tenant_id, preset, signatures, header_names, timeout, retry_schedule,
-       filter, max_in_flight, rate_limit, disable_after, disable_after_time, stale_after, log_successes, length(secret_prefix) AS prefix,
+       filter, max_in_flight, rate_limit, disable_after, disable_after_time, stale_after, log_successes, keep_bodies, length(secret_prefix) AS prefix,
        consecutive_failures, failing_since, delivered, pending, failed, last_error, last_error_at
 FROM hydra.webhook_subscriptions ORDER BY id;
 -- URLs
@@ -53,6 +53,7 @@ SELECT id FROM hydra.webhook_create('https://example.com/', '{ticket.created}', 
 SELECT id FROM hydra.webhook_create('https://example.com/', '{ticket.created}', rate_limit => 0);
 SELECT id FROM hydra.webhook_create('https://example.com/', '{ticket.created}', disable_after => 0);
 SELECT id FROM hydra.webhook_create('https://example.com/', '{ticket.created}', disable_after_time => '31 days');
+SELECT id FROM hydra.webhook_create('https://example.com/', '{ticket.created}', keep_bodies => '13 mons');
 -- changes
 SELECT hydra.webhook_update(1, name => 'renamed', preset => 'standard', headers => '{"X-A": "a"}', filter => '$.a');
 SELECT hydra.webhook_update(1);
@@ -80,6 +81,8 @@ SELECT hydra.webhook_delete(3);
 SELECT hydra.webhook_delete(3);
 SELECT hydra.webhook_retry('00000000-0000-0000-0000-000000000000');
 SELECT hydra.webhook_retry(NULL);
+SELECT hydra.webhook_retry(state => 'sent');
+SELECT hydra.webhook_cancel(state => 'delivered');
 SELECT hydra.webhook_cancel('00000000-0000-0000-0000-000000000000');
 SELECT hydra.webhook_replay(1, '-infinity', 'infinity');
 SELECT hydra.webhook_replay(1, '2026-01-01', NULL);

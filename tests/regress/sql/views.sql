@@ -18,11 +18,14 @@ INSERT INTO hydra.delivery (id, subscription_id, event_id, event_random, install
 VALUES ('00000000-0000-0000-0000-000000000001', 500, 3, -3, hydra._installation(), 'ticket.resolved', 'ticket', '9', NULL, '2026-03-01 09:00+00', 'hydra', '{"n":1}', 'pending', 1, '2026-03-01 09:00+00', '2026-03-01 09:30+00', NULL, NULL),
        ('00000000-0000-0000-0000-000000000002', 500, 4, -4, hydra._installation(), 'ticket.resolved', 'ticket', NULL, NULL, '2026-03-01 09:00+00', 'hydra', '{"n":2}', 'pending', 1, '2026-03-01 09:00+00', '2026-03-01 09:20+00', 7, NULL),
        ('00000000-0000-0000-0000-000000000003', 501, 5, -5, hydra._installation(), 'ticket.created', 'ticket', '10', 'acme', '2026-03-01 08:00+00', 'standard', '{"n":3}', 'failed', 2, '2026-03-01 08:00+00', NULL, NULL, '2026-03-01 08:10+00');
-INSERT INTO hydra.attempt (delivery_id, subscription_id, event_id, event_type, attempt, status_code, error_class, error, response_excerpt, response_ms, attempted_at, next_attempt_at)
-VALUES ('00000000-0000-0000-0000-000000000001', 500, 3, 'ticket.resolved', 1, NULL, 'timeout', 'no answer within 8 s', NULL, 8000, '2026-03-01 09:00+00', '2026-03-01 09:30+00'),
-       ('00000000-0000-0000-0000-000000000003', 501, 5, 'ticket.created', 1, 500, 'status', 'answered 500', 'oops', 12, '2026-03-01 08:00+00', '2026-03-01 08:10+00'),
-       ('00000000-0000-0000-0000-000000000003', 501, 5, 'ticket.created', 2, 503, 'status', 'answered 503', '', 7, '2026-03-01 08:10+00', NULL),
-       ('00000000-0000-0000-0000-000000000004', 500, 6, 'ticket.created', 2, 200, NULL, NULL, 'ok', 3, '2026-03-01 07:00+00', NULL);
+INSERT INTO hydra.attempt (delivery_id, subscription_id, event_id, event_type, entity_type, entity_id, tenant_id, emitted_at, attempt, status_code, error_class, error, response_excerpt, response_ms, attempted_at, next_attempt_at)
+VALUES ('00000000-0000-0000-0000-000000000001', 500, 3, 'ticket.resolved', 'ticket', '9', NULL, '2026-03-01 09:00+00', 1, NULL, 'timeout', 'no answer within 8 s', NULL, 8000, '2026-03-01 09:00+00', '2026-03-01 09:30+00'),
+       ('00000000-0000-0000-0000-000000000003', 501, 5, 'ticket.created', 'ticket', '10', 'acme', '2026-03-01 08:00+00', 1, 500, 'status', 'answered 500', 'oops', 12, '2026-03-01 08:00+00', '2026-03-01 08:10+00'),
+       ('00000000-0000-0000-0000-000000000003', 501, 5, 'ticket.created', 'ticket', '10', 'acme', '2026-03-01 08:00+00', 2, 503, 'status', 'answered 503', '', 7, '2026-03-01 08:10+00', NULL),
+       ('00000000-0000-0000-0000-000000000004', 999, 6, 'ticket.created', 'ticket', '11', NULL, '2026-03-01 06:59+00', 2, 200, NULL, NULL, 'ok', 3, '2026-03-01 07:00+00', NULL);
+INSERT INTO hydra.former_subscription (id, name, url, deleted_at) VALUES (999, 'former', 'https://example.com/former', '2026-03-01 10:00+00');
+INSERT INTO hydra.delivered (id, subscription_id, event_id, event_random, installation, event_type, entity_type, entity_id, operation, emitted_at, preset, body, attempts, status_code, response_excerpt, response_ms, delivered_at, kept_until)
+VALUES ('00000000-0000-0000-0000-000000000005', 500, 7, -7, hydra._installation(), 'ticket.created', 'ticket', '12', 'insert', '2026-03-01 07:00+00', 'hydra', '{"n":5}', 1, 200, 'ok', 3, '2026-03-01 07:00+00', '2026-03-08 07:00+00');
 -- A hundred responses: ninety within 1 ms, nine within 16 ms, one in the last bucket.
 INSERT INTO hydra.delivery_count (subscription_id, hour, delivered, failed_attempts, failed, response_times)
 SELECT 500, '2026-03-01 09:00+00', 98, 2, 1, array_agg(CASE n WHEN 9 THEN 90 WHEN 25 THEN 9 WHEN 73 THEN 1 ELSE 0 END ORDER BY n) FROM generate_series(1, 73) AS n;
@@ -32,13 +35,14 @@ VALUES (1, 'ticket.created', 'public.ticket', 'ticket', 'insert', 'tenant', '427
 \x on
 SELECT id, name, url, status, disabled_reason, CASE WHEN status = 'disabled' THEN status_since END AS status_since, event_types, tenant_id, preset, signatures,
        ARRAY(SELECT unnest(header_names) ORDER BY 1) AS header_names, timeout, retry_schedule, filter, max_in_flight, rate_limit, disable_after, disable_after_time, stale_after,
-       log_successes, secret_prefix ~ '^whsec_.{6}$' AS secret_prefix, consecutive_failures, failing_since, delivered, pending, failed, last_error, last_error_at
+       log_successes, keep_bodies, secret_prefix ~ '^whsec_.{6}$' AS secret_prefix, consecutive_failures, failing_since, delivered, pending, failed, last_error, last_error_at
 FROM hydra.webhook_subscriptions WHERE id IN (500, 501) ORDER BY id;
 SELECT * FROM hydra.webhook_failed WHERE subscription_id IN (500, 501);
 SELECT * FROM hydra.webhook_kept;
+SELECT * FROM hydra.webhook_delivered WHERE subscription_id IN (500, 501);
 \x off
 SELECT * FROM hydra.webhook_pending WHERE subscription_id IN (500, 501, 999) ORDER BY event_id, subscription_id;
-SELECT * FROM hydra.webhook_history WHERE subscription_id IN (500, 501) ORDER BY attempted_at;
+SELECT * FROM hydra.webhook_history WHERE subscription_id IN (500, 501, 999) ORDER BY attempted_at;
 SELECT subscription_id, CASE WHEN hour > '2026-03-02' THEN 'now' ELSE hour::text END AS hour, delivered, failed_attempts, failed, success_rate,
        p50_ms, p95_ms, p99_ms, depth, oldest_due
 FROM hydra.webhook_stats WHERE subscription_id IN (500, 501) ORDER BY subscription_id, hour;
@@ -61,5 +65,5 @@ $$;
 SELECT setting, pg_temp.changed_by(setting)
 FROM unnest(ARRAY['url => ''https://example.com/changed''', 'event_types => ''{part.*}''', 'name => ''changed''', 'tenant_id => ''changed''', 'preset => ''x_webhook''',
                   'signatures => ''{standard}''', 'headers => ''{"X-Changed": "1"}''', 'timeout => ''1 s''', 'retry_schedule => ''{1 s}''', 'filter => ''$.changed''',
-                  'max_in_flight => 1', 'rate_limit => 1', 'disable_after => 1', 'disable_after_time => ''0''', 'log_successes => true', 'filter => ''$''', 'headers => ''{}''', 'name => NULL']) AS setting;
+                  'max_in_flight => 1', 'rate_limit => 1', 'disable_after => 1', 'disable_after_time => ''0''', 'log_successes => true', 'keep_bodies => ''7 days''', 'filter => ''$''', 'headers => ''{}''', 'name => NULL']) AS setting;
 ROLLBACK;

@@ -9,7 +9,7 @@ use wire::attempt::{Answer, Attempt, ErrorClass, Failure, Outcome};
 use crate::retry;
 use crate::subscription::{DisabledReason, Failing, Subscription};
 use crate::work::Work;
-use crate::writes::{AttemptRecord, Names};
+use crate::writes::{AttemptRecord, Delivered, Names};
 
 /// Whether the delivery, an attempt of which has just failed, has expired, see [`retry::is_expired`]. The time is
 /// counted from the first attempt of its schedule, but not from before the latest change of the status of its
@@ -84,8 +84,24 @@ pub fn record(work: &Arc<Work>, attempt: &Attempt, next_at: Option<SystemTime>) 
         status,
         error,
         excerpt: excerpt.cloned(),
-        response_ms: Some(attempt.took.as_millis().try_into().unwrap_or(i32::MAX)),
+        response_ms: Some(response_ms(attempt)),
         at: attempt.at,
         next_at,
     }
+}
+
+/// Returns the row that keeps a delivery for this long which has succeeded `now`.
+pub fn kept(work: &Arc<Work>, attempt: &Attempt, answer: &Answer, now: SystemTime, keep: Duration) -> Delivered {
+    Delivered {
+        work: Arc::clone(work),
+        status: answer.status,
+        excerpt: answer.excerpt.clone(),
+        response_ms: response_ms(attempt),
+        at: now,
+        kept_until: now + keep,
+    }
+}
+
+fn response_ms(attempt: &Attempt) -> i32 {
+    attempt.took.as_millis().try_into().unwrap_or(i32::MAX)
 }

@@ -7,7 +7,7 @@ use wire::attempt::{Attempt, Failure, Outcome};
 use wire::ids::SubscriptionId;
 use wire::request::{Endpoint, Request};
 
-use super::judgement::{is_expired, is_halfway, reason_to_disable, record, record_expiry, retry_after};
+use super::judgement::{is_expired, is_halfway, kept, reason_to_disable, record, record_expiry, retry_after};
 use super::{Dispatch, UnderWay};
 use crate::lanes::FAILING_FROM;
 use crate::retry;
@@ -112,6 +112,10 @@ impl Dispatch {
         let lane = self.lanes.get_mut(work.subscription);
         if work.attempts > 0 || lane.as_ref().is_some_and(|lane| lane.subscription.log_successes) {
             self.writes.attempts.push(record(work, attempt, None));
+        }
+        let keep = lane.as_ref().and_then(|lane| lane.subscription.keep_bodies);
+        if let (Some(keep), Outcome::Answered(answer)) = (keep, &attempt.outcome) {
+            self.writes.keep(kept(work, attempt, answer, now, keep));
         }
         if let Some(lane) = lane
             && lane.failing.attempts > 0

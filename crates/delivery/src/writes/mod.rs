@@ -9,6 +9,9 @@
 //! An event of which only some deliveries fit into a part moves in steps: the rows of these deliveries are inserted,
 //! and their subscriptions are removed from the row of the event. So after each step each delivery is stored in exactly
 //! one place.
+//!
+//! A delivery that is kept after its success is finished in the same transaction that keeps it, or in a later one. So a
+//! crash in between can cause it to be sent and kept again, as the same row, and it is never finished without being kept.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -22,8 +25,10 @@ use crate::stored_event::EventRow;
 use crate::subscription::{DisabledReason, Failing};
 use crate::work::Work;
 
+mod delivered;
 mod part;
 
+pub use delivered::Delivered;
 pub(crate) use part::ROWS;
 pub use part::{Move, Part};
 
@@ -42,6 +47,10 @@ pub struct Writes {
     pub changes: BTreeMap<Key, Change>,
     /// Rows to insert into `hydra.attempt`, in order of completion.
     pub attempts: Vec<AttemptRecord>,
+    /// Rows to insert into `hydra.delivered`.
+    delivered: BTreeMap<Key, Delivered>,
+    /// The size of these rows. A body is counted for each of them.
+    delivered_bytes: usize,
     /// Subscriptions that were deleted. Their remaining rows are removed: some may have been inserted while the
     /// subscription was being deleted.
     pub deleted: Vec<SubscriptionId>,
@@ -118,19 +127,31 @@ pub struct Change {
     pub state: Option<RowState>,
 }
 
-/// What identifies a delivery in the history.
+/// What identifies a delivery in the history, and its event.
 #[derive(Debug, Clone)]
 pub struct Names {
     pub delivery: DeliveryId,
     pub subscription: SubscriptionId,
     pub event: EventKey,
     pub event_type: Arc<str>,
+    pub entity_type: Arc<str>,
+    pub entity_id: Option<Arc<str>>,
+    pub tenant_id: Option<Arc<str>>,
+    pub emitted_at: SystemTime,
 }
 
 impl Names {
     pub fn of(work: &Work) -> Self {
-        let Work { delivery, subscription, event, .. } = *work;
-        Self { delivery, subscription, event, event_type: Arc::clone(&work.event_type) }
+        Self {
+            delivery: work.delivery,
+            subscription: work.subscription,
+            event: work.event,
+            event_type: Arc::clone(&work.event_type),
+            entity_type: Arc::clone(&work.entity_type),
+            entity_id: work.entity_id.clone(),
+            tenant_id: work.tenant_id.clone(),
+            emitted_at: work.emitted_at,
+        }
     }
 
     fn key(&self) -> Key {
@@ -189,8 +210,9 @@ impl Writes {
     }
 
     pub fn len(&self) -> usize {
-        let Self { finished_events, moved, inserts, changes, attempts, deleted, .. } = self;
-        finished_events.len() + moved.len() + inserts.len() + changes.len() + attempts.len() + deleted.len()
+        let Self { finished_events, moved, inserts, changes, attempts, delivered, deleted, .. } = self;
+        let rows = finished_events.len() + moved.len() + inserts.len() + changes.len() + attempts.len();
+        rows + delivered.len() + deleted.len()
     }
 
     /// Whether rows of this subscription are not written yet. Then its rows in the table are not all that it has.
@@ -198,9 +220,9 @@ impl Writes {
         self.unwritten.contains_key(&id)
     }
 
-    /// The bytes of the bodies that are to be inserted.
+    /// The bytes of the bodies that are to be inserted, and of deliveries that are to be kept.
     pub fn bytes(&self) -> usize {
-        self.bodies.bytes()
+        self.bodies.bytes() + self.delivered_bytes
     }
 
     /// Deletes an event, and inserts a row for each of these deliveries, claimed by this dispatcher.

@@ -3,14 +3,14 @@
 use std::mem::take;
 use std::sync::Arc;
 
-use wire::ids::{DeliveryId, SubscriptionId};
+use wire::ids::{DeliveryId, EventKey, SubscriptionId};
 
-use super::{AttemptRecord, Change, RowState, Writes};
+use super::{AttemptRecord, Change, Delivered, RowState, Writes};
 use crate::stored_event::EventRow;
 use crate::work::Work;
 
-/// A part has at most this many rows of each table, except `hydra.event`, and this many bytes of rows to insert, or a
-/// single row. So a part takes some hundred milliseconds at most, and the queue is looked at in between.
+/// A part has at most this many rows of each table, except `hydra.event`, and this many bytes of rows to insert into one,
+/// or a single row. So a part takes some hundred milliseconds at most, and the queue is looked at in between.
 pub(crate) const ROWS: usize = 500;
 const BYTES: usize = 4 << 20;
 
@@ -24,6 +24,7 @@ pub struct Part {
     pub finished_events: Vec<EventRow>,
     pub deleted: Vec<SubscriptionId>,
     pub attempts: Vec<AttemptRecord>,
+    pub delivered: Vec<Delivered>,
 }
 
 /// An event that moves, or a step of its move.
@@ -48,12 +49,9 @@ impl Move {
 
 impl Part {
     pub fn is_empty(&self) -> bool {
-        self.is_history() && self.attempts.is_empty()
-    }
-
-    /// Whether there is nothing in it except rows of the history.
-    fn is_history(&self) -> bool {
-        self.moves.is_empty() && self.changes.is_empty() && self.finished_events.is_empty() && self.deleted.is_empty()
+        let Self { moves, changes, finished_events, deleted, attempts, delivered } = self;
+        let is_beside = attempts.is_empty() && delivered.is_empty();
+        is_beside && moves.is_empty() && changes.is_empty() && finished_events.is_empty() && deleted.is_empty()
     }
 
     /// The deliveries that were given up.
@@ -63,7 +61,7 @@ impl Part {
         inserts.chain(updates).filter(|(_, state)| matches!(state, RowState::Failed { .. })).map(|(id, _)| id)
     }
 
-    /// Takes the second half of this part out of it. It must be written after the first half: it may delete an event of
+    /// Takes the second half of this part, which has no rows of the history and keeps nothing, out of it. It must be written after the first half: it may delete an event of
     /// which the first half has deliveries. Returns `None` if this part has only one row.
     pub fn split(&mut self) -> Option<Part> {
         let kinds =
@@ -106,12 +104,27 @@ impl Writes {
     }
 
     pub(crate) fn take_part_of(&mut self, rows: usize, bytes: usize) -> Part {
-        let mut part = Part { moves: self.take_moves(rows, bytes), ..Part::default() };
-        while let Some((_, change)) = (part.changes.len() < rows).then(|| self.changes.pop_first()).flatten() {
+        let mut part = Part { delivered: self.take_delivered(rows, bytes), ..Part::default() };
+        // The deliveries of an event are not finished before those that are kept have been taken out, which are taken out
+        // in the same order.
+        let left = self.delivered.first_key_value().map(|((event, _), _)| *event);
+        let is_kept = |event: EventKey| left.is_none_or(|left| event < left);
+        part.moves = self.take_moves(rows, bytes, is_kept);
+        while let Some(next) = self.changes.first_entry().filter(|_| part.changes.len() < rows) {
+            if !is_kept(next.key().0) {
+                break;
+            }
+            let change = next.remove();
             self.uncount(change.of.subscription);
             part.changes.push(change);
         }
-        part.finished_events = first(&mut self.finished_events, FINISHED);
+        let mut most = FINISHED;
+        let is_finished = |row: &mut EventRow| {
+            let is_finished = most > 0 && is_kept(row.event);
+            most -= usize::from(is_finished);
+            is_finished
+        };
+        part.finished_events = self.finished_events.extract_if(.., is_finished).collect();
         let (inserts, changes) = (&self.inserts, &self.changes);
         let mut room = rows;
         // A row of the history is not written before the row that its delivery has because of that attempt.
@@ -128,9 +141,13 @@ impl Writes {
         part
     }
 
-    fn take_moves(&mut self, mut rows: usize, mut bytes: usize) -> Vec<Move> {
+    /// Takes out moves of those events that `may_move`, which are the first ones.
+    fn take_moves(&mut self, mut rows: usize, mut bytes: usize, may_move: impl Fn(EventKey) -> bool) -> Vec<Move> {
         let mut moves = Vec::new();
         while let Some((&event, &row)) = self.moved.first_key_value().filter(|_| rows > 0 && bytes > 0) {
+            if !may_move(event) {
+                break;
+            }
             let mut deliveries = Vec::new();
             let is_last = loop {
                 let next = self.inserts.first_entry().filter(|next| next.key().0 == event);
@@ -171,6 +188,7 @@ impl Writes {
         self.finished_events.extend(part.finished_events);
         self.deleted.extend(part.deleted);
         self.attempts.splice(..0, part.attempts);
+        part.delivered.into_iter().for_each(|delivered| self.keep(delivered));
     }
 
     fn move_event_back(&mut self, step: Move) {
@@ -195,12 +213,6 @@ impl Writes {
             }
         }
     }
-}
-
-/// Takes at most this many out.
-fn first<T>(from: &mut Vec<T>, most: usize) -> Vec<T> {
-    let rest = from.split_off(from.len().min(most));
-    std::mem::replace(from, rest)
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ pub const WEBHOOKS: Own = Own {
         Member("disable_after_time", Duration, true),
         Member("stale_after", Duration, true),
         Member("log_successes", Boolean, false),
+        Member("keep_bodies", Duration, true),
         Member("created_at", Instant, false),
         Member("secret_prefix", Text, true),
         Member("consecutive_failures", Integer, false),
@@ -49,9 +50,9 @@ pub const WEBHOOKS: Own = Own {
 pub const WEBHOOK_DELIVERIES: Own = Own {
     name: "webhook_deliveries",
     description: "Deliveries that failed at least once, or wait: those that are tried again, and those that were given up. One that \
-                  has succeeded is not here any more.",
+                  has succeeded is here only if its webhook has `keep_bodies`.",
     scopes: READS_WEBHOOKS,
-    views: &["webhook_failed", "webhook_pending"],
+    views: &["webhook_failed", "webhook_pending", "webhook_delivered"],
     id: Id::Uuid,
     filters: &["subscription_id", "state"],
     members: &[
@@ -62,7 +63,7 @@ pub const WEBHOOK_DELIVERIES: Own = Own {
         Member("entity_type", Text, false),
         Member("entity_id", Text, true),
         Member("tenant_id", Text, true),
-        Member("state", Choice(&["pending", "sending", "failed"]), false),
+        Member("state", Choice(&["pending", "sending", "failed", "delivered"]), false),
         Member("attempts", Integer, false),
         Member("emitted_at", Instant, false),
         Member("due_at", Instant, true),
@@ -70,6 +71,11 @@ pub const WEBHOOK_DELIVERIES: Own = Own {
         Member("missed", Boolean, false),
         Member("error_class", Text, true),
         Member("error", Text, true),
+        Member("status_code", Integer, true),
+        Member("response_excerpt", Text, true),
+        Member("response_ms", Integer, true),
+        Member("delivered_at", Instant, true),
+        Member("kept_until", Instant, true),
         Member("history", Attempts, false),
     ],
 };

@@ -127,7 +127,9 @@ impl Member {
             ("webhook_deliveries", "id") => "delivery_id",
             ("webhook_deliveries", "state") => {
                 return Some(
-                    "pending: it will be tried again; sending: it is being tried; failed: it was given up".into(),
+                    "pending: it will be tried again; sending: it is being tried; failed: it was given up; delivered: it has \
+                     succeeded and is kept"
+                        .into(),
                 );
             }
             ("webhook_deliveries", "history") => {

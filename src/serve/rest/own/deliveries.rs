@@ -1,4 +1,4 @@
-//! What can be done with a delivery that failed or waits.
+//! What can be done with a delivery that failed or waits, or has succeeded and is kept.
 
 use openapi::own::WEBHOOK_DELIVERIES as DELIVERIES;
 use pgrx::Uuid;
@@ -26,11 +26,17 @@ fn act(call: &Call<'_>, id: &str, action: &str) -> Result<Answer, Problem> {
     const LOCK: &str = include_str!("../../../../sql/queries/lock_api_delivery.sql");
     let text = page::id(&DELIVERIES, id).ok_or_else(Problem::not_found)?;
     let delivery = uuid(&text).ok_or_else(Problem::not_found)?;
-    let own: Option<bool> = as_owner(|| sql::one(LOCK, &[delivery.into(), call.key.tenant.as_deref().into()]));
-    if own.ok_or_else(Problem::not_found)? {
-        return Err(Problem::conflict()
-            .with_detail("It is being sent.")
-            .with_hint("Try again when the attempt is over."));
+    let state: Option<String> = as_owner(|| sql::one(LOCK, &[delivery.into(), call.key.tenant.as_deref().into()]));
+    match state.ok_or_else(Problem::not_found)?.as_str() {
+        "sending" => {
+            return Err(Problem::conflict()
+                .with_detail("It is being sent.")
+                .with_hint("Try again when the attempt is over."));
+        }
+        "delivered" if action == "cancel" => {
+            return Err(Problem::conflict().with_detail("It has succeeded: its receiver has it."));
+        }
+        _ => {}
     }
     match action {
         "retry" => match as_owner(|| sql::one("SELECT hydra.webhook_retry($1)", &[delivery.into()])) {

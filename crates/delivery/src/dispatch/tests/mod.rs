@@ -67,6 +67,7 @@ fn subscription(id: i64) -> Subscription {
         stale_after: None,
         rate_limit: None,
         log_successes: false,
+        keep_bodies: None,
         failing: Failing::default(),
     }
 }

@@ -316,6 +316,30 @@ fn the_history_has_failures_and_retries_and_with_log_successes_first_attempts() 
 }
 
 #[test]
+fn a_subscription_that_keeps_bodies_keeps_what_succeeds_with_the_answer_and_others_keep_nothing() {
+    let keeping = Subscription { keep_bodies: Some(seconds(100)), ..subscription(2) };
+    let mut dispatch = dispatch([subscription(1), keeping]);
+    dispatch.accept(&[1, 2], [1]);
+    dispatch.accept_row(claimed(2, 2, 3));
+    dispatch.accept_row(claimed(3, 2, 0));
+    dispatch.send(99);
+    dispatch.conclude(1, 1, status(200));
+    assert_eq!(dispatch.writes.bytes(), 0, "it keeps nothing");
+    dispatch.conclude(1, 2, status(201));
+    dispatch.conclude(2, 2, status(202));
+    dispatch.conclude(3, 2, status(500));
+    assert!(dispatch.writes.bytes() > 0);
+    let part = dispatch.writes.take_part();
+    let kept: Vec<_> = part.delivered.iter().map(|kept| (kept.work.delivery, kept.status, kept.attempts())).collect();
+    assert_eq!(kept, [(id_of(1, 2), 201, 1), (id_of(2, 2), 202, 4)]);
+    for kept in &part.delivered {
+        assert_eq!((kept.excerpt.as_str(), kept.response_ms), ("said so", 1000));
+        assert_eq!((kept.at, kept.kept_until), (time(0), time(100)));
+    }
+    assert_eq!((dispatch.writes.bytes(), dispatch.writes.is_empty()), (0, true));
+}
+
+#[test]
 fn the_history_says_what_was_answered_or_why_there_was_no_answer() {
     let mut dispatch = dispatch([subscription(1)]);
     dispatch.accept(&[1], [1, 2]);

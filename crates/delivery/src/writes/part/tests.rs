@@ -123,6 +123,48 @@ fn the_history_of_a_delivery_is_not_written_before_its_row() {
     assert_eq!(writes.take_part().attempts.len(), 1);
 }
 
+fn kept(event: i64, subscription: i64, bytes: usize) -> Delivered {
+    let at = SystemTime::UNIX_EPOCH;
+    let work = work(event, subscription, bytes);
+    Delivered { work, status: 200, excerpt: String::new(), response_ms: 1, at, kept_until: at }
+}
+
+#[test]
+fn a_delivery_is_kept_before_it_is_finished_or_with_it() {
+    // Three events are finished: by the row of the event, by that of the delivery, and by one that is not written yet.
+    let mut writes = moved(3, 1, 10);
+    writes.delete(&work(3, 1, 10));
+    writes.delete(&work(2, 1, 10));
+    writes.finished_events.extend([row(1), row(4)]);
+    for event in 1..=3 {
+        writes.keep(kept(event, 1, 1000));
+    }
+    let mut parts = Vec::new();
+    while !writes.is_empty() {
+        let part = writes.take_part_of(500, 2000);
+        let finished = part.finished_events.iter().map(|row| row.event.id.0);
+        let finished = finished.chain(part.changes.iter().map(|change| change.of.event.id.0));
+        let finished: Vec<i64> = finished.chain(part.moves.iter().map(|step| step.row.event.id.0)).collect();
+        parts.push((part.delivered.iter().map(|kept| kept.work.event.id.0).collect::<Vec<_>>(), finished));
+    }
+    assert_eq!(parts, [(vec![1], vec![1]), (vec![2], vec![2]), (vec![3], vec![4, 3])]);
+}
+
+#[test]
+fn a_part_keeps_as_much_as_one_of_its_transactions_writes_and_the_rest_is_counted() {
+    let mut writes = Writes::default();
+    for event in 1..=10 {
+        writes.keep(kept(event, 1, 1 << 20));
+    }
+    let all = writes.bytes();
+    assert!(all > 10 << 20);
+    let part = writes.take_part();
+    assert_eq!(part.delivered.len(), 3);
+    assert!(writes.bytes() > 7 << 20 && writes.bytes() < all - (3 << 20));
+    writes.put_back(part);
+    assert_eq!((writes.bytes(), writes.len()), (all, 10));
+}
+
 #[test]
 fn what_is_put_back_is_written_later() {
     let mut writes = moved(1, 3, 2000);

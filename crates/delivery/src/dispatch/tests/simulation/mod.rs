@@ -1,11 +1,11 @@
 //! The decisions of the dispatcher in a simulated world of tables, receivers and random events. Whatever happens, and
 //! in whatever order, no delivery is lost, no delivery is sent twice at the same time or again after its success was
-//! written, and no delivery waits forever.
+//! written, no delivery waits forever, and none that is to be kept is finished without being kept.
 //!
 //! Everything in a run is determined by its seed. A failure names the seed, and `HYDRA_SEED=17 cargo test -p delivery
 //! simulation` repeats that run. `HYDRA_SEEDS=100000` makes that many runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread;
 
@@ -37,6 +37,8 @@ struct World {
     endpoints: BTreeMap<SubscriptionId, Endpoint>,
     events: BTreeMap<EventId, Vec<(SubscriptionId, DeliveryId)>>,
     rows: BTreeMap<DeliveryId, Row>,
+    /// Deliveries in `hydra.delivered`.
+    kept: BTreeSet<DeliveryId>,
     // The dispatcher.
     dispatch: Dispatch,
     run: u32,
@@ -63,6 +65,7 @@ impl World {
             endpoints,
             events: BTreeMap::new(),
             rows: BTreeMap::new(),
+            kept: BTreeSet::new(),
             dispatch: Dispatch::default(),
             run: 0,
             read_up_to: EventId(0),

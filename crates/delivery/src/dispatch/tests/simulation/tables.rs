@@ -1,7 +1,5 @@
 //! The simulated tables, and the transaction that writes decisions into them.
 
-use std::collections::BTreeSet;
-
 use super::*;
 
 /// A row of `hydra.subscription`, and its receiver.
@@ -51,6 +49,7 @@ impl World {
             self.dispatch.writes.put_back(part);
             return;
         }
+        self.kept.extend(part.delivered.iter().map(|delivered| delivered.work.delivery));
         for step in &part.moves {
             let targets = self.events.get_mut(&step.row.event.id).expect("an event that moves has its row");
             targets.retain(|(id, _)| step.is_last || step.subscriptions().all(|other| other != *id));
@@ -71,21 +70,15 @@ impl World {
                 }
                 None => {
                     self.rows.remove(&id);
-                    let fate = self.fates.get_mut(&id).expect("every row has one");
-                    let deleted = self.endpoints[&fate.subscription].deleted;
-                    assert!(fate.succeeded_in.is_some() || deleted, "{fate:?} is deleted without a success");
-                    fate.over = true;
+                    self.end(id);
                 }
             }
         }
         let moved = part.moves.iter().filter(|step| step.is_last).map(|step| &step.row);
         for event in moved.chain(&part.finished_events) {
-            for (subscription, id) in self.events.remove(&event.event.id).unwrap_or_default() {
-                let fate = self.fates.get_mut(&id).expect("every event has them");
+            for (_, id) in self.events.remove(&event.event.id).unwrap_or_default() {
                 if !self.rows.contains_key(&id) {
-                    let deleted = self.endpoints[&subscription].deleted;
-                    assert!(fate.succeeded_in.is_some() || deleted, "{fate:?} no longer has a row");
-                    fate.over = true;
+                    self.end(id);
                 }
             }
         }
@@ -94,6 +87,16 @@ impl World {
         }
         self.dispatch.written(&part, self.clock);
         self.write_verdicts();
+    }
+
+    /// Notes that a delivery has no row any more. It has succeeded, and is kept if its subscription keeps what it receives.
+    fn end(&mut self, id: DeliveryId) {
+        let fate = self.fates.get_mut(&id).expect("every delivery has one");
+        let endpoint = &self.endpoints[&fate.subscription];
+        assert!(fate.succeeded_in.is_some() || endpoint.deleted, "{fate:?} has no row any more");
+        let is_kept = endpoint.subscription.keep_bodies.is_none() || self.kept.contains(&id);
+        assert!(is_kept || endpoint.deleted, "{fate:?} is not kept");
+        fate.over = true;
     }
 
     /// Checks that a delivery is given up only after its last attempt has reached the receiver.
@@ -132,6 +135,7 @@ impl Endpoint {
             disable_after: random.random_bool(0.3).then(|| random.random_range(1..12)),
             rate_limit: random.random_bool(0.2).then(|| random.random_range(1..50)),
             log_successes: random.random_bool(0.2),
+            keep_bodies: random.random_bool(0.3).then(|| Duration::from_secs(86_400)),
             ..subscription(id)
         };
         Self {
