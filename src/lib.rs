@@ -152,11 +152,17 @@ extension_sql_file!(
     requires = ["identity", identity::_installation, api::checks::_random]
 );
 extension_sql_file!("../sql/schema/35_kept.sql", name = "kept", requires = ["queue"]);
+extension_sql_file!(
+    "../sql/schema/40_former_subscription.sql",
+    name = "former_subscription",
+    requires = ["subscription", api::checks::_shown_url]
+);
 extension_sql_file!("../sql/functions/trigger.sql", name = "trigger_functions", requires = ["kept"]);
 extension_sql_file!(
     "../sql/schema/50_views.sql",
     name = "views",
     requires = [
+        "former_subscription",
         "trigger_functions",
         api::checks::_delivery_id,
         api::checks::_names_event_type,

@@ -276,7 +276,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON hydra.delivery TO hydra_worker;
 GRANT SELECT, INSERT, UPDATE ON hydra.subscription_health TO hydra_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON hydra.delivery_count TO hydra_worker;
 GRANT SELECT, INSERT, DELETE ON hydra.attempt TO hydra_worker;
-GRANT SELECT, DELETE ON hydra.kept_event TO hydra_worker;
+GRANT SELECT, DELETE ON hydra.kept_event, hydra.former_subscription TO hydra_worker;
 
 -- Whoever may write all tables can restore a dump. The constraints of the tables call these functions.
 GRANT EXECUTE ON FUNCTION hydra._is_event_type_name(text), hydra._seconds(interval[]) TO pg_write_all_data;

@@ -52,6 +52,7 @@ pub struct Writes {
     forget_failed: Statement,
     forget_missed: Statement,
     forget_kept: Statement,
+    forget_former_subscriptions: Statement,
     forget_counts: Statement,
     find_ended_secrets: Statement,
     forget_secrets: Statement,
@@ -83,6 +84,9 @@ impl Default for Writes {
             forget_failed: Statement::new(include_str!("../../sql/queries/forget_failed.sql")),
             forget_missed: Statement::new(include_str!("../../sql/queries/forget_missed.sql")),
             forget_kept: Statement::new(include_str!("../../sql/queries/forget_kept.sql")),
+            forget_former_subscriptions: Statement::new(include_str!(
+                "../../sql/queries/forget_former_subscriptions.sql"
+            )),
             forget_counts: Statement::new(include_str!("../../sql/queries/forget_counts.sql")),
             find_ended_secrets: Statement::new(include_str!("../../sql/queries/find_ended_secrets.sql")),
             forget_secrets: Statement::new(include_str!("../../sql/queries/forget_secrets.sql")),
@@ -329,8 +333,8 @@ impl Writes {
 }
 
 impl Writes {
-    /// Removes some history, failed and missed deliveries and counts that are older than `before`, counts of deleted
-    /// subscriptions, and the secrets that no longer sign. Returns whether there may be more.
+    /// Removes some history, failed and missed deliveries and counts that are older than `before`, counts and
+    /// names of deleted subscriptions, and the secrets that no longer sign. Returns whether there may be more.
     pub fn forget(&self, before: SystemTime) -> bool {
         force_new_plans();
         Spi::connect_mut(|client| {
@@ -342,6 +346,7 @@ impl Writes {
                 | forget(&self.forget_failed)
                 | forget(&self.forget_missed)
                 | forget(&self.forget_kept)
+                | forget(&self.forget_former_subscriptions)
                 | forget(&self.forget_counts);
             self.forget_secrets(client);
             more

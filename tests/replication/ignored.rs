@@ -12,6 +12,7 @@ use crate::{PATH, assert_no_error, follow, publish, replicate_ticket, shop, star
 const ROWS: &str = "
     INSERT INTO hydra.removed_event_type (name) VALUES ('removed.' || ours());
     INSERT INTO hydra.subscription_health VALUES (1, 1, '2026-01-01', '0', NULL);
+    INSERT INTO hydra.former_subscription (id, name, url) VALUES (1000001, ours(), 'https://example.com/');
     INSERT INTO hydra.event (xid, id, event_type, entity_type, entity_id, entity, targets)
     VALUES ('3', 1000001, 'ticket.created', 'ticket', ours(), format('{\"id\": \"%s\"}', ours()), '{1}');
     INSERT INTO hydra.delivery (id, subscription_id, event_id, event_random, installation, event_type, entity_type,
@@ -74,6 +75,7 @@ const CHANGES: [&str; 3] = [
      UPDATE hydra.subscription SET url = url || '/changed';
      UPDATE hydra.signing_secret SET valid_from = now() - interval '1 day';
      UPDATE hydra.subscription_health SET consecutive_failures = 7;
+     UPDATE hydra.former_subscription SET name = 'changed';
      UPDATE hydra.event SET targets = '{7}';
      UPDATE hydra.delivery SET body = 'changed';
      UPDATE hydra.kept_event SET reason = 'changed';
@@ -132,10 +134,11 @@ const CHANGES: [&str; 3] = [
      DELETE FROM hydra.mail_thread;
      DELETE FROM hydra.event;
      DELETE FROM hydra.subscription;
+     DELETE FROM hydra.former_subscription;
      DELETE FROM hydra.preset;
      DELETE FROM hydra.removed_event_type;
      DELETE FROM hydra.event_type",
-    "TRUNCATE hydra.event_type, hydra.removed_event_type, hydra.preset, hydra.subscription, hydra.signing_secret, hydra.subscription_health,
+    "TRUNCATE hydra.event_type, hydra.removed_event_type, hydra.preset, hydra.subscription, hydra.signing_secret, hydra.subscription_health, hydra.former_subscription,
               hydra.event, hydra.delivery, hydra.kept_event, hydra.attempt, hydra.delivery_count, hydra.identity,
               hydra.api_key, hydra.api_key_hash, hydra.api_resource, hydra.tool, hydra.api_idempotency, hydra.approval, hydra.login_link, hydra.console_session, hydra.console_submission,
               hydra.gateway, hydra.inbound_adapter, hydra.inbound_path, hydra.inbound_secret, hydra.inbound_event,
@@ -161,7 +164,7 @@ fn content(bench: &mut Bench) -> BTreeMap<String, String> {
     const RELATIONS: &str = "SELECT relname::text, CASE relkind WHEN 'S' THEN 'last_value, is_called' ELSE '*' END
                              FROM pg_class WHERE relnamespace = 'hydra'::regnamespace AND relkind IN ('r', 'S')";
     let relations = bench.client.query(RELATIONS, &[]).expect("the catalog can be read");
-    assert_eq!(relations.len(), 38 + 18, "38 tables and 18 sequences");
+    assert_eq!(relations.len(), 39 + 18, "39 tables and 18 sequences");
     relations
         .into_iter()
         .map(|row| {
@@ -185,7 +188,7 @@ fn nothing_arrives(copy_data: bool) {
 
     // New rows, with keys of the subscriber.
     publisher.run("DELETE FROM hydra.identity; DELETE FROM hydra.delivery_count; DELETE FROM hydra.attempt");
-    publisher.run("DELETE FROM hydra.removed_event_type; DELETE FROM hydra.delivery; DELETE FROM hydra.event; DELETE FROM hydra.kept_event; DELETE FROM hydra.subscription_health");
+    publisher.run("DELETE FROM hydra.removed_event_type; DELETE FROM hydra.delivery; DELETE FROM hydra.event; DELETE FROM hydra.kept_event; DELETE FROM hydra.subscription_health; DELETE FROM hydra.former_subscription");
     publisher.run("DELETE FROM hydra.api_idempotency; DELETE FROM hydra.api_key; DELETE FROM hydra.api_resource; DELETE FROM hydra.tool; DELETE FROM hydra.login_link; DELETE FROM hydra.console_session; DELETE FROM hydra.gateway");
     publisher.run("DELETE FROM hydra.inbound_adapter; DELETE FROM hydra.inbound_event; DELETE FROM hydra.inbound_refused; DELETE FROM hydra.inbound_count");
     publisher.run("DELETE FROM hydra.flow; DELETE FROM hydra.flow_run; DELETE FROM hydra.flow_rehearsal");
