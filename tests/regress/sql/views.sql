@@ -42,7 +42,7 @@ SELECT * FROM hydra.webhook_history WHERE subscription_id IN (500, 501) ORDER BY
 SELECT subscription_id, CASE WHEN hour > '2026-03-02' THEN 'now' ELSE hour::text END AS hour, delivered, failed_attempts, failed, success_rate,
        p50_ms, p95_ms, p99_ms, depth, oldest_due
 FROM hydra.webhook_stats WHERE subscription_id IN (500, 501) ORDER BY subscription_id, hour;
-SELECT hydra._percentile(array_fill(0, ARRAY[73]), 0.5) AS "of no answers", hydra._percentile(ARRAY[1] || array_fill(0, ARRAY[72]), 0.99) AS "of one";
+SELECT hydra.webhook_percentile(array_fill(0, ARRAY[73]), 0.5) AS "of no answers", hydra.webhook_percentile(ARRAY[1] || array_fill(0, ARRAY[72]), 0.99) AS "of one";
 SELECT state, pid IS NOT NULL AS has_process, in_flight, queued, dropped FROM hydra.webhook_worker_status;
 -- A change of one setting leaves all others unchanged.
 CREATE TEMPORARY TABLE before AS SELECT to_jsonb(s) AS row FROM hydra.subscription AS s WHERE s.id = 500;
