@@ -32,7 +32,7 @@ BEGIN
         IF coalesce(word <> ALL (known), true) THEN
             RAISE EXCEPTION 'statistics cannot be grouped by %', coalesce(quote_literal(left(word, 120)), 'null')
                 USING ERRCODE = 'invalid_parameter_value',
-                      DETAIL = 'by names what has a row of its own; all else is added up.',
+                      DETAIL = 'The argument "by" lists what has rows of its own; all else is added up.',
                       HINT = format('It can contain %s.', array_to_string(known, ', '));
         END IF;
     END LOOP;
