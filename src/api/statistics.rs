@@ -26,11 +26,7 @@ fn webhook_percentile(response_times: Array<'_, i64>, share: f64) -> Option<f64>
 
 /// Adds a histogram to the sum of those before it. The sum is changed in place: there can be a million of them.
 #[pg_extern(immutable, parallel_safe)]
-fn _merge_step(
-    sum: Internal,
-    response_times: Option<Array<'_, i64>>,
-    fcinfo: pg_sys::FunctionCallInfo,
-) -> Internal {
+fn _merge_step(sum: Internal, response_times: Option<Array<'_, i64>>, fcinfo: pg_sys::FunctionCallInfo) -> Internal {
     let mut sum = if sum.initialized() { sum } else { new_sum(fcinfo) };
     // SAFETY: it was made by `new_sum`, and nobody else has it during this call.
     if let (Some(sum), Some(response_times)) = (unsafe { sum.get_mut::<Histogram>() }, response_times) {

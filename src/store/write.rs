@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::time::SystemTime;
 
-use delivery::stored_event::EventRow;
 use delivery::histogram::TIMES;
+use delivery::stored_event::EventRow;
 use delivery::tally::{AttemptResult, Attempts, Combination, Tally, Total, WITH_EVENT_TYPE, WITH_TENANT};
 use delivery::writes::{AttemptRecord, Change, Part, RowState, Verdicts};
 use pgrx::datum::TimestampWithTimeZone;

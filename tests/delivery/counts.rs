@@ -60,7 +60,8 @@ fn attempts_are_counted_by_event_type_tenant_and_result_and_add_up_to_the_totals
 
     let mut analyst = analyst(&bench);
     let counts = |analyst: &mut Client| {
-        let columns = "name, event, coalesce(tenant_id, '-'), coalesce(status_code::text, '-'), coalesce(error_class, '-'),
+        let columns =
+            "name, event, coalesce(tenant_id, '-'), coalesce(status_code::text, '-'), coalesce(error_class, '-'),
                        attempts, delivered, failed_attempts, failed, others";
         rows(analyst, columns, "hydra.webhook_counts")
     };
@@ -84,8 +85,18 @@ fn attempts_are_counted_by_event_type_tenant_and_result_and_add_up_to_the_totals
     for (by, more, key, expected) in [
         ("", "", "'all'", vec!["all 21 8 13 7 0.3810"]),
         ("", ", of_subscription => 0", "'none'", vec![]),
-        ("tenant", "", "coalesce(tenant_id, '-')", vec!["- 3 1 2 1 0.3333", "acme 12 5 7 4 0.4167", "globex 6 2 4 2 0.3333"]),
-        ("event", ", of_event => 'ticket.*'", "event", vec!["ticket.created 18 6 12 6 0.3333", "ticket.resolved 2 2 0 0 1.0000"]),
+        (
+            "tenant",
+            "",
+            "coalesce(tenant_id, '-')",
+            vec!["- 3 1 2 1 0.3333", "acme 12 5 7 4 0.4167", "globex 6 2 4 2 0.3333"],
+        ),
+        (
+            "event",
+            ", of_event => 'ticket.*'",
+            "event",
+            vec!["ticket.created 18 6 12 6 0.3333", "ticket.resolved 2 2 0 0 1.0000"],
+        ),
         ("event", ", of_tenant => 'globex'", "event", vec!["ticket.created 6 2 4 2 0.3333"]),
         (
             "status",
@@ -93,7 +104,12 @@ fn attempts_are_counted_by_event_type_tenant_and_result_and_add_up_to_the_totals
             "coalesce(status_code::text, '-'), coalesce(error_class, '-')",
             vec!["- connection 1 0 1 1 0.0000", "200 - 8 8 0 0 1.0000", "503 status 12 0 12 6 0.0000"],
         ),
-        ("subscription", "", "name", vec!["CRM 12 0 12 6 0.0000", "Data warehouse 8 8 0 0 1.0000", "Nobody 1 0 1 1 0.0000"]),
+        (
+            "subscription",
+            "",
+            "name",
+            vec!["CRM 12 0 12 6 0.0000", "Data warehouse 8 8 0 0 1.0000", "Nobody 1 0 1 1 0.0000"],
+        ),
         (
             "subscription,tenant",
             of_warehouse.as_str(),
@@ -145,7 +161,9 @@ fn percentiles_of_several_hours_are_those_of_all_their_answers_together() {
         );
         let merged: f64 = ask(
             &mut analyst,
-            &format!("SELECT hydra.webhook_percentile(hydra.webhook_merge(response_times), {share}) FROM hydra.webhook_counts"),
+            &format!(
+                "SELECT hydra.webhook_percentile(hydra.webhook_merge(response_times), {share}) FROM hydra.webhook_counts"
+            ),
         );
         // The history has whole milliseconds.
         let (least, most) = (f64::from(measured) * 0.95, f64::from(measured + 1) * 1.25);
@@ -223,9 +241,13 @@ fn a_span_has_the_hours_that_begin_in_it_and_days_are_those_of_the_session() {
         let limit = |time: &str| if time == "NULL" { "NULL".into() } else { format!("{DAY} + interval '{time}'") };
         format!("hydra.webhook_stats_between({}, {}, '{by}')", limit(since), limit(until))
     };
-    for (since, until, attempts) in
-        [("17:00", "20:00", "3"), ("17:30", "19:00", "1"), ("17:30", "19:30", "2"), ("NULL", "18:00", "1"), ("18:00", "NULL", "2")]
-    {
+    for (since, until, attempts) in [
+        ("17:00", "20:00", "3"),
+        ("17:30", "19:00", "1"),
+        ("17:30", "19:30", "2"),
+        ("NULL", "18:00", "1"),
+        ("18:00", "NULL", "2"),
+    ] {
         assert_eq!(rows(&mut analyst, "attempts", &between(since, until, "{}")), [attempts], "{since} to {until}");
     }
     let whole = between("00:00", "24:00", "{day}");
@@ -235,7 +257,8 @@ fn a_span_has_the_hours_that_begin_in_it_and_days_are_those_of_the_session() {
     analyst.batch_execute("SET TimeZone = 'Asia/Kolkata'").expect("a zone");
     assert_eq!(rows(&mut analyst, "starting::time, attempts", &whole), ["00:00:00 1", "00:00:00 2"]);
 
-    let mut error = |from: String, code: &str| -> Refusal { refused(&mut analyst, &format!("SELECT * FROM {from}"), code) };
+    let mut error =
+        |from: String, code: &str| -> Refusal { refused(&mut analyst, &format!("SELECT * FROM {from}"), code) };
     let empty = error(between("17:10", "17:50", "{}"), "22023");
     assert!(empty.message.starts_with("no hour begins") && empty.hint.contains("since =>"), "{empty:?}");
     error(between("18:00", "18:00", "{}"), "22023");

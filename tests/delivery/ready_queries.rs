@@ -81,7 +81,8 @@ fn each_query_of_the_page_for_analysts_answers_its_question() {
     assert_eq!(rows(now, state), ["running|0|1|t|1|t|4"]);
     let waiting = "name, status, waiting, most_attempts, oldest < next_attempt";
     assert_eq!(rows(waits, waiting), ["Waiting|active|1|1|t"]);
-    let by_day = rows(failing, "name, attempts, failed_attempts, failure_rate, day = current_date, url LIKE 'http://127.%/…'");
+    let by_day =
+        rows(failing, "name, attempts, failed_attempts, failure_rate, day = current_date, url LIKE 'http://127.%/…'");
     assert!(by_day[0].contains("|1.0000|") && by_day[5].contains("|0.0000|"), "the worst come first: {by_day:?}");
     assert_eq!(
         sorted(by_day),
@@ -126,7 +127,8 @@ fn the_documented_command_writes_statistics_as_csv() {
     write_counts(&mut bench);
     bench.session_of_new_role("analyst_with_psql", &["hydra_analyst"]);
     let [command] = blocks("sh")[..] else { panic!("there is one command") };
-    let copy = command.trim().strip_prefix("psql -c \"").and_then(|rest| rest.strip_suffix('"')).expect("a command of psql");
+    let copy =
+        command.trim().strip_prefix("psql -c \"").and_then(|rest| rest.strip_suffix('"')).expect("a command of psql");
     let directory = cluster().directory();
     let mut psql = cluster().program("psql");
     psql.current_dir(directory).env("PGUSER", "analyst_with_psql").args(["--no-psqlrc", "-c", copy, "ready_csv"]);
@@ -135,5 +137,8 @@ fn the_documented_command_writes_statistics_as_csv() {
     let written = fs::read_to_string(directory.join("webhooks.csv")).expect("the file is there");
     let lines: Vec<&str> = written.lines().collect();
     assert!(lines[0].starts_with("starting,subscription_id,name,url,"), "{written}");
-    assert!(lines.len() == 2 && lines[1].contains(",Data warehouse,") && lines[1].contains(",2,2,0,0,1.0000,"), "{written}");
+    assert!(
+        lines.len() == 2 && lines[1].contains(",Data warehouse,") && lines[1].contains(",2,2,0,0,1.0000,"),
+        "{written}"
+    );
 }

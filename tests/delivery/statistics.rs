@@ -79,7 +79,9 @@ fn counts_are_removed_when_they_are_older_than_the_retention_also_those_of_delet
     bench.run("SELECT pg_reload_conf()");
     for table in ["delivery_count", "attempt_count"] {
         wait_until(format!("the old rows of {table} are removed"), PATIENCE, || bench.count(table) == 4);
-        let left = format!("SELECT count(DISTINCT subscription_id) = 2 AND min(hour) > now() - interval '30 days' FROM hydra.{table}");
+        let left = format!(
+            "SELECT count(DISTINCT subscription_id) = 2 AND min(hour) > now() - interval '30 days' FROM hydra.{table}"
+        );
         assert!(bench.ask::<bool>(&left), "{table}");
     }
     assert_eq!(bench.column(kept, "delivered"), "2");

@@ -111,7 +111,10 @@ mod tests {
             let (shortest, longest) = (end(place - 1), end(place));
             assert!(shown <= shortest * 1.25 && shown >= longest * 0.95, "{shortest} to {longest} is shown as {shown}");
         }
-        assert_eq!([26, 30, 37, 48].map(|place| histogram(&[(place, 1)]).percentile(1.0)), [23.0, 45.0, 150.0, 1000.0].map(Some));
+        assert_eq!(
+            [26, 30, 37, 48].map(|place| histogram(&[(place, 1)]).percentile(1.0)),
+            [23.0, 45.0, 150.0, 1000.0].map(Some)
+        );
     }
 
     #[test]

@@ -348,6 +348,8 @@ fn every_delivery_is_counted() {
     let mut by_status: Vec<_> = counts.iter().map(|(known, attempts)| (known.result, attempts.number)).collect();
     by_status.sort_by_key(|(result, _)| format!("{result:?}"));
     assert_eq!(by_status, [200, 204, 500].map(|status| (AttemptResult::Status(status), 1)));
-    let names = |known: &Combination| (known.event_type.as_deref() == Some("ticket.created"), known.tenant_id.as_deref() == Some("t1"));
+    let names = |known: &Combination| {
+        (known.event_type.as_deref() == Some("ticket.created"), known.tenant_id.as_deref() == Some("t1"))
+    };
     assert!(counts.iter().all(|(known, _)| names(known) == (true, true) && !known.others));
 }
