@@ -158,6 +158,7 @@ extension_sql_file!(
     name = "former_subscription",
     requires = ["subscription", api::checks::_shown_url]
 );
+extension_sql_file!("../sql/schema/45_attempt_count.sql", name = "attempt_count", requires = ["queue"]);
 extension_sql_file!("../sql/functions/trigger.sql", name = "trigger_functions", requires = ["kept"]);
 extension_sql_file!(
     "../sql/schema/50_views.sql",
@@ -168,7 +169,7 @@ extension_sql_file!(
         api::checks::_delivery_id,
         api::checks::_names_event_type,
         api::checks::_shown_url,
-        api::statistics::_percentile,
+        api::statistics::webhook_percentile,
         api::status::_worker_status,
         api::status::_database_status,
         emit::trigger::row::webhook_emit_row,
@@ -179,6 +180,12 @@ extension_sql_file!(
         emit::watch::problem::_watch_problem
     ]
 );
+extension_sql_file!(
+    "../sql/schema/52_analysis.sql",
+    name = "analysis",
+    requires = ["views", "attempt_count", api::statistics::_merge_step, api::statistics::_merge_end]
+);
+extension_sql_file!("../sql/functions/analysis.sql", name = "analysis_functions", requires = ["analysis"]);
 extension_sql_file!("../sql/functions/event_type.sql", name = "event_type_functions", requires = ["views"]);
 extension_sql_file!(
     "../sql/functions/subscription.sql",
@@ -222,7 +229,7 @@ extension_sql_file!("../sql/schema/79_approval.sql", name = "approval", requires
 extension_sql_file!(
     "../sql/schema/80_replication.sql",
     name = "replication",
-    requires = ["gateway", "flow", "mail", "api", "tool", "approval", replication::_is_replicating]
+    requires = ["attempt_count", "gateway", "flow", "mail", "api", "tool", "approval", replication::_is_replicating]
 );
 extension_sql_file!("../sql/functions/gateway.sql", name = "gateway_functions", requires = ["gateway"]);
 extension_sql_file!(

@@ -8,11 +8,11 @@ SELECT coalesce(pg_catalog.jsonb_object_agg(i.id::text, pg_catalog.jsonb_build_o
     'success_rate', (SELECT pg_catalog.round(pg_catalog.sum(c.delivered)
                                              / nullif(pg_catalog.sum(c.delivered + c.failed_attempts), 0), 4)
                      FROM hydra.delivery_count AS c WHERE c.subscription_id = i.id AND c.hour >= now.hour - interval '23 h'),
-    'p50_ms', hydra._percentile(times.histograms, 0.50),
-    'p95_ms', hydra._percentile(times.histograms, 0.95))), '{}')
+    'p50_ms', hydra.webhook_percentile(times.response_times, 0.50),
+    'p95_ms', hydra.webhook_percentile(times.response_times, 0.95))), '{}')
 FROM pg_catalog.unnest($1) AS i (id)
 CROSS JOIN (SELECT pg_catalog.date_trunc('hour', pg_catalog.now(), 'UTC') AS hour) AS now
 CROSS JOIN LATERAL (
-    SELECT pg_catalog.array_agg(c.response_times) AS histograms
+    SELECT hydra.webhook_merge(c.response_times) AS response_times
     FROM hydra.delivery_count AS c
     WHERE c.subscription_id = i.id AND c.hour >= now.hour - interval '23 h') AS times

@@ -283,14 +283,16 @@ WITH now AS (
 )
 SELECT c.subscription_id, c.hour, c.delivered, c.failed_attempts, c.failed,
        pg_catalog.round(c.delivered::numeric / nullif(c.delivered + c.failed_attempts, 0), 4) AS success_rate,
-       hydra._percentile(c.response_times, 0.50) AS p50_ms, hydra._percentile(c.response_times, 0.95) AS p95_ms,
-       hydra._percentile(c.response_times, 0.99) AS p99_ms,
-       CASE WHEN c.hour = (SELECT now.hour FROM now) THEN coalesce(q.depth, 0) END AS depth, q.oldest_due
+       hydra.webhook_percentile(c.response_times, 0.50) AS p50_ms, hydra.webhook_percentile(c.response_times, 0.95) AS p95_ms,
+       hydra.webhook_percentile(c.response_times, 0.99) AS p99_ms,
+       CASE WHEN c.hour = (SELECT now.hour FROM now) THEN coalesce(q.depth, 0) END AS depth, q.oldest_due, n.name, n.url
 FROM hydra.delivery_count AS c
 LEFT JOIN queue AS q ON q.subscription_id = c.subscription_id AND q.hour = c.hour
+LEFT JOIN hydra._subscription_name AS n ON n.id = c.subscription_id
 UNION ALL
-SELECT q.subscription_id, q.hour, 0, 0, 0, NULL, NULL, NULL, NULL, q.depth, q.oldest_due
+SELECT q.subscription_id, q.hour, 0, 0, 0, NULL, NULL, NULL, NULL, q.depth, q.oldest_due, n.name, n.url
 FROM queue AS q
+LEFT JOIN hydra._subscription_name AS n ON n.id = q.subscription_id
 WHERE NOT EXISTS (SELECT FROM hydra.delivery_count AS c WHERE c.subscription_id = q.subscription_id AND c.hour = q.hour);
 COMMENT ON VIEW hydra.webhook_stats IS 'Statistics of each subscription and hour, kept for hydra_webhooks.retention; updated at most a minute later';
 COMMENT ON COLUMN hydra.webhook_stats.subscription_id IS 'The subscription, which may have been deleted';
@@ -299,11 +301,14 @@ COMMENT ON COLUMN hydra.webhook_stats.delivered IS 'Number of deliveries that su
 COMMENT ON COLUMN hydra.webhook_stats.failed_attempts IS 'Number of attempts that failed';
 COMMENT ON COLUMN hydra.webhook_stats.failed IS 'Number of deliveries that were given up';
 COMMENT ON COLUMN hydra.webhook_stats.success_rate IS 'Share of attempts that succeeded, from 0 to 1; null: there were no attempts';
-COMMENT ON COLUMN hydra.webhook_stats.p50_ms IS 'Median response time in milliseconds, at most a fifth too high; null: there were no responses';
-COMMENT ON COLUMN hydra.webhook_stats.p95_ms IS '95th percentile of the response times in milliseconds, at most a fifth too high; null: there were no responses';
-COMMENT ON COLUMN hydra.webhook_stats.p99_ms IS '99th percentile of the response times in milliseconds, at most a fifth too high; null: there were no responses';
+COMMENT ON COLUMN hydra.webhook_stats.p50_ms IS 'Median response time in milliseconds, to two digits, at most a quarter too high; null: there were no responses';
+COMMENT ON COLUMN hydra.webhook_stats.p95_ms IS '95th percentile of the response times in milliseconds, to two digits, at most a quarter too high; null: there were no responses';
+COMMENT ON COLUMN hydra.webhook_stats.p99_ms IS '99th percentile of the response times in milliseconds, to two digits, at most a quarter too high; null: there were no responses';
 COMMENT ON COLUMN hydra.webhook_stats.depth IS 'Number of unfinished deliveries now; only in the row of the current hour, otherwise null';
 COMMENT ON COLUMN hydra.webhook_stats.oldest_due IS 'When the earliest of the unfinished deliveries is or was due';
+COMMENT ON COLUMN hydra.webhook_stats.name IS 'Name of the subscription';
+COMMENT ON COLUMN hydra.webhook_stats.url IS
+    'URL of the subscription; roles that may not manage subscriptions see only scheme, host and port';
 
 CREATE VIEW hydra.webhook_watches WITH (security_barrier) AS
 SELECT t.tgrelid::regclass AS source, a.arguments[1] AS event,

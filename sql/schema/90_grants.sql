@@ -30,8 +30,10 @@ COMMENT ON FUNCTION hydra._delivery_id(uuid, bigint, bigint, bigint) IS
     'Id of the delivery of an event to a subscription; the arguments: installation, number and random part of the event, subscription';
 COMMENT ON FUNCTION hydra._installation() IS 'The installation that this database is: hydra.identity, or another one derived from it if the database is a copy';
 COMMENT ON FUNCTION hydra._at_home() IS 'Whether this database is the one that hydra.identity names, and not a copy of it';
-COMMENT ON FUNCTION hydra._percentile(bigint[], double precision) IS
-    'Percentile of the response times in histograms of hydra.delivery_count, as the upper bound of its bucket in milliseconds; null: no responses';
+COMMENT ON FUNCTION hydra.webhook_percentile(bigint[], double precision) IS
+    'Percentile of the response times in a histogram, in milliseconds, to two digits, at most a quarter too high; the share is from 0 to 1; null: no responses';
+COMMENT ON FUNCTION hydra._merge_step(internal, bigint[]) IS 'Adds a histogram, for hydra.webhook_merge';
+COMMENT ON FUNCTION hydra._merge_end(internal) IS 'Returns the sum of histograms, for hydra.webhook_merge';
 COMMENT ON FUNCTION hydra._random() IS 'A random number, different in every session and call';
 COMMENT ON FUNCTION hydra._subscriptions_changed() IS 'Announces changes: of the subscription that its first argument, a column, names, or of everything';
 COMMENT ON FUNCTION hydra._is_replicating() IS 'Whether this process applies the changes of another cluster, as a worker of logical replication does';
@@ -211,7 +213,8 @@ GRANT SELECT ON hydra.inbound_adapters, hydra.inbound_events, hydra.inbound_refu
 GRANT SELECT ON hydra.webhook_subscriptions, hydra.webhook_worker_status, hydra.webhook_databases TO hydra_admin, hydra_member, hydra_analyst;
 -- A migration sees what it has registered and watched.
 GRANT SELECT ON hydra.webhook_event_types, hydra.webhook_watches TO hydra_admin, hydra_member, hydra_analyst, hydra_emitter;
-GRANT SELECT ON hydra.webhook_pending, hydra.webhook_failed, hydra.webhook_delivered, hydra.webhook_history, hydra.webhook_stats, hydra.webhook_kept
+GRANT SELECT ON hydra.webhook_pending, hydra.webhook_failed, hydra.webhook_delivered, hydra.webhook_history, hydra.webhook_stats,
+                hydra.webhook_kept, hydra.webhook_counts, hydra._subscription_name
     TO hydra_admin, hydra_analyst;
 -- Functions in a view are executed as the role that reads it.
 GRANT EXECUTE ON FUNCTION hydra._worker_status(), hydra._database_status(), hydra._gateway_status(), hydra._runner_status(), hydra._shown_url(text)
@@ -221,7 +224,13 @@ GRANT EXECUTE ON FUNCTION
     hydra._watch_problem(oid, oid), hydra._watch_errors(oid[]), hydra._watches(regclass), hydra._watch_settings(oid),
     hydra.webhook_watch_definition(regclass, text)
     TO hydra_admin, hydra_member, hydra_analyst, hydra_emitter;
-GRANT EXECUTE ON FUNCTION hydra._delivery_id(uuid, bigint, bigint, bigint), hydra._percentile(bigint[], double precision) TO hydra_admin, hydra_analyst;
+GRANT EXECUTE ON FUNCTION hydra._delivery_id(uuid, bigint, bigint, bigint) TO hydra_admin, hydra_analyst;
+-- hydra.webhook_stats_between runs as its caller, who needs what it uses.
+GRANT EXECUTE ON FUNCTION
+    hydra.webhook_stats_between(timestamptz, timestamptz, text[], bigint, text, text),
+    hydra.webhook_percentile(bigint[], double precision), hydra.webhook_merge(bigint[]),
+    hydra._check_span(timestamptz, timestamptz), hydra._check_groups(text[]), hydra._names_event_type(text, text)
+    TO hydra_admin, hydra_analyst;
 
 GRANT EXECUTE ON FUNCTION
     hydra.webhook_emit(text, jsonb, text), hydra.webhook_emit_row(), hydra.webhook_emit_statement(),
@@ -266,7 +275,7 @@ GRANT EXECUTE ON FUNCTION
 
 GRANT EXECUTE ON FUNCTION hydra._installation(), hydra._random(), hydra._waiting(uuid), hydra._events_and_deliveries(bigint, bigint), hydra._names_event_type(text, text),
     hydra._own_event_passes(bigint, jsonpath, jsonb), hydra._wanted_by(text, text, jsonb, bigint),
-    hydra._shown_url(text),
+    hydra._shown_url(text), hydra.webhook_merge(bigint[]),
     hydra._seconds(interval[]) -- in a CHECK of hydra.subscription
     TO hydra_worker;
 GRANT SELECT, DELETE ON hydra.signing_secret TO hydra_worker;
@@ -275,7 +284,7 @@ GRANT SELECT, UPDATE (status, disabled_reason, status_since) ON hydra.subscripti
 GRANT SELECT, INSERT, DELETE, UPDATE (targets) ON hydra.event TO hydra_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON hydra.delivery, hydra.delivered TO hydra_worker;
 GRANT SELECT, INSERT, UPDATE ON hydra.subscription_health TO hydra_worker;
-GRANT SELECT, INSERT, UPDATE, DELETE ON hydra.delivery_count TO hydra_worker;
+GRANT SELECT, INSERT, UPDATE, DELETE ON hydra.delivery_count, hydra.attempt_count TO hydra_worker;
 GRANT SELECT, INSERT, DELETE ON hydra.attempt TO hydra_worker;
 GRANT SELECT, DELETE ON hydra.kept_event, hydra.former_subscription TO hydra_worker;
 

@@ -1,12 +1,14 @@
 //! Writes what was decided: outcomes in batches; the health of subscriptions, the counts and the events of the extension
 //! in separate transactions, so that they do not delay outcomes.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use delivery::dispatch::Dispatch;
-use delivery::tally::Tally;
+use delivery::tally::{AttemptResult, Combination, Tally};
 use delivery::writes::{AttemptRecord, Delivered, Names, Part, RowState};
 use pgrx::prelude::*;
+use wire::attempt::ErrorClass;
 
 use super::backlog::{Backlog, BesideOutcomes};
 use super::complaints::Complaints;
@@ -224,7 +226,9 @@ impl Writer {
         let updates = updates.filter_map(|change| Some((change.of.clone(), change.state?.attempts()?)));
         let given_up: Vec<(Names, u32)> = inserts.chain(updates).collect();
         for (of, attempts) in given_up {
-            dispatch.tally.failed(of.subscription, now);
+            let internal = AttemptResult::NoAnswer(ErrorClass::Internal);
+            let combination = Combination::of_others(Some(Arc::clone(&of.event_type)), internal);
+            dispatch.tally.given_up(of.subscription, combination, now);
             self.history.push(AttemptRecord::given_up(of, attempts + 1, &reason, now));
         }
         // What can be written without the row: a move deletes the event, or removes the target from it, and an update

@@ -3,10 +3,11 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use testkit::{Bench, Cluster};
+use testkit::{Bench, Cluster, PATIENCE, wait_until};
 
 mod answers;
 mod by_hand;
+mod counts;
 mod destinations;
 mod finding;
 mod history;
@@ -16,6 +17,7 @@ mod order;
 mod outages;
 mod own_events;
 mod own_faults;
+mod ready_queries;
 mod sets;
 mod statistics;
 mod tls;
@@ -31,6 +33,19 @@ fn cluster() -> &'static Cluster {
 
 fn bench(database: &str) -> Bench<'static> {
     Bench::new(cluster(), database)
+}
+
+/// Waits until a test can count within one hour. There is a row for each hour.
+fn wait_for_time_within_an_hour(bench: &mut Bench) {
+    const WITHIN: &str = "SELECT date_trunc('hour', now()) = date_trunc('hour', now() + interval '50 s')";
+    wait_until("the hour does not end soon", 2 * PATIENCE, || bench.ask(WITHIN));
+}
+
+/// Starts the dispatcher again, which writes its counts when it ends.
+fn write_counts(bench: &mut Bench) {
+    let former = bench.cluster.dispatcher_pid(&bench.database);
+    bench.run(&format!("SELECT pg_terminate_backend({former})"));
+    bench.cluster.new_dispatcher_pid(&bench.database, Some(former));
 }
 
 #[track_caller]

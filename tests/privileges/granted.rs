@@ -118,6 +118,10 @@ const GRANTED: &[(&str, &[&str])] = &[
     ("webhook_kept", ANALYSTS),
     ("webhook_pending", ANALYSTS),
     ("webhook_stats", ANALYSTS),
+    ("webhook_stats_between", ANALYSTS),
+    ("webhook_counts", ANALYSTS),
+    ("webhook_percentile", ANALYSTS),
+    ("webhook_merge", ANALYSTS),
     ("webhook_watches", MIGRATION),
     ("webhook_watch_definition", MIGRATION),
     // The functions of a view run as its reader. These show nothing that the views do not.
@@ -129,7 +133,10 @@ const GRANTED: &[(&str, &[&str])] = &[
     ("_flow_filter_passes", ADMIN),
     ("_shown_url", READERS),
     ("_delivery_id", ANALYSTS),
-    ("_percentile", ANALYSTS),
+    ("_check_span", ANALYSTS),
+    ("_check_groups", ANALYSTS),
+    ("_names_event_type", ANALYSTS),
+    ("_subscription_name", ANALYSTS),
     ("_trigger_arguments", MIGRATION),
     ("_trigger_type", MIGRATION),
     ("_watch_details", MIGRATION),
@@ -329,6 +336,9 @@ fn each_role_can_do_its_work_and_nothing_else() {
         ("SELECT * FROM hydra.webhook_delivered".into(), ANALYSTS),
         ("SELECT * FROM hydra.webhook_history".into(), ANALYSTS),
         ("SELECT * FROM hydra.webhook_stats".into(), ANALYSTS),
+        ("SELECT * FROM hydra.webhook_counts".into(), ANALYSTS),
+        ("SELECT * FROM hydra.webhook_stats_between('-infinity', 'infinity', '{subscription,event,tenant,status,day}', 1, '*', 'x')".into(), ANALYSTS),
+        ("SELECT hydra.webhook_percentile(hydra.webhook_merge('{1}'), 0.5)".into(), ANALYSTS),
         ("SELECT hydra.webhook_emit('ticket.created', '{}')".into(), EMITTER),
         (
             "CREATE TEMPORARY TABLE t (id int); CREATE TRIGGER emit AFTER INSERT ON t FOR EACH ROW

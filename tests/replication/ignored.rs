@@ -29,6 +29,8 @@ const ROWS: &str = "
     VALUES (1, '00000000-0000-0000-0000-000000000001', 1, 1, ours(), 'ticket', now(), 1, 200, now());
     INSERT INTO hydra.delivery_count (subscription_id, hour, response_times)
     VALUES (1, '2026-01-01 00:00Z', array_fill(0::bigint, '{73}'));
+    INSERT INTO hydra.attempt_count (hour, subscription_id, event_type, tenant_id, status_code, error_class)
+    VALUES ('2026-01-01 00:00Z', 1, 'ticket.created', ours(), 200, ''), ('2026-01-01 00:00Z', 1, 'ticket.created', '', 200, '');
     INSERT INTO hydra.api_key (id, name, scopes, role, created_by) VALUES (1, ours(), '{mcp}', 'hydra_api', 'dba');
     INSERT INTO hydra.api_key_hash (hash, key_id, prefix) VALUES (decode(repeat('01', 32), 'hex'), 1, 'hyk_abcdef');
     INSERT INTO hydra.api_resource (id, name, relation, id_column, readable, created_by)
@@ -112,9 +114,11 @@ const CHANGES: [&str; 3] = [
      UPDATE hydra.mail_raw SET raw = 'changed';
      UPDATE hydra.attempt SET event_type = 'changed';
      UPDATE hydra.delivery_count SET delivered = 7;
+     UPDATE hydra.attempt_count SET attempts = 7;
      UPDATE hydra.identity SET adopted_at = now() + interval '1 day'",
     "DELETE FROM hydra.identity;
      DELETE FROM hydra.delivery_count;
+     DELETE FROM hydra.attempt_count;
      DELETE FROM hydra.attempt;
      DELETE FROM hydra.delivery;
      DELETE FROM hydra.delivered;
@@ -145,7 +149,7 @@ const CHANGES: [&str; 3] = [
      DELETE FROM hydra.removed_event_type;
      DELETE FROM hydra.event_type",
     "TRUNCATE hydra.event_type, hydra.removed_event_type, hydra.preset, hydra.subscription, hydra.signing_secret, hydra.subscription_health, hydra.former_subscription,
-              hydra.event, hydra.delivery, hydra.delivered, hydra.kept_event, hydra.attempt, hydra.delivery_count, hydra.identity,
+              hydra.event, hydra.delivery, hydra.delivered, hydra.kept_event, hydra.attempt, hydra.delivery_count, hydra.attempt_count, hydra.identity,
               hydra.api_key, hydra.api_key_hash, hydra.api_resource, hydra.tool, hydra.api_idempotency, hydra.approval, hydra.login_link, hydra.console_session, hydra.console_submission,
               hydra.gateway, hydra.inbound_adapter, hydra.inbound_path, hydra.inbound_secret, hydra.inbound_event,
               hydra.inbound_refused, hydra.inbound_count, hydra.flow, hydra.flow_run, hydra.flow_rehearsal,
@@ -193,7 +197,7 @@ fn nothing_arrives(copy_data: bool) {
     assert_eq!(content(&mut subscriber), before, "after the start");
 
     // New rows, with keys of the subscriber.
-    publisher.run("DELETE FROM hydra.identity; DELETE FROM hydra.delivery_count; DELETE FROM hydra.attempt");
+    publisher.run("DELETE FROM hydra.identity; DELETE FROM hydra.delivery_count; DELETE FROM hydra.attempt_count; DELETE FROM hydra.attempt");
     publisher.run("DELETE FROM hydra.removed_event_type; DELETE FROM hydra.delivery; DELETE FROM hydra.delivered; DELETE FROM hydra.event; DELETE FROM hydra.kept_event; DELETE FROM hydra.subscription_health; DELETE FROM hydra.former_subscription");
     publisher.run("DELETE FROM hydra.api_idempotency; DELETE FROM hydra.api_key; DELETE FROM hydra.api_resource; DELETE FROM hydra.tool; DELETE FROM hydra.login_link; DELETE FROM hydra.console_session; DELETE FROM hydra.gateway");
     publisher.run("DELETE FROM hydra.inbound_adapter; DELETE FROM hydra.inbound_event; DELETE FROM hydra.inbound_refused; DELETE FROM hydra.inbound_count");

@@ -12,12 +12,14 @@
 //! | [`retry`] | decides when a failed delivery is tried again |
 //! | [`clock`] | notices times in which nothing could be sent |
 //! | [`writes`], [`tally`] | collect what is to be written: rows, and counts |
+//! | [`histogram`] | counts times of answers, and computes percentiles |
 //! | `bodies` | counts the bytes of bodies in memory |
 //! | [`stored_event`], [`xid`], [`subscription`], [`work`] | describe what is read: events, subscriptions, deliveries |
 
 mod bodies;
 pub mod clock;
 pub mod dispatch;
+pub mod histogram;
 pub mod lanes;
 pub mod reading;
 pub mod retry;

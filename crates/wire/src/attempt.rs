@@ -60,7 +60,7 @@ impl Failure {
 }
 
 /// The kind of failure, as `hydra.attempt.error_class` stores it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorClass {
     /// The destination policy refuses the URL or an address of its host.
     Destination,

@@ -41,6 +41,11 @@ SELECT wrong, pg_temp.refused(format('INSERT INTO hydra.delivered (id, subscript
                                       UPDATE hydra.delivered SET %s', wrong)) AS refused_by
 FROM unnest(ARRAY['attempts = 0', 'status_code = 199', 'status_code = 300', 'response_excerpt = repeat(''x'', 1025)', 'response_ms = -1',
                   'kept_until = delivered_at', 'preset = ''other''', 'operation = ''truncate''', 'hops = -1', 'body = NULL']) AS wrong;
+SELECT wrong, pg_temp.refused(format('INSERT INTO hydra.attempt_count (hour, subscription_id, event_type, tenant_id, status_code, error_class)
+                                      VALUES (''2026-03-01 08:00+00'', 1, ''a.b'', ''x'', 200, '''');
+                                      UPDATE hydra.attempt_count SET %s', wrong)) AS refused_by
+FROM unnest(ARRAY['hour = ''2026-03-01 08:30+00''', 'status_code = 99', 'status_code = 0', 'error_class = ''timeout''', 'error_class = ''status''',
+                  'others = true', 'event_type = ''''', 'attempts = -1', 'response_times = array_fill(0, ARRAY[74])']) AS wrong;
 SELECT wrong, pg_temp.refused(format('INSERT INTO hydra.event_type (name, description, entity_type, origin) VALUES %s', wrong)) AS refused_by
 FROM unnest(ARRAY['(''Ticket'', '''', ''t'', ''application'')', '(''a.b'', '''', '''', ''application'')', '(''a.b'', '''', ''a'', ''mine'')',
                   '(''webhook.mine'', '''', ''a'', ''application'')', '(''a.b'', '''', ''a'', ''extension'')',

@@ -30,6 +30,13 @@ VALUES ('00000000-0000-0000-0000-000000000005', 500, 7, -7, hydra._installation(
 INSERT INTO hydra.delivery_count (subscription_id, hour, delivered, failed_attempts, failed, response_times)
 SELECT 500, '2026-03-01 09:00+00', 98, 2, 1, array_agg(CASE n WHEN 9 THEN 90 WHEN 25 THEN 9 WHEN 73 THEN 1 ELSE 0 END ORDER BY n) FROM generate_series(1, 73) AS n;
 INSERT INTO hydra.delivery_count (subscription_id, hour, response_times) VALUES (501, '2026-03-01 08:00+00', array_fill(0, ARRAY[73]));
+INSERT INTO hydra.attempt_count (hour, subscription_id, event_type, tenant_id, status_code, error_class, others, attempts, failed, response_times) VALUES
+    ('2026-03-01 08:00+00', 500, 'ticket.created', '', 200, '', false, 2, 0, '{NULL,2}'),
+    ('2026-03-01 09:00+00', 500, 'ticket.created', 'acme', 200, '', false, 97, 0, '{NULL,NULL,90,NULL,7}'),
+    ('2026-03-01 09:00+00', 500, 'ticket.resolved', 'acme', 503, '', false, 1, 1, '{NULL,NULL,NULL,NULL,1}'),
+    ('2026-03-01 09:00+00', 500, 'ticket.resolved', '', 0, 'timeout', true, 1, 0, '{}'),
+    ('2026-03-01 09:00+00', 502, '', '', 200, '', true, 1, 0, '{1}');
+INSERT INTO hydra.former_subscription (id, name, url) VALUES (502, 'former', 'https://example.com/former');
 INSERT INTO hydra.kept_event (id, event_type, source, entity_type, operation, part, sqlstate, reason, entity_id, entity, emitted_at)
 VALUES (1, 'ticket.created', 'public.ticket', 'ticket', 'insert', 'tenant', '42703', 'column o.tenant does not exist', '9', '{"id": 9}', '2026-03-01 10:02+00');
 \x on
@@ -46,7 +53,13 @@ SELECT * FROM hydra.webhook_history WHERE subscription_id IN (500, 501, 999) ORD
 SELECT subscription_id, CASE WHEN hour > '2026-03-02' THEN 'now' ELSE hour::text END AS hour, delivered, failed_attempts, failed, success_rate,
        p50_ms, p95_ms, p99_ms, depth, oldest_due
 FROM hydra.webhook_stats WHERE subscription_id IN (500, 501) ORDER BY subscription_id, hour;
-SELECT hydra._percentile(array_fill(0, ARRAY[73]), 0.5) AS "of no answers", hydra._percentile(ARRAY[1] || array_fill(0, ARRAY[72]), 0.99) AS "of one";
+SELECT * FROM hydra.webhook_counts WHERE subscription_id IN (500, 502) ORDER BY subscription_id, hour, event, tenant_id, status_code;
+SELECT * FROM hydra.webhook_stats_between('2026-03-01 08:00+00', '2026-03-01 10:00+00', '{subscription,tenant}');
+SELECT * FROM hydra.webhook_stats_between('2026-03-01 08:00+00', '2026-03-01 10:00+00', '{day,status}', of_event => 'ticket.*');
+SELECT * FROM hydra.webhook_stats_between('2026-03-01 08:00+00', '2026-03-01 10:00+00');
+SELECT hydra.webhook_merge(histogram) AS sum, hydra.webhook_merge(histogram) FILTER (WHERE false) AS of_none
+FROM (VALUES ('{1,NULL,2}'::bigint[]), ('{NULL,NULL,3,4,0}'), (NULL)) AS h (histogram);
+SELECT hydra.webhook_percentile(array_fill(0, ARRAY[73]), 0.5) AS "of no answers", hydra.webhook_percentile(ARRAY[1] || array_fill(0, ARRAY[72]), 0.99) AS "of one";
 SELECT state, pid IS NOT NULL AS has_process, in_flight, queued, dropped FROM hydra.webhook_worker_status;
 -- A change of one setting leaves all others unchanged.
 CREATE TEMPORARY TABLE before AS SELECT to_jsonb(s) AS row FROM hydra.subscription AS s WHERE s.id = 500;

@@ -12,6 +12,7 @@ use super::{Dispatch, UnderWay};
 use crate::lanes::FAILING_FROM;
 use crate::retry;
 use crate::subscription::{DisabledReason, Failing};
+use crate::tally::{AttemptResult, Combination};
 use crate::work::Work;
 use crate::writes::RowState;
 
@@ -49,9 +50,6 @@ impl Dispatch {
     pub fn settle(&mut self, attempt: Attempt, now: SystemTime, instant: Instant, jitter: f64) {
         let Some(UnderWay { work, counted, is_recalled }) = self.under_way.remove(&attempt.delivery) else { return };
         self.lanes.settle(&work, &attempt);
-        if matches!(attempt.outcome, Outcome::Answered(_)) {
-            self.tally.answered(work.subscription, now, attempt.took);
-        }
         match &attempt.outcome {
             Outcome::NotStarted if self.lanes.get(work.subscription).is_none() => self.finish(&work),
             Outcome::NotStarted if self.lanes.is_open(work.subscription) && !is_recalled => self.take_back(work),
@@ -107,7 +105,7 @@ impl Dispatch {
     }
 
     fn settle_success(&mut self, work: &Arc<Work>, attempt: &Attempt, now: SystemTime) {
-        self.tally.delivered(work.subscription, now);
+        self.tally.attempted(work, attempt, now);
         self.end_fault(work.subscription);
         let lane = self.lanes.get_mut(work.subscription);
         if work.attempts > 0 || lane.as_ref().is_some_and(|lane| lane.subscription.log_successes) {
@@ -139,7 +137,7 @@ impl Dispatch {
         instant: Instant,
         jitter: f64,
     ) {
-        self.tally.failed_attempt(work.subscription, now);
+        self.tally.attempted(work, attempt, now);
         self.end_fault(work.subscription);
         let Some(lane) = self.lanes.get_mut(work.subscription) else {
             self.writes.attempts.push(record(work, attempt, None));
@@ -176,7 +174,9 @@ impl Dispatch {
                 RowState::Due { attempts, scheduled_at, due_at }
             }
             None => {
-                self.tally.failed(work.subscription, now);
+                if let Some(result) = AttemptResult::of(&attempt.outcome) {
+                    self.tally.given_up(work.subscription, Combination::of(work, result), now);
+                }
                 RowState::Failed { attempts }
             }
         };

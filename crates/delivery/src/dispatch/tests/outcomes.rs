@@ -1,6 +1,7 @@
 //! The effect of outcomes on deliveries, subscriptions, the history and the counts.
 
 use super::*;
+use crate::tally::{AttemptResult, Combination};
 
 #[test]
 fn the_last_attempt_of_a_schedule_fails_the_delivery() {
@@ -364,7 +365,15 @@ fn every_delivery_is_counted() {
     }
     let hour = time(0).duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() / 3600;
     let counted: Vec<_> = dispatch.tally.iter().collect();
-    let [(SubscriptionId(1), at, count)] = counted[..] else { panic!("{counted:?}") };
-    assert_eq!((at, count.delivered, count.failed_attempts, count.failed), (hour, 2, 1, 0));
-    assert_eq!(count.times.iter().sum::<i64>(), 3, "an answer that is a failure is counted too");
+    let [(SubscriptionId(1), at, counts)] = counted[..] else { panic!("{counted:?}") };
+    let total = counts.total();
+    assert_eq!((at, total.delivered, total.failed_attempts, total.failed), (hour, 2, 1, 0));
+    assert_eq!(total.times.counts().iter().sum::<i64>(), 3, "an answer that is a failure is counted too");
+    let mut by_status: Vec<_> = counts.iter().map(|(known, attempts)| (known.result, attempts.number)).collect();
+    by_status.sort_by_key(|(result, _)| format!("{result:?}"));
+    assert_eq!(by_status, [200, 204, 500].map(|status| (AttemptResult::Status(status), 1)));
+    let names = |known: &Combination| {
+        (known.event_type.as_deref() == Some("ticket.created"), known.tenant_id.as_deref() == Some("t1"))
+    };
+    assert!(counts.iter().all(|(known, _)| names(known) == (true, true) && !known.others));
 }

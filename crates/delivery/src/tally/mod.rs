@@ -1,0 +1,145 @@
+//! Counts for the statistics: attempts, deliveries that were given up, and times of answers, by subscription and hour,
+//! and by event type, tenant and result.
+//!
+//! Counts are kept in memory and added to `hydra.delivery_count` and `hydra.attempt_count` once a minute, those of some
+//! subscriptions at a time. If a row were updated with every batch, updates would become slow while a long transaction
+//! keeps the old versions of the row from being removed.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use foldhash::HashMap;
+use wire::attempt::{Attempt, Outcome};
+use wire::ids::SubscriptionId;
+
+use crate::work::Work;
+use crate::writes::ROWS;
+
+mod combinations;
+
+pub use combinations::{AttemptResult, Attempts, Combination, Combinations, Total, WITH_EVENT_TYPE, WITH_TENANT};
+
+/// When there are this many combinations, new ones are counted without tenant and event type. So they take 20 MB at most,
+/// since a tenant has at most a kilobyte, and are written in less than a second.
+const ENOUGH: usize = 10_000;
+
+#[derive(Debug, Default)]
+pub struct Tally {
+    counts: HashMap<(SubscriptionId, u64), Combinations>,
+    /// The number of all combinations.
+    size: usize,
+}
+
+impl Tally {
+    /// Counts an attempt that succeeded or failed.
+    pub fn attempted(&mut self, work: &Work, attempt: &Attempt, now: SystemTime) {
+        let Some(result) = AttemptResult::of(&attempt.outcome) else { return };
+        let answered_after = matches!(attempt.outcome, Outcome::Answered(_)).then_some(attempt.took);
+        self.find(work.subscription, hour(now), Combination::of(work, result)).count(answered_after);
+    }
+
+    /// Counts a delivery that was given up, with the attempts of this combination.
+    pub fn given_up(&mut self, subscription: SubscriptionId, combination: Combination, now: SystemTime) {
+        self.find(subscription, hour(now), combination).failed += 1;
+    }
+
+    fn find(&mut self, subscription: SubscriptionId, hour: u64, combination: Combination) -> &mut Attempts {
+        let is_full = self.size >= ENOUGH;
+        let (attempts, is_new) = self.counts.entry((subscription, hour)).or_default().find(combination, is_full);
+        self.size += usize::from(is_new);
+        attempts
+    }
+
+    /// Returns all counts: subscription, hours since 1970, counts.
+    pub fn iter(&self) -> impl Iterator<Item = (SubscriptionId, u64, &Combinations)> {
+        self.counts.iter().map(|((subscription, hour), counts)| (*subscription, *hour, counts))
+    }
+
+    /// Takes out the counts that one transaction writes.
+    pub fn take_part(&mut self) -> Tally {
+        let mut size = 0;
+        let part = self.counts.extract_if(|_, counts| {
+            let fits = size < ROWS;
+            size += if fits { counts.size() } else { 0 };
+            fits
+        });
+        let counts = part.collect();
+        self.size -= size;
+        Tally { counts, size }
+    }
+
+    pub fn add(&mut self, other: Tally) {
+        for ((subscription, hour), counts) in &other.counts {
+            for (combination, attempts) in counts.iter() {
+                self.find(*subscription, *hour, combination.clone()).add(attempts);
+            }
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.counts.is_empty()
+    }
+}
+
+/// The hour of a time, in hours since 1970.
+fn hour(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() / 3600
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::attempt::ErrorClass;
+
+    use super::*;
+
+    fn combination(event_type: &str) -> Combination {
+        Combination::of_others(Some(event_type.into()), AttemptResult::NoAnswer(ErrorClass::Timeout))
+    }
+
+    /// Counts of as many subscriptions.
+    fn tallied(subscriptions: usize) -> Tally {
+        let mut tally = Tally::default();
+        for id in 1..=subscriptions as i64 {
+            tally.given_up(SubscriptionId(id), combination("ticket.created"), UNIX_EPOCH);
+        }
+        tally
+    }
+
+    fn given_up(tally: &Tally) -> i64 {
+        tally.iter().map(|(_, _, counts)| counts.total().failed).sum()
+    }
+
+    #[test]
+    fn counts_are_taken_out_in_parts_and_added_again() {
+        let mut tally = tallied(3 * ROWS / 2);
+        let first = tally.take_part();
+        assert_eq!((first.counts.len(), first.size, tally.counts.len(), tally.size), (ROWS, ROWS, ROWS / 2, ROWS / 2));
+        let mut twice = tallied(3 * ROWS / 2);
+        twice.add(first);
+        twice.add(tally.take_part());
+        assert!(tally.is_empty() && tally.size == 0 && twice.size == 3 * ROWS / 2);
+        assert!(twice.iter().all(|(_, _, counts)| counts.total().failed == 2));
+    }
+
+    #[test]
+    fn a_part_has_all_combinations_of_its_subscriptions_and_not_many_more_than_rows_fit() {
+        let mut tally = Tally::default();
+        for id in 1..=10 {
+            for number in 0..150 {
+                tally.given_up(SubscriptionId(id), combination(&format!("ticket.event_{number}")), UNIX_EPOCH);
+            }
+        }
+        let part = tally.take_part();
+        assert_eq!((part.size, tally.size), (600, 900));
+        assert!(part.iter().all(|(_, _, counts)| counts.size() == 150));
+    }
+
+    #[test]
+    fn when_there_are_very_many_combinations_new_ones_are_counted_without_tenant_and_event_type() {
+        let mut tally = tallied(ENOUGH);
+        tally.given_up(SubscriptionId(1), combination("ticket.created"), UNIX_EPOCH);
+        tally.given_up(SubscriptionId(1), combination("ticket.resolved"), UNIX_EPOCH);
+        tally.given_up(SubscriptionId(1), combination("ticket.closed"), UNIX_EPOCH);
+        assert_eq!((tally.size, given_up(&tally)), (ENOUGH + 1, ENOUGH as i64 + 3));
+        assert_eq!(tally.counts[&(SubscriptionId(1), 0)].size(), 2);
+    }
+}
