@@ -6,6 +6,7 @@ use std::time::Duration;
 use testkit::{Bench, Cluster};
 
 mod answers;
+mod bursts;
 mod by_hand;
 mod destinations;
 mod history;
