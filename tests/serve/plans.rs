@@ -25,9 +25,9 @@ fn the_statement_that_finds_a_tool_is_planned_a_few_times_for_each_session_and_n
          COMMENT ON FUNCTION public.answer IS 'Returns the answer.';
          SELECT hydra.tool_register('public.answer()', scope => 'answers:read')",
     );
-    let key: String =
-        bench.ask("SELECT key FROM hydra.api_key_create('x', '{mcp,answers:read}', tenant_id => 'acme')");
-    let message = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "answer", "arguments": {}}});
+    let key: String = bench.ask("SELECT key FROM hydra.api_key_create('x', '{mcp,answers:read}', tenant_id => 'acme')");
+    let message =
+        json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "answer", "arguments": {}}});
     let body = message.to_string();
     let headers = r#"[["content-type", "application/json"], ["mcp-protocol-version", "2025-11-25"]]"#;
     let mut gateway = cluster.connect_as("plans", "far_gateway");

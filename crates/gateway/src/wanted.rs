@@ -12,8 +12,7 @@ const LONGEST: usize = 100;
 
 /// Whether a visitor who has signed in can be led to this path.
 pub fn is_page(path: &str) -> bool {
-    let is_plain =
-        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'/' | b'-');
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'/' | b'-');
     path.len() <= LONGEST && path.starts_with("/settings/") && path.bytes().all(is_plain)
 }
 

@@ -1,4 +1,4 @@
-//! Reads `application/x-www-form-urlencoded` text, which bodies of forms and queries are, and parts of paths; writes parts of both.
+//! Reads and writes text in the form of URLs: `application/x-www-form-urlencoded`, which bodies of forms and queries are, and parts of paths.
 
 /// The fields in the order in which they were sent.
 #[derive(Debug, Default)]

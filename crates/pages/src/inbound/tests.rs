@@ -111,7 +111,9 @@ fn what_cannot_be_seen_in_what_a_provider_sent_is_shown_by_its_number() {
     event["data"]["event"]["payload"] = json!("{\"a\":\"\u{2066}b\"}");
     event["data"]["event"]["external_id"] = json!("evt\u{200B}1");
     let shown = page(&event);
-    for text in ["&quot;<span class=\"sign\">U+2066</span>b&quot;", "<code>evt<span class=\"sign\">U+200B</span>1</code>"] {
+    for text in
+        ["&quot;<span class=\"sign\">U+2066</span>b&quot;", "<code>evt<span class=\"sign\">U+200B</span>1</code>"]
+    {
         assert!(shown.contains(text), "{text}");
     }
     let mut adapter = model("inbound_adapter_refusing");
