@@ -168,6 +168,7 @@ extension_sql_file!(
         "trigger_functions",
         api::checks::_delivery_id,
         api::checks::_names_event_type,
+        api::checks::_shown_error,
         api::checks::_shown_url,
         api::statistics::webhook_percentile,
         api::status::_worker_status,

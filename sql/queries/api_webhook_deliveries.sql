@@ -1,8 +1,10 @@
 -- Returns deliveries of the retry queue, and those that have succeeded and are kept, as JSON: of subscriptions of tenant $1 or of all,
--- only that with the id $2, after the id $3, of subscription $4, in state $5, at most $6. $7 has no meaning.
+-- only that with the id $2, after the id $3, of subscription $4, in state $5, at most $6. Unless $7,
+-- errors are shown without what may be secret.
 SELECT r.id::text AS key, pg_catalog.row_to_json(r)::text AS row
 FROM (SELECT d.id, d.subscription_id, d.event_id, d.event_type AS event, d.entity_type, d.entity_id, d.tenant_id, d.state,
-             d.attempts, d.emitted_at, d.due_at, d.failed_at, d.missed, latest.error_class, latest.error, d.status_code,
+             d.attempts, d.emitted_at, d.due_at, d.failed_at, d.missed, latest.error_class,
+             CASE WHEN $7 THEN latest.error ELSE hydra._shown_error(latest.error) END AS error, d.status_code,
              d.response_excerpt, d.response_ms, d.delivered_at, d.kept_until
       FROM (SELECT q.id, q.subscription_id, q.event_id, q.event_type, q.entity_type, q.entity_id, q.tenant_id,
                    CASE WHEN q.claimed_by IS NOT NULL THEN 'sending' ELSE q.state END AS state, q.attempts, q.emitted_at, q.due_at,
@@ -19,6 +21,5 @@ FROM (SELECT d.id, d.subscription_id, d.event_id, d.event_type AS event, d.entit
       WHERE ($1 IS NULL OR EXISTS (SELECT FROM hydra.subscription AS s WHERE s.id = d.subscription_id AND s.tenant_id = $1))
             AND ($2 IS NULL OR d.id = $2::text::uuid) AND ($3 IS NULL OR d.id > $3::text::uuid)
             AND ($4 IS NULL OR d.subscription_id = $4::text::bigint) AND ($5 IS NULL OR d.state = $5)
-            AND ($7 OR true)
       ORDER BY d.id LIMIT $6) AS r
 ORDER BY r.id

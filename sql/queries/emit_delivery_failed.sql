@@ -1,6 +1,6 @@
 -- Emits webhook.delivery_failed for those deliveries of $1 that have failed, to the other subscriptions that want it.
 -- Deliveries of webhook.* events are left out: otherwise such events would report each other without end. If no
--- subscription has the event type, no delivery is read.
+-- subscription has the event type, no delivery is read. The address of a host may be secret.
 INSERT INTO hydra.event (event_type, entity_type, entity_id, tenant_id, entity, targets)
 SELECT 'webhook.delivery_failed', 'webhook', d.id::text, d.tenant_id, notice.entity::text, wanted.targets
 FROM hydra.delivery AS d
@@ -13,7 +13,7 @@ CROSS JOIN LATERAL (
     SELECT pg_catalog.jsonb_build_object(
         'delivery_id', d.id, 'subscription_id', d.subscription_id, 'event', d.event_type, 'event_id', d.event_id,
         'attempts', d.attempts, 'failed_at', d.failed_at, 'status_code', latest.status_code,
-        'error_class', latest.error_class, 'error', latest.error
+        'error_class', latest.error_class, 'error', hydra._shown_error(latest.error)
     ) AS entity) AS notice
 CROSS JOIN LATERAL (
     SELECT hydra._wanted_by('webhook.delivery_failed', d.tenant_id, notice.entity, d.subscription_id) AS targets) AS wanted

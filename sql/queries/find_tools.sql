@@ -61,5 +61,6 @@ CROSS JOIN LATERAL (
         WHERE c.condition ~ '^CHECK \(+VALUE\)?(::text)? = ANY \(+ARRAY\[''([^'']|'''')*''::[a-z ]+(, ''([^'']|'''')*''::[a-z ]+)*\]\)*(::text\[\])?\)+$'
         ) AS checked
     WHERE a.function_id = p.oid) AS taken
-WHERE ($1 IS NULL OR t.name = $1) AND t.scope = ANY ($2)
+-- One condition for both, so that a plan that is made without knowing $1 is not more expensive, and is kept.
+WHERE t.name = coalesce($1, t.name) AND t.scope = ANY ($2)
 ORDER BY t.name

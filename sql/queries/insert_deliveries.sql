@@ -1,6 +1,7 @@
 -- Adds deliveries that failed or have to wait to the retry queue, one array per column. $14 has the place of the body in
 -- $20, so that a body that several deliveries share is passed once; $21 is the number of this run of the dispatcher;
--- $22 says whether the subscription was disabled when the event was emitted. Deliveries of a subscription that was deleted
+-- $22 says whether the subscription was disabled when the event was emitted; $23 has the transactions of the events. $24: rows of
+-- events may be gone, because somebody has cancelled their deliveries; such deliveries are skipped. Deliveries of a subscription that was deleted
 -- in the meantime are skipped, and so is what a subscription missed that was resumed without it. A delivery that was never
 -- attempted is due since its event was emitted, so that such deliveries are sent in the order of their events, regardless
 -- of when their rows were written. Returns the deliveries that had a row already: that row is replaced.

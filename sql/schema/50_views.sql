@@ -13,8 +13,7 @@ ALTER FUNCTION hydra._watch_errors(oid[]) ROWS 1;
 CREATE VIEW hydra.webhook_subscriptions WITH (security_barrier) AS
 SELECT s.id, s.name,
        -- For some receivers, the path or the query is the credential. Who may change the URL may also see it.
-       CASE WHEN pg_catalog.has_function_privilege('hydra.webhook_delete(bigint)', 'EXECUTE') THEN s.url
-            ELSE hydra._shown_url(s.url) END AS url,
+       CASE WHEN viewer.may_manage THEN s.url ELSE hydra._shown_url(s.url) END AS url,
        s.status, s.disabled_reason, s.status_since, s.event_types, s.tenant_id, s.preset,
        s.signatures, ARRAY(SELECT pg_catalog.jsonb_object_keys(s.headers)) AS header_names, s.timeout, s.retry_schedule,
        s.filter,
@@ -29,14 +28,16 @@ SELECT s.id, s.name,
        coalesce(h.consecutive_failures, 0) AS consecutive_failures, h.failing_since,
        coalesce(n.delivered, 0) AS delivered, coalesce(n.pending, 0) AS pending, coalesce(n.failed, 0) AS failed,
        coalesce(n.missed, 0) + coalesce(h.missed_removed, 0) AS missed,
-       (SELECT a.error FROM hydra.attempt AS a
+       -- The address of a host may be one of a private network.
+       (SELECT CASE WHEN viewer.may_manage THEN a.error ELSE hydra._shown_error(a.error) END FROM hydra.attempt AS a
         WHERE a.subscription_id = s.id AND a.error IS NOT NULL
         ORDER BY a.id DESC LIMIT 1) AS last_error,
        (SELECT a.attempted_at FROM hydra.attempt AS a
         WHERE a.subscription_id = s.id AND a.error IS NOT NULL
         ORDER BY a.id DESC LIMIT 1) AS last_error_at,
-       h.waiting_for
+       CASE WHEN viewer.may_manage THEN h.waiting_for ELSE hydra._shown_error(h.waiting_for) END AS waiting_for
 FROM hydra.effective_subscription AS s
+CROSS JOIN (SELECT pg_catalog.has_function_privilege('hydra.webhook_delete(bigint)', 'EXECUTE') AS may_manage) AS viewer
 LEFT JOIN hydra.subscription_health AS h ON h.subscription_id = s.id
 LEFT JOIN (
     -- One join: the planner would take the rows of several for independent of each other, and expect too many.
@@ -105,10 +106,11 @@ COMMENT ON COLUMN hydra.webhook_subscriptions.pending IS 'Number of deliveries t
 COMMENT ON COLUMN hydra.webhook_subscriptions.failed IS 'Number of deliveries that were given up and are kept';
 COMMENT ON COLUMN hydra.webhook_subscriptions.missed IS
     'Number of events that it would have received while it was disabled; they are kept for hydra_webhooks.retention, and hydra.webhook_resume sends or drops them';
-COMMENT ON COLUMN hydra.webhook_subscriptions.last_error IS 'Message of its latest failed attempt; null: there is none in the history';
+COMMENT ON COLUMN hydra.webhook_subscriptions.last_error IS
+    'Message of its latest failed attempt; roles that may not manage subscriptions do not see the address of a refused host name; null: there is none in the history';
 COMMENT ON COLUMN hydra.webhook_subscriptions.last_error_at IS 'When the request of that attempt started';
 COMMENT ON COLUMN hydra.webhook_subscriptions.waiting_for IS
-    'What has to be mended on this server, or in its settings or its network, before anything can be sent to its endpoint; its deliveries wait; null: nothing is known';
+    'What has to be mended on this server, or in its settings or its network, before anything can be sent to its endpoint; its deliveries wait; roles that may not manage subscriptions do not see the address of a refused host name; null: nothing is known';
 
 CREATE VIEW hydra.webhook_event_types WITH (security_barrier) AS
 SELECT t.name, t.description, t.entity_type, t.id_key, t.origin, t.catalogue FROM hydra.event_type AS t;

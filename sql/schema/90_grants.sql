@@ -26,6 +26,7 @@ COMMENT ON FUNCTION hydra._seal_headers(jsonb, bigint) IS 'Returns the headers o
 COMMENT ON FUNCTION hydra._reseal_headers(jsonb, bigint) IS 'Returns stored headers, with their values sealed with the first key';
 COMMENT ON FUNCTION hydra._origin(text) IS 'Scheme, host and port of a URL; null: it cannot be read';
 COMMENT ON FUNCTION hydra._shown_url(text) IS 'Scheme, host and port of a URL, for those who may not see the rest';
+COMMENT ON FUNCTION hydra._shown_error(text) IS 'Error of an attempt without the address of a refused host name, for those who may not see that';
 COMMENT ON FUNCTION hydra._delivery_id(uuid, bigint, bigint, bigint) IS
     'Id of the delivery of an event to a subscription; the arguments: installation, number and random part of the event, subscription';
 COMMENT ON FUNCTION hydra._installation() IS 'The installation that this database is: hydra.identity, or another one derived from it if the database is a copy';
@@ -217,7 +218,8 @@ GRANT SELECT ON hydra.webhook_pending, hydra.webhook_failed, hydra.webhook_deliv
                 hydra.webhook_kept, hydra.webhook_counts, hydra._subscription_name
     TO hydra_admin, hydra_analyst;
 -- Functions in a view are executed as the role that reads it.
-GRANT EXECUTE ON FUNCTION hydra._worker_status(), hydra._database_status(), hydra._gateway_status(), hydra._runner_status(), hydra._shown_url(text)
+GRANT EXECUTE ON FUNCTION hydra._worker_status(), hydra._database_status(), hydra._gateway_status(), hydra._runner_status(), hydra._shown_url(text),
+    hydra._shown_error(text)
     TO hydra_admin, hydra_member, hydra_analyst;
 GRANT EXECUTE ON FUNCTION
     hydra._trigger_arguments(bytea), hydra._trigger_type(smallint), hydra._watch_details(text[], text, text[]),
@@ -275,7 +277,7 @@ GRANT EXECUTE ON FUNCTION
 
 GRANT EXECUTE ON FUNCTION hydra._installation(), hydra._random(), hydra._waiting(uuid), hydra._events_and_deliveries(bigint, bigint), hydra._names_event_type(text, text),
     hydra._own_event_passes(bigint, jsonpath, jsonb), hydra._wanted_by(text, text, jsonb, bigint),
-    hydra._shown_url(text), hydra.webhook_merge(bigint[]),
+    hydra._shown_url(text), hydra._shown_error(text), hydra.webhook_merge(bigint[]),
     hydra._seconds(interval[]) -- in a CHECK of hydra.subscription
     TO hydra_worker;
 GRANT SELECT, DELETE ON hydra.signing_secret TO hydra_worker;

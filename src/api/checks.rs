@@ -3,7 +3,7 @@
 
 use pgrx::Uuid;
 use pgrx::prelude::*;
-use sender::destination::{check_url, origin};
+use sender::destination::{check_url, origin, without_address};
 use wire::event_type::names;
 use wire::headers;
 use wire::ids::{DeliveryId, EventId, EventKey, Installation, SubscriptionId};
@@ -35,6 +35,12 @@ fn _origin(url: &str) -> Option<String> {
 #[pg_extern(immutable, strict, parallel_safe)]
 fn _shown_url(url: &str) -> String {
     origin(url).unwrap_or_default() + "/…"
+}
+
+/// Returns an error as those see it who may not manage subscriptions: without the address of a refused name.
+#[pg_extern(immutable, strict, parallel_safe)]
+fn _shown_error(error: &str) -> String {
+    without_address(error).to_owned()
 }
 
 /// Returns whether an entry of the `event_types` of a subscription matches this event type.

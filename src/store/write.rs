@@ -7,7 +7,7 @@ use delivery::histogram::TIMES;
 use delivery::stored_event::EventRow;
 use delivery::tally::{AttemptResult, Attempts, Combination, Tally, Total, WITH_EVENT_TYPE, WITH_TENANT};
 use delivery::work::Work;
-use delivery::writes::{AttemptRecord, Change, Delivered, Part, RowState, Verdicts};
+use delivery::writes::{AttemptRecord, Change, Delivered, Move, Part, RowState, Verdicts};
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::spi::SpiClient;
 use pgrx::{Spi, Uuid, error, warning};
@@ -38,6 +38,7 @@ pub struct Writes {
     remove_targets: Statement,
     /// Whether the events of the next batch have to be found by key, not by place.
     places_lost: Cell<bool>,
+    lock_events: Statement,
     insert_deliveries: Statement,
     update_deliveries: Statement,
     delete_deliveries: Statement,
@@ -71,6 +72,7 @@ impl Default for Writes {
             delete_events_in_place: Statement::new(include_str!("../../sql/queries/delete_events_in_place.sql")),
             remove_targets: Statement::new(include_str!("../../sql/queries/remove_targets.sql")),
             places_lost: Cell::new(false),
+            lock_events: Statement::new(include_str!("../../sql/queries/lock_events.sql")),
             insert_deliveries: Statement::new(include_str!("../../sql/queries/insert_deliveries.sql")),
             update_deliveries: Statement::new(include_str!("../../sql/queries/update_deliveries.sql")),
             delete_deliveries: Statement::new(include_str!("../../sql/queries/delete_deliveries.sql")),
@@ -123,7 +125,8 @@ impl Writes {
             force_new_plans();
         }
         Spi::connect_mut(|client| {
-            self.insert_deliveries(client, part, run);
+            let may_be_gone = self.lock_events(client, part);
+            self.insert_deliveries(client, part, run, may_be_gone);
             self.change_deliveries(client, &part.changes, run);
             if !part.deleted.is_empty() {
                 self.delete_pending.write(client, &[part.deleted.iter().map(|id| id.0).collect::<Vec<_>>().into()]);
@@ -203,6 +206,24 @@ impl Writes {
         }
     }
 
+    /// Locks the rows of events that move and are not deleted by their place, which would show that somebody has cancelled
+    /// their deliveries. Returns whether there are such events. Those whose rows are gone must not move.
+    fn lock_events(&self, client: &mut SpiClient<'_>, part: &Part) -> bool {
+        let places_lost = self.places_lost.get();
+        let has_place = |step: &&Move| step.is_last && step.row.place != EventRow::UNKNOWN_PLACE && !places_lost;
+        let by_key = part.moves.iter().filter(|step| !has_place(step));
+        let (xids, ids) = unzip(by_key.map(|step| (Xid(step.row.xid), step.row.event.id.0)));
+        if ids.is_empty() {
+            return false;
+        }
+        // If somebody is cancelling some of the deliveries, the first statement waits for the end of that. The row was then
+        // replaced by another one, which the second statement finds.
+        for _ in 0..2 {
+            self.lock_events.write(client, &[xids.clone().into(), ids.clone().into()]);
+        }
+        true
+    }
+
     fn change_deliveries(&self, client: &mut SpiClient<'_>, changes: &[Change], run: i64) {
         let updates = changes.iter().filter_map(|change| Some((change.of.delivery, change.state?)));
         let updates: Vec<(DeliveryId, RowState)> = updates.collect();
@@ -216,7 +237,8 @@ impl Writes {
         }
     }
 
-    fn insert_deliveries(&self, client: &mut SpiClient<'_>, part: &Part, run: i64) {
+    /// Inserts rows. A body that several of them share is passed once. `may_be_gone`: rows of events may be gone.
+    fn insert_deliveries(&self, client: &mut SpiClient<'_>, part: &Part, run: i64, may_be_gone: bool) {
         let rows = || part.moves.iter().flat_map(|step| &step.deliveries);
         let xids = part.moves.iter().flat_map(|step| step.deliveries.iter().map(move |_| Xid(step.row.xid)));
         if rows().next().is_none() {
@@ -235,7 +257,7 @@ impl Writes {
             run.into(),
             works.iter().map(|work| work.missed).collect::<Vec<_>>().into(),
             xids.collect::<Vec<_>>().into(),
-            self.places_lost.get().into(),
+            may_be_gone.into(),
         ]);
         let replaced = self.insert_deliveries.write(client, &args);
         let columns = ReplacedColumns::of(&replaced);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use testkit::{Bench, Cluster, PATIENCE, wait_until};
 
 mod answers;
+mod bursts;
 mod by_hand;
 mod counts;
 mod destinations;

@@ -1,7 +1,7 @@
 //! Faults of this side: settings that allow no request, names that nobody looks up. They are not failures of an
 //! endpoint.
 
-use testkit::{Bench, Cluster, PATIENCE, subscribe, wait_until, worker_status};
+use testkit::{Bench, Cluster, PATIENCE, ask, subscribe, wait_until, worker_status};
 
 const EVENTS: usize = 20;
 
@@ -57,7 +57,7 @@ fn while_one_subscription_waits_for_a_mended_url_others_receive() {
 
 /// With the settings that the documentation gives to developers.
 #[test]
-fn a_refused_name_says_its_address_and_the_setting_with_which_localhost_receives() {
+fn a_refused_name_says_its_address_to_who_may_manage_and_the_setting_with_which_localhost_receives() {
     let cluster = Cluster::start(&[("hydra_webhooks.allow_networks", "")]);
     let mut bench = Bench::new(&cluster, "localhost");
     let port = bench.receiver.address().port();
@@ -72,6 +72,9 @@ fn a_refused_name_says_its_address_and_the_setting_with_which_localhost_receives
         assert!(said.contains("127.0.0.1 is not a public") || said.contains("::1 is not a public"), "{said}");
         assert!(said.contains("hydra_webhooks.allow_networks"), "{said}");
     }
+    let mut member = bench.session_of_new_role("member_of_localhost", &["hydra_member"]);
+    let seen: String = ask(&mut member, "SELECT waiting_for FROM hydra.webhook_subscriptions");
+    assert_eq!(seen, "host name resolves to an address that is not allowed", "of a private network, nothing is said");
     cluster.set(&[("hydra_webhooks.allow_networks", "127.0.0.0/8, ::1/128")]);
     bench.wait_for_empty_queue();
     assert_eq!((bench.receiver.received("/"), bench.count("webhook_history")), (EVENTS, 0));

@@ -1,7 +1,7 @@
 //! Operations on all deliveries that meet some conditions: cancel, retry, replay.
 
 use testkit::receiver::{Answer, entity_numbers};
-use testkit::{Bench, PATIENCE, run, wait_until};
+use testkit::{Bench, PATIENCE, ask, run, wait_until};
 
 use crate::bench;
 
@@ -144,4 +144,31 @@ fn first_attempts_of_a_paused_subscription_can_be_cancelled() {
     bench.wait_for("/", 1);
     bench.wait_for_empty_queue();
     assert_eq!(entity_numbers(&bench.receiver.requests("/")), [201]);
+}
+
+/// An event with more than 500 deliveries moves to the retry queue in several transactions.
+#[test]
+fn what_is_cancelled_while_it_moves_to_the_retry_queue_is_not_sent_again() {
+    const ENDPOINTS: i64 = 600;
+    let mut bench = bench("sets_moving");
+    bench.receiver.answer("/hangs", Answer::hang());
+    let url = bench.receiver.url("/hangs");
+    bench.run(&format!(
+        "SELECT count(hydra.webhook_create('{url}', '{{ticket.created}}', timeout => '5 s', retry_schedule => '{{1 h}}'))
+         FROM generate_series(1, {ENDPOINTS})"
+    ));
+    let mut other = bench.session();
+    bench.emit_ticket(1);
+    run(&mut other, "BEGIN");
+    assert_eq!(ask::<i64>(&mut other, "SELECT hydra.webhook_cancel(event => 'ticket.created')"), ENDPOINTS);
+    wait_until("the dispatcher moves the event", PATIENCE, || {
+        bench.ask(
+            "SELECT count(*) = 1 FROM pg_stat_activity
+             WHERE backend_type = 'hydra_webhooks dispatcher' AND datname = current_database() AND wait_event_type = 'Lock'",
+        )
+    });
+    run(&mut other, "COMMIT");
+    // The attempts that were under way end, and are recorded when the event has moved.
+    bench.wait_for_count("webhook_history", ENDPOINTS);
+    assert_eq!((bench.count("delivery"), bench.count("event")), (0, 0));
 }

@@ -10,6 +10,8 @@ use crate::process::Gateway;
 pub struct Browser {
     address: String,
     pub cookie: Option<String>,
+    /// The cookie with the page that was wanted.
+    wanted: Option<String>,
 }
 
 impl Browser {
@@ -18,7 +20,7 @@ impl Browser {
     }
 
     pub fn at(address: &str) -> Self {
-        Self { address: address.to_owned(), cookie: None }
+        Self { address: address.to_owned(), cookie: None, wanted: None }
     }
 
     /// Opens a link and presses its button.
@@ -44,15 +46,17 @@ impl Browser {
 
     #[track_caller]
     fn make(&mut self, method: &str, path: &str, headers: &[(&str, &str)], form: &str) -> Answer {
-        let cookie = self.cookie.clone().unwrap_or_default();
+        let cookies: Vec<String> = self.cookie.iter().chain(&self.wanted).cloned().collect();
+        let cookies = cookies.join("; ");
         let mut headers = headers.to_vec();
-        if self.cookie.is_some() {
-            headers.push(("cookie", &cookie));
+        if !cookies.is_empty() {
+            headers.push(("cookie", &cookies));
         }
         let answer = Connection::open(&self.address).request(method, path, &headers, form.as_bytes());
-        if let Some(cookie) = answer.header("set-cookie") {
+        for (_, cookie) in answer.headers.iter().filter(|(name, _)| name == "set-cookie") {
             let (pair, rest) = cookie.split_once(';').expect("attributes");
-            self.cookie = (!rest.contains("Max-Age=0")).then(|| pair.to_owned());
+            let kept = if pair.starts_with("hydra-page=") { &mut self.wanted } else { &mut self.cookie };
+            *kept = (!rest.contains("Max-Age=0")).then(|| pair.to_owned());
         }
         answer
     }
@@ -88,7 +92,9 @@ pub fn whole_visit(bench: &mut Bench<'_>, gateway: &Gateway) {
     let url = bench.receiver.url("/crm");
     let link: String = bench.ask("SELECT hydra.console_link('hydra_admin')");
     let mut admin = Browser::log_in(gateway, &link);
-    assert_eq!(admin.get("/settings").header("location"), Some("/settings/webhooks"));
+    for root in ["/settings", "/settings/"] {
+        assert_eq!(admin.get(root).header("location"), Some("/settings/webhooks"), "{root}");
+    }
     let form = admin.get("/settings/webhooks/new");
     let fields =
         format!("name=CRM&url={}&event_types=ticket.*&max_in_flight=3&once={}", encoded(&url), hidden(&form, "once"));
@@ -116,6 +122,40 @@ pub fn whole_visit(bench: &mut Bench<'_>, gateway: &Gateway) {
     assert_eq!(admin.cookie, None);
     admin.cookie = Some(session);
     assert_eq!(admin.get("/settings/webhooks").status, 401, "the session is over, not just the cookie");
+}
+
+#[test]
+fn who_follows_a_link_to_a_page_without_a_session_comes_to_that_page_after_signing_in() {
+    let mut bench = Bench::new(cluster(), "pages_wanted");
+    let gateway = Gateway::start(&bench.database, &[]);
+    let link = |bench: &mut Bench| -> String { bench.ask("SELECT hydra.console_link('hydra_admin')") };
+    let mut admin = Browser::new(&gateway);
+    // The address that a client of MCP shows for an approval. The query is not kept.
+    let page = admin.get("/settings/approvals/7?done=approved");
+    assert_eq!(page.status, 401);
+    let cookie = page.header("set-cookie").expect("a cookie");
+    assert_eq!(cookie, "hydra-page=/settings/approvals/7; Path=/; HttpOnly; SameSite=Strict; Max-Age=3600");
+    let login = admin.post(&link(&mut bench), "");
+    assert_eq!((login.status, login.header("location")), (303, Some("/settings/approvals/7")), "{login:?}");
+    assert_eq!(admin.get("/settings/approvals/7").status, 404, "signed in; there is no such approval");
+    assert_eq!((admin.cookie.is_some(), &admin.wanted), (true, &None), "it is used once");
+
+    // A session that has ended, which only the database knows.
+    bench.run("DELETE FROM hydra.console_session");
+    assert_eq!(admin.get("/settings/flows").status, 401);
+    let login = admin.post(&link(&mut bench), "");
+    assert_eq!(login.header("location"), Some("/settings/flows"));
+
+    // What is no page of ours is not followed, and what is not read is not kept.
+    for elsewhere in ["//evil.example/", "https://evil.example/settings/", "/settings/../login", "/login/x"] {
+        let mut other = Browser::new(&gateway);
+        other.wanted = Some(format!("hydra-page={elsewhere}"));
+        let login = other.post(&link(&mut bench), "");
+        assert_eq!(login.header("location"), Some("/settings/webhooks"), "{elsewhere}");
+    }
+    let mut stranger = Browser::new(&gateway);
+    assert_eq!(stranger.post("/settings/approvals/7/approve", "").status, 401);
+    assert_eq!(stranger.wanted, None);
 }
 
 #[test]

@@ -253,7 +253,7 @@ impl Authorities {
         let serving = |name, outcome, config: Arc<ServerConfig>| {
             over_tls(name, outcome, move |stream| tls(config.clone(), stream, ok, false))
         };
-        let (good, mute) = (self.trusted.server(), self.trusted.server());
+        let (good, mute, ending) = (self.trusted.server(), self.trusted.server(), self.trusted.server());
         vec![
             serving("is healthy", "200", good),
             serving("has an expired certificate", "tls", self.certify(HERE, (2001, 2002))),
@@ -282,6 +282,17 @@ impl Authorities {
                 }
             }),
             over_tls("is silent after the handshake", "timeout", move |stream| tls(mute.clone(), stream, b"", true)),
+            over_tls("sends more after it has ended TLS", "connection", move |mut stream| {
+                let mut connection = ServerConnection::new(ending.clone()).map_err(io::Error::other)?;
+                connection.complete_io(&mut stream)?;
+                read_request(&mut rustls::Stream::new(&mut connection, &mut stream))?;
+                connection.send_close_notify();
+                let mut bytes = Vec::new();
+                connection.write_tls(&mut bytes)?;
+                bytes.extend([b'x'; 8192]);
+                stream.write_all(&bytes)?;
+                hold(&mut stream)
+            }),
         ]
     }
 }

@@ -131,6 +131,7 @@ const GRANTED: &[(&str, &[&str])] = &[
     ("_runner_status", READERS),
     ("_flow_choice", ADMIN),
     ("_flow_filter_passes", ADMIN),
+    ("_shown_error", READERS),
     ("_shown_url", READERS),
     ("_delivery_id", ANALYSTS),
     ("_check_span", ANALYSTS),

@@ -62,6 +62,7 @@ fn an_admin_creates_changes_pauses_and_deletes_a_webhook() {
     let mut admin = Visitor::new(&mut bench, "'hydra_admin'");
     let url = bench.receiver.url("/crm");
     assert_eq!(admin.get("/settings").header("location"), Some("/settings/webhooks"));
+    assert_eq!(admin.get("/settings/").header("location"), Some("/settings/webhooks"));
     assert_eq!(admin.data("/settings/webhooks")["webhooks"], json!([]));
     let form = admin.data("/settings/webhooks/new");
     assert_eq!(form["form"]["values"]["preset"], "hydra");

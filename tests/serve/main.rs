@@ -19,6 +19,7 @@ mod flows;
 mod gateways;
 mod keys;
 mod pages;
+mod plans;
 mod problems;
 mod rehearsals;
 mod sessions;

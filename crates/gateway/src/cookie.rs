@@ -1,7 +1,9 @@
-//! The cookie with the session of a visitor of the settings pages.
+//! The cookies of a visitor of the settings pages: the session, and before that the page that the visitor wanted.
 //!
 //! Over TLS it has the prefix `__Host-`, with which a browser accepts it only from this host and never sends it without
 //! TLS. Over plain HTTP on loopback a browser would not keep such a cookie, so there it has another name.
+
+use crate::wanted;
 
 /// How the browser of the visitor is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +20,14 @@ impl Transport {
         }
     }
 
+    /// The name of the cookie with the page that a visitor without a session wanted.
+    pub fn wanted_name(self) -> &'static str {
+        match self {
+            Self::Tls => "__Host-hydra-page",
+            Self::Loopback => "hydra-page",
+        }
+    }
+
     fn attributes(self) -> &'static str {
         match self {
             Self::Tls => "Path=/; Secure; HttpOnly; SameSite=Strict",
@@ -27,12 +37,26 @@ impl Transport {
 
     /// Returns the value of Set-Cookie that keeps a session for so many seconds.
     pub fn keep(self, session: &str, seconds: u64) -> String {
-        format!("{}={session}; {}; Max-Age={seconds}", self.cookie_name(), self.attributes())
+        self.set(self.cookie_name(), session, seconds)
     }
 
     /// Returns the value of Set-Cookie that ends the session in the browser.
     pub fn forget(self) -> String {
-        format!("{}=; {}; Max-Age=0", self.cookie_name(), self.attributes())
+        self.set(self.cookie_name(), "", 0)
+    }
+
+    /// Returns the value of Set-Cookie that keeps the path of a page.
+    pub fn keep_wanted(self, path: &str) -> String {
+        self.set(self.wanted_name(), path, wanted::KEPT_FOR)
+    }
+
+    /// Returns the value of Set-Cookie that makes the browser forget it.
+    pub fn forget_wanted(self) -> String {
+        self.set(self.wanted_name(), "", 0)
+    }
+
+    fn set(self, name: &str, value: &str, seconds: u64) -> String {
+        format!("{name}={value}; {}; Max-Age={seconds}", self.attributes())
     }
 }
 
@@ -70,6 +94,10 @@ mod tests {
             "__Host-hydra=t; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=60"
         );
         assert_eq!(Transport::Loopback.keep("t", 60), "hydra=t; Path=/; HttpOnly; SameSite=Strict; Max-Age=60");
+        assert_eq!(
+            Transport::Tls.keep_wanted("/settings/approvals/7"),
+            "__Host-hydra-page=/settings/approvals/7; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=3600"
+        );
         assert_eq!(Transport::Loopback.forget(), "hydra=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
     }
 }

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use futures_util::FutureExt;
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONNECTION, COOKIE, HOST, HeaderValue, ORIGIN};
+use hyper::header::{AUTHORIZATION, CONNECTION, COOKIE, HOST, HeaderValue, LOCATION, ORIGIN, SET_COOKIE};
 use hyper::{HeaderMap, Request, Response};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -31,6 +31,7 @@ use crate::place::Way;
 use crate::pool::Purpose;
 use crate::problem::Problem;
 use crate::route::{self, Route, Surface};
+use crate::wanted;
 
 /// Headers that are about the connection, and credentials, which are passed as a hash only.
 const NOT_PASSED: [&str; 11] = [
@@ -203,9 +204,16 @@ impl Exchange<'_> {
         let is_open = path == "/logout";
         let stored = credential.map(|credential| token::stored(&credential));
         let memory = self.meet(stored.as_ref());
+        let is_wanted = request.method() == "GET" && wanted::is_page(path);
         if !is_open && (stored.is_none() || memory == Memory::Refused) {
-            return Err(Problem::unauthenticated());
+            let problem = Problem::unauthenticated();
+            return Err(match is_wanted {
+                true => problem.with_header("set-cookie", transport.keep_wanted(path)),
+                false => problem,
+            });
         }
+        let wanted = cookie::find(texts(request.headers(), COOKIE.as_str()), transport.wanted_name());
+        let wanted = wanted.filter(|page| path == "/login" && wanted::is_page(page)).map(str::to_owned);
         let purpose = match memory {
             // Also of a visitor whom this gateway does not know yet: a test may take longer than other requests.
             _ if request.method() == "POST" && route::is_send_test(path) => Purpose::Test,
@@ -217,6 +225,14 @@ impl Exchange<'_> {
         if let Some(stored) = stored {
             // A link is used once, so it need not be remembered.
             self.gateway.remember(stored, reply.status, path != "/login", None);
+        }
+        match (reply.status, wanted) {
+            (401, _) if is_wanted => reply.headers.push(set_cookie(transport.keep_wanted(path))),
+            (303, Some(page)) => {
+                reply.headers.retain(|(name, _)| name != LOCATION.as_str());
+                reply.headers.extend([(LOCATION.to_string(), page), set_cookie(transport.forget_wanted())]);
+            }
+            _ => {}
         }
         Answer::page(reply, &instructions, transport)
     }
@@ -301,6 +317,10 @@ fn passed(headers: &HeaderMap) -> Vec<(String, String)> {
         .filter(|(name, _)| is_passed(name.as_str()))
         .map(|(name, v)| (name.as_str().to_owned(), value(v)))
         .collect()
+}
+
+fn set_cookie(cookie: String) -> (String, String) {
+    (SET_COOKIE.to_string(), cookie)
 }
 
 fn session(headers: &HeaderMap, transport: Transport) -> Option<[u8; 32]> {

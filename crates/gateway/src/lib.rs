@@ -19,6 +19,7 @@
 //! | `inbound` | requests of other systems to inbound adapters |
 //! | `explain` | the page about the REST API |
 //! | `route`, `place`, `forwarded`, `cookie` | whose request it is, and whether it came in a permitted way |
+//! | `wanted` | the page that a visitor wanted before signing in |
 //! | `body`, `answer`, `problem` | bodies, answers, and what is answered instead |
 //! | `admission`, `credentials`, `quota` | who is let in, and what is remembered of credentials |
 //! | `call`, `pool` | the call, and the connections to the database |
@@ -56,3 +57,4 @@ mod report;
 pub mod route;
 mod settings;
 pub mod units;
+mod wanted;

@@ -10,6 +10,7 @@ use crate::layout::{Visit, button};
 use crate::model::Webhook;
 use crate::moment::count;
 use crate::state::{self, badge};
+use crate::visible::visible;
 
 #[derive(Deserialize)]
 pub struct Attempt {
@@ -91,7 +92,7 @@ fn failure(visit: &Visit, webhook: &Webhook, attempt: &Attempt, is_latest: bool)
                 @if let Some(excerpt) = attempt.response_excerpt.as_ref().filter(|excerpt| !excerpt.is_empty()) {
                     details {
                         summary { "What the endpoint answered" }
-                        pre.excerpt { (excerpt) }
+                        pre.excerpt { (visible(excerpt)) }
                     }
                 }
             }

@@ -191,6 +191,17 @@ fn a_failure_shows_status_time_answer_and_what_comes_next() {
 }
 
 #[test]
+fn what_cannot_be_seen_in_an_answer_is_shown_by_its_number() {
+    let mut model = model("webhook");
+    let answer = "paid\u{202E}\u{0}<b>";
+    model["data"]["recent"][0]["response_excerpt"] = json!(answer);
+    model["data"]["test"] = json!({"status_code": 500, "response_body": answer, "response_ms": 3});
+    let shown = page(&model);
+    let expected = "paid<span class=\"sign\">U+202E and 1 more</span>&lt;b&gt;";
+    assert_eq!(shown.matches(expected).count(), 2, "{shown}");
+}
+
+#[test]
 fn who_resumes_a_webhook_that_missed_events_says_what_becomes_of_them() {
     let mut model = model("webhook_disabled");
     let shown = page(&model);

@@ -11,6 +11,7 @@ use crate::layout::{Content, Visit, button, head};
 use crate::model::{Hour, Webhook, Worker};
 use crate::moment::{count, interval};
 use crate::state::{self, badge};
+use crate::visible::visible;
 use crate::webhooks::worker_warning;
 
 #[derive(Deserialize)]
@@ -113,7 +114,7 @@ fn tested(test: &Test) -> Markup {
             @for text in [&test.error, &test.detail, &test.hint].into_iter().flatten() { p { (text) } }
             @if let Some(body) = test.response_body.as_ref().filter(|body| !body.is_empty()) {
                 p.label { "Body of the answer" }
-                pre.excerpt { (body) }
+                pre.excerpt { (visible(body)) }
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Reads `application/x-www-form-urlencoded` text: bodies of forms, and queries.
+//! Reads and writes text in the form of URLs: `application/x-www-form-urlencoded`, which bodies of forms and queries are, and parts of paths.
 
 /// The fields in the order in which they were sent.
 #[derive(Debug, Default)]
@@ -53,6 +53,17 @@ pub fn unescaped(part: &str) -> Option<String> {
     decoded(part.as_bytes(), b'+')
 }
 
+/// Returns a text as part of a path, or as the name or value of a parameter.
+pub fn escaped(text: &str) -> String {
+    let escaped = |byte: u8| match byte {
+        byte if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') => {
+            char::from(byte).to_string()
+        }
+        byte => format!("%{byte:02X}"),
+    };
+    text.bytes().map(escaped).collect()
+}
+
 /// Returns a text without its escapes; `plus` is what a plus means.
 fn decoded(text: &[u8], plus: u8) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
@@ -89,6 +100,8 @@ mod tests {
     fn parts_of_a_path_and_parameters_are_read_exactly() {
         assert_eq!(unescaped("a%2Fb+c%20"), Some("a/b+c ".into()));
         assert_eq!((unescaped("%"), unescaped("%00"), unescaped("%ff")), (None, None, None));
+        assert_eq!(escaped("a/ü +.~"), "a%2F%C3%BC%20%2B.~");
+        assert_eq!(unescaped(&escaped("a/ü +.~")), Some("a/ü +.~".into()));
         assert_eq!(pairs(b"a=+x%0D%0A&a"), Some(vec![("a".into(), " x\r\n".into()), ("a".into(), String::new())]));
     }
 

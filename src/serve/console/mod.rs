@@ -78,7 +78,7 @@ fn route(visit: &Visit<'_>) -> Result<Answer, Problem> {
         visit.require_manager()?;
     }
     match (path, writes) {
-        ([], false) => Ok(Answer::see_other("/settings/webhooks")),
+        ([] | [""], false) => Ok(Answer::see_other("/settings/webhooks")),
         (["webhooks"], false) => webhooks::list(visit),
         (["webhooks"], true) => webhook_form::create(visit),
         (["webhooks", "new"], false) => webhook_form::blank(visit),
@@ -109,7 +109,7 @@ fn route(visit: &Visit<'_>) -> Result<Answer, Problem> {
         // What has a button has no page.
         (["webhooks", _, "pause" | "resume" | "test" | "retry" | "end-overlap"], false)
         | (["webhooks", _, "deliveries", _, "retry" | "cancel"], false) => Err(Problem::method_not_allowed("POST")),
-        (["status" | "webhooks", ..], true) | ([], true) => Err(Problem::method_not_allowed("GET")),
+        (["status" | "webhooks", ..] | [] | [""], true) => Err(Problem::method_not_allowed("GET")),
         _ => Err(Problem::not_found()),
     }
 }

@@ -3,6 +3,7 @@
 //! Values are not checked here: the REST API says what is wrong with one, and the model reads it.
 
 use serde_json::{Map, Value};
+use wire::form::escaped;
 
 use super::tools::Found;
 
@@ -88,15 +89,4 @@ fn parameter(name: &str) -> String {
         Some((column, operator)) => format!("{column}[{operator}]"),
         None => name.to_owned(),
     }
-}
-
-/// Returns a text as it stands in a URL.
-pub fn escaped(text: &str) -> String {
-    let escaped = |byte: u8| match byte {
-        byte if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') => {
-            char::from(byte).to_string()
-        }
-        byte => format!("%{byte:02X}"),
-    };
-    text.bytes().map(escaped).collect()
 }

@@ -6,8 +6,9 @@
 use ::mcp::ToolResult;
 use pgrx::JsonB;
 use serde_json::{Map, Value, json};
+use wire::form::escaped;
 
-use super::arguments::{Arguments, escaped};
+use super::arguments::Arguments;
 use super::function;
 use super::tools::{Does, Found};
 use super::writing::Given;

@@ -3,8 +3,10 @@
 //! Rows are written by requests of the REST API, so what it checks is checked here too. Arguments are passed on as the text that was
 //! sent: a number keeps its digits.
 
+use wire::form::escaped;
+
 use super::actions;
-use super::arguments::{escaped, refuse_unknown};
+use super::arguments::refuse_unknown;
 use super::call::explained;
 use super::function;
 use super::tools::{Does, Found};

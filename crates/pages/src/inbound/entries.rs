@@ -8,6 +8,7 @@ use crate::failures::folded;
 use crate::layout::{Visit, button};
 use crate::moment::count;
 use crate::state::{self, badge};
+use crate::visible::visible;
 
 pub fn events(visit: &Visit, adapter: &Adapter, events: &[Event]) -> Markup {
     html! {
@@ -98,7 +99,7 @@ fn refusal(visit: &Visit, adapter: &Adapter, request: &Refused) -> Markup {
                 @if let Some(reason) = &request.reason { p.text { (crate::field::sentence(reason)) } }
                 details {
                     summary { "What was sent" }
-                    pre.excerpt { (sent(request)) }
+                    pre.excerpt { (visible(&sent(request))) }
                 }
             }
             @if visit.may_manage() {

@@ -10,6 +10,7 @@ use crate::json::indented;
 use crate::layout::{Content, Visit, button, head};
 use crate::moment::count;
 use crate::state::{self, badge};
+use crate::visible::visible;
 
 #[derive(Deserialize)]
 pub struct Data {
@@ -40,7 +41,7 @@ pub fn page(visit: &Visit, data: &Data) -> Content {
         section.card aria-labelledby="payload" {
             h2 #payload { "Payload" }
             @match &event.payload {
-                Some(payload) => pre.excerpt { (indented(payload)) },
+                Some(payload) => pre.excerpt { (visible(&indented(payload))) },
                 None => p.none { "You may not see what was sent." },
             }
         }
@@ -79,7 +80,7 @@ fn facts(visit: &Visit, event: &Event) -> Markup {
     let fact = |name: &str, value: Markup| html! { div { dt { (name) } dd { (value) } } };
     let code = |text: &Option<String>| {
         html! {
-            @match text { Some(text) => code { (text) }, None => span.minor { "none" } }
+            @match text { Some(text) => code { (visible(text)) }, None => span.minor { "none" } }
         }
     };
     html! {

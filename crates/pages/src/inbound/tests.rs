@@ -106,6 +106,22 @@ fn an_event_shows_its_runs_and_its_payload_as_it_came() {
 }
 
 #[test]
+fn what_cannot_be_seen_in_what_a_provider_sent_is_shown_by_its_number() {
+    let mut event = model("inbound_event");
+    event["data"]["event"]["payload"] = json!("{\"a\":\"\u{2066}b\"}");
+    event["data"]["event"]["external_id"] = json!("evt\u{200B}1");
+    let shown = page(&event);
+    for text in
+        ["&quot;<span class=\"sign\">U+2066</span>b&quot;", "<code>evt<span class=\"sign\">U+200B</span>1</code>"]
+    {
+        assert!(shown.contains(text), "{text}");
+    }
+    let mut adapter = model("inbound_adapter_refusing");
+    adapter["data"]["refused"][0]["body"] = json!("a\u{202E}b");
+    assert!(page(&adapter).contains("a<span class=\"sign\">U+202E</span>b"));
+}
+
+#[test]
 fn effects_that_were_too_large_to_keep_are_not_said_to_be_none() {
     let mut flow = model("flow");
     flow["data"]["runs"][2]["effects"] = json!({"not_kept": true, "bytes": 9_000_000});

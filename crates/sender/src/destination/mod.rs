@@ -13,6 +13,7 @@ pub use network::AllowedNetwork;
 pub use origin::origin;
 pub use policy::DestinationPolicy;
 pub use url::check_url;
+pub use vetting::without_address;
 
 pub(crate) use lookup::{Addresses, Asked, Directory, LookupError, LookupResult, Ticket};
 pub(crate) use url::parse_url;

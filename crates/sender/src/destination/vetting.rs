@@ -12,6 +12,9 @@ use super::policy::{DestinationPolicy, NotAllowed};
 /// The maximum number of addresses that are tried.
 const MAX_ADDRESSES: usize = 16;
 
+/// What is said of a refused name, before its address.
+const REFUSED: &str = "host name resolves to an address that is not allowed";
+
 /// Why there is no address to connect to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoAddress {
@@ -32,8 +35,7 @@ impl fmt::Display for NoAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             NoAddress::Refused(address, reason) => {
-                let message = "host name resolves to an address that is not allowed";
-                return f.write_str(&reason.refusal(message, *address).in_one_line());
+                return f.write_str(&reason.refusal(REFUSED, *address).in_one_line());
             }
             NoAddress::Lookup(LookupError::Unknown) => "host name could not be resolved",
             NoAddress::Lookup(LookupError::Unanswered) => "no name server answered what the host name resolves to",
@@ -41,6 +43,11 @@ impl fmt::Display for NoAddress {
             NoAddress::Lookup(LookupError::TimedOut) => "time limit ran out while the host name was looked up",
         })
     }
+}
+
+/// Returns the message of a failed attempt without the address of a refused name, which may be one of a private network.
+pub fn without_address(message: &str) -> &str {
+    if message.starts_with(REFUSED) { REFUSED } else { message }
 }
 
 #[cfg(test)]
@@ -90,5 +97,7 @@ mod tests {
         );
         assert!(said("64:ff9b::7f00:1", "").contains("64:ff9b::7f00:1 contains 127.0.0.1, which is not a public"));
         assert!(said("169.254.169.254", "0.0.0.0/0").contains("add 169.254.169.254 itself"));
+        assert_eq!(without_address(&said("10.1.2.3", "")), "host name resolves to an address that is not allowed");
+        assert_eq!(without_address("host name could not be resolved"), "host name could not be resolved");
     }
 }

@@ -82,7 +82,7 @@ impl EventLoop {
         let Some(connection) = self.connections.get_mut(key) else { return };
         match connection.usage {
             Usage::Opening { opening, address } => match connection.socket.is_connected() {
-                Ok(true) => self.win(key, opening, address),
+                Ok(true) => self.win(key, opening, address, ends),
                 Ok(false) => {}
                 Err(error) => self.lose(key, opening, error),
             },
@@ -93,7 +93,7 @@ impl EventLoop {
     }
 
     /// Uses a connection that has opened for the request that waits for it.
-    fn win(&mut self, key: Key, opening: Key, address: SocketAddr) {
+    fn win(&mut self, key: Key, opening: Key, address: SocketAddr, ends: bool) {
         let Some(Opening { exchange, phase, .. }) = self.openings.remove(opening) else {
             self.connections.remove(key);
             return;
@@ -114,7 +114,7 @@ impl EventLoop {
             self.connections.remove(key);
             return self.fail(exchange, &trouble);
         }
-        self.begin(key, exchange, false);
+        self.begin(key, exchange, false, ends);
     }
 
     fn lose(&mut self, key: Key, opening: Key, error: io::Error) {
@@ -127,8 +127,9 @@ impl EventLoop {
         }
     }
 
-    /// Makes a request on a connection that is open.
-    pub(super) fn begin(&mut self, key: Key, mut exchange: Box<Exchange>, is_reused: bool) {
+    /// Makes a request on a connection that is open. `ends`: the receiver may have closed its side already; the poller has
+    /// reported that, and does not report it again.
+    pub(super) fn begin(&mut self, key: Key, mut exchange: Box<Exchange>, is_reused: bool, ends: bool) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         self.timers.set(&mut connection.timer, exchange.until, Subject::Connection(key));
         if is_reused {
@@ -137,7 +138,7 @@ impl EventLoop {
         let is_cut_off = exchange.is_cut_off();
         connection.usage = Usage::Busy { exchange, is_reused };
         if !is_reused || is_cut_off {
-            self.advance(key, is_cut_off);
+            self.advance(key, ends || is_cut_off);
         }
     }
 

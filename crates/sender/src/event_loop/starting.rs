@@ -38,7 +38,7 @@ impl EventLoop {
             let (now, turn) = (self.now, self.turn);
             let connection = self.connections.get_mut(key);
             if connection.is_some_and(|connection| connection.is_usable(&exchange, now, turn)) {
-                return self.begin(key, exchange, true);
+                return self.begin(key, exchange, true, false);
             }
             self.connections.remove(key);
         }

@@ -1,5 +1,5 @@
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use wire::attempt::{Answer, EXCERPT_BYTES};
@@ -338,4 +338,26 @@ fn an_early_answer_to_a_later_request_on_a_connection_decides_and_nothing_is_sen
     owner.sender.hand_over([large_request(endpoint(receiver.url()))]);
     assert!(matches!(owner.next().outcome, Outcome::Answered(Answer { status: 410, .. })));
     assert_eq!(receiver.connections(), 1);
+}
+
+/// Some of these answers are complete before the sender has seen that its connection is open.
+#[test]
+fn an_answer_that_is_complete_before_the_request_was_sent_is_not_waited_for() {
+    let receiver = Receiver::serving(|_, mut stream| {
+        // It has no length, so it ends with the connection.
+        stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nok").unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        while stream.read(&mut [0; 1024]).is_ok_and(|amount| amount > 0) {}
+    });
+    let owner = Owner::allowing_loopback();
+    let many = || Request { max_in_flight: 64, ..request(endpoint(receiver.url())) };
+    owner.sender.hand_over((0..64).map(|_| many()));
+    for _ in 0..64 {
+        match owner.next() {
+            Attempt { outcome: Outcome::Answered(Answer { status: 200, excerpt, .. }), took, .. } => {
+                assert!(excerpt == "ok" && took < PATIENCE / 2, "{excerpt:?} after {took:?}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 }

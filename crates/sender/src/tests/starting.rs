@@ -1,9 +1,13 @@
+use std::collections::BTreeSet;
 use std::io::Write;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
 use std::time::Instant;
 
-use super::receiver::{OK, Receiver, read_request};
+use socket2::{Domain, Socket, Type};
+
+use super::receiver::{OK, Received, Receiver, read_request};
 use super::*;
 use crate::event_loop::MAX_WAIT;
 
@@ -258,4 +262,59 @@ fn a_connection_with_nothing_to_do_is_closed_after_a_while() {
     end.recv_timeout(PATIENCE).unwrap();
     assert_eq!(owner.status_of(endpoint(receiver.url())), 200);
     assert_eq!(receiver.connections(), 2);
+}
+
+/// A receiver whose queue has room for two connections that were not accepted.
+fn with_a_short_queue() -> (TcpListener, String) {
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    listener.listen(1).unwrap();
+    let listener = TcpListener::from(listener);
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    (listener, url)
+}
+
+fn id_of(request: &Received) -> &str {
+    request.header("x-hydra-delivery").unwrap()
+}
+
+#[test]
+fn a_receiver_with_a_short_queue_that_accepts_one_connection_after_the_other_gets_each_request_once() {
+    let (listener, url) = with_a_short_queue();
+    let received = std::thread::spawn(move || {
+        let one = |_| {
+            let mut stream = listener.accept().unwrap().0;
+            let request = read_request(&mut stream).unwrap();
+            stream.write_all(OK.as_bytes()).unwrap();
+            id_of(&request).to_owned()
+        };
+        (0..5).map(one).collect::<BTreeSet<String>>()
+    });
+    let owner = Owner::allowing_loopback();
+    let numbered = |number| Request { delivery: DeliveryId([number; 16]), ..request(endpoint(url.as_str())) };
+    owner.sender.hand_over((1..=5).map(numbered));
+    // Those for which there is no room are tried again by the system, after a second and later.
+    let attempts: Vec<_> = (0..5).map(|_| owner.next()).collect();
+    assert!(attempts.iter().all(|attempt| attempt.outcome.is_success()), "{attempts:?}");
+    assert_eq!(received.join().unwrap().len(), 5);
+}
+
+#[test]
+fn a_request_that_waits_in_the_queue_of_a_receiver_fails_when_its_time_ends_and_is_there_afterwards() {
+    let (listener, url) = with_a_short_queue();
+    let owner = Owner::allowing_loopback();
+    owner.sender.hand_over((0..2).map(|_| request(with_short_limit(url.as_str()))));
+    for _ in 0..2 {
+        match owner.next().outcome {
+            Outcome::Failed(Failure { class: ErrorClass::Timeout, message }) => {
+                assert_eq!(message, "time limit ran out before an answer came");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    for _ in 0..2 {
+        let mut stream = listener.accept().unwrap().0;
+        let late = read_request(&mut stream).expect("the whole request");
+        assert_eq!((id_of(&late), late.body.as_str()), ("09090909-0909-0909-0909-090909090909", BODY));
+    }
 }

@@ -187,6 +187,52 @@ fn an_answer_under_tls_that_comes_before_the_body_was_read_decides() {
 }
 
 #[test]
+fn bytes_after_the_end_of_tls_stop_no_other_request() {
+    let authority = Authority::new("after-the-end");
+    let ending = authority.serve(|stream| {
+        let _ = read_request(stream);
+        stream.conn.send_close_notify();
+        let mut bytes = Vec::new();
+        stream.conn.write_tls(&mut bytes).unwrap();
+        // More than is decrypted at a time, in one segment with the end.
+        bytes.extend([b'x'; 8192]);
+        let _ = stream.sock.write_all(&bytes);
+        while std::io::Read::read(&mut stream.sock, &mut [0; 1024]).is_ok_and(|amount| amount > 0) {}
+    });
+    let healthy = Receiver::answering(OK);
+    let owner = Owner::with(loopback_policy(), authority.roots());
+    for _ in 0..3 {
+        let failure = owner.failure_of(https(&ending));
+        assert_eq!(failure.class, ErrorClass::Connection);
+        assert_eq!(failure.message, "connection closed by the receiver before an answer came");
+        assert_eq!(owner.status_of(endpoint(healthy.url())), 200);
+    }
+}
+
+/// The TCP connection stays open, so nothing more is reported.
+#[test]
+fn an_end_of_tls_that_comes_with_the_handshake_ends_the_attempt() {
+    let authority = Authority::new("at-once");
+    let receiver = authority.serve(|stream| {
+        let TlsStream { conn, sock } = stream;
+        while conn.is_handshaking() && !conn.wants_write() {
+            conn.read_tls(sock).unwrap();
+            conn.process_new_packets().unwrap();
+        }
+        conn.send_close_notify();
+        let mut bytes = Vec::new();
+        while conn.wants_write() {
+            conn.write_tls(&mut bytes).unwrap();
+        }
+        let _ = sock.write_all(&bytes);
+        while std::io::Read::read(sock, &mut [0; 1024]).is_ok_and(|amount| amount > 0) {}
+    });
+    let failure = Owner::with(loopback_policy(), authority.roots()).failure_of(https(&receiver));
+    assert_eq!(failure.class, ErrorClass::Connection);
+    assert_eq!(failure.message, "connection closed by the receiver before an answer came");
+}
+
+#[test]
 fn the_time_limit_covers_the_handshake() {
     let receiver = Receiver::silent();
     let failure =

@@ -164,11 +164,14 @@ impl Socket {
         ends: bool,
         mut consume: impl FnMut(&[u8]) -> ControlFlow<()>,
     ) -> Result<End, Trouble> {
-        // Something may have come with the end of the handshake.
+        // Something may have come with the end of the handshake, even the end of the connection.
         if let Some(tls) = &mut self.tls
             && tls.pass_on(buffer, &mut consume)?.is_break()
         {
             return Ok(End::Enough);
+        }
+        if self.has_ended()? {
+            return Ok(End::Closed);
         }
         loop {
             let Some(amount) = self.read_once(buffer)? else { return Ok(End::Empty) };
@@ -235,8 +238,8 @@ impl Tls {
     fn take_in(&mut self, mut received: &[u8]) -> Result<(), Trouble> {
         let is_first = std::mem::take(&mut self.is_silent);
         let is_plain_http = is_first && received.starts_with(b"HTTP/");
-        while !received.is_empty() {
-            self.connection.read_tls(&mut received)?;
+        // What comes after the receiver has ended the TLS connection is not taken.
+        while !received.is_empty() && self.connection.read_tls(&mut received)? > 0 {
             self.connection.process_new_packets().map_err(|error| match is_plain_http {
                 true => Trouble::PlainHttp,
                 false => Trouble::Tls(error),

@@ -2,11 +2,12 @@
 //!
 //! The role of a key has no privileges on the views of the extension, which show everything to everybody who may read them. So
 //! they are read as the owner of the extension: the scope of the key says what it may see, and its tenant which rows. No secret is
-//! among the columns, and of the URL of a webhook only scheme, host and port, unless the key may manage webhooks.
+//! among the columns, and of the URL of a webhook only scheme, host and port, unless the key may manage webhooks; the same is true of
+//! the address in an error about a refused host name.
 //!
 //! `openapi::own` lists the members of each, and `sql/queries/api_<name>.sql` returns them. All of these statements have the
 //! same parameters: the tenant of the key or null, one id or null, the id after which to begin or null, the values of the two filters
-//! or null, how many rows, and whether the whole URL may be shown. They return ids as texts, and the rows as JSON, so that numbers
+//! or null, how many rows, and whether URLs and errors may be shown whole. They return ids as texts, and the rows as JSON, so that numbers
 //! and inner JSON stay as they are.
 //!
 //! | file | what it does |
@@ -81,7 +82,8 @@ fn one(call: &Call<'_>, own: &Own, id: &str) -> Result<Answer, Problem> {
     let id = page::id(own, id).ok_or_else(Problem::not_found)?;
     let mut found = as_owner(|| rows(call, own, &Asked::one(&id))).pop().ok_or_else(Problem::not_found)?;
     if let Some((member, query)) = more_of_one(own) {
-        let more = as_owner(|| sql::one::<String>(query, &[id.as_str().into()])).unwrap_or_else(|| "null".into());
+        let arguments = [id.as_str().into(), may_manage(call).into()];
+        let more = as_owner(|| sql::one::<String>(query, &arguments)).unwrap_or_else(|| "null".into());
         found.json.truncate(found.json.len() - 1);
         found.json += &format!(",\"{member}\":{more}}}");
     }
@@ -108,8 +110,12 @@ fn statement(own: &Own) -> &'static str {
     }
 }
 
+/// Whether the key sees what may be secret.
+fn may_manage(call: &Call<'_>) -> bool {
+    require(call, own::MANAGES_WEBHOOKS).is_ok()
+}
+
 fn rows(call: &Call<'_>, own: &Own, asked: &Asked) -> Vec<Found> {
-    let may_manage = require(call, own::MANAGES_WEBHOOKS).is_ok();
     let [first, second] = &asked.filters;
     let arguments = [
         call.key.tenant.as_deref().into(),
@@ -118,7 +124,7 @@ fn rows(call: &Call<'_>, own: &Own, asked: &Asked) -> Vec<Found> {
         first.as_deref().into(),
         second.as_deref().into(),
         asked.limit.into(),
-        may_manage.into(),
+        may_manage(call).into(),
     ];
     sql::all(statement(own), &arguments, |rows| {
         let columns = RowColumns::of(&rows);

@@ -142,7 +142,7 @@ impl Written {
         let of = |status, row: Representation| Answer::json_text(status, row.text).with_header("etag", row.etag);
         match self {
             Self::Created(id, row) => {
-                let location = format!("/api/v1/{}/{}", resource.name, escaped(&id));
+                let location = format!("/api/v1/{}/{}", resource.name, form::escaped(&id));
                 of(201, row).with_header("location", location)
             }
             Self::Changed(row) => of(200, row),
@@ -157,13 +157,4 @@ impl Written {
             Self::Removed => "null".into(),
         }
     }
-}
-
-/// Returns a text as part of a path.
-fn escaped(text: &str) -> String {
-    let byte = |byte: u8| match byte {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
-        _ => format!("%{byte:02X}"),
-    };
-    text.bytes().map(byte).collect()
 }
