@@ -13,6 +13,7 @@
 //! | `context` | keeps tenant, key and scopes of the request |
 //! | `deferrable` | knows which tables have triggers that can be deferred |
 //! | `sql` | runs statements |
+//! | `refused` | knows which field of a request our functions refuse |
 //! | `console` | answers requests of the settings pages |
 //! | `rest` | answers requests with an API key |
 //! | `mcp` | answers messages of MCP: the same for models |
@@ -46,6 +47,7 @@ mod gateway;
 pub mod identity;
 pub mod mcp;
 pub mod problem;
+mod refused;
 pub mod rehearse;
 pub mod request;
 mod rest;
