@@ -29,13 +29,17 @@ fn no_webhook_of_another_tenant_is_changed() {
         on("its events go to the attacker", "PATCH", "webhooks/§").body(&url).owner(200),
         on("it is removed", "DELETE", "webhooks/§").owner(204),
         on("it is paused", "POST", "webhooks/§/pause").owner(200),
-        on("it is resumed and loses what it missed", "POST", "webhooks/§/resume").body(r#"{"missed": "drop"}"#).owner(200),
+        on("it is resumed and loses what it missed", "POST", "webhooks/§/resume")
+            .body(r#"{"missed": "drop"}"#)
+            .owner(200),
         on("its new secret is shown", "POST", "webhooks/§/rotate").owner(200),
         on("it sends a request", "POST", "webhooks/§/test"),
         on("a change of nothing tells that it exists", "PATCH", "webhooks/§").body("{}").owner(200),
         on("If-Match with any ETag finds it", "PATCH", "webhooks/§").header("If-Match", "*").body("{}").owner(200),
         on("If-Match with its ETag finds it", "DELETE", "webhooks/§").header("If-Match", &etag).owner(204),
-        on("If-Match with a wrong ETag tells that it exists", "DELETE", "webhooks/§").header("If-Match", "\"0\"").owner(412),
+        on("If-Match with a wrong ETag tells that it exists", "DELETE", "webhooks/§")
+            .header("If-Match", "\"0\"")
+            .owner(412),
         on("a rehearsal shows it", "PATCH", "webhooks/§").header("Prefer", "tx=rollback").body("{}").owner(200),
         on("a refusal tells that it exists", "PATCH", "webhooks/§").body(r#"{"event_types": []}"#).owner(422),
         on("an escaped id is another one", "DELETE", "webhooks/§%20"),
@@ -121,7 +125,11 @@ fn no_request_leaves_for_where_it_must_not_go_and_none_carries_more_than_it_may(
     let before: String = world.bench.ask(SETTINGS);
     let mut refuses = |name, method, path: &str, body: &str, field: &str| {
         let answer = world.ask(&attacker, &attack(name, method, path).body(body));
-        assert_eq!((answer.status, answer.json()["errors"][0]["field"].as_str()), (422, Some(field)), "{name}: {answer:?}");
+        assert_eq!(
+            (answer.status, answer.json()["errors"][0]["field"].as_str()),
+            (422, Some(field)),
+            "{name}: {answer:?}"
+        );
     };
     for (name, url) in [
         ("an address in the own network", "http://10.0.0.1/"),
@@ -163,18 +171,25 @@ fn no_answer_about_a_webhook_that_another_key_got_is_repeated() {
     let own = own(&mut world);
     let webhook = theirs(&mut world);
     let (owner, attacker, other) = (world.owner.clone(), world.attacker.clone(), world.key("webhooks:manage"));
-    let used = |name, key: &str, path: &str| attack(name, "POST", &format!("{path}/rotate")).header("Idempotency-Key", key);
+    let used =
+        |name, key: &str, path: &str| attack(name, "POST", &format!("{path}/rotate")).header("Idempotency-Key", key);
     let path = format!("webhooks/{webhook}");
     for (key, name, path) in [(&owner, "theirs-1", &path), (&other, "shared-1", &own), (&attacker, "mine-1", &own)] {
         assert_eq!(world.ask(key, &used("a key is used", name, path)).status, 200);
     }
     world.withstands(vec![
         used("the Idempotency-Key of another tenant repeats its answer", "§", &path).values("theirs-1", "unused-1"),
-        used("its own one, for another webhook, tells that it exists", "mine-1", "webhooks/§").values(&webhook, 99).status(422),
+        used("its own one, for another webhook, tells that it exists", "mine-1", "webhooks/§")
+            .values(&webhook, 99)
+            .status(422),
     ]);
     // What is repeated has no secret, also for the key that got it.
     let again = world.ask(&attacker, &used("it is repeated", "mine-1", &own));
-    assert_eq!((again.header("idempotency-replayed"), again.json()["secret"].is_null()), (Some("true"), true), "{again:?}");
+    assert_eq!(
+        (again.header("idempotency-replayed"), again.json()["secret"].is_null()),
+        (Some("true"), true),
+        "{again:?}"
+    );
 }
 
 #[test]

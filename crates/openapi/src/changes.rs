@@ -65,7 +65,9 @@ fn schema(name: &str) -> Value {
 /// Returns what can be done with something that was just created, whose id is the member `id`: operations on the same resource.
 pub fn links<'a>(resource: &str, id: &str, verbs: impl IntoIterator<Item = &'a str>) -> Value {
     let id = format!("$response.body#/{id}");
-    crate::object(verbs.into_iter().map(|verb| {
-        (verb.to_owned(), json!({"operationId": format!("{verb}_{resource}"), "parameters": {"id": id}}))
-    }))
+    crate::object(
+        verbs.into_iter().map(|verb| {
+            (verb.to_owned(), json!({"operationId": format!("{verb}_{resource}"), "parameters": {"id": id}}))
+        }),
+    )
 }

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::column::{Column, members, names};
-use crate::{Named, changes};
 use crate::parameters::{self, query};
 use crate::responses::{self, answer, reference};
+use crate::{Named, changes};
 
 #[derive(Debug, Clone)]
 pub struct Resource {

@@ -31,11 +31,18 @@ fn whoever_resumes_a_webhook_that_has_missed_events_says_what_becomes_of_them() 
     desk.emit(2);
     desk.shop.bench.wait_for_column(id, "missed", "1");
     let resume = format!("{path}/resume");
-    for (body, status, code) in
-        [("", 409, "required"), ("{}", 409, "required"), (r#"{"missed": "later"}"#, 422, "check"), (r#"{"missed": null}"#, 422, "required")]
-    {
+    for (body, status, code) in [
+        ("", 409, "required"),
+        ("{}", 409, "required"),
+        (r#"{"missed": "later"}"#, 422, "check"),
+        (r#"{"missed": null}"#, 422, "required"),
+    ] {
         let refused = desk.ask("POST", &resume, body);
-        assert_eq!((refused.status, refused.errors()), (status, vec![("missed".into(), code.into())]), "{body}: {refused:?}");
+        assert_eq!(
+            (refused.status, refused.errors()),
+            (status, vec![("missed".into(), code.into())]),
+            "{body}: {refused:?}"
+        );
     }
     assert_eq!(desk.ask("POST", &resume, r#"{"missed": "send"}"#).json()["status"], "active");
     let sent = desk.shop.bench.wait_for("/", 2);
@@ -59,7 +66,9 @@ fn a_new_secret_is_shown_once_and_the_old_one_signs_during_the_overlap() {
     desk.emit(1);
     assert_eq!(desk.shop.bench.wait_for("/", 1)[0].signature, Signature::Verified);
 
-    for (body, code) in [(r#"{"overlap": -1}"#, "check"), (r#"{"overlap": 2592001}"#, "check"), (r#"{"overlap": "1 day"}"#, "type")] {
+    for (body, code) in
+        [(r#"{"overlap": -1}"#, "check"), (r#"{"overlap": 2592001}"#, "check"), (r#"{"overlap": "1 day"}"#, "type")]
+    {
         let refused = desk.ask("POST", &rotate, body);
         assert_eq!((refused.status, refused.errors()), (422, vec![("overlap".into(), code.into())]), "{body}");
     }
@@ -82,7 +91,10 @@ fn a_test_request_is_sent_at_once_and_its_answer_is_shown() {
     let test = format!("{path}/test");
     let made = desk.ask("POST", &test, "");
     let answer = made.json();
-    assert_eq!((made.status, &answer["status_code"], &answer["response_body"]), (200, &json!(418), &json!("short and stout")));
+    assert_eq!(
+        (made.status, &answer["status_code"], &answer["response_body"]),
+        (200, &json!(418), &json!("short and stout"))
+    );
     assert_eq!(desk.shop.bench.receiver.requests("/")[0].signature, Signature::Verified);
 
     // A rollback would not take it back.

@@ -52,7 +52,11 @@ fn a_rehearsal_shows_what_would_be_has_no_secret_and_leaves_nothing() {
     ] {
         let call = desk.call(method, &path).header("Prefer", "tx=rollback").body(body);
         let rehearsed = desk.make(&call);
-        assert_eq!((rehearsed.status, rehearsed.header("preference-applied")), (200, Some("tx=rollback")), "{rehearsed:?}");
+        assert_eq!(
+            (rehearsed.status, rehearsed.header("preference-applied")),
+            (200, Some("tx=rollback")),
+            "{rehearsed:?}"
+        );
         assert_eq!(rehearsed.json()["result"][member], value, "{method} {path}");
         assert!(!rehearsed.body.contains("\"secret\""), "{rehearsed:?}");
     }

@@ -94,7 +94,8 @@ fn a_webhook_that_is_created_gets_events_and_its_secret_is_in_one_answer_only() 
     assert_eq!(created.header("etag"), shown.header("etag"));
     let webhook = shown.json();
     for (name, value) in settings.as_object().unwrap().iter().filter(|(name, _)| *name != "headers") {
-        let same = webhook[name] == *value || webhook[name].as_f64().is_some() && webhook[name].as_f64() == value.as_f64();
+        let same =
+            webhook[name] == *value || webhook[name].as_f64().is_some() && webhook[name].as_f64() == value.as_f64();
         assert!(same || name == "filter" || name == "retry_schedule", "{name}: {webhook}");
     }
     assert_eq!(webhook["retry_schedule"].to_string(), "[1,0.5]");
@@ -123,7 +124,8 @@ fn only_settings_that_are_given_change_and_null_takes_one_back() {
     assert_eq!(changed.json(), expected);
     assert_eq!(desk.ask("GET", &path, "").body, changed.body);
 
-    let reset = desk.ask("PATCH", &path, r#"{"timeout": null, "name": null, "rate_limit": null, "filter": null}"#).json();
+    let reset =
+        desk.ask("PATCH", &path, r#"{"timeout": null, "name": null, "rate_limit": null, "filter": null}"#).json();
     assert_eq!((&reset["timeout"], &reset["name"]), (&json!(8), &json!(null)), "that of the preset, and none");
     assert_eq!((&reset["rate_limit"], &reset["filter"]), (&json!(null), &json!(null)));
     assert_eq!(reset["header_names"], json!(["A"]));
@@ -143,7 +145,9 @@ fn a_webhook_that_is_deleted_is_gone() {
     let (path, _) = desk.create("/", json!({}));
     assert_eq!(desk.ask("DELETE", &path, "").status, 204);
     assert_eq!(desk.webhooks(), 0);
-    for (method, path) in [("DELETE", path.clone()), ("GET", path.clone()), ("PATCH", path.clone()), ("POST", path + "/pause")] {
+    for (method, path) in
+        [("DELETE", path.clone()), ("GET", path.clone()), ("PATCH", path.clone()), ("POST", path + "/pause")]
+    {
         assert_eq!(desk.ask(method, &path, "{}").status, 404, "{method} {path}");
     }
 }
@@ -213,7 +217,9 @@ fn each_path_names_its_methods_and_has_no_parameters() {
         assert_eq!((refused.status, refused.header("allow")), (405, Some(allow)), "{method} {path}");
     }
     assert_eq!(desk.ask("POST", &format!("{path}/other"), "").status, 404);
-    for (method, path) in [("POST", "?a=1".to_owned()), ("PATCH", format!("{path}?a=1")), ("POST", format!("{path}/pause?a=1"))] {
+    for (method, path) in
+        [("POST", "?a=1".to_owned()), ("PATCH", format!("{path}?a=1")), ("POST", format!("{path}/pause?a=1"))]
+    {
         assert_eq!(desk.ask(method, &path, "{}").status, 400, "{method} {path}");
     }
     let form = desk.call("POST", "").header("Content-Type", "application/x-www-form-urlencoded").body("url=x");

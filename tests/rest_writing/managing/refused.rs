@@ -85,8 +85,13 @@ fn all_that_is_missing_or_has_the_wrong_type_is_named_at_once() {
     let refused = desk.ask("POST", "", "{}");
     assert_eq!((refused.status, refused.errors()), (422, named(&[("url", "required"), ("event_types", "required")])));
     let body = r#"{"url": null, "event_types": 7, "timeout": "x", "timeout": 8, "nonsense": 1}"#;
-    let expected =
-        [("url", "required"), ("event_types", "type"), ("timeout", "type"), ("timeout", "repeated"), ("nonsense", "unknown")];
+    let expected = [
+        ("url", "required"),
+        ("event_types", "type"),
+        ("timeout", "type"),
+        ("timeout", "repeated"),
+        ("nonsense", "unknown"),
+    ];
     let refused = desk.ask("POST", "", body);
     assert_eq!((refused.status, refused.errors()), (422, named(&expected)));
     let (path, _) = desk.create("/", json!({}));
@@ -104,14 +109,29 @@ fn what_is_computed_or_secret_cannot_be_given() {
     let (path, created) = desk.create("/", json!({}));
     let shown = created.json();
     let accepted = [
-        "url", "name", "event_types", "preset", "signatures", "timeout", "retry_schedule", "filter", "max_in_flight",
-        "rate_limit", "disable_after", "disable_after_time", "log_successes",
+        "url",
+        "name",
+        "event_types",
+        "preset",
+        "signatures",
+        "timeout",
+        "retry_schedule",
+        "filter",
+        "max_in_flight",
+        "rate_limit",
+        "disable_after",
+        "disable_after_time",
+        "log_successes",
     ];
     let computed: Vec<&String> =
         shown.as_object().unwrap().keys().filter(|name| !accepted.contains(&name.as_str())).collect();
-    assert!(computed.iter().any(|name| *name == "secret") && computed.iter().any(|name| *name == "status"), "{computed:?}");
+    assert!(
+        computed.iter().any(|name| *name == "secret") && computed.iter().any(|name| *name == "status"),
+        "{computed:?}"
+    );
     for name in computed {
-        let value = if name == "secret" { json!("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw") } else { shown[name].clone() };
+        let value =
+            if name == "secret" { json!("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw") } else { shown[name].clone() };
         let refused = desk.ask("PATCH", &path, &json!({name: value}).to_string());
         let expected = named(&[(name.as_str(), "read_only")]);
         assert_eq!((refused.status, refused.errors()), (422, expected.clone()), "{refused:?}");

@@ -29,7 +29,10 @@ fn a_request_that_is_repeated_makes_one_webhook_and_does_not_show_the_secret_aga
     assert_eq!((repeated.status, &repeated.json()["secret"]), (200, &json!(null)), "{repeated:?}");
     assert_eq!((desk.webhooks(), desk.shop.bench.count("signing_secret")), (1, 1));
 
-    let stored: String = desk.shop.bench.ask("SELECT string_agg(i::text || convert_from(i.body, 'UTF8'), ' ') FROM hydra.api_idempotency AS i");
+    let stored: String = desk
+        .shop
+        .bench
+        .ask("SELECT string_agg(i::text || convert_from(i.body, 'UTF8'), ' ') FROM hydra.api_idempotency AS i");
     assert!(stored.contains("secret_prefix") && !stored.contains(&secret) && !stored.contains(&new), "{stored}");
 
     // The answer belongs to the key that got it.
@@ -67,7 +70,9 @@ fn no_secret_gets_into_the_log_of_the_server() {
         assert!(!log.contains(&secret[12..]));
         let active: i64 = ask(
             &mut desk.shop.bench.client,
-            &format!("SELECT count(*) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND strpos(query, '{secret}') > 0"),
+            &format!(
+                "SELECT count(*) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND strpos(query, '{secret}') > 0"
+            ),
         );
         assert_eq!(active, 0);
     }

@@ -121,7 +121,9 @@ impl Values {
                 json!({"type": "array", "maxItems": count, "items": {"type": "number", "minimum": 0, "maximum": most}})
             }
             Boolean => json!({"type": "boolean"}),
-            Headers => json!({"type": "object", "maxProperties": 20, "additionalProperties": {"type": "string", "minLength": 1, "maxLength": 2048}}),
+            Headers => {
+                json!({"type": "object", "maxProperties": 20, "additionalProperties": {"type": "string", "minLength": 1, "maxLength": 2048}})
+            }
         }
     }
 }
@@ -152,7 +154,6 @@ impl Setting {
 
 /// Returns the schema of a body with these members.
 pub fn body<'a>(settings: impl Iterator<Item = &'a Setting>, comments: &Comments) -> Value {
-    let properties: Map<_, _> =
-        settings.map(|setting| (setting.name.to_owned(), setting.schema(comments))).collect();
+    let properties: Map<_, _> = settings.map(|setting| (setting.name.to_owned(), setting.schema(comments))).collect();
     json!({"type": "object", "properties": properties, "additionalProperties": false})
 }

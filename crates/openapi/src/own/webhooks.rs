@@ -13,8 +13,7 @@ pub fn create(own: &Own) -> Value {
         reference("schemas", WITH_SECRET),
         &["Location", "ETag", "Idempotency-Replayed"],
     );
-    created["links"] =
-        changes::links(own.name, "id", ["get", "update", "delete", "pause", "resume", "rotate", "test"]);
+    created["links"] = changes::links(own.name, "id", ["get", "update", "delete", "pause", "resume", "rotate", "test"]);
     changes::create(operation(own, "create", "Create one"), NEW, created)
 }
 

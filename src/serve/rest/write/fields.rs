@@ -78,19 +78,12 @@ pub fn values<'a>(
 }
 
 /// Returns the column of a field. That of a column which the key may not read is as unknown as one that does not exist.
-fn writable<'a>(
-    resource: &'a Resource,
-    permitted: &[String],
-    has_tenant: bool,
-    name: &str,
-) -> Result<&'a Column, Why> {
+fn writable<'a>(resource: &'a Resource, permitted: &[String], has_tenant: bool, name: &str) -> Result<&'a Column, Why> {
     let is_tenant = resource.tenant_column.as_ref().is_some_and(|tenant| tenant.name == name);
     let column = permitted.iter().any(|permitted| permitted == name).then(|| resource.column(name)).flatten();
     match column {
         Some(column) if !(column.is_generated || is_tenant && has_tenant) => Ok(column),
-        None if !resource.readable.iter().any(|readable| readable.name == name) => {
-            Err(UNKNOWN)
-        }
+        None if !resource.readable.iter().any(|readable| readable.name == name) => Err(UNKNOWN),
         _ => Err(READ_ONLY),
     }
 }

@@ -94,7 +94,9 @@ fn answer(call: &Call<'_>, resource: &Resource, write: &Write<'_>) -> Result<Ans
     }
     match rehearsal::is_wanted(call.request) {
         true => rehearsal::answer(call, || perform(call, resource, write)),
-        false => idempotency::once(call, || perform(call, resource, write).map(|written| written.answer(&resource.name))),
+        false => {
+            idempotency::once(call, || perform(call, resource, write).map(|written| written.answer(&resource.name)))
+        }
     }
 }
 

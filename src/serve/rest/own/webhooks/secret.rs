@@ -6,7 +6,8 @@ use serde_json::Value;
 use crate::serve::answer::Answer;
 
 /// A client that repeats a request may not have got the first answer.
-const HINT: &str = "The secret was in the first answer only. If it was lost, POST /api/v1/webhooks/{id}/rotate makes a new one.";
+const HINT: &str =
+    "The secret was in the first answer only. If it was lost, POST /api/v1/webhooks/{id}/rotate makes a new one.";
 
 /// Adds the secret to an answer about a webhook.
 pub fn shown_once(answer: Answer, secret: &str) -> Answer {
