@@ -8,21 +8,23 @@ pub struct Answer {
     pub status: i32,
     headers: Vec<(&'static str, String)>,
     body: Vec<u8>,
+    /// What a repeated request gets, if that is another body.
+    repeated_body: Option<Vec<u8>>,
 }
 
 impl Answer {
     pub fn json(status: i32, body: &Value) -> Self {
-        Self { status, headers: vec![("content-type", "application/json".into())], body: body.to_string().into_bytes() }
+        Self::json_text(status, body.to_string())
     }
 
     /// As [`Answer::json`], of JSON that was rendered already.
     pub fn json_text(status: i32, body: String) -> Self {
-        Self { status, headers: vec![("content-type", "application/json".into())], body: body.into_bytes() }
+        Self::of_bytes(status, body.into_bytes()).with_header("content-type", "application/json")
     }
 
     /// The caller has what would be the body.
     pub fn not_modified() -> Self {
-        Self { status: 304, headers: Vec::new(), body: Vec::new() }
+        Self::of_bytes(304, Vec::new())
     }
 
     pub fn no_content() -> Self {
@@ -31,14 +33,15 @@ impl Answer {
 
     /// An answer without headers.
     pub fn of_bytes(status: i32, body: Vec<u8>) -> Self {
-        Self { status, headers: Vec::new(), body }
+        Self { status, headers: Vec::new(), body, repeated_body: None }
     }
 
     /// An answer that another system has asked for. Its text may be that of somebody else, so no browser may take it for anything
     /// but what its type says.
     pub fn text(status: i32, content_type: &str, text: String) -> Self {
-        let headers = vec![("content-type", content_type.to_owned()), ("x-content-type-options", "nosniff".to_owned())];
-        Self { status, headers, body: text.into_bytes() }
+        Self::of_bytes(status, text.into_bytes())
+            .with_header("content-type", content_type)
+            .with_header("x-content-type-options", "nosniff")
     }
 
     pub fn problem(problem: &Problem, request_id: &str) -> Self {
@@ -65,7 +68,15 @@ impl Answer {
     }
 
     pub fn see_other(location: impl Into<String>) -> Self {
-        Self { status: 303, headers: vec![("location", location.into())], body: Vec::new() }
+        Self::of_bytes(303, Vec::new()).with_header("location", location)
+    }
+
+    /// Replaces the body by one that is shown once: a request that is repeated with the same Idempotency-Key gets the other one, and
+    /// the first is stored nowhere.
+    pub fn with_body_shown_once(mut self, body: Vec<u8>, repeated: Vec<u8>) -> Self {
+        self.body = body;
+        self.repeated_body = Some(repeated);
+        self
     }
 
     pub fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -79,6 +90,11 @@ impl Answer {
 
     pub fn body(&self) -> &[u8] {
         &self.body
+    }
+
+    /// Returns the body that a repeated request gets.
+    pub fn repeated_body(&self) -> &[u8] {
+        self.repeated_body.as_ref().unwrap_or(&self.body)
     }
 
     /// Returns the columns of `hydra.serve`.

@@ -14,6 +14,7 @@
 //! | `context` | keeps tenant, key and scopes of the request |
 //! | `deferrable` | knows which tables have triggers that can be deferred |
 //! | `sql`, `plans` | run statements, and keep their plans |
+//! | `refused` | knows which field of a request our functions refuse |
 //! | `console` | answers requests of the settings pages |
 //! | `rest` | answers requests with an API key |
 //! | `mcp` | answers messages of MCP: the same for models |
@@ -49,6 +50,7 @@ pub mod identity;
 pub mod mcp;
 mod plans;
 pub mod problem;
+mod refused;
 pub mod rehearse;
 pub mod request;
 mod rest;

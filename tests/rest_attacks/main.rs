@@ -13,6 +13,7 @@ use testkit::{Cluster, run};
 mod attack;
 mod credentials;
 mod gateway;
+mod managing;
 mod own;
 mod reading;
 mod references;

@@ -69,6 +69,14 @@ impl Stage {
         install(&mut bench, of.name);
         bench.run(of.rows);
         bench.subscribe("/hooks", "*", &[&format!("tenant_id => {}", of.tenant)]);
+        // Whatever URL a request gives, what is sent goes to the receiver.
+        bench.run(&format!(
+            "CREATE FUNCTION public.stay_here() RETURNS trigger LANGUAGE plpgsql AS
+                 $$ BEGIN NEW.url := '{}'; RETURN NEW; END $$;
+             CREATE TRIGGER stay_here BEFORE INSERT OR UPDATE OF url ON hydra.subscription
+                 FOR EACH ROW EXECUTE FUNCTION public.stay_here()",
+            bench.receiver.url("/others")
+        ));
         let scopes = of.resources.iter().map(|name| format!("{name}:read,{name}:write,")).collect::<String>();
         let scopes = format!("{scopes}webhooks:read,webhooks:manage,inbound:read,flows:read");
         let key = key(&mut bench.client, &scopes, of.tenant);

@@ -1,4 +1,4 @@
-//! Writing of rows by the REST API, as `hydra.serve` does it for a gateway.
+//! Writing of rows and webhooks by the REST API, as `hydra.serve` does it for a gateway.
 
 use std::sync::OnceLock;
 
@@ -14,6 +14,7 @@ mod creating;
 mod deleting;
 mod gateway;
 mod idempotency;
+mod managing;
 mod preconditions;
 mod references;
 mod rehearsals;

@@ -13,6 +13,7 @@
 //! | `resource` | paths and schemas of a table or view of the application |
 //! | `function` | arguments of a function of the application, which is a tool |
 //! | `parameters` | what a list can be asked for, and what a change can be sent with |
+//! | `changes` | operations that change something |
 //! | `own` | paths and schemas of our own resources: webhooks, deliveries, events, flows |
 //! | `events` | the requests of webhooks |
 //! | `responses` | answers, their headers, and problems |
@@ -20,6 +21,7 @@
 
 use serde_json::{Map, Value, json};
 
+mod changes;
 mod column;
 mod events;
 mod function;
@@ -48,6 +50,8 @@ pub struct Api {
     /// What all URLs begin with; empty: that of the document.
     pub public_url: String,
     pub scopes: Vec<String>,
+    /// Whether the key is limited to a tenant.
+    pub has_tenant: bool,
     /// Those that the key may read or write.
     pub resources: Vec<Resource>,
     pub event_types: Vec<EventType>,
@@ -97,7 +101,7 @@ pub fn document(api: &Api) -> Value {
     }
     for own in api.own() {
         paths.extend(own.paths(|scope| api.may(scope)));
-        schemas.extend(own.schemas(&api.comments));
+        schemas.extend(own.schemas(&api.comments, api.has_tenant));
         tags.push(json!({"name": own.name, "description": own.description}));
     }
     let mut document = json!({

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::Named;
 use crate::column::{Column, members, names};
 use crate::parameters::{self, query};
 use crate::responses::{self, answer, reference};
+use crate::{Named, changes};
 
 #[derive(Debug, Clone)]
 pub struct Resource {
@@ -143,59 +143,28 @@ impl Resource {
     }
 
     fn create(&self) -> Value {
-        let mut operation = self.operation("create", "Create one", "write");
-        operation["parameters"] = parameters::of_change(false);
-        operation["requestBody"] = json!({"required": true, "content": {
-            "application/json": {"schema": reference("schemas", &format!("{}.new", self.name))},
-        }});
         let mut created = answer("The new row", self.row(), &["Location", "ETag", "Idempotency-Replayed"]);
         created["links"] = self.links();
-        operation["responses"] = responses::with_problems(
-            json!({"200": responses::rehearsed(), "201": created}),
-            &[400, 409, 413, 415, 422],
-        );
-        operation
+        changes::create(self.operation("create", "Create one", "write"), &format!("{}.new", self.name), created)
     }
 
     /// Returns what can be done with a row that was just created.
     fn links(&self) -> Value {
-        let id = format!("$response.body#/{}", self.id.name);
         let can = [
             ("get", self.columns.iter().any(|column| column.name == self.id.name)),
             ("update", !self.updatable.is_empty()),
             ("delete", self.deletable),
         ];
-        let link = |verb: &str| {
-            (verb.to_owned(), json!({"operationId": format!("{verb}_{}", self.name), "parameters": {"id": id}}))
-        };
-        crate::object(can.iter().filter(|(_, is_there)| *is_there).map(|(verb, _)| link(verb)))
+        let verbs = can.iter().filter(|(_, is_there)| *is_there).map(|(verb, _)| *verb);
+        changes::links(&self.name, &self.id.name, verbs)
     }
 
     fn update(&self) -> Value {
-        let mut operation = self.operation("update", "Change one", "write");
-        operation["parameters"] = parameters::of_change(true);
-        let body = json!({"schema": reference("schemas", &format!("{}.changes", self.name))});
-        operation["requestBody"] =
-            json!({"required": true, "content": {"application/json": body, "application/merge-patch+json": body}});
-        let either = json!({"anyOf": [self.row(), reference("schemas", "rehearsal")]});
-        let changed = "The row as it is now or, with `Prefer: tx=rollback`, what would happen";
-        operation["responses"] = responses::with_problems(
-            json!({"200": answer(changed, either, &["ETag", "Idempotency-Replayed", "Preference-Applied"])}),
-            &[400, 404, 409, 412, 413, 415, 422],
-        );
-        operation
+        let operation = self.operation("update", "Change one", "write");
+        changes::update(operation, &format!("{}.changes", self.name), changes::changed("The row", self.row()))
     }
 
     fn delete(&self) -> Value {
-        let mut operation = self.operation("delete", "Delete one", "write");
-        operation["parameters"] = parameters::of_change(true);
-        operation["responses"] = responses::with_problems(
-            json!({
-                "200": responses::rehearsed(),
-                "204": {"description": "It is deleted", "headers": responses::headers_of(&["Idempotency-Replayed"])},
-            }),
-            &[400, 404, 409, 412, 422],
-        );
-        operation
+        changes::delete(self.operation("delete", "Delete one", "write"))
     }
 }

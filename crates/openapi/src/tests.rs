@@ -41,6 +41,7 @@ fn api(scopes: &[&str]) -> Api {
         title: "API of helpdesk".into(),
         public_url: "https://desk.example".into(),
         scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+        has_tenant: false,
         resources: vec![tickets()],
         event_types: vec![
             EventType {
@@ -108,7 +109,7 @@ fn operations_have_ids_of_their_own_a_summary_and_a_tag() {
         assert!(ids.insert(id.to_owned()), "{id} twice");
         assert!(members["summary"].is_string() && tags.contains(&members["tags"][0]), "{id}");
     });
-    assert_eq!(operations, 20 + 2, "{ids:?}");
+    assert_eq!(operations, 27 + 2, "{ids:?}");
 }
 
 #[test]

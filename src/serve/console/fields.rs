@@ -7,11 +7,10 @@ use crate::backend::deadline;
 use crate::backend::subtransaction::{attempt, must_end};
 use crate::serve::problem::{Problem, Texts};
 use crate::serve::request::Request;
-use crate::serve::sql;
+use crate::serve::{refused, sql};
 use crate::tables;
 
-/// How messages of our functions begin, and the field that each is about.
-pub type Fields = &'static [(&'static str, &'static str)];
+pub use crate::serve::refused::Fields;
 
 /// Why a field is refused, as JSON.
 pub fn error(field: Option<&str>, message: &str, detail: Option<&str>, hint: Option<&str>) -> Value {
@@ -36,7 +35,7 @@ pub fn try_form<T>(fields: Fields, body: impl FnOnce() -> T) -> Result<Result<T,
     }
     let problem = Problem::of(&error, Texts::Own);
     let Some(message) = problem.message.clone() else { return Err(problem) };
-    let field = fields.iter().find(|(start, _)| message.starts_with(start)).map(|(_, field)| *field);
+    let field = refused::field(fields, &message);
     // What is not about a field and is no conflict is about the visitor's rights or about a thing that is gone.
     if field.is_none() && !matches!(problem.status, 409 | 422) {
         return Err(problem);
@@ -67,10 +66,8 @@ pub fn check_types(form: &Form, types: &[(&str, &str)]) -> Vec<Value> {
 
 /// Returns what to say if a text cannot be converted to a type.
 pub fn refusal_of_type(value: &str, of_type: &str) -> Option<&'static str> {
-    let cast = format!("SELECT $1::{of_type}::text");
-    let failed = attempt(|| sql::one::<String>(&cast, &[value.into()])).err()?;
-    if must_end(&failed) {
-        failed.rethrow();
+    if refused::converts(value, of_type) {
+        return None;
     }
     let words = UNREADABLE.iter().find(|(name, _)| *name == of_type).map(|(_, words)| *words);
     Some(words.expect("what is said of each type of a field"))

@@ -4,16 +4,16 @@ use pgrx::JsonB;
 use serde_json::{Map, Value, json};
 use wire::form::Form;
 
-use super::fields::{self, Fields, Refused, error};
+use super::fields::{self, Refused, error};
 use super::visit::Visit;
 use super::webhooks::model;
 use crate::serve::answer::Answer;
 use crate::serve::problem::Problem;
-use crate::serve::sql;
+use crate::serve::{refused, sql};
 use crate::tables;
 
-const CREATE: &str = include_str!("../../../sql/queries/console_create_webhook.sql");
-const UPDATE: &str = include_str!("../../../sql/queries/console_update_webhook.sql");
+const CREATE: &str = include_str!("../../../sql/queries/create_webhook.sql");
+const UPDATE: &str = include_str!("../../../sql/queries/update_webhook.sql");
 const VALUES: &str = include_str!("../../../sql/queries/console_webhook_values.sql");
 const CHOICES: &str = include_str!("../../../sql/queries/console_webhook_choices.sql");
 
@@ -23,28 +23,6 @@ const TYPES: &[(&str, &str)] = &[
     ("max_in_flight", "integer"),
     ("rate_limit", "integer"),
     ("disable_after", "integer"),
-];
-
-const FIELDS: Fields = &[
-    ("url ", "url"),
-    ("event_types ", "event_types"),
-    ("invalid subscription name", "name"),
-    ("subscription name", "name"),
-    ("invalid event types", "event_types"),
-    ("too many event types", "event_types"),
-    ("event type ", "event_types"),
-    ("no event type ", "event_types"),
-    ("tenant_id ", "tenant_id"),
-    ("invalid signatures", "signatures"),
-    ("invalid timeout", "timeout"),
-    ("invalid retry schedule", "retry_schedule"),
-    ("filter ", "filter"),
-    ("invalid filter", "filter"),
-    ("invalid max_in_flight", "max_in_flight"),
-    ("invalid rate_limit", "rate_limit"),
-    ("invalid disable_after", "disable_after"),
-    ("preset ", "preset"),
-    ("the headers of subscription ", "headers"),
 ];
 
 /// What a text is that was sent for headers.
@@ -83,7 +61,7 @@ pub fn create(visit: &Visit<'_>) -> Result<Answer, Problem> {
         Ok(arguments) => arguments,
         Err(errors) => return Ok(page(visit, 422, Value::Null, sent(&form, errors, None))),
     };
-    let created = fields::try_form(FIELDS, || {
+    let created = fields::try_form(refused::WEBHOOK, || {
         fields::use_once(visit.request, &form)?;
         Ok(sql::json(CREATE, &[JsonB(arguments).into()]))
     })?;
@@ -116,7 +94,7 @@ pub fn update(visit: &Visit<'_>, id: i64) -> Result<Answer, Problem> {
         Err(errors) => return refuse(422, errors),
     };
     arguments["id"] = json!(id);
-    match fields::try_form(FIELDS, || sql::run(UPDATE, &[JsonB(arguments).into()]))? {
+    match fields::try_form(refused::WEBHOOK, || sql::run(UPDATE, &[JsonB(arguments).into()]))? {
         Ok(()) => Ok(Answer::see_other(format!("/settings/webhooks/{id}?done=updated"))),
         Err(Refused { status, errors }) => refuse(status, errors),
     }

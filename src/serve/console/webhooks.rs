@@ -3,13 +3,13 @@
 use pgrx::Uuid;
 use serde_json::{Value, json};
 
-use super::fields::{self, Fields, Refused};
+use super::fields::{self, Refused};
 use super::visit::Visit;
 use crate::backend::deadline;
 use crate::backend::subtransaction::{attempt, must_end};
 use crate::serve::answer::Answer;
 use crate::serve::problem::{Problem, Texts};
-use crate::serve::sql;
+use crate::serve::{refused, sql};
 use crate::tables;
 
 const WEBHOOKS: &str = include_str!("../../../sql/queries/console_webhooks.sql");
@@ -23,8 +23,6 @@ const WORKER: &str = "SELECT pg_catalog.jsonb_build_object('state', w.state, 'de
 
 /// What the form of a rotation begins with. Without an overlap, an endpoint fails until it has the new secret.
 const USUAL_OVERLAP: &str = "1 day";
-
-const OVERLAP: Fields = &[("invalid overlap", "overlap"), ("subscription ", "overlap")];
 
 pub fn list(visit: &Visit<'_>) -> Result<Answer, Problem> {
     let data = json!({"webhooks": models(visit, None), "worker": worker(visit)});
@@ -121,7 +119,7 @@ pub fn act(visit: &Visit<'_>, id: i64, action: &str) -> Result<Answer, Problem> 
 
 /// Makes a test request and returns what came of it.
 fn test(id: i64) -> Value {
-    const TEST: &str = "SELECT pg_catalog.to_jsonb(t) FROM hydra.webhook_send_test($1) AS t";
+    const TEST: &str = include_str!("../../../sql/queries/send_test.sql");
     let failed = match attempt(|| sql::json(TEST, &[id.into()])) {
         Ok(answer) => return answer,
         Err(failed) => failed,
@@ -199,7 +197,7 @@ pub fn rotate(visit: &Visit<'_>, id: i64) -> Result<Answer, Problem> {
     }
     const ROTATE: &str = "SELECT pg_catalog.jsonb_build_object(
                               'secret', hydra.webhook_rotate_secret($1, $2::interval), 'overlap', $2::interval)";
-    match fields::try_form(OVERLAP, || sql::json(ROTATE, &[id.into(), overlap.as_str().into()]))? {
+    match fields::try_form(refused::ROTATION, || sql::json(ROTATE, &[id.into(), overlap.as_str().into()]))? {
         Ok(mut rotated) => {
             // With the new prefix.
             rotated["webhook"] = model(visit, id).unwrap_or(webhook);

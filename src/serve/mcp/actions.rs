@@ -97,7 +97,7 @@ pub fn perform(call: &Call<'_>, action: Action, given: &mut Given<'_>) -> Result
 }
 
 fn on_webhook(call: &Call<'_>, action: Action, given: &mut Given<'_>) -> Result<Done, String> {
-    const FIND: &str = include_str!("../../../sql/queries/tool_webhook.sql");
+    const FIND: &str = include_str!("../../../sql/queries/lock_webhook.sql");
     let id = given.required("id")?;
     let id: i64 = id.parse().map_err(|_| "The argument id is not a number.")?;
     let find = || as_owner(|| sql::one::<String>(FIND, &[id.into(), call.key.tenant.as_deref().into()]));

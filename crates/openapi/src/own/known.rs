@@ -3,6 +3,22 @@
 use super::Kind::{Attempts, Boolean, Choice, Duration, Durations, Instant, Integer, Payload, Text, Texts, Uuid};
 use super::{Id, Member, Own, READS_WEBHOOKS};
 
+pub const PRESETS: &[&str] = &["hydra", "x_webhook", "standard"];
+pub const SIGNATURES: &[&str] = &["hydra", "x_webhook", "standard", "github"];
+
+/// Members of a webhook that deliveries change.
+pub const COUNTED: [&str; 9] = [
+    "consecutive_failures",
+    "failing_since",
+    "delivered",
+    "pending",
+    "failed",
+    "missed",
+    "last_error",
+    "last_error_at",
+    "waiting_for",
+];
+
 pub const WEBHOOKS: Own = Own {
     name: "webhooks",
     description: "Webhooks: where events are sent, which ones, and how that went. Of a URL, only scheme, host and port are shown to \
@@ -20,7 +36,7 @@ pub const WEBHOOKS: Own = Own {
         Member("status_since", Instant, false),
         Member("event_types", Texts, false),
         Member("tenant_id", Text, true),
-        Member("preset", Choice(&["hydra", "x_webhook", "standard"]), false),
+        Member("preset", Choice(PRESETS), false),
         Member("signatures", Texts, false),
         Member("header_names", Texts, false),
         Member("timeout", Duration, false),

@@ -2,9 +2,19 @@
 //!
 //! Each is made of a view of the extension, whose comments are the descriptions of its members. The members themselves are listed
 //! here and returned by `sql/queries/api_<name>.sql`; a duration is a number of seconds.
+//!
+//! | file | what it describes |
+//! |---|---|
+//! | `known` | which resources there are, and their members |
+//! | `settings` | what a request about a webhook can give |
+//! | `webhooks`, `deliveries` | how they are changed |
+//! | `of_all` | what every key has |
 
+mod deliveries;
 mod known;
 mod of_all;
+pub mod settings;
+mod webhooks;
 
 use std::collections::HashMap;
 
@@ -16,7 +26,7 @@ use crate::parameters;
 use crate::responses::{self, answer, reference};
 use crate::types::{Type, or_null};
 
-pub use known::{EVENT_TYPES, FLOWS, INBOUND_EVENTS, WEBHOOK_DELIVERIES, WEBHOOKS};
+pub use known::{COUNTED, EVENT_TYPES, FLOWS, INBOUND_EVENTS, WEBHOOK_DELIVERIES, WEBHOOKS};
 pub use of_all::{paths_of_all, schemas_of_all};
 
 /// Comments on columns of views, by view and column.
@@ -116,10 +126,14 @@ impl Member {
     fn schema(&self, own: &Own, comments: &Comments) -> Value {
         let Self(_, kind, nullable) = self;
         let mut schema = if *nullable { or_null(kind.schema()) } else { kind.schema() };
-        if let Some(description) = self.description(own, comments) {
-            schema["description"] = json!(format!("{description}{}", kind.remark()));
+        if let Some(description) = self.described(own, comments) {
+            schema["description"] = json!(description);
         }
         schema
+    }
+
+    fn described(&self, own: &Own, comments: &Comments) -> Option<String> {
+        Some(self.description(own, comments)? + self.1.remark())
     }
 
     fn description(&self, own: &Own, comments: &Comments) -> Option<String> {
@@ -144,6 +158,7 @@ impl Member {
 impl Own {
     pub fn methods(&self, may: impl Fn(&str) -> bool) -> Vec<&'static str> {
         match self.name {
+            "webhooks" if may(MANAGES_WEBHOOKS) => vec!["GET", "POST", "PATCH", "DELETE"],
             "webhook_deliveries" if may(MANAGES_WEBHOOKS) => vec!["GET", "POST"],
             _ => vec!["GET"],
         }
@@ -168,18 +183,26 @@ impl Own {
 
     pub fn paths(&self, may: impl Fn(&str) -> bool) -> Vec<Named> {
         let id = json!([parameters::id(&self.id_column())]);
-        let list = json!({"get": self.list()});
-        let one = json!({"get": self.get(), "parameters": id});
-        let mut paths = vec![(format!("/{}", self.name), list), (format!("/{}/{{id}}", self.name), one)];
-        if self.name == "webhook_deliveries" && may(MANAGES_WEBHOOKS) {
-            let post = |operation: Value| json!({"post": operation, "parameters": id});
-            paths.push((format!("/{}/{{id}}/retry", self.name), post(self.retry())));
-            paths.push((format!("/{}/{{id}}/cancel", self.name), post(self.cancel())));
-        }
-        paths
+        let mut list = json!({"get": self.list()});
+        let mut one = json!({"get": self.get(), "parameters": id});
+        let actions = match self.name {
+            "webhooks" if may(MANAGES_WEBHOOKS) => {
+                list["post"] = webhooks::create(self);
+                one["patch"] = webhooks::update(self);
+                one["delete"] = webhooks::delete(self);
+                webhooks::actions(self)
+            }
+            "webhook_deliveries" if may(MANAGES_WEBHOOKS) => deliveries::actions(self),
+            _ => Vec::new(),
+        };
+        let action = |(name, operation): (&str, Value)| {
+            (format!("/{}/{{id}}/{name}", self.name), json!({"post": operation, "parameters": id}))
+        };
+        let both = [(format!("/{}", self.name), list), (format!("/{}/{{id}}", self.name), one)];
+        both.into_iter().chain(actions.into_iter().map(action)).collect()
     }
 
-    pub fn schemas(&self, comments: &Comments) -> Vec<Named> {
+    pub fn schemas(&self, comments: &Comments, has_tenant: bool) -> Vec<Named> {
         let properties: Map<_, _> =
             self.members.iter().map(|member| (member.0.to_owned(), member.schema(self, comments))).collect();
         let required: Vec<_> =
@@ -187,7 +210,11 @@ impl Own {
         let one = json!({
             "type": "object", "description": self.description, "properties": properties, "required": required,
         });
-        vec![(self.name.into(), one), (format!("{}.page", self.name), responses::page(self.name))]
+        let mut schemas = vec![(self.name.into(), one), (format!("{}.page", self.name), responses::page(self.name))];
+        if self.name == WEBHOOKS.name {
+            schemas.extend(webhooks::schemas(self, comments, has_tenant));
+        }
+        schemas
     }
 
     fn operation(&self, verb: &str, summary: &str, scopes: &[&str]) -> Value {
@@ -215,29 +242,10 @@ impl Own {
 
     fn get(&self) -> Value {
         let mut operation = self.operation("get", "Get one by its id", self.scopes);
-        let one = answer("What is known of it", reference("schemas", self.name), &[]);
+        // Only what can be changed has one, for the change.
+        let headers: &[&str] = if self.name == WEBHOOKS.name { &["ETag"] } else { &[] };
+        let one = answer("What is known of it", reference("schemas", self.name), headers);
         operation["responses"] = responses::with_problems(json!({"200": one}), &[400, 404]);
-        operation
-    }
-
-    fn retry(&self) -> Value {
-        let mut operation = self.operation("retry", "Send it again now", &[MANAGES_WEBHOOKS]);
-        operation["parameters"] = json!([reference("parameters", "Idempotency-Key")]);
-        let again = answer(
-            "It is being sent, with the same id and body",
-            reference("schemas", self.name),
-            &["Idempotency-Replayed"],
-        );
-        operation["responses"] = responses::with_problems(json!({"200": again}), &[400, 404, 409, 422]);
-        operation
-    }
-
-    fn cancel(&self) -> Value {
-        let mut operation = self.operation("cancel", "Never send it again", &[MANAGES_WEBHOOKS]);
-        operation["parameters"] = json!([reference("parameters", "Idempotency-Key")]);
-        let headers = responses::headers_of(&["Idempotency-Replayed"]);
-        let cancelled = json!({"description": "It is not sent any more", "headers": headers});
-        operation["responses"] = responses::with_problems(json!({"204": cancelled}), &[400, 404, 409, 422]);
         operation
     }
 }

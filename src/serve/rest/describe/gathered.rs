@@ -43,6 +43,7 @@ pub fn api(call: &Call<'_>) -> Api {
         ),
         public_url: public_url().unwrap_or_default(),
         scopes: key.scopes.clone(),
+        has_tenant: key.tenant.is_some(),
         event_types: event_types.collect(),
         resources: resources.iter().map(|resource| described(resource, &of_type, key.tenant.is_some())).collect(),
         comments: as_owner(comments),

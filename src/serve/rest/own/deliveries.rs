@@ -1,24 +1,29 @@
 //! What can be done with a delivery that failed or waits, or has succeeded and is kept.
 
-use openapi::own::WEBHOOK_DELIVERIES as DELIVERIES;
+use openapi::own::{MANAGES_WEBHOOKS, WEBHOOK_DELIVERIES as DELIVERIES};
 use pgrx::Uuid;
 
-use super::{as_owner, one, page};
+use super::{as_owner, one, page, refuse_parameters, refuse_rehearsal};
 use crate::serve::answer::Answer;
 use crate::serve::problem::Problem;
-use crate::serve::rest::Call;
-use crate::serve::rest::write::{is_rehearsal, once};
+use crate::serve::rest::write::once;
+use crate::serve::rest::{Call, require};
 use crate::serve::sql;
 
-/// Sends a delivery again, or cancels it, once for each Idempotency-Key.
-pub fn answer(call: &Call<'_>, id: &str, action: &str) -> Result<Answer, Problem> {
-    // Whoever sends it expects that nothing happens.
-    if is_rehearsal(call.request) {
-        return Err(
-            Problem::bad_request().with_detail("Prefer: tx=rollback is not for deliveries: this cannot be undone.")
-        );
+/// Answers what is not a read: sends a delivery again, or cancels it, once for each Idempotency-Key. `path` is what follows the
+/// name of the resource.
+pub fn answer(call: &Call<'_>, path: &[&str]) -> Result<Answer, Problem> {
+    match path {
+        [] | [_] => Err(Problem::method_not_allowed("GET, HEAD")),
+        [_, "retry" | "cancel"] if call.request.method != "POST" => Err(Problem::method_not_allowed("POST")),
+        [id, action @ ("retry" | "cancel")] => {
+            require(call, MANAGES_WEBHOOKS)?;
+            refuse_parameters(call)?;
+            refuse_rehearsal(call)?;
+            once(call, || act(call, id, action))
+        }
+        _ => Err(Problem::not_found()),
     }
-    once(call, || act(call, id, action))
 }
 
 /// The row is locked first, so that it stays what was looked at.

@@ -13,11 +13,13 @@
 //! | file | what it does |
 //! |---|---|
 //! | `page` | reads the parameters of a list, and says where the next page begins |
+//! | `webhooks` | creates, changes and removes webhooks, and what else can be done with one |
 //! | `deliveries` | sends a delivery again, or cancels it |
 
 use openapi::own::{self, Own};
 use pgrx::prelude::*;
 
+use super::write::is_rehearsal;
 use super::{Call, require};
 use crate::serve::answer::Answer;
 use crate::serve::identity::as_owner;
@@ -28,6 +30,7 @@ use page::Asked;
 
 mod deliveries;
 mod page;
+mod webhooks;
 
 pub use page::refuse_parameters;
 
@@ -46,27 +49,28 @@ pub fn find(name: &str) -> Option<&'static Own> {
 
 /// Answers a request whose path begins with that of the resource; `path` is the rest of it.
 pub fn answer(call: &Call<'_>, own: &Own, path: &[&str]) -> Result<Answer, Problem> {
-    let is_delivery = own.name == own::WEBHOOK_DELIVERIES.name;
     match path {
-        [] | [_] if !call.request.reads() => Err(Problem::method_not_allowed("GET, HEAD")),
-        [] => {
+        [] if call.request.reads() => {
             require_any(call, own.scopes)?;
             page::answer(call, own)
         }
-        [id] => {
+        [id] if call.request.reads() => {
             require_any(call, own.scopes)?;
             refuse_parameters(call)?;
             one(call, own, id)
         }
-        [_, "retry" | "cancel"] if is_delivery && call.request.method != "POST" => {
-            Err(Problem::method_not_allowed("POST"))
-        }
-        [id, action @ ("retry" | "cancel")] if is_delivery => {
-            require(call, own::MANAGES_WEBHOOKS)?;
-            refuse_parameters(call)?;
-            deliveries::answer(call, id, action)
-        }
+        _ if own.name == own::WEBHOOKS.name => webhooks::answer(call, path),
+        _ if own.name == own::WEBHOOK_DELIVERIES.name => deliveries::answer(call, path),
+        [] | [_] => Err(Problem::method_not_allowed("GET, HEAD")),
         _ => Err(Problem::not_found()),
+    }
+}
+
+/// Fails if the request is to be undone, for what cannot be: whoever sends it expects that nothing happens.
+fn refuse_rehearsal(call: &Call<'_>) -> Result<(), Problem> {
+    match is_rehearsal(call.request) {
+        true => Err(Problem::bad_request().with_detail("Prefer: tx=rollback is not for this: it cannot be undone.")),
+        false => Ok(()),
     }
 }
 
@@ -79,6 +83,17 @@ fn require_any(call: &Call<'_>, scopes: &[&str]) -> Result<(), Problem> {
 }
 
 fn one(call: &Call<'_>, own: &Own, id: &str) -> Result<Answer, Problem> {
+    let json = found(call, own, id)?;
+    let etag = (own.name == own::WEBHOOKS.name).then(|| webhooks::etag(&json));
+    let answer = Answer::json_text(200, json);
+    Ok(match etag {
+        Some(etag) => answer.with_header("etag", etag),
+        None => answer,
+    })
+}
+
+/// Returns the JSON of the thing with this id, as it stands in a path.
+fn found(call: &Call<'_>, own: &Own, id: &str) -> Result<String, Problem> {
     let id = page::id(own, id).ok_or_else(Problem::not_found)?;
     let mut found = as_owner(|| rows(call, own, &Asked::one(&id))).pop().ok_or_else(Problem::not_found)?;
     if let Some((member, query)) = more_of_one(own) {
@@ -87,7 +102,7 @@ fn one(call: &Call<'_>, own: &Own, id: &str) -> Result<Answer, Problem> {
         found.json.truncate(found.json.len() - 1);
         found.json += &format!(",\"{member}\":{more}}}");
     }
-    Ok(Answer::json_text(200, found.json))
+    Ok(found.json)
 }
 
 /// Returns the member that only the answer about one thing has, and the statement that returns it.

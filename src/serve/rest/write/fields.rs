@@ -7,6 +7,15 @@ use crate::serve::problem::{FieldError, Problem};
 use crate::serve::rest::kind::Kind;
 use crate::serve::rest::resource::{Column, Resource};
 
+/// Why a field is refused: a word for programs, and a sentence for people.
+pub type Why = (&'static str, &'static str);
+
+pub const UNKNOWN: Why = ("unknown", "There is no such field.");
+pub const READ_ONLY: Why = ("read_only", "It cannot be written in this request.");
+pub const REPEATED: Why = ("repeated", "It is given twice.");
+pub const NULL: Why = ("required", "It cannot be null.");
+pub const MISSING: Why = ("required", "It is required.");
+
 /// The columns that a request writes.
 #[derive(Debug)]
 pub struct Values<'a> {
@@ -54,12 +63,12 @@ pub fn values<'a>(
     for field in &body.fields {
         let repeated = columns.iter().any(|column| column.name == field.name);
         match writable(resource, permitted, has_tenant, &field.name) {
-            _ if repeated => errors.push(error(field, "repeated", "It is given twice.")),
+            _ if repeated => errors.push(error(&field.name, REPEATED)),
             Ok(column) => {
                 columns.push(column);
                 errors.extend(mistyped(column, field));
             }
-            Err((code, detail)) => errors.push(error(field, code, detail)),
+            Err(why) => errors.push(error(&field.name, why)),
         }
     }
     if !errors.is_empty() {
@@ -69,29 +78,27 @@ pub fn values<'a>(
 }
 
 /// Returns the column of a field. That of a column which the key may not read is as unknown as one that does not exist.
-fn writable<'a>(
-    resource: &'a Resource,
-    permitted: &[String],
-    has_tenant: bool,
-    name: &str,
-) -> Result<&'a Column, (&'static str, &'static str)> {
+fn writable<'a>(resource: &'a Resource, permitted: &[String], has_tenant: bool, name: &str) -> Result<&'a Column, Why> {
     let is_tenant = resource.tenant_column.as_ref().is_some_and(|tenant| tenant.name == name);
     let column = permitted.iter().any(|permitted| permitted == name).then(|| resource.column(name)).flatten();
     match column {
         Some(column) if !(column.is_generated || is_tenant && has_tenant) => Ok(column),
-        None if !resource.readable.iter().any(|readable| readable.name == name) => {
-            Err(("unknown", "There is no such field."))
-        }
-        _ => Err(("read_only", "It cannot be written in this request.")),
+        None if !resource.readable.iter().any(|readable| readable.name == name) => Err(UNKNOWN),
+        _ => Err(READ_ONLY),
     }
 }
 
-fn error(field: &Field<'_>, code: &str, detail: &str) -> FieldError {
-    (field.name.clone(), code.into(), detail.into())
+pub fn error(field: &str, (code, detail): Why) -> FieldError {
+    (field.into(), code.into(), detail.into())
 }
 
 /// Returns the error of a value whose JSON type does not fit the column.
 fn mistyped(column: &Column, field: &Field<'_>) -> Option<FieldError> {
     let kind = Kind::of(column.type_oid);
-    (!kind.takes(field.value)).then(|| error(field, "type", &format!("It must be {}.", kind.described())))
+    (!kind.takes(field.value)).then(|| of_another_kind(&field.name, "type", &kind.described()))
+}
+
+/// Returns the error of a value that is not what it must be.
+pub fn of_another_kind(field: &str, code: &str, must_be: &str) -> FieldError {
+    (field.into(), code.into(), format!("It must be {must_be}."))
 }

@@ -3,6 +3,8 @@
 //! The client chooses an Idempotency-Key for each request, and repeats it with the request if it got no answer. The row with the
 //! answer is written in the transaction of the effect, so there is one if and only if there is the other. A second request
 //! that comes while the first is being answered waits at the unique index, for as long as requests wait for locks.
+//!
+//! A secret that is shown once is not in the answer that is kept.
 
 use pgrx::JsonB;
 use pgrx::pg_sys::panic::CaughtError;
@@ -55,7 +57,7 @@ pub fn once(call: &Call<'_>, perform: impl FnOnce() -> Result<Answer, Problem>) 
         true => {
             let headers = HEADERS.iter().filter_map(|name| answer.header(name).map(|value| json!([name, value])));
             let headers = JsonB(headers.collect());
-            let body = answer.body().to_vec();
+            let body = answer.repeated_body().to_vec();
             sql::run(END, &[call.key.id.into(), key.into(), answer.status.into(), headers.into(), body.into()]);
         }
         false => sql::run(CANCEL, &[call.key.id.into(), key.into()]),

@@ -22,15 +22,16 @@
 pub mod body;
 mod change;
 mod create;
-mod fields;
+pub mod fields;
 mod idempotency;
 mod origins;
 mod references;
 mod refusal;
 pub mod rehearsal;
 mod remove;
-mod target;
+pub mod target;
 
+use pgrx::pg_sys::panic::CaughtError;
 use wire::form;
 
 use super::representation::Representation;
@@ -42,7 +43,6 @@ use crate::serve::answer::Answer;
 use crate::serve::problem::Problem;
 use crate::serve::sql;
 use body::Body;
-use fields::Values;
 
 pub use idempotency::once;
 pub use rehearsal::is_wanted as is_rehearsal;
@@ -55,7 +55,7 @@ enum Write<'a> {
 }
 
 /// What was written.
-enum Written {
+pub enum Written {
     /// A row with this id.
     Created(String, Representation),
     Changed(Representation),
@@ -94,7 +94,9 @@ fn answer(call: &Call<'_>, resource: &Resource, write: &Write<'_>) -> Result<Ans
     }
     match rehearsal::is_wanted(call.request) {
         true => rehearsal::answer(call, || perform(call, resource, write)),
-        false => idempotency::once(call, || perform(call, resource, write).map(|written| written.answer(resource))),
+        false => {
+            idempotency::once(call, || perform(call, resource, write).map(|written| written.answer(&resource.name)))
+        }
     }
 }
 
@@ -103,25 +105,29 @@ fn perform(call: &Call<'_>, resource: &Resource, write: &Write<'_>) -> Result<Wr
     let (permitted, types): (_, &[&str]) = match write {
         Write::Create => (&resource.creatable, &[body::JSON]),
         Write::Change(_) => (&resource.updatable, &[body::JSON, body::MERGE_PATCH]),
-        Write::Remove(id) => return attempted(resource, None, || remove::remove(call, resource, id)),
+        Write::Remove(id) => {
+            let remove = || diagnostics::noting(|| remove::remove(call, resource, id));
+            return attempted(remove, |error| refusal::problem(resource, None, error));
+        }
     };
     let body: Body<'_> = body::read(call.request, types)?;
     let values = fields::values(resource, permitted, call.key.tenant.is_some(), &body)?;
-    attempted(resource, Some(&values), || match write {
+    let write = || match write {
         Write::Change(id) => change::change(call, resource, id, &values),
         _ => create::create(call, resource, &values),
-    })
+    };
+    attempted(|| diagnostics::noting(write), |error| refusal::problem(resource, Some(&values), error))
 }
 
-fn attempted(
-    resource: &Resource,
-    values: Option<&Values<'_>>,
-    body: impl FnOnce() -> Result<Written, Problem>,
-) -> Result<Written, Problem> {
-    match attempt_to(|| diagnostics::noting(body)) {
+/// Runs `body` in a subtransaction, of which nothing stays if it is refused. `problem` says what an error is to the caller.
+pub fn attempted<T>(
+    body: impl FnOnce() -> Result<T, Problem>,
+    problem: impl FnOnce(&CaughtError) -> Problem,
+) -> Result<T, Problem> {
+    match attempt_to(body) {
         Ok(result) => result,
         Err(error) if must_end(&error) || deadline::is_over() => error.rethrow(),
-        Err(error) => Err(refusal::problem(resource, values, &error)),
+        Err(error) => Err(problem(&error)),
     }
 }
 
@@ -138,11 +144,12 @@ fn not_kept() -> Problem {
 }
 
 impl Written {
-    fn answer(self, resource: &Resource) -> Answer {
+    /// Returns the answer about something of the resource with this name.
+    pub fn answer(self, resource: &str) -> Answer {
         let of = |status, row: Representation| Answer::json_text(status, row.text).with_header("etag", row.etag);
         match self {
             Self::Created(id, row) => {
-                let location = format!("/api/v1/{}/{}", resource.name, form::escaped(&id));
+                let location = format!("/api/v1/{resource}/{}", form::escaped(&id));
                 of(201, row).with_header("location", location)
             }
             Self::Changed(row) => of(200, row),

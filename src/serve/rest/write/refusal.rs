@@ -7,7 +7,7 @@
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
 
-use super::fields::Values;
+use super::fields::{self, Values};
 use crate::backend::diagnostics::{self, Diagnostics};
 use crate::backend::subtransaction::{attempt, must_end, report};
 use crate::backend::{deadline, sqlstate};
@@ -132,13 +132,13 @@ fn refused_by_check(resource: &Resource, comment: Option<&str>) -> impl Fn(&str)
 /// Returns the error of a field without a value.
 fn missing(resource: &Resource, values: &Values<'_>, column: &str) -> Option<FieldError> {
     let is_tenant = resource.tenant_column.as_ref().is_some_and(|tenant| tenant.name == column);
-    let detail = match values.is_null(column) {
-        true => "It cannot be null.",
-        false if resource.creatable.iter().any(|name| name == column) => "It is required.",
-        false if is_tenant => "The key belongs to no tenant, and the request cannot choose one.",
+    let why = match values.is_null(column) {
+        true => fields::NULL,
+        false if resource.creatable.iter().any(|name| name == column) => fields::MISSING,
+        false if is_tenant => ("required", "The key belongs to no tenant, and the request cannot choose one."),
         false => return None,
     };
-    Some((column.into(), "required".into(), detail.into()))
+    Some(fields::error(column, why))
 }
 
 /// Returns the columns of a constraint of the resource, and its comment.

@@ -30,7 +30,7 @@ pub fn is_wanted(request: &Request) -> bool {
     })
 }
 
-pub(super) fn answer(call: &Call<'_>, perform: impl FnOnce() -> Result<Written, Problem>) -> Result<Answer, Problem> {
+pub fn answer(call: &Call<'_>, perform: impl FnOnce() -> Result<Written, Problem>) -> Result<Answer, Problem> {
     let (performed, effects) = match rehearse(perform) {
         Ok(rehearsed) => rehearsed,
         Err(error) if must_end(&error) || deadline::is_over() => error.rethrow(),
