@@ -122,6 +122,7 @@ fn what_is_computed_or_secret_cannot_be_given() {
         "disable_after",
         "disable_after_time",
         "log_successes",
+        "keep_bodies",
     ];
     let computed: Vec<&String> =
         shown.as_object().unwrap().keys().filter(|name| !accepted.contains(&name.as_str())).collect();
