@@ -1,7 +1,8 @@
 //! Keeps the plans of statements, by their texts: parsing and planning a statement takes longer than running it for one row.
 //!
-//! Postgres itself plans a kept statement again when something that it depends on has changed, or when it runs as another role
-//! and row security decides. It also decides whether to use the values of the arguments in the plan.
+//! Postgres itself plans a kept statement again when something that it depends on has changed. It also decides whether to use the
+//! values of the arguments in the plan. Each role has plans of its own: until 15.9, 16.5 and 17.1, Postgres does not always
+//! notice that another role has other policies.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -27,6 +28,7 @@ pub enum Values {
 #[derive(PartialEq, Eq, Hash)]
 struct Key {
     sql: CString,
+    role: pg_sys::Oid,
     types: Vec<pg_sys::Oid>,
     values: Values,
 }
@@ -38,7 +40,9 @@ thread_local! {
 /// Returns the plan of a statement, whose arguments have these types; `None` if it cannot be planned. To be called in a
 /// connection of SPI.
 pub fn get(sql: &str, types: Vec<pg_sys::Oid>, values: Values) -> Option<Rc<Plan>> {
-    let mut key = Key { sql: CString::new(sql).expect("a statement without NUL"), types, values };
+    // SAFETY: reads a variable of this process.
+    let role = unsafe { pg_sys::GetUserId() };
+    let mut key = Key { sql: CString::new(sql).expect("a statement without NUL"), role, types, values };
     if let Some(plan) = KEPT.with_borrow(|kept| kept.get(&key).cloned()) {
         return Some(plan);
     }
