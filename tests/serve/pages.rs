@@ -101,7 +101,6 @@ fn unknown_paths_and_methods_are_refused() {
     let mut admin = Visitor::new(&mut bench, "'hydra_admin'");
     for path in [
         "/",
-        "/settings/",
         "/settings/other",
         "/settings/webhooks/",
         "/settings/webhooks/x",
