@@ -46,7 +46,9 @@ fn a_deleted_subscription_keeps_its_name_in_history_and_failed_deliveries_whatev
     }
     let url = bench.receiver.url("/");
     for view in ["webhook_failed", "webhook_history"] {
-        let names = format!("SELECT string_agg(name, ',' ORDER BY name) FROM hydra.{view} WHERE name = entity_id AND url = '{url}'");
+        let names = format!(
+            "SELECT string_agg(name, ',' ORDER BY name) FROM hydra.{view} WHERE name = entity_id AND url = '{url}'"
+        );
         assert_eq!(bench.ask::<String>(&names), "function,statement,truncation", "{view}");
     }
     // Whoever may not manage sees of their URLs what is not secret.

@@ -10,8 +10,9 @@ fn what_succeeds_is_kept_with_its_body_and_its_answer_and_is_found_by_entity_ten
     let mut bench = bench("kept_found");
     bench.receiver.answer("/", Answer::status(201).with_body("stored"));
     bench.subscribe("/", "ticket.*", &["name => 'crm'", "keep_bodies => '1 day'"]);
-    let emit =
-        |event: &str, id: i32, tenant: &str| format!("SELECT hydra.webhook_emit('ticket.{event}', '{{\"id\": {id}}}', '{tenant}')");
+    let emit = |event: &str, id: i32, tenant: &str| {
+        format!("SELECT hydra.webhook_emit('ticket.{event}', '{{\"id\": {id}}}', '{tenant}')")
+    };
     let first: i64 = bench.ask(&emit("created", 42, "acme"));
     bench.run(&emit("resolved", 42, "acme"));
     bench.run(&emit("created", 7, "globex"));
@@ -26,20 +27,23 @@ fn what_succeeds_is_kept_with_its_body_and_its_answer_and_is_found_by_entity_ten
         ("delivered_at > now() - interval '1 hour' AND emitted_at < delivered_at", 3),
         ("delivered_at < now() - interval '1 hour'", 0),
         ("kept_until = delivered_at + interval '1 day'", 3),
-        ("status_code = 201 AND response_excerpt = 'stored' AND response_ms >= 0 AND attempts = 1 AND operation IS NULL", 3),
+        (
+            "status_code = 201 AND response_excerpt = 'stored' AND response_ms >= 0 AND attempts = 1 AND operation IS NULL",
+            3,
+        ),
     ] {
         assert_eq!(bench.count(&format!("webhook_delivered WHERE {condition}")), found, "{condition}");
     }
     let requests = bench.wait_for("/", 3);
     for request in &requests {
         let id = request.delivery_id();
-        let body: String =
-            bench.ask(&format!("SELECT body FROM hydra.webhook_delivered WHERE delivery_id = '{id}'"));
+        let body: String = bench.ask(&format!("SELECT body FROM hydra.webhook_delivered WHERE delivery_id = '{id}'"));
         assert_eq!(body, request.text());
     }
     // Who may not manage sees the bodies, as those of failed deliveries, and of the URL what is not secret.
     let mut analyst = bench.session_of_new_role("analyst_of_kept", &["hydra_analyst"]);
-    let seen: String = testkit::ask(&mut analyst, "SELECT url || ' ' || min(body) FROM hydra.webhook_delivered GROUP BY url");
+    let seen: String =
+        testkit::ask(&mut analyst, "SELECT url || ' ' || min(body) FROM hydra.webhook_delivered GROUP BY url");
     assert!(seen.contains("/… {") && seen.contains("42"), "{seen}");
 }
 
