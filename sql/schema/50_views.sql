@@ -124,13 +124,9 @@ COMMENT ON COLUMN hydra.webhook_event_types.origin IS
 COMMENT ON COLUMN hydra.webhook_event_types.catalogue IS
     'Catalogue that it belongs to, which hydra.webhook_unregister_catalogue removes; null: none';
 
--- Here and in webhook_failed, names are looked up in columns, and not in a join, so that only rows and columns that are asked
--- for need it. Who only counts reads none.
 CREATE VIEW hydra.webhook_pending WITH (security_barrier) AS
 SELECT p.delivery_id, p.subscription_id, p.event_id, p.event, p.tenant_id, p.emitted_at, p.attempts, p.due_at, p.claimed,
-       p.entity_type, p.entity_id, p.missed,
-       (SELECT n.name FROM hydra._subscription_name AS n WHERE n.id = p.subscription_id LIMIT 1) AS name,
-       (SELECT n.url FROM hydra._subscription_name AS n WHERE n.id = p.subscription_id LIMIT 1) AS url
+       p.entity_type, p.entity_id, p.missed, n.name, n.url
 FROM (SELECT hydra._delivery_id(e.installation, e.id, e.random, s.id) AS delivery_id, s.id AS subscription_id, e.id AS event_id,
              e.event_type AS event, e.tenant_id, e.emitted_at, 0 AS attempts, e.emitted_at AS due_at, NULL::boolean AS claimed,
              e.entity_type, e.entity_id, target.number < 0 AS missed
@@ -142,7 +138,8 @@ FROM (SELECT hydra._delivery_id(e.installation, e.id, e.random, s.id) AS deliver
       SELECT d.id, d.subscription_id, d.event_id, d.event_type, d.tenant_id, d.emitted_at, d.attempts, d.due_at,
              d.claimed_by IS NOT NULL, d.entity_type, d.entity_id, d.missed
       FROM hydra.delivery AS d
-      WHERE d.state = 'pending') AS p;
+      WHERE d.state = 'pending') AS p
+LEFT JOIN hydra._subscription_name AS n ON n.id = p.subscription_id;
 COMMENT ON VIEW hydra.webhook_pending IS
     'Unfinished deliveries: those of events that are not handled yet, and those that wait in the retry queue';
 COMMENT ON COLUMN hydra.webhook_pending.delivery_id IS 'Id of the delivery';
@@ -161,8 +158,8 @@ COMMENT ON COLUMN hydra.webhook_pending.url IS 'URL of the subscription, as in h
 COMMENT ON COLUMN hydra.webhook_pending.missed IS 'Whether the event was emitted while the subscription was disabled, so that hydra.webhook_resume decides whether it is sent';
 
 -- With its order in the view, a query for the newest deliveries reads no others. The view has a barrier, so the order of
--- such a query does not get to the table. The last attempts are looked up in columns, and not in a join, so that only
--- rows and columns that are asked for need it.
+-- such a query does not get to the table. The last attempts and the names are looked up in columns, and not in a join, so that
+-- only rows and columns that are asked for need it.
 CREATE VIEW hydra.webhook_failed WITH (security_barrier) AS
 SELECT d.id AS delivery_id, d.subscription_id, d.event_id, d.event_type AS event, d.tenant_id, d.emitted_at, d.attempts,
        d.failed_at,
