@@ -65,7 +65,7 @@ fn rows(client: &mut Client, query: &str, columns: &str) -> Vec<String> {
 
 #[test]
 fn each_query_of_the_page_for_analysts_answers_its_question() {
-    let mut bench = traffic();
+    let bench = traffic();
     let mut analyst = bench.session_of_new_role(ANALYST, &["hydra_analyst"]);
     let queries = blocks("sql");
     let [now, waits, failing, slow, by_event, busy, reasons, customers, outages, retries] = queries[..] else {
