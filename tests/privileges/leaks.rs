@@ -86,7 +86,8 @@ fn odd(of: &str) -> &'static [&'static str] {
 fn calls(client: &mut Client) -> Vec<String> {
     let functions = "
         SELECT p.proname::text, ARRAY(SELECT format_type(t, NULL) FROM unnest(p.proargtypes) WITH ORDINALITY AS a (t, n) ORDER BY n),
-               coalesce(p.proargnames, '{}')
+               ARRAY(SELECT coalesce(a.name, '') FROM unnest(p.proargnames, p.proargmodes) WITH ORDINALITY AS a (name, mode, n)
+                     WHERE a.mode IS NULL OR a.mode IN ('i', 'b', 'v') ORDER BY a.n)
         FROM pg_proc AS p
         WHERE p.pronamespace = 'hydra'::regnamespace AND p.prorettype <> 'trigger'::regtype
         ORDER BY p.oid";

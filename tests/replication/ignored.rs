@@ -174,7 +174,7 @@ fn content(bench: &mut Bench) -> BTreeMap<String, String> {
     const RELATIONS: &str = "SELECT relname::text, CASE relkind WHEN 'S' THEN 'last_value, is_called' ELSE '*' END
                              FROM pg_class WHERE relnamespace = 'hydra'::regnamespace AND relkind IN ('r', 'S')";
     let relations = bench.client.query(RELATIONS, &[]).expect("the catalog can be read");
-    assert_eq!(relations.len(), 40 + 18, "40 tables and 18 sequences");
+    assert_eq!(relations.len(), 41 + 18, "41 tables and 18 sequences");
     relations
         .into_iter()
         .map(|row| {
