@@ -301,8 +301,8 @@ fn statistics_of_a_month_of_300_subscriptions_are_computed_in_less_than_two_seco
         "INSERT INTO hydra.subscription (id, url, event_types)
          SELECT n, 'http://127.0.0.1:9/', '{{ticket.created}}' FROM generate_series(1001, 1300) AS n;
          INSERT INTO hydra.attempt_count (hour, subscription_id, event_type, tenant_id, status_code, error_class, attempts, response_times)
-         SELECT date_trunc('hour', now(), 'UTC') - h * interval '1 hour', 1000 + s, 'ticket.created', 'tenant ' || s, code, '', 50, b.response_times
-         FROM generate_series(1, 300) AS s, generate_series(0, 720 * {scale} / 100 - 1) AS h, unnest(ARRAY[200, 500]) AS code, buckets AS b"
+         SELECT date_trunc('hour', now(), 'UTC') - h * interval '1 hour', 1000 + s, 'ticket.created', 'tenant ' || s, CASE h % 2 WHEN 0 THEN 200 ELSE 500 END, '', 50, b.response_times
+         FROM generate_series(1, 300) AS s, generate_series(0, 720 * {scale} / 100 - 1) AS h, buckets AS b"
     ));
     bench.run("VACUUM ANALYZE hydra.attempt_count");
     bench.run("ANALYZE hydra.subscription");
