@@ -226,8 +226,12 @@ impl Writer {
         let updates = updates.filter_map(|change| Some((change.of.clone(), change.state?.attempts()?)));
         let given_up: Vec<(Names, u32)> = inserts.chain(updates).collect();
         for (of, attempts) in given_up {
-            let internal = AttemptResult::NoAnswer(ErrorClass::Internal);
-            let combination = Combination::of_others(Some(Arc::clone(&of.event_type)), internal);
+            let combination = Combination {
+                event_type: Some(Arc::clone(&of.event_type)),
+                tenant_id: of.tenant_id.clone(),
+                result: AttemptResult::NoAnswer(ErrorClass::Internal),
+                others: false,
+            };
             dispatch.tally.given_up(of.subscription, combination, now);
             self.history.push(AttemptRecord::given_up(of, attempts + 1, &reason, now));
         }
