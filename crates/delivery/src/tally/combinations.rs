@@ -9,6 +9,7 @@ use wire::attempt::{Answer, ErrorClass, Failure, Outcome};
 
 use crate::histogram::Histogram;
 use crate::work::Work;
+use crate::writes::is_indexable;
 
 /// The number of combinations that a subscription and hour can have with a tenant of their own, and the number that
 /// others have with their event type. A receiver can answer with hundreds of different statuses, and an application can
@@ -52,11 +53,15 @@ impl AttemptResult {
 
 impl Combination {
     pub fn of(work: &Work, result: AttemptResult) -> Self {
-        Self {
-            event_type: Some(Arc::clone(&work.event_type)),
-            tenant_id: work.tenant_id.clone(),
-            result,
-            others: false,
+        Self::of_names(&work.event_type, work.tenant_id.as_ref(), result)
+    }
+
+    fn of_names(event_type: &Arc<str>, tenant_id: Option<&Arc<str>>, result: AttemptResult) -> Self {
+        let event_type = Some(event_type).filter(|name| is_indexable(name)).cloned();
+        match tenant_id {
+            Some(tenant) if !is_indexable(tenant) => Self::of_others(event_type, result),
+            _ if event_type.is_none() => Self::of_others(None, result),
+            tenant => Self { event_type, tenant_id: tenant.cloned(), result, others: false },
         }
     }
 
@@ -184,6 +189,16 @@ mod tests {
         let rest = Combination::of_others(None, AttemptResult::Status(200));
         assert_eq!(combinations.0[&rest].number, 1000 - (WITH_TENANT + WITH_EVENT_TYPE) as i64);
         assert_eq!(combinations.total().delivered, 1000);
+    }
+
+    #[test]
+    fn names_that_are_too_long_for_an_index_are_those_of_others() {
+        let (name, long): (Arc<str>, Arc<str>) = ("ticket.created".into(), "x".repeat(1025).into());
+        let ok = AttemptResult::Status(200);
+        let of = |event_type, tenant| Combination::of_names(event_type, tenant, ok);
+        assert_eq!(of(&name, Some(&long)), Combination::of_others(Some(Arc::clone(&name)), ok));
+        assert_eq!(of(&long, Some(&name)), Combination::of_others(None, ok));
+        assert!(!of(&name, Some(&name)).others && !of(&name, None).others);
     }
 
     #[test]

@@ -140,6 +140,12 @@ pub struct Names {
     pub emitted_at: SystemTime,
 }
 
+/// Whether a text fits into an index of Postgres. No event that was emitted has a longer id, but somebody may have written its row
+/// by hand. The tables of results leave such a text out.
+pub(crate) fn is_indexable(text: &str) -> bool {
+    text.len() <= 1024
+}
+
 impl Names {
     pub fn of(work: &Work) -> Self {
         Self {
@@ -148,8 +154,8 @@ impl Names {
             event: work.event,
             event_type: Arc::clone(&work.event_type),
             entity_type: Arc::clone(&work.entity_type),
-            entity_id: work.entity_id.clone(),
-            tenant_id: work.tenant_id.clone(),
+            entity_id: work.entity_id.clone().filter(|id| is_indexable(id)),
+            tenant_id: work.tenant_id.clone().filter(|id| is_indexable(id)),
             emitted_at: work.emitted_at,
         }
     }
