@@ -327,6 +327,7 @@ impl Writer {
         self.history.write_all(store, &mut self.complaints);
         self.delivered.write_all(store, &mut self.complaints);
         dispatch.tally.add(std::mem::take(&mut self.counts));
+        dispatch.tally.gather();
         let summed_up = transaction(c"write counts", || {
             let disabled = store.write.apply_verdicts(&dispatch.verdicts);
             store.write.add_counts(&dispatch.tally);

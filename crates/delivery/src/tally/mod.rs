@@ -15,6 +15,9 @@ use crate::work::Work;
 use crate::writes::ROWS;
 
 mod combinations;
+mod recent;
+
+use recent::Recents;
 
 pub use combinations::{AttemptResult, Attempts, Combination, Combinations, Total, WITH_EVENT_TYPE, WITH_TENANT};
 
@@ -25,8 +28,10 @@ const ENOUGH: usize = 10_000;
 #[derive(Debug, Default)]
 pub struct Tally {
     counts: HashMap<(SubscriptionId, u64), Combinations>,
-    /// The number of all combinations.
+    /// The number of all combinations in `counts`.
     size: usize,
+    /// What is not in `counts` yet.
+    recent: Recents,
 }
 
 impl Tally {
@@ -34,7 +39,9 @@ impl Tally {
     pub fn attempted(&mut self, work: &Work, attempt: &Attempt, now: SystemTime) {
         let Some(result) = AttemptResult::of(&attempt.outcome) else { return };
         let answered_after = matches!(attempt.outcome, Outcome::Answered(_)).then_some(attempt.took);
-        self.find(work.subscription, hour(now), Combination::of(work, result)).count(answered_after);
+        if let Some(former) = self.recent.count(work, hour(now), result, answered_after) {
+            self.find(former.subscription, former.hour, former.combination).add(&former.attempts);
+        }
     }
 
     /// Counts a delivery that was given up, with the attempts of this combination.
@@ -49,13 +56,21 @@ impl Tally {
         attempts
     }
 
-    /// Returns all counts: subscription, hours since 1970, counts.
+    /// Adds what was counted last to its combinations.
+    pub fn gather(&mut self) {
+        for recent in self.recent.take() {
+            self.find(recent.subscription, recent.hour, recent.combination).add(&recent.attempts);
+        }
+    }
+
+    /// Returns all counts that were gathered: subscription, hours since 1970, counts.
     pub fn iter(&self) -> impl Iterator<Item = (SubscriptionId, u64, &Combinations)> {
         self.counts.iter().map(|((subscription, hour), counts)| (*subscription, *hour, counts))
     }
 
     /// Takes out the counts that one transaction writes.
     pub fn take_part(&mut self) -> Tally {
+        self.gather();
         let mut size = 0;
         let part = self.counts.extract_if(|_, counts| {
             let fits = size < ROWS;
@@ -64,10 +79,11 @@ impl Tally {
         });
         let counts = part.collect();
         self.size -= size;
-        Tally { counts, size }
+        Tally { counts, size, recent: Recents::default() }
     }
 
-    pub fn add(&mut self, other: Tally) {
+    pub fn add(&mut self, mut other: Tally) {
+        other.gather();
         for ((subscription, hour), counts) in &other.counts {
             for (combination, attempts) in counts.iter() {
                 self.find(*subscription, *hour, combination.clone()).add(attempts);
@@ -76,7 +92,7 @@ impl Tally {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.counts.is_empty()
+        self.counts.is_empty() && self.recent.is_empty()
     }
 }
 
@@ -87,9 +103,14 @@ fn hour(time: SystemTime) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use wire::attempt::ErrorClass;
+    use std::time::Duration;
+
+    use wire::attempt::{Answer, ErrorClass};
+    use wire::ids::DeliveryId;
+    use wire::preset::Preset;
 
     use super::*;
+    use crate::stored_event::tests::key;
 
     fn combination(event_type: &str) -> Combination {
         Combination::of_others(Some(event_type.into()), AttemptResult::NoAnswer(ErrorClass::Timeout))
@@ -102,6 +123,33 @@ mod tests {
             tally.given_up(SubscriptionId(id), combination("ticket.created"), UNIX_EPOCH);
         }
         tally
+    }
+
+    fn work_of(subscription: i64) -> Work {
+        Work {
+            delivery: DeliveryId([0; 16]),
+            subscription: SubscriptionId(subscription),
+            event: key(1),
+            event_type: "ticket.created".into(),
+            entity_type: "ticket".into(),
+            entity_id: None,
+            tenant_id: Some("acme".into()),
+            operation: None,
+            hops: 0,
+            emitted_at: UNIX_EPOCH,
+            preset: Preset::Hydra,
+            body: "{}".into(),
+            attempts: 0,
+            earlier_attempts: 0,
+            scheduled_at: None,
+            missed: false,
+        }
+    }
+
+    fn answered(work: &Work, status: u16) -> Attempt {
+        let outcome = Outcome::Answered(Answer { status, excerpt: String::new(), retry_after: None });
+        let (delivery, subscription) = (work.delivery, work.subscription);
+        Attempt { delivery, subscription, outcome, at: UNIX_EPOCH, took: Duration::from_millis(1) }
     }
 
     fn given_up(tally: &Tally) -> i64 {
@@ -118,6 +166,23 @@ mod tests {
         twice.add(tally.take_part());
         assert!(tally.is_empty() && tally.size == 0 && twice.size == 3 * ROWS / 2);
         assert!(twice.iter().all(|(_, _, counts)| counts.total().failed == 2));
+    }
+
+    #[test]
+    fn what_was_counted_last_is_counted_however_deliveries_alternate() {
+        let mut tally = Tally::default();
+        let works: Vec<Work> = (1..=40).map(work_of).collect();
+        for work in works.iter().chain(&works).chain(&works[..7]) {
+            tally.attempted(work, &answered(work, 204), UNIX_EPOCH);
+            tally.attempted(work, &answered(work, 500), UNIX_EPOCH);
+        }
+        assert!(!tally.is_empty());
+        let part = tally.take_part();
+        assert!(tally.is_empty());
+        let mut totals: Vec<_> = part.iter().map(|(id, _, counts)| (id.0, counts.total().delivered)).collect();
+        totals.sort_unstable();
+        assert_eq!(totals, (1..=40).map(|id| (id, if id <= 7 { 3 } else { 2 })).collect::<Vec<_>>());
+        assert!(part.iter().all(|(_, _, counts)| counts.total().failed_attempts == counts.total().delivered));
     }
 
     #[test]

@@ -364,7 +364,8 @@ fn every_delivery_is_counted() {
         dispatch.conclude(event, 1, status(code));
     }
     let hour = time(0).duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() / 3600;
-    let counted: Vec<_> = dispatch.tally.iter().collect();
+    let part = dispatch.tally.take_part();
+    let counted: Vec<_> = part.iter().collect();
     let [(SubscriptionId(1), at, counts)] = counted[..] else { panic!("{counted:?}") };
     let total = counts.total();
     assert_eq!((at, total.delivered, total.failed_attempts, total.failed), (hour, 2, 1, 0));
