@@ -3,13 +3,13 @@ SET LOCAL search_path = pg_catalog, pg_temp;
 -- function, and no privilege on the tables.
 
 -- Only for the few events of the extension itself. For other events, sessions find the subscriptions in their memory.
--- The number of a disabled subscription is negative, as in hydra.event.targets.
+-- The number of a subscription that misses the event is negative, as in hydra.event.targets.
 CREATE FUNCTION hydra._wanted_by(event_type text, tenant_id text, entity jsonb, other_than bigint) RETURNS bigint[]
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT array_agg(CASE s.status WHEN 'disabled' THEN -s.id ELSE s.id END ORDER BY s.id)
+    SELECT array_agg(CASE s.status WHEN 'active' THEN s.id ELSE -s.id END ORDER BY s.id)
     FROM hydra.subscription AS s
-    WHERE s.status <> 'paused' AND s.id <> other_than
+    WHERE (s.status <> 'paused' OR s.keeps_events) AND s.id <> other_than
           AND EXISTS (SELECT FROM unnest(s.event_types) AS wanted WHERE hydra._names_event_type(wanted, event_type))
           AND (s.tenant_id IS NULL OR s.tenant_id = _wanted_by.tenant_id)
           AND hydra._own_event_passes(s.id, s.filter, entity)

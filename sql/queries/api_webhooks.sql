@@ -2,7 +2,7 @@
 -- meaning. Unless $7, URLs and errors are shown without what may be secret.
 SELECT w.id::text AS key, pg_catalog.row_to_json(w)::text AS row
 FROM (SELECT s.id, s.name, CASE WHEN $7 THEN s.url ELSE hydra._shown_url(s.url) END AS url, s.status, s.disabled_reason,
-             s.status_since, s.event_types, s.tenant_id, s.preset, s.signatures, s.header_names,
+             s.keeps_events, s.status_since, s.event_types, s.tenant_id, s.preset, s.signatures, s.header_names,
              extract(epoch FROM s.timeout)::double precision AS timeout,
              ARRAY(SELECT extract(epoch FROM delay)::double precision
                    FROM pg_catalog.unnest(s.retry_schedule) WITH ORDINALITY AS step (delay, n) ORDER BY n) AS retry_schedule,

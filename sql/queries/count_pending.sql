@@ -1,4 +1,4 @@
--- Returns about how many events and deliveries are waiting, and how many disabled subscriptions missed. It counts a sample of $1 bytes of each table, so that it
+-- Returns about how many events and deliveries are waiting, and how many subscriptions have missed. It counts a sample of $1 bytes of each table, so that it
 -- takes the same time for tables of any size.
 WITH share AS (
     SELECT least(1, $1 / greatest(pg_relation_size('hydra.event'), 1)::float8) AS event,

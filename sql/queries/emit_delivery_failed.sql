@@ -19,4 +19,4 @@ CROSS JOIN LATERAL (
     SELECT hydra._wanted_by('webhook.delivery_failed', d.tenant_id, notice.entity, d.subscription_id) AS targets) AS wanted
 WHERE d.id = ANY ($1) AND d.state = 'failed' AND NOT d.event_type ^@ 'webhook.' AND wanted.targets IS NOT NULL
   AND EXISTS (SELECT FROM hydra.subscription AS s, pg_catalog.unnest(s.event_types) AS entry
-              WHERE s.status <> 'paused' AND hydra._names_event_type(entry, 'webhook.delivery_failed'))
+              WHERE (s.status <> 'paused' OR s.keeps_events) AND hydra._names_event_type(entry, 'webhook.delivery_failed'))

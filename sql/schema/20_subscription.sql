@@ -60,10 +60,12 @@ CREATE TABLE hydra.subscription (
     status text NOT NULL DEFAULT 'active' CONSTRAINT status_is_known CHECK (status IN ('active', 'paused', 'disabled')),
     disabled_reason text CONSTRAINT disabled_reason_is_known CHECK (disabled_reason IN ('gone', 'failures', 'stale')),
     status_since timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    keeps_events boolean NOT NULL DEFAULT false,
     drops_missed boolean NOT NULL DEFAULT false,
     cancelled_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-    CONSTRAINT disabled_for_a_reason CHECK ((status = 'disabled') = (disabled_reason IS NOT NULL))
+    CONSTRAINT disabled_for_a_reason CHECK ((status = 'disabled') = (disabled_reason IS NOT NULL)),
+    CONSTRAINT keeps_events_while_paused CHECK (NOT keeps_events OR status = 'paused')
 ) USING heap;
 -- Two tenants may give their subscriptions the same name.
 CREATE UNIQUE INDEX subscription_name ON hydra.subscription (tenant_id, name) NULLS NOT DISTINCT WHERE name IS NOT NULL;
@@ -90,6 +92,7 @@ COMMENT ON COLUMN hydra.subscription.keep_bodies IS
 COMMENT ON COLUMN hydra.subscription.status IS 'active; paused: by webhook_pause; disabled: by the extension, and what it misses is kept';
 COMMENT ON COLUMN hydra.subscription.disabled_reason IS 'gone: the endpoint answered 410; failures: disable_after was reached; stale: no attempt succeeded for stale_after of the preset; null: not disabled';
 COMMENT ON COLUMN hydra.subscription.status_since IS 'When the status last changed';
+COMMENT ON COLUMN hydra.subscription.keeps_events IS 'Whether events that it misses while it is paused are kept, as while it is disabled';
 COMMENT ON COLUMN hydra.subscription.drops_missed IS 'Whether it was last resumed without the events that it had missed; those that come to light later are dropped too';
 COMMENT ON COLUMN hydra.subscription.cancelled_at IS 'When first attempts were last cancelled; then the dispatcher gives back what it has in memory';
 COMMENT ON COLUMN hydra.subscription.created_at IS 'When it was created';
@@ -123,7 +126,7 @@ SELECT s.id, s.name, s.url, s.event_types, s.tenant_id, s.preset, s.signatures A
        coalesce(s.retry_schedule, p.retry_schedule) AS retry_schedule, s.filter, s.max_in_flight, s.rate_limit,
        coalesce(s.disable_after, p.disable_after) AS disable_after, s.disable_after_time, p.stale_after, s.log_successes,
        s.keep_bodies, s.status,
-       s.disabled_reason, s.status_since, s.drops_missed, s.cancelled_at, s.created_at
+       s.disabled_reason, s.keeps_events, s.status_since, s.drops_missed, s.cancelled_at, s.created_at
 FROM hydra.subscription AS s
 JOIN hydra.preset AS p ON p.name = s.preset;
 COMMENT ON VIEW hydra.effective_subscription IS
@@ -157,6 +160,7 @@ COMMENT ON COLUMN hydra.effective_subscription.keep_bodies IS
 COMMENT ON COLUMN hydra.effective_subscription.status IS 'active; paused: by webhook_pause; disabled: by the extension';
 COMMENT ON COLUMN hydra.effective_subscription.disabled_reason IS 'gone, failures or stale; null: not disabled';
 COMMENT ON COLUMN hydra.effective_subscription.status_since IS 'When the status last changed';
+COMMENT ON COLUMN hydra.effective_subscription.keeps_events IS 'Whether events that it misses while it is paused are kept';
 COMMENT ON COLUMN hydra.effective_subscription.drops_missed IS 'Whether it was last resumed without the events that it had missed';
 COMMENT ON COLUMN hydra.effective_subscription.cancelled_at IS 'When first attempts were last cancelled';
 COMMENT ON COLUMN hydra.effective_subscription.created_at IS 'When it was created';
@@ -181,7 +185,7 @@ COMMENT ON COLUMN hydra.subscription_health.failing_for IS
 COMMENT ON COLUMN hydra.subscription_health.waiting_for IS
     'What has to be mended on this server, or in its settings or its network, before anything can be sent to its endpoint; null: nothing is known';
 COMMENT ON COLUMN hydra.subscription_health.missed_removed IS
-    'Number of events that it missed while it was disabled and that were removed since, because they were older than hydra_webhooks.retention';
+    'Number of events that it missed and that were removed since, because they were older than hydra_webhooks.retention';
 
 -- Backends and the dispatcher keep subscriptions in memory. These triggers make them read again what has changed, with
 -- ENABLE ALWAYS also under session_replication_role = replica: a session with an outdated copy in memory would lose events.

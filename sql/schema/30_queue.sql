@@ -37,7 +37,7 @@ COMMENT ON COLUMN hydra.event.tenant_id IS 'Tenant that the event belongs to';
 COMMENT ON COLUMN hydra.event.entity IS 'The entity as JSON text, sent unchanged; null: it cannot be sent';
 COMMENT ON COLUMN hydra.event.entity_error IS 'Why the entity cannot be sent; null: it can';
 COMMENT ON COLUMN hydra.event.previous IS 'The row before the change as JSON text; null: none is sent';
-COMMENT ON COLUMN hydra.event.targets IS 'Ids of the subscriptions that wanted it at that time; negative: the subscription was disabled, and missed the event';
+COMMENT ON COLUMN hydra.event.targets IS 'Ids of the subscriptions that wanted it at that time; negative: the subscription was disabled, or paused with keep_events, and missed the event';
 
 CREATE TABLE hydra.delivery (
     id uuid PRIMARY KEY,
@@ -78,7 +78,7 @@ CREATE INDEX delivery_failed_at ON hydra.delivery (failed_at) WHERE state = 'fai
 -- To find what could not be delivered about an entity, or of a tenant.
 CREATE INDEX delivery_failed_entity ON hydra.delivery (entity_id, failed_at) WHERE state = 'failed' AND entity_id IS NOT NULL;
 CREATE INDEX delivery_failed_tenant ON hydra.delivery (tenant_id, failed_at) WHERE state = 'failed' AND tenant_id IS NOT NULL;
--- For what disabled subscriptions miss: to count it, and to remove what is too old.
+-- For what subscriptions miss: to count it, and to remove what is too old.
 CREATE INDEX delivery_missed ON hydra.delivery (subscription_id, emitted_at) WHERE missed;
 COMMENT ON TABLE hydra.delivery IS 'Retry queue: deliveries that failed or have to wait; finished ones are deleted';
 COMMENT ON COLUMN hydra.delivery.id IS 'Id of the delivery, the same in every attempt; derived from installation, event_id, event_random and subscription_id';
@@ -102,7 +102,7 @@ COMMENT ON COLUMN hydra.delivery.scheduled_at IS 'When the first attempt of the 
 COMMENT ON COLUMN hydra.delivery.due_at IS 'When the next attempt is due; null: failed';
 COMMENT ON COLUMN hydra.delivery.claimed_by IS 'Run of the dispatcher that is sending it; null: not being sent';
 COMMENT ON COLUMN hydra.delivery.failed_at IS 'When it was given up; null: pending';
-COMMENT ON COLUMN hydra.delivery.missed IS 'Whether the event was emitted while the subscription was disabled; it waits until hydra.webhook_resume says whether to send it';
+COMMENT ON COLUMN hydra.delivery.missed IS 'Whether the event was emitted while the subscription was disabled, or paused with keep_events; it waits until hydra.webhook_resume says whether to send it';
 
 CREATE TRIGGER announce_changes AFTER TRUNCATE ON hydra.delivery
     FOR EACH STATEMENT EXECUTE FUNCTION hydra._subscriptions_changed();

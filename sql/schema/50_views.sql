@@ -14,7 +14,7 @@ CREATE VIEW hydra.webhook_subscriptions WITH (security_barrier) AS
 SELECT s.id, s.name,
        -- For some receivers, the path or the query is the credential. Who may change the URL may also see it.
        CASE WHEN viewer.may_manage THEN s.url ELSE hydra._shown_url(s.url) END AS url,
-       s.status, s.disabled_reason, s.status_since, s.event_types, s.tenant_id, s.preset,
+       s.status, s.disabled_reason, s.keeps_events, s.status_since, s.event_types, s.tenant_id, s.preset,
        s.signatures, ARRAY(SELECT pg_catalog.jsonb_object_keys(s.headers)) AS header_names, s.timeout, s.retry_schedule,
        s.filter,
        coalesce(s.max_in_flight, pg_catalog.current_setting('hydra_webhooks.max_in_flight', true)::integer) AS max_in_flight,
@@ -77,6 +77,7 @@ COMMENT ON COLUMN hydra.webhook_subscriptions.url IS
     'URL that requests are sent to; roles that may not manage subscriptions see only scheme, host and port, because the rest may be secret';
 COMMENT ON COLUMN hydra.webhook_subscriptions.status IS 'active; paused: by webhook_pause; disabled: by the extension';
 COMMENT ON COLUMN hydra.webhook_subscriptions.disabled_reason IS 'gone: the endpoint answered 410; failures: disable_after was reached; stale: no attempt succeeded for stale_after; null: not disabled';
+COMMENT ON COLUMN hydra.webhook_subscriptions.keeps_events IS 'Whether events that it misses while it is paused are kept, see webhook_pause';
 COMMENT ON COLUMN hydra.webhook_subscriptions.status_since IS 'When the status last changed';
 COMMENT ON COLUMN hydra.webhook_subscriptions.event_types IS 'Event types that it receives; ticket.*: all that begin with ticket.; *: all except those of the extension';
 COMMENT ON COLUMN hydra.webhook_subscriptions.tenant_id IS 'Tenant whose events it receives; null: all tenants';
@@ -105,7 +106,7 @@ COMMENT ON COLUMN hydra.webhook_subscriptions.delivered IS 'Number of deliveries
 COMMENT ON COLUMN hydra.webhook_subscriptions.pending IS 'Number of deliveries that wait in the retry queue, without those that it missed';
 COMMENT ON COLUMN hydra.webhook_subscriptions.failed IS 'Number of deliveries that were given up and are kept';
 COMMENT ON COLUMN hydra.webhook_subscriptions.missed IS
-    'Number of events that it would have received while it was disabled; they are kept for hydra_webhooks.retention, and hydra.webhook_resume sends or drops them';
+    'Number of events that it would have received while it was disabled, or paused with keep_events; they are kept for hydra_webhooks.retention, and hydra.webhook_resume sends or drops them';
 COMMENT ON COLUMN hydra.webhook_subscriptions.last_error IS
     'Message of its latest failed attempt; roles that may not manage subscriptions do not see the address of a refused host name; null: there is none in the history';
 COMMENT ON COLUMN hydra.webhook_subscriptions.last_error_at IS 'When the request of that attempt started';
@@ -155,7 +156,7 @@ COMMENT ON COLUMN hydra.webhook_pending.entity_type IS 'Kind of entity that the 
 COMMENT ON COLUMN hydra.webhook_pending.entity_id IS 'Id of that entity';
 COMMENT ON COLUMN hydra.webhook_pending.name IS 'Name of the subscription';
 COMMENT ON COLUMN hydra.webhook_pending.url IS 'URL of the subscription, as in hydra.webhook_subscriptions';
-COMMENT ON COLUMN hydra.webhook_pending.missed IS 'Whether the event was emitted while the subscription was disabled, so that hydra.webhook_resume decides whether it is sent';
+COMMENT ON COLUMN hydra.webhook_pending.missed IS 'Whether the event was emitted while the subscription was disabled, or paused with keep_events, so that hydra.webhook_resume decides whether it is sent';
 
 -- With its order in the view, a query for the newest deliveries reads no others. The view has a barrier, so the order of
 -- such a query does not get to the table. The last attempts and the names are looked up in columns, and not in a join, so that

@@ -1,7 +1,7 @@
 SET LOCAL search_path = pg_catalog, pg_temp;
 -- Comments on the functions that are written in Rust.
 COMMENT ON FUNCTION hydra.webhook_emit(text, jsonb, text) IS
-    'Emits an event in the current transaction; returns its id, or null if no subscription that is active or disabled wants it, or it was dropped because of hydra_webhooks.max_pending';
+    'Emits an event in the current transaction; returns its id, or null if no subscription that gets or misses events wants it, or it was dropped because of hydra_webhooks.max_pending';
 COMMENT ON FUNCTION hydra.webhook_emit_row() IS
     'For AFTER triggers FOR EACH ROW: emits the new row, or for DELETE the old row, as an event of the type that its argument names';
 COMMENT ON FUNCTION hydra.webhook_emit_statement() IS
@@ -265,7 +265,7 @@ GRANT EXECUTE ON FUNCTION
         text[], interval),
     hydra.webhook_would_match(bigint, text, jsonb, text), hydra._choice(bigint, text), hydra._check_event_type(text),
     hydra._filter_passes(jsonpath, jsonb),
-    hydra.webhook_delete(bigint), hydra.webhook_pause(bigint), hydra.webhook_resume(bigint, text),
+    hydra.webhook_delete(bigint), hydra.webhook_pause(bigint, boolean), hydra.webhook_resume(bigint, text),
     hydra.webhook_rotate_secret(bigint, interval, text), hydra.webhook_end_overlap(bigint), hydra.webhook_send_test(bigint),
     hydra.webhook_send_kept(bigint, text), hydra.webhook_drop_kept(bigint),
     hydra.webhook_retry(uuid, bigint, text, text, timestamptz, timestamptz, text, text),

@@ -59,7 +59,7 @@ pub struct EventTypes {
 }
 
 columns!(EventTypeColumns { event_type, entity_type, id_key });
-columns!(ChoiceColumns { subscription_id, disabled, tenant_id, filter, event_types });
+columns!(ChoiceColumns { subscription_id, misses, tenant_id, filter, event_types });
 
 thread_local! {
     static CACHE: RefCell<Option<Rc<EventTypes>>> = const { RefCell::new(None) };
@@ -295,7 +295,7 @@ fn all_choices(rows: Rows<'_>) -> Vec<Choice> {
 fn choice(row: &Row<'_>, columns: &ChoiceColumns) -> Choice {
     Choice {
         subscription: SubscriptionId(row.value(columns.subscription_id)),
-        disabled: row.value(columns.disabled),
+        misses: row.value(columns.misses),
         tenant: row.maybe_text(columns.tenant_id).map(Into::into),
         filter: row.maybe(columns.filter),
         event_types: row.text(columns.event_types).into(),

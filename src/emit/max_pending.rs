@@ -5,7 +5,7 @@
 //! emit only read it. So the limit can be exceeded: by the events of the last second, by the error of the number, which
 //! is estimated from a sample, and by events of transactions that have not committed.
 //!
-//! What disabled subscriptions miss is counted separately. It has only the room that is left, and takes none from active
+//! What subscriptions miss is counted separately. It has only the room that is left, and takes none from active
 //! subscriptions.
 
 use std::cell::Cell;
@@ -27,7 +27,7 @@ thread_local! {
 }
 
 /// Returns those of the targets of an event for which one more may wait. If there is none, drops the event or, unless
-/// only disabled subscriptions want it, fails the statement, as `hydra_webhooks.on_full` says.
+/// it is only missed, fails the statement, as `hydra_webhooks.on_full` says.
 pub fn with_room(event: &str, mut targets: Vec<Target>) -> Vec<Target> {
     let (Some(limit), Some(slot)) = (settings::max_pending(), slots::here()) else { return targets };
     let (waiting, missed) = (slot.pending(), slot.missed());

@@ -9,10 +9,10 @@ use wire::ids::SubscriptionId;
 
 use super::filter::{Filter, Subject};
 
-/// A subscription that is active or disabled, and what it wants. All event types that it wants share it.
+/// A subscription that gets or misses events, and what it wants. All event types that it wants share it.
 pub struct Choice {
     pub subscription: SubscriptionId,
-    pub disabled: bool,
+    pub misses: bool,
     pub tenant: Option<Box<str>>,
     pub filter: Option<Filter>,
     /// Names and patterns, separated by spaces.
@@ -23,7 +23,7 @@ pub struct Choice {
 #[derive(Clone, Copy)]
 pub struct Target {
     subscription: SubscriptionId,
-    /// Whether it is disabled, so that it misses the event.
+    /// Whether it misses the event.
     pub missed: bool,
 }
 
@@ -68,7 +68,7 @@ impl EventType {
         let subject = Subject::from_text(entity);
         let choices = [Some(&self.of_any_tenant), own].into_iter().flatten().flat_map(|choices| &choices.0);
         let choices = choices.filter(|choice| choice.passes(&subject));
-        let target = |choice: &Rc<Choice>| Target { subscription: choice.subscription, missed: choice.disabled };
+        let target = |choice: &Rc<Choice>| Target { subscription: choice.subscription, missed: choice.misses };
         let mut targets: Vec<Target> = choices.map(target).collect();
         targets.sort_unstable_by_key(|target| target.subscription);
         targets
@@ -123,7 +123,7 @@ impl Choices {
     }
 }
 
-/// Event types, and what all subscriptions that are active or disabled want.
+/// Event types, and what all subscriptions that get or miss events want.
 #[derive(Clone)]
 pub struct Catalogue {
     by_name: HashMap<String, Rc<EventType>>,

@@ -358,7 +358,7 @@ impl Slot {
         self.pending.load(Ordering::Relaxed)
     }
 
-    /// Returns about how many deliveries disabled subscriptions had missed then. They are not among those that wait.
+    /// Returns about how many deliveries subscriptions had missed then. They are not among those that wait.
     pub fn missed(&self) -> i64 {
         self.missed.load(Ordering::Relaxed)
     }

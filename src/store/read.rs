@@ -285,7 +285,7 @@ impl Reads {
         })
     }
 
-    /// Returns about how many events and deliveries wait, and how many deliveries disabled subscriptions missed.
+    /// Returns about how many events and deliveries wait, and how many deliveries subscriptions have missed.
     pub fn count_pending(&self) -> (i64, i64) {
         Spi::connect(|client: &SpiClient<'_>| {
             let mut rows = self.count_pending.read(client, &[SAMPLE_BYTES.into()]);

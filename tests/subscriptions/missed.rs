@@ -47,6 +47,43 @@ fn what_a_disabled_subscription_misses_is_kept_and_sent_in_order_when_a_resume_s
 }
 
 #[test]
+fn a_pause_that_keeps_events_ends_with_a_resume_that_sends_them_in_order() {
+    let mut bench = bench("pause_kept");
+    let (id, _) = bench.subscribe("/", "ticket.created", &["max_in_flight => 1"]);
+    bench.run(&format!("SELECT hydra.webhook_pause({id}, keep_events => true)"));
+    for event in 1..=20 {
+        assert!(bench.emit_ticket(event).is_some(), "the event is written");
+    }
+    bench.wait_for_column(id, "missed", "20");
+    let columns = ["status", "keeps_events", "disabled_reason"];
+    assert_eq!(columns.map(|column| bench.column(id, column)), ["paused", "t", ""]);
+    let refusal = bench.refused(&format!("SELECT hydra.webhook_resume({id})"), "55000");
+    assert_eq!(refusal.message, format!("subscription {id} missed 20 events while it was paused"));
+    bench.run(&format!("SELECT hydra.webhook_resume({id}, missed => 'send')"));
+    bench.emit_ticket(21);
+    bench.wait_for_empty_queue();
+    assert_eq!(received(&bench), (1..=21).collect::<Vec<_>>());
+    assert_eq!(["missed", "keeps_events"].map(|column| bench.column(id, column)), ["0", "f"]);
+}
+
+#[test]
+fn a_pause_keeps_events_from_when_it_is_told_to_until_it_is_told_not_to() {
+    let mut bench = bench("pause_changed");
+    let (id, _) = bench.subscribe("/", "ticket.created", &[]);
+    for (event, keeps) in [(1, false), (2, true), (3, false)] {
+        bench.run(&format!("SELECT hydra.webhook_pause({id}, {keeps})"));
+        assert_eq!(bench.emit_ticket(event).is_some(), keeps);
+    }
+    bench.wait_for_column(id, "missed", "1");
+    bench.run(&format!("SELECT hydra.webhook_resume({id}, missed => 'send')"));
+    bench.emit_ticket(4);
+    bench.wait_for_empty_queue();
+    let mut received = received(&bench);
+    received.sort_unstable();
+    assert_eq!(received, [2, 4]);
+}
+
+#[test]
 fn a_resume_that_drops_what_was_missed_sends_none_of_it_and_all_that_waited_before() {
     let mut bench = bench("missed_dropped");
     let id = disabled(&mut bench, &[]);

@@ -156,6 +156,20 @@ fn ten_consecutive_failures_disable_a_subscription_with_the_preset_x_webhook() {
 }
 
 #[test]
+fn a_busy_subscription_survives_a_short_outage_although_ten_failures_disable_it() {
+    let mut bench = bench("short_outage");
+    bench.receiver.answer("/", Answer::status(503));
+    let (id, _) = bench.subscribe("/", "ticket.created", &["preset => 'x_webhook'", "max_in_flight => 1"]);
+    bench.emit_tickets(1..=40);
+    bench.wait_for_column(id, "consecutive_failures", "5");
+    // The next request comes seconds later, although 35 deliveries wait.
+    bench.receiver.answer("/", Answer::ok());
+    bench.wait_for_column(id, "consecutive_failures", "0");
+    bench.wait_for("/", 40);
+    assert_eq!(bench.column(id, "status"), "active");
+}
+
+#[test]
 fn twenty_failures_side_by_side_do_not_disable_a_subscription_and_ten_one_after_the_other_do() {
     const BURST: usize = 20;
     let mut bench = bench("side_by_side");

@@ -28,6 +28,20 @@ pub fn pause(faults: u32) -> Duration {
     LONGEST_PAUSE.min(FIRST_PAUSE * 2u32.saturating_pow(faults.saturating_sub(1)))
 }
 
+/// The pause of an endpoint that fails, before one more failure is counted of the `disable_after` that disable it; the
+/// first `counted_at_once` need no pause. The failures are spread over half a minute, so that a restart of a receiver
+/// does not disable a busy subscription. After a recovery nobody waits for long.
+pub fn spread(disable_after: u32, counted_at_once: u32) -> Duration {
+    match disable_after.saturating_sub(counted_at_once) {
+        0 => Duration::ZERO,
+        more => (RESTART / more).min(LONGEST_SPREAD),
+    }
+}
+
+/// How long the restart of a receiver takes.
+const RESTART: Duration = Duration::from_secs(30);
+const LONGEST_SPREAD: Duration = Duration::from_secs(6);
+
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
@@ -90,6 +104,12 @@ mod tests {
     fn the_pause_after_a_fault_grows_to_a_minute() {
         let pauses = [1, 2, 3, 7, 8, 1000].map(|faults| pause(faults).as_secs());
         assert_eq!(pauses, [1, 2, 4, 60, 60, 60]);
+    }
+
+    #[test]
+    fn the_failures_that_disable_are_spread_over_half_a_minute_if_there_are_enough() {
+        let pauses = [1, 5, 6, 10, 15, 65].map(|disable_after| spread(disable_after, 5).as_millis());
+        assert_eq!(pauses, [0, 0, 6000, 6000, 3000, 500]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub struct Subscription {
     pub active: bool,
     /// When the status of the subscription last changed. A resumed subscription begins with its counters reset.
     pub status_since: SystemTime,
-    /// Whether the subscription, if it is active, does not get what it missed while it was disabled.
+    /// Whether the subscription, if it is active, does not get what it missed before.
     pub drops_missed: bool,
     /// When first attempts of it were last cancelled.
     pub cancelled_at: Option<SystemTime>,

@@ -52,6 +52,9 @@ pub struct Webhook {
     pub delivered: Option<i64>,
     pub pending: Option<i64>,
     pub missed: Option<i64>,
+    /// Whether what it misses is kept while it is paused.
+    #[serde(default)]
+    pub keeps_events: bool,
     pub failed: Option<i64>,
     pub last_error: Option<String>,
     pub last_error_at: Option<String>,

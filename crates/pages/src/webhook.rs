@@ -139,8 +139,12 @@ fn trouble(visit: &Visit, webhook: &Webhook) -> Markup {
         @if webhook.status == "paused" {
             div.alert.quiet #resume {
                 h2 { "Paused" @if let Some(since) = &webhook.status_since { " " (visit.now.tell(since)) } }
-                p {
-                    "Nothing is sent, and new events are not kept for this webhook. Waiting deliveries are sent when it is resumed."
+                @if webhook.keeps_events {
+                    p { "Nothing is sent. It has missed " (count(missed(webhook), "event")) ", which are kept." }
+                } @else {
+                    p {
+                        "Nothing is sent, and new events are not kept for this webhook. Waiting deliveries are sent when it is resumed."
+                    }
                 }
                 @if may_resume && missed(webhook) > 0 { (resume(webhook)) }
             }
@@ -269,7 +273,7 @@ fn others(visit: &Visit, webhook: &Webhook) -> Markup {
     let path = webhook.path();
     html! {
         section.card aria-labelledby="others" {
-            h2 #others { "Secret and removal" }
+            h2 #others { "Secret, pause and removal" }
             div.choices {
                 div {
                     h3 { "Rotate the signing secret" }
@@ -284,6 +288,15 @@ fn others(visit: &Visit, webhook: &Webhook) -> Markup {
                             ", or now, if your endpoint has the new secret."
                         }
                         (button(&format!("{path}/end-overlap"), "", html! { "End overlap" }))
+                    }
+                }
+                @if webhook.status == "active" {
+                    div {
+                        h3 { "Pause, and keep events" }
+                        p.hint { "Nothing is sent. What happens until you resume is kept, and you decide then whether it is sent." }
+                        form.one method="post" action=(format!("{path}/pause")) {
+                            button type="submit" name="keep_events" value="true" { "Pause and keep" }
+                        }
                     }
                 }
                 div {

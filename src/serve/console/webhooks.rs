@@ -93,7 +93,8 @@ pub fn act(visit: &Visit<'_>, id: i64, action: &str) -> Result<Answer, Problem> 
     let back = |done: &str| Ok(Answer::see_other(format!("/settings/webhooks/{id}?done={done}")));
     match action {
         "pause" => {
-            sql::run("SELECT hydra.webhook_pause($1)", &[id.into()]);
+            let keep = visit.request.form()?.get("keep_events").is_some();
+            sql::run("SELECT hydra.webhook_pause($1, $2)", &[id.into(), keep.into()]);
             back("paused")
         }
         "resume" => {

@@ -34,7 +34,7 @@ fn found(action: Action) -> Found {
         Pause => (
             "webhook_pause",
             "Pause a webhook",
-            "Stops a webhook: nothing is sent to it until it is resumed, and new events are not queued for it.",
+            "Stops a webhook: nothing is sent to it until it is resumed. New events are not queued for it, unless they are to be kept.",
         ),
         Resume => ("webhook_resume", "Resume a webhook", "Starts a paused or disabled webhook again."),
         Replay => (
@@ -76,11 +76,12 @@ fn found(action: Action) -> Found {
 fn members(action: Action) -> Map<String, Value> {
     let webhook = json!({"type": "integer", "description": "id of webhook_subscriptions."});
     let missed = json!({"type": "string", "enum": ["send", "drop"],
-                        "description": "What becomes of events that it has missed while it was disabled."});
+                        "description": "What becomes of events that it has missed."});
+    let keep = json!({"type": "boolean", "description": "Whether events are kept as missed until it is resumed."});
     let time = |description: &str| json!({"type": "string", "format": "date-time", "description": description});
     let delivery = json!({"type": "string", "format": "uuid", "description": "id of webhook_failures."});
     let members = match action {
-        Pause => vec![("id", webhook)],
+        Pause => vec![("id", webhook), ("keep_events", keep)],
         Resume => vec![("id", webhook), ("missed", missed)],
         Replay => vec![("id", webhook), ("since", time("The earliest.")), ("until", time("Before this."))],
         Retry | Cancel => vec![("delivery_id", delivery)],
@@ -104,7 +105,8 @@ fn on_webhook(call: &Call<'_>, action: Action, given: &mut Given<'_>) -> Result<
     let before = find().ok_or("There is no such webhook.")?;
     let result = match action {
         Pause => {
-            as_owner(|| sql::run("SELECT hydra.webhook_pause($1)", &[id.into()]));
+            let keep = given.take("keep_events")?;
+            as_owner(|| sql::run("SELECT hydra.webhook_pause($1, $2::text::boolean)", &[id.into(), keep.into()]));
             find().unwrap_or_default()
         }
         Resume => {

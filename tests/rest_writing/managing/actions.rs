@@ -21,6 +21,21 @@ fn a_webhook_is_paused_and_resumed() {
 }
 
 #[test]
+fn a_webhook_is_paused_so_that_its_events_are_kept() {
+    let mut desk = Desk::new("hooks_kept");
+    let (path, created) = desk.create("/", json!({}));
+    let id = created.json()["id"].as_i64().expect("a number");
+    let refused = desk.ask("POST", &format!("{path}/pause"), r#"{"keep_events": "yes"}"#);
+    assert_eq!((refused.status, refused.errors()), (422, vec![("keep_events".into(), "type".into())]), "{refused:?}");
+    let paused = desk.ask("POST", &format!("{path}/pause"), r#"{"keep_events": true}"#);
+    assert_eq!((&paused.json()["status"], &paused.json()["keeps_events"]), (&json!("paused"), &json!(true)), "{paused:?}");
+    desk.emit(1);
+    desk.shop.bench.wait_for_column(id, "missed", "1");
+    desk.ask("POST", &format!("{path}/resume"), r#"{"missed": "send"}"#);
+    assert_eq!(desk.shop.bench.wait_for("/", 1)[0].entity_id(), "1");
+}
+
+#[test]
 fn whoever_resumes_a_webhook_that_has_missed_events_says_what_becomes_of_them() {
     let mut desk = Desk::new("hooks_missed");
     desk.shop.bench.receiver.answer_first("/", 1, Reply::gone());

@@ -158,7 +158,9 @@ impl Dispatch {
             retry::delay(schedule, in_schedule, retry_after(&attempt.outcome), jitter).map(|delay| now + delay);
         let expired = due_at.is_some() && is_expired(&lane.subscription, work, sending_since, now, instant);
         let due_at = due_at.filter(|_| !expired);
-        let rest = retry_after(&attempt.outcome).map(|asked| retry::rest(schedule, asked));
+        let asked = retry_after(&attempt.outcome).map(|asked| retry::rest(schedule, asked));
+        let spread = lane.subscription.disable_after.filter(|_| failed >= FAILING_FROM);
+        let rest = asked.max(spread.map(|disable_after| retry::spread(disable_after, FAILING_FROM)));
         let disable = reason_to_disable(&attempt.outcome, failing, &lane.subscription);
         if disable.is_none() && !was_halfway && is_halfway(failing, &lane.subscription) {
             self.verdicts.halfway.insert(work.subscription);

@@ -33,6 +33,7 @@ pub const WEBHOOKS: Own = Own {
         Member("url", Text, false),
         Member("status", Choice(&["active", "paused", "disabled"]), false),
         Member("disabled_reason", Choice(&["gone", "failures", "stale"]), true),
+        Member("keeps_events", Boolean, false),
         Member("status_since", Instant, false),
         Member("event_types", Texts, false),
         Member("tenant_id", Text, true),

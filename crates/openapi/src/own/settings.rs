@@ -77,6 +77,7 @@ pub static SETTINGS: [Setting; 16] = [
 const TENANT: &str = "tenant_id";
 
 /// What can be said when a webhook is resumed, and when its secret is rotated.
+pub static PAUSING: [Setting; 1] = [setting("keep_events", Boolean, NotNull)];
 pub static RESUMING: [Setting; 1] = [setting("missed", Choice(&["send", "drop"]), NotNull)];
 pub static ROTATING: [Setting; 1] = [setting("overlap", Seconds(0.0, 30.0 * DAY), NotNull)];
 
@@ -146,7 +147,10 @@ impl Setting {
                 "Headers that are added to each request, by name. They replace those that there are. Their values are not shown again"
                     .into(),
             ),
-            "missed" => Some("What becomes of the events that it missed while it was disabled; needed if there are any".into()),
+            "keep_events" => {
+                Some("Whether events of this time are kept as missed, until it is resumed. Without it, they are not".into())
+            }
+            "missed" => Some("What becomes of the events that it missed; needed if there are any".into()),
             "overlap" => Some("How long the former secret signs too, in seconds. Without it, the new one signs alone at once".into()),
             _ => of_member(),
         }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::settings::{self, Absence, RESUMING, ROTATING, SETTINGS, Setting};
+use super::settings::{self, Absence, PAUSING, RESUMING, ROTATING, SETTINGS, Setting};
 use super::{Comments, MANAGES_WEBHOOKS, Own};
 use crate::responses::{self, answer, reference};
 use crate::{Named, changes};
@@ -30,7 +30,7 @@ pub fn actions(own: &Own) -> Vec<(&'static str, Value)> {
         changes::act(operation(own, verb, summary), body, changes::changed("The webhook", row))
     };
     vec![
-        ("pause", act("pause", "Stop it: nothing is sent, and new events are not queued for it", None, now(own))),
+        ("pause", act("pause", "Stop it: nothing is sent, and new events are not queued for it", Some("webhooks.pause"), now(own))),
         ("resume", act("resume", "Start it again after it was paused or disabled", Some("webhooks.resume"), now(own))),
         (
             "rotate",
@@ -60,6 +60,8 @@ pub fn schemas(own: &Own, comments: &Comments, has_tenant: bool) -> Vec<Named> {
     let mut changes = settings::body(settings::settings(has_tenant), comments);
     changes["description"] = json!("Members that are not given stay as they are; null takes a setting back.");
     changes["examples"] = json!([{"rate_limit": 10}]);
+    let mut pause = settings::body(PAUSING.iter(), comments);
+    pause["examples"] = json!([{"keep_events": true}]);
     let mut resume = settings::body(RESUMING.iter(), comments);
     resume["examples"] = json!([{"missed": "send"}]);
     let mut rotate = settings::body(ROTATING.iter(), comments);
@@ -85,6 +87,7 @@ pub fn schemas(own: &Own, comments: &Comments, has_tenant: bool) -> Vec<Named> {
     vec![
         (NEW.into(), new),
         (CHANGES.into(), changes),
+        ("webhooks.pause".into(), pause),
         ("webhooks.resume".into(), resume),
         ("webhooks.rotate".into(), rotate),
         (WITH_SECRET.into(), json!({"allOf": [now(own), secret]})),

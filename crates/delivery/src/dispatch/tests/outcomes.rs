@@ -89,6 +89,26 @@ fn enough_failures_disable_a_subscription_only_after_the_time_that_it_was_given(
 }
 
 #[test]
+fn after_five_failures_those_that_disable_a_subscription_are_seconds_apart() {
+    let mut dispatch = dispatch([Subscription { disable_after: Some(7), ..one_at_a_time(1) }]);
+    let id = SubscriptionId(1);
+    dispatch.accept(&[1], 1..=4);
+    for event in 1..=4 {
+        assert_eq!(dispatch.send(9), [(event, 1)]);
+        dispatch.conclude_at(time(0), event, 1, timeout());
+    }
+    for (event, at) in [(5, 0), (6, 6), (7, 12)] {
+        dispatch.end_pauses(instant(at));
+        dispatch.accept_row(claimed(event, 1, 0));
+        assert_eq!(dispatch.send(9), [(event, 1)]);
+        dispatch.conclude_at(time(at), event, 1, timeout());
+        dispatch.set_next_due(id, Some(time(at)), time(at));
+        assert!(dispatch.to_claim(time(at + 5)).is_empty());
+    }
+    assert_eq!(dispatch.verdicts.disabled, disabled(1, DisabledReason::Failures));
+}
+
+#[test]
 fn an_outage_is_reported_once_at_half_of_what_disables_the_subscription() {
     let id = SubscriptionId(1);
     // The outcomes of attempts 10 seconds apart, and after which of them it is reported.

@@ -13,7 +13,7 @@
 //! | `secret` | shows a signing secret once |
 //! | `test` | makes a test request |
 
-use openapi::own::settings::{RESUMING, ROTATING};
+use openapi::own::settings::{PAUSING, RESUMING, ROTATING};
 use openapi::own::{COUNTED, MANAGES_WEBHOOKS, WEBHOOKS};
 use pgrx::JsonB;
 use serde_json::{Map, Value, json};
@@ -107,9 +107,10 @@ fn perform(call: &Call<'_>, write: &Write<'_>) -> Result<Done, Problem> {
             Ok(Written::Removed.into())
         }),
         Write::Pause(id) => {
-            given::nothing(call)?;
+            let given = given::optional(call, &PAUSING)?;
+            let keep = given.values.get("keep_events").and_then(Value::as_bool);
             with_own(call, id, refused::WEBHOOK, |id| {
-                as_owner(|| sql::run("SELECT hydra.webhook_pause($1)", &[id.into()]));
+                as_owner(|| sql::run("SELECT hydra.webhook_pause($1, $2)", &[id.into(), keep.into()]));
                 changed(call, id)
             })
         }
