@@ -63,6 +63,8 @@ COMMENT ON FUNCTION hydra._announce_change(bigint) IS
     'Makes the dispatcher and all sessions read one subscription again, after the current transaction commits; null: everything';
 COMMENT ON FUNCTION hydra.serve(integer, text, bytea, text, text, text, jsonb, bytea, inet) IS
     'Answers one HTTP request; docs/gateway-seam.md describes arguments and result';
+COMMENT ON FUNCTION hydra.serve_packed(integer, text, bytea, text, text, text, bytea, bytea, text) IS
+    'The same as hydra.serve, with headers and answer as bytes; docs/gateway-seam.md describes them';
 COMMENT ON FUNCTION hydra.current_tenant() IS 'Tenant of the request that is being answered; null: none, or no request. SQL cannot set it';
 COMMENT ON FUNCTION hydra.current_key() IS 'Id of the API key of the request that is being answered; null: none, or no request. SQL cannot set it';
 COMMENT ON FUNCTION hydra.current_scopes() IS 'Scopes of the request that is being answered; null: no request. SQL cannot set them';
@@ -165,7 +167,9 @@ $$;
 GRANT USAGE ON SCHEMA hydra
     TO hydra_admin, hydra_member, hydra_analyst, hydra_emitter, hydra_worker, hydra_api, hydra_gateway, hydra_gateway_embedded;
 
-GRANT EXECUTE ON FUNCTION hydra.serve(integer, text, bytea, text, text, text, jsonb, bytea, inet)
+GRANT EXECUTE ON FUNCTION
+    hydra.serve(integer, text, bytea, text, text, text, jsonb, bytea, inet),
+    hydra.serve_packed(integer, text, bytea, text, text, text, bytea, bytea, text)
     TO hydra_gateway, hydra_gateway_embedded;
 -- For policies and functions of the application. They run as the roles that requests act as.
 GRANT EXECUTE ON FUNCTION hydra.current_tenant(), hydra.current_key(), hydra.current_scopes()

@@ -1,6 +1,7 @@
 //! An answer as the gateway gets it.
 
 use serde_json::{Value, json};
+use wire::packed;
 
 use super::problem::Problem;
 
@@ -97,11 +98,19 @@ impl Answer {
         self.repeated_body.as_ref().unwrap_or(&self.body)
     }
 
+    /// Adds the headers that all answers have.
+    pub fn with_common_headers(self, request_id: &str) -> Self {
+        self.with_header("cache-control", "no-store").with_header("x-request-id", request_id)
+    }
+
     /// Returns the columns of `hydra.serve`.
-    pub fn into_columns(mut self, request_id: &str) -> (i32, Value, Vec<u8>) {
-        self.headers.push(("cache-control", "no-store".into()));
-        self.headers.push(("x-request-id", request_id.to_owned()));
+    pub fn into_columns(self) -> (i32, Value, Vec<u8>) {
         let headers = self.headers.into_iter().map(|(name, value)| json!([name, value])).collect();
         (self.status, headers, self.body)
+    }
+
+    /// Returns what `hydra.serve_packed` returns.
+    pub fn packed(&self) -> Vec<u8> {
+        packed::answer(self.status, &self.headers, &self.body)
     }
 }

@@ -29,6 +29,7 @@ use std::time::Duration;
 use pgrx::JsonB;
 use pgrx::datum::Inet;
 use pgrx::prelude::*;
+use wire::packed;
 
 use crate::backend::subtransaction::{attempt, must_end};
 use crate::backend::{deadline, extension_lock};
@@ -80,19 +81,43 @@ fn serve(
     body: Option<&[u8]>,
     peer: Option<Inet>,
 ) -> TableIterator<'static, (name!(status, i32), name!(headers, JsonB), name!(body, Vec<u8>))> {
+    let headers = headers.map_or(Vec::new(), |headers| request::pairs(&headers.0));
     let request = Request::new(surface, credential, method, path, query, headers, body);
+    let (status, headers, body) = whole(protocol, &request, peer).into_columns();
+    TableIterator::once((status, JsonB(headers), body))
+}
+
+/// The same with headers and answer as bytes, see [`wire::packed`]: Postgres takes a third of the time for such a call.
+#[pg_extern]
+#[allow(clippy::too_many_arguments)] // parts of a request
+fn serve_packed(
+    protocol: Option<i32>,
+    surface: Option<&str>,
+    credential: Option<&[u8]>,
+    method: Option<&str>,
+    path: Option<&str>,
+    query: Option<&str>,
+    headers: Option<&[u8]>,
+    body: Option<&[u8]>,
+    peer: Option<&str>,
+) -> Vec<u8> {
+    let headers = headers.and_then(packed::read_headers).unwrap_or_default();
+    let request = Request::new(surface, credential, method, path, query, headers, body);
+    whole(protocol, &request, peer.map(|peer| Inet(peer.to_owned()))).packed()
+}
+
+/// Answers a request, whatever happens, and leaves the session as a new one.
+fn whole(protocol: Option<i32>, request: &Request, peer: Option<Inet>) -> Answer {
     if !session::is_transaction_fit() {
-        let (status, headers, body) = Answer::begin_wanted(&request.id).into_columns(&request.id);
-        return TableIterator::once((status, JsonB(headers), body));
+        return Answer::begin_wanted(&request.id).with_common_headers(&request.id);
     }
     session::put_back();
     session::prepare();
     extension_lock::hold();
-    let answer = answer(protocol, &request, peer).unwrap_or_else(|problem| Answer::problem(&problem, &request.id));
+    let answer = answer(protocol, request, peer).unwrap_or_else(|problem| Answer::problem(&problem, &request.id));
     session::put_back();
     session::make_commit_durable();
-    let (status, headers, body) = answer.into_columns(&request.id);
-    TableIterator::once((status, JsonB(headers), body))
+    answer.with_common_headers(&request.id)
 }
 
 fn answer(protocol: Option<i32>, request: &Request, peer: Option<Inet>) -> Result<Answer, Problem> {

@@ -1,8 +1,8 @@
 //! A request as the gateway passes it.
 
-use pgrx::JsonB;
 use serde_json::Value;
 use wire::form::Form;
+use wire::packed::Headers;
 use wire::token;
 
 use super::problem::Problem;
@@ -14,7 +14,7 @@ pub struct Request {
     pub method: String,
     pub path: String,
     pub query: String,
-    pub headers: Vec<(String, String)>,
+    pub headers: Headers,
     pub body: Vec<u8>,
     /// Identifies the request in the answer and in logs.
     pub id: String,
@@ -28,11 +28,10 @@ impl Request {
         method: Option<&str>,
         path: Option<&str>,
         query: Option<&str>,
-        headers: Option<JsonB>,
+        headers: Headers,
         body: Option<&[u8]>,
     ) -> Self {
         let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
-        let headers = headers.map_or(Vec::new(), |headers| pairs(&headers.0));
         Self {
             surface: text(surface),
             credential: credential.filter(|credential| credential.len() == 32).map(token::stored),
@@ -101,7 +100,8 @@ impl Request {
     }
 }
 
-fn pairs(headers: &Value) -> Vec<(String, String)> {
+/// Returns the headers of an array of `[name, value]`.
+pub fn pairs(headers: &Value) -> Headers {
     let pair = |pair: &Value| Some((pair.get(0)?.as_str()?.to_owned(), pair.get(1)?.as_str()?.to_owned()));
     headers.as_array().into_iter().flatten().filter_map(pair).collect()
 }

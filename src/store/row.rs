@@ -129,6 +129,19 @@ impl<'conn> Row<'conn> {
         (!self.nulls[index]).then_some(self.values[index])
     }
 
+    /// Returns a value of any type as text, as the output function of its type writes it; `None` if it is null. To be called as
+    /// the role that may run this function, which can be code of a user.
+    pub fn output(&self, column: Column) -> Option<String> {
+        let datum = self.datum(column)?;
+        let (mut function, mut is_varlena) = (pg_sys::InvalidOid, false);
+        // SAFETY: the output function of the type of the value, which returns a C string.
+        unsafe {
+            pg_sys::getTypeOutputInfo(self.types[column.0].atttypid, &raw mut function, &raw mut is_varlena);
+            let text = pg_sys::OidOutputFunctionCall(function, datum);
+            Some(CStr::from_ptr(text).to_string_lossy().into_owned())
+        }
+    }
+
     /// Returns the size in bytes of a value of variable length, as it is when it is read; zero if it is null. Does not
     /// read a value that is compressed or stored outside of the row.
     pub fn size(&self, Column(index): Column) -> usize {

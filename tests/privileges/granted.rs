@@ -75,6 +75,7 @@ const GRANTED: &[(&str, &[&str])] = &[
     ("gateways", READERS),
     ("gateway_status", READERS),
     ("serve", GATEWAYS),
+    ("serve_packed", GATEWAYS),
     // For policies of the application.
     ("current_tenant", &["hydra_admin", "hydra_analyst", "hydra_api", "hydra_emitter", "hydra_member"]),
     ("current_key", &["hydra_admin", "hydra_analyst", "hydra_api", "hydra_emitter", "hydra_member"]),
@@ -325,6 +326,7 @@ fn each_role_can_do_its_work_and_nothing_else() {
         ("SELECT * FROM hydra.gateways".into(), READERS),
         ("SELECT hydra.current_tenant()".into(), &ROLES),
         ("SELECT * FROM hydra.serve(1, 'rest', NULL, 'GET', '/', '', '[]', NULL, NULL)".into(), &[]),
+        ("SELECT hydra.serve_packed(1, 'rest', NULL, 'GET', '/', '', NULL, NULL, NULL)".into(), &[]),
         ("SELECT hydra._set_gateway_verifier('SCRAM-SHA-256$x')".into(), &[]),
         ("SELECT * FROM hydra.webhook_subscriptions".into(), READERS),
         ("SELECT * FROM hydra.webhook_event_types".into(), MIGRATION),

@@ -1,4 +1,4 @@
-//! One call of `hydra.serve`, in a transaction of its own.
+//! One call of `hydra.serve`, in its packed form, in a transaction of its own.
 //!
 //! A statement alone is a transaction, which has committed when the server is ready for the next one; only then is the answer used.
 //! Such a transaction has the isolation level that the role or the database has by default. If that is another one than
@@ -13,19 +13,19 @@ use bytes::Bytes;
 use futures_util::future::join3;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, Row};
+use wire::packed::{self, Headers};
 
 /// The version of the interface.
 const PROTOCOL: i32 = 1;
 
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
-const SERVE: &str = "SELECT s.status, s.headers::text, s.body \
-    FROM hydra.serve($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9::inet) AS s";
+const SERVE: &str = "SELECT hydra.serve_packed($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 const COMMIT: &str = "COMMIT";
 
 /// The header with which `serve` asks for BEGIN.
 const BEGIN_WANTED: &str = "hydra-begin";
 
-/// What is passed to `hydra.serve`.
+/// What is passed on.
 #[derive(Debug, Clone)]
 pub struct Call {
     pub surface: &'static str,
@@ -33,8 +33,7 @@ pub struct Call {
     pub method: String,
     pub path: String,
     pub query: Option<String>,
-    /// Names and values.
-    pub headers: Vec<(String, String)>,
+    pub headers: Headers,
     pub body: Bytes,
     pub peer: Option<IpAddr>,
 }
@@ -43,7 +42,7 @@ pub struct Call {
 #[derive(Debug)]
 pub struct Reply {
     pub status: u16,
-    pub headers: Vec<(String, String)>,
+    pub headers: Headers,
     pub body: Bytes,
 }
 
@@ -97,7 +96,7 @@ impl Call {
     }
 
     async fn reply(&self, client: &Client, begins: bool) -> Result<Reply, Failure> {
-        let headers = serde_json::to_string(&self.headers).map_err(|_| Failure::Unreadable)?;
+        let headers = packed::headers(&self.headers);
         let body = (!self.body.is_empty()).then_some(&self.body[..]);
         let peer = self.peer.map(|peer| peer.to_string());
         let credential = self.credential.as_ref().map(|credential| &credential[..]);
@@ -108,7 +107,7 @@ impl Call {
             (&self.method, Type::TEXT),
             (&self.path, Type::TEXT),
             (&self.query, Type::TEXT),
-            (&headers, Type::TEXT),
+            (&headers, Type::BYTEA),
             (&body, Type::BYTEA),
             (&peer, Type::TEXT),
         ];
@@ -131,14 +130,9 @@ impl Call {
 
 impl Reply {
     fn read(row: &Row) -> Result<Self, Failure> {
-        let unreadable = |_| Failure::Unreadable;
-        let status: i32 = row.try_get(0).map_err(unreadable)?;
-        let headers: &str = row.try_get(1).map_err(unreadable)?;
-        let body: &[u8] = row.try_get(2).map_err(unreadable)?;
-        Ok(Self {
-            status: u16::try_from(status).map_err(|_| Failure::Unreadable)?,
-            headers: serde_json::from_str(headers).map_err(|_| Failure::Unreadable)?,
-            body: Bytes::copy_from_slice(body),
-        })
+        let bytes: &[u8] = row.try_get(0).map_err(|_| Failure::Unreadable)?;
+        let (status, headers, body) = packed::read_answer(bytes).ok_or(Failure::Unreadable)?;
+        let status = u16::try_from(status).map_err(|_| Failure::Unreadable)?;
+        Ok(Self { status, headers, body: Bytes::copy_from_slice(body) })
     }
 }

@@ -15,6 +15,8 @@ use time::format_description::well_known::Rfc3339;
 
 /// How many lines may wait.
 const LINES: usize = 4096;
+/// How long the first line waits for others. So a busy gateway does not wake this thread for each of them.
+const MOMENT: Duration = Duration::from_millis(20);
 /// How long the end of the program waits for the last lines.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -64,8 +66,12 @@ impl Log {
 }
 
 fn write(messages: &Receiver<Message>) {
-    let mut out = BufWriter::with_capacity(16 << 10, io::stderr());
+    let mut out = BufWriter::with_capacity(64 << 10, io::stderr());
     while let Ok(first) = messages.recv() {
+        // Whoever waits for the lines is not kept waiting; otherwise one write has the lines of a moment.
+        if let Message::Line(_) = &first {
+            thread::sleep(MOMENT);
+        }
         for message in std::iter::once(first).chain(messages.try_iter()) {
             // There is nowhere to report that the log cannot be written.
             match message {

@@ -15,6 +15,7 @@
 //! | [`token`] | makes API keys, links and sessions, and hashes them for storage |
 //! | [`scram`] | computes what Postgres stores of a password |
 //! | [`supervised`] | describes how the server tells the gateway that it runs its settings, and what the gateway reports |
+//! | [`packed`] | writes headers and answers as bytes, between a gateway and the database |
 //! | [`request`], [`attempt`] | describes a request, and its result |
 //! | [`refusal`] | says why a value that a user gave is refused |
 
@@ -25,6 +26,7 @@ pub mod event_type;
 pub mod form;
 pub mod headers;
 pub mod ids;
+pub mod packed;
 pub mod preset;
 pub mod refusal;
 pub mod request;

@@ -13,6 +13,8 @@ use crate::backend::attributes::attributes;
 pub struct Projection {
     /// The numbers of the columns, which begin with 1, in ascending order.
     numbers: Vec<i32>,
+    /// Whether these are all that there are.
+    is_whole: bool,
     /// The descriptor of rows that have only these columns.
     descriptor: pg_sys::TupleDesc,
     /// The descriptor is in this memory context.
@@ -32,6 +34,7 @@ impl Projection {
                 .filter(|(_, attribute)| name(attribute).to_str().is_ok_and(&is_chosen))
                 .map(|(number, _)| number)
                 .collect();
+            let is_whole = numbers.len() == columns(rows).count();
             let memory = pg_sys::AllocSetContextCreateInternal(
                 pg_sys::CurrentMemoryContext,
                 c"hydra_webhooks columns".as_ptr(),
@@ -48,12 +51,16 @@ impl Projection {
             // Gives the rows a type, by which the functions of Postgres find the descriptor.
             pg_sys::BlessTupleDesc(descriptor);
             pg_sys::MemoryContextSetParent(memory, pg_sys::CacheMemoryContext);
-            Self { numbers, descriptor, memory }
+            Self { numbers, is_whole, descriptor, memory }
         }
     }
 
     pub fn has(&self, column: i32) -> bool {
         self.numbers.binary_search(&column).is_ok()
+    }
+
+    pub fn is_whole(&self) -> bool {
+        self.is_whole
     }
 
     /// Returns a row with only the chosen columns, as a value, in the current memory context.

@@ -51,6 +51,8 @@ pub struct Change {
 pub struct Row {
     tuple: pg_sys::HeapTuple,
     descriptor: pg_sys::TupleDesc,
+    /// Whether the tuple is a composite value already.
+    is_value: bool,
     /// Why virtual columns are missing in the tuple.
     incomplete: Option<Incomplete>,
 }
@@ -84,7 +86,7 @@ impl Row {
     pub unsafe fn new(tuple: pg_sys::HeapTuple, descriptor: pg_sys::TupleDesc, columns: &VirtualColumns) -> Self {
         // SAFETY: as the caller promises.
         let (tuple, incomplete) = unsafe { columns.complete(tuple) };
-        Self { tuple, descriptor, incomplete }
+        Self { tuple, descriptor, is_value: false, incomplete }
     }
 
     /// Returns the row that is a composite value. The query that returned it has computed its virtual columns.
@@ -92,7 +94,7 @@ impl Row {
     /// # Safety
     /// The value must stay where it is while this row is used.
     pub unsafe fn of(value: &mut Composite) -> Self {
-        Self { tuple: value.tuple(), descriptor: value.descriptor(), incomplete: None }
+        Self { tuple: value.tuple(), descriptor: value.descriptor(), is_value: true, incomplete: None }
     }
 
     fn render(&self, options: RenderOptions<'_>) -> RenderResult {
@@ -162,8 +164,14 @@ impl Row {
 
     /// Returns the row as a value of the table's row type.
     pub fn datum(&self) -> pg_sys::Datum {
-        // SAFETY: as the caller of `new` has promised; the result is in the current memory context.
-        unsafe { pg_sys::heap_copy_tuple_as_datum(self.whole(), self.descriptor) }
+        let tuple = self.whole();
+        // SAFETY: as the caller of `new` or `of` has promised; a copy is in the current memory context.
+        unsafe {
+            match self.is_value {
+                true => pg_sys::HeapTupleHeaderGetDatum((*tuple).t_data),
+                false => pg_sys::heap_copy_tuple_as_datum(tuple, self.descriptor),
+            }
+        }
     }
 
     /// Puts the row into a slot.
@@ -248,8 +256,8 @@ impl Row {
         // SAFETY: the function takes a row and returns text.
         unsafe {
             let row = match columns {
-                Some(columns) => columns.value_of(self.tuple, self.descriptor),
-                None => self.datum(),
+                Some(columns) if !columns.is_whole() => columns.value_of(self.tuple, self.descriptor),
+                _ => self.datum(),
             };
             let function = pg_sys::F_ROW_TO_JSON_RECORD.into();
             let json = pg_sys::OidFunctionCall1Coll(function, pg_sys::InvalidOid, row);

@@ -16,6 +16,7 @@ use crate::backend::subtransaction::{attempt, must_end};
 use crate::serve::answer::Answer;
 use crate::serve::problem::{Problem, Texts};
 use crate::serve::sql;
+use crate::store::Row;
 
 const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 100;
@@ -178,7 +179,7 @@ impl<'a> Wanted<'a> {
         let columns = representation::columns(self.resource);
         let limit = self.limit + 1 - found.page.rows.len();
         let values: Vec<String> = (0..self.keys.len())
-            .map(|number| format!("{ROW}.{}::pg_catalog.text AS key_{number}", self.keys[number].column.quoted))
+            .map(|number| format!("{ROW}.{} AS key_{number}", self.keys[number].column.quoted))
             .collect();
         let statement = format!(
             "SELECT {ROW}, {} FROM {} AS {ROW}{}{} ORDER BY {} LIMIT {limit}",
@@ -193,21 +194,24 @@ impl<'a> Wanted<'a> {
             let row_column = rows.column(ROW);
             let key_columns: Vec<_> =
                 (0..self.keys.len()).map(|number| rows.column(&format!("key_{number}"))).collect();
+            let position = |row: &Row<'_>| -> Position { key_columns.iter().map(|column| row.output(*column)).collect() };
+            let mut last = None;
             for row in rows {
                 if found.page.rows.len() == self.limit || found.bytes > MAX_BYTES {
                     // There are more. What was read last is where they begin.
-                    found.position = found.last.take();
+                    found.position = last.as_ref().map(position).or(found.last.take());
                     return ControlFlow::Break(());
                 }
-                let position: Position = key_columns.iter().map(|column| row.maybe(*column)).collect();
                 let Some(text) = representation::render(&row, row_column, &columns) else {
-                    self.end_before(position, found);
+                    found.last = last.as_ref().map(position).or(found.last.take());
+                    self.end_before(position(&row), found);
                     return ControlFlow::Break(());
                 };
                 found.bytes += text.len();
                 found.page.rows.push(text);
-                found.last = Some(position);
+                last = Some(row);
             }
+            found.last = last.as_ref().map(position).or(found.last.take());
             ControlFlow::Continue(())
         });
     }
