@@ -10,6 +10,8 @@ use crate::svg::{Anchor, FAINT, INK, LINE, Svg};
 const WIDTH: f64 = 860.0;
 const LABELS: f64 = 380.0;
 const HEAD: f64 = 64.0;
+/// No bar shows more than this factor: what should be little may be nothing at all.
+const LONGEST: f64 = 1024.0;
 /// The number of characters of a label that fit into its column.
 const LETTERS: usize = 60;
 
@@ -38,6 +40,7 @@ impl<'a> Margin<'a> {
             Target::AtLeast(least) => measured / least,
             Target::AtMost(most) => most / measured,
         };
+        let factor = factor.clamp(1.0 / LONGEST, LONGEST);
         matches!(row.verdict(), Verdict::Met | Verdict::Missed).then_some(Self { row, factor, measured, target })
     }
 }
@@ -106,5 +109,19 @@ fn shortened(text: &str) -> String {
     match text.chars().count() > LETTERS {
         true => text.chars().take(LETTERS - 1).chain(['…']).collect(),
         false => text.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_nothing_was_found_of_what_should_be_little_the_chart_is_no_larger_than_usual() {
+        let rows = [0.0, 1.0].map(|measured| {
+            let row = Row::new("19", "new connections per delivery").figure(measured, "").at_most(0.05);
+            targets(&[row]).len()
+        });
+        assert!(rows[0] < 2 * rows[1], "{rows:?}");
     }
 }

@@ -11,7 +11,7 @@ use gateway::program;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::runtime::Builder;
 
-/// More do not make it faster: the work is done by the database.
+/// More do not make it faster: most of the work is done by the database, which is often on the same machine.
 const MOST_THREADS: usize = 4;
 
 fn main() -> ExitCode {
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
         let place = info.location().map(ToString::to_string).unwrap_or_default();
         eprintln!("{{\"level\":\"error\",\"event\":\"panic\",\"place\":\"{place}\"}}");
     }));
-    let threads = available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
+    let threads = available_parallelism().map_or(1, |processors| processors.get() / 2).clamp(1, MOST_THREADS);
     let runtime = match Builder::new_multi_thread().worker_threads(threads).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
