@@ -199,13 +199,13 @@ CREATE TRIGGER announce_changes AFTER INSERT OR DELETE ON hydra.subscription
     FOR EACH ROW EXECUTE FUNCTION hydra._subscriptions_changed('id');
 CREATE TRIGGER announce_wanted AFTER UPDATE ON hydra.subscription
     FOR EACH ROW
-    WHEN ((old.id, old.status, old.tenant_id, old.event_types, old.filter::text)
-          IS DISTINCT FROM (new.id, new.status, new.tenant_id, new.event_types, new.filter::text))
+    WHEN ((old.id, old.status, old.keeps_events, old.tenant_id, old.event_types, old.filter::text)
+          IS DISTINCT FROM (new.id, new.status, new.keeps_events, new.tenant_id, new.event_types, new.filter::text))
     EXECUTE FUNCTION hydra._subscriptions_changed('id');
 CREATE TRIGGER announce_sending AFTER UPDATE ON hydra.subscription
     FOR EACH ROW
-    WHEN ((old.id, old.status, old.tenant_id, old.event_types, old.filter::text)
-          IS NOT DISTINCT FROM (new.id, new.status, new.tenant_id, new.event_types, new.filter::text))
+    WHEN ((old.id, old.status, old.keeps_events, old.tenant_id, old.event_types, old.filter::text)
+          IS NOT DISTINCT FROM (new.id, new.status, new.keeps_events, new.tenant_id, new.event_types, new.filter::text))
     EXECUTE FUNCTION hydra._subscriptions_changed('id', 'sending');
 CREATE TRIGGER announce_truncation AFTER TRUNCATE ON hydra.subscription
     FOR EACH STATEMENT EXECUTE FUNCTION hydra._subscriptions_changed();
