@@ -11,7 +11,7 @@ const WIDTH: f64 = 860.0;
 const LABELS: f64 = 380.0;
 const HEAD: f64 = 64.0;
 /// No bar shows more than this factor: what should be little may be nothing at all.
-const LONGEST: f64 = 1024.0;
+const LONGEST: f64 = 16.0;
 /// The number of characters of a label that fit into its column.
 const LETTERS: usize = 60;
 
