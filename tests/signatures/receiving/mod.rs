@@ -158,6 +158,7 @@ fn assert_receives(language: Language, database: &str) {
     assert_refuses_what_is_not_genuine(&mut received);
     assert_takes_large_events_and_those_signed_with_two_secrets(&mut received);
     assert_accepts_nothing_without_a_secret(language, code, &mut received);
+    assert_eq!(received.signed.bench.receiver.received(PATH), 1, "all other requests went to the receiver of the page");
 }
 
 #[test]
