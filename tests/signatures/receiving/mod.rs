@@ -63,7 +63,6 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_secs()
 }
 
-#[track_caller]
 fn assert_takes_each_delivery_once(received: &mut Received) {
     let (program, genuine) = (&received.program, &received.genuine);
     let statuses: Vec<u16> = thread::scope(|scope| {
@@ -81,7 +80,6 @@ fn assert_takes_each_delivery_once(received: &mut Received) {
 }
 
 /// A delivery is recorded only together with its effect.
-#[track_caller]
 fn assert_has_the_effect_later_if_it_fails(received: &mut Received) {
     let before = received.effects();
     received.signed.bench.run("ALTER TABLE task RENAME TO away");
@@ -94,7 +92,6 @@ fn assert_has_the_effect_later_if_it_fails(received: &mut Received) {
     assert_eq!(received.effects(), before + 1);
 }
 
-#[track_caller]
 fn assert_refuses_what_is_not_genuine(received: &mut Received) {
     let before = received.effects();
     let Received { signed, program, genuine } = received;
@@ -127,7 +124,6 @@ fn assert_refuses_what_is_not_genuine(received: &mut Received) {
     assert_eq!(received.effects(), before);
 }
 
-#[track_caller]
 fn assert_takes_large_events_and_those_signed_with_two_secrets(received: &mut Received) {
     let before = received.effects();
     // An entity has at most 256 kB by default.
@@ -139,7 +135,6 @@ fn assert_takes_large_events_and_those_signed_with_two_secrets(received: &mut Re
 }
 
 /// An empty secret is one that everybody knows.
-#[track_caller]
 fn assert_accepts_nothing_without_a_secret(language: Language, code: &str, received: &mut Received) {
     let before = received.effects();
     if let Ok(program) = Program::try_start(language, code, &received.signed.bench, "") {
@@ -149,7 +144,6 @@ fn assert_accepts_nothing_without_a_secret(language: Language, code: &str, recei
     assert_eq!(received.effects(), before);
 }
 
-#[track_caller]
 fn assert_receives(language: Language, database: &str) {
     let code = page::block(language.name(), 0);
     let mut received = Received::new(database, language, code);
