@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use hmac::{Hmac, KeyInit, Mac};
 use testkit::receiver::Request;
 
 /// What forging a scheme takes: names of headers, and the marks before the values in them.
@@ -74,12 +75,25 @@ impl Case {
         cases
     }
 
-    fn with_header(&self, name: &str, change: impl FnOnce(&str) -> String) -> Case {
+    /// The same request of the preset `hydra`, signed at this time with the secret of the case.
+    pub fn signed_at(&self, time: u64) -> Case {
+        let digest = hmac(&self.secret, &format!("{time}.{}", self.body));
+        self.with_header("x-hydra-signature", |_| format!("t={time},v1={digest}"))
+    }
+
+    pub fn with_header(&self, name: &str, change: impl FnOnce(&str) -> String) -> Case {
         let mut case = self.clone();
         let value = case.headers.get_mut(name).unwrap_or_else(|| panic!("{name} is missing"));
         *value = change(value);
         case
     }
+}
+
+/// The HMAC in hexadecimal digits.
+pub fn hmac(key: &str, message: &str) -> String {
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(key.as_bytes()).expect("HMAC takes keys of any length");
+    mac.update(message.as_bytes());
+    hex::encode(mac.finalize().into_bytes())
 }
 
 /// Replaces the character after the mark: the first of the value, since some bits of the last character of base64 mean

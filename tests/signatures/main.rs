@@ -1,4 +1,4 @@
-//! Signatures, as they are verified by others and by `webhook_verify`.
+//! Signatures, as they are verified by others and by `webhook_verify`, and the receivers that the documentation prints.
 
 use std::sync::{Arc, OnceLock};
 
@@ -8,6 +8,7 @@ use testkit::{Bench, Cluster};
 mod forgeries;
 mod given;
 mod libraries;
+mod receiving;
 mod rotation;
 mod verifiers;
 mod verify;

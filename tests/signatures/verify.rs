@@ -1,6 +1,7 @@
 //! `webhook_verify`.
 
 use crate::bench;
+use crate::forgeries::hmac;
 
 #[test]
 fn webhook_verify_accepts_what_was_received_and_nothing_else() {
@@ -48,11 +49,4 @@ fn webhook_verify_accepts_what_was_received_and_nothing_else() {
     for tolerance in ["-1 s", "-300 s", "-12 mons 361 days"] {
         bench.refused(&format!("SELECT hydra.webhook_verify('a', 't=1,v1=00', 'c', '{tolerance}')"), "22023");
     }
-}
-
-fn hmac(key: &str, message: &str) -> String {
-    use hmac::{KeyInit, Mac};
-    let mut mac = hmac::Hmac::<sha2::Sha256>::new_from_slice(key.as_bytes()).expect("HMAC takes keys of any length");
-    mac.update(message.as_bytes());
-    hex::encode(mac.finalize().into_bytes())
 }
