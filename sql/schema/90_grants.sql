@@ -42,6 +42,8 @@ COMMENT ON FUNCTION hydra._filter_passes(jsonpath, jsonb) IS
     'Whether an entity passes the filter of a subscription: the path finds something other than false or null; null filter: always';
 COMMENT ON FUNCTION hydra._own_event_passes(bigint, jsonpath, jsonb) IS
     'Whether an event of the extension itself passes the filter of a subscription; yes if the filter fails or takes too long, which is logged';
+COMMENT ON FUNCTION hydra._nearest_event_type(text, text[]) IS
+    'The one of these event types that was probably meant by one that is not registered; null: none is similar';
 COMMENT ON FUNCTION hydra._event_type_correction(text, text[]) IS
     'What to do about an event type that is not registered, if these are; names the one that was probably meant';
 COMMENT ON FUNCTION hydra._watch_errors(oid[]) IS 'Errors of the watch that is these triggers, for hydra.webhook_watches';

@@ -4,7 +4,7 @@
 use pgrx::Uuid;
 use pgrx::prelude::*;
 use sender::destination::{check_url, origin, without_address};
-use wire::event_type::names;
+use wire::event_type::{names, nearest};
 use wire::headers;
 use wire::ids::{DeliveryId, EventId, EventKey, Installation, SubscriptionId};
 use wire::refusal::Refusal;
@@ -47,6 +47,12 @@ fn _shown_error(error: &str) -> String {
 #[pg_extern(immutable, strict, parallel_safe)]
 fn _names_event_type(wanted: &str, event_type: &str) -> bool {
     names(wanted, event_type)
+}
+
+/// Returns the one of these event types that was probably meant by one that is not registered.
+#[pg_extern(immutable, strict, parallel_safe)]
+fn _nearest_event_type(name: &str, known: Vec<Option<String>>) -> Option<String> {
+    nearest(name, known.iter().flatten().map(String::as_str)).map(str::to_owned)
 }
 
 /// More than the longest text of headers that a subscription can have.
