@@ -341,6 +341,35 @@ fn a_watch_goes_on_with_the_columns_that_are_left() {
 }
 
 #[test]
+fn when_the_only_column_of_a_watch_is_dropped_the_view_and_the_log_say_that_no_update_emits() {
+    let mut client = database("no_column_left");
+    for level in ["row", "statement"] {
+        let table = format!("counted_{level}");
+        run(&mut client, &format!("CREATE TABLE {table} (id int, qty int); INSERT INTO {table} VALUES (1, 1)"));
+        watch(&mut client, &format!("'{table}', 'part.updated', 'update', columns => '{{qty}}', level => '{level}'"));
+        run(&mut client, &format!("ALTER TABLE {table} DROP COLUMN qty"));
+        let problem: String =
+            ask(&mut client, &format!("SELECT problem FROM hydra.webhook_watches WHERE source = '{table}'::regclass"));
+        assert_eq!(problem, "it is for updates of columns that do not exist, so no update emits: \"qty\"", "{level}");
+        for id in 2..=6 {
+            run(&mut client, &format!("UPDATE {table} SET id = {id}"));
+        }
+        assert_eq!(events_of(&mut client, "part.updated").len(), 0, "{level}");
+        let log = cluster().log();
+        let warning = format!(
+            "WARNING:  the watch of part.updated on public.{table} is for updates of columns that do not exist"
+        );
+        // Much that happens in other databases at that moment makes a session forget what it knew.
+        assert!((1..5).contains(&log.matches(&warning).count()), "{level}: once for the session");
+        assert!(log.contains("Its columns: qty. No update emits."), "{level}");
+        // A column of this name that comes again is watched as before.
+        run(&mut client, &format!("ALTER TABLE {table} ADD COLUMN qty int; UPDATE {table} SET qty = 4"));
+        assert_eq!(events_of(&mut client, "part.updated").len(), 1, "{level}");
+        assert!(problems(&mut client).is_empty(), "{level}");
+    }
+}
+
+#[test]
 fn columns_mean_what_they_mean_in_update_of() {
     let mut client = database("update_of");
     run(
