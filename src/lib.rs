@@ -160,12 +160,14 @@ extension_sql_file!(
 );
 extension_sql_file!("../sql/schema/45_attempt_count.sql", name = "attempt_count", requires = ["queue"]);
 extension_sql_file!("../sql/functions/trigger.sql", name = "trigger_functions", requires = ["kept"]);
+extension_sql_file!("../sql/functions/watch_notes.sql", name = "watch_notes", requires = ["trigger_functions"]);
 extension_sql_file!(
     "../sql/schema/50_views.sql",
     name = "views",
     requires = [
         "former_subscription",
         "trigger_functions",
+        "watch_notes",
         api::checks::_delivery_id,
         api::checks::_names_event_type,
         api::checks::_shown_error,

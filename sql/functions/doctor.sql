@@ -80,6 +80,24 @@ $$;
 COMMENT ON FUNCTION hydra._doctor_on_subscriptions() IS
     'For hydra.webhook_doctor: subscriptions that are disabled, that fail, or to which nothing can be sent';
 
+CREATE FUNCTION hydra._doctor_on_watches(OUT subject text, OUT ok boolean, OUT finding text, OUT remedy text)
+    RETURNS SETOF record LANGUAGE sql SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT format('watch of %s for %s', w.source, w.event), found.ok, found.finding, found.remedy
+    FROM hydra.webhook_watches AS w
+    LEFT JOIN hydra.event_type AS t ON t.name = w.event
+    CROSS JOIN LATERAL (
+        SELECT false AS ok, w.problem AS finding,
+               'mend the watch with hydra.webhook_watch, or remove it with hydra.webhook_unwatch' AS remedy
+        WHERE w.problem IS NOT NULL
+        UNION ALL
+        SELECT NULL, n.note, n.hint
+        FROM hydra._watch_notes(w.source, w.event, w.level, w.entity, w."only", w."except", t.id_key) AS n) AS found
+    ORDER BY found.ok, w.trigger_name
+$$;
+COMMENT ON FUNCTION hydra._doctor_on_watches() IS
+    'For hydra.webhook_doctor: watches that do not fit, and notes on watches, of which only their author can say whether they are right';
+
 CREATE FUNCTION hydra.webhook_doctor(OUT subject text, OUT ok boolean, OUT finding text, OUT remedy text)
     RETURNS SETOF record LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -104,10 +122,7 @@ BEGIN
         FROM hydra.gateway_status AS g
         WHERE current_setting('hydra_webhooks.listen', true) <> '';
     RETURN QUERY SELECT s.* FROM hydra._doctor_on_subscriptions() AS s;
-    RETURN QUERY
-        SELECT format('watch of %s for %s', w.source, w.event), false, w.problem, 'mend the watch with hydra.webhook_watch, or remove it with hydra.webhook_unwatch'
-        FROM hydra.webhook_watches AS w
-        WHERE w.problem IS NOT NULL;
+    RETURN QUERY SELECT w.* FROM hydra._doctor_on_watches() AS w;
     RETURN QUERY
         SELECT 'kept events', false, format('%s events of watches that did not fit are not sent', count(*)),
                'hydra.webhook_kept lists them; hydra.webhook_send_kept sends one'
@@ -119,5 +134,5 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_doctor() IS
-    'Checks what an administrator has to look after, for this database: each row is a subject, whether it is as it should be, what was found, and what to do';
+    'Checks what an administrator has to look after, for this database: each row is a subject, whether it is as it should be (null: only a person can say), what was found, and what to do';
 SET LOCAL search_path = hydra, pg_temp;

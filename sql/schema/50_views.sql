@@ -339,6 +339,9 @@ SELECT t.tgrelid::regclass AS source, a.arguments[1] AS event,
                                         AND (hydra._trigger_type(o.tgtype)).operations && type.operations)
                      THEN 'its table is a partition of a table that is watched for the same event: each change emits two events' END
        ) AS problem,
+       ARRAY(SELECT n.note
+             FROM hydra._watch_notes(t.tgrelid, a.arguments[1], type.level, d.entity, d.only_columns, d.except_columns, known.id_key) AS n)
+           AS notes,
        failed.errors, failed.last_error, failed.last_error_at
 FROM pg_catalog.pg_trigger AS t
 CROSS JOIN LATERAL hydra._trigger_type(t.tgtype) AS type
@@ -376,6 +379,8 @@ COMMENT ON COLUMN hydra.webhook_watches.trigger_name IS 'Name of the trigger; th
 COMMENT ON COLUMN hydra.webhook_watches.enabled IS 'Whether it fires in sessions with session_replication_role = origin, the default';
 COMMENT ON COLUMN hydra.webhook_watches.problem IS
     'Why events are kept, sent without their entity or its id, not emitted or emitted twice, or statements fail, such as a column that does not exist; null: no problem is known';
+COMMENT ON COLUMN hydra.webhook_watches.notes IS
+    'What may not be as it was meant, such as columns that look secret and are sent: what hydra.webhook_watch says in notices, for the table as it is now; hydra.webhook_doctor says what can be done';
 COMMENT ON COLUMN hydra.webhook_watches.errors IS
     'Number of events since the server started that were kept, or sent without their entity, because a part of the watch failed; null: not known, because the extension is not preloaded';
 COMMENT ON COLUMN hydra.webhook_watches.last_error IS

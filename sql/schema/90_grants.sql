@@ -226,6 +226,8 @@ GRANT EXECUTE ON FUNCTION hydra._worker_status(), hydra._database_status(), hydr
 GRANT EXECUTE ON FUNCTION
     hydra._trigger_arguments(bytea), hydra._trigger_type(smallint), hydra._watch_details(text[], text, text[]),
     hydra._watch_problem(oid, oid), hydra._watch_errors(oid[]), hydra._watches(regclass), hydra._watch_settings(oid),
+    hydra._watch_notes(regclass, text, text, text, text[], text[], text), hydra._level_note(regclass, text, text),
+    hydra._secrets_note(regclass, text, text[]), hydra._looks_secret(text), hydra._id_note(regclass, text, text),
     hydra.webhook_watch_definition(regclass, text)
     TO hydra_admin, hydra_member, hydra_analyst, hydra_emitter;
 GRANT EXECUTE ON FUNCTION hydra._delivery_id(uuid, bigint, bigint, bigint) TO hydra_admin, hydra_analyst;
@@ -250,12 +252,12 @@ GRANT EXECUTE ON FUNCTION
     hydra._define_watch(regclass, text, text, text, text, text[], text, text, text[], text[], text, boolean, name[]), hydra._tell_of_changes(regclass, text, oid, text, text[], text, text),
     hydra._new_watch_name(text, text[]),
     hydra._watch_operations(text, text), hydra._watch_arguments(text, text, text, text[], text, text[], text[], text, boolean, name[]),
-    hydra._check_columns(regclass, text, text[]), hydra._check_choice(regclass, text, text[], text[], boolean), hydra._looks_secret(text),
-    hydra._tell_of_secrets(regclass, text, text[]), hydra._tell_of_missing_id(regclass, text, text), hydra._id_key(text),
+    hydra._check_columns(regclass, text, text[]), hydra._check_choice(regclass, text, text[], text[], boolean),
+    hydra._id_key(text),
     hydra._check_entity_type(text),
     hydra._create_watch(text, text, text[], boolean, text[], boolean, boolean),
     hydra._check_watched(regclass, text[], text, text[]), hydra._check_watch(oid, text[], boolean, boolean),
-    hydra._tell_of_level(regclass, text, boolean), hydra._check_expression(text, text), hydra._check_event_type(text)
+    hydra._check_expression(text, text), hydra._check_event_type(text)
     TO hydra_emitter;
 
 GRANT EXECUTE ON FUNCTION
