@@ -231,6 +231,10 @@ GRANT EXECUTE ON FUNCTION
     hydra.webhook_watch_definition(regclass, text)
     TO hydra_admin, hydra_member, hydra_analyst, hydra_emitter;
 GRANT EXECUTE ON FUNCTION hydra._delivery_id(uuid, bigint, bigint, bigint) TO hydra_admin, hydra_analyst;
+-- For those who watch over the server, whatever they do with webhooks.
+GRANT USAGE ON SCHEMA hydra TO pg_monitor;
+GRANT EXECUTE ON FUNCTION hydra.webhook_doctor() TO hydra_admin, hydra_analyst, pg_monitor;
+GRANT EXECUTE ON FUNCTION hydra._doctor_for_others() TO hydra_analyst, pg_monitor;
 -- hydra.webhook_stats_between runs as its caller, who needs what it uses.
 GRANT EXECUTE ON FUNCTION
     hydra.webhook_stats_between(timestamptz, timestamptz, text[], bigint, text, text),
@@ -275,7 +279,7 @@ GRANT EXECUTE ON FUNCTION
     hydra.webhook_retry(uuid, bigint, text, text, timestamptz, timestamptz, text, text),
     hydra.webhook_cancel(uuid, bigint, text, text, timestamptz, timestamptz, text, text),
     hydra.webhook_replay(bigint, timestamptz, timestamptz, text, text, text), hydra.webhook_adopt(boolean, boolean),
-    hydra.webhook_park(), hydra.webhook_unpark(), hydra.webhook_doctor(), hydra.webhook_seal_secrets(),
+    hydra.webhook_park(), hydra.webhook_unpark(), hydra._doctor_for_admins(), hydra.webhook_seal_secrets(),
     hydra.webhook_verify(text, text, text, interval)
     TO hydra_admin;
 

@@ -19,6 +19,8 @@ const ANALYSTS: &[&str] = &["hydra_admin", "hydra_analyst"];
 const EMITTER: &[&str] = &["hydra_emitter"];
 /// Who may write all tables anyway.
 const WRITERS: &[&str] = &["pg_write_all_data"];
+/// Who watches over the server.
+const MONITOR: &str = "pg_monitor";
 
 /// Which functions and views are granted to which roles. All others are granted to no role. Names that do not exist are
 /// ignored.
@@ -83,7 +85,10 @@ const GRANTED: &[(&str, &[&str])] = &[
     ("webhook_cancel", ADMIN),
     ("webhook_create", ADMIN),
     ("webhook_delete", ADMIN),
-    ("webhook_doctor", ADMIN),
+    ("webhook_doctor", &["hydra_admin", "hydra_analyst", MONITOR]),
+    // What it shows depends on which of these its caller may execute.
+    ("_doctor_for_admins", ADMIN),
+    ("_doctor_for_others", &["hydra_analyst", MONITOR]),
     ("webhook_park", ADMIN),
     ("webhook_pause", ADMIN),
     // A migration registers event types, watches tables, and sees both.
@@ -234,6 +239,7 @@ fn default_privileges_give_no_role_rights_on_the_extension() {
     let open: BTreeSet<String> = access(&mut client)
         .iter()
         .filter(|entry| !entry.grantee.starts_with("hydra_") && !WRITERS.contains(&entry.grantee.as_str()))
+        .filter(|entry| entry.grantee != MONITOR || !["USAGE", "EXECUTE"].contains(&entry.privilege.as_str()))
         .map(|entry| format!("{} {} {}", entry.grantee, entry.privilege, entry.object))
         .collect();
     assert!(open.is_empty(), "{open:?}");
@@ -331,7 +337,9 @@ fn each_role_can_do_its_work_and_nothing_else() {
         ("SELECT * FROM hydra.webhook_event_types".into(), MIGRATION),
         ("SELECT * FROM hydra.webhook_worker_status".into(), READERS),
         ("SELECT * FROM hydra.webhook_databases".into(), READERS),
-        ("SELECT * FROM hydra.webhook_doctor()".into(), ADMIN),
+        ("SELECT * FROM hydra.webhook_doctor()".into(), ANALYSTS),
+        ("SELECT * FROM hydra._doctor_for_admins()".into(), ADMIN),
+        ("SELECT * FROM hydra._doctor(true)".into(), &[]),
         ("SELECT * FROM hydra.webhook_watches".into(), MIGRATION),
         ("SELECT * FROM hydra.webhook_pending".into(), ANALYSTS),
         ("SELECT * FROM hydra.webhook_failed".into(), ANALYSTS),
