@@ -123,8 +123,9 @@ BEGIN
     RETURN QUERY SELECT w.* FROM hydra._doctor_on_workers() AS w;
     RETURN QUERY SELECT l.* FROM hydra._doctor_on_logins(complete) AS l;
     RETURN QUERY
-        SELECT 'gateway', g.state = 'listening', format('%s: %s', g.state, g.detail),
-               CASE WHEN g.state <> 'listening' THEN g.hint END
+        -- It is off if it serves another database of the server, as it should.
+        SELECT 'gateway', g.state IN ('listening', 'off'), format('%s: %s', g.state, g.detail),
+               CASE WHEN g.state NOT IN ('listening', 'off') THEN g.hint END
         FROM hydra.gateway_status AS g
         WHERE current_setting('hydra_webhooks.listen', true) <> '';
     RETURN QUERY SELECT s.* FROM hydra._doctor_on_subscriptions(complete) AS s;
