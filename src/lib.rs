@@ -149,7 +149,7 @@ extension_sql_file!("../sql/schema/25_identity.sql", name = "identity", requires
 extension_sql_file!(
     "../sql/schema/30_queue.sql",
     name = "queue",
-    requires = ["identity", identity::_installation, api::checks::_random]
+    requires = ["identity", identity::_installation, api::checks::_random, api::checks::_event_uuid]
 );
 extension_sql_file!("../sql/schema/32_delivered.sql", name = "delivered", requires = ["queue"]);
 extension_sql_file!("../sql/schema/35_kept.sql", name = "kept", requires = ["delivered"]);

@@ -29,6 +29,8 @@ COMMENT ON FUNCTION hydra._shown_url(text) IS 'Scheme, host and port of a URL, f
 COMMENT ON FUNCTION hydra._shown_error(text) IS 'Error of an attempt without the address of a refused host name, for those who may not see that';
 COMMENT ON FUNCTION hydra._delivery_id(uuid, bigint, bigint, bigint) IS
     'Id of the delivery of an event to a subscription; the arguments: installation, number and random part of the event, subscription';
+COMMENT ON FUNCTION hydra._event_uuid(uuid, bigint, bigint) IS
+    'Id of an event as receivers see it; the arguments: installation, number and random part of the event';
 COMMENT ON FUNCTION hydra._installation() IS 'The installation that this database is: hydra.identity, or another one derived from it if the database is a copy';
 COMMENT ON FUNCTION hydra._at_home() IS 'Whether this database is the one that hydra.identity names, and not a copy of it';
 COMMENT ON FUNCTION hydra.webhook_percentile(bigint[], double precision) IS
@@ -230,7 +232,8 @@ GRANT EXECUTE ON FUNCTION
     hydra._secrets_note(regclass, text, text[]), hydra._looks_secret(text), hydra._id_note(regclass, text, text),
     hydra.webhook_watch_definition(regclass, text)
     TO hydra_admin, hydra_member, hydra_analyst, hydra_emitter;
-GRANT EXECUTE ON FUNCTION hydra._delivery_id(uuid, bigint, bigint, bigint) TO hydra_admin, hydra_analyst;
+GRANT EXECUTE ON FUNCTION hydra._delivery_id(uuid, bigint, bigint, bigint), hydra._event_uuid(uuid, bigint, bigint)
+    TO hydra_admin, hydra_analyst;
 -- For those who watch over the server, whatever they do with webhooks.
 GRANT USAGE ON SCHEMA hydra TO pg_monitor;
 GRANT EXECUTE ON FUNCTION hydra.webhook_doctor() TO hydra_admin, hydra_analyst, pg_monitor;
@@ -286,7 +289,8 @@ GRANT EXECUTE ON FUNCTION
 GRANT EXECUTE ON FUNCTION hydra._installation(), hydra._random(), hydra._waiting(uuid), hydra._events_and_deliveries(bigint, bigint), hydra._names_event_type(text, text),
     hydra._own_event_passes(bigint, jsonpath, jsonb), hydra._wanted_by(text, text, jsonb, bigint),
     hydra._shown_url(text), hydra._shown_error(text), hydra.webhook_merge(bigint[]),
-    hydra._seconds(interval[]) -- in a CHECK of hydra.subscription
+    hydra._seconds(interval[]), -- in a CHECK of hydra.subscription
+    hydra._event_uuid(uuid, bigint, bigint) -- in indexes
     TO hydra_worker;
 GRANT SELECT, DELETE ON hydra.signing_secret TO hydra_worker;
 GRANT SELECT ON hydra.effective_subscription, hydra.identity TO hydra_worker;

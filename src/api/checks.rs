@@ -1,5 +1,5 @@
 //! Functions that the extension's SQL calls: to check URLs and headers, to match event types, to derive the ids of
-//! deliveries.
+//! deliveries and events.
 
 use pgrx::Uuid;
 use pgrx::prelude::*;
@@ -88,6 +88,14 @@ fn _delivery_id(installation: Uuid, event_id: i64, event_random: i64, subscripti
     let installation = Installation(*installation.as_bytes());
     let event = EventKey { id: EventId(event_id), random: event_random, installation };
     Uuid::from_bytes(DeliveryId::derive(event, SubscriptionId(subscription_id)).0)
+}
+
+/// Returns the id of an event as receivers see it.
+#[pg_extern(immutable, strict, parallel_safe)]
+fn _event_uuid(installation: Uuid, event_id: i64, event_random: i64) -> Uuid {
+    let installation = Installation(*installation.as_bytes());
+    let event = EventKey { id: EventId(event_id), random: event_random, installation };
+    Uuid::from_bytes(event.uuid().0)
 }
 
 /// Returns a random number: the random part of an event that is inserted by SQL.

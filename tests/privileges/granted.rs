@@ -139,6 +139,7 @@ const GRANTED: &[(&str, &[&str])] = &[
     ("_shown_error", READERS),
     ("_shown_url", READERS),
     ("_delivery_id", ANALYSTS),
+    ("_event_uuid", ANALYSTS),
     ("_check_span", ANALYSTS),
     ("_check_groups", ANALYSTS),
     ("_names_event_type", ANALYSTS),
