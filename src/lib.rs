@@ -149,7 +149,7 @@ extension_sql_file!("../sql/schema/25_identity.sql", name = "identity", requires
 extension_sql_file!(
     "../sql/schema/30_queue.sql",
     name = "queue",
-    requires = ["identity", identity::_installation, api::checks::_random]
+    requires = ["identity", identity::_installation, api::checks::_random, api::checks::_event_uuid]
 );
 extension_sql_file!("../sql/schema/32_delivered.sql", name = "delivered", requires = ["queue"]);
 extension_sql_file!("../sql/schema/35_kept.sql", name = "kept", requires = ["delivered"]);
@@ -160,12 +160,14 @@ extension_sql_file!(
 );
 extension_sql_file!("../sql/schema/45_attempt_count.sql", name = "attempt_count", requires = ["queue"]);
 extension_sql_file!("../sql/functions/trigger.sql", name = "trigger_functions", requires = ["kept"]);
+extension_sql_file!("../sql/functions/watch_notes.sql", name = "watch_notes", requires = ["trigger_functions"]);
 extension_sql_file!(
     "../sql/schema/50_views.sql",
     name = "views",
     requires = [
         "former_subscription",
         "trigger_functions",
+        "watch_notes",
         api::checks::_delivery_id,
         api::checks::_names_event_type,
         api::checks::_shown_error,

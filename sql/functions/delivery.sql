@@ -35,6 +35,28 @@ $$;
 COMMENT ON FUNCTION hydra._check_conditions(uuid, bigint, text, text, timestamptz, timestamptz, text, text) IS
     'Fails if deliveries cannot be chosen by these conditions';
 
+-- A mistyped event type chooses nothing, and would look as if nothing had to be done.
+CREATE FUNCTION hydra._tell_of_unknown_event_type(event text)
+    RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_variable
+DECLARE
+    meant text;
+BEGIN
+    IF event IS NULL OR EXISTS (SELECT FROM hydra.event_type AS known WHERE hydra._names_event_type(event, known.name)) THEN
+        RETURN;
+    END IF;
+    meant := hydra._nearest_event_type(left(event, 120), ARRAY(SELECT known.name FROM hydra.event_type AS known));
+    RAISE NOTICE '%', CASE WHEN event LIKE '%*%' THEN format('no event type matches "%s"', left(event, 120))
+                           ELSE format('event type "%s" is not registered', left(event, 120)) END
+        USING DETAIL = 'No delivery was chosen.',
+              HINT = CASE WHEN meant IS NOT NULL THEN format('Did you mean "%s"?', meant)
+                          ELSE 'SELECT name FROM hydra.webhook_event_types lists the event types; "ticket.*" matches all that begin with "ticket.".' END;
+END
+$$;
+COMMENT ON FUNCTION hydra._tell_of_unknown_event_type(text) IS
+    'Says that no registered event type matches, and which one was probably meant; null: none was asked for';
+
 CREATE FUNCTION hydra._locked_deliveries(
     delivery_id uuid, subscription_id bigint, tenant_id text, event text, since timestamptz, until timestamptz, error_class text,
     state text)
@@ -144,6 +166,8 @@ BEGIN
         RAISE NOTICE 'delivery % is not sent again', delivery_id
             USING DETAIL = 'It is being sent, or its subscription was deleted, or it is not kept: it was cancelled, or has succeeded.',
                   HINT = 'SELECT hydra.webhook_update(…, keep_bodies => ''7 days''); keeps what succeeds from then on, so that it can be sent again.';
+    ELSIF sent = 0 THEN
+        PERFORM hydra._tell_of_unknown_event_type(event);
     END IF;
     RETURN sent;
 END
@@ -156,13 +180,19 @@ CREATE FUNCTION hydra.webhook_replay(
     tenant_id text DEFAULT NULL, event text DEFAULT NULL, error_class text DEFAULT NULL)
     RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    sent bigint;
 BEGIN
     -- That they have failed is not a choice.
     PERFORM hydra._check_conditions(NULL, subscription_id, tenant_id, event, since, until, error_class, NULL);
     IF subscription_id IS NOT NULL THEN
         PERFORM hydra._locked_subscription(subscription_id);
     END IF;
-    RETURN hydra._send_again(hydra._locked_deliveries(NULL, subscription_id, tenant_id, event, since, until, error_class, 'failed'));
+    sent := hydra._send_again(hydra._locked_deliveries(NULL, subscription_id, tenant_id, event, since, until, error_class, 'failed'));
+    IF sent = 0 THEN
+        PERFORM hydra._tell_of_unknown_event_type(event);
+    END IF;
+    RETURN sent;
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_replay(bigint, timestamptz, timestamptz, text, text, text) IS
@@ -185,9 +215,13 @@ BEGIN
               AND (tenant_id IS NULL OR e.tenant_id = tenant_id)
               AND (event IS NULL OR hydra._names_event_type(event, e.event_type))
               AND (since IS NULL OR e.emitted_at >= since) AND (until IS NULL OR e.emitted_at < until)
+              -- No index has the ids of deliveries, so all events are read. Most have one target, and unnest takes longer than
+              -- everything else.
               AND (delivery_id IS NULL
-                   OR EXISTS (SELECT FROM unnest(e.targets) AS target (number)
-                              WHERE hydra._delivery_id(e.installation, e.id, e.random, abs(target.number)) = delivery_id))
+                   OR hydra._delivery_id(e.installation, e.id, e.random, abs(e.targets[1])) = delivery_id
+                   OR cardinality(e.targets) > 1
+                      AND EXISTS (SELECT FROM unnest(e.targets[2:]) AS target (number)
+                                  WHERE hydra._delivery_id(e.installation, e.id, e.random, abs(target.number)) = delivery_id))
         RETURNING e.*
     ), divided AS MATERIALIZED (
         SELECT t.*, entries.cancelled, entries.rest
@@ -255,8 +289,12 @@ BEGIN
     IF error_class IS NULL AND state IS DISTINCT FROM 'failed' THEN
         cancelled := hydra._cancel_first_attempts(delivery_id, subscription_id, tenant_id, event, since, until);
     END IF;
-    RETURN cancelled + hydra._cancel_in_queue(hydra._locked_deliveries(
+    cancelled := cancelled + hydra._cancel_in_queue(hydra._locked_deliveries(
         delivery_id, subscription_id, tenant_id, event, since, until, error_class, state));
+    IF cancelled = 0 THEN
+        PERFORM hydra._tell_of_unknown_event_type(event);
+    END IF;
+    RETURN cancelled;
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_cancel(uuid, bigint, text, text, timestamptz, timestamptz, text, text) IS

@@ -1,5 +1,6 @@
 SET LOCAL search_path = pg_catalog, pg_temp;
--- What an administrator has to look after, checked in one call. Each function below returns the rows of one subject.
+-- What an administrator has to look after, checked in one call. Each function below returns the rows of one subject. Where complete
+-- is false, they leave out what only administrators may see: addresses of private networks, and lines of pg_hba.conf.
 
 CREATE FUNCTION hydra._doctor_on_workers(OUT subject text, OUT ok boolean, OUT finding text, OUT remedy text)
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -21,7 +22,7 @@ AS $$
 $$;
 COMMENT ON FUNCTION hydra._doctor_on_workers() IS 'For hydra.webhook_doctor: whether there are enough background worker slots';
 
-CREATE FUNCTION hydra._doctor_on_logins(OUT subject text, OUT ok boolean, OUT finding text, OUT remedy text)
+CREATE FUNCTION hydra._doctor_on_logins(complete boolean, OUT subject text, OUT ok boolean, OUT finding text, OUT remedy text)
     RETURNS SETOF record LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -48,11 +49,15 @@ BEGIN
     LOOP
         CONTINUE WHEN rule.auth_method NOT IN ('trust', 'peer', 'ident', 'cert', 'gss', 'sspi');
         ok := false;
-        finding := format('clients can log in as this role, which can read all signing secrets, by line %s of pg_hba.conf (%s, %s)',
-                          rule.line_number, rule.type, rule.auth_method);
-        remedy := format('put this line before it, and reload: %s',
-                         CASE rule.type WHEN 'local' THEN 'local all hydra_worker reject' ELSE 'host all hydra_worker all reject' END);
+        finding := 'clients can log in as this role, which can read all signing secrets';
+        remedy := 'call hydra.webhook_doctor() as a member of hydra_admin, which sees the line of pg_hba.conf';
+        IF complete THEN
+            finding := format('%s, by line %s of pg_hba.conf (%s, %s)', finding, rule.line_number, rule.type, rule.auth_method);
+            remedy := format('put this line before it, and reload: %s',
+                             CASE rule.type WHEN 'local' THEN 'local all hydra_worker reject' ELSE 'host all hydra_worker all reject' END);
+        END IF;
         RETURN NEXT;
+        EXIT WHEN NOT complete;
     END LOOP;
     IF finding IS NULL THEN
         ok := true;
@@ -61,15 +66,16 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION hydra._doctor_on_logins() IS 'For hydra.webhook_doctor: whether clients can log in as hydra_worker';
+COMMENT ON FUNCTION hydra._doctor_on_logins(boolean) IS 'For hydra.webhook_doctor: whether clients can log in as hydra_worker';
 
-CREATE FUNCTION hydra._doctor_on_subscriptions(OUT subject text, OUT ok boolean, OUT finding text, OUT remedy text)
+CREATE FUNCTION hydra._doctor_on_subscriptions(complete boolean, OUT subject text, OUT ok boolean, OUT finding text, OUT remedy text)
     RETURNS SETOF record LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT format('subscription %s', s.id), false,
            CASE WHEN s.status = 'disabled' THEN format('it is disabled (%s) since %s, and has missed %s events', s.disabled_reason, s.status_since, s.missed)
-                WHEN s.waiting_for IS NOT NULL THEN format('nothing can be sent to it: %s', s.waiting_for)
-                ELSE format('%s attempts in a row have failed since %s: %s', s.consecutive_failures, s.failing_since, s.last_error) END,
+                WHEN s.waiting_for IS NOT NULL THEN format('nothing can be sent to it: %s', CASE WHEN complete THEN s.waiting_for ELSE hydra._shown_error(s.waiting_for) END)
+                ELSE format('%s attempts in a row have failed since %s: %s', s.consecutive_failures, s.failing_since,
+                            CASE WHEN complete THEN s.last_error ELSE hydra._shown_error(s.last_error) END) END,
            CASE WHEN s.status = 'disabled' THEN format('mend its endpoint, then SELECT hydra.webhook_resume(%s, missed => ''send'')', s.id)
                 WHEN s.waiting_for IS NOT NULL THEN 'mend this on this server, or in its settings or its network, and reload'
                 ELSE 'ask the owner of its endpoint; hydra.webhook_history has the answers' END
@@ -77,11 +83,29 @@ AS $$
     WHERE s.status = 'disabled' OR s.status = 'active' AND (s.waiting_for IS NOT NULL OR s.consecutive_failures > 0)
     ORDER BY s.id
 $$;
-COMMENT ON FUNCTION hydra._doctor_on_subscriptions() IS
+COMMENT ON FUNCTION hydra._doctor_on_subscriptions(boolean) IS
     'For hydra.webhook_doctor: subscriptions that are disabled, that fail, or to which nothing can be sent';
 
-CREATE FUNCTION hydra.webhook_doctor(OUT subject text, OUT ok boolean, OUT finding text, OUT remedy text)
-    RETURNS SETOF record LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+CREATE FUNCTION hydra._doctor_on_watches(OUT subject text, OUT ok boolean, OUT finding text, OUT remedy text)
+    RETURNS SETOF record LANGUAGE sql SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT format('watch of %s for %s', w.source, w.event), found.ok, found.finding, found.remedy
+    FROM hydra.webhook_watches AS w
+    LEFT JOIN hydra.event_type AS t ON t.name = w.event
+    CROSS JOIN LATERAL (
+        SELECT false AS ok, w.problem AS finding,
+               'mend the watch with hydra.webhook_watch, or remove it with hydra.webhook_unwatch' AS remedy
+        WHERE w.problem IS NOT NULL
+        UNION ALL
+        SELECT NULL, n.note, n.hint
+        FROM hydra._watch_notes(w.source, w.event, w.level, w.entity, w."only", w."except", t.id_key) AS n) AS found
+    ORDER BY found.ok, w.trigger_name
+$$;
+COMMENT ON FUNCTION hydra._doctor_on_watches() IS
+    'For hydra.webhook_doctor: watches that do not fit, and notes on watches, of which only their author can say whether they are right';
+
+CREATE FUNCTION hydra._doctor(complete boolean, OUT subject text, OUT ok boolean, OUT finding text, OUT remedy text)
+    RETURNS SETOF record LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
@@ -97,17 +121,15 @@ BEGIN
         JOIN pg_available_extensions AS a ON a.name = e.extname
         WHERE e.extname = 'hydra_webhooks';
     RETURN QUERY SELECT w.* FROM hydra._doctor_on_workers() AS w;
-    RETURN QUERY SELECT l.* FROM hydra._doctor_on_logins() AS l;
+    RETURN QUERY SELECT l.* FROM hydra._doctor_on_logins(complete) AS l;
     RETURN QUERY
-        SELECT 'gateway', g.state = 'listening', format('%s: %s', g.state, g.detail),
-               CASE WHEN g.state <> 'listening' THEN g.hint END
+        -- It is off if it serves another database of the server, as it should.
+        SELECT 'gateway', g.state IN ('listening', 'off'), format('%s: %s', g.state, g.detail),
+               CASE WHEN g.state NOT IN ('listening', 'off') THEN g.hint END
         FROM hydra.gateway_status AS g
         WHERE current_setting('hydra_webhooks.listen', true) <> '';
-    RETURN QUERY SELECT s.* FROM hydra._doctor_on_subscriptions() AS s;
-    RETURN QUERY
-        SELECT format('watch of %s for %s', w.source, w.event), false, w.problem, 'mend the watch with hydra.webhook_watch, or remove it with hydra.webhook_unwatch'
-        FROM hydra.webhook_watches AS w
-        WHERE w.problem IS NOT NULL;
+    RETURN QUERY SELECT s.* FROM hydra._doctor_on_subscriptions(complete) AS s;
+    RETURN QUERY SELECT w.* FROM hydra._doctor_on_watches() AS w;
     RETURN QUERY
         SELECT 'kept events', false, format('%s events of watches that did not fit are not sent', count(*)),
                'hydra.webhook_kept lists them; hydra.webhook_send_kept sends one'
@@ -118,6 +140,36 @@ BEGIN
         FROM hydra.delivery AS d WHERE d.state = 'failed' HAVING count(*) > 0;
 END
 $$;
+COMMENT ON FUNCTION hydra._doctor(boolean) IS 'What hydra.webhook_doctor returns, with or without what only administrators may see';
+
+-- Which of these two a role may execute decides what it sees.
+CREATE FUNCTION hydra._doctor_for_admins(OUT subject text, OUT ok boolean, OUT finding text, OUT remedy text)
+    RETURNS SETOF record LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT d.* FROM hydra._doctor(true) AS d
+$$;
+COMMENT ON FUNCTION hydra._doctor_for_admins() IS 'What hydra.webhook_doctor returns to administrators';
+
+CREATE FUNCTION hydra._doctor_for_others(OUT subject text, OUT ok boolean, OUT finding text, OUT remedy text)
+    RETURNS SETOF record LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT d.* FROM hydra._doctor(false) AS d
+$$;
+COMMENT ON FUNCTION hydra._doctor_for_others() IS
+    'What hydra.webhook_doctor returns to others: without addresses of private networks and lines of pg_hba.conf';
+
+CREATE FUNCTION hydra.webhook_doctor(OUT subject text, OUT ok boolean, OUT finding text, OUT remedy text)
+    RETURNS SETOF record LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    IF has_function_privilege('hydra._doctor_for_admins()', 'EXECUTE') THEN
+        RETURN QUERY SELECT d.* FROM hydra._doctor_for_admins() AS d;
+    ELSE
+        RETURN QUERY SELECT d.* FROM hydra._doctor_for_others() AS d;
+    END IF;
+END
+$$;
 COMMENT ON FUNCTION hydra.webhook_doctor() IS
-    'Checks what an administrator has to look after, for this database: each row is a subject, whether it is as it should be, what was found, and what to do';
+    'Checks what an administrator has to look after, for this database: each row is a subject, whether it is as it should be (null: only a person can say), what was found, and what to do';
 SET LOCAL search_path = hydra, pg_temp;

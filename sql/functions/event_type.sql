@@ -5,7 +5,7 @@ CREATE FUNCTION hydra.webhook_register_event_type(
 AS $$
 #variable_conflict use_variable
 DECLARE
-    watched regclass;
+    note record;
 BEGIN
     IF name IS NULL OR NOT hydra._is_event_type_name(name) THEN
         RAISE EXCEPTION 'invalid event type name: %', coalesce(quote_literal(left(name, 120)), 'null')
@@ -54,13 +54,15 @@ BEGIN
         catalogue = NULL
     WHERE known.name = webhook_register_event_type.name;
     IF id_key IS NOT NULL THEN
-        FOR watched IN
-            SELECT DISTINCT t.tgrelid::regclass
-            FROM pg_trigger AS t CROSS JOIN LATERAL hydra._trigger_arguments(t.tgargs) AS a (arguments)
-            WHERE t.tgfoid IN ('hydra.webhook_emit_row()'::regprocedure, 'hydra.webhook_emit_statement()'::regprocedure)
-                  AND t.tgparentid = 0 AND a.arguments[1] = name AND NOT 'entity' = ANY (a.arguments)
+        FOR note IN
+            SELECT n.note, n.detail, n.hint
+            FROM (SELECT DISTINCT t.tgrelid::regclass AS source
+                  FROM pg_trigger AS t CROSS JOIN LATERAL hydra._trigger_arguments(t.tgargs) AS a (arguments)
+                  WHERE t.tgfoid IN ('hydra.webhook_emit_row()'::regprocedure, 'hydra.webhook_emit_statement()'::regprocedure)
+                        AND t.tgparentid = 0 AND a.arguments[1] = name AND NOT 'entity' = ANY (a.arguments)) AS watched
+            CROSS JOIN LATERAL hydra._id_note(watched.source, name, id_key) AS n
         LOOP
-            PERFORM hydra._tell_of_missing_id(watched, name, id_key);
+            RAISE NOTICE '%', note.note USING DETAIL = note.detail, HINT = note.hint;
         END LOOP;
     END IF;
 END

@@ -1,5 +1,6 @@
 SET LOCAL search_path = pg_catalog, pg_temp;
--- Functions for events that were kept because their watch did not fit.
+-- Functions for events that were kept because their watch did not fit. They are called for many rows of hydra.webhook_kept at a
+-- time: what was sent or dropped in the meantime is left out, so that nothing fails because of it.
 
 CREATE FUNCTION hydra._locked_kept_event(id bigint)
     RETURNS hydra.kept_event LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -8,17 +9,23 @@ AS $$
 DECLARE
     found hydra.kept_event;
 BEGIN
-    SELECT known.* INTO found FROM hydra.kept_event AS known WHERE known.id = id FOR UPDATE;
+    IF id IS NULL THEN
+        RAISE EXCEPTION 'id must not be null'
+            USING ERRCODE = 'null_value_not_allowed',
+                  DETAIL = 'It is the number of a kept event.',
+                  HINT = 'SELECT id, event, reason FROM hydra.webhook_kept lists kept events.';
+    END IF;
+    SELECT known.* INTO found FROM hydra.kept_event AS known WHERE known.id = id FOR UPDATE SKIP LOCKED;
     IF found.id IS NULL THEN
-        RAISE EXCEPTION 'no event with id % is kept', coalesce(id::text, 'null')
-            USING ERRCODE = 'undefined_object',
-                  DETAIL = 'It was sent or dropped, or is older than hydra_webhooks.retention.',
+        RAISE NOTICE 'no event with id % is kept', id
+            USING DETAIL = 'It was sent or dropped, or another session is doing so, or it is older than hydra_webhooks.retention.',
                   HINT = 'SELECT id, event, reason FROM hydra.webhook_kept lists kept events.';
     END IF;
     RETURN found;
 END
 $$;
-COMMENT ON FUNCTION hydra._locked_kept_event(bigint) IS 'Locks a kept event for a change and returns it; fails if it does not exist';
+COMMENT ON FUNCTION hydra._locked_kept_event(bigint) IS
+    'Locks a kept event for a change and returns it; null, with a notice, if it is not kept or another session has locked it';
 
 CREATE FUNCTION hydra.webhook_send_kept(id bigint, tenant_id text DEFAULT NULL)
     RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -30,7 +37,9 @@ DECLARE
     targets bigint[];
     event_id bigint;
 BEGIN
-    IF octet_length(tenant_id) > 1024 THEN
+    IF kept.id IS NULL THEN
+        RETURN NULL;
+    ELSIF octet_length(tenant_id) > 1024 THEN
         RAISE EXCEPTION 'tenant_id is too long'
             USING ERRCODE = 'invalid_parameter_value',
                   DETAIL = format('It has %s bytes; a tenant has at most 1024.', octet_length(tenant_id)),
@@ -62,7 +71,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_send_kept(bigint, text) IS
-    'Sends a kept event, to the subscriptions that want it now, and returns the id of the event; null if no active subscription wants it: then it stays kept';
+    'Sends a kept event, to the subscriptions that want it now, and returns the id of the event; null if no active subscription wants it, so that it stays kept, or if it is not kept any more';
 
 CREATE FUNCTION hydra.webhook_drop_kept(id bigint)
     RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -73,5 +82,5 @@ BEGIN
     DELETE FROM hydra.kept_event AS done WHERE done.id = kept.id;
 END
 $$;
-COMMENT ON FUNCTION hydra.webhook_drop_kept(bigint) IS 'Removes a kept event, which is not sent';
+COMMENT ON FUNCTION hydra.webhook_drop_kept(bigint) IS 'Removes a kept event, which is not sent; does nothing if it is not kept any more';
 SET LOCAL search_path = hydra, pg_temp;

@@ -120,38 +120,6 @@ END
 $$;
 COMMENT ON FUNCTION hydra._watch_operations(text, text) IS 'Operations of a watch, as in _trigger_type; fails if the operation or the level is invalid';
 
--- A name is all that is looked at. So nothing is refused or left out because of it.
-CREATE FUNCTION hydra._looks_secret(name text)
-    RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT SET search_path = pg_catalog, pg_temp
-AS $$
-    -- In apiKey, a word begins with its capital letter.
-    SELECT lower(regexp_replace(name, '([a-z0-9])([A-Z])', '\1_\2', 'g')) ~
-           ('(^|_)(password|passwd|passphrase|passcode|pwd|secret|token|salt|otp|totp|cvv|cvc|ssn|social_security'
-            || '|credentials?|credit_card|card_number|(api|private|secret|access|signing|encryption)_?key)(_|$)')
-$$;
-COMMENT ON FUNCTION hydra._looks_secret(text) IS 'Whether a column of this name probably has secrets, such as password_hash or apiKey';
-
-CREATE FUNCTION hydra._tell_of_secrets(source regclass, event text, except_columns text[])
-    RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    secret text;
-    others text;
-BEGIN
-    SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FILTER (WHERE s.looks_secret),
-           (array_agg(a.attname ORDER BY a.attnum) FILTER (WHERE NOT s.looks_secret))::text
-    INTO secret, others
-    FROM pg_attribute AS a CROSS JOIN LATERAL hydra._looks_secret(a.attname) AS s (looks_secret)
-    WHERE a.attrelid = source AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> ALL (coalesce(except_columns, '{}'));
-    IF secret IS NOT NULL THEN
-        RAISE NOTICE 'the events % of % have columns that look secret: %', event, source, secret
-            USING DETAIL = 'All columns of a row are sent, also those that will be added, unless the watch has "only", "except" or entity.',
-                  HINT = format('To send only the others, use "only" => %L.', coalesce(others, '{…}'));
-    END IF;
-END
-$$;
-COMMENT ON FUNCTION hydra._tell_of_secrets(regclass, text, text[]) IS 'Says which of the columns that a watch sends look secret; the last argument: columns that it does not send';
-
 CREATE FUNCTION hydra._check_choice(source regclass, entity text, only_columns text[], except_columns text[], previous boolean)
     RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
@@ -186,26 +154,6 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION hydra._check_entity_type(text) IS 'Fails if a watch cannot have this kind of entity; null: not given';
-
-CREATE FUNCTION hydra._tell_of_missing_id(source regclass, event text, id_key text)
-    RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    other text;
-BEGIN
-    IF EXISTS (SELECT FROM pg_attribute AS a
-               WHERE a.attrelid = source AND a.attname = id_key AND a.attnum > 0 AND NOT a.attisdropped) THEN
-        RETURN;
-    END IF;
-    SELECT a.attname INTO other
-    FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-    WHERE i.indrelid = source AND i.indisprimary AND i.indnkeyatts = 1;
-    RAISE NOTICE 'the events % of % have no entity_id', event, source
-        USING DETAIL = format('The table has no column %s, which is the id_key of the event type.', quote_ident(id_key)),
-              HINT = format('SELECT hydra.webhook_register_event_type(%L, id_key => %L);', event, coalesce(other, '<column>'));
-END
-$$;
-COMMENT ON FUNCTION hydra._tell_of_missing_id(regclass, text, text) IS 'Says if a table lacks the column of which the id of its entities is taken';
 
 CREATE FUNCTION hydra._watch_arguments(
     event text, condition text, entity text, columns text[], tenant text, only_columns text[], except_columns text[],
@@ -254,34 +202,6 @@ AS $$
              FROM unnest(arguments) WITH ORDINALITY AS a (value, n))))
 $$;
 COMMENT ON FUNCTION hydra._create_watch(text, text, text[], boolean, text[], boolean, boolean) IS 'The CREATE TRIGGER command of a watch';
-
-CREATE FUNCTION hydra._tell_of_level(source regclass, event text, by_statement boolean)
-    RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-    partitioned boolean := (SELECT c.relkind = 'p' FROM pg_class AS c WHERE c.oid = source);
-    has_children boolean := EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhparent = source);
-BEGIN
-    IF partitioned AND by_statement THEN
-        RAISE NOTICE 'statements that name a partition of % will not emit %', source, event
-            USING DETAIL = 'A trigger FOR EACH STATEMENT fires only for statements that name its own table. And it does not see an update by MERGE that moves a row to another partition.',
-                  HINT = 'With level => ''row'', such statements emit too.';
-    ELSIF partitioned THEN
-        RAISE NOTICE 'an update that moves a row of % to another partition is a delete and an insert', source
-            USING DETAIL = 'A trigger FOR EACH ROW fires for the delete in one partition and for the insert in the other, not for an update.',
-                  HINT = 'With level => ''statement'', it is one update; then statements that name a partition do not emit.';
-    ELSIF has_children AND by_statement THEN
-        RAISE NOTICE 'statements that name a child table of % will not emit %', source, event
-            USING DETAIL = 'A trigger FOR EACH STATEMENT fires only for statements that name its own table, but then also for rows of child tables.',
-                  HINT = 'With level => ''row'', watch this table and each of its child tables.';
-    ELSIF has_children THEN
-        RAISE NOTICE 'rows of the child tables of % will not emit %', source, event
-            USING DETAIL = 'A trigger FOR EACH ROW fires only for rows of its own table.',
-                  HINT = 'Watch each of the child tables too.';
-    END IF;
-END
-$$;
-COMMENT ON FUNCTION hydra._tell_of_level(regclass, text, boolean) IS 'Says how the events of a watch of a table with partitions or child tables depend on its level';
 
 CREATE FUNCTION hydra._watch_settings(trigger oid)
     RETURNS TABLE (condition text, entity text, columns text[], tenant text, only_columns text[], except_columns text[],
@@ -386,6 +306,7 @@ DECLARE
     other record;
     former record;
     table_name text;
+    note record;
 BEGIN
     IF source IS NULL OR event IS NULL OR operation IS NULL OR level IS NULL THEN
         RAISE EXCEPTION '% must not be null', CASE WHEN source IS NULL THEN 'source' WHEN event IS NULL THEN 'event'
@@ -453,13 +374,9 @@ BEGIN
             source, event, former.trigger, hydra.webhook_watch_definition(source, former.trigger_name), arguments,
             former.level, level);
     END IF;
-    PERFORM hydra._tell_of_level(source, event, by_statement);
-    IF entity IS NULL AND only_columns IS NULL THEN
-        PERFORM hydra._tell_of_secrets(source, event, except_columns);
-    END IF;
-    IF entity IS NULL THEN
-        PERFORM hydra._tell_of_missing_id(source, event, hydra._id_key(event));
-    END IF;
+    FOR note IN SELECT n.* FROM hydra._watch_notes(source, event, level, entity, only_columns, except_columns, hydra._id_key(event)) AS n LOOP
+        RAISE NOTICE '%', note.note USING DETAIL = note.detail, HINT = note.hint;
+    END LOOP;
 END
 $$;
 COMMENT ON FUNCTION hydra._define_watch(regclass, text, text, text, text, text[], text, text, text[], text[], text, boolean, name[]) IS 'Commands that webhook_watch has to execute; fails if the table cannot be watched in this way';

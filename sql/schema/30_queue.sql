@@ -78,6 +78,8 @@ CREATE INDEX delivery_failed_at ON hydra.delivery (failed_at) WHERE state = 'fai
 -- To find what could not be delivered about an entity, or of a tenant.
 CREATE INDEX delivery_failed_entity ON hydra.delivery (entity_id, failed_at) WHERE state = 'failed' AND entity_id IS NOT NULL;
 CREATE INDEX delivery_failed_tenant ON hydra.delivery (tenant_id, failed_at) WHERE state = 'failed' AND tenant_id IS NOT NULL;
+-- To find what could not be delivered by the id of the event that its receiver knows.
+CREATE INDEX delivery_failed_event ON hydra.delivery (hydra._event_uuid(installation, event_id, event_random)) WHERE state = 'failed';
 -- For what subscriptions miss: to count it, and to remove what is too old.
 CREATE INDEX delivery_missed ON hydra.delivery (subscription_id, emitted_at) WHERE missed;
 COMMENT ON TABLE hydra.delivery IS 'Retry queue: deliveries that failed or have to wait; finished ones are deleted';
@@ -112,6 +114,7 @@ CREATE TABLE hydra.attempt (
     delivery_id uuid NOT NULL,
     subscription_id bigint NOT NULL,
     event_id bigint NOT NULL,
+    event_uuid uuid NOT NULL,
     event_type text NOT NULL,
     entity_type text NOT NULL,
     entity_id text,
@@ -135,6 +138,8 @@ CREATE TABLE hydra.attempt (
 -- For the newest history.
 CREATE INDEX attempt_time ON hydra.attempt (attempted_at);
 CREATE INDEX attempt_delivery ON hydra.attempt (delivery_id, attempt);
+-- To find what a receiver speaks of.
+CREATE INDEX attempt_event ON hydra.attempt (event_uuid);
 -- To find what was sent about an entity, or to a tenant.
 CREATE INDEX attempt_entity ON hydra.attempt (entity_id, attempted_at) WHERE entity_id IS NOT NULL;
 CREATE INDEX attempt_tenant ON hydra.attempt (tenant_id, attempted_at) WHERE tenant_id IS NOT NULL;
@@ -145,6 +150,7 @@ COMMENT ON COLUMN hydra.attempt.id IS 'Number of the row; increases in the order
 COMMENT ON COLUMN hydra.attempt.delivery_id IS 'Id of the delivery';
 COMMENT ON COLUMN hydra.attempt.subscription_id IS 'The subscription that it was made for';
 COMMENT ON COLUMN hydra.attempt.event_id IS 'Number of the event';
+COMMENT ON COLUMN hydra.attempt.event_uuid IS 'Id of the event as receivers see it';
 COMMENT ON COLUMN hydra.attempt.event_type IS 'Type of the event';
 COMMENT ON COLUMN hydra.attempt.entity_type IS 'Kind of entity that the event is about';
 COMMENT ON COLUMN hydra.attempt.entity_id IS 'Id of that entity';

@@ -30,6 +30,7 @@ CREATE INDEX delivered_kept_until ON hydra.delivered (kept_until);
 CREATE INDEX delivered_time ON hydra.delivered (delivered_at);
 CREATE INDEX delivered_subscription ON hydra.delivered (subscription_id, delivered_at);
 CREATE INDEX delivered_event ON hydra.delivered (event_id);
+CREATE INDEX delivered_event_uuid ON hydra.delivered (hydra._event_uuid(installation, event_id, event_random));
 CREATE INDEX delivered_entity ON hydra.delivered (entity_id, delivered_at) WHERE entity_id IS NOT NULL;
 CREATE INDEX delivered_tenant ON hydra.delivered (tenant_id, delivered_at) WHERE tenant_id IS NOT NULL;
 COMMENT ON TABLE hydra.delivered IS 'Deliveries that have succeeded, with their bodies, of subscriptions with keep_bodies';

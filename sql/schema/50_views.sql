@@ -127,17 +127,17 @@ COMMENT ON COLUMN hydra.webhook_event_types.catalogue IS
 
 CREATE VIEW hydra.webhook_pending WITH (security_barrier) AS
 SELECT p.delivery_id, p.subscription_id, p.event_id, p.event, p.tenant_id, p.emitted_at, p.attempts, p.due_at, p.claimed,
-       p.entity_type, p.entity_id, p.missed, n.name, n.url
+       p.entity_type, p.entity_id, p.missed, n.name, n.url, p.event_uuid
 FROM (SELECT hydra._delivery_id(e.installation, e.id, e.random, s.id) AS delivery_id, s.id AS subscription_id, e.id AS event_id,
              e.event_type AS event, e.tenant_id, e.emitted_at, 0 AS attempts, e.emitted_at AS due_at, NULL::boolean AS claimed,
-             e.entity_type, e.entity_id, target.number < 0 AS missed
+             e.entity_type, e.entity_id, target.number < 0 AS missed, hydra._event_uuid(e.installation, e.id, e.random) AS event_uuid
       FROM hydra.event AS e
       CROSS JOIN LATERAL pg_catalog.unnest(e.targets) AS target (number)
       JOIN hydra.subscription AS s ON s.id = pg_catalog.abs(target.number)
       WHERE NOT (target.number < 0 AND s.status = 'active' AND s.drops_missed)
       UNION ALL
       SELECT d.id, d.subscription_id, d.event_id, d.event_type, d.tenant_id, d.emitted_at, d.attempts, d.due_at,
-             d.claimed_by IS NOT NULL, d.entity_type, d.entity_id, d.missed
+             d.claimed_by IS NOT NULL, d.entity_type, d.entity_id, d.missed, hydra._event_uuid(d.installation, d.event_id, d.event_random)
       FROM hydra.delivery AS d
       WHERE d.state = 'pending') AS p
 LEFT JOIN hydra._subscription_name AS n ON n.id = p.subscription_id;
@@ -156,6 +156,8 @@ COMMENT ON COLUMN hydra.webhook_pending.entity_type IS 'Kind of entity that the 
 COMMENT ON COLUMN hydra.webhook_pending.entity_id IS 'Id of that entity';
 COMMENT ON COLUMN hydra.webhook_pending.name IS 'Name of the subscription';
 COMMENT ON COLUMN hydra.webhook_pending.url IS 'URL of the subscription, as in hydra.webhook_subscriptions';
+COMMENT ON COLUMN hydra.webhook_pending.event_uuid IS
+    'Id of the event as receivers see it, in the header X-Hydra-Event-Id or X-Webhook-Event-Id; found without an index: hydra.webhook_history finds what was attempted faster';
 COMMENT ON COLUMN hydra.webhook_pending.missed IS 'Whether the event was emitted while the subscription was disabled, or paused with keep_events, so that hydra.webhook_resume decides whether it is sent';
 
 -- With its order in the view, a query for the newest deliveries reads no others. The view has a barrier, so the order of
@@ -172,7 +174,8 @@ SELECT d.id AS delivery_id, d.subscription_id, d.event_id, d.event_type AS event
         ORDER BY a.attempt DESC, a.id DESC LIMIT 1) AS error,
        d.body, d.entity_type, d.entity_id,
        (SELECT n.name FROM hydra._subscription_name AS n WHERE n.id = d.subscription_id LIMIT 1) AS name,
-       (SELECT n.url FROM hydra._subscription_name AS n WHERE n.id = d.subscription_id LIMIT 1) AS url
+       (SELECT n.url FROM hydra._subscription_name AS n WHERE n.id = d.subscription_id LIMIT 1) AS url,
+       hydra._event_uuid(d.installation, d.event_id, d.event_random) AS event_uuid
 FROM hydra.delivery AS d
 WHERE d.state = 'failed'
 ORDER BY d.failed_at DESC;
@@ -180,6 +183,8 @@ COMMENT ON VIEW hydra.webhook_failed IS 'Deliveries that were given up after the
 COMMENT ON COLUMN hydra.webhook_failed.delivery_id IS 'Id of the delivery';
 COMMENT ON COLUMN hydra.webhook_failed.subscription_id IS 'The subscription, which may have been deleted';
 COMMENT ON COLUMN hydra.webhook_failed.event_id IS 'Number of the event';
+COMMENT ON COLUMN hydra.webhook_failed.event_uuid IS
+    'Id of the event as receivers see it, in the header X-Hydra-Event-Id or X-Webhook-Event-Id';
 COMMENT ON COLUMN hydra.webhook_failed.event IS 'Type of the event';
 COMMENT ON COLUMN hydra.webhook_failed.tenant_id IS 'Tenant of the event';
 COMMENT ON COLUMN hydra.webhook_failed.emitted_at IS 'When the event was emitted';
@@ -218,7 +223,7 @@ COMMENT ON COLUMN hydra.webhook_kept.emitted_at IS 'Time of the clock when the r
 CREATE VIEW hydra.webhook_history AS
 SELECT a.delivery_id, a.subscription_id, a.event_id, a.event_type AS event, a.attempt, a.status_code, a.error_class,
        a.error, a.response_excerpt, a.response_ms, a.attempted_at, a.next_attempt_at, n.name, n.url, a.entity_type,
-       a.entity_id, a.tenant_id, a.emitted_at
+       a.entity_id, a.tenant_id, a.emitted_at, a.event_uuid
 FROM hydra.attempt AS a
 LEFT JOIN hydra._subscription_name AS n ON n.id = a.subscription_id;
 COMMENT ON VIEW hydra.webhook_history IS
@@ -226,6 +231,8 @@ COMMENT ON VIEW hydra.webhook_history IS
 COMMENT ON COLUMN hydra.webhook_history.delivery_id IS 'Id of the delivery';
 COMMENT ON COLUMN hydra.webhook_history.subscription_id IS 'The subscription that it was made for';
 COMMENT ON COLUMN hydra.webhook_history.event_id IS 'Number of the event';
+COMMENT ON COLUMN hydra.webhook_history.event_uuid IS
+    'Id of the event as receivers see it, in the header X-Hydra-Event-Id or X-Webhook-Event-Id';
 COMMENT ON COLUMN hydra.webhook_history.event IS 'Type of the event';
 COMMENT ON COLUMN hydra.webhook_history.attempt IS 'Number of the attempt within its delivery, from 1';
 COMMENT ON COLUMN hydra.webhook_history.status_code IS 'HTTP status of the response; null: there was no response';
@@ -246,7 +253,7 @@ COMMENT ON COLUMN hydra.webhook_history.emitted_at IS 'When the event was emitte
 CREATE VIEW hydra.webhook_delivered AS
 SELECT k.id AS delivery_id, k.subscription_id, n.name, n.url, k.event_id, k.event_type AS event, k.entity_type, k.entity_id,
        k.tenant_id, k.operation, k.emitted_at, k.attempts, k.status_code, k.response_excerpt, k.response_ms, k.delivered_at,
-       k.kept_until, k.body
+       k.kept_until, k.body, hydra._event_uuid(k.installation, k.event_id, k.event_random) AS event_uuid
 FROM hydra.delivered AS k
 LEFT JOIN hydra._subscription_name AS n ON n.id = k.subscription_id;
 COMMENT ON VIEW hydra.webhook_delivered IS
@@ -256,6 +263,8 @@ COMMENT ON COLUMN hydra.webhook_delivered.subscription_id IS 'The subscription, 
 COMMENT ON COLUMN hydra.webhook_delivered.name IS 'Name of the subscription, also of one that was deleted';
 COMMENT ON COLUMN hydra.webhook_delivered.url IS 'URL of the subscription, as in hydra.webhook_subscriptions';
 COMMENT ON COLUMN hydra.webhook_delivered.event_id IS 'Number of the event';
+COMMENT ON COLUMN hydra.webhook_delivered.event_uuid IS
+    'Id of the event as receivers see it, in the header X-Hydra-Event-Id or X-Webhook-Event-Id';
 COMMENT ON COLUMN hydra.webhook_delivered.event IS 'Type of the event';
 COMMENT ON COLUMN hydra.webhook_delivered.entity_type IS 'Kind of entity that the event is about';
 COMMENT ON COLUMN hydra.webhook_delivered.entity_id IS 'Id of that entity';
@@ -340,6 +349,9 @@ SELECT t.tgrelid::regclass AS source, a.arguments[1] AS event,
                                         AND (hydra._trigger_type(o.tgtype)).operations && type.operations)
                      THEN 'its table is a partition of a table that is watched for the same event: each change emits two events' END
        ) AS problem,
+       ARRAY(SELECT n.note
+             FROM hydra._watch_notes(t.tgrelid, a.arguments[1], type.level, d.entity, d.only_columns, d.except_columns, known.id_key) AS n)
+           AS notes,
        failed.errors, failed.last_error, failed.last_error_at
 FROM pg_catalog.pg_trigger AS t
 CROSS JOIN LATERAL hydra._trigger_type(t.tgtype) AS type
@@ -377,6 +389,8 @@ COMMENT ON COLUMN hydra.webhook_watches.trigger_name IS 'Name of the trigger; th
 COMMENT ON COLUMN hydra.webhook_watches.enabled IS 'Whether it fires in sessions with session_replication_role = origin, the default';
 COMMENT ON COLUMN hydra.webhook_watches.problem IS
     'Why events are kept, sent without their entity or its id, not emitted or emitted twice, or statements fail, such as a column that does not exist; null: no problem is known';
+COMMENT ON COLUMN hydra.webhook_watches.notes IS
+    'What may not be as it was meant, such as columns that look secret and are sent: what hydra.webhook_watch says in notices, for the table as it is now; hydra.webhook_doctor says what can be done';
 COMMENT ON COLUMN hydra.webhook_watches.errors IS
     'Number of events since the server started that were kept, or sent without their entity, because a part of the watch failed; null: not known, because the extension is not preloaded';
 COMMENT ON COLUMN hydra.webhook_watches.last_error IS

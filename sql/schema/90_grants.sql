@@ -29,6 +29,8 @@ COMMENT ON FUNCTION hydra._shown_url(text) IS 'Scheme, host and port of a URL, f
 COMMENT ON FUNCTION hydra._shown_error(text) IS 'Error of an attempt without the address of a refused host name, for those who may not see that';
 COMMENT ON FUNCTION hydra._delivery_id(uuid, bigint, bigint, bigint) IS
     'Id of the delivery of an event to a subscription; the arguments: installation, number and random part of the event, subscription';
+COMMENT ON FUNCTION hydra._event_uuid(uuid, bigint, bigint) IS
+    'Id of an event as receivers see it; the arguments: installation, number and random part of the event';
 COMMENT ON FUNCTION hydra._installation() IS 'The installation that this database is: hydra.identity, or another one derived from it if the database is a copy';
 COMMENT ON FUNCTION hydra._at_home() IS 'Whether this database is the one that hydra.identity names, and not a copy of it';
 COMMENT ON FUNCTION hydra.webhook_percentile(bigint[], double precision) IS
@@ -42,6 +44,8 @@ COMMENT ON FUNCTION hydra._filter_passes(jsonpath, jsonb) IS
     'Whether an entity passes the filter of a subscription: the path finds something other than false or null; null filter: always';
 COMMENT ON FUNCTION hydra._own_event_passes(bigint, jsonpath, jsonb) IS
     'Whether an event of the extension itself passes the filter of a subscription; yes if the filter fails or takes too long, which is logged';
+COMMENT ON FUNCTION hydra._nearest_event_type(text, text[]) IS
+    'The one of these event types that was probably meant by one that is not registered; null: none is similar';
 COMMENT ON FUNCTION hydra._event_type_correction(text, text[]) IS
     'What to do about an event type that is not registered, if these are; names the one that was probably meant';
 COMMENT ON FUNCTION hydra._watch_errors(oid[]) IS 'Errors of the watch that is these triggers, for hydra.webhook_watches';
@@ -228,9 +232,16 @@ GRANT EXECUTE ON FUNCTION hydra._worker_status(), hydra._database_status(), hydr
 GRANT EXECUTE ON FUNCTION
     hydra._trigger_arguments(bytea), hydra._trigger_type(smallint), hydra._watch_details(text[], text, text[]),
     hydra._watch_problem(oid, oid), hydra._watch_errors(oid[]), hydra._watches(regclass), hydra._watch_settings(oid),
+    hydra._watch_notes(regclass, text, text, text, text[], text[], text), hydra._level_note(regclass, text, text),
+    hydra._secrets_note(regclass, text, text[]), hydra._looks_secret(text), hydra._id_note(regclass, text, text),
     hydra.webhook_watch_definition(regclass, text)
     TO hydra_admin, hydra_member, hydra_analyst, hydra_emitter;
-GRANT EXECUTE ON FUNCTION hydra._delivery_id(uuid, bigint, bigint, bigint) TO hydra_admin, hydra_analyst;
+GRANT EXECUTE ON FUNCTION hydra._delivery_id(uuid, bigint, bigint, bigint), hydra._event_uuid(uuid, bigint, bigint)
+    TO hydra_admin, hydra_analyst;
+-- For those who watch over the server, whatever they do with webhooks.
+GRANT USAGE ON SCHEMA hydra TO pg_monitor;
+GRANT EXECUTE ON FUNCTION hydra.webhook_doctor() TO hydra_admin, hydra_analyst, pg_monitor;
+GRANT EXECUTE ON FUNCTION hydra._doctor_for_others() TO hydra_analyst, pg_monitor;
 -- hydra.webhook_stats_between runs as its caller, who needs what it uses.
 GRANT EXECUTE ON FUNCTION
     hydra.webhook_stats_between(timestamptz, timestamptz, text[], bigint, text, text),
@@ -252,12 +263,12 @@ GRANT EXECUTE ON FUNCTION
     hydra._define_watch(regclass, text, text, text, text, text[], text, text, text[], text[], text, boolean, name[]), hydra._tell_of_changes(regclass, text, oid, text, text[], text, text),
     hydra._new_watch_name(text, text[]),
     hydra._watch_operations(text, text), hydra._watch_arguments(text, text, text, text[], text, text[], text[], text, boolean, name[]),
-    hydra._check_columns(regclass, text, text[]), hydra._check_choice(regclass, text, text[], text[], boolean), hydra._looks_secret(text),
-    hydra._tell_of_secrets(regclass, text, text[]), hydra._tell_of_missing_id(regclass, text, text), hydra._id_key(text),
+    hydra._check_columns(regclass, text, text[]), hydra._check_choice(regclass, text, text[], text[], boolean),
+    hydra._id_key(text),
     hydra._check_entity_type(text),
     hydra._create_watch(text, text, text[], boolean, text[], boolean, boolean),
     hydra._check_watched(regclass, text[], text, text[]), hydra._check_watch(oid, text[], boolean, boolean),
-    hydra._tell_of_level(regclass, text, boolean), hydra._check_expression(text, text), hydra._check_event_type(text)
+    hydra._check_expression(text, text), hydra._check_event_type(text)
     TO hydra_emitter;
 
 GRANT EXECUTE ON FUNCTION
@@ -275,14 +286,15 @@ GRANT EXECUTE ON FUNCTION
     hydra.webhook_retry(uuid, bigint, text, text, timestamptz, timestamptz, text, text),
     hydra.webhook_cancel(uuid, bigint, text, text, timestamptz, timestamptz, text, text),
     hydra.webhook_replay(bigint, timestamptz, timestamptz, text, text, text), hydra.webhook_adopt(boolean, boolean),
-    hydra.webhook_park(), hydra.webhook_unpark(), hydra.webhook_doctor(), hydra.webhook_seal_secrets(),
+    hydra.webhook_park(), hydra.webhook_unpark(), hydra._doctor_for_admins(), hydra.webhook_seal_secrets(),
     hydra.webhook_verify(text, text, text, interval)
     TO hydra_admin;
 
 GRANT EXECUTE ON FUNCTION hydra._installation(), hydra._random(), hydra._waiting(uuid), hydra._events_and_deliveries(bigint, bigint), hydra._names_event_type(text, text),
     hydra._own_event_passes(bigint, jsonpath, jsonb), hydra._wanted_by(text, text, jsonb, bigint),
     hydra._shown_url(text), hydra._shown_error(text), hydra.webhook_merge(bigint[]),
-    hydra._seconds(interval[]) -- in a CHECK of hydra.subscription
+    hydra._seconds(interval[]), -- in a CHECK of hydra.subscription
+    hydra._event_uuid(uuid, bigint, bigint) -- in indexes
     TO hydra_worker;
 GRANT SELECT, DELETE ON hydra.signing_secret TO hydra_worker;
 GRANT SELECT ON hydra.effective_subscription, hydra.identity TO hydra_worker;

@@ -1,10 +1,10 @@
 //! Functions that the extension's SQL calls: to check URLs and headers, to match event types, to derive the ids of
-//! deliveries.
+//! deliveries and events.
 
 use pgrx::Uuid;
 use pgrx::prelude::*;
 use sender::destination::{check_url, origin, without_address};
-use wire::event_type::names;
+use wire::event_type::{names, nearest};
 use wire::headers;
 use wire::ids::{DeliveryId, EventId, EventKey, Installation, SubscriptionId};
 use wire::refusal::Refusal;
@@ -49,6 +49,12 @@ fn _names_event_type(wanted: &str, event_type: &str) -> bool {
     names(wanted, event_type)
 }
 
+/// Returns the one of these event types that was probably meant by one that is not registered.
+#[pg_extern(immutable, strict, parallel_safe)]
+fn _nearest_event_type(name: &str, known: Vec<Option<String>>) -> Option<String> {
+    nearest(name, known.iter().flatten().map(String::as_str)).map(str::to_owned)
+}
+
 /// More than the longest text of headers that a subscription can have.
 const MAX_HEADERS_BYTES: usize = 1_000_000;
 
@@ -82,6 +88,14 @@ fn _delivery_id(installation: Uuid, event_id: i64, event_random: i64, subscripti
     let installation = Installation(*installation.as_bytes());
     let event = EventKey { id: EventId(event_id), random: event_random, installation };
     Uuid::from_bytes(DeliveryId::derive(event, SubscriptionId(subscription_id)).0)
+}
+
+/// Returns the id of an event as receivers see it.
+#[pg_extern(immutable, strict, parallel_safe)]
+fn _event_uuid(installation: Uuid, event_id: i64, event_random: i64) -> Uuid {
+    let installation = Installation(*installation.as_bytes());
+    let event = EventKey { id: EventId(event_id), random: event_random, installation };
+    Uuid::from_bytes(event.uuid().0)
 }
 
 /// Returns a random number: the random part of an event that is inserted by SQL.

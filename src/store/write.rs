@@ -290,6 +290,7 @@ impl Writes {
             records().map(|record| uuid(record.of.delivery)).collect::<Vec<_>>().into(),
             records().map(|record| record.of.subscription.0).collect::<Vec<_>>().into(),
             records().map(|record| record.of.event.id.0).collect::<Vec<_>>().into(),
+            records().map(|record| Uuid::from_bytes(record.of.event.uuid().0)).collect::<Vec<_>>().into(),
             records().map(|record| &*record.of.event_type).collect::<Vec<_>>().into(),
             records().map(|record| record.attempt as i32).collect::<Vec<_>>().into(),
             records().map(|record| record.status.map(i32::from)).collect::<Vec<_>>().into(),

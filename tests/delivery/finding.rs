@@ -31,6 +31,41 @@ fn history_pending_and_failed_deliveries_carry_entity_tenant_time_name_and_url()
 }
 
 #[test]
+fn an_event_is_found_by_the_id_that_its_receiver_has_logged() {
+    let mut bench = bench("finding_by_receiver");
+    bench.receiver.answer("/failing", Answer::status(500));
+    bench.subscribe("/", "ticket.created", &["keep_bodies => '1 day'"]);
+    bench.subscribe("/failing", "ticket.created", &["retry_schedule => '{}'"]);
+    bench.subscribe("/failing", "ticket.created", &["retry_schedule => '{1 h}'", "preset => 'x_webhook'"]);
+    bench.emit_ticket(1);
+    bench.emit_ticket(2);
+    bench.wait_for_history(4);
+    for (view, rows) in [("webhook_delivered", 2), ("webhook_failed", 2), ("webhook_pending", 2)] {
+        bench.wait_for_count(view, rows);
+    }
+    let logged = bench.wait_for("/", 2);
+    for request in bench.wait_for("/failing", 4).iter().chain(&logged) {
+        let id = request.header("X-Hydra-Event-Id").or(request.header("X-Webhook-Event-Id")).expect("an id").to_owned();
+        let data = &request.json()["data"];
+        let entity = data["entity_id"].as_str().or(data["id"].as_str()).expect("its entity").to_owned();
+        for (view, rows) in
+            [("webhook_delivered", 1), ("webhook_failed", 1), ("webhook_pending", 1), ("webhook_history", 2)]
+        {
+            let found = format!("SELECT string_agg(entity_id, ',') FROM hydra.{view} WHERE event_uuid = '{id}'");
+            assert_eq!(bench.ask::<String>(&found), vec![entity.as_str(); rows].join(","), "{view}");
+        }
+    }
+    // Also before anything was attempted.
+    bench.run("SELECT hydra.webhook_pause(id) FROM hydra.webhook_subscriptions");
+    bench.run("BEGIN; SELECT hydra.webhook_resume(id) FROM hydra.webhook_subscriptions");
+    bench.emit_ticket(3);
+    let same =
+        "SELECT count(DISTINCT event_uuid) = 1 AND count(*) = 3 FROM hydra.webhook_pending WHERE entity_id = '3'";
+    assert!(bench.ask::<bool>(same));
+    bench.run("ROLLBACK");
+}
+
+#[test]
 fn a_deleted_subscription_keeps_its_name_in_history_and_failed_deliveries_whatever_deleted_it() {
     let mut bench = bench("finding_deleted");
     bench.receiver.answer("/", Answer::status(500));

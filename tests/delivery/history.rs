@@ -172,8 +172,8 @@ fn history_and_failed_deliveries_are_removed_when_they_are_older_than_the_retent
          WHERE event_id = (SELECT min(event_id) FROM hydra.attempt);
          UPDATE hydra.delivery SET failed_at = failed_at - interval '31 days'
          WHERE event_id = (SELECT min(event_id) FROM hydra.delivery);
-         INSERT INTO hydra.attempt (delivery_id, subscription_id, event_id, event_type, entity_type, emitted_at, attempt, status_code, attempted_at)
-         SELECT gen_random_uuid(), 0, 0, 'ticket.created', 'ticket', now(), 1, 200, now() - interval '1 year' FROM generate_series(1, 12000);
+         INSERT INTO hydra.attempt (delivery_id, event_uuid, subscription_id, event_id, event_type, entity_type, emitted_at, attempt, status_code, attempted_at)
+         SELECT gen_random_uuid(), gen_random_uuid(), 0, 0, 'ticket.created', 'ticket', now(), 1, 200, now() - interval '1 year' FROM generate_series(1, 12000);
          INSERT INTO hydra.kept_event (event_type, source, entity_type, operation, part, sqlstate, reason, entity, emitted_at)
          SELECT 'ticket.created', 'ticket', 'ticket', 'insert', 'condition', '42703', 'x', '{}', now() - interval '31 days' * n FROM generate_series(0, 1) AS n",
     );
@@ -190,8 +190,8 @@ fn old_history_is_removed_although_rows_of_the_future_were_written_before_it() {
     let mut bench = bench("future_history");
     let add = |rows: usize, at: &str| {
         format!(
-            "INSERT INTO hydra.attempt (delivery_id, subscription_id, event_id, event_type, entity_type, emitted_at, attempt, status_code, attempted_at)
-             SELECT gen_random_uuid(), 0, 0, 'ticket.created', 'ticket', now(), 1, 200, now() {at} FROM generate_series(1, {rows})"
+            "INSERT INTO hydra.attempt (delivery_id, event_uuid, subscription_id, event_id, event_type, entity_type, emitted_at, attempt, status_code, attempted_at)
+             SELECT gen_random_uuid(), gen_random_uuid(), 0, 0, 'ticket.created', 'ticket', now(), 1, 200, now() {at} FROM generate_series(1, {rows})"
         )
     };
     bench.run(&add(6000, "+ interval '1 year'"));

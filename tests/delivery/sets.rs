@@ -30,6 +30,39 @@ fn count(bench: &mut Bench, call: &str) -> i64 {
     bench.ask(&format!("SELECT hydra.webhook_{call}"))
 }
 
+/// Runs a statement with psql, and returns its notices.
+fn said(bench: &Bench, statement: &str) -> String {
+    let mut psql = bench.cluster.program("psql");
+    let output = psql.args(["-X", "-d", &bench.database, "-c", statement]).output().expect("psql starts");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    said
+}
+
+#[test]
+fn a_mistyped_event_type_chooses_nothing_and_is_answered_with_the_one_that_was_meant() {
+    let mut bench = bench("sets_mistyped");
+    for call in ["retry", "cancel", "replay"] {
+        let said = |condition: &str| said(&bench, &format!("SELECT hydra.webhook_{call}({condition})"));
+        let mistyped = said("event => 'ticket.creatd'");
+        assert!(mistyped.contains("NOTICE:  event type \"ticket.creatd\" is not registered"), "{call}: {mistyped}");
+        assert!(mistyped.contains("Did you mean \"ticket.created\"?"), "{call}: {mistyped}");
+        let group = said("event => 'tickets.*'");
+        assert!(group.contains("no event type matches \"tickets.*\"") && group.contains("HINT"), "{call}: {group}");
+        for known in ["event => 'ticket.created'", "event => 'ticket.*'", "event => '*'", "tenant_id => 'acme'"] {
+            assert_eq!(said(known), "", "{call}: {known}");
+        }
+    }
+    // What an event type has left is chosen although it is not registered any more.
+    bench.receiver.answer("/", Answer::status(500));
+    bench.run("SELECT hydra.webhook_register_event_type('a.b')");
+    let (id, _) = bench.subscribe("/", "a.b", &["retry_schedule => '{}'"]);
+    bench.run("SELECT hydra.webhook_emit('a.b', '{}')");
+    bench.wait_for_failed_delivery();
+    bench.run(&format!("SELECT hydra.webhook_delete({id}); SELECT hydra.webhook_unregister_event_type('a.b')"));
+    assert_eq!(said(&bench, "SELECT hydra.webhook_cancel(event => 'a.b')"), "");
+}
+
 #[test]
 fn deliveries_are_cancelled_by_subscription_tenant_event_type_time_error_class_and_state() {
     let (mut bench, [first, second, third]) = waiting("sets_chosen");
@@ -144,6 +177,25 @@ fn first_attempts_of_a_paused_subscription_can_be_cancelled() {
     bench.wait_for("/", 1);
     bench.wait_for_empty_queue();
     assert_eq!(entity_numbers(&bench.receiver.requests("/")), [201]);
+}
+
+#[test]
+fn each_of_the_first_attempts_of_an_event_can_be_cancelled_by_its_id() {
+    let mut bench = bench("sets_by_id");
+    for _ in 0..3 {
+        bench.subscribe("/", "ticket.created", &[]);
+    }
+    bench.run("BEGIN");
+    bench.emit_ticket(1);
+    bench.run("SELECT hydra.webhook_pause(id) FROM hydra.webhook_subscriptions");
+    bench.run("COMMIT");
+    for left in (0..3).rev() {
+        let id: String =
+            bench.ask("SELECT delivery_id::text FROM hydra.webhook_pending ORDER BY subscription_id DESC LIMIT 1");
+        assert_eq!(count(&mut bench, &format!("cancel('{id}')")), 1);
+        assert_eq!(count(&mut bench, &format!("cancel('{id}')")), 0);
+        assert_eq!(bench.count("webhook_pending"), left);
+    }
 }
 
 /// An event with more than 500 deliveries moves to the retry queue in several transactions.

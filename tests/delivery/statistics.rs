@@ -121,13 +121,13 @@ fn views_answer_at_once_whatever_waits_and_whatever_has_failed() {
                 CASE WHEN n > {failed} THEN 'pending' ELSE 'failed' END, CASE WHEN n > {failed} THEN now() + n * interval '1 s' END,
                 CASE WHEN n <= {failed} THEN now() - n * interval '1 s' END
          FROM generate_series(1, {pending} + {failed}) AS n;
-         INSERT INTO hydra.attempt (delivery_id, subscription_id, event_id, event_type, entity_type, entity_id, tenant_id, emitted_at,
+         INSERT INTO hydra.attempt (delivery_id, event_uuid, subscription_id, event_id, event_type, entity_type, entity_id, tenant_id, emitted_at,
                                     attempt, status_code, error_class, error, response_excerpt, response_ms, attempted_at)
-         SELECT d.id, d.subscription_id, d.event_id, d.event_type, d.entity_type, d.entity_id, d.tenant_id, d.emitted_at, 1, 500, 'status', 'the receiver answered with status 500', 'no', 1, now() - d.event_id * interval '1 s'
+         SELECT d.id, hydra._event_uuid(d.installation, d.event_id, 0), d.subscription_id, d.event_id, d.event_type, d.entity_type, d.entity_id, d.tenant_id, d.emitted_at, 1, 500, 'status', 'the receiver answered with status 500', 'no', 1, now() - d.event_id * interval '1 s'
          FROM hydra.delivery AS d WHERE d.state = 'failed';
-         INSERT INTO hydra.attempt (delivery_id, subscription_id, event_id, event_type, entity_type, entity_id, tenant_id, emitted_at,
+         INSERT INTO hydra.attempt (delivery_id, event_uuid, subscription_id, event_id, event_type, entity_type, entity_id, tenant_id, emitted_at,
                                     attempt, status_code, response_ms, attempted_at)
-         SELECT gen_random_uuid(), 1001 + n % 300, n, 'ticket.created', 'ticket', n::text, 'tenant ' || n % 1000, now(), 2, 200, 1, now() - n * interval '1 s'
+         SELECT gen_random_uuid(), gen_random_uuid(), 1001 + n % 300, n, 'ticket.created', 'ticket', n::text, 'tenant ' || n % 1000, now(), 2, 200, 1, now() - n * interval '1 s'
          FROM generate_series(1, {attempts} - {failed}) AS n;
          INSERT INTO hydra.delivery_count
          SELECT 1000 + s, date_trunc('hour', now(), 'UTC') - h * interval '1 h', h, 1, 0, array_fill(1, ARRAY[73])
@@ -147,7 +147,13 @@ fn views_answer_at_once_whatever_waits_and_whatever_has_failed() {
     bench.run("VACUUM ANALYZE hydra.delivered");
     bench.run("ANALYZE hydra.subscription");
     let mut analyst = bench.session_of_new_role("analyst_of_much", &["hydra_analyst"]);
+    let seventh: String = bench.ask("SELECT hydra._event_uuid(hydra._installation(), 7, 0)::text");
+    let by_receiver = ["webhook_failed", "webhook_delivered", "webhook_history"]
+        .map(|view| format!("SELECT * FROM hydra.{view} WHERE event_uuid = '{seventh}'"));
     for (sql, limit) in [
+        (&*by_receiver[0], 50),
+        (&*by_receiver[1], 50),
+        (&*by_receiver[2], 50),
         ("SELECT * FROM hydra.webhook_subscriptions", 200),
         ("SELECT * FROM hydra.webhook_subscriptions WHERE id = 1007", 50),
         ("SELECT * FROM hydra.webhook_failed ORDER BY failed_at DESC LIMIT 50", 50),

@@ -69,6 +69,45 @@ fn the_doctor_finds_what_is_wrong_and_says_what_to_do() {
 }
 
 #[test]
+fn analysts_and_monitors_ask_the_doctor_and_see_no_address_and_no_line_of_pg_hba() {
+    let cluster = Cluster::start(&[("hydra_webhooks.allow_networks", "")]);
+    let mut bench = Bench::new(&cluster, "watched");
+    let id: i64 = bench.ask(
+        "SELECT id FROM hydra.webhook_create('http://localhost:9/s3cret?key=s3cret', '{ticket.created}', headers => '{\"X-Key\": \"s3cret\"}')",
+    );
+    bench.emit_ticket(1);
+    wait_until("it is known why nothing is sent", PATIENCE, || {
+        bench.ask("SELECT coalesce(waiting_for ~ '127.0.0.1|::1', false) FROM hydra.webhook_subscriptions")
+    });
+    let found = |role: &str, groups: &[&str]| -> Vec<String> {
+        let mut client = cluster.connect_as_new_role("watched", role, groups);
+        let rows =
+            client.query("SELECT concat_ws(' | ', subject, ok, finding, remedy) FROM hydra.webhook_doctor()", &[]);
+        rows.expect("it answers").iter().map(|row| row.get(0)).collect()
+    };
+    let admin = found("on_call", &["hydra_admin"]).join("\n");
+    assert!(admin.contains("of pg_hba.conf (") && (admin.contains("127.0.0.1") || admin.contains("::1")), "{admin}");
+    for (role, group) in [("dashboard", "hydra_analyst"), ("monitor", "pg_monitor")] {
+        let rows = found(role, &[group]);
+        let all = rows.join("\n");
+        for subject in
+            ["dispatcher", "extension", "worker processes", "role hydra_worker", &format!("subscription {id}")]
+        {
+            assert!(rows.iter().any(|row| row.starts_with(subject)), "{group}: {subject} is not in {all}");
+        }
+        for hidden in ["s3cret", "127.0.0.1", "::1", "pg_hba.conf ("] {
+            assert!(!all.contains(hidden), "{group}: {hidden} is in {all}");
+        }
+    }
+    assert!(
+        cluster
+            .connect_as_new_role("watched", "member", &["hydra_member"])
+            .query("SELECT hydra.webhook_doctor()", &[])
+            .is_err()
+    );
+}
+
+#[test]
 fn the_doctor_counts_worker_processes_and_one_view_shows_all_databases() {
     // Enough for the launcher and one database, beside the launcher of logical replication.
     let cluster = Cluster::start(&[("max_worker_processes", "3")]);

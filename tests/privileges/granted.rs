@@ -19,6 +19,8 @@ const ANALYSTS: &[&str] = &["hydra_admin", "hydra_analyst"];
 const EMITTER: &[&str] = &["hydra_emitter"];
 /// Who may write all tables anyway.
 const WRITERS: &[&str] = &["pg_write_all_data"];
+/// Who watches over the server.
+const MONITOR: &str = "pg_monitor";
 
 /// Which functions and views are granted to which roles. All others are granted to no role. Names that do not exist are
 /// ignored.
@@ -84,7 +86,10 @@ const GRANTED: &[(&str, &[&str])] = &[
     ("webhook_cancel", ADMIN),
     ("webhook_create", ADMIN),
     ("webhook_delete", ADMIN),
-    ("webhook_doctor", ADMIN),
+    ("webhook_doctor", &["hydra_admin", "hydra_analyst", MONITOR]),
+    // What it shows depends on which of these its caller may execute.
+    ("_doctor_for_admins", ADMIN),
+    ("_doctor_for_others", &["hydra_analyst", MONITOR]),
     ("webhook_park", ADMIN),
     ("webhook_pause", ADMIN),
     // A migration registers event types, watches tables, and sees both.
@@ -135,6 +140,7 @@ const GRANTED: &[(&str, &[&str])] = &[
     ("_shown_error", READERS),
     ("_shown_url", READERS),
     ("_delivery_id", ANALYSTS),
+    ("_event_uuid", ANALYSTS),
     ("_check_span", ANALYSTS),
     ("_check_groups", ANALYSTS),
     ("_names_event_type", ANALYSTS),
@@ -146,17 +152,18 @@ const GRANTED: &[(&str, &[&str])] = &[
     ("_watch_errors", MIGRATION),
     ("_watch_settings", MIGRATION),
     ("_watches", MIGRATION),
+    ("_watch_notes", MIGRATION),
+    ("_level_note", MIGRATION),
+    ("_secrets_note", MIGRATION),
+    ("_looks_secret", MIGRATION),
+    ("_id_note", MIGRATION),
     // A watch is created with the rights of the caller.
     ("_define_watch", EMITTER),
     ("_create_watch", EMITTER),
     ("_tell_of_changes", EMITTER),
     ("_new_watch_name", EMITTER),
-    ("_tell_of_level", EMITTER),
-    ("_tell_of_secrets", EMITTER),
-    ("_tell_of_missing_id", EMITTER),
     ("_id_key", EMITTER),
     ("_check_entity_type", EMITTER),
-    ("_looks_secret", EMITTER),
     ("_watch_operations", EMITTER),
     ("_watch_arguments", EMITTER),
     ("_check_watched", EMITTER),
@@ -234,6 +241,7 @@ fn default_privileges_give_no_role_rights_on_the_extension() {
     let open: BTreeSet<String> = access(&mut client)
         .iter()
         .filter(|entry| !entry.grantee.starts_with("hydra_") && !WRITERS.contains(&entry.grantee.as_str()))
+        .filter(|entry| entry.grantee != MONITOR || !["USAGE", "EXECUTE"].contains(&entry.privilege.as_str()))
         .map(|entry| format!("{} {} {}", entry.grantee, entry.privilege, entry.object))
         .collect();
     assert!(open.is_empty(), "{open:?}");
@@ -332,7 +340,9 @@ fn each_role_can_do_its_work_and_nothing_else() {
         ("SELECT * FROM hydra.webhook_event_types".into(), MIGRATION),
         ("SELECT * FROM hydra.webhook_worker_status".into(), READERS),
         ("SELECT * FROM hydra.webhook_databases".into(), READERS),
-        ("SELECT * FROM hydra.webhook_doctor()".into(), ADMIN),
+        ("SELECT * FROM hydra.webhook_doctor()".into(), ANALYSTS),
+        ("SELECT * FROM hydra._doctor_for_admins()".into(), ADMIN),
+        ("SELECT * FROM hydra._doctor(true)".into(), &[]),
         ("SELECT * FROM hydra.webhook_watches".into(), MIGRATION),
         ("SELECT * FROM hydra.webhook_pending".into(), ANALYSTS),
         ("SELECT * FROM hydra.webhook_failed".into(), ANALYSTS),

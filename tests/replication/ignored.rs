@@ -25,8 +25,8 @@ const ROWS: &str = "
             'hydra', ours(), 1, 200, '', 1, now(), now() + interval '1 day');
     INSERT INTO hydra.kept_event (id, event_type, source, entity_type, operation, part, sqlstate, reason, entity)
     VALUES (1, 'ticket.created', 'ticket', 'ticket', 'insert', 'condition', '42703', ours(), '{}');
-    INSERT INTO hydra.attempt (id, delivery_id, subscription_id, event_id, event_type, entity_type, emitted_at, attempt, status_code, attempted_at)
-    VALUES (1, '00000000-0000-0000-0000-000000000001', 1, 1, ours(), 'ticket', now(), 1, 200, now());
+    INSERT INTO hydra.attempt (id, delivery_id, event_uuid, subscription_id, event_id, event_type, entity_type, emitted_at, attempt, status_code, attempted_at)
+    VALUES (1, '00000000-0000-0000-0000-000000000001', gen_random_uuid(), 1, 1, ours(), 'ticket', now(), 1, 200, now());
     INSERT INTO hydra.delivery_count (subscription_id, hour, response_times)
     VALUES (1, '2026-01-01 00:00Z', array_fill(0::bigint, '{73}'));
     INSERT INTO hydra.attempt_count (hour, subscription_id, event_type, tenant_id, status_code, error_class)

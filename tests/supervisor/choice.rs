@@ -1,6 +1,6 @@
 //! Which database is served.
 
-use testkit::{Cluster, PATIENCE, StopMode, run, wait_until};
+use testkit::{Cluster, PATIENCE, StopMode, ask, run, wait_until};
 
 use crate::{
     DATABASE, LISTEN, assert_answers, demand_password, start, status, supervisor, wait_for_gateway, wait_for_state,
@@ -15,6 +15,8 @@ fn the_only_database_is_served_and_a_second_one_changes_that_only_at_a_restart_w
     wait_until("the second one is known", PATIENCE, || status(&mut second, "state") == "off");
     assert_eq!(status(&mut second, "detail"), "the gateway of this server serves another database");
     assert_eq!(status(&mut second, "address"), "");
+    let fine = "SELECT ok AND remedy IS NULL FROM hydra.webhook_doctor() WHERE subject = 'gateway'";
+    assert!(ask::<bool>(&mut second, fine), "a server has one gateway, and it serves one database");
     wait_until("it is announced", PATIENCE, || status(&mut first, "hint").contains("hydra_webhooks.gateway_database"));
     assert_eq!(wait_for_gateway(&mut first), gateway);
 
@@ -24,6 +26,8 @@ fn the_only_database_is_served_and_a_second_one_changes_that_only_at_a_restart_w
     wait_for_state(&mut first, "failed");
     assert!(status(&mut second, "detail").contains("several databases"), "{}", status(&mut second, "detail"));
     assert!(status(&mut second, "hint").contains("hydra_webhooks.gateway_database"));
+    let asked = "SELECT NOT ok AND remedy ~ 'gateway_database' FROM hydra.webhook_doctor() WHERE subject = 'gateway'";
+    assert!(ask::<bool>(&mut second, asked));
 
     cluster.set(&[("hydra_webhooks.gateway_database", "second")]);
     wait_for_gateway(&mut second);

@@ -283,3 +283,52 @@ fn columns_that_look_secret_are_named_unless_only_chooses() {
         assert!(!notice.contains("look secret"), "{quiet}: {notice}");
     }
 }
+
+#[test]
+fn what_a_notice_says_about_a_watch_is_in_the_view_and_the_doctor_says_what_can_be_done() {
+    let mut client = database("noted");
+    run(
+        &mut client,
+        "CREATE TABLE account (number int PRIMARY KEY, name text, api_key text); CREATE TABLE child () INHERITS (account);
+         CREATE TABLE open (id int, name text)",
+    );
+    let watched = said(
+        "noted",
+        "SELECT hydra.webhook_watch('account', 'part.created', 'insert'), hydra.webhook_watch('open', 'part.created', 'insert')",
+    );
+    let notes = |client: &mut Client, table: &str| -> Vec<String> {
+        ask(client, &format!("SELECT notes FROM hydra.webhook_watches WHERE source = '{table}'::regclass"))
+    };
+    let of_account = notes(&mut client, "account");
+    assert_eq!(
+        of_account,
+        [
+            "rows of the child tables of public.account will not emit part.created",
+            "the events part.created of public.account have columns that look secret: api_key",
+            "the events part.created of public.account have no entity_id",
+        ]
+    );
+    assert!(of_account.iter().all(|note| watched.contains(&format!("NOTICE:  {note}"))), "{watched}");
+    assert_eq!(notes(&mut client, "open"), [""; 0]);
+    let remedies: Vec<String> = ask(
+        &mut client,
+        "SELECT array_agg(remedy) FROM hydra.webhook_doctor() WHERE ok IS NULL AND subject = 'watch of public.account for part.created'",
+    );
+    assert_eq!(remedies.len(), 3);
+    assert!(remedies[1].contains(r#""only" => '{number,name}'"#), "{remedies:?}");
+    assert!(remedies[2].contains("id_key => 'number'"), "{remedies:?}");
+
+    // They are about the table as it is now, and a member of hydra_emitter sees them.
+    run(&mut client, "ALTER TABLE open ADD COLUMN reset_token text; GRANT CREATE ON SCHEMA public TO hydra_emitter");
+    assert_eq!(notes(&mut client, "open").len(), 1);
+    run(&mut client, &remedies[2]);
+    assert_eq!(notes(&mut client, "account").len(), 2);
+    watch(&mut client, r#"'account', 'part.created', 'insert', "only" => '{number,name}'"#);
+    assert_eq!(notes(&mut client, "account").len(), 1);
+    let mut emitter = cluster().connect_as_new_role("noted", "noted_emitter", &["hydra_emitter"]);
+    run(
+        &mut emitter,
+        "CREATE TABLE mine (x int, pwd text); SELECT hydra.webhook_watch('mine', 'part.created', 'insert')",
+    );
+    assert_eq!(notes(&mut emitter, "mine").len(), 2);
+}

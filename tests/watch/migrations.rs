@@ -3,6 +3,7 @@
 use postgres::Client;
 use testkit::{ask, refused, run};
 
+use crate::tables::said;
 use crate::{PARTS, cluster, database, events_of, kept, problems, watch};
 
 /// A session that has planned everything before the migration, and one that begins after it.
@@ -225,9 +226,38 @@ fn events_of_a_watch_whose_condition_does_not_fit_are_kept_and_sent_by_hand() {
         assert_eq!(events_of(&mut client, "part.updated")[0], format!("1 t {entity}"));
         run(&mut client, "SELECT hydra.webhook_drop_kept(id) FROM hydra.webhook_kept");
         assert_eq!(kept(&mut client).len(), 0);
-        refused(&mut client, "SELECT hydra.webhook_drop_kept(1)", "42704");
-        refused(&mut client, "SELECT hydra.webhook_send_kept(1)", "42704");
     }
+}
+
+#[test]
+fn kept_events_are_sent_and_dropped_by_set_and_those_that_moved_on_are_left_out() {
+    let mut client = database("kept_by_set");
+    run(&mut client, PARTS);
+    watch(&mut client, "'part', 'part.created', 'insert', 'new.stock > 0'");
+    run(
+        &mut client,
+        "ALTER TABLE part DROP COLUMN stock; INSERT INTO part SELECT n, 't' FROM generate_series(1, 6) AS n",
+    );
+    let ids: Vec<i64> = ask(&mut client, "SELECT array_agg(id ORDER BY id) FROM hydra.webhook_kept");
+    let each = |function: &str, ids: &[i64]| {
+        format!(
+            "SELECT count(hydra.webhook_{function}_kept(id)) FROM unnest('{{{}}}'::bigint[]) AS id",
+            ids.iter().map(i64::to_string).collect::<Vec<_>>().join(",")
+        )
+    };
+
+    // One was sent, one was dropped, and another session is about to drop one and to send one.
+    run(&mut client, &format!("SELECT hydra.webhook_send_kept({}), hydra.webhook_drop_kept({})", ids[0], ids[1]));
+    let mut other = cluster().connect("kept_by_set");
+    run(&mut other, &format!("BEGIN; SELECT hydra.webhook_send_kept({}), hydra.webhook_drop_kept({})", ids[2], ids[3]));
+    assert_eq!(ask::<i64>(&mut client, &each("send", &ids)), 2);
+    run(&mut client, &each("drop", &ids));
+    run(&mut other, "ROLLBACK");
+    assert_eq!(kept(&mut client).len(), 2, "those of the other session");
+    assert_eq!(ask::<i64>(&mut client, &each("send", &ids)), 2);
+    assert_eq!(events_of(&mut client, "part.created").len(), 5, "each once");
+    let said = said("kept_by_set", &format!("SELECT hydra.webhook_send_kept({})", ids[0]));
+    assert!(said.contains(&format!("NOTICE:  no event with id {} is kept", ids[0])), "{said}");
 }
 
 #[test]
@@ -337,6 +367,35 @@ fn a_watch_goes_on_with_the_columns_that_are_left() {
         let said =
             cluster().log().contains("the watch of part.updated on public.part names a column that does not exist");
         assert!(said && problems(&mut client).len() == 1, "{level}");
+    }
+}
+
+#[test]
+fn when_the_only_column_of_a_watch_is_dropped_the_view_and_the_log_say_that_no_update_emits() {
+    let mut client = database("no_column_left");
+    for level in ["row", "statement"] {
+        let table = format!("counted_{level}");
+        run(&mut client, &format!("CREATE TABLE {table} (id int, qty int); INSERT INTO {table} VALUES (1, 1)"));
+        watch(&mut client, &format!("'{table}', 'part.updated', 'update', columns => '{{qty}}', level => '{level}'"));
+        run(&mut client, &format!("ALTER TABLE {table} DROP COLUMN qty"));
+        let problem: String =
+            ask(&mut client, &format!("SELECT problem FROM hydra.webhook_watches WHERE source = '{table}'::regclass"));
+        assert_eq!(problem, "it is for updates of columns that do not exist, so no update emits: \"qty\"", "{level}");
+        for id in 2..=6 {
+            run(&mut client, &format!("UPDATE {table} SET id = {id}"));
+        }
+        assert_eq!(events_of(&mut client, "part.updated").len(), 0, "{level}");
+        let log = cluster().log();
+        let warning = format!(
+            "WARNING:  the watch of part.updated on public.{table} is for updates of columns that do not exist"
+        );
+        // Much that happens in other databases at that moment makes a session forget what it knew.
+        assert!((1..5).contains(&log.matches(&warning).count()), "{level}: once for the session");
+        assert!(log.contains("Its columns: qty. No update emits."), "{level}");
+        // A column of this name that comes again is watched as before.
+        run(&mut client, &format!("ALTER TABLE {table} ADD COLUMN qty int; UPDATE {table} SET qty = 4"));
+        assert_eq!(events_of(&mut client, "part.updated").len(), 1, "{level}");
+        assert!(problems(&mut client).is_empty(), "{level}");
     }
 }
 

@@ -35,7 +35,7 @@ impl Hash for EventKey {
 /// The id of an event as receivers see it: a UUID that is the same for all subscriptions and in every attempt, and never
 /// shared by two events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EventUuid([u8; 16]);
+pub struct EventUuid(pub [u8; 16]);
 
 /// The id of a subscription, unique within a database and never used again.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

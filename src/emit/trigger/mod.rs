@@ -119,15 +119,25 @@ impl<'a> TriggerCall<'a> {
         if columns.is_empty() || operation(self.data) != pg_sys::TRIGGER_EVENT_UPDATE {
             return true;
         }
-        columns.iter().any(|column| {
+        let mut missing = Vec::new();
+        let sets_one = columns.iter().any(|column| {
             let Some(number) = self.column_number(column) else {
-                misfit::report_missing_column(self.trigger(), "column", column, self.definition.event, self.table);
+                missing.push(*column);
                 return false;
             };
             let member = number - pg_sys::FirstLowInvalidHeapAttributeNumber;
             // SAFETY: the set that Postgres passes to the trigger.
             unsafe { pg_sys::bms_is_member(member, self.data.tg_updatedcols) }
-        })
+        });
+        let (trigger, event) = (self.trigger(), self.definition.event);
+        if missing.len() == columns.len() {
+            misfit::report_no_column(trigger, &missing, event, self.table);
+        } else {
+            for column in missing {
+                misfit::report_missing_column(trigger, "column", column, event, self.table);
+            }
+        }
+        sets_one
     }
 
     /// Returns the number of a column; `None` if it does not exist.

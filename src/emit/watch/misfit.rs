@@ -102,6 +102,23 @@ pub fn report_missing_column(trigger: pg_sys::Oid, argument: &'static str, colum
     .report(PgLogLevel::WARNING);
 }
 
+/// Warns once in a session that none of the columns whose updates the watch of `event` is for exists. It has these.
+pub fn report_no_column(trigger: pg_sys::Oid, columns: &[&str], event: &str, table: Table) {
+    let columns = columns.join(", ");
+    if !is_new(trigger, table.version(), "columns", columns.clone()) {
+        return;
+    }
+    let name = table.name();
+    ErrorReport::new(
+        PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
+        format!("the watch of {event} on {name} is for updates of columns that do not exist"),
+        "hydra_webhooks",
+    )
+    .set_detail(format!("Its columns: {columns}. No update emits."))
+    .set_hint(correction(event, &name))
+    .report(PgLogLevel::WARNING);
+}
+
 /// Returns what to do about a watch that does not fit.
 pub fn correction(event: &str, table: &str) -> String {
     let [table, event] = [table, event].map(pgrx::spi::quote_literal);

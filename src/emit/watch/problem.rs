@@ -52,7 +52,12 @@ unsafe fn problem_of(relation: pg_sys::Relation, trigger: pg_sys::Oid) -> Option
         let trigger = triggers.iter().find(|known| known.tgoid == trigger)?;
         let definition = Definition::parse(arguments_of(trigger))?;
         let owner = (*(*relation).rd_rel).relowner;
-        let missing = definition.named_columns().find(|(_, column)| !has_column(relation, column));
+        let is_missing = |column: &&str| !has_column(relation, column);
+        if !definition.columns.is_empty() && definition.columns.iter().all(is_missing) {
+            let columns = definition.columns.join("\", \"");
+            return Some(format!("it is for updates of columns that do not exist, so no update emits: \"{columns}\""));
+        }
+        let missing = definition.named_columns().find(|(_, column)| is_missing(column));
         let missing = missing.map(|(argument, column)| {
             let verb = match argument {
                 "only" => "sends",

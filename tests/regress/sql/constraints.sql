@@ -30,8 +30,8 @@ SELECT wrong, pg_temp.refused(format('INSERT INTO hydra.delivery (id, subscripti
                                       UPDATE hydra.delivery SET %s', wrong)) AS refused_by
 FROM unnest(ARRAY['state = ''done''', 'due_at = NULL', 'failed_at = now()', 'state = ''failed''', 'attempts = -1', 'earlier_attempts = 1',
                   'preset = ''other''', 'operation = ''truncate''', 'hops = -1', 'state = ''failed'', due_at = NULL, failed_at = now(), claimed_by = 1']) AS wrong;
-SELECT wrong, pg_temp.refused(format('INSERT INTO hydra.attempt (delivery_id, subscription_id, event_id, event_type, entity_type, emitted_at, attempt, status_code, attempted_at)
-                                      VALUES (gen_random_uuid(), 1, 1, ''a.b'', ''a'', now(), 1, 200, now());
+SELECT wrong, pg_temp.refused(format('INSERT INTO hydra.attempt (delivery_id, event_uuid, subscription_id, event_id, event_type, entity_type, emitted_at, attempt, status_code, attempted_at)
+                                      VALUES (gen_random_uuid(), gen_random_uuid(), 1, 1, ''a.b'', ''a'', now(), 1, 200, now());
                                       UPDATE hydra.attempt SET %s', wrong)) AS refused_by
 FROM unnest(ARRAY['attempt = 0', 'status_code = 99', 'status_code = 500', 'error = ''x''', 'error_class = ''status''',
                   'status_code = NULL, error_class = ''other'', error = ''x''', 'response_excerpt = repeat(''x'', 1025)',

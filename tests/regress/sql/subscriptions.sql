@@ -84,6 +84,8 @@ SELECT hydra.webhook_retry(NULL);
 SELECT hydra.webhook_retry(state => 'sent');
 SELECT hydra.webhook_cancel(state => 'delivered');
 SELECT hydra.webhook_cancel('00000000-0000-0000-0000-000000000000');
+SELECT hydra.webhook_cancel(event => 'ticket.creatd');
+SELECT hydra.webhook_retry(event => 'tickets.*');
 SELECT hydra.webhook_replay(1, '-infinity', 'infinity');
 SELECT hydra.webhook_replay(1, '2026-01-01', NULL);
 SELECT hydra.webhook_replay(99, '-infinity', 'infinity');
