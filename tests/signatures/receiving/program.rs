@@ -79,15 +79,15 @@ impl Program {
             "$@" </dev/null 3<&-
         "#;
         static COUNTER: AtomicU32 = AtomicU32::new(0);
-        let directory = bench.cluster.directory().join(format!("receiver.{}", COUNTER.fetch_add(1, Ordering::Relaxed)));
-        fs::create_dir(&directory).expect("a directory");
-        // Rack knows a file of this name only; others do not care.
-        let (file, log) = (directory.join("config.ru"), directory.join("log"));
+        // Not in a directory of its own, which the user of the server could not remove. Rack needs the suffix.
+        let file = format!("receiver.{}.ru", COUNTER.fetch_add(1, Ordering::Relaxed));
+        let file = bench.cluster.directory().join(file);
+        let log = file.with_extension("log");
         fs::write(&file, code).expect("a file");
         let output = fs::File::create(&log).expect("a file");
         let port = free_port();
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", SCRIPT, "receiver"]).args(language.command(&file, port)).current_dir(&directory);
+        command.args(["-c", SCRIPT, "receiver"]).args(language.command(&file, port));
         command.stdin(Stdio::piped()).stdout(output.try_clone().expect("a file")).stderr(output).process_group(0);
         bench.cluster.connect_with(&mut command);
         command.env("PGDATABASE", &bench.database).env("PORT", port.to_string()).env("WEBHOOK_SECRET", secret);
