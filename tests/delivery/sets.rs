@@ -179,6 +179,25 @@ fn first_attempts_of_a_paused_subscription_can_be_cancelled() {
     assert_eq!(entity_numbers(&bench.receiver.requests("/")), [201]);
 }
 
+#[test]
+fn each_of_the_first_attempts_of_an_event_can_be_cancelled_by_its_id() {
+    let mut bench = bench("sets_by_id");
+    for _ in 0..3 {
+        bench.subscribe("/", "ticket.created", &[]);
+    }
+    bench.run("BEGIN");
+    bench.emit_ticket(1);
+    bench.run("SELECT hydra.webhook_pause(id) FROM hydra.webhook_subscriptions");
+    bench.run("COMMIT");
+    for left in (0..3).rev() {
+        let id: String =
+            bench.ask("SELECT delivery_id::text FROM hydra.webhook_pending ORDER BY subscription_id DESC LIMIT 1");
+        assert_eq!(count(&mut bench, &format!("cancel('{id}')")), 1);
+        assert_eq!(count(&mut bench, &format!("cancel('{id}')")), 0);
+        assert_eq!(bench.count("webhook_pending"), left);
+    }
+}
+
 /// An event with more than 500 deliveries moves to the retry queue in several transactions.
 #[test]
 fn what_is_cancelled_while_it_moves_to_the_retry_queue_is_not_sent_again() {
