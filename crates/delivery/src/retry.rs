@@ -7,6 +7,8 @@
 
 use std::time::Duration;
 
+use crate::lanes::FAILING_FROM;
+
 /// The fraction by which a delay may be shorter or longer.
 const JITTER: f64 = 0.1;
 
@@ -28,11 +30,11 @@ pub fn pause(faults: u32) -> Duration {
     LONGEST_PAUSE.min(FIRST_PAUSE * 2u32.saturating_pow(faults.saturating_sub(1)))
 }
 
-/// The pause of an endpoint that fails, before one more failure is counted of the `disable_after` that disable it; the
-/// first `counted_at_once` need no pause. The failures are spread over half a minute, so that a restart of a receiver
-/// does not disable a busy subscription. After a recovery nobody waits for long.
-pub fn spread(disable_after: u32, counted_at_once: u32) -> Duration {
-    match disable_after.saturating_sub(counted_at_once) {
+/// The pause of an endpoint that fails, before the next of the `disable_after` failures that disable it. They are spread over
+/// half a minute, so that the restart of a receiver does not disable a busy subscription. After a recovery nobody waits for
+/// long.
+pub fn spread(disable_after: u32) -> Duration {
+    match disable_after.saturating_sub(FAILING_FROM) {
         0 => Duration::ZERO,
         more => (RESTART / more).min(LONGEST_SPREAD),
     }
@@ -108,7 +110,7 @@ mod tests {
 
     #[test]
     fn the_failures_that_disable_are_spread_over_half_a_minute_if_there_are_enough() {
-        let pauses = [1, 5, 6, 10, 15, 65].map(|disable_after| spread(disable_after, 5).as_millis());
+        let pauses = [1, 5, 6, 10, 15, 65].map(|disable_after| spread(disable_after).as_millis());
         assert_eq!(pauses, [0, 0, 6000, 6000, 3000, 500]);
     }
 

@@ -160,7 +160,7 @@ impl Dispatch {
         let due_at = due_at.filter(|_| !expired);
         let asked = retry_after(&attempt.outcome).map(|asked| retry::rest(schedule, asked));
         let spread = lane.subscription.disable_after.filter(|_| failed >= FAILING_FROM);
-        let rest = asked.max(spread.map(|disable_after| retry::spread(disable_after, FAILING_FROM)));
+        let rest = asked.max(spread.map(retry::spread));
         let disable = reason_to_disable(&attempt.outcome, failing, &lane.subscription);
         if disable.is_none() && !was_halfway && is_halfway(failing, &lane.subscription) {
             self.verdicts.halfway.insert(work.subscription);
