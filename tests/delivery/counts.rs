@@ -148,7 +148,7 @@ fn percentiles_of_several_hours_are_those_of_all_their_answers_together() {
     write_counts(&mut bench);
     // As if it had been an hour ago.
     bench.run("UPDATE hydra.attempt_count SET hour = hour - interval '1 hour'");
-    bench.receiver.answer("/", Answer::ok().after(Duration::from_millis(200)));
+    bench.receiver.answer("/", Answer::ok().after(Duration::from_secs(2)));
     bench.emit_tickets(61..=80);
     bench.wait_for_empty_queue();
     write_counts(&mut bench);
@@ -171,7 +171,7 @@ fn percentiles_of_several_hours_are_those_of_all_their_answers_together() {
     }
     let between = |analyst: &mut Client, by: &str| {
         let from = format!("hydra.webhook_stats_between({LATELY}, '{by}')");
-        rows(analyst, "attempts, p50_ms < 190, p95_ms < 190, p99_ms < 190", &from)
+        rows(analyst, "attempts, p50_ms < 1900, p95_ms < 1900, p99_ms < 1900", &from)
     };
     assert_eq!(between(&mut analyst, "{hour}"), ["20 f f f", "60 t t t"]);
     assert_eq!(between(&mut analyst, "{}"), ["80 t f f"]);
