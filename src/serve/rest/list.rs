@@ -194,7 +194,8 @@ impl<'a> Wanted<'a> {
             let row_column = rows.column(ROW);
             let key_columns: Vec<_> =
                 (0..self.keys.len()).map(|number| rows.column(&format!("key_{number}"))).collect();
-            let position = |row: &Row<'_>| -> Position { key_columns.iter().map(|column| row.output(*column)).collect() };
+            let position =
+                |row: &Row<'_>| -> Position { key_columns.iter().map(|column| row.output(*column)).collect() };
             let mut last = None;
             for row in rows {
                 if found.page.rows.len() == self.limit || found.bytes > MAX_BYTES {

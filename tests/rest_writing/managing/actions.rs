@@ -28,7 +28,11 @@ fn a_webhook_is_paused_so_that_its_events_are_kept() {
     let refused = desk.ask("POST", &format!("{path}/pause"), r#"{"keep_events": "yes"}"#);
     assert_eq!((refused.status, refused.errors()), (422, vec![("keep_events".into(), "type".into())]), "{refused:?}");
     let paused = desk.ask("POST", &format!("{path}/pause"), r#"{"keep_events": true}"#);
-    assert_eq!((&paused.json()["status"], &paused.json()["keeps_events"]), (&json!("paused"), &json!(true)), "{paused:?}");
+    assert_eq!(
+        (&paused.json()["status"], &paused.json()["keeps_events"]),
+        (&json!("paused"), &json!(true)),
+        "{paused:?}"
+    );
     desk.emit(1);
     desk.shop.bench.wait_for_column(id, "missed", "1");
     desk.ask("POST", &format!("{path}/resume"), r#"{"missed": "send"}"#);

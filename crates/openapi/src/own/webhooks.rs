@@ -30,7 +30,15 @@ pub fn actions(own: &Own) -> Vec<(&'static str, Value)> {
         changes::act(operation(own, verb, summary), body, changes::changed("The webhook", row))
     };
     vec![
-        ("pause", act("pause", "Stop it: nothing is sent, and new events are not queued for it", Some("webhooks.pause"), now(own))),
+        (
+            "pause",
+            act(
+                "pause",
+                "Stop it: nothing is sent, and new events are not queued for it",
+                Some("webhooks.pause"),
+                now(own),
+            ),
+        ),
         ("resume", act("resume", "Start it again after it was paused or disabled", Some("webhooks.resume"), now(own))),
         (
             "rotate",
