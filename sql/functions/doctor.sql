@@ -71,20 +71,24 @@ COMMENT ON FUNCTION hydra._doctor_on_logins(boolean) IS 'For hydra.webhook_docto
 CREATE FUNCTION hydra._doctor_on_subscriptions(complete boolean, OUT subject text, OUT ok boolean, OUT finding text, OUT remedy text)
     RETURNS SETOF record LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT format('subscription %s', s.id), false,
-           CASE WHEN s.status = 'disabled' THEN format('it is disabled (%s) since %s, and has missed %s events', s.disabled_reason, s.status_since, s.missed)
+    SELECT format('subscription %s', s.id), CASE WHEN s.status <> 'paused' THEN false END,
+           CASE WHEN s.keeps_events THEN format('it is paused since %s, and has missed %s events, which are kept', s.status_since, s.missed)
+                WHEN s.status = 'paused' THEN format('it is paused since %s; events of this time are not kept for it', s.status_since)
+                WHEN s.status = 'disabled' THEN format('it is disabled (%s) since %s, and has missed %s events', s.disabled_reason, s.status_since, s.missed)
                 WHEN s.waiting_for IS NOT NULL THEN format('nothing can be sent to it: %s', CASE WHEN complete THEN s.waiting_for ELSE hydra._shown_error(s.waiting_for) END)
                 ELSE format('%s attempts in a row have failed since %s: %s', s.consecutive_failures, s.failing_since,
                             CASE WHEN complete THEN s.last_error ELSE hydra._shown_error(s.last_error) END) END,
-           CASE WHEN s.status = 'disabled' THEN format('mend its endpoint, then SELECT hydra.webhook_resume(%s, missed => ''send'')', s.id)
+           CASE WHEN s.keeps_events THEN format('SELECT hydra.webhook_resume(%s, missed => ''send'') when it may go on', s.id)
+                WHEN s.status = 'paused' THEN format('SELECT hydra.webhook_resume(%s) when it may go on', s.id)
+                WHEN s.status = 'disabled' THEN format('mend its endpoint, then SELECT hydra.webhook_resume(%s, missed => ''send'')', s.id)
                 WHEN s.waiting_for IS NOT NULL THEN 'mend this on this server, or in its settings or its network, and reload'
                 ELSE 'ask the owner of its endpoint; hydra.webhook_history has the answers' END
     FROM hydra.webhook_subscriptions AS s
-    WHERE s.status = 'disabled' OR s.status = 'active' AND (s.waiting_for IS NOT NULL OR s.consecutive_failures > 0)
+    WHERE s.status <> 'active' OR s.waiting_for IS NOT NULL OR s.consecutive_failures > 0
     ORDER BY s.id
 $$;
 COMMENT ON FUNCTION hydra._doctor_on_subscriptions(boolean) IS
-    'For hydra.webhook_doctor: subscriptions that are disabled, that fail, or to which nothing can be sent';
+    'For hydra.webhook_doctor: subscriptions that are paused or disabled, that fail, or to which nothing can be sent';
 
 CREATE FUNCTION hydra._doctor_on_watches(OUT subject text, OUT ok boolean, OUT finding text, OUT remedy text)
     RETURNS SETOF record LANGUAGE sql SET search_path = pg_catalog, pg_temp

@@ -11,6 +11,10 @@ BEGIN
     SET status = 'paused', disabled_reason = NULL, keeps_events = coalesce(keep_events, false),
         status_since = CASE was.status WHEN 'paused' THEN was.status_since ELSE now() END
     WHERE changed.id = was.id AND (was.status <> 'paused' OR was.keeps_events IS DISTINCT FROM keep_events);
+    IF FOUND AND keep_events IS NOT TRUE THEN
+        RAISE NOTICE 'events are not kept for subscription % while it is paused', was.id
+            USING HINT = format('SELECT hydra.webhook_pause(%s, keep_events => true); keeps those from now on.', was.id);
+    END IF;
 EXCEPTION WHEN integrity_constraint_violation THEN
     PERFORM hydra._refuse_row(SQLSTATE, SQLERRM);
 END

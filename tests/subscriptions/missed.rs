@@ -84,6 +84,24 @@ fn a_pause_keeps_events_from_when_it_is_told_to_until_it_is_told_not_to() {
 }
 
 #[test]
+fn the_doctor_names_paused_subscriptions_and_says_whether_their_events_are_kept() {
+    let mut bench = bench("pause_forgotten");
+    let (id, _) = bench.subscribe("/", "ticket.created", &[]);
+    let found = |bench: &mut Bench| -> Option<String> {
+        bench.ask(&format!(
+            "SELECT max(finding) FROM hydra.webhook_doctor() WHERE subject = 'subscription {id}' AND ok IS NULL"
+        ))
+    };
+    assert_eq!(found(&mut bench), None);
+    bench.run(&format!("SELECT hydra.webhook_pause({id})"));
+    assert!(found(&mut bench).is_some_and(|finding| finding.ends_with("events of this time are not kept for it")));
+    bench.run(&format!("SELECT hydra.webhook_pause({id}, keep_events => true)"));
+    bench.emit_ticket(1);
+    bench.wait_for_column(id, "missed", "1");
+    assert!(found(&mut bench).is_some_and(|finding| finding.ends_with("and has missed 1 events, which are kept")));
+}
+
+#[test]
 fn a_resume_that_drops_what_was_missed_sends_none_of_it_and_all_that_waited_before() {
     let mut bench = bench("missed_dropped");
     let id = disabled(&mut bench, &[]);
