@@ -1,6 +1,7 @@
 //! Orders of lists for types that do not compare as their text does.
 
 use serde_json::Value;
+use testkit::{Need, lacks};
 
 use crate::Desk;
 
@@ -67,7 +68,9 @@ fn texts_are_ordered_by_the_collation_of_their_column() {
     check(&mut desk("order_c", "CREATE DOMAIN c_text AS text COLLATE \"C\"", "c_text", values));
     let icu = "CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
                CREATE DOMAIN ci_text AS text COLLATE ci";
-    check(&mut desk("order_ci", icu, "ci_text", values));
+    if !lacks(&mut crate::cluster().connect("postgres"), Need::Icu) {
+        check(&mut desk("order_ci", icu, "ci_text", values));
+    }
     check(&mut desk("order_bpchar", "", "char(5)", "'a', 'a  ', 'b', 'B', ''"));
     check(&mut desk("order_varchar", "", "varchar(3)", "'abc', 'ab', 'abd'"));
 }

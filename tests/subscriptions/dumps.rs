@@ -117,7 +117,8 @@ fn the_owner_of_a_database_can_dump_and_restore_it_with_the_documented_grants() 
     let mut superuser = cluster.connect("postgres");
     let mut bench = database(&cluster, "owned");
     let said = dump(&cluster, "dbo", "owned", &[]).expect_err("dbo may not read secrets");
-    assert!(said.contains("permission denied"), "{said}");
+    // The second is that of pg_dump 18.
+    assert!(said.contains("permission denied") || said.contains("may lack SELECT privilege"), "{said}");
 
     // Without the content of its tables, no grant is needed.
     let empty = dump(&cluster, "dbo", "owned", &["--exclude-table-data=hydra.*"]).expect("it needs no grant");

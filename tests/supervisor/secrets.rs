@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use testkit::{Need, ask, lacks, run};
+use testkit::{Cluster, Need, ask, lacks, run};
 
 use crate::{assert_answers, start, wait_for_gateway, wait_for_new_gateway};
 
@@ -14,6 +14,11 @@ fn has_password(text: &str) -> bool {
 #[test]
 fn the_password_is_in_no_log_no_statement_and_no_argument() {
     assert!(has_password(&format!("password='{}'", "0a".repeat(32))));
+    let plain = Cluster::start(&[]);
+    let mut client = plain.connect("postgres");
+    if lacks(&mut client, Need::Contrib("pg_stat_statements")) || lacks(&mut client, Need::Contrib("auto_explain")) {
+        return;
+    }
     let (cluster, mut client) = start(&[
         ("shared_preload_libraries", "pg_stat_statements, auto_explain, hydra_webhooks"),
         ("log_statement", "all"),
@@ -28,9 +33,6 @@ fn the_password_is_in_no_log_no_statement_and_no_argument() {
         ("pg_stat_statements.track", "all"),
         ("track_activity_query_size", "16kB"),
     ]);
-    if lacks(&mut client, Need::Contrib("pg_stat_statements")) || lacks(&mut client, Need::Contrib("auto_explain")) {
-        return;
-    }
     run(&mut client, "CREATE EXTENSION pg_stat_statements");
     let first = wait_for_gateway(&mut client);
     cluster.signal("KILL", first);
