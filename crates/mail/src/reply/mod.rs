@@ -38,7 +38,8 @@ pub fn cut(text: &str) -> String {
 
 /// Returns what is new before and after a line that says who has written the quotation.
 fn around<'a>(lines: &[&'a str], attribution: Range<usize>) -> Vec<&'a str> {
-    let (before, after) = (&lines[..attribution.start], &lines[attribution.end..]);
+    // The original may begin within it, and with it end the lines.
+    let (before, after) = (&lines[..attribution.start], &lines[attribution.end.min(lines.len())..]);
     let first = after.iter().find(|line| !line.is_empty());
     if !first.is_some_and(|line| is_quotation(line)) {
         return before.to_vec();

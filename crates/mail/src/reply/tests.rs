@@ -190,6 +190,12 @@ fn a_text_without_anything_new_stays() {
 }
 
 #[test]
+fn the_header_of_the_original_can_begin_within_the_line_that_says_who_wrote_it() {
+    let header = "Date: 26 PM, Ann <ann@example.com> wrote:\nSubject: Test\nFrom: ann@example.com\nTo: you@example.com";
+    assert_eq!(cut(&format!("Hello\n\nOn Mon, Apr 2, 2012 at 6:\n{header}\n\n> Hi")), "Hello");
+}
+
+#[test]
 fn long_texts_take_no_long_time() {
     let began = std::time::Instant::now();
     for text in [
