@@ -293,7 +293,7 @@ fn others(visit: &Visit, webhook: &Webhook) -> Markup {
                 @if webhook.status == "active" {
                     div {
                         h3 { "Pause, and keep events" }
-                        p.hint { "Nothing is sent. What happens until you resume is kept, and you decide then whether it is sent." }
+                        p.hint { "Nothing is sent. When you resume, you decide about the events of this time." }
                         form.one method="post" action=(format!("{path}/pause")) {
                             button type="submit" name="keep_events" value="true" { "Pause and keep" }
                         }
