@@ -95,6 +95,16 @@ LEFT JOIN LATERAL (
     -- The role itself first: a superuser counts as a member of every role.
     ORDER BY w.role_id <> p.proowner, w.role_id
     LIMIT 1) AS powerful ON true
+-- One that takes the same arguments, and more that need not be given.
+LEFT JOIN LATERAL (
+    SELECT pg_catalog.pg_get_function_identity_arguments(o.oid) AS arguments
+    FROM pg_catalog.pg_proc AS o
+    WHERE o.proname = p.proname AND o.pronamespace = p.pronamespace
+          AND o.pronargs > p.pronargs AND o.pronargs - o.pronargdefaults <= p.pronargs
+          AND pg_catalog.array_to_string((o.proargtypes::oid[])[0:p.pronargs - 1], ' ')
+              = pg_catalog.array_to_string(p.proargtypes::oid[], ' ')
+    ORDER BY o.oid
+    LIMIT 1) AS longer ON true
 LEFT JOIN LATERAL (
     SELECT c.detail, c.hint
     FROM (VALUES
@@ -120,7 +130,10 @@ LEFT JOIN LATERAL (
             'Shorten it: each model reads it with every list of tools.'),
         (10, powerful.why IS NOT NULL,
             pg_catalog.format('It is SECURITY DEFINER, and its owner %I is %s.', pg_catalog.pg_get_userbyid(p.proowner), powerful.why),
-            'Make it SECURITY INVOKER, or give it to a role that has only the privileges that it needs.')
+            'Make it SECURITY INVOKER, or give it to a role that has only the privileges that it needs.'),
+        (11, longer.arguments IS NOT NULL,
+            pg_catalog.format('Postgres cannot tell it from %I.%I(%s), whose further arguments have defaults.', n.nspname, p.proname, longer.arguments),
+            'Rename one of them, or drop it.')
         ) AS c (number, is_so, detail, hint)
     WHERE c.is_so
     ORDER BY c.number

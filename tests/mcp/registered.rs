@@ -283,12 +283,16 @@ fn no_other_function_of_the_same_name_is_called() {
     let key = desk_key(&mut office);
     assert_eq!(office.data(&key, "greet", json!({"n": 1})), json!({"result": "right you"}));
     assert_eq!(office.data(&key, "greet", json!({"n": 1, "name": "Ann"})), json!({"result": "right Ann"}));
-    // Postgres cannot decide between these two. A session that has called the right one goes on with it, another one calls neither.
+    // Postgres cannot decide between these two, so neither is called.
     office.bench.run(
         "CREATE FUNCTION app.greet(n bigint, name text, c int DEFAULT 1) RETURNS text LANGUAGE sql STABLE AS $$ SELECT 'wrong' $$",
     );
     let answer = office.request(&key, "tools/call", json!({"name": "greet", "arguments": {"n": 1}}));
-    assert!(!answer.body.contains("wrong"), "{answer:?}");
+    assert_eq!(answer.json()["error"]["code"], -32602, "{answer:?}");
+    let problem: String = office.bench.ask("SELECT problem FROM hydra.tools");
+    assert!(problem.contains("cannot tell it from app.greet(n bigint, name text, c integer)"), "{problem}");
+    office.bench.run("DROP FUNCTION app.greet(bigint, text, int)");
+    assert_eq!(office.data(&key, "greet", json!({"n": 1})), json!({"result": "right you"}));
 }
 
 #[test]
