@@ -32,10 +32,9 @@ BEGIN
                   DETAIL = format('This is the name of a tool of the resource "%s".', resource),
                   HINT = 'Pass another name, or hide the resource with hydra.api_hide().';
     END IF;
-    SELECT f.schema_name, f.function_name, f.owner INTO former
+    SELECT t.schema_name, t.function_name, f.owner INTO former
     FROM hydra.tool AS t
-    JOIN hydra.tool_function AS found ON found.id = t.id
-    JOIN hydra.function_for_tool AS f ON f.function_id = found.function_id
+    JOIN hydra.tool_function AS f ON f.id = t.id
     WHERE t.name = name AND NOT pg_has_role(caller, f.owner, 'MEMBER');
     IF FOUND THEN
         RAISE EXCEPTION 'tool "%" exists', name
@@ -168,8 +167,7 @@ AS $$
 DECLARE
     owner oid := (SELECT f.owner
                   FROM hydra.tool AS t
-                  JOIN hydra.tool_function AS found ON found.id = t.id
-                  JOIN hydra.function_for_tool AS f ON f.function_id = found.function_id
+                  JOIN hydra.tool_function AS f ON f.id = t.id
                   WHERE t.name = name);
 BEGIN
     IF NOT pg_has_role(caller, owner, 'MEMBER') THEN

@@ -148,16 +148,21 @@ COMMENT ON COLUMN hydra.function_for_tool.detail IS 'Why it cannot be a tool; nu
 COMMENT ON COLUMN hydra.function_for_tool.hint IS 'What can be done about that';
 
 CREATE VIEW hydra.tool_function AS
-SELECT t.id, f.function_id,
+SELECT t.id, f.function_id, f.owner,
        CASE WHEN f.function_id IS NULL THEN 'Its function was dropped, or has other arguments.'
             WHEN f.owner <> t.owner::oid THEN 'Its function belongs to another role than when it was registered.'
             ELSE f.detail END AS obstacle
 FROM hydra.tool AS t
-LEFT JOIN hydra.function_for_tool AS f
-    ON f.schema_name = t.schema_name AND f.function_name = t.function_name AND f.arguments = t.arguments;
+-- OFFSET 0: looked up by its name, and not by reading all functions.
+LEFT JOIN LATERAL (
+    SELECT f.*
+    FROM hydra.function_for_tool AS f
+    WHERE f.schema_name = t.schema_name AND f.function_name = t.function_name AND f.arguments = t.arguments
+    OFFSET 0) AS f ON true;
 COMMENT ON VIEW hydra.tool_function IS 'The functions of tools';
 COMMENT ON COLUMN hydra.tool_function.id IS 'Number of the tool';
 COMMENT ON COLUMN hydra.tool_function.function_id IS 'OID of its function; null: there is none';
+COMMENT ON COLUMN hydra.tool_function.owner IS 'OID of the owner of its function; null: there is none';
 COMMENT ON COLUMN hydra.tool_function.obstacle IS 'Why it cannot be called; null: it can';
 
 CREATE VIEW hydra.tools WITH (security_barrier) AS

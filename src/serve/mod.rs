@@ -81,7 +81,7 @@ fn serve(
     body: Option<&[u8]>,
     peer: Option<Inet>,
 ) -> TableIterator<'static, (name!(status, i32), name!(headers, JsonB), name!(body, Vec<u8>))> {
-    let headers = headers.map_or(Vec::new(), |headers| request::pairs(&headers.0));
+    let headers = headers.map_or(Some(Vec::new()), |headers| request::pairs(&headers.0));
     let request = Request::new(surface, credential, method, path, query, headers, body);
     let (status, headers, body) = whole(protocol, &request, peer).into_columns();
     TableIterator::once((status, JsonB(headers), body))
@@ -102,7 +102,7 @@ fn serve_packed(
     body: Option<&[u8]>,
     peer: Option<&str>,
 ) -> Vec<u8> {
-    let headers = headers.and_then(packed::read_headers).unwrap_or_default();
+    let headers = headers.map_or(Some(Vec::new()), packed::read_headers);
     let request = Request::new(surface, credential, method, path, query, headers, body);
     whole(protocol, &request, peer.map(|peer| Inet(peer.to_owned()))).packed()
 }
@@ -126,6 +126,9 @@ fn answer(protocol: Option<i32>, request: &Request, peer: Option<Inet>) -> Resul
         let spoken = protocol.map_or("none".into(), |number| number.to_string());
         warning!("hydra.serve speaks protocol {PROTOCOL}, and the gateway {spoken}: install the same version of both");
         return Err(Problem::unavailable().with_detail("The gateway and the database have different versions."));
+    }
+    if !request.is_readable {
+        return Err(Problem::bad_request().with_detail("The headers cannot be read."));
     }
     if request.path.len() > MAX_PATH || request.query.len() > MAX_PATH {
         return Err(Problem::invalid().with_detail("The path or the query is too long."));

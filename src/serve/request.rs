@@ -15,6 +15,8 @@ pub struct Request {
     pub path: String,
     pub query: String,
     pub headers: Headers,
+    /// Whether the headers could be read. Otherwise there are none.
+    pub is_readable: bool,
     pub body: Vec<u8>,
     /// Identifies the request in the answer and in logs.
     pub id: String,
@@ -28,9 +30,10 @@ impl Request {
         method: Option<&str>,
         path: Option<&str>,
         query: Option<&str>,
-        headers: Headers,
+        headers: Option<Headers>,
         body: Option<&[u8]>,
     ) -> Self {
+        let (is_readable, headers) = (headers.is_some(), headers.unwrap_or_default());
         let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
         Self {
             surface: text(surface),
@@ -40,6 +43,7 @@ impl Request {
             query: text(query),
             id: request_id(&headers),
             headers,
+            is_readable,
             body: body.unwrap_or_default().to_vec(),
         }
     }
@@ -57,6 +61,7 @@ impl Request {
             path,
             query,
             headers,
+            is_readable: true,
             body: body.into(),
             id: id.into(),
         }
@@ -101,9 +106,9 @@ impl Request {
 }
 
 /// Returns the headers of an array of `[name, value]`.
-pub fn pairs(headers: &Value) -> Headers {
+pub fn pairs(headers: &Value) -> Option<Headers> {
     let pair = |pair: &Value| Some((pair.get(0)?.as_str()?.to_owned(), pair.get(1)?.as_str()?.to_owned()));
-    headers.as_array().into_iter().flatten().filter_map(pair).collect()
+    headers.as_array()?.iter().map(pair).collect()
 }
 
 fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {

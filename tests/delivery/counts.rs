@@ -296,6 +296,8 @@ fn statistics_of_a_month_of_300_subscriptions_are_computed_in_less_than_two_seco
     // By default a tenth of a month.
     let scale = testkit::number("HYDRA_PERCENT").unwrap_or(10);
     let mut bench = bench("month");
+    // To write so many rows is expensive.
+    bench.run("SET jit = off");
     bench.run("CREATE TEMPORARY TABLE buckets AS SELECT ARRAY(SELECT nullif(n % 3, 0) FROM generate_series(1, 50) AS n) AS response_times");
     bench.run(&format!(
         "INSERT INTO hydra.subscription (id, url, event_types)

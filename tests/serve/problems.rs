@@ -46,6 +46,22 @@ fn every_argument_of_serve_may_be_null_or_wrong() {
     }
 }
 
+#[test]
+fn headers_that_cannot_be_read_are_refused_and_not_left_out() {
+    let mut seam = Seam::new("headers");
+    let call = "(1, 'gateway', NULL, 'POST', '/heartbeat', '',";
+    for headers in ["{}", "[1]", "[[]]", "[[\"a\"]]", "[[\"a\", 1]]"] {
+        let status: i32 =
+            ask(&mut seam.bench.client, &format!("SELECT status FROM hydra.serve{call} '{headers}', '{{}}', NULL)"));
+        assert_eq!(status, 400, "{headers}");
+    }
+    for headers in ["", "\\x00", "\\x00000001", "\\x0000000000", "\\xffffffff"] {
+        let packed: Vec<u8> =
+            ask(&mut seam.bench.client, &format!("SELECT hydra.serve_packed{call} '{headers}', '{{}}', NULL)"));
+        assert_eq!(packed[..4], 400_i32.to_be_bytes(), "{headers}");
+    }
+}
+
 /// An error of the application's own is meant for the caller. One of Postgres may quote rows of others.
 #[test]
 fn an_error_shows_no_value_of_a_row_that_the_caller_may_not_read() {

@@ -35,6 +35,8 @@ fn a_new_subscription_returns_its_secret_once_and_nothing_shows_it_again() {
         .map(|row| row.get(0))
         .collect();
     assert!(relations.len() > 10);
+    // One of these views is of all functions.
+    bench.run("SET jit = off");
     for relation in relations {
         let rows: Option<String> = bench.ask(&format!("SELECT string_agg(r::text, '') FROM hydra.{relation} AS r"));
         assert!(!rows.unwrap_or_default().contains(&secret[..13]), "{relation} shows more than 12 characters");

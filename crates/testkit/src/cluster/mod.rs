@@ -99,6 +99,9 @@ impl Cluster {
             // Durability is tested, so it is not switched off.
             ("fsync", "on"),
             ("max_prepared_transactions", "20"),
+            // To compile a statement is an error, because this library compiles none. It takes seconds, and no statement of ours
+            // may seem so expensive that Postgres does it.
+            ("jit_provider", "hydra_webhooks"),
             ("timezone", "UTC"),
             ("log_timezone", "UTC"),
             ("log_line_prefix", "%m [%p] %b: "),
