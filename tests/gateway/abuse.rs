@@ -4,14 +4,14 @@ use std::io::Read;
 use std::time::Instant;
 
 use testkit::Bench;
+use testkit::gateway::Gateway;
 
-use crate::process::Gateway;
 use crate::{cluster, create_key};
 
 #[test]
 fn a_request_that_can_be_read_in_two_ways_is_refused_and_the_connection_closed() {
     let mut bench = Bench::new(cluster(), "abuse_smuggling");
-    let gateway = Gateway::start(&bench.database, &[]);
+    let gateway = Gateway::start(&bench);
     let key = create_key(&mut bench.client, "role => 'app'");
     let smuggled = format!("GET /api/v1/me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n\r\n");
     let post = |rest: &str| format!("POST /api/v1/me HTTP/1.1\r\nHost: x\r\n{rest}{smuggled}");
@@ -47,7 +47,7 @@ fn a_request_that_can_be_read_in_two_ways_is_refused_and_the_connection_closed()
 #[test]
 fn a_chunk_that_can_be_read_in_two_ways_is_refused() {
     let mut bench = Bench::new(cluster(), "abuse_chunks");
-    let gateway = Gateway::start(&bench.database, &[]);
+    let gateway = Gateway::start(&bench);
     let key = create_key(&mut bench.client, "role => 'app'");
     let head = format!(
         "POST /api/v1/me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -68,7 +68,7 @@ fn a_chunk_that_can_be_read_in_two_ways_is_refused() {
 #[test]
 fn heads_and_bodies_that_are_too_large_are_refused_before_they_are_read() {
     let mut bench = Bench::new(cluster(), "abuse_sizes");
-    let gateway = Gateway::start(&bench.database, &["--max-request", "64kB"]);
+    let gateway = Gateway::start_with(&bench, &["--max-request", "64kB"]);
     let key = create_key(&mut bench.client, "role => 'app'");
     let bearer = format!("Bearer {key}");
     let long = "a".repeat(20 << 10);
@@ -99,7 +99,7 @@ fn heads_and_bodies_that_are_too_large_are_refused_before_they_are_read() {
 #[test]
 fn a_client_that_sends_its_request_too_slowly_is_given_up() {
     let mut bench = Bench::new(cluster(), "abuse_slow");
-    let gateway = Gateway::start(&bench.database, &["--request-timeout", "5s", "--connections", "1"]);
+    let gateway = Gateway::start_with(&bench, &["--request-timeout", "5s", "--connections", "1"]);
     let key = create_key(&mut bench.client, "role => 'app'");
     let mut half_head = gateway.connect();
     half_head.send("GET /api/v1/me HTTP/1.1\r\nHost: x\r\n").unwrap();
@@ -148,7 +148,7 @@ fn unknown_paths_are_answered_without_the_database_and_all_alike() {
 #[test]
 fn a_flood_of_keys_that_nobody_has_does_not_keep_out_those_that_somebody_has() {
     let mut bench = Bench::new(cluster(), "abuse_flood");
-    let gateway = Gateway::start(&bench.database, &["--connections", "2"]);
+    let gateway = Gateway::start_with(&bench, &["--connections", "2"]);
     let key = create_key(&mut bench.client, "role => 'app', requests_per_minute => 100000");
     assert_eq!(gateway.me(&key).status, 200);
     let stop = std::sync::atomic::AtomicBool::new(false);

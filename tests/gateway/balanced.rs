@@ -7,11 +7,10 @@ use std::process::{Child, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use testkit::gateway::{Connection, Gateway};
 use testkit::{Bench, Cluster, PATIENCE, StopWhenDropped, free_port, let_pass, millis, wait_until};
 
-use crate::client::Connection;
 use crate::pages::{Browser, whole_visit};
-use crate::process::Gateway;
 use crate::{cluster, create_key};
 
 /// A program of Debian that a test has started. It runs as the user of the server: pgbouncer refuses to run as root.

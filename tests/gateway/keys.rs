@@ -2,15 +2,15 @@
 
 use std::time::Instant;
 
+use testkit::gateway::Gateway;
 use testkit::{Bench, PATIENCE, wait_until};
 
-use crate::process::Gateway;
 use crate::{cluster, create_key};
 
 #[test]
 fn a_key_is_asked_about_and_no_gateway_accepts_it_a_second_after_it_was_revoked() {
     let mut bench = Bench::new(cluster(), "keys_revoked");
-    let gateways = [(); 2].map(|()| Gateway::start(&bench.database, &[]));
+    let gateways = [(); 2].map(|()| Gateway::start(&bench));
     // Again if the machine has paused, because then it is not known how soon the gateways refuse the key.
     wait_until("both were asked within a second", PATIENCE, || {
         let key = create_key(&mut bench.client, "role => 'app', tenant_id => 'acme'");
@@ -32,7 +32,7 @@ fn a_key_is_asked_about_and_no_gateway_accepts_it_a_second_after_it_was_revoked(
 #[test]
 fn a_gateway_and_the_database_refuse_a_credential_in_the_same_words() {
     let mut bench = Bench::new(cluster(), "keys_refused");
-    let gateway = Gateway::start(&bench.database, &[]);
+    let gateway = Gateway::start(&bench);
     let revoked = create_key(&mut bench.client, "role => 'app'");
     bench.run("SELECT hydra.api_key_revoke(1)");
     let bearer = format!("Bearer {revoked}");
@@ -61,7 +61,7 @@ fn a_gateway_and_the_database_refuse_a_credential_in_the_same_words() {
 #[test]
 fn a_key_that_has_used_up_its_requests_gets_429_and_when_to_come_again() {
     let mut bench = Bench::new(cluster(), "keys_quota");
-    let gateway = Gateway::start(&bench.database, &[]);
+    let gateway = Gateway::start(&bench);
     let key = create_key(&mut bench.client, "role => 'app', requests_per_minute => 3");
     for left in ["2", "1", "0"] {
         let answer = gateway.me(&key);
@@ -82,7 +82,7 @@ fn a_key_that_has_used_up_its_requests_gets_429_and_when_to_come_again() {
 #[test]
 fn gateways_report_what_was_used_and_share_the_quota() {
     let mut bench = Bench::new(cluster(), "keys_shared");
-    let gateways = [(); 2].map(|()| Gateway::start(&bench.database, &[]));
+    let gateways = [(); 2].map(|()| Gateway::start(&bench));
     let key = create_key(&mut bench.client, "role => 'app', requests_per_minute => 10");
     wait_until("both have reported", PATIENCE, || {
         bench.ask::<i64>("SELECT count(*) FROM hydra.gateways WHERE live") == 2

@@ -5,13 +5,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use testkit::gateway::{Connection, Gateway, login, program};
 use testkit::receiver::Answer as Response;
 use testkit::{Bench, Cluster, PATIENCE, StopMode, StopWhenDropped, run, wait_until};
 
-use crate::client::Connection;
 use crate::pages::Browser;
-use crate::process::{Gateway, program};
-use crate::{cluster, create_key, dsn};
+use crate::{cluster, create_key};
 
 #[test]
 fn a_gateway_answers_503_while_the_database_is_away_and_goes_on_when_it_is_back() {
@@ -20,7 +19,7 @@ fn a_gateway_answers_503_while_the_database_is_away_and_goes_on_when_it_is_back(
     run(&mut client, "CREATE ROLE far_gateway LOGIN IN ROLE hydra_gateway; CREATE ROLE app");
     let key = create_key(&mut client, "role => 'app'");
     drop(client);
-    let mut gateway = Gateway::start_for(&dsn(&own, "coming_and_going"), &["--connections", "2"]).when_ready();
+    let mut gateway = Gateway::start_for(&login(&own, "coming_and_going"), &["--connections", "2"]).when_ready();
     assert_eq!(gateway.me(&key).status, 200);
     assert_eq!(gateway.get("/readyz", &[]).status, 200);
     for mode in [StopMode::Fast, StopMode::Immediate] {
@@ -54,10 +53,10 @@ fn a_request_is_read_committed_and_may_write_whatever_the_default_of_the_databas
             gateway.connect().request("POST", "/api/v1/note", &headers, format!("{{\"text\": \"{text}\"}}").as_bytes());
         assert_eq!((answer.status, &answer.json()["isolation"]), (201, &"read committed".into()), "{answer:?}");
     };
-    create(&Gateway::start(&bench.database, &["--connections", "1"]), "as usual");
+    create(&Gateway::start_with(&bench, &["--connections", "1"]), "as usual");
     for setting in ["default_transaction_isolation = serializable", "default_transaction_read_only = on"] {
         bench.run(&format!("SET default_transaction_read_only = off; ALTER DATABASE {} SET {setting}", bench.database));
-        let gateway = Gateway::start(&bench.database, &["--connections", "1"]);
+        let gateway = Gateway::start_with(&bench, &["--connections", "1"]);
         create(&gateway, setting);
         create(&gateway, "and again on the same connection");
     }
@@ -75,7 +74,7 @@ fn wait_for_sessions(bench: &mut Bench<'_>, count: i64) {
 #[test]
 fn a_request_on_a_connection_that_breaks_is_made_again_on_another() {
     let mut bench = Bench::new(cluster(), "life_broken");
-    let gateway = Gateway::start(&bench.database, &["--connections", "4"]);
+    let gateway = Gateway::start_with(&bench, &["--connections", "4"]);
     let key = create_key(&mut bench.client, "role => 'app', requests_per_minute => 1000000");
     let (failed, stop) = (Mutex::new(Vec::new()), AtomicBool::new(false));
     let answered = [const { AtomicUsize::new(0) }; 2];
@@ -140,7 +139,7 @@ fn ask_to_the_end(mut connection: Connection, request: &str, answered: &AtomicUs
 fn a_gateway_that_ends_under_load_answers_every_request_that_it_has_read() {
     let mut bench = Bench::new(cluster(), "life_ending");
     // More than clients, so that none waits for the heartbeat.
-    let mut gateway = Gateway::start(&bench.database, &["--connections", "10"]);
+    let mut gateway = Gateway::start_with(&bench, &["--connections", "10"]);
     let key = create_key(&mut bench.client, "role => 'app', requests_per_minute => 1000000");
     assert_eq!(gateway.me(&key).status, 200);
     wait_for_sessions(&mut bench, 10);
@@ -162,7 +161,7 @@ fn a_gateway_that_ends_under_load_answers_every_request_that_it_has_read() {
 #[test]
 fn a_request_under_way_is_answered_although_the_gateway_was_told_to_end() {
     let mut bench = Bench::new(cluster(), "life_last");
-    let mut gateway = Gateway::start(&bench.database, &[]);
+    let mut gateway = Gateway::start(&bench);
     let (id, _) = bench.subscribe("/slow", "ticket.*", &["timeout => '20 s'"]);
     // Longer than the time in which clients may begin a last request.
     bench.receiver.answer("/slow", Response::ok().after(8 * LAST_REQUESTS));
@@ -181,10 +180,10 @@ fn a_request_under_way_is_answered_although_the_gateway_was_told_to_end() {
 #[test]
 fn two_gateways_can_share_a_port_so_that_one_replaces_the_other() {
     let mut bench = Bench::new(cluster(), "life_replaced");
-    let former = Gateway::start(&bench.database, &["--reuse-port"]);
+    let former = Gateway::start_with(&bench, &["--reuse-port"]);
     let key = create_key(&mut bench.client, "role => 'app', requests_per_minute => 1000000");
     let mut command = std::process::Command::new(program());
-    command.env("HYDRA_DSN", dsn(cluster(), &bench.database)).args(["--listen", &former.address, "--reuse-port"]);
+    command.env("HYDRA_DSN", login(cluster(), &bench.database)).args(["--listen", &former.address, "--reuse-port"]);
     let mut next = Gateway::spawn(command);
     next.wait_for("it listens too", |next| next.event("listening").is_some());
     next.address.clone_from(&former.address);

@@ -5,17 +5,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
+use testkit::gateway::{Gateway, login};
 use testkit::receiver::Answer as Response;
 use testkit::{Bench, PATIENCE, StopWhenDropped, millis, number, run, wait_until};
 
 use crate::pages::{Browser, encoded, hidden};
-use crate::process::Gateway;
-use crate::{cluster, create_key, dsn};
+use crate::{cluster, create_key};
 
 #[test]
 fn a_request_that_gets_no_connection_is_told_so_after_a_second() {
     let mut bench = Bench::new(cluster(), "limits_pool");
-    let gateway = Gateway::start(&bench.database, &["--connections", "2"]);
+    let gateway = Gateway::start_with(&bench, &["--connections", "2"]);
     let key = create_key(&mut bench.client, "role => 'app'");
     assert_eq!(gateway.me(&key).status, 200);
     let mut holder = bench.session();
@@ -47,7 +47,7 @@ fn a_request_that_gets_no_connection_is_told_so_after_a_second() {
 #[test]
 fn tests_that_wait_for_an_endpoint_leave_connections_to_the_others() {
     let mut bench = Bench::new(cluster(), "limits_tests");
-    let gateway = Gateway::start(&bench.database, &["--connections", "4"]);
+    let gateway = Gateway::start_with(&bench, &["--connections", "4"]);
     let link: String = bench.ask("SELECT hydra.console_link('hydra_admin')");
     let mut admin = Browser::log_in(&gateway, &link);
     let once = hidden(&admin.get("/settings/webhooks/new"), "once");
@@ -78,7 +78,7 @@ fn tests_that_wait_for_an_endpoint_leave_connections_to_the_others() {
 #[test]
 fn idle_connections_cost_little_and_keep_nobody_out() {
     let mut bench = Bench::new(cluster(), "limits_idle");
-    let mut gateway = Gateway::start(&bench.database, &[]);
+    let mut gateway = Gateway::start(&bench);
     let key = create_key(&mut bench.client, "role => 'app'");
     assert_eq!(gateway.me(&key).status, 200);
     let at_rest = gateway.memory();
@@ -103,7 +103,7 @@ fn idle_connections_cost_little_and_keep_nobody_out() {
 fn a_client_too_many_is_told_so() {
     let bench = Bench::new(cluster(), "limits_clients");
     // Not `start`, whose connection may still be open.
-    let gateway = Gateway::start_for(&dsn(cluster(), &bench.database), &["--max-clients", "2"]);
+    let gateway = Gateway::start_for(&login(cluster(), &bench.database), &["--max-clients", "2"]);
     let held: Vec<_> = (0..2)
         .map(|_| {
             let mut connection = gateway.connect();
@@ -123,7 +123,7 @@ fn a_client_too_many_is_told_so() {
 #[test]
 fn bodies_and_requests_under_way_are_limited_and_whoever_comes_next_is_told_so() {
     let mut bench = Bench::new(cluster(), "limits_under_way");
-    let gateway = Gateway::start(&bench.database, &["--request-timeout", "10min"]);
+    let gateway = Gateway::start_with(&bench, &["--request-timeout", "10min"]);
     let key = create_key(&mut bench.client, "role => 'app', requests_per_minute => 100000");
     // Sends requests without the end of their body until one is refused, and returns this answer.
     let fill = |length: usize, room: usize| {

@@ -6,12 +6,10 @@ use testkit::{Cluster, run};
 
 mod abuse;
 mod balanced;
-mod client;
 mod keys;
 mod life;
 mod limits;
 mod pages;
-mod process;
 mod supervised;
 mod tls;
 
@@ -22,11 +20,6 @@ fn cluster() -> &'static Cluster {
         run(&mut cluster.connect("postgres"), "CREATE ROLE far_gateway LOGIN IN ROLE hydra_gateway; CREATE ROLE app");
         cluster
     })
-}
-
-/// The connection string of a gateway for a database of a cluster.
-fn dsn(cluster: &Cluster, database: &str) -> String {
-    cluster.conninfo(database).replace("user=postgres", "user=far_gateway")
 }
 
 /// Creates an API key and returns it.

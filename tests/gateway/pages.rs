@@ -1,10 +1,9 @@
 //! The settings pages through a gateway, and who may not use them.
 
 use testkit::Bench;
+use testkit::gateway::{Answer, Connection, Gateway};
 
-use crate::client::{Answer, Connection};
 use crate::cluster;
-use crate::process::Gateway;
 
 /// A browser on this machine, as far as the gateway sees one.
 pub struct Browser {
@@ -77,7 +76,7 @@ pub fn encoded(text: &str) -> String {
 #[test]
 fn an_admin_logs_in_by_a_link_creates_tests_rotates_and_deletes_a_webhook() {
     let mut bench = Bench::new(cluster(), "pages_flow");
-    let mut gateway = Gateway::start(&bench.database, &[]);
+    let mut gateway = Gateway::start(&bench);
     whole_visit(&mut bench, &gateway);
     gateway.wait_for("the log is written", |gateway| gateway.lines().join("").contains("/logout"));
     let log = gateway.lines().join("\n");
@@ -127,7 +126,7 @@ pub fn whole_visit(bench: &mut Bench<'_>, gateway: &Gateway) {
 #[test]
 fn who_follows_a_link_to_a_page_without_a_session_comes_to_that_page_after_signing_in() {
     let mut bench = Bench::new(cluster(), "pages_wanted");
-    let gateway = Gateway::start(&bench.database, &[]);
+    let gateway = Gateway::start(&bench);
     let link = |bench: &mut Bench| -> String { bench.ask("SELECT hydra.console_link('hydra_admin')") };
     let mut admin = Browser::new(&gateway);
     // The address that a client of MCP shows for an approval. The query is not kept.
@@ -161,7 +160,7 @@ fn who_follows_a_link_to_a_page_without_a_session_comes_to_that_page_after_signi
 #[test]
 fn a_page_has_the_headers_that_keep_other_sites_and_scripts_out() {
     let mut bench = Bench::new(cluster(), "pages_headers");
-    let gateway = Gateway::start(&bench.database, &[]);
+    let gateway = Gateway::start(&bench);
     let link: String = bench.ask("SELECT hydra.console_link('hydra_admin')");
     let mut admin = Browser::new(&gateway);
     let login = admin.post(&link, "");
@@ -242,7 +241,7 @@ fn errors_beside_fields_are_in_plain_words() {
     bench.subscribe("/crm", "ticket.created", &["headers => '{\"X-Key\": \"abc\"}'", "signatures => '{github}'"]);
     bench.run("SELECT hydra.inbound_create('Curl', '{\"ticket\": \"ticket.created\"}', provider => 'standard', secret => 'whsec_' || encode(decode(repeat('ab', 24), 'hex'), 'base64'));
                SELECT hydra.api_key_create('CI', '{mcp}')");
-    let gateway = Gateway::start(&bench.database, &[]);
+    let gateway = Gateway::start(&bench);
     let link: String = bench.ask("SELECT hydra.console_link('hydra_admin')");
     let mut browser = Browser::log_in(&gateway, &link);
     let webhook = format!("url={}&event_types=ticket.*", encoded(&bench.receiver.url("/")));
@@ -335,7 +334,7 @@ fn errors_beside_fields_are_in_plain_words() {
 #[test]
 fn a_link_lets_one_visitor_in_once() {
     let mut bench = Bench::new(cluster(), "pages_links");
-    let gateway = Gateway::start(&bench.database, &[]);
+    let gateway = Gateway::start(&bench);
     let link: String = bench.ask("SELECT hydra.console_link('hydra_member')");
     let mut first = Browser::log_in(&gateway, &link);
     let second = Browser::new(&gateway).post(&link, "");
@@ -349,7 +348,7 @@ fn a_link_lets_one_visitor_in_once() {
 #[test]
 fn a_form_that_another_site_sends_is_refused_and_does_nothing() {
     let mut bench = Bench::new(cluster(), "pages_forgery");
-    let gateway = Gateway::start(&bench.database, &[]);
+    let gateway = Gateway::start(&bench);
     let link: String = bench.ask("SELECT hydra.console_link('hydra_admin')");
     let mut admin = Browser::log_in(&gateway, &link);
     let form = format!(
@@ -378,10 +377,8 @@ fn a_form_that_another_site_sends_is_refused_and_does_nothing() {
 fn the_pages_refuse_a_visitor_without_tls_who_is_elsewhere() {
     let mut bench = Bench::new(cluster(), "pages_plain");
     let link: String = bench.ask("SELECT hydra.console_link('hydra_admin')");
-    let mut gateway = Gateway::start(
-        &bench.database,
-        &["--trusted-proxies", "127.0.0.1", "--public-url", "https://hooks.example.com"],
-    );
+    let mut gateway =
+        Gateway::start_with(&bench, &["--trusted-proxies", "127.0.0.1", "--public-url", "https://hooks.example.com"]);
     let host = ("host", "hooks.example.com");
     let visitor = ("x-forwarded-for", "203.0.113.9");
     let plain = gateway.get(&link, &[host, visitor, ("x-forwarded-proto", "http")]);

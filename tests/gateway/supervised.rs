@@ -5,10 +5,10 @@ use std::net::TcpListener;
 use std::process::Command;
 
 use serde_json::{Value, json};
+use testkit::gateway::{Gateway, login, program};
 use testkit::{PATIENCE, free_port, wait_until};
 
-use crate::process::{Gateway, program};
-use crate::{cluster, create_key, dsn};
+use crate::{cluster, create_key};
 
 fn start() -> Gateway {
     let mut command = Command::new(program());
@@ -34,7 +34,7 @@ fn a_supervised_gateway_obeys_lines_and_ends_with_them() {
     let mut bench = testkit::Bench::new(cluster(), "supervised");
     let key = create_key(&mut bench.client, "role => 'app'");
     let taken = TcpListener::bind(("127.0.0.1", free_port())).unwrap();
-    let socket = dsn(cluster(), &bench.database);
+    let socket = login(cluster(), &bench.database);
     let settings = |listen: String| {
         json!({"listen": listen, "dsns": ["host=/nonexistent user=x dbname=x", socket], "public_url": "",
                "connections": 2, "max_request": 1_048_576, "request_timeout_ms": 10_000, "max_clients": 512,

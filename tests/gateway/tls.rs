@@ -7,11 +7,10 @@ use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use testkit::gateway::{Answer, Gateway, login};
 use testkit::{Bench, PATIENCE, wait_until};
 
-use crate::client::Answer;
-use crate::process::Gateway;
-use crate::{cluster, create_key, dsn};
+use crate::{cluster, create_key};
 
 /// Writes a certificate for loopback and its key, and returns the certificate.
 fn write_certificate(directory: &Path) -> CertificateDer<'static> {
@@ -45,7 +44,7 @@ fn a_gateway_speaks_tls_and_takes_a_new_certificate_without_a_pause() {
     let path = |name: &str| directory.join(name).to_str().unwrap().to_owned();
     let files = ["--tls-certificate".to_owned(), path("gateway.crt"), "--tls-key".to_owned(), path("gateway.key")];
     let files: Vec<&str> = files.iter().map(String::as_str).collect();
-    let mut gateway = Gateway::start_for(&dsn(cluster(), &bench.database), &files);
+    let mut gateway = Gateway::start_for(&login(cluster(), &bench.database), &files);
     wait_until("it has a connection to its database", PATIENCE, || {
         me(&gateway.address, &first, &key).unwrap().status == 200
     });

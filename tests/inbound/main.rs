@@ -7,14 +7,8 @@ use std::sync::OnceLock;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
-use testkit::{Bench, Cluster, PATIENCE, run, wait_for_ready, wait_until};
-
-#[path = "../gateway/client.rs"]
-#[allow(dead_code)] // other tests use the rest
-mod client;
-#[path = "../gateway/process.rs"]
-#[allow(dead_code)] // as above
-mod process;
+use testkit::gateway::{Answer, Gateway};
+use testkit::{Bench, Cluster, PATIENCE, run, wait_until};
 
 mod duplicates;
 mod failures;
@@ -25,9 +19,6 @@ mod receiving;
 mod rights;
 mod secrets;
 mod verifying;
-
-use client::Answer;
-use process::Gateway;
 
 /// What the URLs of adapters begin with.
 const PUBLIC_URL: &str = "https://hooks.example.com";
@@ -66,11 +57,6 @@ fn write_keys(cluster: &Cluster, digits: &[&str]) {
     fs::rename(&draft, &file).expect("it can be renamed");
 }
 
-/// The connection string of a gateway for a database of a cluster.
-fn dsn(cluster: &Cluster, database: &str) -> String {
-    cluster.conninfo(database).replace("user=postgres", "user=far_gateway")
-}
-
 /// What the application has: flows write into `effect`.
 const APPLICATION: &str = "
     SELECT hydra.webhook_register_event_type('ticket.updated');
@@ -107,7 +93,8 @@ impl Door {
     fn open(database: &str) -> Self {
         let mut bench = Bench::new(cluster(), database);
         bench.run(APPLICATION);
-        Self { bench, gateway: ready_gateway(database) }
+        let gateway = Gateway::start(&bench);
+        Self { bench, gateway }
     }
 
     /// The same with a deployed flow for all types of tickets.
@@ -176,13 +163,6 @@ impl Door {
             last == expected
         });
     }
-}
-
-/// Starts a gateway, and returns when it answers.
-fn ready_gateway(database: &str) -> Gateway {
-    let gateway = Gateway::start(database, &[]);
-    wait_for_ready(&gateway.address);
-    gateway
 }
 
 /// Posts again while the answer is 503: a request that waits for others of its event for two seconds is to come again.

@@ -2,9 +2,10 @@
 
 use std::process::Command;
 
+use testkit::gateway::{Gateway, login};
 use testkit::{Cluster, Need, PATIENCE, ask, lacks, run, wait_until};
 
-use crate::{Adapter, Door, cluster, github, issue, pairs, path, ready_gateway, write_keys};
+use crate::{Adapter, Door, cluster, github, issue, pairs, path, write_keys};
 
 fn accepted(door: &Door, adapter: &Adapter, secret: &str) -> bool {
     let body = issue(1).to_string();
@@ -135,7 +136,7 @@ fn a_dump_keeps_adapters_and_their_urls_work_in_the_restored_database() {
     let mut command = door.bench.cluster.program("psql");
     command.args(["-Xq", "-v", "ON_ERROR_STOP=1", "-d", "restored_door", "-f"]).arg(&dump);
     execute(command);
-    let gateway = ready_gateway("restored_door");
+    let gateway = Gateway::start_for(&login(cluster(), "restored_door"), &[]).when_ready();
     let body = issue(1).to_string();
     let headers = github("canary-of-a-secret", "1", &body);
     let answer = gateway.connect().request("POST", &adapter.path, &pairs(&headers), body.as_bytes());

@@ -39,7 +39,7 @@ impl Site<'_> {
 
     #[track_caller]
     fn post(&self) -> Answer {
-        post(&self.gateway.url, &self.path, &[], br#"{"id": 1}"#).expect("an answer")
+        post(&self.gateway.url(), &self.path, &[], br#"{"id": 1}"#).expect("an answer")
     }
 
     #[track_caller]
@@ -191,7 +191,7 @@ fn an_event_that_is_sent_again_and_again_keeps_the_attempts_of_the_runner() {
         site.becomes(&format!("BEGIN {body}; END"));
         site.bench.run("SELECT hydra.inbound_update(1, budget => '0.1 s')");
         for _ in 0..10 {
-            let answer = post(&site.gateway.url, &site.path, &[("webhook-id", body)], b"{}").expect("an answer");
+            let answer = post(&site.gateway.url(), &site.path, &[("webhook-id", body)], b"{}").expect("an answer");
             assert_eq!(answer.status, 202, "{answer:?}");
         }
         assert_eq!(site.newest("attempts, duplicates"), "1|9");

@@ -46,7 +46,7 @@ impl Desk<'_> {
     }
 
     fn post(&self, adapter: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-        let answer = post(&self.gateway.url, &self.paths[adapter], headers, body.as_bytes());
+        let answer = post(&self.gateway.url(), &self.paths[adapter], headers, body.as_bytes());
         answer.unwrap_or_else(|error| panic!("{adapter}: {error}"))
     }
 
@@ -70,7 +70,7 @@ impl Desk<'_> {
 fn the_helpdesk_takes_in_issues_charges_and_what_curl_sends() {
     let mut desk = Desk::open("desk");
 
-    let url = format!("{}{}", desk.gateway.url, desk.paths["curl"]);
+    let url = format!("{}{}", desk.gateway.url(), desk.paths["curl"]);
     let form = r#"{"email": "Mara@birch.example", "subject": "The invoice is wrong"}"#;
     let sent = Command::new("curl")
         .args(["--silent", "--fail", "--header", "Idempotency-Key: 1", "--data", form, &url])

@@ -64,7 +64,7 @@ struct Site<'a> {
 
 impl Site<'_> {
     fn urls(&self) -> Vec<String> {
-        self.gateways.iter().map(|gateway| gateway.url.clone()).chain([self.embedded.clone()]).collect()
+        self.gateways.iter().map(|gateway| gateway.url()).chain([self.embedded.clone()]).collect()
     }
 
     fn strike(&mut self, fault: Fault, place: usize) {

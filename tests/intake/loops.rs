@@ -26,7 +26,7 @@ fn a_loop_through_a_system_that_drops_the_count_is_no_faster_than_the_quota_of_i
     while began.elapsed() < lasts || passed < 2 || refused == 0 {
         assert!(began.elapsed() < PATIENCE, "{passed} passed, {refused} refused");
         wait_until("the webhook comes", PATIENCE, || bench.receiver.received("/other") > passed);
-        let answer = post(&gateway.url, &path, &[], br#"{"id": "1"}"#).expect("an answer");
+        let answer = post(&gateway.url(), &path, &[], br#"{"id": "1"}"#).expect("an answer");
         match answer.status {
             200 => passed += 1,
             429 => {

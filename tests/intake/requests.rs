@@ -28,7 +28,7 @@ impl Site<'_> {
     #[track_caller]
     fn post(&self, headers: &[(&str, &str)], body: &[u8]) -> String {
         let answer =
-            post(&self.gateway.url, &self.path, headers, body).unwrap_or_else(|error| panic!("{headers:?}: {error}"));
+            post(&self.gateway.url(), &self.path, headers, body).unwrap_or_else(|error| panic!("{headers:?}: {error}"));
         let events = match answer.status {
             200 | 202 => answer.json()["events"].as_array().expect("events").clone(),
             status => return status.to_string(),
@@ -189,7 +189,7 @@ fn requests_that_are_not_signed_as_they_should_be_are_refused_and_say_nothing_to
         ("thousands", vec![("stripe-signature", &long)]),
         ("of another provider", vec![("x-hub-signature-256", hash)]),
     ] {
-        let answer = post(&site.gateway.url, &site.path, &headers, body.as_bytes()).expect("an answer");
+        let answer = post(&site.gateway.url(), &site.path, &headers, body.as_bytes()).expect("an answer");
         assert_eq!(answer.status, 401, "{what}: {answer:?}");
         let mut shape = answer.json();
         shape["request_id"] = "".into();
@@ -210,7 +210,7 @@ fn requests_that_are_not_signed_as_they_should_be_are_refused_and_say_nothing_to
 #[test]
 fn urls_and_methods_that_do_not_fit_are_answered_like_those_that_there_are_not() {
     let mut site = Site::open("urls", r#"'urls', '"ticket.created"'"#);
-    let host = site.gateway.url.strip_prefix("http://").expect("a URL").to_owned();
+    let host = site.gateway.address.clone();
     let path = site.path.clone();
     let ask = |line: String| {
         let request = format!("{line} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{{}}");
@@ -247,7 +247,7 @@ fn urls_and_methods_that_do_not_fit_are_answered_like_those_that_there_are_not()
 #[test]
 fn adapters_can_be_paused_rotated_and_deleted_while_requests_come() {
     let mut site = Site::open("managed", r#"'managed', '"ticket.created"', requests_per_second => 10000"#);
-    let (id, gateway, old) = (site.adapter, site.gateway.url.clone(), site.path.clone());
+    let (id, gateway, old) = (site.adapter, site.gateway.url(), site.path.clone());
     let stop = std::sync::atomic::AtomicBool::new(false);
     let statuses = std::sync::Mutex::new(std::collections::BTreeSet::new());
     std::thread::scope(|scope| {

@@ -2,11 +2,11 @@
 
 use std::sync::OnceLock;
 
+use testkit::gateway::{Gateway, login};
 use testkit::{Bench, Cluster, run};
 
 mod adapter;
 mod example;
-mod gateway;
 mod lmtp;
 mod outage;
 mod postfix;
@@ -14,7 +14,6 @@ mod refusals;
 mod taking;
 mod threads;
 
-use gateway::Gateway;
 use lmtp::Server;
 
 fn cluster() -> &'static Cluster {
@@ -30,6 +29,12 @@ fn cluster() -> &'static Cluster {
 fn prepare(cluster: &Cluster) {
     let roles = "CREATE ROLE far_gateway LOGIN IN ROLE hydra_gateway; CREATE ROLE desk IN ROLE hydra_emitter";
     run(&mut cluster.connect("postgres"), roles);
+}
+
+/// Starts a gateway that takes mail, and returns when it can answer.
+fn gateway(cluster: &Cluster, database: &str, arguments: &[&str]) -> Gateway {
+    let arguments = [&["--lmtp-listen", "127.0.0.1:0"], arguments].concat();
+    Gateway::start_for(&login(cluster, database), &arguments).when_ready()
 }
 
 /// The server whose results the channel trusts, and an address that it has found authentic.
@@ -71,12 +76,12 @@ impl Office {
     fn new(database: &str) -> Self {
         let mut bench = Bench::new(cluster(), database);
         bench.run(APPLICATION);
-        let gateway = Gateway::start(cluster(), database, &[]);
+        let gateway = gateway(cluster(), database, &[]);
         Self { bench, gateway }
     }
 
     fn connect(&self) -> Server {
-        Server::greet(self.gateway.mail_address())
+        Server::greet(&self.gateway.mail_address())
     }
 
     /// Hands a message over to the channel, and returns the reply.

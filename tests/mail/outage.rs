@@ -2,7 +2,7 @@
 
 use testkit::{Bench, Cluster, PATIENCE, StopMode, free_port, wait_until};
 
-use crate::{APPLICATION, Gateway, Server, lmtp, message, prepare};
+use crate::{APPLICATION, Server, gateway, lmtp, message, prepare};
 
 #[test]
 fn a_message_during_which_the_database_ends_is_taken_later_and_once() {
@@ -10,9 +10,9 @@ fn a_message_during_which_the_database_ends_is_taken_later_and_once() {
     let mut bench = Bench::new(&cluster, "outage");
     prepare(&cluster);
     bench.run(APPLICATION);
-    let gateway = Gateway::start(&cluster, "outage", &[]);
+    let gateway = gateway(&cluster, "outage", &[]);
     let raw = message("Message-ID: <1@example.com>\r\n", "printer", "It is broken.");
-    let mut server = Server::greet(gateway.mail_address());
+    let mut server = Server::greet(&gateway.mail_address());
     server.begin("ann@example.com", &["support@helpdesk.test"]);
     let (first, second) = raw.split_at(raw.len() / 2);
     server.send(first);
@@ -26,13 +26,13 @@ fn a_message_during_which_the_database_ends_is_taken_later_and_once() {
     assert!(server.command("RCPT TO:<support@helpdesk.test>").starts_with("451 "));
     cluster.start_again();
     wait_until("the message is taken", PATIENCE, || {
-        let mut server = Server::greet(gateway.mail_address());
+        let mut server = Server::greet(&gateway.mail_address());
         server.command("MAIL FROM:<ann@example.com>");
         server.command("RCPT TO:<support@helpdesk.test>").starts_with("250 ")
     });
     let deliver =
         |server: &mut lmtp::Server| server.deliver("ann@example.com", &["support@helpdesk.test"], &raw).remove(0);
-    let mut server = Server::greet(gateway.mail_address());
+    let mut server = Server::greet(&gateway.mail_address());
     assert_eq!([deliver(&mut server), deliver(&mut server)], ["250 2.0.0 Taken"; 2]);
     let mut client = cluster.connect("outage");
     assert_eq!(testkit::ask::<i64>(&mut client, "SELECT count(*) FROM desk.tickets"), 1);

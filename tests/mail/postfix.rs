@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use testkit::{Bench, Cluster, PATIENCE, StopMode, wait_until};
 
-use crate::{APPLICATION, Gateway, message, prepare};
+use crate::{APPLICATION, gateway, message, prepare};
 
 const MASTER: &str = "/usr/lib/postfix/sbin/master";
 
@@ -134,8 +134,8 @@ fn postfix_keeps_what_the_database_could_not_take() {
     let mut bench = Bench::new(&cluster, "postfix");
     prepare(&cluster);
     bench.run(APPLICATION);
-    let gateway = Gateway::start(&cluster, "postfix", &[]);
-    let postfix = Postfix::start(cluster.directory(), gateway.mail_address());
+    let gateway = gateway(&cluster, "postfix", &[]);
+    let postfix = Postfix::start(cluster.directory(), &gateway.mail_address());
     let send = |range: std::ops::Range<usize>| {
         range.for_each(|number| {
             postfix.send(&message(

@@ -2,7 +2,7 @@
 
 use testkit::refused;
 
-use crate::{Gateway, Office, Server, cluster, message};
+use crate::{Office, Server, cluster, gateway, message};
 
 #[test]
 fn the_mail_server_is_told_whether_to_try_again() {
@@ -29,8 +29,8 @@ fn a_message_that_is_too_large_or_too_complex_is_refused_for_good() {
     let mut office = Office::new("large");
     let many = format!("Content-Type: multipart/mixed; boundary=x\r\n\r\n{}", "--x\r\n\r\n".repeat(1000));
     assert!(office.send(&many).starts_with("554 "));
-    let small = Gateway::start(cluster(), "large", &["--max-mail", "10kB"]);
-    let mut server = Server::greet(small.mail_address());
+    let small = gateway(cluster(), "large", &["--max-mail", "10kB"]);
+    let mut server = Server::greet(&small.mail_address());
     assert!(server.command("MAIL FROM:<> SIZE=20000").starts_with("552 "));
     let replies = server.deliver("", &["support@helpdesk.test"], &message("", "big", &"x".repeat(20_000)));
     assert!(replies[0].starts_with("552 "), "{replies:?}");
@@ -67,7 +67,7 @@ fn commands_may_be_sent_at_once_and_are_limited() {
         let reply = server.reply();
         assert!(reply.starts_with(expected), "{reply}");
     }
-    assert!(Server::connect(office.gateway.mail_address()).command("EHLO x").starts_with("500 "));
+    assert!(Server::connect(&office.gateway.mail_address()).command("EHLO x").starts_with("500 "));
     assert!(server.command(&"x".repeat(5000)).starts_with("500 "));
     assert!(server.is_closed());
     let mut server = office.connect();

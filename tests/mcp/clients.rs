@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::{Value, json};
+use testkit::gateway::{login, program};
 use testkit::lacks_node;
 
-use crate::process::program;
-use crate::{Office, cluster, dsn};
+use crate::{Office, cluster};
 
 #[derive(Clone, Copy, Debug)]
 enum Maker {
@@ -56,7 +56,7 @@ fn check(maker: Maker, mode: &str, version: &str, database: &str) {
     let office = Office::open(database);
     let command = json!([program(), "mcp"]);
     let by_url = json!({"HYDRA_API_KEY": office.key, "HYDRA_URL": format!("http://{}", office.gateway.address)});
-    let by_dsn = json!({"HYDRA_API_KEY": office.key, "HYDRA_DSN": dsn(cluster(), database)});
+    let by_dsn = json!({"HYDRA_API_KEY": office.key, "HYDRA_DSN": login(cluster(), database)});
     for about in [
         json!({"mode": mode, "url": office.url(), "key": office.key}),
         json!({"mode": mode, "command": command, "environment": by_url}),

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 use testkit::Bench;
+use testkit::gateway::Gateway;
 use testkit::receiver::Answer;
 
-use crate::process::Gateway;
 use crate::{Office, cluster};
 
 const SCOPES: &str = "mcp,support:read,support:write,crm:read,crm:write,analytics:read,automation:read,
@@ -154,7 +154,7 @@ fn open(database: &str) -> Desk {
     let failed = bench.ask("SELECT min(delivery_id::text) FROM hydra.webhook_failed");
     let scopes = SCOPES.split_whitespace().collect::<String>();
     let key = bench.ask(&format!("SELECT key FROM hydra.api_key_create('all', '{{{scopes}}}', tenant_id => 'lumen')"));
-    let gateway = Gateway::start(database, &[]);
+    let gateway = Gateway::start(&bench);
     Desk { office: Office { bench, gateway, key }, webhook, failed }
 }
 

@@ -3,14 +3,8 @@
 use std::sync::OnceLock;
 
 use serde_json::{Value, json};
+use testkit::gateway::{Answer, Gateway};
 use testkit::{Bench, Cluster, run};
-
-#[path = "../gateway/client.rs"]
-#[allow(dead_code)] // other tests use the rest
-mod client;
-#[path = "../gateway/process.rs"]
-#[allow(dead_code)] // as above
-mod process;
 
 mod clients;
 mod confirming;
@@ -27,9 +21,6 @@ mod tokens;
 mod tools;
 mod writing;
 
-use client::Answer;
-use process::Gateway;
-
 /// The newest revision of the protocol.
 const REVISION: &str = "2026-07-28";
 const ALL: &str = "mcp,tickets:read,webhooks:read,inbound:read,flows:read";
@@ -41,11 +32,6 @@ fn cluster() -> &'static Cluster {
         run(&mut cluster.connect("postgres"), "CREATE ROLE far_gateway LOGIN IN ROLE hydra_gateway; CREATE ROLE app");
         cluster
     })
-}
-
-/// The connection string of a gateway for a database of a cluster.
-fn dsn(cluster: &Cluster, database: &str) -> String {
-    cluster.conninfo(database).replace("user=postgres", "user=far_gateway")
 }
 
 /// What the application has: tickets of two tenants.
@@ -79,7 +65,7 @@ impl Office {
     fn open(database: &str) -> Self {
         let mut bench = Bench::new(cluster(), database);
         bench.run(APPLICATION);
-        let gateway = Gateway::start(database, &[]);
+        let gateway = Gateway::start(&bench);
         let key = create_key(&mut bench, ALL, "tenant_id => 'acme'");
         Self { bench, gateway, key }
     }

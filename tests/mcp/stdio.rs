@@ -4,10 +4,10 @@ use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
+use testkit::gateway::{Gateway, login, program};
 use testkit::{PATIENCE, wait_until};
 
-use crate::process::{Gateway, program};
-use crate::{Office, cluster, dsn};
+use crate::{Office, cluster};
 
 fn command(environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(program());
@@ -42,7 +42,7 @@ fn by_id(output: &Output) -> Vec<(Value, Value)> {
 #[track_caller]
 pub fn tools_of(office: &Office, database: &str, key: &str, toolsets: &str) -> Vec<Vec<String>> {
     let url = format!("http://{}", office.gateway.address);
-    let dsn = dsn(cluster(), database);
+    let dsn = login(cluster(), database);
     let names = |way: (&str, &str)| {
         let environment = [("HYDRA_API_KEY", key), ("HYDRA_TOOLSETS", toolsets), way];
         let answers = by_id(&answers(&environment, &line(&json!(1), "tools/list")));
@@ -60,7 +60,7 @@ fn line(id: &Value, method: &str) -> String {
 fn each_line_is_answered_by_a_line_and_nothing_else_is_written() {
     let office = Office::open("stdio_lines");
     let url = format!("http://{}", office.gateway.address);
-    let dsn = dsn(cluster(), "stdio_lines");
+    let dsn = login(cluster(), "stdio_lines");
     let notification = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
     let ask = [
         &line(&json!(1), "ping"),
@@ -96,7 +96,7 @@ fn a_message_that_does_not_get_through_is_answered_with_the_reason() {
     assert_eq!(code, 502);
     assert!(message.contains("cannot be asked"), "{message}");
     let narrow = office.key("tickets:read", "tenant_id => 'acme'");
-    let dsn = dsn(cluster(), "stdio_refused");
+    let dsn = login(cluster(), "stdio_refused");
     for way in [("HYDRA_URL", url.as_str()), ("HYDRA_DSN", dsn.as_str())] {
         let (code, message) = told(&[("HYDRA_API_KEY", &narrow), way]);
         assert_eq!((code, message.contains("scope mcp")), (403, true), "{message}");
@@ -135,7 +135,7 @@ fn what_it_needs_is_named_if_it_is_missing_and_no_key_is_shown() {
 fn a_gateway_of_one_client_counts_what_it_uses_and_is_seen_in_the_database() {
     let mut office = Office::open("stdio_counted");
     let key = office.key(crate::ALL, "tenant_id => 'acme', requests_per_minute => 60");
-    let dsn = dsn(cluster(), "stdio_counted");
+    let dsn = login(cluster(), "stdio_counted");
     let mut relay = Gateway::spawn(command(&[("HYDRA_API_KEY", &key), ("HYDRA_DSN", &dsn)]));
     let ping = line(&json!(1), "ping");
     relay.stdin.as_mut().expect("a pipe").write_all(ping.as_bytes()).expect("it reads");

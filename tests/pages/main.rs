@@ -81,7 +81,7 @@ impl Helpdesk {
     /// A visit that begins with a link, whose arguments are `link`.
     fn visit(&mut self, scenario: &'static str, link: &str) -> Visit {
         let link: String = self.bench.ask(&format!("SELECT hydra.console_link({link})"));
-        Visit::new(scenario, &self.gateway.url)
+        Visit::new(scenario, &self.gateway.url())
             .with("link", link)
             .with("failing", self.failing)
             .with("disabled", self.disabled)
@@ -133,7 +133,7 @@ fn adapters(database: &str, scripts: bool) {
     bench.run(FLOW);
     let gateway = Gateway::start(&bench);
     let link: String = bench.ask("SELECT hydra.console_link('hydra_admin')");
-    let visit = Visit::new("adapters", &gateway.url).with("link", link);
+    let visit = Visit::new("adapters", &gateway.url()).with("link", link);
     visit.with("scripts", scripts).with("axe", scripts).run();
     assert_eq!(
         bench.ask::<String>("SELECT string_agg(id, ' ' ORDER BY id) FROM public.opened"),
@@ -171,7 +171,7 @@ fn approvals(database: &str, scripts: bool) {
     let gateway = Gateway::start(&bench);
     let link: String = bench.ask("SELECT hydra.console_link('hydra_admin')");
     let text = "<img src=x onerror=alert(1)>\u{202E}\u{E0041}\u{200B}";
-    let visit = Visit::new("approvals", &gateway.url).with("link", link).with("key", key).with("text", text);
+    let visit = Visit::new("approvals", &gateway.url()).with("link", link).with("key", key).with("text", text);
     visit.with("scripts", scripts).with("axe", scripts).run();
     assert_eq!(
         bench.ask::<String>(
@@ -242,5 +242,5 @@ fn a_person_enters_a_key_and_sees_what_it_can_do() {
     let all = key("tickets:read,tickets:write,customers:read,webhooks:read,webhooks:manage,inbound:read,flows:read");
     let one = key("replies:read");
     let gateway = Gateway::start(&bench);
-    Visit::new("api", &gateway.url).with("all", all).with("one", one).with("axe", true).run();
+    Visit::new("api", &gateway.url()).with("all", all).with("one", one).with("axe", true).run();
 }

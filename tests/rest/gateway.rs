@@ -10,7 +10,7 @@ use crate::Desk;
 
 /// Makes a request, and returns status, head and body of the answer.
 fn ask(gateway: &Gateway, key: &str, method: &str, path: &str, headers: &str) -> (u16, String, String) {
-    let address = gateway.url.strip_prefix("http://").expect("an URL");
+    let address = &gateway.address;
     let mut stream = TcpStream::connect(address).expect("the gateway listens");
     stream.set_read_timeout(Some(Duration::from_secs(90))).expect("a timeout");
     let request = format!(

@@ -10,7 +10,7 @@ use crate::world::MARK;
 
 /// Sends a request line and headers, and returns the status and the whole answer.
 fn send(gateway: &Gateway, line: &str, headers: &[String]) -> (String, String) {
-    let address = gateway.url.strip_prefix("http://").expect("an URL");
+    let address = &gateway.address;
     let mut stream = TcpStream::connect(address).expect("the gateway listens");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     let request = format!("{line} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{}\r\n", headers.concat());
@@ -30,7 +30,7 @@ fn no_request_over_http_gets_what_another_tenant_has() {
     assert!(status == "200" && shown.contains(MARK), "there is something to get: {shown}");
     let header = |name: &str, value: &str| format!("{name}: {value}\r\n");
     let wanted = "GET /api/v1/tickets/7007".to_owned();
-    let absolute = format!("GET {}/api/v1/tickets/7007", gateway.url);
+    let absolute = format!("GET {}/api/v1/tickets/7007", gateway.url());
     for (name, line, headers, refused) in [
         ("a tenant is in a header", wanted.clone(), vec![own.clone(), header("X-Tenant-Id", "globex")], "404"),
         ("the seam's own headers are believed", wanted.clone(), vec![own.clone(), header("Hydra-Key", "2")], "404"),

@@ -26,7 +26,7 @@ impl Desk {
     /// Asks with curl; returns the status, the media type and the body.
     #[track_caller]
     fn curl(&self, path: &str, arguments: &[&str]) -> (u16, String, String) {
-        let url = format!("{}{path}", self.gateway.url);
+        let url = format!("{}{path}", self.gateway.url());
         let form = "\n%{http_code} %{content_type}";
         let answer = Command::new("curl").args(["--silent", "--write-out", form]).args(arguments).arg(&url).output();
         let answer = String::from_utf8(answer.expect("there is curl").stdout).expect("text");

@@ -87,7 +87,7 @@ impl Stage {
     }
 
     fn api(&self, path: &str) -> String {
-        format!("{}/api/v1{path}", self.gateway.url)
+        format!("{}/api/v1{path}", self.gateway.url())
     }
 }
 

@@ -12,7 +12,7 @@ use crate::Shop;
 type Response = (u16, String, String);
 
 fn ask(gateway: &Gateway, key: &str, method: &str, path: &str, headers: &[&str], body: &str) -> Response {
-    let address = gateway.url.strip_prefix("http://").expect("an URL");
+    let address = &gateway.address;
     let mut stream = TcpStream::connect(address).expect("the gateway listens");
     stream.set_read_timeout(Some(Duration::from_secs(90))).expect("a timeout");
     let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();

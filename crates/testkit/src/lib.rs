@@ -5,7 +5,7 @@
 //! | `cluster` | a temporary Postgres cluster, whose server can be stopped, killed and promoted |
 //! | `receiver` | an endpoint that records, verifies and answers requests |
 //! | `bench` | a database, a session in it and a receiver, which nearly every test needs |
-//! | `gateway` | a gateway for a database |
+//! | `gateway` | a gateway for a database, and a client that sends what no other would |
 //! | `history` | the rows of `hydra.webhook_history` |
 //! | `authority` | certificates for TLS |
 //! | `names` | a name server that says nothing about some names |
@@ -22,7 +22,7 @@ pub mod authority;
 mod bench;
 pub mod cluster;
 mod environment;
-mod gateway;
+pub mod gateway;
 mod history;
 pub mod names;
 mod need;
@@ -36,7 +36,7 @@ mod worker;
 pub use bench::Bench;
 pub use cluster::{Cluster, StopMode};
 pub use environment::{chance, number, rounds};
-pub use gateway::{Gateway, wait_for_ready};
+pub use gateway::Gateway;
 pub use history::{Attempt, history};
 pub use inbound::signer;
 pub use need::{Need, lacks, lacks_node, version};

@@ -7,10 +7,17 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use serde_json::Value;
-use testkit::{PATIENCE, wait_until};
 
-use crate::client::{Answer, Connection};
-use crate::{cluster, dsn};
+use crate::{Bench, Cluster, PATIENCE, wait_until};
+
+mod client;
+
+pub use client::{Answer, Connection};
+
+/// Returns the connection string of a gateway for a database. It logs in as `far_gateway`, a role that the test has made.
+pub fn login(cluster: &Cluster, database: &str) -> String {
+    cluster.conninfo(database).replace("user=postgres", "user=far_gateway")
+}
 
 /// The program. Cargo puts it beside the directory of the tests.
 pub fn program() -> PathBuf {
@@ -31,18 +38,27 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Starts a gateway for a database of the shared cluster, and returns when it can answer.
-    pub fn start(database: &str, arguments: &[&str]) -> Self {
-        Self::start_for(&dsn(cluster(), database), arguments).when_ready()
+    /// Starts a gateway for the database, and returns when it can answer.
+    #[track_caller]
+    pub fn start(bench: &Bench<'_>) -> Self {
+        Self::start_with(bench, &[])
     }
 
-    /// Waits until it has a connection to its database. A request waits for one only for a second.
+    #[track_caller]
+    pub fn start_with(bench: &Bench<'_>, arguments: &[&str]) -> Self {
+        Self::start_for(&login(bench.cluster, &bench.database), arguments).when_ready()
+    }
+
+    /// Waits until it has a connection to its database. It listens before, and a request waits for a connection for a second only,
+    /// which is not long enough on a busy machine.
+    #[track_caller]
     pub fn when_ready(self) -> Self {
         wait_until("the gateway is ready", PATIENCE, || self.get("/readyz", &[]).status == 200);
         self
     }
 
     /// Starts a gateway, and returns when it listens.
+    #[track_caller]
     pub fn start_for(dsn: &str, arguments: &[&str]) -> Self {
         let mut command = Command::new(program());
         command.env("HYDRA_DSN", dsn).args(["--listen", "127.0.0.1:0"]).args(arguments);
@@ -50,6 +66,15 @@ impl Gateway {
         gateway.wait_for("it listens", |gateway| gateway.event("listening").is_some());
         gateway.address = gateway.event("listening").unwrap()["address"].as_str().unwrap().to_owned();
         gateway
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The address at which it takes mail.
+    pub fn mail_address(&self) -> String {
+        self.event("listening").unwrap()["mail_address"].as_str().expect("it takes mail").to_owned()
     }
 
     pub fn spawn(mut command: Command) -> Self {
