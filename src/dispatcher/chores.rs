@@ -67,5 +67,5 @@ pub fn run(store: &Store, slot: &Slot, timetable: &mut Timetable, has_identity: 
 /// Removes some old history. Returns whether there was any.
 fn forget(store: &Store) -> Result<bool, Failure> {
     let before = SystemTime::now().checked_sub(settings::retention()).unwrap_or(SystemTime::UNIX_EPOCH);
-    transaction(c"remove old history", || store.write.forget(before))
+    transaction(c"remove old history", || store.retention.forget(before))
 }

@@ -302,7 +302,7 @@ impl Writer {
         }
         let part = self.counts.take_part();
         if !part.is_empty()
-            && let Err(failure) = transaction(c"write counts", || store.write.add_counts(&part))
+            && let Err(failure) = transaction(c"write counts", || store.counts.add(&part))
         {
             self.complaints.warn(&failure);
             dispatch.tally.add(part);
@@ -330,7 +330,7 @@ impl Writer {
         dispatch.tally.gather();
         let summed_up = transaction(c"write counts", || {
             let disabled = store.write.apply_verdicts(&dispatch.verdicts);
-            store.write.add_counts(&dispatch.tally);
+            store.counts.add(&dispatch.tally);
             disabled
         });
         let summed_up = summed_up.map(|disabled| {

@@ -1,4 +1,4 @@
-//! Keeps deliveries that have succeeded, and removes them when their time has passed.
+//! Keeps deliveries that have succeeded.
 
 use delivery::work::Work;
 use delivery::writes::Delivered;
@@ -10,15 +10,11 @@ use super::types::to_timestamp;
 
 pub struct KeptDeliveries {
     insert: Statement,
-    forget: Statement,
 }
 
 impl Default for KeptDeliveries {
     fn default() -> Self {
-        Self {
-            insert: Statement::new(include_str!("../../sql/queries/insert_delivered.sql")),
-            forget: Statement::new(include_str!("../../sql/queries/forget_delivered.sql")),
-        }
+        Self { insert: Statement::new(include_str!("../../sql/queries/insert_delivered.sql")) }
     }
 }
 
@@ -40,10 +36,5 @@ impl KeptDeliveries {
             rows().map(|kept| to_timestamp(kept.kept_until)).collect::<Vec<_>>().into(),
         ]);
         self.insert.write(client, &args);
-    }
-
-    /// Removes some of those whose time has passed. Returns whether there may be more.
-    pub fn forget(&self, client: &mut SpiClient<'_>, most: i64) -> bool {
-        self.forget.write(client, &[most.into()]).count() > 0
     }
 }

@@ -5,6 +5,8 @@
 //! | file | what it does |
 //! |---|---|
 //! | `read`, `write` | read and write rows for the dispatcher |
+//! | `counts` | counts attempts |
+//! | `retention` | removes what is old |
 //! | `subscriptions` | reads subscriptions with their secrets, for the dispatcher and for test requests |
 //! | `statement` | keeps the plan of a statement, or runs it once |
 //! | `delivered` | keeps deliveries that have succeeded |
@@ -13,10 +15,12 @@
 //! | `types` | converts values of Postgres |
 //! | `names` | stores a text only once in memory if many rows have it |
 
+mod counts;
 mod delivered;
 mod delivery_columns;
 mod names;
 mod read;
+mod retention;
 mod row;
 mod statement;
 pub mod subscriptions;
@@ -42,4 +46,6 @@ fn force_new_plans() {
 pub struct Store {
     pub read: read::Reads,
     pub write: write::Writes,
+    pub counts: counts::Counts,
+    pub retention: retention::Retention,
 }

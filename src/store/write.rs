@@ -1,11 +1,8 @@
 //! Writes the decisions of the dispatcher. Rows that were deleted in the meantime are skipped.
 
 use std::cell::Cell;
-use std::time::SystemTime;
 
-use delivery::histogram::TIMES;
 use delivery::stored_event::EventRow;
-use delivery::tally::{AttemptResult, Attempts, Combination, Tally, Total, WITH_EVENT_TYPE, WITH_TENANT};
 use delivery::work::Work;
 use delivery::writes::{AttemptRecord, Change, Delivered, Move, Part, RowState, Verdicts};
 use pgrx::datum::TimestampWithTimeZone;
@@ -21,15 +18,11 @@ use super::statement::Statement;
 use super::types::{Tid, Xid, to_timestamp};
 use crate::backend::activity::DISPATCHER;
 
-/// The maximum number of old rows of a table that are removed in one transaction.
-const FORGOTTEN_AT_ONCE: i64 = 5000;
-
 /// The maximum number of rows of a subscription that are made due earlier in one transaction.
 const ADVANCED_AT_ONCE: i64 = 1000;
 
 columns!(DeletedColumns { xid, event_id });
 columns!(DisabledColumns { subscription_id });
-columns!(FoundColumns { found });
 columns!(ReplacedColumns { delivery_id });
 
 pub struct Writes {
@@ -51,17 +44,6 @@ pub struct Writes {
     emit_subscription_disabled: Statement,
     emit_subscription_failing: Statement,
     record_faults: Statement,
-    add_counts: Statement,
-    add_attempt_counts: Statement,
-    forget_attempts: Statement,
-    forget_failed: Statement,
-    forget_missed: Statement,
-    forget_kept: Statement,
-    forget_former_subscriptions: Statement,
-    forget_counts: Statement,
-    forget_attempt_counts: Statement,
-    find_ended_secrets: Statement,
-    forget_secrets: Statement,
     advance_due: Statement,
 }
 
@@ -87,19 +69,6 @@ impl Default for Writes {
             )),
             emit_subscription_failing: Statement::new(include_str!("../../sql/queries/emit_subscription_failing.sql")),
             record_faults: Statement::new(include_str!("../../sql/queries/record_faults.sql")),
-            add_counts: Statement::new(include_str!("../../sql/queries/add_counts.sql")),
-            add_attempt_counts: Statement::new(include_str!("../../sql/queries/add_attempt_counts.sql")),
-            forget_attempts: Statement::new(include_str!("../../sql/queries/forget_attempts.sql")),
-            forget_failed: Statement::new(include_str!("../../sql/queries/forget_failed.sql")),
-            forget_missed: Statement::new(include_str!("../../sql/queries/forget_missed.sql")),
-            forget_kept: Statement::new(include_str!("../../sql/queries/forget_kept.sql")),
-            forget_former_subscriptions: Statement::new(include_str!(
-                "../../sql/queries/forget_former_subscriptions.sql"
-            )),
-            forget_counts: Statement::new(include_str!("../../sql/queries/forget_counts.sql")),
-            forget_attempt_counts: Statement::new(include_str!("../../sql/queries/forget_attempt_counts.sql")),
-            find_ended_secrets: Statement::new(include_str!("../../sql/queries/find_ended_secrets.sql")),
-            forget_secrets: Statement::new(include_str!("../../sql/queries/forget_secrets.sql")),
             advance_due: Statement::new(include_str!("../../sql/queries/advance_due.sql")),
         }
     }
@@ -330,92 +299,6 @@ impl Writes {
         Spi::connect_mut(|client| {
             self.emit_subscription_failing.write(client, &[failing.into()]);
         });
-    }
-
-    /// Adds these counts to those that are stored: both tables have the same totals.
-    pub fn add_counts(&self, tally: &Tally) {
-        let totals: Vec<(i64, i64, Total)> =
-            tally.iter().map(|(id, hour, counts)| (id.0, hour as i64, counts.total())).collect();
-        let args = [
-            totals.iter().map(|(id, _, _)| *id).collect::<Vec<_>>().into(),
-            totals.iter().map(|(_, hour, _)| *hour).collect::<Vec<_>>().into(),
-            totals.iter().map(|(_, _, total)| total.delivered).collect::<Vec<_>>().into(),
-            totals.iter().map(|(_, _, total)| total.failed_attempts).collect::<Vec<_>>().into(),
-            totals.iter().map(|(_, _, total)| total.failed).collect::<Vec<_>>().into(),
-            totals.iter().flat_map(|(_, _, total)| total.times.counts()).collect::<Vec<_>>().into(),
-            (TIMES as i64).into(),
-        ];
-        force_new_plans();
-        Spi::connect_mut(|client| {
-            self.add_counts.write(client, &args);
-            self.add_attempt_counts(client, tally);
-        });
-    }
-
-    fn add_attempt_counts(&self, client: &mut SpiClient<'_>, tally: &Tally) {
-        let rows = tally.iter().flat_map(|(id, hour, counts)| {
-            counts.iter().map(move |(combination, attempts)| (id.0, hour as i64, combination, attempts))
-        });
-        let rows: Vec<(i64, i64, &Combination, &Attempts)> = rows.collect();
-        let combinations = || rows.iter().map(|(_, _, combination, _)| *combination);
-        let attempts = || rows.iter().map(|(_, _, _, attempts)| *attempts);
-        let status = |combination: &Combination| match combination.result {
-            AttemptResult::Status(status) => i32::from(status),
-            AttemptResult::NoAnswer(_) => 0,
-        };
-        let error_class = |combination: &Combination| match combination.result {
-            AttemptResult::Status(_) => "",
-            AttemptResult::NoAnswer(class) => class.as_str(),
-        };
-        let args = [
-            rows.iter().map(|(id, _, _, _)| *id).collect::<Vec<_>>().into(),
-            rows.iter().map(|(_, hour, _, _)| *hour).collect::<Vec<_>>().into(),
-            combinations().map(|known| known.event_type.as_deref().unwrap_or_default()).collect::<Vec<_>>().into(),
-            combinations().map(|known| known.tenant_id.as_deref().unwrap_or_default()).collect::<Vec<_>>().into(),
-            combinations().map(status).collect::<Vec<_>>().into(),
-            combinations().map(error_class).collect::<Vec<_>>().into(),
-            combinations().map(|known| known.others).collect::<Vec<_>>().into(),
-            attempts().map(|attempts| attempts.number).collect::<Vec<_>>().into(),
-            attempts().map(|attempts| attempts.failed).collect::<Vec<_>>().into(),
-            attempts().flat_map(|attempts| attempts.times.counts()).collect::<Vec<_>>().into(),
-            (TIMES as i64).into(),
-            (WITH_TENANT as i64).into(),
-            (WITH_EVENT_TYPE as i64).into(),
-        ];
-        self.add_attempt_counts.write(client, &args);
-    }
-}
-
-impl Writes {
-    /// Removes some history, failed and missed deliveries, counts and names of deleted subscriptions that are older than
-    /// `before`, deliveries that were kept until now, and the secrets that no longer sign. Returns whether there may be more.
-    pub fn forget(&self, before: SystemTime) -> bool {
-        force_new_plans();
-        Spi::connect_mut(|client| {
-            let mut forget = |statement: &Statement| {
-                statement.write(client, &[to_timestamp(before).into(), FORGOTTEN_AT_ONCE.into()]).count() > 0
-            };
-            // Run all statements, even if the first removed something.
-            let more = forget(&self.forget_attempts)
-                | forget(&self.forget_failed)
-                | forget(&self.forget_missed)
-                | forget(&self.forget_kept)
-                | forget(&self.forget_former_subscriptions)
-                | forget(&self.forget_counts)
-                | forget(&self.forget_attempt_counts);
-            let more = more | self.delivered.forget(client, FORGOTTEN_AT_ONCE);
-            self.forget_secrets(client);
-            more
-        })
-    }
-
-    /// Usually there is nothing to delete, which a query finds out at less cost.
-    fn forget_secrets(&self, client: &mut SpiClient<'_>) {
-        let mut rows = self.find_ended_secrets.read(client, &[]);
-        let columns = FoundColumns::of(&rows);
-        if rows.next().is_some_and(|row| row.value(columns.found)) {
-            self.forget_secrets.write(client, &[]);
-        }
     }
 
     /// Makes deliveries of these subscriptions due earlier that are due too far away, see
