@@ -72,11 +72,11 @@ CREATE FUNCTION hydra._doctor_on_subscriptions(complete boolean, OUT subject tex
     RETURNS SETOF record LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT format('subscription %s', s.id), CASE WHEN s.status <> 'paused' THEN false END,
-           CASE WHEN s.keeps_events THEN format('it is paused since %s, and has missed %s events, which are kept', s.status_since, s.missed)
+           CASE WHEN s.keeps_events THEN format('it is paused since %s; events that it has missed and that are kept: %s', s.status_since, s.missed)
                 WHEN s.status = 'paused' THEN format('it is paused since %s; events of this time are not kept for it', s.status_since)
-                WHEN s.status = 'disabled' THEN format('it is disabled (%s) since %s, and has missed %s events', s.disabled_reason, s.status_since, s.missed)
+                WHEN s.status = 'disabled' THEN format('it is disabled (%s) since %s; events that it has missed: %s', s.disabled_reason, s.status_since, s.missed)
                 WHEN s.waiting_for IS NOT NULL THEN format('nothing can be sent to it: %s', CASE WHEN complete THEN s.waiting_for ELSE hydra._shown_error(s.waiting_for) END)
-                ELSE format('%s attempts in a row have failed since %s: %s', s.consecutive_failures, s.failing_since,
+                ELSE format('it fails since %s (attempts in a row: %s): %s', s.failing_since, s.consecutive_failures,
                             CASE WHEN complete THEN s.last_error ELSE hydra._shown_error(s.last_error) END) END,
            CASE WHEN s.keeps_events THEN format('SELECT hydra.webhook_resume(%s, missed => ''send'') when it may go on', s.id)
                 WHEN s.status = 'paused' THEN format('SELECT hydra.webhook_resume(%s) when it may go on', s.id)
@@ -98,7 +98,9 @@ AS $$
     LEFT JOIN hydra.event_type AS t ON t.name = w.event
     CROSS JOIN LATERAL (
         SELECT false AS ok, w.problem AS finding,
-               'mend the watch with hydra.webhook_watch, or remove it with hydra.webhook_unwatch' AS remedy
+               CASE WHEN w.problem = format('event type "%s" is not registered', w.event)
+                    THEN format('SELECT hydra.webhook_register_event_type(%L), or remove the watch with hydra.webhook_unwatch', w.event)
+                    ELSE 'mend the watch with hydra.webhook_watch, or remove it with hydra.webhook_unwatch' END AS remedy
         WHERE w.problem IS NOT NULL
         UNION ALL
         SELECT NULL, n.note, n.hint
@@ -135,11 +137,11 @@ BEGIN
     RETURN QUERY SELECT s.* FROM hydra._doctor_on_subscriptions(complete) AS s;
     RETURN QUERY SELECT w.* FROM hydra._doctor_on_watches() AS w;
     RETURN QUERY
-        SELECT 'kept events', false, format('%s events of watches that did not fit are not sent', count(*)),
+        SELECT 'kept events', false, format('events of watches that did not fit, which are not sent: %s', count(*)),
                'hydra.webhook_kept lists them; hydra.webhook_send_kept sends one'
         FROM hydra.kept_event HAVING count(*) > 0;
     RETURN QUERY
-        SELECT 'failed deliveries', false, format('%s deliveries were given up', count(*)),
+        SELECT 'failed deliveries', false, format('deliveries that were given up: %s', count(*)),
                'hydra.webhook_failed lists them; hydra.webhook_replay sends them again, hydra.webhook_cancel removes them'
         FROM hydra.delivery AS d WHERE d.state = 'failed' HAVING count(*) > 0;
 END

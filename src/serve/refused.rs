@@ -28,6 +28,7 @@ pub const WEBHOOK: Fields = &[
     ("invalid rate_limit", "rate_limit"),
     ("invalid disable_after_time", "disable_after_time"),
     ("invalid disable_after", "disable_after"),
+    ("invalid keep_bodies", "keep_bodies"),
     ("preset ", "preset"),
     ("the headers of subscription ", "headers"),
     ("headers ", "headers"),

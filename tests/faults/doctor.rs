@@ -68,6 +68,23 @@ fn the_doctor_finds_what_is_wrong_and_says_what_to_do() {
     assert!(remedy(&mut bench, &format!("subscription {gone}")).contains(&format!("webhook_resume({gone}")));
 }
 
+/// As after a restore of the schema alone.
+#[test]
+fn the_doctor_says_how_to_register_the_event_type_of_a_watch() {
+    let cluster = Cluster::start(&[]);
+    let mut bench = Bench::new(&cluster, "schema_only");
+    bench.run(
+        "CREATE TABLE public.machine (id int);
+         SELECT hydra.webhook_register_event_type('machine.moved');
+         SELECT hydra.webhook_watch('public.machine', 'machine.moved', 'insert');
+         DELETE FROM hydra.event_type WHERE name = 'machine.moved'",
+    );
+    let subject = "watch of public.machine for machine.moved";
+    let remedy = remedy(&mut bench, subject);
+    bench.run(remedy.split(", or ").next().expect("a command"));
+    assert!(wrong(&mut bench).iter().all(|(wrong, _)| wrong != subject));
+}
+
 #[test]
 fn analysts_and_monitors_ask_the_doctor_and_see_no_address_and_no_line_of_pg_hba() {
     let cluster = Cluster::start(&[("hydra_webhooks.allow_networks", "")]);

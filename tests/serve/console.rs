@@ -101,7 +101,28 @@ fn an_admin_creates_changes_pauses_and_deletes_a_webhook() {
     assert_eq!(admin.wrong(&path, &change), (409, vec!["form".into()]), "a form from before the change");
     let page = admin.get(&format!("{path}?done=updated")).json();
     assert_eq!((&page["notice"], &page["data"]["webhook"]["name"]), (&json!("updated"), &json!("ERP")));
-    assert_eq!(page["data"]["settings"]["log_successes"], false);
+    let settings = &page["data"]["settings"];
+    assert_eq!((&settings["log_successes"], &settings["header_names"]), (&json!(false), &json!(["X-Key"])));
+    // What is left empty is that of the preset, and so it is in the form.
+    assert_ne!(settings["timeout_ms"], 5000);
+    assert_ne!(settings["retry_schedule"], json!(["00:00:01", "00:02:00"]));
+    let values = admin.data(&format!("{path}/edit"))["form"]["values"].take();
+    assert_eq!(
+        (&values["timeout"], &values["max_in_flight"], &values["keep_bodies"]),
+        (&json!(""), &json!(""), &json!(""))
+    );
+
+    // A form that is sent as it came changes nothing.
+    for (field, value, shown) in
+        [("retry_schedule", "none", "none"), ("keep_bodies", "7 days", "7 days"), ("rate_limit", "5", "5")]
+    {
+        for _ in 0..2 {
+            assert_eq!(admin.post(&path, &format!("name=ERP&{field}={}", encoded(value))).status, 303);
+            assert_eq!(admin.data(&format!("{path}/edit"))["form"]["values"][field], shown);
+        }
+    }
+    assert_eq!(admin.wrong(&path, "keep_bodies=900+days"), (422, vec!["keep_bodies".into()]));
+    assert_eq!(admin.wrong(&path, "keep_bodies=long"), (422, vec!["keep_bodies".into()]));
 
     for (action, status) in [("pause", "paused"), ("resume", "active")] {
         assert_eq!(admin.post(&format!("{path}/{action}"), "").status, 303);

@@ -98,7 +98,9 @@ fn the_doctor_names_paused_subscriptions_and_says_whether_their_events_are_kept(
     bench.run(&format!("SELECT hydra.webhook_pause({id}, keep_events => true)"));
     bench.emit_ticket(1);
     bench.wait_for_column(id, "missed", "1");
-    assert!(found(&mut bench).is_some_and(|finding| finding.ends_with("and has missed 1 events, which are kept")));
+    assert!(
+        found(&mut bench).is_some_and(|finding| finding.ends_with("events that it has missed and that are kept: 1"))
+    );
 }
 
 #[test]

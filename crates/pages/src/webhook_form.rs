@@ -40,6 +40,7 @@ const MORE: &[&str] = &[
     "max_in_flight",
     "rate_limit",
     "disable_after",
+    "keep_bodies",
 ];
 
 const SIGNATURES: &[(&str, &str)] = &[
@@ -121,8 +122,7 @@ fn described(preset: &Preset) -> Markup {
 
 fn more(visit: &Visit, form: &Form, is_edit: bool) -> Markup {
     let is_refused = MORE.iter().any(|name| form.refusals(name).next().is_some());
-    let empty = if is_edit { "Empty: as it is now." } else { "Empty: that of the format." };
-    let unlimited = if is_edit { "Empty: as it is now." } else { "Empty: no limit." };
+    let empty = "Empty: that of the format.";
     html! {
         details.card open[is_refused] {
             summary { h2 { "More settings" } span.hint { "Signatures, headers, retries, filter, limits" } }
@@ -132,18 +132,20 @@ fn more(visit: &Visit, form: &Form, is_edit: bool) -> Markup {
                 @if is_edit { "The values are not shown. Empty: as they are now. " code { "-" } ": none." }
             }))
             (field::input(form, "timeout", SHORT, html! { "Of a whole request, such as " code { "8 s" } ". " (empty) }))
-            (field::input(form, "retry_schedule", LINE, html! { "Such as " code { "30 s, 2 min, 1 h" } ". " (empty) }))
+            (field::input(form, "retry_schedule", LINE, html! { "Such as " code { "30 s, 2 min, 1 h" } ", or " code { "none" } ". " (empty) }))
             (field::input(form, "filter", LINE, html! {
                 "A JSON path. Only events whose entity it matches are sent, such as " code { "$.priority == \"high\"" } ". "
-                @if is_edit { "Empty: as it is now. " code { "$" } ": none." }
+                "Empty: all."
             }))
             (field::input(form, "max_in_flight", NUMBER, html! {
-                "With 1, the events of one session keep their order. " (if is_edit { "Empty: as it is now." } else {
-                    "Empty: that of the server."
-                })
+                "With 1, the events of one session keep their order. Empty: that of the server."
             }))
-            (field::input(form, "rate_limit", NUMBER, html! { (unlimited) }))
+            (field::input(form, "rate_limit", NUMBER, html! { "Empty: no limit." }))
             (field::input(form, "disable_after", NUMBER, html! { "Failed attempts in a row. " (empty) }))
+            (field::input(form, "keep_bodies", SHORT, html! {
+                "For how long deliveries that have succeeded are kept with body and answer, such as " code { "7 days" } ". They can be sent again. "
+                "Empty: not at all."
+            }))
             @match &visit.visitor.tenant_id {
                 Some(tenant) => p.field { "It gets the events of tenant " b { (tenant) } "." },
                 None => (field::input(form, "tenant_id", LINE, html! {

@@ -23,7 +23,25 @@ const TYPES: &[(&str, &str)] = &[
     ("max_in_flight", "integer"),
     ("rate_limit", "integer"),
     ("disable_after", "integer"),
+    ("keep_bodies", "interval"),
 ];
+
+/// The settings that are removed if their fields are empty: that of the preset or none then applies. An empty tenant stays as it is, so
+/// that nobody sends the events of all tenants unawares.
+const REMOVABLE: &[&str] = &[
+    "name",
+    "signatures",
+    "timeout",
+    "retry_schedule",
+    "filter",
+    "max_in_flight",
+    "rate_limit",
+    "disable_after",
+    "keep_bodies",
+];
+
+/// The text for a retry schedule without a delay. An empty text is that of the preset.
+const NO_RETRIES: &str = "none";
 
 /// What a text is that was sent for headers.
 enum Headers {
@@ -36,7 +54,7 @@ pub fn blank(visit: &Visit<'_>) -> Result<Answer, Problem> {
     visit.require_manager()?;
     let values = json!({"name": "", "url": "", "event_types": [], "tenant_id": visit.tenant().unwrap_or_default(),
         "preset": "hydra", "signatures": [], "headers": "", "timeout": "", "retry_schedule": "", "filter": "",
-        "max_in_flight": "", "rate_limit": "", "disable_after": "", "log_successes": false});
+        "max_in_flight": "", "rate_limit": "", "disable_after": "", "keep_bodies": "", "log_successes": false});
     Ok(page(visit, 200, Value::Null, json!({"values": values, "errors": [], "once": fields::new_once()})))
 }
 
@@ -94,6 +112,8 @@ pub fn update(visit: &Visit<'_>, id: i64) -> Result<Answer, Problem> {
         Err(errors) => return refuse(422, errors),
     };
     arguments["id"] = json!(id);
+    arguments["reset"] =
+        json!(REMOVABLE.iter().filter(|field| arguments.get(**field).is_none_or(Value::is_null)).collect::<Vec<_>>());
     match fields::try_form(refused::WEBHOOK, || sql::run(UPDATE, &[JsonB(arguments).into()]))? {
         Ok(()) => Ok(Answer::see_other(format!("/settings/webhooks/{id}?done=updated"))),
         Err(Refused { status, errors }) => refuse(status, errors),
@@ -116,7 +136,9 @@ fn arguments(visit: &Visit<'_>, form: &Form) -> Result<Value, Vec<Value>> {
     }
     arguments.insert("log_successes".into(), json!(form.get("log_successes").is_some()));
     if let Some(schedule) = form.get("retry_schedule") {
-        let delays: Vec<&str> = schedule.split([',', '\n']).map(str::trim).filter(|delay| !delay.is_empty()).collect();
+        let delays =
+            schedule.split([',', '\n']).map(str::trim).filter(|delay| !delay.is_empty() && *schedule != *NO_RETRIES);
+        let delays: Vec<&str> = delays.collect();
         let wrong = delays.iter().find_map(|delay| fields::refusal_of_type(delay, "interval"));
         errors.extend(wrong.map(|message| error(Some("retry_schedule"), message, None, None)));
         arguments.insert("retry_schedule".into(), json!(delays));
