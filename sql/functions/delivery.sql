@@ -93,9 +93,10 @@ DECLARE
 BEGIN
     WITH again AS (
         UPDATE hydra.delivery AS d
-        SET state = 'pending', failed_at = NULL, due_at = now(), scheduled_at = NULL, earlier_attempts = d.attempts,
-            missed = false
+        SET state = 'pending', failed_at = NULL, due_at = now(), scheduled_at = NULL, earlier_attempts = d.attempts
         WHERE d.id = ANY (delivery_ids)
+              -- hydra.webhook_resume says what becomes of what was missed.
+              AND NOT d.missed
               -- Without its subscription, a delivery has no endpoint.
               AND EXISTS (SELECT FROM hydra.subscription AS s WHERE s.id = d.subscription_id)
         RETURNING d.subscription_id)
@@ -164,7 +165,7 @@ BEGIN
     END IF;
     IF sent = 0 AND delivery_id IS NOT NULL THEN
         RAISE NOTICE 'delivery % is not sent again', delivery_id
-            USING DETAIL = 'It is being sent, or its subscription was deleted, or it is not kept: it was cancelled, or has succeeded.',
+            USING DETAIL = 'It is being sent, or its subscription was deleted or has missed it, or it is not kept: it was cancelled, or has succeeded.',
                   HINT = 'SELECT hydra.webhook_update(…, keep_bodies => ''7 days''); keeps what succeeds from then on, so that it can be sent again.';
     ELSIF sent = 0 THEN
         PERFORM hydra._tell_of_unknown_event_type(event);
@@ -201,7 +202,8 @@ COMMENT ON FUNCTION hydra.webhook_replay(bigint, timestamptz, timestamptz, text,
 -- The row of an event is replaced and not updated, so that the dispatcher notices that it is gone when it is about to
 -- delete it, see sql/queries/insert_deliveries.sql.
 CREATE FUNCTION hydra._cancel_first_attempts(
-    delivery_id uuid, subscription_id bigint, tenant_id text, event text, since timestamptz, until timestamptz)
+    delivery_id uuid, subscription_id bigint, tenant_id text, event text, since timestamptz, until timestamptz,
+    only_missed boolean DEFAULT false)
     RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_variable
@@ -211,7 +213,7 @@ DECLARE
 BEGIN
     WITH taken AS (
         DELETE FROM hydra.event AS e
-        WHERE (subscription_id IS NULL OR e.targets && ARRAY[subscription_id, -subscription_id])
+        WHERE (subscription_id IS NULL OR e.targets && CASE WHEN only_missed THEN ARRAY[-subscription_id] ELSE ARRAY[subscription_id, -subscription_id] END)
               AND (tenant_id IS NULL OR e.tenant_id = tenant_id)
               AND (event IS NULL OR hydra._names_event_type(event, e.event_type))
               AND (since IS NULL OR e.emitted_at >= since) AND (until IS NULL OR e.emitted_at < until)
@@ -230,7 +232,7 @@ BEGIN
             SELECT array_agg(abs(entry.number)) FILTER (WHERE entry.is_chosen) AS cancelled,
                    array_agg(entry.number ORDER BY entry.place) FILTER (WHERE NOT entry.is_chosen) AS rest
             FROM (SELECT target.number, target.place,
-                         (subscription_id IS NULL OR abs(target.number) = subscription_id)
+                         (subscription_id IS NULL OR target.number = -subscription_id OR NOT only_missed AND target.number = subscription_id)
                          AND (delivery_id IS NULL
                               OR hydra._delivery_id(t.installation, t.id, t.random, abs(target.number)) = delivery_id) AS is_chosen
                   FROM unnest(t.targets) WITH ORDINALITY AS target (number, place)) AS entry) AS entries
@@ -250,8 +252,8 @@ BEGIN
     RETURN cancelled;
 END
 $$;
-COMMENT ON FUNCTION hydra._cancel_first_attempts(uuid, bigint, text, text, timestamptz, timestamptz) IS
-    'Cancels deliveries that meet these conditions and have no row in the retry queue, because nothing was attempted so far; returns how many';
+COMMENT ON FUNCTION hydra._cancel_first_attempts(uuid, bigint, text, text, timestamptz, timestamptz, boolean) IS
+    'Cancels deliveries that meet these conditions and have no row in the retry queue, because nothing was attempted so far; only_missed: only what the subscription missed; returns how many';
 
 CREATE FUNCTION hydra._cancel_in_queue(delivery_ids uuid[])
     RETURNS bigint LANGUAGE sql SET search_path = pg_catalog, pg_temp

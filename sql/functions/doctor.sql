@@ -11,8 +11,9 @@ AS $$
                 THEN format('set max_worker_processes to %s or more, and more if parallel queries are to have workers, and restart the server',
                             needed.workers + others.workers) END
     FROM (SELECT current_setting('max_worker_processes')::bigint AS workers) AS most,
-         -- A launcher, two dispatchers that look at databases, one in each database, and the supervisor of a gateway.
-         (SELECT 3 + (SELECT count(*) FROM hydra._database_status())
+         -- A launcher, two dispatchers that look at databases, one in each database, a runner in one at a time or more, and the
+         -- supervisor of a gateway.
+         (SELECT 4 + (SELECT count(*) FROM hydra._database_status())
                  + CASE WHEN current_setting('hydra_webhooks.listen', true) <> '' THEN 1 ELSE 0 END AS workers) AS needed,
          (SELECT count(*) AS workers FROM pg_stat_activity AS a
           WHERE a.backend_type <> ALL (ARRAY[
@@ -21,6 +22,42 @@ AS $$
                 AND NOT a.backend_type ^@ 'hydra_webhooks ') AS others
 $$;
 COMMENT ON FUNCTION hydra._doctor_on_workers() IS 'For hydra.webhook_doctor: whether there are enough background worker slots';
+
+CREATE FUNCTION hydra._hba_names(entries text[], name text)
+    RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT EXISTS (
+        SELECT FROM unnest(entries) AS entry
+        WHERE CASE WHEN entry IN ('all', name) THEN true
+                   WHEN entry ^@ '/' THEN name ~ substr(entry, 2)
+                   -- A group, for names of roles; those of databases have no plus.
+                   WHEN entry ^@ '+' THEN EXISTS (SELECT FROM pg_roles AS r
+                                                  WHERE r.rolname = substr(entry, 2) AND pg_has_role(name, r.oid, 'MEMBER'))
+                   ELSE false END)
+$$;
+COMMENT ON FUNCTION hydra._hba_names(text[], text) IS 'Whether names of a line of pg_hba.conf are or include this one';
+
+-- A line whose addresses are names or those of the server may be about any address, and takes none from the lines after it.
+CREATE FUNCTION hydra._hba_rules(
+    OUT number integer, OUT place text, OUT type text, OUT method text, OUT address inet, OUT mask inet, OUT is_exact boolean)
+    RETURNS SETOF record LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    -- From PostgreSQL 16 on, there can be several files, and each counts its lines from 1.
+    SELECT coalesce((to_jsonb(r) ->> 'rule_number')::integer, r.line_number),
+           format('line %s of %s', r.line_number, coalesce(regexp_replace(to_jsonb(r) ->> 'file_name', '^.*/', ''), 'pg_hba.conf')),
+           r.type, r.auth_method, part.address, part.mask, r.netmask IS NOT NULL OR r.address = 'all' OR r.type = 'local'
+    FROM pg_hba_file_rules AS r
+    CROSS JOIN LATERAL (
+        SELECT r.address::inet AS address, r.netmask::inet AS mask WHERE r.netmask IS NOT NULL
+        UNION ALL
+        SELECT zero.address::inet, zero.address::inet FROM (VALUES ('0.0.0.0'), ('::')) AS zero (address)
+        WHERE r.netmask IS NULL AND r.type <> 'local'
+        UNION ALL
+        SELECT NULL, NULL WHERE r.type = 'local') AS part
+    WHERE r.error IS NULL AND hydra._hba_names(r.user_name, 'hydra_worker') AND hydra._hba_names(r.database, current_database())
+$$;
+COMMENT ON FUNCTION hydra._hba_rules() IS
+    'The lines of pg_hba.conf that are about hydra_worker and this database, in their order; one for IPv4 and one for IPv6 if a line is about both';
 
 CREATE FUNCTION hydra._doctor_on_logins(complete boolean, OUT subject text, OUT ok boolean, OUT finding text, OUT remedy text)
     RETURNS SETOF record LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -38,21 +75,25 @@ BEGIN
         remedy := 'ALTER ROLE hydra_worker NOSUPERUSER PASSWORD NULL';
         RETURN NEXT;
     END IF;
-    -- The first rule that applies to the role decides, for connections of each type.
+    -- The first line that is about a connection decides.
     FOR rule IN
-        SELECT DISTINCT ON (kind.name) kind.name AS type, r.line_number, r.auth_method
-        FROM (VALUES ('local'), ('host')) AS kind (name),
-             pg_hba_file_rules AS r
-        WHERE (kind.name = 'local') = (r.type = 'local') AND r.error IS NULL
-              AND r.user_name && '{all,hydra_worker}' AND r.database && ARRAY['all', current_database()::text]
-        ORDER BY kind.name, r.line_number
+        SELECT DISTINCT ON (r.type = 'local') r.place, r.type, r.method
+        FROM hydra._hba_rules() AS r
+        WHERE r.method IN ('trust', 'peer', 'ident', 'cert', 'gss', 'sspi')
+              AND NOT EXISTS (
+                  SELECT FROM hydra._hba_rules() AS former
+                  WHERE former.number < r.number AND former.is_exact
+                        AND (former.type = r.type OR former.type = 'host' AND r.type <> 'local')
+                        AND CASE WHEN r.type = 'local' THEN true
+                                 WHEN family(former.address) <> family(r.address) THEN false
+                                 ELSE (r.address & former.mask) = (former.address & former.mask) AND (r.mask & former.mask) = former.mask END)
+        ORDER BY r.type = 'local', r.number
     LOOP
-        CONTINUE WHEN rule.auth_method NOT IN ('trust', 'peer', 'ident', 'cert', 'gss', 'sspi');
         ok := false;
         finding := 'clients can log in as this role, which can read all signing secrets';
         remedy := 'call hydra.webhook_doctor() as a member of hydra_admin, which sees the line of pg_hba.conf';
         IF complete THEN
-            finding := format('%s, by line %s of pg_hba.conf (%s, %s)', finding, rule.line_number, rule.type, rule.auth_method);
+            finding := format('%s, by %s (%s, %s)', finding, rule.place, rule.type, rule.method);
             remedy := format('put this line before it, and reload: %s',
                              CASE rule.type WHEN 'local' THEN 'local all hydra_worker reject' ELSE 'host all hydra_worker all reject' END);
         END IF;
@@ -72,13 +113,15 @@ CREATE FUNCTION hydra._doctor_on_subscriptions(complete boolean, OUT subject tex
     RETURNS SETOF record LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT format('subscription %s', s.id), CASE WHEN s.status <> 'paused' THEN false END,
-           CASE WHEN s.keeps_events THEN format('it is paused since %s; events that it has missed and that are kept: %s', s.status_since, s.missed)
+           CASE WHEN s.keeps_events THEN format('it is paused since %s; events of this time are kept for it, and it has missed so far: %s', s.status_since, s.missed)
                 WHEN s.status = 'paused' THEN format('it is paused since %s; events of this time are not kept for it', s.status_since)
+                                              || CASE WHEN s.missed > 0 THEN format('; events that it had missed before: %s', s.missed) ELSE '' END
                 WHEN s.status = 'disabled' THEN format('it is disabled (%s) since %s; events that it has missed: %s', s.disabled_reason, s.status_since, s.missed)
                 WHEN s.waiting_for IS NOT NULL THEN format('nothing can be sent to it: %s', CASE WHEN complete THEN s.waiting_for ELSE hydra._shown_error(s.waiting_for) END)
                 ELSE format('it fails since %s (attempts in a row: %s): %s', s.failing_since, s.consecutive_failures,
                             CASE WHEN complete THEN s.last_error ELSE hydra._shown_error(s.last_error) END) END,
-           CASE WHEN s.keeps_events THEN format('SELECT hydra.webhook_resume(%s, missed => ''send'') when it may go on', s.id)
+           CASE WHEN s.keeps_events OR s.status = 'paused' AND s.missed > 0
+                THEN format('SELECT hydra.webhook_resume(%s, missed => ''send'') when it may go on', s.id)
                 WHEN s.status = 'paused' THEN format('SELECT hydra.webhook_resume(%s) when it may go on', s.id)
                 WHEN s.status = 'disabled' THEN format('mend its endpoint, then SELECT hydra.webhook_resume(%s, missed => ''send'')', s.id)
                 WHEN s.waiting_for IS NOT NULL THEN 'mend this on this server, or in its settings or its network, and reload'

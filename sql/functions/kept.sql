@@ -44,6 +44,16 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value',
                   DETAIL = format('It has %s bytes; a tenant has at most 1024.', octet_length(tenant_id)),
                   HINT = 'Use a short key of the tenant.';
+    ELSIF tenant_id = '' THEN
+        RAISE EXCEPTION 'tenant_id must not be empty'
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = 'No subscription is for an empty tenant.',
+                  HINT = 'Omit it for an event whose tenant is known, or that has none.';
+    ELSIF tenant_id <> kept.tenant_id OR tenant_id IS NOT NULL AND kept.part <> 'tenant' AND kept.tenant_id IS NULL THEN
+        RAISE EXCEPTION 'kept event % is not of tenant "%"', id, left(tenant_id, 120)
+            USING ERRCODE = 'invalid_parameter_value',
+                  DETAIL = coalesce('It is of tenant "' || left(kept.tenant_id, 120) || '".', 'It is of no tenant.'),
+                  HINT = format('SELECT hydra.webhook_send_kept(%s); sends it to subscriptions of its tenant, and to those of all tenants.', id);
     ELSIF kept.part = 'tenant' AND tenant_id IS NULL THEN
         RAISE EXCEPTION 'the tenant of kept event % is not known', id
             USING ERRCODE = 'null_value_not_allowed',
@@ -51,9 +61,9 @@ BEGIN
                   HINT = format('Pass the tenant: SELECT hydra.webhook_send_kept(%s, ''acme'');', id);
     END IF;
     targets := ARRAY(
-        SELECT s.id
+        SELECT CASE s.status WHEN 'active' THEN s.id ELSE -s.id END
         FROM hydra.subscription AS s
-        WHERE s.status = 'active'
+        WHERE (s.status <> 'paused' OR s.keeps_events)
               AND EXISTS (SELECT FROM unnest(s.event_types) AS wanted WHERE hydra._names_event_type(wanted, kept.event_type))
               AND (s.tenant_id IS NULL OR s.tenant_id = tenant)
               AND CASE WHEN s.filter IS NULL OR kept.entity IS NULL THEN true
@@ -71,7 +81,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_send_kept(bigint, text) IS
-    'Sends a kept event, to the subscriptions that want it now, and returns the id of the event; null if no active subscription wants it, so that it stays kept, or if it is not kept any more';
+    'Sends a kept event, to the subscriptions that want it now, and returns the id of the event; subscriptions that are disabled, or paused with keep_events, have missed it; null if none wants it, so that it stays kept, or if it is not kept any more';
 
 CREATE FUNCTION hydra.webhook_drop_kept(id bigint)
     RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp

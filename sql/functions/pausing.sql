@@ -6,12 +6,13 @@ CREATE FUNCTION hydra.webhook_pause(id bigint, keep_events boolean DEFAULT false
 AS $$
 DECLARE
     was hydra.subscription := hydra._locked_subscription(id);
+    keeps boolean := coalesce(keep_events, false);
 BEGIN
     UPDATE hydra.subscription AS changed
-    SET status = 'paused', disabled_reason = NULL, keeps_events = coalesce(keep_events, false),
+    SET status = 'paused', disabled_reason = NULL, keeps_events = keeps,
         status_since = CASE was.status WHEN 'paused' THEN was.status_since ELSE now() END
-    WHERE changed.id = was.id AND (was.status <> 'paused' OR was.keeps_events IS DISTINCT FROM keep_events);
-    IF FOUND AND keep_events IS NOT TRUE THEN
+    WHERE changed.id = was.id AND (was.status <> 'paused' OR was.keeps_events <> keeps);
+    IF FOUND AND NOT keeps THEN
         RAISE NOTICE 'events are not kept for subscription % while it is paused', was.id
             USING HINT = format('SELECT hydra.webhook_pause(%s, keep_events => true); keeps those from now on.', was.id);
     END IF;
@@ -53,6 +54,8 @@ BEGIN
                   DETAIL = 'They are kept, and can be sent or dropped.',
                   HINT = format('SELECT hydra.webhook_resume(%s, missed => ''send''); or SELECT hydra.webhook_resume(%1$s, missed => ''drop'');', was.id);
     ELSIF missed = 'drop' THEN
+        -- Those that were not read yet first: the dispatcher may be moving them to the queue.
+        PERFORM hydra._cancel_first_attempts(NULL, was.id, NULL, NULL, NULL, NULL, only_missed => true);
         DELETE FROM hydra.delivery AS dropped WHERE dropped.subscription_id = was.id AND dropped.missed;
     ELSIF waiting > 0 THEN
         UPDATE hydra.delivery AS sent SET missed = false WHERE sent.subscription_id = was.id AND sent.missed;

@@ -1,5 +1,5 @@
 -- Deletes what subscriptions that are not active missed and that was emitted before $1, counts it, and returns the
--- subscriptions. At most $2 rows of each subscription.
+-- subscriptions. At most $2 rows.
 WITH removed AS (
     DELETE FROM hydra.delivery AS d
     WHERE d.id = ANY (ARRAY(SELECT old.id
@@ -8,7 +8,8 @@ WITH removed AS (
                                           WHERE m.subscription_id = s.id AND m.missed AND m.emitted_at < $1
                                           ORDER BY m.emitted_at
                                           LIMIT $2) AS old
-                            WHERE s.status <> 'active'))
+                            WHERE s.status <> 'active'
+                            LIMIT $2))
     RETURNING d.subscription_id
 ), counted AS (
     INSERT INTO hydra.subscription_health AS h (subscription_id, consecutive_failures, missed_removed)

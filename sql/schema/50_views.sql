@@ -68,7 +68,15 @@ LEFT JOIN (
           SELECT d.subscription_id, 0, -pg_catalog.count(*), 0, pg_catalog.count(*)
           FROM hydra.delivery AS d
           WHERE d.missed
-          GROUP BY d.subscription_id) AS part
+          GROUP BY d.subscription_id
+          UNION ALL
+          -- No index has these. Usually the dispatcher reads events at once, so that there are few.
+          SELECT -target.number, 0, 0, 0, pg_catalog.count(*)
+          FROM hydra.event AS e
+          CROSS JOIN LATERAL pg_catalog.unnest(e.targets) AS target (number)
+          JOIN hydra.subscription AS missing ON missing.id = -target.number AND missing.status <> 'active'
+          WHERE 0 > ANY (e.targets)
+          GROUP BY target.number) AS part
     GROUP BY part.subscription_id) AS n ON n.subscription_id = s.id;
 COMMENT ON VIEW hydra.webhook_subscriptions IS 'Subscriptions: settings, status, counts and latest error';
 COMMENT ON COLUMN hydra.webhook_subscriptions.id IS 'Number of the subscription';

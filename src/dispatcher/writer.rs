@@ -225,16 +225,6 @@ impl Writer {
         let updates = part.changes.iter();
         let updates = updates.filter_map(|change| Some((change.of.clone(), change.state?.attempts()?)));
         let given_up: Vec<(Names, u32)> = inserts.chain(updates).collect();
-        for (of, attempts) in given_up {
-            let combination = Combination {
-                event_type: Some(Arc::clone(&of.event_type)),
-                tenant_id: of.tenant_id.clone(),
-                result: AttemptResult::NoAnswer(ErrorClass::Internal),
-                others: false,
-            };
-            dispatch.tally.given_up(of.subscription, combination, now);
-            self.history.push(AttemptRecord::given_up(of, attempts + 1, &reason, now));
-        }
         // What can be written without the row: a move deletes the event, or removes the target from it, and an update
         // gives the delivery up.
         for step in &mut part.moves {
@@ -246,10 +236,22 @@ impl Writer {
                 None => state,
             });
         }
-        match self.apply(store, &part) {
-            Ok(()) => self.note_written(dispatch, &part),
-            Err(failure) => self.complaints.warn(&failure),
+        // If this cannot be written either, its rows stay as they are, and the next dispatcher sends what they say.
+        if let Err(failure) = self.apply(store, &part) {
+            self.complaints.warn(&failure);
+            return;
         }
+        for (of, attempts) in given_up {
+            let combination = Combination {
+                event_type: Some(Arc::clone(&of.event_type)),
+                tenant_id: of.tenant_id.clone(),
+                result: AttemptResult::NoAnswer(ErrorClass::Internal),
+                others: false,
+            };
+            dispatch.tally.given_up(of.subscription, combination, now);
+            self.history.push(AttemptRecord::given_up(of, attempts + 1, &reason, now));
+        }
+        self.note_written(dispatch, &part);
     }
 
     /// Writes the health of some subscriptions, in a separate transaction: a client may hold the lock on a subscription
@@ -328,19 +330,18 @@ impl Writer {
         self.delivered.write_all(store, &mut self.complaints);
         dispatch.tally.add(std::mem::take(&mut self.counts));
         dispatch.tally.gather();
-        let summed_up = transaction(c"write counts", || {
-            let disabled = store.write.apply_verdicts(&dispatch.verdicts);
-            store.counts.add(&dispatch.tally);
-            disabled
-        });
-        let summed_up = summed_up.map(|disabled| {
+        let counted = transaction(c"write counts", || store.counts.add(&dispatch.tally));
+        // A client may hold the lock on a subscription.
+        let judged =
+            transaction(c"write the health of subscriptions", || store.write.apply_verdicts(&dispatch.verdicts));
+        let judged = judged.map(|disabled| {
             self.journal.log_health(&dispatch.verdicts, &disabled);
             self.own_events.note_disabled(disabled);
             self.own_events.note_failing(dispatch.verdicts.halfway.drain());
         });
         self.journal.log_given_up();
         let emitted = self.own_events.emit(store);
-        for failure in [written, summed_up, emitted].into_iter().filter_map(Result::err) {
+        for failure in [written, counted, judged, emitted].into_iter().filter_map(Result::err) {
             self.complaints.warn(&failure);
         }
     }

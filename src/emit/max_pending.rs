@@ -27,18 +27,27 @@ thread_local! {
 }
 
 /// Returns those of the targets of an event for which one more may wait. If there is none, drops the event or, unless
-/// it is only missed, fails the statement, as `hydra_webhooks.on_full` says.
+/// it is only missed, fails the statement, as `hydra_webhooks.on_full` says. What is not kept for those that miss it is counted and
+/// warned about as a dropped event is.
 pub fn with_room(event: &str, mut targets: Vec<Target>) -> Vec<Target> {
     let (Some(limit), Some(slot)) = (settings::max_pending(), slots::here()) else { return targets };
     let (waiting, missed) = (slot.pending(), slot.missed());
     if targets.is_empty() || waiting + missed < limit {
         return targets;
     }
+    let all = targets.len();
     targets.retain(|target| !target.missed);
     if targets.is_empty() {
-        drop_event(slot, event, waiting + missed, limit);
+        drop_event(slot, format!("event \"{event}\" is dropped"), waiting + missed, limit);
     } else if !has_room(event) {
         targets.clear();
+    } else if targets.len() < all {
+        drop_event(
+            slot,
+            format!("event \"{event}\" is not kept for subscriptions that miss it"),
+            waiting + missed,
+            limit,
+        );
     }
     targets
 }
@@ -56,7 +65,7 @@ pub fn has_room(event: &str) -> bool {
 
 fn refuse_or_drop(slot: &Slot, event: &str, waiting: i64, limit: i64) {
     match settings::on_full() {
-        OnFull::Drop => drop_event(slot, event, waiting, limit),
+        OnFull::Drop => drop_event(slot, format!("event \"{event}\" is dropped"), waiting, limit),
         OnFull::Error => refuse(
             PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
             format!("no room for event \"{event}\""),
@@ -67,14 +76,14 @@ fn refuse_or_drop(slot: &Slot, event: &str, waiting: i64, limit: i64) {
 }
 
 /// Counts a dropped event, and warns about it unless this session has warned recently.
-fn drop_event(slot: &Slot, event: &str, waiting: i64, limit: i64) {
+fn drop_event(slot: &Slot, what: String, waiting: i64, limit: i64) {
     slot.count_dropped();
     if WARNED.get().is_some_and(|at| at.elapsed() < WARN_EVERY) {
         return;
     }
     WARNED.set(Some(Instant::now()));
     let code = PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED;
-    ErrorReport::new(code, format!("event \"{event}\" is dropped"), "hydra_webhooks")
+    ErrorReport::new(code, what, "hydra_webhooks")
         .set_detail(detail(waiting, limit))
         .set_hint("hydra.webhook_worker_status counts the dropped events. This session warns once a minute.")
         .report(PgLogLevel::WARNING);

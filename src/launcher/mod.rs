@@ -250,7 +250,7 @@ impl Launcher {
                     format!(
                         "{NAME}: no background worker slot is free to look for the extension in {waiting} databases"
                     ),
-                    "Raise max_worker_processes: it needs one for each database with the extension, and four more."
+                    "Raise max_worker_processes; hydra.webhook_doctor() says how many are needed."
                 );
             }
             _ => {}

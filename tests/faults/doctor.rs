@@ -68,6 +68,40 @@ fn the_doctor_finds_what_is_wrong_and_says_what_to_do() {
     assert!(remedy(&mut bench, &format!("subscription {gone}")).contains(&format!("webhook_resume({gone}")));
 }
 
+#[test]
+fn the_doctor_finds_the_line_by_which_clients_can_log_in_as_the_worker() {
+    let cluster = Cluster::start(&[]);
+    let mut bench = Bench::new(&cluster, "logins");
+    bench.run("CREATE ROLE apps; CREATE ROLE workers; GRANT workers TO hydra_worker");
+    let hba = cluster.data().join("pg_hba.conf");
+    // For each file, the number of the first line that permits it.
+    for (lines, found) in [
+        ("local all all reject\nhost all all 10.0.0.0/8 reject\nhost all all 127.0.0.1/32 trust", Some(4)),
+        ("host all all 127.0.0.1/32 scram-sha-256\nhost all all 0.0.0.0/0 trust", Some(3)),
+        ("local all +workers trust\nlocal all all reject", Some(2)),
+        ("local all +apps trust\nlocal all all reject", None),
+        ("local all hydra_worker reject\nlocal all all trust", None),
+        ("host all hydra_worker 10.0.0.0/8 reject\nhost all all 10.1.0.0/16 trust", None),
+        ("host all hydra_worker 10.1.0.0/16 reject\nhost all all 10.0.0.0/8 trust", Some(3)),
+        ("host all hydra_worker 0.0.0.0/0 reject\nhost all hydra_worker ::/0 reject\nhost all all all trust", None),
+        ("host all hydra_worker 0.0.0.0/0 reject\nhost all all all trust", Some(3)),
+        ("hostssl all hydra_worker all reject\nhost all all all trust", Some(3)),
+        ("host all hydra_worker all reject\nhostssl all all all cert", None),
+        ("host other,postgres all all trust", None),
+        ("host logins all samehost trust", Some(2)),
+    ] {
+        fs::write(&hba, format!("local all postgres trust\n{lines}\n")).expect("the rules can be written");
+        cluster.set(&[]);
+        let mut line = || -> Option<String> {
+            bench.ask(
+                "SELECT max(substring(finding from 'by line (\\d+) of pg_hba.conf')) FROM hydra.webhook_doctor()
+                 WHERE subject = 'role hydra_worker' AND NOT ok",
+            )
+        };
+        assert_eq!(line(), found.map(|line| line.to_string()), "{lines}");
+    }
+}
+
 /// As after a restore of the schema alone.
 #[test]
 fn the_doctor_says_how_to_register_the_event_type_of_a_watch() {
@@ -135,7 +169,7 @@ fn the_doctor_counts_worker_processes_and_one_view_shows_all_databases() {
         testkit::worker_status(&mut second, "detail").contains("webhook_doctor")
     });
     let remedy = remedy(&mut bench, "worker processes");
-    assert!(remedy.contains("max_worker_processes to 6"), "{remedy}");
+    assert!(remedy.contains("max_worker_processes to 7"), "{remedy}");
 
     let states: Vec<String> = bench.ask("SELECT array_agg(database || ' ' || state) FROM hydra.webhook_databases");
     assert_eq!(states, ["first running", "second stopped"]);

@@ -55,3 +55,24 @@ fn events_above_max_pending_fail_the_statement_where_that_is_asked_for() {
     cluster.set(&[("hydra_webhooks.max_pending", "0")]);
     wait_until("there is no limit", PATIENCE, || bench.client.batch_execute("INSERT INTO ticket VALUES (11)").is_ok());
 }
+
+#[test]
+fn events_that_are_not_kept_for_those_who_miss_them_are_counted_and_do_not_fail() {
+    for on_full in ["drop", "error"] {
+        let cluster = Cluster::start(&[("hydra_webhooks.max_pending", "5"), ("hydra_webhooks.on_full", on_full)]);
+        let mut bench = Bench::new(&cluster, "missing");
+        bench.subscribe(PATH, "ticket.created", &[]);
+        let (missing, _) = bench.subscribe("/paused", "ticket.created", &[]);
+        bench.run(&format!("SELECT hydra.webhook_pause({missing}, keep_events => true)"));
+        let mut emitted = 0;
+        wait_until("one is not kept", PATIENCE, || {
+            emitted += 1;
+            bench.run(EMIT);
+            bench.wait_for(PATH, emitted as usize);
+            worker_status(&mut bench.client, "dropped") != "0"
+        });
+        let dropped: i64 = worker_status(&mut bench.client, "dropped").parse().expect("a number");
+        assert_eq!(bench.receiver.received(PATH) as i64, emitted, "{on_full}: the others have room");
+        bench.wait_for_column(missing, "missed", &(emitted - dropped).to_string());
+    }
+}

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use testkit::receiver::Answer;
 
+use crate::Office;
 use crate::desk::{PATH, SCOPES, open};
 
 const BEFORE: &str = "1 Mara free, 2 Ben free, 3 Eve free";
@@ -183,6 +184,31 @@ fn a_webhook_of_the_tenant_is_paused_and_resumed() {
     let id = office.asked(&key, "webhook_resume", json!({"id": 1}));
     assert_eq!(office.approve(id), "done");
     assert_eq!(office.bench.column(1, "status"), "active");
+}
+
+#[test]
+fn a_resume_that_drops_events_shows_how_many_and_asks_anew_if_there_are_more() {
+    let (mut office, key) = open("writing_drop", "console");
+    office.bench.run("SELECT hydra.webhook_pause(1, keep_events => true)");
+    let change = |office: &mut Office| office.bench.run("UPDATE app.accounts SET plan = CASE plan WHEN 'paid' THEN 'free' ELSE 'paid' END WHERE id = 1");
+    change(&mut office);
+    office.bench.wait_for_column(1, "missed", "1");
+    let data = office.data(&key, "webhook_resume", json!({"id": 1, "missed": "drop"}));
+    let shown = |part: &str| (&data["preview"][part]["missed"], &data["preview"][part]["keeps_events"]);
+    assert_eq!((shown("before"), shown("result")), ((&json!(1), &json!(true)), (&json!(0), &json!(false))));
+    change(&mut office);
+    office.bench.wait_for_column(1, "missed", "2");
+    let id = data["approval_id"].as_i64().unwrap();
+    assert_eq!(office.approve(id), "changed");
+    assert_eq!(office.bench.column(1, "missed"), "2");
+    assert_eq!(office.approve(id), "done");
+    assert_eq!((office.bench.column(1, "missed"), office.bench.column(1, "status")), ("0".into(), "active".into()));
+    // What is sent may be more than was shown: nothing is lost.
+    office.bench.run("SELECT hydra.webhook_pause(1, keep_events => true)");
+    let id = office.asked(&key, "webhook_resume", json!({"id": 1, "missed": "send"}));
+    change(&mut office);
+    assert_eq!(office.approve(id), "done");
+    assert_eq!(office.bench.wait_for(PATH, 1).len(), 1);
 }
 
 #[test]

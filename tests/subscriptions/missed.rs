@@ -14,6 +14,12 @@ fn disabled(bench: &mut Bench, more: &[&str]) -> i64 {
     id
 }
 
+/// Waits until the retry queue has what the subscription has missed.
+fn wait_for_missed(bench: &mut Bench, id: i64, missed: usize) {
+    bench.wait_for_column(id, "missed", &missed.to_string());
+    wait_until("they are in the retry queue", PATIENCE, || bench.count("event") == 0);
+}
+
 fn received(bench: &Bench) -> Vec<usize> {
     entity_numbers(&bench.receiver.requests("/"))
 }
@@ -25,8 +31,7 @@ fn what_a_disabled_subscription_misses_is_kept_and_sent_in_order_when_a_resume_s
     for event in 2..=20 {
         assert!(bench.emit_ticket(event).is_some(), "the event is written");
     }
-    bench.wait_for_column(id, "missed", "19");
-    assert_eq!(bench.count("event"), 0, "they are in the retry queue at once");
+    wait_for_missed(&mut bench, id, 19);
     assert_eq!(bench.column(id, "pending"), "1", "what waited before");
     let late: i64 = bench.ask("SELECT sum(depth)::bigint FROM hydra.webhook_stats");
     assert_eq!(late, 1, "what was missed does not make the endpoint look late");
@@ -54,7 +59,7 @@ fn a_pause_that_keeps_events_ends_with_a_resume_that_sends_them_in_order() {
     for event in 1..=20 {
         assert!(bench.emit_ticket(event).is_some(), "the event is written");
     }
-    bench.wait_for_column(id, "missed", "20");
+    wait_for_missed(&mut bench, id, 20);
     let columns = ["status", "keeps_events", "disabled_reason"];
     assert_eq!(columns.map(|column| bench.column(id, column)), ["paused", "true", ""]);
     let refusal = bench.refused(&format!("SELECT hydra.webhook_resume({id})"), "55000");
@@ -74,7 +79,7 @@ fn a_pause_keeps_events_from_when_it_is_told_to_until_it_is_told_not_to() {
         bench.run(&format!("SELECT hydra.webhook_pause({id}, {keeps})"));
         assert_eq!(bench.emit_ticket(event).is_some(), keeps);
     }
-    bench.wait_for_column(id, "missed", "1");
+    wait_for_missed(&mut bench, id, 1);
     bench.run(&format!("SELECT hydra.webhook_resume({id}, missed => 'send')"));
     bench.emit_ticket(4);
     bench.wait_for_empty_queue();
@@ -97,10 +102,54 @@ fn the_doctor_names_paused_subscriptions_and_says_whether_their_events_are_kept(
     assert!(found(&mut bench).is_some_and(|finding| finding.ends_with("events of this time are not kept for it")));
     bench.run(&format!("SELECT hydra.webhook_pause({id}, keep_events => true)"));
     bench.emit_ticket(1);
-    bench.wait_for_column(id, "missed", "1");
-    assert!(
-        found(&mut bench).is_some_and(|finding| finding.ends_with("events that it has missed and that are kept: 1"))
-    );
+    wait_for_missed(&mut bench, id, 1);
+    assert!(found(&mut bench).is_some_and(|finding| finding.ends_with("it has missed so far: 1")));
+    // What was kept before is named, and the remedy says what becomes of it.
+    bench.run(&format!("SELECT hydra.webhook_pause({id})"));
+    assert!(found(&mut bench).is_some_and(|finding| finding.ends_with("events that it had missed before: 1")));
+    let remedy: String =
+        bench.ask(&format!("SELECT remedy FROM hydra.webhook_doctor() WHERE subject = 'subscription {id}'"));
+    bench.run(remedy.split(" when ").next().expect("a command"));
+    assert_eq!(received(&bench), [1]);
+}
+
+#[test]
+fn a_resume_that_drops_what_was_missed_drops_what_nobody_has_read_too() {
+    let mut bench = bench("missed_unread");
+    let (id, _) = bench.subscribe("/", "ticket.created", &[]);
+    bench.subscribe("/other", "ticket.created", &[]);
+    let resume = |missed: &str| format!("SELECT hydra.webhook_resume({id}, missed => '{missed}')");
+    let pause = format!("SELECT hydra.webhook_pause({id}, keep_events => true)");
+    bench.run("SELECT hydra.webhook_park()");
+    bench.emit_ticket(1);
+    bench.run(&pause);
+    bench.emit_tickets(2..=4);
+    assert_eq!(bench.column(id, "missed"), "3", "counted although the dispatcher does not run");
+    bench.run(&resume("drop"));
+    bench.run(&pause);
+    assert_eq!(bench.column(id, "missed"), "0");
+    bench.emit_ticket(5);
+    bench.run(&resume("send"));
+    bench.run("SELECT hydra.webhook_unpark()");
+    bench.wait_for_empty_queue();
+    let mut received = received(&bench);
+    received.sort_unstable();
+    assert_eq!(received, [1, 5], "what waited before the pause, and what was missed after the drop");
+    assert_eq!(bench.receiver.received("/other"), 5);
+}
+
+#[test]
+fn a_retry_leaves_what_was_missed_to_the_resume() {
+    let mut bench = bench("missed_retried");
+    let (id, _) = bench.subscribe("/", "ticket.created", &[]);
+    bench.run(&format!("SELECT hydra.webhook_pause({id}, keep_events => true)"));
+    bench.emit_tickets(1..=2);
+    wait_for_missed(&mut bench, id, 2);
+    assert_eq!(bench.ask::<i64>(&format!("SELECT hydra.webhook_retry(subscription_id => {id})")), 0);
+    bench.run(&format!("SELECT hydra.webhook_resume({id}, missed => 'drop')"));
+    bench.emit_ticket(3);
+    bench.wait_for_empty_queue();
+    assert_eq!(received(&bench), [3]);
 }
 
 #[test]
@@ -151,11 +200,11 @@ fn while_a_subscription_is_disabled_it_can_be_changed_paused_and_deleted() {
     let mut bench = bench("missed_changed");
     let id = disabled(&mut bench, &[]);
     bench.emit_ticket(2);
-    bench.wait_for_column(id, "missed", "1");
+    wait_for_missed(&mut bench, id, 1);
     bench.run(&format!("SELECT hydra.webhook_update({id}, event_types => '{{part.created}}', preset => 'standard')"));
     assert_eq!(bench.emit_ticket(3), None, "it no longer wants tickets");
     bench.emit("part.created", "{\"id\": \"4\"}");
-    bench.wait_for_column(id, "missed", "2");
+    wait_for_missed(&mut bench, id, 2);
 
     // While a person has paused it, it misses nothing more. What it missed is kept.
     bench.run(&format!("SELECT hydra.webhook_pause({id})"));
@@ -170,7 +219,7 @@ fn while_a_subscription_is_disabled_it_can_be_changed_paused_and_deleted() {
 
     bench.run(&format!("UPDATE hydra.subscription SET status = 'disabled', disabled_reason = 'gone' WHERE id = {id}"));
     bench.emit("part.created", "{\"id\": \"6\"}");
-    bench.wait_for_column(id, "missed", "1");
+    wait_for_missed(&mut bench, id, 1);
     bench.run(&format!("SELECT hydra.webhook_delete({id})"));
     assert_eq!((bench.count("delivery"), bench.count("webhook_pending")), (0, 0));
 }
@@ -182,7 +231,7 @@ fn what_was_missed_longer_ago_than_the_retention_is_removed_and_still_counted() 
     for event in 2..=4 {
         bench.emit_ticket(event);
     }
-    bench.wait_for_column(id, "missed", "3");
+    wait_for_missed(&mut bench, id, 3);
     bench.run(
         "UPDATE hydra.delivery SET emitted_at = emitted_at - interval '31 days' WHERE attempts = 1 OR event_id IN
                    (SELECT event_id FROM hydra.delivery WHERE missed ORDER BY event_id LIMIT 2)",

@@ -305,6 +305,50 @@ fn an_event_whose_tenant_cannot_be_determined_waits_for_a_person_and_reaches_no_
 }
 
 #[test]
+fn a_kept_event_is_sent_to_its_own_tenant_and_missed_by_those_who_would_miss_it() {
+    let mut client = database("kept_for_all");
+    run(&mut client, "SELECT hydra.webhook_register_event_type('order.created')");
+    let subscriptions = ["", ", tenant_id => 'acme'", ", tenant_id => 'beta'", "", ""].map(|tenant| {
+        let create = format!("SELECT id FROM hydra.webhook_create('http://127.0.0.1:9/', '{{order.created}}'{tenant})");
+        ask::<i64>(&mut client, &create)
+    });
+    let [any, acme, _, keeping, paused] = subscriptions;
+    run(
+        &mut client,
+        &format!(
+            "SELECT hydra.webhook_pause({keeping}, keep_events => true), hydra.webhook_pause({paused});
+             CREATE TABLE items (id int, tenant_id text); CREATE TABLE wanted (id int)"
+        ),
+    );
+    watch(&mut client, "'items', 'order.created', 'insert', condition => 'exists (select from wanted) or true'");
+    run(&mut client, "DROP TABLE wanted; INSERT INTO items VALUES (1, 'acme'), (2, NULL)");
+    let [of_acme, of_nobody] =
+        ask::<Vec<i64>>(&mut client, "SELECT array_agg(id ORDER BY id) FROM hydra.webhook_kept")[..]
+    else {
+        panic!("two are kept")
+    };
+    for (id, tenant, told) in [
+        (of_acme, "beta", "It is of tenant \"acme\"."),
+        (of_nobody, "acme", "It is of no tenant."),
+        (of_acme, "", "empty tenant"),
+    ] {
+        let refusal = refused(&mut client, &format!("SELECT hydra.webhook_send_kept({id}, '{tenant}')"), "22023");
+        assert!(refusal.detail.contains(told), "{refusal:?}");
+    }
+    run(
+        &mut client,
+        &format!("SELECT hydra.webhook_send_kept({of_acme}, 'acme'), hydra.webhook_send_kept({of_nobody})"),
+    );
+    let targets = client.query("SELECT targets FROM hydra.event ORDER BY id", &[]).expect("a query");
+    let targets: Vec<Vec<i64>> = targets.iter().map(|row| row.get(0)).collect();
+    assert_eq!(targets, [vec![any, acme, -keeping], vec![any, -keeping]]);
+    assert_eq!(
+        ask::<i64>(&mut client, &format!("SELECT missed FROM hydra.webhook_subscriptions WHERE id = {keeping}")),
+        2
+    );
+}
+
+#[test]
 fn an_event_whose_entity_does_not_fit_is_sent_without_it() {
     let mut client = database("thin_entity");
     run(&mut client, &format!("{PARTS}; CREATE TABLE users (id int, email text)"));

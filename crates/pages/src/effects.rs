@@ -93,13 +93,15 @@ impl Effects {
         }
     }
 
-    pub fn show(&self, tense: Tense) -> Markup {
+    /// `own`: what else is done, which is not among these effects.
+    pub fn show(&self, tense: Tense, own: Option<&str>) -> Markup {
         let words = tense.words();
         let is_nothing = |is_empty: Option<bool>| is_empty == Some(true);
         let changes = [self.tables.as_ref().map(Vec::is_empty), self.webhooks.as_ref().map(Vec::is_empty)];
         html! {
             div.effects {
-                @if changes.into_iter().all(is_nothing) { p.minor { (words.nothing) } }
+                @if let Some(own) = own { p { (own) } }
+                @else if changes.into_iter().all(is_nothing) { p.minor { (words.nothing) } }
                 @match &self.tables { Some(tables) => (rows(words.write, tables)), None => p.minor { (words.rows_not_kept) } }
                 @match &self.webhooks {
                     Some(webhooks) => (requests(words.send, webhooks, self.webhook_count.unwrap_or(0))),

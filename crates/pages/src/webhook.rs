@@ -140,7 +140,7 @@ fn trouble(visit: &Visit, webhook: &Webhook) -> Markup {
             div.alert.quiet #resume {
                 h2 { "Paused" @if let Some(since) = &webhook.status_since { " " (visit.now.tell(since)) } }
                 @if webhook.keeps_events {
-                    p { "Nothing is sent. It has missed " (count(missed(webhook), "event")) ", which are kept." }
+                    p { "Nothing is sent. What it misses is kept, so far " (count(missed(webhook), "event")) "." }
                 } @else {
                     p {
                         "Nothing is sent, and new events are not kept for this webhook. Waiting deliveries are sent when it is resumed."

@@ -98,10 +98,14 @@ pub fn perform(call: &Call<'_>, action: Action, given: &mut Given<'_>) -> Result
 }
 
 fn on_webhook(call: &Call<'_>, action: Action, given: &mut Given<'_>) -> Result<Done, String> {
-    const FIND: &str = include_str!("../../../sql/queries/lock_webhook.sql");
+    const FIND: &str = include_str!("../../../sql/queries/tool_webhook.sql");
     let id = given.required("id")?;
     let id: i64 = id.parse().map_err(|_| "The argument id is not a number.")?;
-    let find = || as_owner(|| sql::one::<String>(FIND, &[id.into(), call.key.tenant.as_deref().into()]));
+    let missed = given.take("missed")?;
+    // What is dropped is gone, so it must not be more than was shown. What is sent may be.
+    let drops = missed.as_deref() == Some("drop");
+    let tenant = call.key.tenant.as_deref();
+    let find = || as_owner(|| sql::one::<String>(FIND, &[id.into(), tenant.into(), drops.into()]));
     let before = find().ok_or("There is no such webhook.")?;
     let result = match action {
         Pause => {
@@ -110,7 +114,6 @@ fn on_webhook(call: &Call<'_>, action: Action, given: &mut Given<'_>) -> Result<
             find().unwrap_or_default()
         }
         Resume => {
-            let missed = given.take("missed")?;
             as_owner(|| sql::run("SELECT hydra.webhook_resume($1, $2)", &[id.into(), missed.into()]));
             find().unwrap_or_default()
         }

@@ -122,19 +122,35 @@ fn effects(approval: &Approval, preview: &Preview) -> Markup {
         "done" => ("What it did", Tense::Past),
         _ => ("What it would do", Tense::Conditional),
     };
+    let own = own_effect(&approval.tool);
     let changes = preview.before.as_ref().zip(preview.result.as_ref());
+    let changes = changes.filter(|(before, after)| own.is_none() || before != after);
     let changes = changes.and_then(|(before, after)| fields::changes(before, after));
     html! {
         section.card aria-labelledby="effects" {
             h2 #effects { (heading) }
             @if let Some(changes) = &changes { (changes) }
-            (Effects::new(&preview.effects).show(tense))
+            (Effects::new(&preview.effects).show(tense, own))
             @if let Some(note) = &preview.note { p.hint { (sentence(note)) } }
             (varying(&preview.varying))
             @if let Some(before) = &preview.before { (unfolded("The row before", before)) }
             @if let Some(result) = &preview.result { (unfolded("What the tool answers", result)) }
         }
     }
+}
+
+/// What the tools of the extension do to its own tables, which are not among the effects that are shown.
+fn own_effect(tool: &str) -> Option<&'static str> {
+    Some(match tool {
+        "webhook_pause" => "Nothing is sent to this webhook until it is resumed. Its deliveries wait.",
+        "webhook_resume" => {
+            "Deliveries that wait for this webhook are sent again. If it is asked to drop what was missed, that is lost."
+        }
+        "webhook_replay" => "Deliveries of this webhook that failed are sent again.",
+        "webhook_retry" => "This delivery is sent again.",
+        "webhook_cancel" => "This delivery is removed, and is not sent any more.",
+        _ => return None,
+    })
 }
 
 /// What cannot be known before, such as numbers of a sequence.

@@ -51,7 +51,7 @@ fn entry(visit: &Visit, run: &Run, beside: Beside) -> Markup {
                 @if let Some(error) = &run.error {
                     p.text { (error) @if let Some(code) = &run.sqlstate { " (" (code) ")" } }
                 }
-                @if let Some(effects) = &run.effects { (Effects::new(effects).show(Tense::Conditional)) }
+                @if let Some(effects) = &run.effects { (Effects::new(effects).show(Tense::Conditional, None)) }
                 @if let Some(result) = run.result.as_ref().filter(|result| !result.is_null()) {
                     details { summary { "Result" } pre.excerpt { (format!("{result:#}")) } }
                 }
