@@ -102,6 +102,8 @@
 //! | `crates/inbound` | verifies requests of other systems |
 //! | `crates/openapi` | describes the REST API |
 //! | `crates/sender` | makes requests: where they may go, HTTP, TLS, event loops |
+//! | `crates/gateway` | takes requests by HTTP and mail by LMTP, and passes them on to the database |
+//! | `crates/pages` | makes the HTML of the settings pages |
 //! | `crates/fault` | makes a test build fail at chosen points |
 //! | `crates/testkit` | starts clusters and receivers for tests |
 //! | `crates/bench` | measures performance |

@@ -5,6 +5,6 @@ SELECT pg_catalog.jsonb_build_object('version', s.xmin::text, 'values', pg_catal
     'retry_schedule', CASE WHEN s.retry_schedule = '{}' THEN 'none' ELSE coalesce(pg_catalog.array_to_string(s.retry_schedule, ', '), '') END,
     'filter', coalesce(s.filter::text, ''), 'max_in_flight', coalesce(s.max_in_flight::text, ''),
     'rate_limit', coalesce(s.rate_limit::text, ''), 'disable_after', coalesce(s.disable_after::text, ''),
-    'keep_bodies', coalesce(s.keep_bodies::text, ''), 'log_successes', s.log_successes))
+    'disable_after_time', coalesce(s.disable_after_time::text, ''), 'keep_bodies', coalesce(s.keep_bodies::text, ''), 'log_successes', s.log_successes))
 FROM hydra.subscription AS s
 WHERE s.id = $1

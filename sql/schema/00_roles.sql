@@ -41,9 +41,9 @@ BEGIN
 
     FOR wanted IN
         SELECT *
-        FROM (VALUES ('hydra_admin', false, false, 'hydra_webhooks: manages subscriptions and deliveries; sees everything except secrets and values of headers'),
-                     ('hydra_member', false, false, 'hydra_webhooks: sees subscriptions, event types and watches'),
-                     ('hydra_analyst', false, false, 'hydra_webhooks: sees what a member sees, and history, statistics, pending and failed deliveries'),
+        FROM (VALUES ('hydra_admin', false, false, 'hydra_webhooks: manages subscriptions, deliveries, inbound adapters and flows; sees everything except secrets and values of headers'),
+                     ('hydra_member', false, false, 'hydra_webhooks: sees subscriptions, event types, watches, inbound adapters, flows and mail channels'),
+                     ('hydra_analyst', false, false, 'hydra_webhooks: sees what a member sees, and history, statistics, pending, failed and kept events, and messages of mail'),
                      ('hydra_emitter', false, false, 'hydra_webhooks: emits events and watches tables'),
                      ('hydra_worker', true, false, 'hydra_webhooks: role of the background workers; do not grant it'),
                      ('hydra_api', false, false, 'hydra_webhooks: role that requests with an API key act as by default; grant it what they may do'),

@@ -43,7 +43,7 @@ CREATE TABLE hydra.api_key_hash (
 -- A key has at most one text without an end. This is the current one, which a rotation replaces.
 CREATE UNIQUE INDEX api_key_hash_current ON hydra.api_key_hash (key_id) WHERE valid_until IS NULL;
 CREATE INDEX api_key_hash_key ON hydra.api_key_hash (key_id);
-COMMENT ON TABLE hydra.api_key_hash IS 'Hashes of the texts of API keys; a key that is being rotated has two';
+COMMENT ON TABLE hydra.api_key_hash IS 'Hashes of the texts of API keys; a key that is being rotated has several';
 COMMENT ON COLUMN hydra.api_key_hash.hash IS 'SHA-256 of the SHA-256 of the text';
 COMMENT ON COLUMN hydra.api_key_hash.key_id IS 'The API key';
 COMMENT ON COLUMN hydra.api_key_hash.prefix IS 'First 10 characters of the text, so that people can recognize it';

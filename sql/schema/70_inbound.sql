@@ -49,7 +49,7 @@ CREATE TABLE hydra.inbound_path (
 -- An adapter has at most one URL without an end. This is the current one, which a rotation replaces.
 CREATE UNIQUE INDEX inbound_path_current ON hydra.inbound_path (adapter_id) WHERE valid_until IS NULL;
 CREATE INDEX inbound_path_adapter ON hydra.inbound_path (adapter_id);
-COMMENT ON TABLE hydra.inbound_path IS 'Hashes of the secret part of the URLs of adapters; an adapter whose URL is being rotated has two';
+COMMENT ON TABLE hydra.inbound_path IS 'Hashes of the secret part of the URLs of adapters; an adapter whose URL is being rotated has several';
 COMMENT ON COLUMN hydra.inbound_path.hash IS 'SHA-256 of the SHA-256 of the secret part';
 COMMENT ON COLUMN hydra.inbound_path.adapter_id IS 'The adapter';
 COMMENT ON COLUMN hydra.inbound_path.prefix IS 'First 10 characters of the secret part, so that people can recognize it';

@@ -82,7 +82,7 @@ struct Dispatcher {
     requests: Requests,
     timetable: Timetable,
     clocks: Clocks,
-    /// When all subscriptions were last loaded.
+    /// When subscriptions were last loaded, all or those that had changed.
     loaded_at: Option<Instant>,
     /// Whether there may be deliveries that are due too far away.
     looks_for_far: bool,

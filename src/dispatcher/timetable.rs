@@ -30,7 +30,7 @@ pub enum Deadline {
     NoteForRunner,
     /// To count the waiting events and deliveries, for `max_pending`.
     CountPending,
-    /// To load all subscriptions again.
+    /// To load subscriptions that have changed.
     Load,
     /// To find out whether a statement needs the database without sessions.
     GiveWay,

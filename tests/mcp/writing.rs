@@ -190,7 +190,11 @@ fn a_webhook_of_the_tenant_is_paused_and_resumed() {
 fn a_resume_that_drops_events_shows_how_many_and_asks_anew_if_there_are_more() {
     let (mut office, key) = open("writing_drop", "console");
     office.bench.run("SELECT hydra.webhook_pause(1, keep_events => true)");
-    let change = |office: &mut Office| office.bench.run("UPDATE app.accounts SET plan = CASE plan WHEN 'paid' THEN 'free' ELSE 'paid' END WHERE id = 1");
+    let change = |office: &mut Office| {
+        office
+            .bench
+            .run("UPDATE app.accounts SET plan = CASE plan WHEN 'paid' THEN 'free' ELSE 'paid' END WHERE id = 1")
+    };
     change(&mut office);
     office.bench.wait_for_column(1, "missed", "1");
     let data = office.data(&key, "webhook_resume", json!({"id": 1, "missed": "drop"}));

@@ -20,6 +20,7 @@ const LABELS: &[(&str, &str)] = &[
     ("max_in_flight", "Requests at a time"),
     ("rate_limit", "Requests per second"),
     ("disable_after", "Failures before it is disabled"),
+    ("disable_after_time", "Time that they last at least"),
     ("keep_bodies", "Keep what succeeds"),
     ("overlap", "Overlap"),
     ("scopes", "Scopes"),

@@ -165,6 +165,39 @@ fn what_is_kept_is_shown_with_its_answer_and_what_it_is_about() {
 }
 
 #[test]
+fn what_disables_a_webhook_is_shown_with_the_time_that_it_must_last() {
+    let mut model = model("webhook");
+    assert!(page(&model).contains("10 failures in a row that last at least 15 min"));
+    model["data"]["settings"]["disable_after_time"] = json!(null);
+    let shown = page(&model);
+    assert!(shown.contains("10 failures in a row") && !shown.contains("at least"), "{shown}");
+}
+
+/// The tables of the extension are not among the effects that are shown.
+#[test]
+fn an_approval_says_what_a_tool_of_the_extension_does() {
+    for (tool, said) in [
+        ("webhook_cancel", "This delivery is removed"),
+        ("webhook_retry", "This delivery is sent again"),
+        ("webhook_replay", "that failed are sent again"),
+        ("webhook_pause", "Nothing is sent to this webhook"),
+        ("webhook_resume", "that is lost"),
+    ] {
+        let mut model = model("approval");
+        let approval = &mut model["data"]["approval"];
+        approval["tool"] = json!(tool);
+        for list in ["tables", "webhooks", "notices"] {
+            approval["preview"][list] = json!([]);
+        }
+        approval["preview"]["webhook_count"] = json!(0);
+        approval["preview"]["result"] = approval["preview"]["before"].clone();
+        let shown = page(&model);
+        assert!(shown.contains(said), "{tool}: {shown}");
+        assert!(!shown.contains("change nothing") && !shown.contains("No column"), "{tool}: {shown}");
+    }
+}
+
+#[test]
 fn an_overlap_is_shown_and_can_be_ended() {
     let mut model = model("webhook");
     assert!(!page(&model).contains("end-overlap"));

@@ -41,6 +41,7 @@ struct Settings {
     stale_after: Option<String>,
     #[serde(default)]
     log_successes: bool,
+    disable_after_time: Option<String>,
     keep_bodies: Option<String>,
 }
 
@@ -252,7 +253,7 @@ fn more(settings: &Settings, fact: &dyn Fn(&str, Markup) -> Markup) -> Markup {
         }))
         (fact("Requests at a time", or_none(settings.max_in_flight.map(grouped), "no limit")))
         (fact("Requests per second", or_none(settings.rate_limit.map(grouped), "no limit")))
-        (fact("Disabled after", or_none(settings.disable_after.map(|number| count(number, "failure") + " in a row"), "never")))
+        (fact("Disabled after", or_none(disabling(settings), "never")))
         @if let Some(stale) = &settings.stale_after {
             (fact("Disabled without a success for", html! { (interval(stale)) }))
         }
@@ -263,6 +264,14 @@ fn more(settings: &Settings, fact: &dyn Fn(&str, Markup) -> Markup) -> Markup {
             @match &settings.keep_bodies { Some(time) => { "kept for " (interval(time)) }, None => "not kept" }
         }))
     }
+}
+
+fn disabling(settings: &Settings) -> Option<String> {
+    let failures = count(settings.disable_after?, "failure") + " in a row";
+    Some(match &settings.disable_after_time {
+        Some(time) => format!("{failures} that last at least {}", interval(time)),
+        None => failures,
+    })
 }
 
 fn some(text: String) -> Option<String> {

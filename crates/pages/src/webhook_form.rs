@@ -40,6 +40,7 @@ const MORE: &[&str] = &[
     "max_in_flight",
     "rate_limit",
     "disable_after",
+    "disable_after_time",
     "keep_bodies",
 ];
 
@@ -142,6 +143,9 @@ fn more(visit: &Visit, form: &Form, is_edit: bool) -> Markup {
             }))
             (field::input(form, "rate_limit", NUMBER, html! { "Empty: no limit." }))
             (field::input(form, "disable_after", NUMBER, html! { "Failed attempts in a row. " (empty) }))
+            (field::input(form, "disable_after_time", SHORT, html! {
+                "A webhook is disabled only after these failures have lasted for this time, such as " code { "15 min" } ". Empty: at once."
+            }))
             (field::input(form, "keep_bodies", SHORT, html! {
                 "For how long deliveries that have succeeded are kept with body and answer, such as " code { "7 days" } ". They can be sent again. "
                 "Empty: not at all."

@@ -23,6 +23,7 @@ const TYPES: &[(&str, &str)] = &[
     ("max_in_flight", "integer"),
     ("rate_limit", "integer"),
     ("disable_after", "integer"),
+    ("disable_after_time", "interval"),
     ("keep_bodies", "interval"),
 ];
 
@@ -37,6 +38,7 @@ const REMOVABLE: &[&str] = &[
     "max_in_flight",
     "rate_limit",
     "disable_after",
+    "disable_after_time",
     "keep_bodies",
 ];
 
@@ -54,7 +56,7 @@ pub fn blank(visit: &Visit<'_>) -> Result<Answer, Problem> {
     visit.require_manager()?;
     let values = json!({"name": "", "url": "", "event_types": [], "tenant_id": visit.tenant().unwrap_or_default(),
         "preset": "hydra", "signatures": [], "headers": "", "timeout": "", "retry_schedule": "", "filter": "",
-        "max_in_flight": "", "rate_limit": "", "disable_after": "", "keep_bodies": "", "log_successes": false});
+        "max_in_flight": "", "rate_limit": "", "disable_after": "", "disable_after_time": "", "keep_bodies": "", "log_successes": false});
     Ok(page(visit, 200, Value::Null, json!({"values": values, "errors": [], "once": fields::new_once()})))
 }
 
