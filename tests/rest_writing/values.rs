@@ -151,3 +151,55 @@ fn values_of_domains_enums_and_composite_types_are_checked() {
         assert_eq!((refused.status, refused.errors()), (422, vec![(field.into(), code.into())]), "{refused:?}");
     }
 }
+
+#[test]
+fn a_value_that_a_type_refuses_in_its_own_way_is_refused_and_its_field_named() {
+    let mut shop = Shop::new("own_ways");
+    shop.bench.run(
+        "CREATE FUNCTION public.judge(integer) RETURNS boolean LANGUAGE plpgsql AS $$
+         BEGIN
+             IF $1 = 1 THEN RAISE 'Not this one.'; END IF;
+             IF $1 = 2 THEN PERFORM * FROM public.nowhere; END IF;
+             RETURN true;
+         END $$;
+         CREATE DOMAIN public.judged AS integer CHECK (public.judge(VALUE));
+         CREATE TABLE public.thing (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, tenant_id text NOT NULL,
+                                    rc regclass, rp regproc, ro regprocedure, rop regoper, rt regtype, rr regrole, rn regnamespace,
+                                    rf regconfig, ts tsquery, sn pg_snapshot, jp jsonpath, j public.judged, rcs regclass[]);
+         GRANT ALL ON public.thing TO shop",
+    );
+    let columns = "rc,rp,ro,rop,rt,rr,rn,rf,ts,sn,jp,j,rcs";
+    shop.expose("things", "public.thing", &format!("id,tenant_id,{columns}"), columns, columns);
+    assert_eq!(shop.post("/api/v1/things", r#"{"rc": "pg_catalog.pg_class", "rr": "shop"}"#).status, 201);
+    for (field, value) in [
+        ("rc", "\"nope\""),
+        ("rc", "\"a.b.c.d\""),
+        ("rc", "\"other.db.nope\""),
+        ("rc", "\"\""),
+        ("rp", "\"nope\""),
+        ("rp", "\"abs\""),
+        ("ro", "\"nope(int)\""),
+        ("rop", "\"+\""),
+        ("rt", "\"nope\""),
+        ("rt", "\"a b c\""),
+        ("rr", "\"nope\""),
+        ("rn", "\"nope\""),
+        ("rf", "\"nope\""),
+        ("ts", "\"a &\""),
+        ("sn", "\"x\""),
+        ("jp", "\"$[\""),
+        ("j", "1"),
+        ("j", "2"),
+        ("rcs", "[\"nope\"]"),
+    ] {
+        let body = format!(r#"{{"{field}": {value}}}"#);
+        for refused in [shop.post("/api/v1/things", &body), shop.patch("/api/v1/things/1", &body)] {
+            let errors = refused.errors();
+            let named: Vec<&str> = errors.iter().map(|(field, _)| field.as_str()).collect();
+            assert_eq!((refused.status, named), (422, vec![field]), "{body}: {refused:?}");
+        }
+    }
+    // What the application says is passed on.
+    assert!(shop.post("/api/v1/things", r#"{"j": 1}"#).body.contains("Not this one."));
+    assert!(!shop.post("/api/v1/things", r#"{"j": 2}"#).body.contains("nowhere"));
+}

@@ -34,26 +34,26 @@ pub fn problem(resource: &Resource, values: Option<&Values<'_>>, error: &CaughtE
     let Some(values) = values else { return problem };
     // Read before other errors are made.
     let about = diagnostics::latest(&code);
-    if matches!(&code[..2], "22" | "23" | "54") && !matches!(code.as_str(), "23503" | "23505" | "23P01") {
+    if problem.status != 503 && !matches!(code.as_str(), "23503" | "23505" | "23P01") {
+        // Of any class: the input function of regclass says that a table does not exist, and a domain calls functions.
         let errors = misfits(values);
         if !errors.is_empty() {
-            return Problem::invalid().with_code(&code).with_errors(errors);
+            // What the application says is meant to be read.
+            let problem = if problem.message.is_some() { problem } else { Problem::invalid().with_code(&code) };
+            return problem.with_errors(errors);
         }
     }
-    match about {
-        Some(about) => problem.with_errors(violated(resource, values, &about)),
-        None => problem,
     if matches!(code.as_str(), "428C9" | "0A000")
         && let Some(problem) = always_computed(resource, values)
     {
         return problem.with_code(&code);
     }
+    match about {
+        Some(about) => problem.with_errors(violated(resource, values, &about)),
+        None => problem,
     }
 }
 
-/// The problem of a reference to a row that does not exist, or that the key may not read.
-pub fn unknown_reference<'a>(fields: impl Iterator<Item = &'a str>) -> Problem {
-    Problem::conflict().with_code("23503").with_errors(fields.map(no_such_row).collect())
 /// Returns the problem of columns that cannot be given any more: since the resource was exposed, they have become generated, or a
 /// view computes them.
 fn always_computed(resource: &Resource, values: &Values<'_>) -> Option<Problem> {
@@ -79,6 +79,9 @@ fn always_computed(resource: &Resource, values: &Values<'_>) -> Option<Problem> 
     }
 }
 
+/// The problem of a reference to a row that does not exist, or that the key may not read.
+pub fn unknown_reference<'a>(fields: impl Iterator<Item = &'a str>) -> Problem {
+    Problem::conflict().with_code("23503").with_errors(fields.map(no_such_row).collect())
 }
 
 fn no_such_row(field: &str) -> FieldError {
