@@ -153,6 +153,48 @@ fn values_of_domains_enums_and_composite_types_are_checked() {
 }
 
 #[test]
+fn a_member_that_a_composite_type_does_not_have_is_refused_and_erases_nothing() {
+    let mut shop = Shop::new("members");
+    shop.bench.run(
+        "CREATE TYPE public.addr AS (street text, zip int, \"Odd name\" text);
+         CREATE DOMAIN public.home AS public.addr CHECK ((VALUE).zip IS DISTINCT FROM 0);
+         CREATE TYPE public.person AS (name text, lives public.home, others public.addr[], note jsonb);
+         CREATE DOMAIN public.homes AS public.home[];
+         ALTER TYPE public.addr ADD ATTRIBUTE gone text; ALTER TYPE public.addr DROP ATTRIBUTE gone;
+         CREATE TABLE public.thing (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, tenant_id text NOT NULL,
+                                    a public.addr, h public.home, l public.addr[], hs public.homes, p public.person);
+         GRANT ALL ON public.thing TO shop",
+    );
+    let columns = "a,h,l,hs,p";
+    shop.expose("things", "public.thing", &format!("id,tenant_id,{columns}"), columns, columns);
+    let sent = r#"{"a": {"street": "x", "zip": 1, "Odd name": null}, "h": {"zip": 5}, "l": [[{"zip": 1}], [null]], "hs": [{}, null],
+                   "p": {"name": "Ann", "lives": {"street": "y"}, "others": [{"zip": 2}], "note": {"any": 1}}}"#;
+    let created = shop.post("/api/v1/things", sent);
+    assert_eq!(created.status, 201, "{created:?}");
+    for (body, path) in [
+        (r#"{"a": {"stret": "typo"}}"#, "a.stret"),
+        (r#"{"a": {"Street": "typo"}}"#, "a.Street"),
+        (r#"{"a": {"street": "x", "gone": 1}}"#, "a.gone"),
+        (r#"{"h": {"zap": 1}}"#, "h.zap"),
+        (r#"{"l": [{"zip": 1}, {"zap": 1}]}"#, "l[1].zap"),
+        (r#"{"l": [[{"zip": 1}], [{"zap": 1}]]}"#, "l[1][0].zap"),
+        (r#"{"hs": [{"zap": 1}]}"#, "hs[0].zap"),
+        (r#"{"p": {"lives": {"zap": 1}}}"#, "p.lives.zap"),
+        (r#"{"p": {"others": [{}, {"": 1}]}}"#, "p.others[1]."),
+        (r#"{"p": {"nam": null}}"#, "p.nam"),
+    ] {
+        for refused in [shop.patch("/api/v1/things/1", body), shop.post("/api/v1/things", body)] {
+            assert_eq!((refused.status, refused.errors()), (422, vec![(path.into(), "unknown".into())]), "{body}");
+        }
+    }
+    let kept: String = shop.bench.ask("SELECT concat_ws(' ', a, h, p) FROM public.thing");
+    assert_eq!(kept, "(x,1,) (,5,) (Ann,\"(y,,)\",\"{\"\"(,2,)\"\"}\",\"{\"\"any\"\": 1}\")");
+    // The value that is given replaces the whole one.
+    let changed = shop.patch("/api/v1/things/1", r#"{"a": {"zip": 2}}"#).json();
+    assert_eq!(changed["a"], json!({"street": null, "zip": 2, "Odd name": null}));
+}
+
+#[test]
 fn a_value_that_a_type_refuses_in_its_own_way_is_refused_and_its_field_named() {
     let mut shop = Shop::new("own_ways");
     shop.bench.run(

@@ -15,6 +15,7 @@ use super::registered::Argument;
 use crate::backend::subtransaction::{attempt, must_end, report};
 use crate::backend::{deadline, sqlstate};
 use crate::serve::rest::kind::Kind;
+use crate::serve::rest::members;
 use crate::serve::rest::representation::ROW;
 use crate::serve::sql;
 
@@ -144,6 +145,9 @@ impl<'a> Given<'a> {
         let given: Vec<&Argument> = function.arguments.iter().filter(|argument| self.has(argument)).collect();
         if given.is_empty() || refusal(&given, arguments).is_none() {
             return Ok(());
+            if let Some(path) = members::unknown(argument.type_oid, value) {
+                return Err(format!("The tool has no argument {}{path}.", argument.name));
+            }
         }
         let wrong = |argument: &&Argument| Some((argument.name.clone(), refusal(&[*argument], arguments)?));
         match given.iter().find_map(wrong) {
