@@ -48,6 +48,7 @@ pub mod one;
 mod own;
 pub mod representation;
 pub mod resource;
+pub mod schema;
 pub mod sort;
 pub mod value;
 pub mod write;
