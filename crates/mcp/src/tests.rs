@@ -175,6 +175,26 @@ fn what_is_no_message_is_refused() {
 }
 
 #[test]
+fn a_number_of_any_size_can_be_an_argument_and_a_whole_one_an_id() {
+    let call = |id: &str, arguments: &str| {
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"x","arguments":{arguments}}}}}"#
+        );
+        read(&[], body.as_bytes()).map_err(|answer| json(&answer)["error"]["code"].as_i64())
+    };
+    let large = r#"{"n":1e400,"of":[-1e999,{"m":1}],"t":"\u00e4"}"#;
+    let Ok(Request { asked: Asked::CallTool { arguments, arguments_text, .. }, .. }) = call("1", large) else {
+        panic!("it is a call");
+    };
+    assert_eq!(Value::Object(arguments), json!({"n": "1e400", "of": ["-1e999", {"m": 1}], "t": "ä"}));
+    assert_eq!(arguments_text, large);
+    assert_eq!(call("12.0", "{}").expect("a call").id.expect("an id").to_string(), "12.0");
+    for (id, arguments) in [("1e400", "{}"), ("1", "{\"n\":1e}"), ("1", "{\"n\":1e400,\"t\":\"\\ud800\"}")] {
+        assert_eq!(call(id, arguments), Err(Some(-32700)), "{id} {arguments}");
+    }
+}
+
+#[test]
 fn the_headers_must_repeat_the_body() {
     let (good, body) = stateless("tools/call", json!({"name": "grüß"}));
     assert!(asked(&good, &body).is_ok());
