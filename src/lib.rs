@@ -226,7 +226,7 @@ extension_sql_file!("../sql/schema/74_mail.sql", name = "mail", requires = ["flo
 extension_sql_file!(
     "../sql/schema/76_api.sql",
     name = "api",
-    requires = ["mail", serve::rest::known::_resources_changed]
+    requires = ["mail", serve::rest::known::_resources_changed, serve::rest::write::origins::_column_origins]
 );
 extension_sql_file!("../sql/schema/78_tool.sql", name = "tool", requires = ["api"]);
 extension_sql_file!("../sql/schema/79_approval.sql", name = "approval", requires = ["api"]);

@@ -265,16 +265,21 @@ BEGIN
                   DETAIL = 'It is a view whose rows cannot be changed in this way.',
                   HINT = 'Expose it for reading only, or give it an INSTEAD OF trigger.';
     END IF;
-    SELECT a.attname INTO wrong
-    FROM pg_attribute AS a
-    WHERE a.attrelid = relation AND a.attname = ANY (creatable || updatable)
-          AND (a.attgenerated <> '' OR a.attidentity = 'a')
+    SELECT name INTO wrong
+    FROM (SELECT hydra._refused_columns(relation, 'INSERT', creatable) AS name
+          UNION ALL
+          SELECT hydra._refused_columns(relation, 'UPDATE', updatable)) AS refused
     LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'column % of % cannot be given', quote_ident(wrong), relation
             USING ERRCODE = 'generated_always',
-                  DETAIL = 'Its value is always generated.',
+                  DETAIL = 'Its value is always generated, or computed by the view.',
                   HINT = 'Remove it from creatable and updatable.';
+    ELSIF cardinality(creatable) > 0 AND EXISTS (SELECT hydra._refused_columns(relation, 'INSERT', ARRAY[tenant_column])) THEN
+        RAISE EXCEPTION 'the tenant column % of % cannot be given', quote_ident(tenant_column), relation
+            USING ERRCODE = 'generated_always',
+                  DETAIL = 'A row that a key with a tenant creates gets its tenant, and the value of this column is always generated, or computed by the view.',
+                  HINT = 'Omit creatable, pass another tenant_column, or let the table store the tenant.';
     ELSIF tenant_column = ANY (updatable) OR id_column = ANY (updatable) THEN
         RAISE EXCEPTION 'column % of % cannot be updatable',
                         quote_ident(CASE WHEN id_column = ANY (updatable) THEN id_column ELSE tenant_column END), relation

@@ -20,6 +20,7 @@ CROSS JOIN LATERAL (
                    'name', a.attname, 'quoted', pg_catalog.quote_ident(a.attname),
                    'type_name', pg_catalog.format_type(a.atttypid, -1),
                    'declared', pg_catalog.format_type(a.atttypid, a.atttypmod), 'type_oid', a.atttypid::bigint,
+                   'modifier', a.atttypmod, 'dimensions', a.attndims,
                    'operators', operators.schema, 'not_null', a.attnotnull OR t.typnotnull,
                    'has_default', a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL,
                    'is_generated', a.attgenerated <> '' OR a.attidentity = 'a',

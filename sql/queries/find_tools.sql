@@ -24,24 +24,21 @@ CROSS JOIN LATERAL (
     SELECT pg_catalog.jsonb_agg(
                pg_catalog.jsonb_build_object(
                    'name', a.name, 'quoted', pg_catalog.quote_ident(a.name), 'type_name', a.type, 'type_oid', a.type_id::bigint,
-                   'declared', base.name, 'is_record', base.is_record, 'is_variadic', a.mode = 'v',
+                   'is_variadic', a.mode = 'v',
                    'default', a.default_value, 'choices', coalesce(labels.choices, checked.choices))
                ORDER BY a.number) AS arguments
     FROM hydra.function_argument AS a
-    -- Of a domain, the type that it is made of.
+    -- What a domain or an array is made of.
     CROSS JOIN LATERAL (
-        WITH RECURSIVE base (depth, is_array, oid, modifier) AS (
-            SELECT 0, e.oid IS NOT NULL, coalesce(e.oid, d.oid), -1
-            FROM pg_catalog.pg_type AS d
-            LEFT JOIN pg_catalog.pg_type AS e ON e.oid = d.typelem AND d.typlen = -1
-            WHERE d.oid = a.type_id
+        WITH RECURSIVE base (depth, oid) AS (
+            SELECT 0, a.type_id
             UNION ALL
-            SELECT b.depth + 1, b.is_array, d.typbasetype, d.typtypmod
+            SELECT b.depth + 1, CASE d.typtype WHEN 'd' THEN d.typbasetype ELSE d.typelem END
             FROM base AS b
             -- OFFSET 0: looked up by its number, and not by reading all types.
-            CROSS JOIN LATERAL (SELECT t.* FROM pg_catalog.pg_type AS t WHERE t.oid = b.oid AND t.typtype = 'd' OFFSET 0) AS d)
-        SELECT b.oid, pg_catalog.format_type(b.oid, b.modifier) || CASE WHEN b.is_array THEN '[]' ELSE '' END AS name,
-               (SELECT d.typtype = 'c' FROM pg_catalog.pg_type AS d WHERE d.oid = b.oid) AS is_record
+            CROSS JOIN LATERAL (SELECT t.* FROM pg_catalog.pg_type AS t
+                                WHERE t.oid = b.oid AND (t.typtype = 'd' OR t.typelem <> 0 AND t.typlen = -1) OFFSET 0) AS d)
+        SELECT b.oid
         FROM base AS b
         ORDER BY b.depth DESC
         LIMIT 1) AS base

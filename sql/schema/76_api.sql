@@ -74,23 +74,62 @@ COMMENT ON COLUMN hydra.api_idempotency.headers IS 'Headers of the answer, as pa
 COMMENT ON COLUMN hydra.api_idempotency.body IS 'Body of the answer';
 COMMENT ON COLUMN hydra.api_idempotency.created_at IS 'When the request was made';
 
+-- Whatever else a view does with it, an INSTEAD OF trigger or an unconditional rule takes every column.
+CREATE FUNCTION hydra._refused_columns(relation oid, command text, columns text[])
+    RETURNS SETOF text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT a.attname::text
+    FROM pg_class AS c
+    JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attname = ANY (columns) AND a.attnum > 0 AND NOT a.attisdropped
+    -- Bits by the numbers of the commands: 2 UPDATE, 3 INSERT, 4 DELETE.
+    CROSS JOIN LATERAL (SELECT CASE WHEN c.relkind = 'v' THEN pg_relation_is_updatable(c.oid, true) ELSE 28 END AS commands) AS possible
+    WHERE c.oid = relation
+          AND NOT EXISTS (SELECT FROM pg_trigger AS t
+                          WHERE t.tgrelid = c.oid AND t.tgtype & 64 > 0
+                                AND t.tgtype & CASE command WHEN 'INSERT' THEN 4 ELSE 16 END > 0)
+          AND NOT EXISTS (SELECT FROM pg_rewrite AS w
+                          WHERE w.ev_class = c.oid AND w.is_instead AND w.ev_qual = '<>'
+                                AND w.ev_type = CASE command WHEN 'INSERT' THEN '3' ELSE '2' END::"char")
+          AND (possible.commands & CASE command WHEN 'INSERT' THEN 8 ELSE 4 END = 0
+               -- Says whether both can be done, UPDATE of the column and DELETE.
+               OR possible.commands & 20 = 20 AND NOT pg_column_is_updatable(c.oid, a.attnum, true)
+               OR EXISTS (SELECT FROM hydra._column_origins(c.oid) AS o
+                          JOIN pg_attribute AS b ON b.attrelid = o.relation AND b.attnum = o.number
+                          WHERE o.column_name = a.attname AND (b.attgenerated <> '' OR b.attidentity = 'a')))
+    ORDER BY a.attnum
+$$;
+COMMENT ON FUNCTION hydra._refused_columns(oid, text, text[]) IS
+    'Those of the columns that INSERT or UPDATE cannot give a value: they are always generated, or computed by a view';
+
 CREATE VIEW hydra.api_resources WITH (security_barrier) AS
 SELECT r.name, r.relation, r.id_column, r.tenant_column, r.readable, r.creatable, r.updatable, r.filterable, r.sortable,
        r.deletable, r.description, r.toolset,
        CASE WHEN NOT EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid = r.relation)
             THEN 'The relation was dropped; no request finds the resource.'
-            ELSE (SELECT pg_catalog.format(
-                             CASE WHEN used.name IN (r.id_column, r.tenant_column)
-                                  THEN 'Column %I was dropped or renamed; no request finds the resource.'
-                                  ELSE 'Column %I was dropped or renamed, and is left out.' END, used.name)
-                  FROM pg_catalog.unnest(ARRAY[r.id_column, r.tenant_column] || r.readable || r.creatable || r.updatable)
-                       WITH ORDINALITY AS used (name, n)
-                  WHERE used.name IS NOT NULL
-                        AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute AS a
-                                        WHERE a.attrelid = r.relation AND a.attname = used.name AND a.attnum > 0
-                                              AND NOT a.attisdropped)
-                  ORDER BY used.n
-                  LIMIT 1) END AS problem
+            ELSE coalesce(
+                (SELECT pg_catalog.format(
+                            CASE WHEN used.name IN (r.id_column, r.tenant_column)
+                                 THEN 'Column %I was dropped or renamed; no request finds the resource.'
+                                 ELSE 'Column %I was dropped or renamed, and is left out.' END, used.name)
+                 FROM pg_catalog.unnest(ARRAY[r.id_column, r.tenant_column] || r.readable || r.creatable || r.updatable)
+                      WITH ORDINALITY AS used (name, n)
+                 WHERE used.name IS NOT NULL
+                       AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute AS a
+                                       WHERE a.attrelid = r.relation AND a.attname = used.name AND a.attnum > 0
+                                             AND NOT a.attisdropped)
+                 ORDER BY used.n
+                 LIMIT 1),
+                (SELECT pg_catalog.format(
+                            CASE WHEN refused.name = r.tenant_column
+                                 THEN 'Column %I is always computed now; no key with a tenant can create a row.'
+                                 ELSE 'Column %I is always computed now, and cannot be given.' END, refused.name)
+                 FROM (SELECT c.name
+                       FROM hydra._refused_columns(r.relation, 'INSERT', r.tenant_column::text || r.creatable::text[]) AS c (name)
+                       WHERE r.creatable <> '{}'
+                       UNION ALL
+                       SELECT c.name FROM hydra._refused_columns(r.relation, 'UPDATE', r.updatable::text[]) AS c (name)) AS refused
+                 ORDER BY refused.name = r.tenant_column DESC NULLS LAST, refused.name
+                 LIMIT 1)) END AS problem
 FROM hydra.api_resource AS r;
 COMMENT ON VIEW hydra.api_resources IS 'Tables and views of the application that the REST API shows';
 COMMENT ON COLUMN hydra.api_resources.name IS 'Name in paths, and of its scopes';
@@ -105,7 +144,7 @@ COMMENT ON COLUMN hydra.api_resources.sortable IS 'Columns by which a list can b
 COMMENT ON COLUMN hydra.api_resources.deletable IS 'Whether a request may delete a row';
 COMMENT ON COLUMN hydra.api_resources.description IS 'Description, for people; null: the comment of the relation is used';
 COMMENT ON COLUMN hydra.api_resources.toolset IS 'Toolset that its tools are in';
-COMMENT ON COLUMN hydra.api_resources.problem IS 'What was dropped or renamed since it was exposed, and what that means; null: nothing';
+COMMENT ON COLUMN hydra.api_resources.problem IS 'What was dropped or renamed since it was exposed, or cannot be written any more, and what that means; null: nothing';
 
 SELECT pg_catalog.pg_extension_config_dump('hydra.api_resource', '');
 SELECT pg_catalog.pg_extension_config_dump('hydra.api_resource_id_seq', '');

@@ -37,6 +37,8 @@ COMMENT ON FUNCTION hydra.webhook_percentile(bigint[], double precision) IS
     'Percentile of the response times in a histogram, in milliseconds, to two digits, at most a quarter too high; the share is from 0 to 1; null: no responses';
 COMMENT ON FUNCTION hydra._merge_step(internal, bigint[]) IS 'Adds a histogram, for hydra.webhook_merge';
 COMMENT ON FUNCTION hydra._merge_end(internal) IS 'Returns the sum of histograms, for hydra.webhook_merge';
+COMMENT ON FUNCTION hydra._column_origins(oid) IS
+    'Columns of a relation, each with the relation and the number of the column that it is: its own or, of a view, one behind it; none: it is computed';
 COMMENT ON FUNCTION hydra._random() IS 'A random number, different in every session and call';
 COMMENT ON FUNCTION hydra._subscriptions_changed() IS 'Announces changes: of the subscription that its first argument, a column, names, or of everything';
 COMMENT ON FUNCTION hydra._is_replicating() IS 'Whether this process applies the changes of another cluster, as a worker of logical replication does';
@@ -227,7 +229,7 @@ GRANT SELECT ON hydra.webhook_pending, hydra.webhook_failed, hydra.webhook_deliv
     TO hydra_admin, hydra_analyst;
 -- Functions in a view are executed as the role that reads it.
 GRANT EXECUTE ON FUNCTION hydra._worker_status(), hydra._database_status(), hydra._gateway_status(), hydra._runner_status(), hydra._shown_url(text),
-    hydra._shown_error(text)
+    hydra._shown_error(text), hydra._refused_columns(oid, text, text[]), hydra._column_origins(oid)
     TO hydra_admin, hydra_member, hydra_analyst;
 GRANT EXECUTE ON FUNCTION
     hydra._trigger_arguments(bytea), hydra._trigger_type(smallint), hydra._watch_details(text[], text, text[]),

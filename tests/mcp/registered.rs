@@ -132,6 +132,43 @@ fn arguments_of_every_type_arrive_as_they_were_sent_and_defaults_hold() {
 }
 
 #[test]
+fn arguments_are_taken_as_they_are_described_and_members_that_a_type_does_not_have_are_refused() {
+    let mut office = Office::open("registered_parts");
+    register(
+        &mut office,
+        "take(jsonb,app.places,app.counts,oid,numeric,int)",
+        "CREATE TYPE app.place AS (x int, y text); CREATE DOMAIN app.spot AS app.place; CREATE DOMAIN app.places AS app.spot[];
+         CREATE DOMAIN app.small AS int CHECK (VALUE < 100); CREATE DOMAIN app.counts AS app.small[];
+         CREATE FUNCTION app.take(j jsonb, p app.places DEFAULT NULL, c app.counts DEFAULT NULL, o oid DEFAULT NULL, n numeric DEFAULT 0,
+                                  k int DEFAULT 0) RETURNS jsonb LANGUAGE sql STABLE AS $$
+             SELECT jsonb_build_object('j', j IS NULL, 'p', to_jsonb(p), 'c', to_jsonb(c), 'o', o, 'large', n > 1e399) $$",
+        "",
+    );
+    let key = desk_key(&mut office);
+    let properties = tool(&office, &key, "take")["inputSchema"]["properties"].take();
+    let place = json!({"type": "object", "properties": {"x": {"type": "integer", "format": "int32"}, "y": {"type": "string"}},
+                       "additionalProperties": false});
+    assert_eq!(properties["p"], json!({"type": "array", "items": place}));
+    assert_eq!(properties["c"], json!({"type": "array", "items": {"type": "integer", "format": "int32"}}));
+    assert_eq!((&properties["o"], &properties["j"]), (&json!({"type": "string"}), &json!({})));
+    let taken = office.data(&key, "take", json!({"j": null, "p": [{"x": 1}], "c": [7], "o": "9"}));
+    assert_eq!(taken, json!({"j": true, "p": [{"x": 1, "y": null}], "c": [7], "o": "9", "large": false}));
+    let told = office.explanation(&key, "take", json!({"j": 1, "p": [{"x": 1}, {"z": 1}]}));
+    assert_eq!(told, "The tool has no argument p[1].z.");
+    assert_eq!(office.explanation(&key, "take", json!({})), "The argument j is missing.");
+    let call =
+        r#"{"jsonrpc":"2.0","id":12.0,"method":"tools/call","params":{"name":"take","arguments":{"j":1,"n":1e400}}}"#;
+    let answer = office.post(&key, &[], call).json();
+    assert_eq!(
+        (&answer["id"], &answer["result"]["structuredContent"]["large"]),
+        (&json!(12.0), &json!(true)),
+        "{answer}"
+    );
+    // A whole number is one however it is written.
+    assert_eq!(office.data(&office.key, "get_tickets", json!({"id": 12.0}))["id"], 12);
+}
+
+#[test]
 fn what_a_function_returns_becomes_an_object() {
     let mut office = Office::open("registered_results");
     for (function, result, expected) in [

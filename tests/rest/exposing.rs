@@ -69,6 +69,10 @@ fn what_cannot_be_exposed_is_refused_with_what_is_missing() {
          CREATE VIEW seen AS SELECT s.id, s.note::json AS doc FROM (SELECT DISTINCT id, note FROM app.tickets) AS s; CREATE SEQUENCE numbers;
          CREATE TEMPORARY TABLE passing (id int PRIMARY KEY);
          CREATE TABLE made (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, tenant_id text, twice int GENERATED ALWAYS AS (1) STORED);
+         CREATE TABLE lowered (id int PRIMARY KEY, org text, tenant_id text GENERATED ALWAYS AS (lower(org)) STORED);
+         CREATE VIEW doubled AS SELECT id, tenant_id, amount, amount * 2 AS dbl FROM app.tickets;
+         CREATE VIEW brief AS SELECT id, dbl FROM doubled; CREATE VIEW shows_made AS SELECT id, tenant_id, twice FROM made;
+         CREATE VIEW scoped AS SELECT id, note, lower(tenant_id) AS tenant_id FROM app.tickets;
          CREATE INDEX partial ON app.tickets (note) WHERE note IS NOT NULL; CREATE INDEX pattern ON app.tickets (subject text_pattern_ops);
          CREATE INDEX late ON app.tickets (status, note)",
     );
@@ -108,6 +112,13 @@ fn what_cannot_be_exposed_is_refused_with_what_is_missing() {
         (tickets("description => ''"), "22023", "description"),
         ("'made', creatable => '{id}'".to_owned(), "428C9", "always generated"),
         ("'made', creatable => '{twice}'".to_owned(), "428C9", "always generated"),
+        ("'shows_made', id_column => 'id', creatable => '{twice}'".to_owned(), "428C9", "column twice"),
+        ("'shows_made', id_column => 'id', updatable => '{twice}'".to_owned(), "428C9", "column twice"),
+        ("'doubled', id_column => 'id', creatable => '{amount,dbl}'".to_owned(), "428C9", "column dbl"),
+        ("'doubled', id_column => 'id', updatable => '{dbl}'".to_owned(), "428C9", "computed by the view"),
+        ("'brief', id_column => 'id', updatable => '{dbl}'".to_owned(), "428C9", "column dbl"),
+        ("'lowered', creatable => '{org}'".to_owned(), "428C9", "the tenant column tenant_id"),
+        ("'scoped', id_column => 'id', creatable => '{note}'".to_owned(), "428C9", "the tenant column tenant_id"),
     ] {
         let refusal = desk.bench.refused(&format!("SELECT hydra.api_expose({arguments})"), code);
         let whole = format!("{} {} {}", refusal.message, refusal.detail, refusal.hint);
@@ -117,6 +128,20 @@ fn what_cannot_be_exposed_is_refused_with_what_is_missing() {
         );
     }
     assert_eq!(desk.bench.count("api_resources"), 0);
+    // Where nobody gives the tenant, it can be computed.
+    desk.bench.run(
+        "SELECT hydra.api_expose('lowered', updatable => '{org}');
+         SELECT hydra.api_expose('scoped', id_column => 'id', updatable => '{note}', deletable => true);
+         SELECT hydra.api_expose('lowered', 'all_lowered', tenant_column => 'org', creatable => '{id}')",
+    );
+    // Whoever writes a trigger for a view decides what becomes of its columns.
+    desk.bench.run(
+        "CREATE FUNCTION ignore() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+         CREATE TRIGGER ignore INSTEAD OF INSERT ON doubled FOR EACH ROW EXECUTE FUNCTION ignore();
+         SELECT hydra.api_expose('doubled', id_column => 'id', creatable => '{dbl}')",
+    );
+    desk.bench.refused("SELECT hydra.api_expose('doubled', id_column => 'id', updatable => '{dbl}')", "428C9");
+    assert_eq!(desk.bench.ask::<i64>("SELECT count(*) FROM hydra.api_resources WHERE problem IS NOT NULL"), 0);
 }
 
 #[test]

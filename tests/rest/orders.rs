@@ -107,6 +107,28 @@ fn enums_uuids_arrays_and_others_are_ordered_as_postgres_orders_them() {
 }
 
 #[test]
+fn a_composite_value_without_values_in_it_is_not_taken_for_no_value() {
+    let address = "CREATE TYPE addr AS (street text, zip int)";
+    let values = "ROW('a',1)::addr, ROW('a',NULL)::addr, ROW(NULL,NULL)::addr, ROW(NULL,5)::addr, ROW('b',2)::addr, ROW('c',NULL)::addr";
+    let home = format!("{address}; CREATE DOMAIN home AS addr CHECK ((VALUE).zip IS DISTINCT FROM 0)");
+    for (database, before, of_type) in [("order_composite", address, "addr"), ("order_home", &home, "home")] {
+        let mut desk = desk(database, before, of_type, &values.replace("::addr", &format!("::{of_type}")));
+        check(&mut desk);
+        for (filter, condition) in [
+            ("v[null]=true", "v IS NOT DISTINCT FROM NULL"),
+            ("v[null]=false", "v IS DISTINCT FROM NULL"),
+            ("v[ne]=(a,1)", "v IS DISTINCT FROM ROW('a',1)::addr"),
+            ("v[null]=false&v[ne]=(,)", "v <> ROW(NULL,NULL)::addr"),
+        ] {
+            let expected: Vec<i64> = desk
+                .bench
+                .ask(&format!("SELECT array_agg(id ORDER BY id) FROM things WHERE tenant_id = 'acme' AND {condition}"));
+            assert_eq!(desk.get(&format!("/api/v1/tickets?{filter}")).ids(), expected, "{filter}");
+        }
+    }
+}
+
+#[test]
 fn a_type_that_lies_in_another_schema_is_compared_by_its_own_operators() {
     // Its order is backwards. Its operators are found neither in pg_catalog nor in public; with the cast to integer that
     // it has, others would be.

@@ -11,6 +11,7 @@ use testkit::{Bench, Cluster, run};
 mod own;
 mod page;
 mod programs;
+mod types;
 
 fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
@@ -71,10 +72,15 @@ fn request(client: &mut Client, key: &str, method: &str, path: &str) -> Answer {
 /// The same with headers: JSON, as the gateway passes them.
 #[track_caller]
 fn request_with(client: &mut Client, key: &str, method: &str, path: &str, headers: &str) -> Answer {
+    made(client, key, method, path, headers, None)
+}
+
+#[track_caller]
+fn made(client: &mut Client, key: &str, method: &str, path: &str, headers: &str, body: Option<&[u8]>) -> Answer {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let credential = Sha256::digest(key).to_vec();
     let sql =
-        "SELECT status, headers::text, body FROM hydra.serve(1, 'rest', $1, $2, $3, $4, $5::jsonb, NULL, '127.0.0.1')";
+        "SELECT status, headers::text, body FROM hydra.serve(1, 'rest', $1, $2, $3, $4, $5::jsonb, $6, '127.0.0.1')";
     run(client, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE");
     // Without a name: the call drops prepared statements.
     let rows = client.query_typed(
@@ -85,6 +91,7 @@ fn request_with(client: &mut Client, key: &str, method: &str, path: &str, header
             (&path, Type::TEXT),
             (&query, Type::TEXT),
             (&headers, Type::TEXT),
+            (&body, Type::BYTEA),
         ],
     );
     let row = rows.unwrap_or_else(|error| panic!("{method} {path}: {error:?}")).remove(0);
@@ -96,6 +103,12 @@ fn request_with(client: &mut Client, key: &str, method: &str, path: &str, header
         headers: serde_json::from_str(&headers).expect("pairs of names and values"),
         body: String::from_utf8(body).expect("text"),
     }
+}
+
+/// The same with a body of JSON.
+#[track_caller]
+fn request_with_body(client: &mut Client, key: &str, method: &str, path: &str, body: &str) -> Answer {
+    made(client, key, method, path, r#"[["Content-Type", "application/json"]]"#, Some(body.as_bytes()))
 }
 
 /// Gets what must be there.

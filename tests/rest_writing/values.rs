@@ -151,3 +151,97 @@ fn values_of_domains_enums_and_composite_types_are_checked() {
         assert_eq!((refused.status, refused.errors()), (422, vec![(field.into(), code.into())]), "{refused:?}");
     }
 }
+
+#[test]
+fn a_member_that_a_composite_type_does_not_have_is_refused_and_erases_nothing() {
+    let mut shop = Shop::new("members");
+    shop.bench.run(
+        "CREATE TYPE public.addr AS (street text, zip int, \"Odd name\" text);
+         CREATE DOMAIN public.home AS public.addr CHECK ((VALUE).zip IS DISTINCT FROM 0);
+         CREATE TYPE public.person AS (name text, lives public.home, others public.addr[], note jsonb);
+         CREATE DOMAIN public.homes AS public.home[];
+         ALTER TYPE public.addr ADD ATTRIBUTE gone text; ALTER TYPE public.addr DROP ATTRIBUTE gone;
+         CREATE TABLE public.thing (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, tenant_id text NOT NULL,
+                                    a public.addr, h public.home, l public.addr[], hs public.homes, p public.person);
+         GRANT ALL ON public.thing TO shop",
+    );
+    let columns = "a,h,l,hs,p";
+    shop.expose("things", "public.thing", &format!("id,tenant_id,{columns}"), columns, columns);
+    let sent = r#"{"a": {"street": "x", "zip": 1, "Odd name": null}, "h": {"zip": 5}, "l": [[{"zip": 1}], [null]], "hs": [{}, null],
+                   "p": {"name": "Ann", "lives": {"street": "y"}, "others": [{"zip": 2}], "note": {"any": 1}}}"#;
+    let created = shop.post("/api/v1/things", sent);
+    assert_eq!(created.status, 201, "{created:?}");
+    for (body, path) in [
+        (r#"{"a": {"stret": "typo"}}"#, "a.stret"),
+        (r#"{"a": {"Street": "typo"}}"#, "a.Street"),
+        (r#"{"a": {"street": "x", "gone": 1}}"#, "a.gone"),
+        (r#"{"h": {"zap": 1}}"#, "h.zap"),
+        (r#"{"l": [{"zip": 1}, {"zap": 1}]}"#, "l[1].zap"),
+        (r#"{"l": [[{"zip": 1}], [{"zap": 1}]]}"#, "l[1][0].zap"),
+        (r#"{"hs": [{"zap": 1}]}"#, "hs[0].zap"),
+        (r#"{"p": {"lives": {"zap": 1}}}"#, "p.lives.zap"),
+        (r#"{"p": {"others": [{}, {"": 1}]}}"#, "p.others[1]."),
+        (r#"{"p": {"nam": null}}"#, "p.nam"),
+    ] {
+        for refused in [shop.patch("/api/v1/things/1", body), shop.post("/api/v1/things", body)] {
+            assert_eq!((refused.status, refused.errors()), (422, vec![(path.into(), "unknown".into())]), "{body}");
+        }
+    }
+    let kept: String = shop.bench.ask("SELECT concat_ws(' ', a, h, p) FROM public.thing");
+    assert_eq!(kept, "(x,1,) (,5,) (Ann,\"(y,,)\",\"{\"\"(,2,)\"\"}\",\"{\"\"any\"\": 1}\")");
+    // The value that is given replaces the whole one.
+    let changed = shop.patch("/api/v1/things/1", r#"{"a": {"zip": 2}}"#).json();
+    assert_eq!(changed["a"], json!({"street": null, "zip": 2, "Odd name": null}));
+}
+
+#[test]
+fn a_value_that_a_type_refuses_in_its_own_way_is_refused_and_its_field_named() {
+    let mut shop = Shop::new("own_ways");
+    shop.bench.run(
+        "CREATE FUNCTION public.judge(integer) RETURNS boolean LANGUAGE plpgsql AS $$
+         BEGIN
+             IF $1 = 1 THEN RAISE 'Not this one.'; END IF;
+             IF $1 = 2 THEN PERFORM * FROM public.nowhere; END IF;
+             RETURN true;
+         END $$;
+         CREATE DOMAIN public.judged AS integer CHECK (public.judge(VALUE));
+         CREATE TABLE public.thing (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, tenant_id text NOT NULL,
+                                    rc regclass, rp regproc, ro regprocedure, rop regoper, rt regtype, rr regrole, rn regnamespace,
+                                    rf regconfig, ts tsquery, sn pg_snapshot, jp jsonpath, j public.judged, rcs regclass[]);
+         GRANT ALL ON public.thing TO shop",
+    );
+    let columns = "rc,rp,ro,rop,rt,rr,rn,rf,ts,sn,jp,j,rcs";
+    shop.expose("things", "public.thing", &format!("id,tenant_id,{columns}"), columns, columns);
+    assert_eq!(shop.post("/api/v1/things", r#"{"rc": "pg_catalog.pg_class", "rr": "shop"}"#).status, 201);
+    for (field, value) in [
+        ("rc", "\"nope\""),
+        ("rc", "\"a.b.c.d\""),
+        ("rc", "\"other.db.nope\""),
+        ("rc", "\"\""),
+        ("rp", "\"nope\""),
+        ("rp", "\"abs\""),
+        ("ro", "\"nope(int)\""),
+        ("rop", "\"+\""),
+        ("rt", "\"nope\""),
+        ("rt", "\"a b c\""),
+        ("rr", "\"nope\""),
+        ("rn", "\"nope\""),
+        ("rf", "\"nope\""),
+        ("ts", "\"a &\""),
+        ("sn", "\"x\""),
+        ("jp", "\"$[\""),
+        ("j", "1"),
+        ("j", "2"),
+        ("rcs", "[\"nope\"]"),
+    ] {
+        let body = format!(r#"{{"{field}": {value}}}"#);
+        for refused in [shop.post("/api/v1/things", &body), shop.patch("/api/v1/things/1", &body)] {
+            let errors = refused.errors();
+            let named: Vec<&str> = errors.iter().map(|(field, _)| field.as_str()).collect();
+            assert_eq!((refused.status, named), (422, vec![field]), "{body}: {refused:?}");
+        }
+    }
+    // What the application says is passed on.
+    assert!(shop.post("/api/v1/things", r#"{"j": 1}"#).body.contains("Not this one."));
+    assert!(!shop.post("/api/v1/things", r#"{"j": 2}"#).body.contains("nowhere"));
+}

@@ -105,3 +105,49 @@ fn a_view_with_a_check_option_refuses_rows_that_it_would_not_show() {
     shop.expose("views", "public.opened", "id,tenant_id,subject,status", "subject,status", "status");
     assert_eq!(shop.post("/api/v1/views", r#"{"subject": "x", "status": "closed"}"#).status, 403);
 }
+
+#[test]
+fn a_column_that_has_become_computed_is_named_and_the_view_of_resources_says_so() {
+    let mut shop = Shop::new("computed");
+    let view = |amount: &str| {
+        format!(
+            "CREATE OR REPLACE VIEW public.sums AS SELECT id, tenant_id, subject, {amount} AS amount FROM public.ticket"
+        )
+    };
+    shop.bench.run(&format!("{}; GRANT ALL ON public.sums TO shop", view("amount")));
+    shop.expose("views", "public.sums", "id,tenant_id,subject,amount", "subject,amount", "amount");
+    assert_eq!(shop.post("/api/v1/views", r#"{"subject": "x", "amount": 1}"#).status, 201);
+    let problem = "SELECT coalesce(problem, 'none') FROM hydra.api_resources WHERE name = 'views'";
+    assert_eq!(shop.bench.ask::<String>(problem), "none");
+    shop.bench.run(&view("amount * 2"));
+    for answer in [
+        shop.post("/api/v1/views", r#"{"subject": "x", "amount": 1}"#),
+        shop.patch("/api/v1/views/1", r#"{"amount": 1}"#),
+    ] {
+        assert_eq!((answer.status, answer.errors()), (422, vec![("amount".into(), "read_only".into())]), "{answer:?}");
+    }
+    assert_eq!(shop.bench.ask::<String>(problem), "Column amount is always computed now, and cannot be given.");
+    assert_eq!(shop.post("/api/v1/views", r#"{"subject": "y"}"#).status, 201);
+}
+
+#[test]
+fn where_the_tenant_has_become_computed_a_key_with_a_tenant_creates_nothing_and_learns_why() {
+    let mut shop = Shop::new("computed_tenant");
+    shop.bench.run(
+        "CREATE TABLE public.thing (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, tenant_id text, org text);
+         GRANT ALL ON public.thing TO shop",
+    );
+    shop.expose("things", "public.thing", "id,tenant_id,org", "org", "");
+    shop.bench
+        .run("ALTER TABLE public.thing DROP tenant_id, ADD tenant_id text GENERATED ALWAYS AS (lower(org)) STORED");
+    let refused = shop.post("/api/v1/things", r#"{"org": "ACME"}"#);
+    assert_eq!(refused.status, 422, "{refused:?}");
+    assert!(refused.json()["detail"].as_str().unwrap().contains("tenant of a row is computed"), "{refused:?}");
+    let operator = shop.operator.clone();
+    let created = shop.call("POST", "/api/v1/things").key(&operator).body(r#"{"org": "ACME"}"#);
+    assert_eq!(created.make(&mut shop.gateway).json()["tenant_id"], "acme");
+    assert_eq!(
+        shop.bench.ask::<String>("SELECT problem FROM hydra.api_resources WHERE name = 'things'"),
+        "Column tenant_id is always computed now; no key with a tenant can create a row."
+    );
+}

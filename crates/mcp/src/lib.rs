@@ -20,6 +20,7 @@
 //! | `revision` | the revisions, and which of them a request speaks |
 //! | `headers` | headers that repeat parts of the body |
 //! | `message` | JSON-RPC |
+//! | `numbers` | arguments that are too large to calculate with |
 //! | `asked` | what a message asks |
 //! | `failure` | errors of the protocol |
 //! | `answer` | answers |
@@ -33,6 +34,7 @@ mod elicitation;
 mod failure;
 mod headers;
 mod message;
+mod numbers;
 mod object;
 pub mod relay;
 pub mod revision;

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::failure::Failure;
+use crate::numbers;
 
 /// What a request is called, so that its answer can be found: text, or a whole number.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,7 +17,10 @@ impl Id {
     pub fn of(value: &Value) -> Option<Self> {
         match value {
             Value::String(_) => Some(Self(value.clone())),
-            Value::Number(number) if number.is_i64() || number.is_u64() => Some(Self(value.clone())),
+            // 12.0 is a whole number, too.
+            Value::Number(number) if number.as_f64().is_some_and(|number| number.fract() == 0.0) => {
+                Some(Self(value.clone()))
+            }
             _ => None,
         }
     }
@@ -48,7 +52,7 @@ pub struct Unreadable {
 
 impl Message {
     pub fn parse(text: &[u8]) -> Result<Self, Unreadable> {
-        let body: Value = serde_json::from_slice(text).map_err(|_| Failure::not_json())?;
+        let body = serde_json::from_slice(text).ok().or_else(|| numbers::as_texts(text)).ok_or(Failure::not_json())?;
         let Value::Object(mut body) = body else {
             return Err(Failure::not_a_request("it is not one object").into());
         };

@@ -90,7 +90,8 @@ fn a_client_of_the_newest_revision_is_served_without_a_handshake() {
 fn arguments_keep_the_digits_that_were_sent() {
     let body = br#"{"jsonrpc": "2.0", "id": 1, "method": "tools/call",
                     "params": {"name": "t", "arguments": {"n": 9007199254740993.10, "a": [1e400]}}}"#;
-    assert!(read(&[], body).is_err(), "a number that no value can have");
+    let Asked::CallTool { arguments_text, .. } = read(&[], body).unwrap().asked else { panic!() };
+    assert_eq!(arguments_text, r#"{"n": 9007199254740993.10, "a": [1e400]}"#);
     let body = br#"{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "par\u0061ms": {"name": "t",
                     "arguments": {"n": 1}, "arguments": {"n": 12345678901234567890.10}}}"#;
     let Asked::CallTool { arguments_text, .. } = read(&[], body).unwrap().asked else { panic!() };
@@ -172,6 +173,26 @@ fn what_is_no_message_is_refused() {
     }
     let params = json!({"jsonrpc": "2.0", "method": "ping", "id": 1, "params": [1]});
     assert_eq!(refused(&[], &params).1, -32602);
+}
+
+#[test]
+fn a_number_of_any_size_can_be_an_argument_and_a_whole_one_an_id() {
+    let call = |id: &str, arguments: &str| {
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"x","arguments":{arguments}}}}}"#
+        );
+        read(&[], body.as_bytes()).map_err(|answer| json(&answer)["error"]["code"].as_i64())
+    };
+    let large = r#"{"n":1e400,"of":[-1e999,{"m":1}],"t":"\u00e4"}"#;
+    let Ok(Request { asked: Asked::CallTool { arguments, arguments_text, .. }, .. }) = call("1", large) else {
+        panic!("it is a call");
+    };
+    assert_eq!(Value::Object(arguments), json!({"n": "1e400", "of": ["-1e999", {"m": 1}], "t": "ä"}));
+    assert_eq!(arguments_text, large);
+    assert_eq!(call("12.0", "{}").expect("a call").id.expect("an id").to_string(), "12.0");
+    for (id, arguments) in [("1e400", "{}"), ("1", "{\"n\":1e}"), ("1", "{\"n\":1e400,\"t\":\"\\ud800\"}")] {
+        assert_eq!(call(id, arguments), Err(Some(-32700)), "{id} {arguments}");
+    }
 }
 
 #[test]

@@ -66,13 +66,16 @@ impl Argument {
     fn schema(&self) -> Value {
         let of_element = |element: &Type| match &self.choices {
             Some(choices) => json!({"type": "string", "enum": choices}),
-            None => element.schema(),
+            // Models are not told that a part can be null: few understand a list of types.
+            None => element.schema_without_nulls(),
         };
-        match &self.of {
-            // Models are not told that an element can be null: few understand a list of types.
-            Type::List(element) => json!({"type": "array", "items": of_element(element)}),
-            other => of_element(other),
+        fn with_elements(of: &Type, of_element: &impl Fn(&Type) -> Value) -> Value {
+            match of {
+                Type::List(element) => json!({"type": "array", "items": with_elements(element, of_element)}),
+                other => of_element(other),
+            }
         }
+        with_elements(&self.of, &of_element)
     }
 }
 
@@ -99,8 +102,15 @@ fn constant(expression: &str) -> Option<Value> {
 mod tests {
     use super::*;
 
+    fn typed(name: &str) -> Type {
+        match name.strip_suffix("[]") {
+            Some(element) => Type::List(Box::new(typed(element))),
+            None => Type::parse(name),
+        }
+    }
+
     fn argument(name: &str, of: &str, default: Option<&str>) -> Argument {
-        Argument { name: name.into(), of: Type::parse(of, false), choices: None, default: default.map(str::to_owned) }
+        Argument { name: name.into(), of: typed(of), choices: None, default: default.map(str::to_owned) }
     }
 
     #[test]

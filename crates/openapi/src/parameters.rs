@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use crate::Named;
 use crate::column::Column;
 use crate::responses::reference;
-use crate::types::Type;
 
 /// Returns the parameter with the id of one thing.
 pub fn id(column: &Column) -> Value {
@@ -43,11 +42,7 @@ fn filters(column: &Column) -> Vec<Value> {
         let name = if operator.is_empty() { column.name.clone() } else { format!("{}[{operator}]", column.name) };
         json!({"name": name, "in": "query", "description": format!("Only rows whose `{}` {words}.", column.name), "schema": schema})
     };
-    // Every value of the type can be compared with, whatever a constraint says about those that are stored.
-    let value = || match &column.of {
-        Type::Text(_) => Type::Text(None).schema(),
-        of => of.schema(),
-    };
+    let value = || column.of.compared();
     let mut all = vec![filter("", "is this", value()), filter("ne", "is not this", value())];
     if column.of.has_order() && column.choices.is_none() {
         let compared =

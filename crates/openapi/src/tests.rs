@@ -7,14 +7,7 @@ use serde_json::{Value, json};
 use crate::{Api, Column, EventType, Resource, Type, document, links};
 
 fn column(name: &str, of: &str) -> Column {
-    Column {
-        name: name.into(),
-        of: Type::parse(of, false),
-        nullable: false,
-        has_default: false,
-        comment: None,
-        choices: None,
-    }
+    Column { name: name.into(), of: Type::parse(of), nullable: false, has_default: false, comment: None, choices: None }
 }
 
 fn tickets() -> Resource {
@@ -192,12 +185,28 @@ fn types_of_postgres_are_what_their_values_are_as_json() {
         ("timestamp without time zone", json!({"type": "string"})),
         ("jsonb", json!({})),
         ("bigint[]", json!({"type": "array", "items": {"type": ["integer", "null"], "format": "int64"}})),
+        // As text, like the names of tables that it stands for.
+        ("oid", json!({"type": "string"})),
         ("inet", json!({"type": "string"})),
         ("public.\"bigint\"", json!({"type": "string"})),
     ] {
-        assert_eq!(Type::parse(name, false).schema(), expected, "{name}");
+        let of = match name.strip_suffix("[]") {
+            Some(element) => Type::List(Box::new(Type::parse(element))),
+            None => Type::parse(name),
+        };
+        assert_eq!(of.schema(), expected, "{name}");
     }
-    assert_eq!(Type::parse("app.address", true).schema(), json!({"type": "object"}));
+    let list = |of: Type| Type::List(Box::new(of));
+    let matrix = json!({"type": "array", "items": {"type": "array", "items": {"type": ["boolean", "null"]}}});
+    assert_eq!(list(list(Type::Boolean)).schema(), matrix, "a null cannot be instead of an array");
+    let address = Type::Record(vec![("street".into(), Type::Text(None)), ("floors".into(), list(Type::Boolean))]);
+    let floors = json!({"type": ["array", "null"], "items": {"type": ["boolean", "null"]}});
+    assert_eq!(
+        address.schema(),
+        json!({"type": "object", "properties": {"street": {"type": ["string", "null"]}, "floors": floors}, "additionalProperties": false})
+    );
+    assert_eq!(address.schema_without_nulls()["properties"]["street"], json!({"type": "string"}));
+    assert_eq!((address.compared(), list(address).compared()), (json!({"type": "string"}), json!({"type": "string"})));
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! a timestamp without a time zone has no format, because `date-time` needs one. Only `infinity` is a date and a timestamp in any
 //! other form.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Type {
@@ -21,7 +21,8 @@ pub enum Type {
     Instant,
     /// Any JSON.
     Json,
-    Record,
+    /// With its members.
+    Record(Vec<(String, Type)>),
     List(Box<Type>),
     /// With its name.
     Other(String),
@@ -31,16 +32,14 @@ pub enum Type {
 const NO_NUMBERS: &[&str] = &["NaN", "Infinity", "-Infinity"];
 
 impl Type {
-    /// Reads a type off its name as `format_type` writes it. A domain must have been replaced by its base type.
-    pub fn parse(name: &str, is_record: bool) -> Self {
-        if let Some(element) = name.strip_suffix("[]") {
-            return Self::List(Box::new(Self::parse(element, is_record)));
-        }
+    /// Reads a type off its name as `format_type` writes it. A domain must have been replaced by its base type, and what is made of
+    /// other types by these.
+    pub fn parse(name: &str) -> Self {
         let (base, rest) = name.split_once('(').unwrap_or((name, ""));
         let has_zone = name.ends_with("with time zone");
         match base.trim_end() {
             "smallint" => Self::Integer(16),
-            "integer" | "oid" => Self::Integer(32),
+            "integer" => Self::Integer(32),
             "bigint" => Self::Integer(64),
             // One with a precision has no infinity.
             "numeric" if !rest.is_empty() => Self::Number(&NO_NUMBERS[..1]),
@@ -53,12 +52,21 @@ impl Type {
             "date" => Self::Date,
             "timestamp with time zone" | "timestamp" if has_zone => Self::Instant,
             "json" | "jsonb" => Self::Json,
-            _ if is_record => Self::Record,
             _ => Self::Other(name.to_owned()),
         }
     }
 
     pub fn schema(&self) -> Value {
+        self.schema_with(or_null)
+    }
+
+    /// Returns the schema without the nulls that elements and members can be.
+    pub fn schema_without_nulls(&self) -> Value {
+        self.schema_with(|schema| schema)
+    }
+
+    /// `part` makes the schema of an element or a member of that of its values.
+    fn schema_with(&self, part: fn(Value) -> Value) -> Value {
         match self {
             Self::Integer(16) => json!({"type": "integer", "minimum": i16::MIN, "maximum": i16::MAX}),
             Self::Integer(32) => json!({"type": "integer", "format": "int32"}),
@@ -71,9 +79,16 @@ impl Type {
             Self::Date => json!({"type": "string", "format": "date"}),
             Self::Instant => json!({"type": "string", "format": "date-time"}),
             Self::Json => json!({}),
-            Self::Record => json!({"type": "object"}),
-            // An array of Postgres can have nulls.
-            Self::List(element) => json!({"type": "array", "items": or_null(element.schema())}),
+            Self::Record(members) => {
+                let member = |(name, of): &(String, Self)| (name.clone(), part(of.schema_with(part)));
+                let members: Map<_, _> = members.iter().map(member).collect();
+                json!({"type": "object", "properties": members, "additionalProperties": false})
+            }
+            // An array of Postgres can have nulls, but not instead of an array in it.
+            Self::List(element) => match **element {
+                Self::List(_) => json!({"type": "array", "items": element.schema_with(part)}),
+                _ => json!({"type": "array", "items": part(element.schema_with(part))}),
+            },
             Self::Other(_) => json!({"type": "string"}),
         }
     }
@@ -90,7 +105,7 @@ impl Type {
             Self::Uuid => json!("5f2c0a4e-8f0d-4c1b-9d59-0a4a7f3a1e21"),
             Self::Date => json!("2026-11-26"),
             Self::Instant => json!("2026-11-26T09:30:00Z"),
-            Self::Json | Self::Record => json!({}),
+            Self::Json | Self::Record(_) => json!({}),
             Self::List(element) => json!([element.example(column)]),
             Self::Other(name) => json!(match name.as_str() {
                 "interval" => "01:30:00",
@@ -103,9 +118,19 @@ impl Type {
         }
     }
 
+    /// Returns the schema of a value that others are compared with, in a parameter: there, what has parts is text of Postgres.
+    pub fn compared(&self) -> Value {
+        match self {
+            Self::Json | Self::Record(_) | Self::List(_) => json!({"type": "string"}),
+            // Every value of the type, whatever a constraint says about those that are stored.
+            Self::Text(_) => Self::Text(None).schema(),
+            of => of.schema(),
+        }
+    }
+
     /// Whether one value can come before another in a way that means something to people.
     pub fn has_order(&self) -> bool {
-        !matches!(self, Self::Boolean | Self::Uuid | Self::Json | Self::Record | Self::List(_))
+        !matches!(self, Self::Boolean | Self::Uuid | Self::Json | Self::Record(_) | Self::List(_))
     }
 }
 

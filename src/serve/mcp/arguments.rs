@@ -68,7 +68,8 @@ fn text(value: &Value) -> Result<Option<String>, &'static str> {
         Value::Null => Ok(None),
         Value::String(text) if text.contains('\0') => Err("has a character that no text of the database has"),
         Value::String(text) => Ok(Some(text.clone())),
-        Value::Bool(_) | Value::Number(_) => Ok(Some(value.to_string())),
+        Value::Bool(_) => Ok(Some(value.to_string())),
+        Value::Number(number) => Ok(Some(whole(&number.to_string()).to_owned())),
         Value::Array(values) => {
             let mut texts = Vec::new();
             for value in values {
@@ -80,6 +81,14 @@ fn text(value: &Value) -> Result<Option<String>, &'static str> {
             if texts.is_empty() { Err("is an empty list") } else { Ok(Some(texts.join(","))) }
         }
         Value::Object(_) => Err("is an object, and has to be a value"),
+    }
+}
+
+/// Returns a number without a fraction that is zero: to JSON Schema, `12.0` is an integer, and to an integer of Postgres it is not.
+pub fn whole(number: &str) -> &str {
+    match number.split_once('.') {
+        Some((whole, fraction)) if fraction.bytes().all(|digit| digit == b'0') => whole,
+        _ => number,
     }
 }
 

@@ -9,12 +9,13 @@ use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::arguments::{LIMIT, MOST};
+use super::arguments::{LIMIT, MOST, whole};
 use super::call::LARGEST;
 use super::registered::Argument;
 use crate::backend::subtransaction::{attempt, must_end, report};
 use crate::backend::{deadline, sqlstate};
 use crate::serve::rest::kind::Kind;
+use crate::serve::rest::members;
 use crate::serve::rest::representation::ROW;
 use crate::serve::sql;
 
@@ -95,7 +96,7 @@ struct Page {
 
 impl Page {
     fn take(given: &mut Given<'_>) -> Result<Self, String> {
-        let number = |value: &RawValue| value.get().trim_matches('"').parse::<usize>().ok();
+        let number = |value: &RawValue| whole(value.get().trim_matches('"')).parse::<usize>().ok();
         let limit = match given.0.remove("limit") {
             None => LIMIT,
             Some(limit) => number(limit)
@@ -112,7 +113,7 @@ impl Page {
     }
 }
 
-/// Arguments by their names. One that is null is as if it were not given.
+/// Arguments by their names. One that is null is as if it were not given, unless it is JSON that must be given: null is JSON.
 struct Given<'a>(BTreeMap<String, &'a RawValue>);
 
 impl<'a> Given<'a> {
@@ -120,7 +121,11 @@ impl<'a> Given<'a> {
     fn read(function: &Function, arguments: &'a str) -> Result<Self, String> {
         let mut given: BTreeMap<String, &RawValue> =
             serde_json::from_str(arguments).map_err(|error| format!("The arguments cannot be read: {error}."))?;
-        given.retain(|_, value| value.get() != "null");
+        let is_json = |name: &String| {
+            let mut required = function.arguments.iter().filter(|argument| argument.default.is_none());
+            required.any(|argument| argument.name == *name && Kind::of(argument.type_oid) == Kind::Any)
+        };
+        given.retain(|name, value| value.get() != "null" || is_json(name));
         let is_missing = |argument: &&Argument| argument.default.is_none() && !given.contains_key(&argument.name);
         match function.arguments.iter().find(is_missing) {
             Some(argument) => Err(format!("The argument {} is missing.", argument.name)),
@@ -139,6 +144,9 @@ impl<'a> Given<'a> {
             let kind = Kind::of(argument.type_oid);
             if !kind.takes(value) {
                 return Err(format!("The argument {} must be {}.", argument.name, kind.described()));
+            }
+            if let Some(path) = members::unknown(argument.type_oid, value) {
+                return Err(format!("The tool has no argument {}{path}.", argument.name));
             }
         }
         let given: Vec<&Argument> = function.arguments.iter().filter(|argument| self.has(argument)).collect();

@@ -4,7 +4,7 @@
 //! function. A tool whose function is gone, or has become one that no tool may call, does not exist: see `hydra.tool_function`.
 
 use ::mcp::Tool;
-use openapi::{Argument as Described, Type};
+use openapi::Argument as Described;
 use pgrx::prelude::*;
 use pgrx::{JsonB, Spi};
 use serde::Deserialize;
@@ -13,7 +13,8 @@ use super::function::{Function, Shape};
 use super::resources::paging;
 use super::tools::{Does, Found};
 use crate::serve::identity::as_owner;
-use crate::serve::rest::Call;
+use crate::serve::rest::attribute::Declared;
+use crate::serve::rest::{Call, schema};
 use crate::store::Statement;
 
 /// Returns those that the key can call.
@@ -69,9 +70,6 @@ pub struct Argument {
     /// Its type in statements, with its schema.
     pub type_name: String,
     pub type_oid: pg_sys::Oid,
-    /// Its type, and of a domain the type that it is made of.
-    declared: String,
-    is_record: bool,
     pub is_variadic: bool,
     /// An SQL expression. Without one, the argument must be given.
     pub default: Option<String>,
@@ -82,7 +80,7 @@ impl Argument {
     fn described(&self) -> Described {
         Described {
             name: self.name.clone(),
-            of: Type::parse(&self.declared, self.is_record),
+            of: schema::of(Declared { type_oid: self.type_oid, modifier: -1, dimensions: 0 }),
             choices: self.choices.clone(),
             default: self.default.clone(),
         }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::arguments::{LIMIT, MOST};
 use super::tools::{CONFIRMATION, Does, Found, may};
 use crate::serve::rest::resource::{self, Column, Resource};
-use crate::serve::rest::{self, Call};
+use crate::serve::rest::{self, Call, schema};
 
 pub fn all(call: &Call<'_>) -> impl Iterator<Item = Found> {
     let is_seen = move |resource: &Resource| call.key.tenant.is_none() || resource.tenant_column.is_some();
@@ -164,7 +164,7 @@ pub fn paging() -> [(String, Value); 2] {
 }
 
 fn filters(column: &Column, members: &mut Map<String, Value>) {
-    let (name, schema) = (&column.name, value(column));
+    let (name, schema) = (&column.name, compared(column));
     let is_measured = matches!(kind(column), Type::Integer(_) | Type::Number(_) | Type::Date | Type::Instant);
     if column.choices.is_some() {
         members.insert(format!("{name}.in"), json!({"type": "array", "items": schema, "description": "One of these."}));
@@ -187,10 +187,19 @@ fn filters(column: &Column, members: &mut Map<String, Value>) {
 }
 
 fn value(column: &Column) -> Value {
+    schema_of(column, Type::schema)
+}
+
+/// Returns the schema of a value that a filter compares with.
+fn compared(column: &Column) -> Value {
+    schema_of(column, Type::compared)
+}
+
+fn schema_of(column: &Column, of: fn(&Type) -> Value) -> Value {
     let mut schema = match kind(column) {
         // Some models refuse tools whose arguments have several types, and none asks for NaN.
         Type::Number(_) => json!({"type": "number"}),
-        kind => kind.schema(),
+        kind => of(&kind),
     };
     if let Some(choices) = column.choices.as_ref().filter(|_| schema["type"] == "string") {
         schema["enum"] = json!(choices);
@@ -199,7 +208,7 @@ fn value(column: &Column) -> Value {
 }
 
 fn kind(column: &Column) -> Type {
-    Type::parse(&column.declared, false)
+    schema::of_column(column)
 }
 
 /// Some models refuse tools with other names of arguments.

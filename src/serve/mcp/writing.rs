@@ -6,7 +6,7 @@
 use wire::form::escaped;
 
 use super::actions;
-use super::arguments::refuse_unknown;
+use super::arguments::{refuse_unknown, whole};
 use super::call::explained;
 use super::function;
 use super::tools::{Does, Found};
@@ -46,7 +46,7 @@ impl<'a> Given<'a> {
             Some(b'n') => Ok(None),
             Some(b'{' | b'[') => Err(format!("The argument {name} is not one value.")),
             Some(b'"') => serde_json::from_str(json).map(Some).map_err(|_| format!("The argument {name} is no text.")),
-            _ => Ok(Some(json.to_owned())),
+            _ => Ok(Some(whole(json).to_owned())),
         }
     }
 

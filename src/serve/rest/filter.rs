@@ -86,14 +86,16 @@ impl<'a> Filter<'a> {
         let parameter = value::cast(first, self.column);
         match self.operator {
             Operator::Compare(sign) => format!("{column} OPERATOR({operators}.{sign}) {parameter}"),
-            Operator::Differ => format!("({column} OPERATOR({operators}.<>) {parameter} OR {column} IS NULL)"),
+            Operator::Differ => {
+                format!("({column} OPERATOR({operators}.<>) {parameter} OR {})", value::is_null(column))
+            }
             Operator::In => {
                 let parameters = (first..).take(self.values().len()).map(|number| value::cast(number, self.column));
                 let parameters: Vec<_> = parameters.collect();
                 format!("{column} OPERATOR({operators}.=) ANY (ARRAY[{}])", parameters.join(", "))
             }
-            Operator::Null if self.value == "true" => format!("{column} IS NULL"),
-            Operator::Null => format!("{column} IS NOT NULL"),
+            Operator::Null if self.value == "true" => value::is_null(column),
+            Operator::Null => value::is_not_null(column),
         }
     }
 

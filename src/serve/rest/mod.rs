@@ -14,6 +14,8 @@
 //! | `resource`, `known` | finds resources in the catalog, and keeps them |
 //! | `representation` | renders rows |
 //! | `kind` | knows which JSON type the values of a type have |
+//! | `schema` | describes the values of a type |
+//! | `attribute`, `members` | look up what composite types have, and find what they do not have |
 //! | `value` | converts values of requests to the types of columns |
 //! | `list` | answers with a page of rows |
 //! | `one` | answers with one row |
@@ -34,16 +36,19 @@ use super::request::Request;
 use crate::backend::fixed_settings::with_fixed_settings;
 use resource::Resource;
 
+pub mod attribute;
 pub mod cursor;
 mod describe;
 pub mod filter;
 pub mod kind;
 mod known;
 pub mod list;
+pub mod members;
 pub mod one;
 mod own;
 pub mod representation;
 pub mod resource;
+pub mod schema;
 pub mod sort;
 pub mod value;
 pub mod write;

@@ -46,6 +46,9 @@ pub struct Column {
     /// Its type with its length or precision, for people.
     pub declared: String,
     pub type_oid: pg_sys::Oid,
+    /// Its length or precision in the catalog, and the dimensions of an array.
+    pub modifier: i32,
+    pub dimensions: i32,
     /// The schema of the operators that compare its values, for `OPERATOR(schema.<)`.
     pub operators: String,
     pub not_null: bool,

@@ -125,8 +125,8 @@ pub fn condition(keys: &[Key<'_>], stretch: &[Part], row: &str, first: usize) ->
             Part::Equal(_) => "=",
             Part::Beyond(_) if *descending => "<",
             Part::Beyond(_) | Part::RowBeyond => ">",
-            Part::Null(_) => return format!("{name} IS NULL"),
-            Part::NotNull(_) => return format!("{name} IS NOT NULL"),
+            Part::Null(_) => return value::is_null(&name),
+            Part::NotNull(_) => return value::is_not_null(&name),
         };
         format!("{name} OPERATOR({}.{sign}) {}", column.operators, value::cast(first + number, column))
     });

@@ -15,6 +15,17 @@ pub fn cast(number: usize, column: &Column) -> String {
     format!("${number}::pg_catalog.text::{}", column.type_name)
 }
 
+/// Returns the condition that an expression has no value. `IS NULL` would look at the fields of a composite value: one whose
+/// fields are all null would have no value either. For other types, Postgres makes the same of both, so an index is used.
+pub fn is_null(expression: &str) -> String {
+    format!("{expression} IS NOT DISTINCT FROM NULL")
+}
+
+/// Returns the condition that an expression has a value, whatever its fields are.
+pub fn is_not_null(expression: &str) -> String {
+    format!("{expression} IS DISTINCT FROM NULL")
+}
+
 /// Returns why a text cannot be a value of a column; `field` is what the caller calls it.
 pub fn refusal(field: &str, column: &Column, value: &str) -> Option<FieldError> {
     let error = attempt(|| sql::run(&format!("SELECT {}", cast(1, column)), &[value.into()])).err()?;

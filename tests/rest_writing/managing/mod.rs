@@ -7,6 +7,7 @@ use crate::{Answer, Call, Shop, create_key_for};
 
 mod actions;
 mod conditions;
+mod deliveries;
 mod refused;
 mod repeating;
 

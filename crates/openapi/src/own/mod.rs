@@ -237,15 +237,20 @@ impl Own {
         operation["parameters"] =
             parameters::paging().into_iter().chain(self.filters.iter().map(filter)).collect::<Vec<_>>().into();
         operation["responses"] = responses::of_list(reference("schemas", &format!("{}.page", self.name)));
+        operation["responses"]["304"] = responses::not_modified();
+        operation["responses"]["200"]["headers"]["ETag"] = reference("headers", "ETag");
         operation
     }
 
     fn get(&self) -> Value {
         let mut operation = self.operation("get", "Get one by its id", self.scopes);
-        // Only what can be changed has one, for the change.
-        let headers: &[&str] = if self.name == WEBHOOKS.name { &["ETag"] } else { &[] };
-        let one = answer("What is known of it", reference("schemas", self.name), headers);
+        let one = answer("What is known of it", reference("schemas", self.name), &["ETag"]);
         operation["responses"] = responses::with_problems(json!({"200": one}), &[400, 404]);
+        // The ETag of a webhook is for changes: its counts change without it.
+        if self.name != WEBHOOKS.name {
+            operation["parameters"] = json!([reference("parameters", "If-None-Match")]);
+            operation["responses"]["304"] = responses::not_modified();
+        }
         operation
     }
 }

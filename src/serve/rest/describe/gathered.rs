@@ -1,35 +1,27 @@
 //! Finds out what the key can do, and with what.
 
-use std::collections::HashMap;
-
 use openapi::own::Comments;
-use openapi::{Api, EventType, Type};
-use pgrx::prelude::*;
+use openapi::{Api, EventType};
 
 use super::super::Call;
 use super::super::resource::{self, Column, Resource};
+use super::super::schema;
 use crate::api::gateway_status::public_url;
 use crate::serve::identity::as_owner;
 use crate::serve::sql;
 use crate::store::columns;
 
-columns!(TypeColumns { type_id, name, is_record });
 columns!(CommentColumns { view, column_name, comment });
 columns!(EventColumns { name, description, resource });
 
-const TYPES: &str = include_str!("../../../../sql/queries/api_base_types.sql");
 const COMMENTS: &str = include_str!("../../../../sql/queries/api_comments.sql");
 const EVENTS: &str = include_str!("../../../../sql/queries/api_events.sql");
-
-/// The types of columns by their numbers: domains by those that they are made of.
-type Types = HashMap<u32, Type>;
 
 pub fn api(call: &Call<'_>) -> Api {
     let key = call.key;
     // As for requests: to a key with a tenant, a resource without a tenant column does not exist.
     let mut resources = resource::all();
     resources.retain(|resource| key.tenant.is_none() || resource.tenant_column.is_some());
-    let of_type = types(&resources);
     let may_read = |name: &str| key.scopes.iter().any(|scope| *scope == format!("{name}:read"));
     let event_types = as_owner(events).into_iter().map(|mut event| {
         let shown = |name: &String| may_read(name) && resources.iter().any(|resource| resource.name == *name);
@@ -45,26 +37,9 @@ pub fn api(call: &Call<'_>) -> Api {
         scopes: key.scopes.clone(),
         has_tenant: key.tenant.is_some(),
         event_types: event_types.collect(),
-        resources: resources.iter().map(|resource| described(resource, &of_type, key.tenant.is_some())).collect(),
+        resources: resources.iter().map(|resource| described(resource, key.tenant.is_some())).collect(),
         comments: as_owner(comments),
     }
-}
-
-fn types(resources: &[Resource]) -> Types {
-    let mut ids: Vec<pg_sys::Oid> =
-        resources.iter().flat_map(|resource| &resource.columns).map(|column| column.type_oid).collect();
-    ids.sort_unstable_by_key(|id| id.to_u32());
-    ids.dedup();
-    as_owner(|| {
-        sql::all(TYPES, &[ids.into()], |rows| {
-            let columns = TypeColumns::of(&rows);
-            rows.map(|row| {
-                let id: pg_sys::Oid = row.value(columns.type_id);
-                (id.to_u32(), Type::parse(row.text(columns.name), row.value(columns.is_record)))
-            })
-            .collect()
-        })
-    })
 }
 
 fn comments() -> Comments {
@@ -89,10 +64,10 @@ fn events() -> Vec<EventType> {
     })
 }
 
-fn described(resource: &Resource, types: &Types, has_tenant: bool) -> openapi::Resource {
+fn described(resource: &Resource, has_tenant: bool) -> openapi::Resource {
     let column = |column: &Column| openapi::Column {
         name: column.name.clone(),
-        of: of_column(column, types),
+        of: schema::of_column(column),
         nullable: !column.not_null,
         has_default: column.has_default,
         comment: column.comment.clone(),
@@ -115,14 +90,5 @@ fn described(resource: &Resource, types: &Types, has_tenant: bool) -> openapi::R
         filterable: named(&resource.filterable),
         sortable: resource.sortable.clone(),
         deletable: resource.deletable,
-    }
-}
-
-/// Returns the type of a column. Only the name with which it is declared has a length.
-fn of_column(column: &Column, types: &Types) -> Type {
-    match (Type::parse(&column.declared, false), types.get(&column.type_oid.to_u32())) {
-        (Type::Other(_), Some(base)) => base.clone(),
-        (Type::List(element), Some(base)) if matches!(*element, Type::Other(_)) => base.clone(),
-        (declared, _) => declared,
     }
 }

@@ -3,10 +3,12 @@
 use openapi::own::{MANAGES_WEBHOOKS, WEBHOOK_DELIVERIES as DELIVERIES};
 use pgrx::Uuid;
 
-use super::{as_owner, one, page, refuse_parameters, refuse_rehearsal};
+use super::webhooks::given;
+use super::{as_owner, page, refuse_parameters, refuse_rehearsal, represented};
 use crate::serve::answer::Answer;
 use crate::serve::problem::Problem;
-use crate::serve::rest::write::once;
+use crate::serve::rest::representation::Representation;
+use crate::serve::rest::write::{once, target};
 use crate::serve::rest::{Call, require};
 use crate::serve::sql;
 
@@ -20,6 +22,7 @@ pub fn answer(call: &Call<'_>, path: &[&str]) -> Result<Answer, Problem> {
             require(call, MANAGES_WEBHOOKS)?;
             refuse_parameters(call)?;
             refuse_rehearsal(call)?;
+            given::nothing(call)?;
             once(call, || act(call, id, action))
         }
         _ => Err(Problem::not_found()),
@@ -32,7 +35,11 @@ fn act(call: &Call<'_>, id: &str, action: &str) -> Result<Answer, Problem> {
     let text = page::id(&DELIVERIES, id).ok_or_else(Problem::not_found)?;
     let delivery = uuid(&text).ok_or_else(Problem::not_found)?;
     let state: Option<String> = as_owner(|| sql::one(LOCK, &[delivery.into(), call.key.tenant.as_deref().into()]));
-    match state.ok_or_else(Problem::not_found)?.as_str() {
+    let state = state.ok_or_else(Problem::not_found)?;
+    if target::is_conditional(call.request) {
+        target::check(call.request, &represented(call, &DELIVERIES, id)?)?;
+    }
+    match state.as_str() {
         "sending" => {
             return Err(Problem::conflict()
                 .with_detail("It is being sent.")
@@ -46,7 +53,10 @@ fn act(call: &Call<'_>, id: &str, action: &str) -> Result<Answer, Problem> {
     match action {
         "retry" => match as_owner(|| sql::one("SELECT hydra.webhook_retry($1)", &[delivery.into()])) {
             Some(0_i64) => Err(Problem::conflict().with_detail("Its webhook was deleted, so that it has no endpoint.")),
-            _ => one(call, &DELIVERIES, id),
+            _ => {
+                let Representation { text, etag } = represented(call, &DELIVERIES, id)?;
+                Ok(Answer::json_text(200, text).with_header("etag", etag))
+            }
         },
         _ => {
             as_owner(|| sql::run("SELECT hydra.webhook_cancel($1)", &[delivery.into()]));

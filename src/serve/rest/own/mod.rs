@@ -19,8 +19,9 @@
 use openapi::own::{self, Own};
 use pgrx::prelude::*;
 
+use super::representation::Representation;
 use super::write::is_rehearsal;
-use super::{Call, require};
+use super::{Call, conditional, require};
 use crate::serve::answer::Answer;
 use crate::serve::identity::as_owner;
 use crate::serve::problem::Problem;
@@ -83,12 +84,20 @@ fn require_any(call: &Call<'_>, scopes: &[&str]) -> Result<(), Problem> {
 }
 
 fn one(call: &Call<'_>, own: &Own, id: &str) -> Result<Answer, Problem> {
-    let json = found(call, own, id)?;
-    let etag = (own.name == own::WEBHOOKS.name).then(|| webhooks::etag(&json));
-    let answer = Answer::json_text(200, json);
-    Ok(match etag {
-        Some(etag) => answer.with_header("etag", etag),
-        None => answer,
+    let Representation { text, etag } = represented(call, own, id)?;
+    Ok(match own.name == own::WEBHOOKS.name {
+        // Its counts change without its ETag, so whoever has that does not have them.
+        true => Answer::json_text(200, text).with_header("etag", etag),
+        false => conditional(call, &etag, || Answer::json_text(200, text)),
+    })
+}
+
+/// Returns the thing with this id, as it stands in a path.
+fn represented(call: &Call<'_>, own: &Own, id: &str) -> Result<Representation, Problem> {
+    let text = found(call, own, id)?;
+    Ok(match own.name == own::WEBHOOKS.name {
+        true => Representation { etag: webhooks::etag(&text), text },
+        false => Representation::of(text),
     })
 }
 

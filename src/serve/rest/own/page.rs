@@ -7,7 +7,8 @@ use wire::form;
 use super::Found;
 use crate::serve::answer::Answer;
 use crate::serve::problem::Problem;
-use crate::serve::rest::Call;
+use crate::serve::rest::representation::etag;
+use crate::serve::rest::{Call, conditional};
 
 const DEFAULT: i64 = 50;
 const MOST: i64 = 100;
@@ -35,7 +36,9 @@ pub fn answer(call: &Call<'_>, own: &Own) -> Result<Answer, Problem> {
     let has_more = found.len() > limit as usize;
     found.truncate(limit as usize);
     let next = found.last().filter(|_| has_more).map(|last| cursor(own, &asked.filters, &last.id));
-    let answer = Answer::json_text(200, body(&found, has_more, next.as_deref()));
+    let body = body(&found, has_more, next.as_deref());
+    let etag = etag(&body);
+    let answer = conditional(call, &etag, || Answer::json_text(200, body));
     Ok(match next {
         Some(next) => answer.with_header("link", format!("<{}>; rel=\"next\"", url(own, &asked.filters, limit, &next))),
         None => answer,

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::body::{Body, Field};
 use crate::serve::problem::{FieldError, Problem};
 use crate::serve::rest::kind::Kind;
+use crate::serve::rest::members;
 use crate::serve::rest::resource::{Column, Resource};
 
 /// Why a field is refused: a word for programs, and a sentence for people.
@@ -92,10 +93,15 @@ pub fn error(field: &str, (code, detail): Why) -> FieldError {
     (field.into(), code.into(), detail.into())
 }
 
-/// Returns the error of a value whose JSON type does not fit the column.
+/// Returns the error of a value whose JSON type does not fit the column, or that has a member which its type does not have.
 fn mistyped(column: &Column, field: &Field<'_>) -> Option<FieldError> {
     let kind = Kind::of(column.type_oid);
-    (!kind.takes(field.value)).then(|| of_another_kind(&field.name, "type", &kind.described()))
+    match kind.takes(field.value) {
+        true => {
+            members::unknown(column.type_oid, field.value).map(|path| error(&format!("{}{path}", field.name), UNKNOWN))
+        }
+        false => Some(of_another_kind(&field.name, "type", &kind.described())),
+    }
 }
 
 /// Returns the error of a value that is not what it must be.

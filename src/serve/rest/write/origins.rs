@@ -24,6 +24,18 @@ struct Followed {
     number: i16,
 }
 
+/// Returns the columns of a relation, each with the column of a table that it is.
+#[pg_extern(stable, strict)]
+#[search_path(pg_catalog, pg_temp)]
+fn _column_origins(
+    relation: pg_sys::Oid,
+) -> TableIterator<'static, (name!(column_name, String), name!(relation, pg_sys::Oid), name!(number, i16))> {
+    // Who reads the tables behind a view is not asked.
+    let Origins { names, tables, numbers, .. } = of(relation, pg_sys::InvalidOid);
+    let columns = names.into_iter().zip(tables).zip(numbers);
+    TableIterator::new(columns.map(|((name, table), number)| (name, table, number)))
+}
+
 /// Returns the origins of the columns of a relation that is read as `reader`.
 pub fn of(relation: pg_sys::Oid, reader: pg_sys::Oid) -> Origins {
     let mut origins = Origins::default();

@@ -196,7 +196,7 @@ fn is_there<'a>(
 ) -> String {
     let (mut nulls, mut conditions) = (Vec::new(), Vec::new());
     for (value, pair) in values {
-        nulls.push(format!("{value} IS NULL"));
+        nulls.push(value::is_null(value));
         conditions.push(format!("referred.{} {} {value}", pair.foreign, pair.operator));
     }
     if let (Some(number), Some(Tenant { quoted, r#type, operators })) = (tenant, &reference.tenant) {

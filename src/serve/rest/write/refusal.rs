@@ -34,15 +34,48 @@ pub fn problem(resource: &Resource, values: Option<&Values<'_>>, error: &CaughtE
     let Some(values) = values else { return problem };
     // Read before other errors are made.
     let about = diagnostics::latest(&code);
-    if matches!(&code[..2], "22" | "23" | "54") && !matches!(code.as_str(), "23503" | "23505" | "23P01") {
+    if problem.status != 503 && !matches!(code.as_str(), "23503" | "23505" | "23P01") {
+        // Of any class: the input function of regclass says that a table does not exist, and a domain calls functions.
         let errors = misfits(values);
         if !errors.is_empty() {
-            return Problem::invalid().with_code(&code).with_errors(errors);
+            // What the application says is meant to be read.
+            let problem = if problem.message.is_some() { problem } else { Problem::invalid().with_code(&code) };
+            return problem.with_errors(errors);
         }
+    }
+    if matches!(code.as_str(), "428C9" | "0A000")
+        && let Some(problem) = always_computed(resource, values)
+    {
+        return problem.with_code(&code);
     }
     match about {
         Some(about) => problem.with_errors(violated(resource, values, &about)),
         None => problem,
+    }
+}
+
+/// Returns the problem of columns that cannot be given any more: since the resource was exposed, they have become generated, or a
+/// view computes them.
+fn always_computed(resource: &Resource, values: &Values<'_>) -> Option<Problem> {
+    const REFUSED: &str = "SELECT DISTINCT c FROM pg_catalog.unnest('{INSERT,UPDATE}'::text[]) AS command,
+                                  hydra._refused_columns($1, command, $2) AS c";
+    let tenant = resource.tenant_column.iter().filter(|_| context::current_tenant().is_some());
+    let names: Vec<String> = values.columns.iter().copied().chain(tenant).map(|column| column.name.clone()).collect();
+    let refused: Vec<String> =
+        tables::as_owner(|| sql::rows(REFUSED, &[resource.relation.into(), names.into()], |row| row.first()))
+            .into_iter()
+            .flatten()
+            .collect();
+    let errors: Vec<FieldError> =
+        refused.iter().filter(|name| values.has(name)).map(|name| fields::error(name, fields::READ_ONLY)).collect();
+    match (refused.is_empty(), errors.is_empty()) {
+        (true, _) => None,
+        (false, false) => Some(Problem::invalid().with_errors(errors)),
+        (false, true) => Some(
+            Problem::invalid()
+                .with_detail("The tenant of a row is computed here, so a key with a tenant cannot create one.")
+                .with_hint("The column problem of hydra.api_resources says what has changed."),
+        ),
     }
 }
 

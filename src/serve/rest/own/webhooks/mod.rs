@@ -18,7 +18,7 @@ use openapi::own::{COUNTED, MANAGES_WEBHOOKS, WEBHOOKS};
 use pgrx::JsonB;
 use serde_json::{Map, Value, json};
 
-use super::{as_owner, found, page, refuse_parameters};
+use super::{as_owner, page, refuse_parameters, represented};
 use crate::serve::answer::Answer;
 use crate::serve::problem::Problem;
 use crate::serve::rest::representation::{self, Representation};
@@ -26,7 +26,7 @@ use crate::serve::rest::write::{Written, attempted, is_rehearsal, once, rehearsa
 use crate::serve::rest::{Call, require};
 use crate::serve::{refused, sql};
 
-mod given;
+pub mod given;
 mod refusal;
 mod secret;
 mod test;
@@ -189,8 +189,7 @@ fn changed(call: &Call<'_>, id: i64) -> Result<Done, Problem> {
 }
 
 fn shown(call: &Call<'_>, id: i64) -> Result<Representation, Problem> {
-    let text = found(call, &WEBHOOKS, &id.to_string())?;
-    Ok(Representation { etag: etag(&text), text })
+    represented(call, &WEBHOOKS, &id.to_string())
 }
 
 /// Returns the ETag of a webhook, given its JSON.
