@@ -52,7 +52,7 @@ fn act(call: &Call<'_>, id: &str, action: &str) -> Result<Answer, Problem> {
     }
     match action {
         "retry" => match as_owner(|| sql::one("SELECT hydra.webhook_retry($1)", &[delivery.into()])) {
-            Some(0_i64) => Err(Problem::conflict().with_detail("Its webhook was deleted, so that it has no endpoint.")),
+            Some(0_i64) => Err(Problem::conflict().with_detail("Its webhook was deleted, so that it has no endpoint, or has missed it, and sends it when it is resumed.")),
             _ => {
                 let Representation { text, etag } = represented(call, &DELIVERIES, id)?;
                 Ok(Answer::json_text(200, text).with_header("etag", etag))
