@@ -35,6 +35,7 @@ fn attribute(relation: pg_sys::Oid, number: i16) -> Option<Option<(String, Decla
         }
         let row = &*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_attribute>();
         let name = CStr::from_ptr(row.attname.data.as_ptr()).to_string_lossy().into_owned();
+        #[allow(clippy::useless_conversion)] // narrower from PostgreSQL 16 on
         let declared =
             Declared { type_oid: row.atttypid, modifier: row.atttypmod, dimensions: i32::from(row.attndims) };
         let is_dropped = row.attisdropped;
