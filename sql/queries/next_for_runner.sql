@@ -5,4 +5,5 @@ SELECT least((SELECT e.due_at FROM hydra.inbound_event AS e WHERE e.due_at IS NO
              (SELECT r.queued_at FROM hydra.flow_rehearsal AS r ORDER BY r.queued_at LIMIT 1)) AS due,
        pg_catalog.now() + interval '1 h' + (least(
            (SELECT e.received_at FROM hydra.inbound_event AS e WHERE e.due_at IS NULL ORDER BY e.id LIMIT 1),
-           (SELECT r.started_at FROM hydra.flow_run AS r ORDER BY r.id LIMIT 1)) - $1) AS removal
+           (SELECT r.started_at FROM hydra.flow_run AS r ORDER BY r.id LIMIT 1),
+           (SELECT m.received_at FROM hydra.mail_message AS m ORDER BY m.received_at LIMIT 1)) - $1) AS removal

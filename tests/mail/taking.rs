@@ -126,3 +126,17 @@ fn only_the_function_of_a_message_and_readers_of_mail_read_it() {
         "SELECT hydra.mail_raw(id), reasons FROM hydra.mail_messages, jsonb_array_elements(verdict -> 'reasons') AS reasons",
     );
 }
+
+#[test]
+fn old_mail_is_removed_although_no_other_comes() {
+    let mut office = Office::new("old_mail");
+    office.taken(&message("", "old", "Hello"));
+    office.taken(&message("", "new", "Hello"));
+    office.bench.run(
+        "UPDATE hydra.mail_message SET received_at = received_at - interval '31 days' WHERE subject = 'old';
+         SELECT hydra._note_for_runner(now())",
+    );
+    office.bench.wait_for_count("mail_messages", 1);
+    assert_eq!(office.bench.ask::<String>("SELECT subject FROM hydra.mail_messages"), "new");
+    assert_eq!(office.count("hydra.mail_raw"), 1);
+}
