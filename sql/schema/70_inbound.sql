@@ -110,7 +110,7 @@ CREATE INDEX inbound_event_adapter ON hydra.inbound_event (adapter_id, id);
 CREATE INDEX inbound_event_due ON hydra.inbound_event (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX inbound_event_tenant ON hydra.inbound_event (tenant_id, id) WHERE tenant_id IS NOT NULL;
 CREATE INDEX inbound_event_failed ON hydra.inbound_event (adapter_id) WHERE state = 'failed';
--- To remove old events, which lie together.
+-- For inbound_replay with a time, and for people who look for what came at a time. Events of a time lie together.
 CREATE INDEX inbound_event_time ON hydra.inbound_event USING brin (received_at);
 COMMENT ON TABLE hydra.inbound_event IS 'Events that came to adapters, kept for hydra_webhooks.inbound_retention';
 COMMENT ON COLUMN hydra.inbound_event.id IS 'Number of the event';
