@@ -1,6 +1,7 @@
 //! Statements that many requests run.
 
-use serde_json::json;
+use postgres::SimpleQueryMessage;
+use serde_json::{Value, json};
 use testkit::{Bench, Cluster, Need, lacks};
 
 use crate::{Request, cluster};
@@ -103,4 +104,21 @@ fn deliveries_in_a_state_or_of_a_webhook_are_listed_without_reading_all_that_wai
     // All of them are in the order of the primary key.
     let plan = plan(&mut bench, "EXECUTE list (NULL, NULL, NULL, NULL, NULL, 3, true)");
     assert!(blocks(&plan) < 100, "{plan}");
+}
+
+#[test]
+fn the_status_counts_what_failed_and_what_is_being_sent_without_reading_all_that_waits() {
+    let mut bench = queue("plan_of_status");
+    bench.run(&format!("PREPARE status AS {}", include_str!("../../sql/queries/tool_system_status.sql")));
+    let rows = bench.client.simple_query("EXECUTE status").expect("a status");
+    let status = rows.iter().find_map(|row| match row {
+        SimpleQueryMessage::Row(row) => row.get(0),
+        _ => None,
+    });
+    let status: Value = serde_json::from_str(status.expect("a row")).expect("JSON");
+    assert_eq!(status["deliveries"], json!({"pending": 19_998, "failed": 2}));
+    let plan = plan(&mut bench, "EXECUTE status");
+    for index in ["delivery_failed", "delivery_claimed"] {
+        assert!(plan.contains(index), "{index}: {plan}");
+    }
 }
