@@ -7,6 +7,7 @@ use pgrx::prelude::*;
 use super::note::{self, Next};
 use super::{chores, events, own_transaction};
 use crate::backend::activity::RUNNER as NAME;
+use crate::backend::complaints::Complaints;
 use crate::backend::crash_loop::CrashLoop;
 use crate::backend::{Failure, database_lock, extension_lock, signals, stopping, transaction};
 use crate::flow::rehearsal;
@@ -27,6 +28,7 @@ const BACK_OFF: Duration = Duration::from_secs(1);
 pub struct Runner {
     slot: &'static Slot,
     crash_loop: CrashLoop,
+    complaints: Complaints,
     /// When something was last done, if anything was.
     worked_at: Option<Instant>,
     /// When old rows are looked for, and when there is something to do.
@@ -39,9 +41,11 @@ pub struct Runner {
 impl Runner {
     pub fn new(slot: &'static Slot, crash_loop: CrashLoop) -> Self {
         let now = Instant::now();
+        let complaints = Complaints::new(NAME);
         Self {
             slot,
             crash_loop,
+            complaints,
             worked_at: None,
             next_forget: now,
             next: Next::default(),
@@ -62,7 +66,7 @@ impl Runner {
                     break;
                 }
                 Err(failure) => {
-                    failure.warn(NAME, 0);
+                    self.complaints.warn(&failure);
                     signals::wait(None, BACK_OFF);
                 }
             }
@@ -72,7 +76,7 @@ impl Runner {
             && !self.extension_is_gone()
             && let Err(failure) = note::note_next(self.slot)
         {
-            failure.warn(NAME, 0);
+            self.complaints.warn(&failure);
         }
     }
 

@@ -226,6 +226,26 @@ fn an_old_event_is_removed_when_it_is_tried_no_more() {
 }
 
 #[test]
+fn an_error_of_the_runner_that_lasts_is_logged_ever_more_rarely() {
+    let cluster = Cluster::start(&[("max_worker_processes", "16")]);
+    cluster.create_database("first");
+    create_roles(&cluster);
+    let mut site = Site::new(&cluster, "complains");
+    site.leave_old_failure();
+    site.bench.run(
+        "CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no attempts today'; END $$;
+         CREATE TRIGGER refuse BEFORE UPDATE OF attempts ON hydra.inbound_event EXECUTE FUNCTION public.refuse();
+         UPDATE hydra.inbound_event SET due_at = now();
+         SELECT hydra._note_for_runner(now())",
+    );
+    let count = |part: &str| cluster.log().lines().filter(|line| line.contains(part)).count();
+    let complaint = "hydra_webhooks runner: could not claim an inbound event: no attempts today";
+    wait_until("the repetitions are counted", PATIENCE, || count("times since it was last logged.") >= 2);
+    // It occurs each second, and was logged after 0, 2 and 6 seconds.
+    assert_eq!(count(complaint), 3);
+}
+
+#[test]
 fn the_launcher_starts_a_runner_when_a_retry_is_due() {
     let mut site = Site::new(cluster(), "retried");
     site.deploy("make_ticket", "RAISE EXCEPTION 'not yet';", "");
