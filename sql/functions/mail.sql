@@ -296,13 +296,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION hydra._seal_mail_secret() IS 'Seals the secret of tags and reply addresses with the first key; returns how many there are';
-
-CREATE FUNCTION hydra._forget_mail(older_than timestamptz)
-    RETURNS void LANGUAGE sql SET search_path = pg_catalog, pg_temp
-AS $$
-    DELETE FROM hydra.mail_message AS gone
-    WHERE gone.id IN (SELECT m.id FROM hydra.mail_message AS m WHERE m.received_at < older_than
-                      ORDER BY m.received_at LIMIT 20 FOR UPDATE SKIP LOCKED)
-$$;
-COMMENT ON FUNCTION hydra._forget_mail(timestamptz) IS 'Removes some messages that are older than that, with their raw form';
 SET LOCAL search_path = hydra, pg_temp;

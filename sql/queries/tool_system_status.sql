@@ -8,7 +8,8 @@ SELECT pg_catalog.jsonb_build_object(
                                    'paused', pg_catalog.count(*) FILTER (WHERE s.status = 'paused'),
                                    'disabled', pg_catalog.count(*) FILTER (WHERE s.status = 'disabled'))
                         FROM hydra.subscription AS s),
-           'deliveries', (SELECT pg_catalog.jsonb_build_object(
-                                     'pending', pg_catalog.count(*) FILTER (WHERE d.state = 'pending'),
-                                     'failed', pg_catalog.count(*) FILTER (WHERE d.state = 'failed'))
-                          FROM hydra.delivery AS d))
+           'deliveries', pg_catalog.jsonb_build_object(
+               -- Each condition is that of an index.
+               'pending', (SELECT pg_catalog.count(*) FROM hydra.delivery AS d WHERE d.state = 'pending' AND d.claimed_by IS NULL)
+                          + (SELECT pg_catalog.count(*) FROM hydra.delivery AS d WHERE d.claimed_by IS NOT NULL),
+               'failed', (SELECT pg_catalog.count(*) FROM hydra.delivery AS d WHERE d.state = 'failed')))

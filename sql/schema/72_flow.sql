@@ -153,8 +153,12 @@ CREATE VIEW hydra.function_of_json AS
 SELECT p.oid AS function_id, p.proowner AS owner,
        pg_catalog.format(
            CASE WHEN p.prorettype = 'pg_catalog.void'::pg_catalog.regtype THEN 'SELECT NULL::pg_catalog.jsonb FROM %I.%I($1)'
-                WHEN p.proretset THEN 'SELECT coalesce(pg_catalog.jsonb_agg(r), ''[]'') FROM %I.%I($1) AS r'
-                ELSE 'SELECT pg_catalog.to_jsonb(r) FROM %I.%I($1) AS r' END, n.nspname, p.proname) AS call
+                WHEN p.proretset THEN 'SELECT coalesce(pg_catalog.jsonb_agg(one.r), ''[]'') FROM (SELECT %3$s AS r FROM %1$I.%2$I($1) AS r) AS one'
+                ELSE 'SELECT %3$s FROM %1$I.%2$I($1) AS r' END, n.nspname, p.proname,
+           -- The type json can hold the character with the number zero, which jsonb cannot. It follows an even number of backslashes.
+           CASE WHEN p.prorettype = 'pg_catalog.jsonb'::pg_catalog.regtype THEN 'r'
+                ELSE 'pg_catalog.regexp_replace(pg_catalog.to_json(r)::pg_catalog.text, E''(?<!\\\\)((?:\\\\\\\\)*)\\\\u0000'', E''\\1'', ''g'')::pg_catalog.jsonb'
+           END) AS call
 FROM pg_catalog.pg_proc AS p
 JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
 WHERE p.proargtypes = '3802' AND p.prokind = 'f';
@@ -162,7 +166,7 @@ COMMENT ON VIEW hydra.function_of_json IS 'Functions with one argument of type j
 COMMENT ON COLUMN hydra.function_of_json.function_id IS 'OID of the function';
 COMMENT ON COLUMN hydra.function_of_json.owner IS 'OID of its owner';
 COMMENT ON COLUMN hydra.function_of_json.call IS
-    'Statement that calls it and returns its result as JSON: all rows in an array if it returns a set, null if it returns nothing';
+    'Statement that calls it and returns its result as jsonb: all rows in an array if it returns a set, null if it returns nothing; \u0000 is left out';
 
 -- The delays before the second and each further attempt of an inbound event that failed. Up to a tenth is added at random,
 -- so that events that failed together are not tried together.

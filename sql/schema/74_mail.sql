@@ -111,6 +111,8 @@ CREATE INDEX mail_message_thread ON hydra.mail_message (thread_id, received_at) 
 CREATE INDEX mail_message_linked_thread ON hydra.mail_message (linked_thread_id) WHERE linked_thread_id IS NOT NULL;
 CREATE INDEX mail_message_missed ON hydra.mail_message (from_address, received_at) WHERE missed_tags > 0;
 CREATE INDEX mail_message_time ON hydra.mail_message (received_at);
+CREATE INDEX mail_message_channel ON hydra.mail_message (channel_id, received_at);
+CREATE INDEX mail_message_failed ON hydra.mail_message (channel_id) WHERE state = 'failed';
 COMMENT ON TABLE hydra.mail_message IS 'Messages that came, kept for hydra_webhooks.inbound_retention';
 COMMENT ON COLUMN hydra.mail_message.id IS 'Number of the message';
 COMMENT ON COLUMN hydra.mail_message.channel_id IS 'The channel';
@@ -148,12 +150,14 @@ COMMENT ON COLUMN hydra.mail_raw.raw IS 'Its bytes';
 
 CREATE VIEW hydra.mail_channels WITH (security_barrier) AS
 SELECT c.id, c.address, c.function, c.owner, c.tenant_id, c.trusted_server, c.adapter_id, c.timeout, c.state,
-       m.received, m.failed, m.last_received_at, c.created_at, c.created_by
-FROM hydra.mail_channel AS c
-CROSS JOIN LATERAL (
-    SELECT pg_catalog.count(*) AS received, pg_catalog.count(*) FILTER (WHERE one.state = 'failed') AS failed,
-           pg_catalog.max(one.received_at) AS last_received_at
-    FROM hydra.mail_message AS one WHERE one.channel_id = c.id) AS m;
+       (SELECT pg_catalog.count(*)
+        FROM (SELECT FROM hydra.mail_message AS m WHERE m.channel_id = c.id LIMIT 10000) AS message) AS received,
+       (SELECT pg_catalog.count(*)
+        FROM (SELECT FROM hydra.mail_message AS m WHERE m.channel_id = c.id AND m.state = 'failed' LIMIT 10000) AS message) AS failed,
+       (SELECT m.received_at FROM hydra.mail_message AS m
+        WHERE m.channel_id = c.id ORDER BY m.received_at DESC LIMIT 1) AS last_received_at,
+       c.created_at, c.created_by
+FROM hydra.mail_channel AS c;
 COMMENT ON VIEW hydra.mail_channels IS 'Addresses that mail comes to';
 COMMENT ON COLUMN hydra.mail_channels.id IS 'Number of the channel';
 COMMENT ON COLUMN hydra.mail_channels.address IS 'Address, in lower case';
@@ -164,8 +168,8 @@ COMMENT ON COLUMN hydra.mail_channels.trusted_server IS 'Server whose fields Aut
 COMMENT ON COLUMN hydra.mail_channels.adapter_id IS 'Inbound adapter whose messages are for this channel; null: none';
 COMMENT ON COLUMN hydra.mail_channels.timeout IS 'Time limit of one call of the function';
 COMMENT ON COLUMN hydra.mail_channels.state IS 'active or paused';
-COMMENT ON COLUMN hydra.mail_channels.received IS 'Number of messages that are kept';
-COMMENT ON COLUMN hydra.mail_channels.failed IS 'Number of those whose function has failed so far';
+COMMENT ON COLUMN hydra.mail_channels.received IS 'Number of messages that are kept; at most 10000 are counted';
+COMMENT ON COLUMN hydra.mail_channels.failed IS 'Number of those whose function has failed so far; at most 10000 are counted';
 COMMENT ON COLUMN hydra.mail_channels.last_received_at IS 'When the latest of them first came; null: none';
 COMMENT ON COLUMN hydra.mail_channels.created_at IS 'When it was created';
 COMMENT ON COLUMN hydra.mail_channels.created_by IS 'Role that created it';

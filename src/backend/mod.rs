@@ -5,6 +5,7 @@
 //! | `signals` | handles requests to stop or to reload in a background worker, and waits |
 //! | `transaction` | runs a transaction of a worker; an error does not end the process |
 //! | `failure` | describes such an error, and what the worker was doing |
+//! | `complaints` | logs errors, and those that last ever more rarely |
 //! | `subtransaction` | runs code that may fail without failing the caller's transaction |
 //! | `error_context` | has Postgres call a function while it makes a message |
 //! | `raised` | knows the SQLSTATE of an error, also if it is the application's own |
@@ -30,6 +31,7 @@
 pub mod activity;
 pub mod attributes;
 pub mod catalog_changes;
+pub mod complaints;
 pub mod crash_loop;
 pub mod database_lock;
 pub mod deadline;

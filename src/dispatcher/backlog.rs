@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use delivery::writes::{AttemptRecord, Delivered};
 
-use super::complaints::Complaints;
 use super::writer::GIVEN_UP;
+use crate::backend::complaints::Complaints;
 use crate::backend::transaction;
 use crate::store::Store;
 

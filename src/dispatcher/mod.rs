@@ -21,7 +21,6 @@
 //! | `own_events` | emits the events of the extension itself |
 //! | `requests` | hands requests to the sender, and processes the outcomes |
 //! | `timetable` | knows all deadlines |
-//! | `complaints` | logs errors, and those that last ever more rarely |
 //! | `journal` | logs what happens to subscriptions and deliveries |
 //! | `chores` | removes old history, and counts what waits |
 //!
@@ -30,7 +29,6 @@
 
 mod backlog;
 mod chores;
-mod complaints;
 mod configuration;
 mod durable;
 mod ending;

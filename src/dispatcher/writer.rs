@@ -10,11 +10,12 @@ use delivery::writes::{AttemptRecord, Delivered, Names, Part, RowState};
 use pgrx::prelude::*;
 use wire::attempt::ErrorClass;
 
+use super::NAME;
 use super::backlog::{Backlog, BesideOutcomes};
-use super::complaints::Complaints;
 use super::journal::Journal;
 use super::own_events::OwnEvents;
 use super::timetable::{Deadline, Timetable};
+use crate::backend::complaints::Complaints;
 use crate::backend::crash_loop::CrashLoop;
 use crate::backend::{Failure, setting, sqlstate, transaction};
 use crate::slots::Slot;
@@ -85,7 +86,7 @@ impl Writer {
             given_up: 0,
             refused: None,
             counts: Tally::default(),
-            complaints: Complaints::new(slot),
+            complaints: Complaints::new(NAME).shown_in(slot),
             has_written: false,
         }
     }

@@ -45,6 +45,11 @@ const fn c_str(text: &str) -> &CStr {
 /// The maximum length of the name of an event type, as `hydra._is_event_type_name` checks it.
 const MAX_NAME_BYTES: usize = 100;
 
+/// What the names of the event types of the extension begin with.
+const RESERVED: &str = "webhook.";
+
+const LIST: &str = "SELECT name FROM hydra.webhook_event_types lists the event types.";
+
 /// The event types that can be emitted, and where events are stored.
 #[derive(Clone)]
 pub struct EventTypes {
@@ -94,10 +99,10 @@ fn refuse_event_type<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> ! 
             PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
             "event type is not registered",
             &format!("The name has {length} bytes; the name of an event type has at most {MAX_NAME_BYTES}."),
-            "SELECT name FROM hydra.webhook_event_types lists the event types.",
+            LIST,
         );
     }
-    if name.starts_with("webhook.") {
+    if name.starts_with(RESERVED) {
         refuse(
             PgSqlErrorCode::ERRCODE_RESERVED_NAME,
             format!("event type \"{name}\" is reserved"),
@@ -115,11 +120,21 @@ fn refuse_event_type<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> ! 
 
 /// Returns what to do about an event type that is not registered.
 fn correction<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let register = format!("SELECT hydra.webhook_register_event_type({}, '<description>');", quote_literal(name));
-    match nearest(name, known) {
-        Some(meant) => format!("Did you mean \"{meant}\"? Otherwise: {register}"),
-        None => register,
+    let register = can_be_registered(name)
+        .then(|| format!("SELECT hydra.webhook_register_event_type({}, '<description>');", quote_literal(name)));
+    match (nearest(name, known), register) {
+        (Some(meant), Some(register)) => format!("Did you mean \"{meant}\"? Otherwise: {register}"),
+        (Some(meant), None) => format!("Did you mean \"{meant}\"?"),
+        (None, Some(register)) => register,
+        (None, None) => LIST.into(),
     }
+}
+
+/// Whether an event type can have this name, as `hydra._is_event_type_name` checks it, and an application can register it.
+fn can_be_registered(name: &str) -> bool {
+    let is_part =
+        |part: &str| !part.is_empty() && part.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+    name.len() <= MAX_NAME_BYTES && name.contains('.') && name.split('.').all(is_part) && !name.starts_with(RESERVED)
 }
 
 /// Returns what to do about an event type that is not registered, if these are.

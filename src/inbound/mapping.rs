@@ -83,14 +83,17 @@ impl Rule {
         };
         let mut rule = Self::default();
         for (name, value) in fields {
-            let text = value.as_str().filter(|text| (1..=LONGEST_PATH).contains(&text.len()));
-            let text = text.ok_or_else(|| of(&format!("\"{}\" is not a short text in the value", shortened(name))))?;
+            let text = || {
+                let text = value.as_str().filter(|text| (1..=LONGEST_PATH).contains(&text.len()));
+                text.map(str::to_owned)
+                    .ok_or_else(|| of(&format!("\"{}\" is not a short text in the value", shortened(name))))
+            };
             match name.as_str() {
-                "event" => rule.event = text.to_owned(),
-                "entity" => rule.entity = Some(text.to_owned()).filter(|path| path != "$"),
-                "entity_type" => rule.entity_type = Some(text.to_owned()),
-                "entity_id" => rule.entity_id = Some(text.to_owned()),
-                "tenant_id" => rule.tenant_id = Some(text.to_owned()),
+                "event" => rule.event = text()?,
+                "entity" => rule.entity = Some(text()?).filter(|path| path != "$"),
+                "entity_type" => rule.entity_type = Some(text()?),
+                "entity_id" => rule.entity_id = Some(text()?),
+                "tenant_id" => rule.tenant_id = Some(text()?),
                 _ => return Err(of(&format!("\"{}\" is not known in the value", shortened(name)))),
             }
         }

@@ -1,19 +1,22 @@
 //! Answers a request to an adapter whose requests are messages of mail, as they came.
 
+use pgrx::datum::Inet;
 use serde_json::json;
 
 use super::adapter::Adapter;
 use super::count::{self, Counts};
+use super::refused;
 use crate::mail::{self, Fate};
 use crate::serve::answer::Answer;
 use crate::serve::problem::Problem;
+use crate::serve::request::Request;
 
 /// The provider whose requests are messages of mail.
 pub const PROVIDER: &str = "mime";
 
 /// Hands a message of mail over to the channel of the adapter. It is sent again if the function of the channel fails.
-pub fn answer(adapter: &Adapter, raw: &[u8]) -> Result<Answer, Problem> {
-    let fate = mail::receive(adapter.id, raw)
+pub fn answer(adapter: &Adapter, request: &Request, peer: Option<Inet>) -> Result<Answer, Problem> {
+    let fate = mail::receive(adapter.id, &request.body)
         .ok_or_else(|| Problem::paused().with_detail("No mail channel that is active names this adapter."))?;
     let (counts, answer) = match fate {
         Fate::Taken { id, state: "duplicate" } => {
@@ -25,7 +28,10 @@ pub fn answer(adapter: &Adapter, raw: &[u8]) -> Result<Answer, Problem> {
         Fate::Failed { .. } => {
             (Counts::default(), Err(Problem::unavailable().with_detail("The function of the channel has failed.")))
         }
-        Fate::Unreadable { why } => (Counts::default(), Err(Problem::invalid().with_detail(why))),
+        Fate::Unreadable { why } => {
+            refused::keep(adapter, request, peer, "body", &why);
+            return Err(Problem::invalid().with_detail(why));
+        }
     };
     count::add(adapter.id, counts);
     answer.map(|event| Answer::json(200, &json!({"received": 1, "events": [event]})))

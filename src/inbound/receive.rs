@@ -53,7 +53,7 @@ fn receive(request: &Request, adapter: &Adapter, peer: Option<Inet>, began: Inst
         }
     };
     if adapter.provider == mime::PROVIDER {
-        return mime::answer(adapter, &request.body);
+        return mime::answer(adapter, request, peer);
     }
     let taken = take_in(adapter, events, hops::stated(request.header(HOPS)), began);
     Ok(taken.answer(adapter))

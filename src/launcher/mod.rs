@@ -26,6 +26,7 @@ use pgrx::bgworkers::{BackgroundWorkerBuilder, BgWorkerStartTime};
 use pgrx::prelude::*;
 
 use crate::backend::activity::{self, LAUNCHER as NAME};
+use crate::backend::complaints::Complaints;
 use crate::backend::crash_loop::{self, CrashLoop, REST};
 use crate::backend::{Failure, database_lock, setting, signals, transaction};
 use crate::dispatcher::Start;
@@ -84,15 +85,12 @@ pub extern "C-unwind" fn hydra_webhooks_launcher_main(_arg: pg_sys::Datum) {
 
 fn run(mut launcher: Launcher, crash_loop: &CrashLoop) {
     let mut is_first = true;
+    let mut complaints = Complaints::new(NAME);
     while !signals::stop_requested() {
         let is_reloaded = signals::reload_requested();
-        if let Err(failure) = launcher
-            .look(is_reloaded)
-            .and_then(|()| launcher.look_after_gateway(is_reloaded))
-            .and_then(|()| launcher.runners.look())
-        {
-            failure.warn(NAME, 0);
-        }
+        // An error of one keeps none of the others from being looked after.
+        let looked = [launcher.look(is_reloaded), launcher.look_after_gateway(is_reloaded), launcher.runners.look()];
+        looked.into_iter().filter_map(Result::err).for_each(|failure| complaints.warn(&failure));
         if mem::take(&mut is_first) {
             crash_loop.end();
         }

@@ -1,7 +1,5 @@
 //! Stores a message and has its function called.
 
-use std::time::SystemTime;
-
 use ::mail::{Mailbox, Message, reply};
 use pgrx::JsonB;
 use serde_json::{Value, json};
@@ -11,8 +9,8 @@ use super::channel::Channel;
 use super::functions;
 use super::sorting::{Sorted, sort};
 use crate::serve::sql;
-use crate::store::{columns, to_timestamp};
-use crate::{settings, tables};
+use crate::store::columns;
+use crate::tables;
 
 columns!(BegunColumns { id, state });
 
@@ -32,7 +30,6 @@ pub fn take(channel: &Channel, recipient: &str, return_path: Option<&str>, raw: 
         Ok(message) => message,
         Err(why) => return Fate::Unreadable { why: why.to_string() },
     };
-    tables::as_owner(forget);
     let (id, state) = tables::as_owner(|| begin(channel, recipient, &message, raw));
     // One that has failed is taken up again.
     if !matches!(state.as_str(), "received" | "failed") {
@@ -54,12 +51,6 @@ pub fn take(channel: &Channel, recipient: &str, return_path: Option<&str>, raw: 
             Fate::Failed { id }
         }
     }
-}
-
-/// Removes some old messages, so that about as many go as come.
-fn forget() {
-    let before = SystemTime::now().checked_sub(settings::inbound_retention()).unwrap_or(SystemTime::UNIX_EPOCH);
-    sql::run("SELECT hydra._forget_mail($1)", &[to_timestamp(before).into()]);
 }
 
 fn begin(channel: &Channel, recipient: &str, message: &Message, raw: &[u8]) -> (i64, String) {

@@ -1,4 +1,4 @@
-//! Removes inbound events and runs of flows that are older than `hydra_webhooks.inbound_retention`.
+//! Removes inbound events, runs of flows and messages of mail that are older than `hydra_webhooks.inbound_retention`.
 
 use std::time::SystemTime;
 
@@ -9,8 +9,9 @@ use crate::backend::Failure;
 use crate::store::{Statement, columns, to_timestamp};
 use crate::{settings, tables};
 
-/// The maximum number of rows of a table that are removed in one transaction.
+/// The maximum number of rows of a table that are removed in one transaction. A message of mail can be large.
 const AT_ONCE: i64 = 2000;
+const MESSAGES_AT_ONCE: i64 = 100;
 
 columns!(RemovedColumns { removed });
 
@@ -19,18 +20,21 @@ pub fn forget() -> Result<bool, Failure> {
     thread_local! {
         static EVENTS: Statement = const { Statement::new(include_str!("../../sql/queries/forget_inbound_events.sql")) };
         static RUNS: Statement = const { Statement::new(include_str!("../../sql/queries/forget_flow_runs.sql")) };
+        static MAIL: Statement = const { Statement::new(include_str!("../../sql/queries/forget_mail.sql")) };
     }
     let before = SystemTime::now().checked_sub(settings::inbound_retention()).unwrap_or(SystemTime::UNIX_EPOCH);
-    let forget = |statement: &'static std::thread::LocalKey<Statement>| {
-        let args = [to_timestamp(before).into(), AT_ONCE.into()];
-        let removed = own_transaction(c"remove old inbound events", || {
+    let forget = |step, statement: &'static std::thread::LocalKey<Statement>, at_once: i64| {
+        let args = [to_timestamp(before).into(), at_once.into()];
+        let removed = own_transaction(step, || {
             tables::as_owner(|| {
                 Spi::connect_mut(|client| statement.with(|statement| count(statement.write(client, &args))))
             })
         })?;
-        Ok::<bool, Failure>(removed == AT_ONCE)
+        Ok::<bool, Failure>(removed == at_once)
     };
-    Ok(forget(&EVENTS)? | forget(&RUNS)?)
+    Ok(forget(c"remove old inbound events", &EVENTS, AT_ONCE)?
+        | forget(c"remove old runs of flows", &RUNS, AT_ONCE)?
+        | forget(c"remove old mail", &MAIL, MESSAGES_AT_ONCE)?)
 }
 
 fn count(mut rows: crate::store::Rows<'_>) -> i64 {

@@ -1,5 +1,5 @@
 //! The runner: a background worker that does what requests have left. It runs the flows of inbound events that failed or
-//! took too long, rehearses flows in testing, and removes what is older than `hydra_webhooks.inbound_retention`.
+//! took too long, rehearses flows in testing, and removes events, runs and mail older than `hydra_webhooks.inbound_retention`.
 //!
 //! There is one for each database, and only while there is something to do. Whoever leaves something to do notes when, in
 //! the slot of the database, at commit. The launcher starts the runner then, and the runner ends after a minute of nothing.

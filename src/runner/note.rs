@@ -13,7 +13,22 @@ use crate::slots::{self, Slot};
 use crate::store::{Statement, columns, to_system_time, to_timestamp};
 use crate::{settings, tables};
 
-columns!(NextColumns { due });
+columns!(NextColumns { due, removal });
+
+/// When the runner has something to do next.
+#[derive(Default, Clone, Copy)]
+pub struct Next {
+    /// An event or a rehearsal.
+    pub due: Option<SystemTime>,
+    /// Old rows.
+    pub removal: Option<SystemTime>,
+}
+
+impl Next {
+    pub fn first(&self) -> Option<SystemTime> {
+        self.due.into_iter().chain(self.removal).min()
+    }
+}
 
 thread_local! {
     static REGISTERED: Cell<bool> = const { Cell::new(false) };
@@ -64,16 +79,16 @@ fn note(slot: &Slot, due: SystemTime) {
 }
 
 /// Looks into the tables when there is something to do next, and notes it.
-pub fn note_next(slot: &Slot) -> Result<Option<SystemTime>, Failure> {
+pub fn note_next(slot: &Slot) -> Result<Next, Failure> {
     let next = own_transaction(c"look for what the runner has to do", next)?;
-    if let Some(due) = next {
-        note(slot, due);
+    if let Some(first) = next.first() {
+        note(slot, first);
     }
     Ok(next)
 }
 
 /// Returns when there is something to do next.
-fn next() -> Option<SystemTime> {
+fn next() -> Next {
     thread_local! {
         static NEXT: Statement = const { Statement::new(include_str!("../../sql/queries/next_for_runner.sql")) };
     }
@@ -84,7 +99,8 @@ fn next() -> Option<SystemTime> {
             NEXT.with(|next| {
                 let mut rows = next.read(client, &args);
                 let columns = NextColumns::of(&rows);
-                rows.next()?.time(columns.due)
+                let row = rows.next().expect("a row");
+                Next { due: row.time(columns.due), removal: row.time(columns.removal) }
             })
         })
     })

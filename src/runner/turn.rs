@@ -4,8 +4,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use pgrx::prelude::*;
 
-use super::{chores, events, note, own_transaction};
+use super::note::{self, Next};
+use super::{chores, events, own_transaction};
 use crate::backend::activity::RUNNER as NAME;
+use crate::backend::complaints::Complaints;
 use crate::backend::crash_loop::CrashLoop;
 use crate::backend::{Failure, database_lock, extension_lock, signals, stopping, transaction};
 use crate::flow::rehearsal;
@@ -26,11 +28,12 @@ const BACK_OFF: Duration = Duration::from_secs(1);
 pub struct Runner {
     slot: &'static Slot,
     crash_loop: CrashLoop,
+    complaints: Complaints,
     /// When something was last done, if anything was.
     worked_at: Option<Instant>,
-    /// When old rows are removed, and when there is something else to do.
+    /// When old rows are looked for, and when there is something to do.
     next_forget: Instant,
-    next: Option<SystemTime>,
+    next: Next,
     next_look: Instant,
     gives_way: bool,
 }
@@ -38,7 +41,17 @@ pub struct Runner {
 impl Runner {
     pub fn new(slot: &'static Slot, crash_loop: CrashLoop) -> Self {
         let now = Instant::now();
-        Self { slot, crash_loop, worked_at: None, next_forget: now, next: None, next_look: now, gives_way: false }
+        let complaints = Complaints::new(NAME);
+        Self {
+            slot,
+            crash_loop,
+            complaints,
+            worked_at: None,
+            next_forget: now,
+            next: Next::default(),
+            next_look: now,
+            gives_way: false,
+        }
     }
 
     pub fn run(mut self) {
@@ -53,7 +66,7 @@ impl Runner {
                     break;
                 }
                 Err(failure) => {
-                    failure.warn(NAME, 0);
+                    self.complaints.warn(&failure);
                     signals::wait(None, BACK_OFF);
                 }
             }
@@ -63,7 +76,7 @@ impl Runner {
             && !self.extension_is_gone()
             && let Err(failure) = note::note_next(self.slot)
         {
-            failure.warn(NAME, 0);
+            self.complaints.warn(&failure);
         }
     }
 
@@ -91,6 +104,10 @@ impl Runner {
             self.next_forget = Instant::now() + FORGET_EVERY;
         }
         self.next = note::note_next(self.slot)?;
+        // An old event that is tried no more, or a shorter time for which rows are kept.
+        if self.next.removal.is_some_and(|removal| removal <= SystemTime::now()) {
+            self.next_forget = Instant::now();
+        }
         Ok(false)
     }
 
@@ -109,11 +126,12 @@ impl Runner {
     fn is_idle(&self) -> bool {
         let (now, soon) = (Instant::now(), SystemTime::now() + LINGER / 4);
         let is_rested = self.worked_at.is_none_or(|at| now >= at + LINGER);
-        is_rested && self.next.is_none_or(|next| next > soon)
+        is_rested && self.next.first().is_none_or(|next| next > soon)
     }
 
     fn time_to_wait(&self) -> Duration {
-        let until_next = self.next.map(|next| next.duration_since(SystemTime::now()).unwrap_or_default());
+        // Old rows can wait.
+        let until_next = self.next.due.map(|next| next.duration_since(SystemTime::now()).unwrap_or_default());
         until_next.unwrap_or(LOOK_EVERY).min(LOOK_EVERY).max(Duration::from_millis(10))
     }
 

@@ -19,6 +19,7 @@ use super::child::Child;
 use super::login::Login;
 use super::{PROGRAM, orders};
 use crate::backend::activity::SUPERVISOR as NAME;
+use crate::backend::complaints::Complaints;
 use crate::slots::gateway::{Gateway, GatewayState as State};
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -44,6 +45,7 @@ pub struct Watch {
     listening_since: Option<Instant>,
     /// What was logged last, so that a fault that lasts is logged once.
     logged: String,
+    complaints: Complaints,
 }
 
 impl Watch {
@@ -57,6 +59,7 @@ impl Watch {
             pause: FIRST_PAUSE,
             listening_since: None,
             logged: String::new(),
+            complaints: Complaints::new(NAME),
         }
     }
 
@@ -94,7 +97,7 @@ impl Watch {
         if !self.login.as_ref().is_some_and(Login::is_current) {
             match Login::renew(&self.database) {
                 Ok(login) => self.login = Some(login),
-                Err(failure) => failure.warn(NAME, 0),
+                Err(failure) => self.complaints.warn(&failure),
             }
         }
         if let Some(login) = &self.login {

@@ -173,3 +173,21 @@ fn an_error_that_lasts_is_logged_ever_more_rarely_and_shown_in_the_status() {
     receiver.wait_for("/tickets", 1, PATIENCE);
     wait_until("all is well", PATIENCE, || worker_status(&mut client, "detail") == "events are sent");
 }
+
+#[test]
+fn an_error_of_the_launcher_that_lasts_is_logged_ever_more_rarely() {
+    let cluster = Cluster::start(&[PREFIX, ("lock_timeout", "100ms")]);
+    let mut client = cluster.create_database("helpdesk");
+    cluster.dispatcher_pid("helpdesk");
+    run(&mut client, "BEGIN; LOCK TABLE pg_database IN ACCESS EXCLUSIVE MODE");
+    // After a reload the launcher looks at all databases.
+    cluster.set(&[]);
+    wait_until("the repetitions are counted", PATIENCE, || {
+        count_lines(&cluster, "hydra_webhooks launcher [55P03] DETAIL:  The same error has occurred") >= 2
+    });
+    let complaint =
+        "hydra_webhooks launcher: could not read the list of databases: canceling statement due to lock timeout";
+    // It occurs each second, and was logged after 0, 2 and 6 seconds.
+    assert_eq!(count_lines(&cluster, complaint), 3);
+    run(&mut client, "ROLLBACK");
+}

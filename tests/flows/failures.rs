@@ -151,3 +151,22 @@ fn flows_that_are_slower_than_the_request_may_be_are_run_later() {
     site.wait_for_event(event, "state", "done");
     assert_eq!((site.tickets(), site.runs()), (1, vec!["slow: deployed done".to_owned()]));
 }
+
+#[test]
+fn a_result_with_a_character_that_jsonb_cannot_hold_is_kept_without_it() {
+    let mut site = Site::new(cluster(), "nul");
+    for (name, kind, body) in [
+        ("one", "json", r#"SELECT '{"a\u0000": "\u0000b\\u0000\\\u0000\u0000"}'::json"#),
+        ("several", "SETOF json", r#"SELECT '"\u0000c"'::json"#),
+        ("row", "TABLE (d json, e text)", r#"SELECT '["\u0000"]'::json, '\u0000'"#),
+    ] {
+        site.bench.run(&format!(
+            "CREATE FUNCTION public.{name}(event jsonb) RETURNS {kind} LANGUAGE sql AS $flow$ {body} $flow$;
+             ALTER FUNCTION public.{name}(jsonb) OWNER TO app;
+             SELECT hydra.flow_deploy(hydra.flow_create('{name}', 'ticket.created', 'public.{name}'))"
+        ));
+    }
+    assert_eq!(site.post(issue(1)).event().1, "done");
+    let results: String = site.bench.ask("SELECT string_agg(result::text, ' ' ORDER BY id) FROM hydra.flow_runs");
+    assert_eq!(results, r#"{"a": "b\\u0000\\"} ["c"] [{"d": [""], "e": "\\u0000"}]"#);
+}

@@ -30,6 +30,19 @@ impl Site<'_> {
         self.runner("pid").parse().expect("a process id")
     }
 
+    /// Leaves an event that has failed, came before the time for which events are kept, and is tried again in an hour.
+    fn leave_old_failure(&mut self) -> i64 {
+        self.deploy("make_ticket", "RAISE EXCEPTION 'not yet';", "");
+        let (event, _) = self.post(issue(1)).event();
+        self.bench.run(&format!(
+            "UPDATE hydra.inbound_event SET received_at = received_at - interval '31 days', due_at = now() + interval '1 h'
+             WHERE id = {event};
+             SELECT hydra._note_for_runner(now())"
+        ));
+        self.wait_for_runner();
+        event
+    }
+
     fn wait_for_no_runner(&mut self) {
         wait_until("there is no runner", PATIENCE, || self.runner("pid").is_empty());
     }
@@ -190,6 +203,46 @@ fn old_events_and_runs_are_removed() {
         // One that is tried again stays.
         site.bench.ask::<String>(left) == format!("2,{failed}")
     });
+}
+
+#[test]
+fn an_old_event_that_is_tried_again_does_not_keep_the_runner_awake() {
+    let mut site = Site::new(cluster(), "asleep");
+    site.leave_old_failure();
+    wait_until("the runner waits for the next attempt", PATIENCE, || {
+        site.runner("(next_at > now() + interval '30 min')") == "true"
+    });
+}
+
+#[test]
+fn an_old_event_is_removed_when_it_is_tried_no_more() {
+    let mut site = Site::new(cluster(), "removed");
+    let event = site.leave_old_failure();
+    wait_until("the runner has looked for old events", PATIENCE, || !site.runner("next_at").is_empty());
+    site.create_function("make_ticket", TICKET);
+    site.hurry(event);
+    site.bench.wait_for_count("inbound_events", 0);
+    assert_eq!(site.tickets(), 1);
+}
+
+#[test]
+fn an_error_of_the_runner_that_lasts_is_logged_ever_more_rarely() {
+    let cluster = Cluster::start(&[("max_worker_processes", "16")]);
+    cluster.create_database("first");
+    create_roles(&cluster);
+    let mut site = Site::new(&cluster, "complains");
+    site.leave_old_failure();
+    site.bench.run(
+        "CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no attempts today'; END $$;
+         CREATE TRIGGER refuse BEFORE UPDATE OF attempts ON hydra.inbound_event EXECUTE FUNCTION public.refuse();
+         UPDATE hydra.inbound_event SET due_at = now();
+         SELECT hydra._note_for_runner(now())",
+    );
+    let count = |part: &str| cluster.log().lines().filter(|line| line.contains(part)).count();
+    let complaint = "hydra_webhooks runner: could not claim an inbound event: no attempts today";
+    wait_until("the repetitions are counted", PATIENCE, || count("times since it was last logged.") >= 2);
+    // It occurs each second, and was logged after 0, 2 and 6 seconds.
+    assert_eq!(count(complaint), 3);
 }
 
 #[test]

@@ -23,3 +23,31 @@ fn a_change_holds_from_the_next_request_on() {
     door.bench.run(&format!("SELECT hydra.inbound_rotate_secret({}, 'It is secret'); {to_github}", adapter.id));
     assert_eq!(door.post(&adapter, &[], "{}").status, 401);
 }
+
+#[test]
+fn what_an_adapter_cannot_have_is_refused_with_advice_that_can_be_followed() {
+    let mut door = Door::open("advice");
+    for (event, code) in [("form.*", "42704"), ("webhook.test", "42704"), ("Form", "42704")] {
+        let refusal = door.bench.refused(&format!("SELECT hydra.inbound_create('x', '\"{event}\"')"), code);
+        assert_eq!(refusal.hint, "SELECT name FROM hydra.webhook_event_types lists the event types.", "{event}");
+    }
+    let refusal = door.bench.refused("SELECT hydra.inbound_create('x', '\"form.sent\"')", "42704");
+    assert!(refusal.hint.contains("SELECT hydra.webhook_register_event_type('form.sent'"), "{refusal:?}");
+
+    let unknown = r#"{"x": {"event": "ticket.created", "nope": 1}}"#;
+    let refusal = door.bench.refused(&format!("SELECT hydra.inbound_create('x', '{unknown}')"), "22023");
+    assert!(refusal.detail.contains("\"nope\" is not known"), "{refusal:?}");
+}
+
+#[test]
+fn a_secret_has_a_largest_size_that_is_named_and_such_a_secret_is_accepted() {
+    let mut door = Door::open("large_secrets");
+    let create = |size: usize| {
+        format!("SELECT id FROM hydra.inbound_create('x', '\"ticket.created\"', 'github', repeat('x', {size}))")
+    };
+    let id: i64 = door.bench.ask(&create(16_384));
+    for too_large in [create(16_385), format!("SELECT hydra.inbound_rotate_secret({id}, repeat('x', 16385))")] {
+        let refusal = door.bench.refused(&too_large, "22023");
+        assert!(refusal.detail.contains("16384"), "{refusal:?}");
+    }
+}

@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use crate::{Office, PROVEN, message};
 
 #[test]
-fn a_message_that_is_posted_to_an_adapter_is_taken_by_its_channel() {
+fn a_message_that_is_posted_to_an_adapter_is_taken_by_its_channel_or_kept_as_refused() {
     let mut office = Office::new("adapter");
     let url: String = office
         .bench
@@ -32,4 +32,12 @@ fn a_message_that_is_posted_to_an_adapter_is_taken_by_its_channel() {
     let counts: String =
         office.bench.ask("SELECT concat_ws(' ', received, matched, duplicates) FROM hydra.inbound_adapters");
     assert_eq!(counts, "1 1 1");
+
+    // One that cannot be read leaves a trace.
+    let unreadable = format!("Content-Type: multipart/mixed; boundary=x\r\n\r\n{}", "--x\r\n\r\n".repeat(1000));
+    assert_eq!(post(&mut office, &unreadable).0, 422);
+    let refused: String = office.bench.ask(
+        "SELECT concat_ws(' ', a.refused, r.stage, r.reason) FROM hydra.inbound_adapters AS a, hydra.inbound_refusals AS r",
+    );
+    assert!(refused.starts_with("1 body ") && refused.contains("parts"), "{refused}");
 }

@@ -126,3 +126,31 @@ fn only_the_function_of_a_message_and_readers_of_mail_read_it() {
         "SELECT hydra.mail_raw(id), reasons FROM hydra.mail_messages, jsonb_array_elements(verdict -> 'reasons') AS reasons",
     );
 }
+
+#[test]
+fn old_mail_is_removed_although_no_other_comes() {
+    let mut office = Office::new("old_mail");
+    office.taken(&message("", "old", "Hello"));
+    office.taken(&message("", "new", "Hello"));
+    office.bench.run(
+        "UPDATE hydra.mail_message SET received_at = received_at - interval '31 days' WHERE subject = 'old';
+         SELECT hydra._note_for_runner(now())",
+    );
+    office.bench.wait_for_count("mail_messages", 1);
+    assert_eq!(office.bench.ask::<String>("SELECT subject FROM hydra.mail_messages"), "new");
+    assert_eq!(office.count("hydra.mail_raw"), 1);
+}
+
+#[test]
+fn of_much_mail_a_channel_counts_only_so_much_as_can_be_counted_quickly() {
+    let mut office = Office::new("much_mail");
+    office.bench.run(
+        "INSERT INTO hydra.mail_message (channel_id, key, recipient, subject, size, state, error, sqlstate, received_at)
+         SELECT 1, sha256(n::text::bytea), 'x', 'x', 1, CASE WHEN n % 2 = 0 THEN 'failed' ELSE 'received' END,
+                CASE WHEN n % 2 = 0 THEN 'x' END, CASE WHEN n % 2 = 0 THEN 'P0001' END, now() - n * interval '1 s'
+         FROM generate_series(0, 29999) AS n;
+         ANALYZE hydra.mail_channel, hydra.mail_message",
+    );
+    let shown = "SELECT received || ' ' || failed || ' ' || (last_received_at > now() - interval '1 h') FROM hydra.mail_channels";
+    assert_eq!(office.bench.ask::<String>(shown), "10000 10000 true");
+}

@@ -176,3 +176,14 @@ fn what_is_emitted_for_a_message_counts_as_caused_by_it() {
     office.taken(&message("", "printer", "It is broken."));
     assert_eq!(office.bench.wait_for("/desk", 1)[0].header("X-Hydra-Hops"), Some("1"));
 }
+
+#[test]
+fn a_message_whose_ids_have_control_characters_is_taken_without_these_ids() {
+    let mut office = Office::new("control_characters");
+    office.taken(&message(
+        "Message-ID: <a\0b@example.com>\r\nIn-Reply-To: <c\x01@example.com> <d@example.com>\r\nReferences: <e\x7f@example.com>\r\n",
+        "printer",
+        "It is broken.",
+    ));
+    assert_eq!(office.told("{message_id}"), "null");
+}

@@ -92,14 +92,15 @@ impl Recipient {
     }
 }
 
-/// Returns the Message-IDs in a field such as `References`, without their angle brackets.
+/// Returns the Message-IDs in a field such as `References`, without their angle brackets. One with a control character is none: no
+/// mail program makes it, and the database cannot hold each of these characters.
 pub fn message_ids(value: &str) -> Vec<String> {
     const LONGEST: usize = 900;
     let mut ids: Vec<String> = value
         .split('<')
         .skip(1)
         .filter_map(|rest| rest.split_once('>').map(|(id, _)| id.split_whitespace().collect::<String>()))
-        .filter(|id| !id.is_empty() && id.len() <= LONGEST)
+        .filter(|id| !id.is_empty() && id.len() <= LONGEST && !id.contains(char::is_control))
         .collect();
     if ids.len() > MAX_IDS {
         ids.drain(MAX_IDS / 2..ids.len() - MAX_IDS / 2);
@@ -227,6 +228,7 @@ mod tests {
     #[test]
     fn message_ids_are_read_and_their_number_is_limited() {
         assert_eq!(message_ids("<a@b> (x) <c\r\n @d>\t<>"), ["a@b", "c@d"]);
+        assert_eq!(message_ids("<a\0@b> <c@\x1bd> <e\u{85}@f> <g@h>"), ["g@h"], "control characters");
         let many: String = (0..500).map(|id| format!("<{id}@b> ")).collect();
         let ids = message_ids(&many);
         assert_eq!((ids.len(), ids[0].as_str(), ids[99].as_str()), (100, "0@b", "499@b"));

@@ -8,6 +8,8 @@ use crate::verify::key;
 
 const MAX_SOURCES: usize = 8;
 const MAX_TEXT: usize = 255;
+/// In bytes. A private key is shorter.
+const LONGEST_SECRET: usize = 16_384;
 const BUDGET_MS: std::ops::RangeInclusive<u32> = 100..=10_000;
 const TOLERANCE: std::ops::RangeInclusive<u32> = 1..=86_400;
 
@@ -104,6 +106,11 @@ fn require(condition: bool, otherwise: &str) -> Result<(), Refusal> {
 }
 
 pub fn check_secret(scheme: &Scheme, secret: &[u8]) -> Result<(), Refusal> {
+    if secret.len() > LONGEST_SECRET {
+        return Err(Refusal::new("the secret is too long")
+            .detail(format!("A secret has at most {LONGEST_SECRET} bytes; this one has {}.", secret.len()))
+            .hint("Copy the secret alone from the settings of the provider."));
+    }
     let key = match &scheme.signature {
         _ if secret.is_empty() => Err(key::Unusable { form: "not empty" }),
         _ if secret.trim_ascii() != secret => Err(key::Unusable { form: "a text without space around it" }),

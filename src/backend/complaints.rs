@@ -1,12 +1,11 @@
 //! Warns of errors. An error that occurs again and again is logged ever more rarely, with the number of repetitions, so
-//! that a permanent error does not fill the log. `webhook_worker_status` shows the latest error.
+//! that a permanent error does not fill the log. `webhook_worker_status` shows the latest error of a dispatcher.
 
 use std::collections::HashMap;
 use std::ffi::CStr;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::NAME;
-use crate::backend::{Failure, sqlstate};
+use super::{Failure, sqlstate};
 use crate::slots::Slot;
 
 /// The first and the longest time between two messages about the same error.
@@ -20,7 +19,10 @@ const MANY: usize = 100;
 type Key = (&'static CStr, String);
 
 pub struct Complaints {
-    slot: &'static Slot,
+    /// The name with which messages begin.
+    worker: &'static str,
+    /// That of a dispatcher.
+    slot: Option<&'static Slot>,
     known: HashMap<Key, Complaint>,
 }
 
@@ -35,21 +37,28 @@ struct Complaint {
 }
 
 impl Complaints {
-    pub fn new(slot: &'static Slot) -> Self {
-        Self { slot, known: HashMap::new() }
+    pub fn new(worker: &'static str) -> Self {
+        Self { worker, slot: None, known: HashMap::new() }
+    }
+
+    /// The same for a dispatcher, whose slot shows the latest error.
+    pub fn shown_in(self, slot: &'static Slot) -> Self {
+        Self { slot: Some(slot), ..self }
     }
 
     /// Logs the error, unless the same error was logged a short time ago.
     pub fn warn(&mut self, failure: &Failure) {
         let code = sqlstate(failure.code);
-        self.slot.report_error(&code, SystemTime::now());
+        if let Some(slot) = self.slot {
+            slot.report_error(&code, SystemTime::now());
+        }
         if self.known.len() >= MANY {
             self.known.clear();
         }
         let now = Instant::now();
         let complaint = self.known.entry((failure.step, code)).or_insert_with(|| Complaint::new(now));
         if let Some(repetitions) = complaint.occurs(now) {
-            failure.warn(NAME, repetitions);
+            failure.warn(self.worker, repetitions);
         }
     }
 }
