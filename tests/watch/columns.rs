@@ -253,6 +253,9 @@ fn columns_that_look_secret_are_named_unless_only_chooses() {
         "otp_secret",
         "salt",
         "credit_card_number",
+        "API key",
+        "apikey2",
+        "password-old",
     ];
     let open =
         ["id", "email", "tokenizer", "total_tokens", "passenger", "key", "keyboard", "class_name", "secretary", "hash"];
