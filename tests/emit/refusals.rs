@@ -12,8 +12,9 @@ fn an_unknown_event_type_is_refused_with_the_call_that_registers_it() {
     bench.run(&unknown.hint);
     bench.run("SELECT hydra.webhook_emit('ticket.exploded', '{}')");
 
-    let quoted = bench.refused("SELECT hydra.webhook_emit('o''neill.created', '{}')", "42704");
-    assert!(quoted.hint.contains("'o''neill.created'"), "{quoted:?}");
+    // No event type can have such a name.
+    let odd = bench.refused("SELECT hydra.webhook_emit('o''neill.created', '{}')", "42704");
+    assert!(!odd.hint.contains("register"), "{odd:?}");
     bench.refused("SELECT hydra.webhook_emit(NULL, '{}')", "22004");
     bench.refused("SELECT hydra.webhook_emit('', '{}')", "42704");
     for own in ["webhook.test", "webhook.anything"] {
