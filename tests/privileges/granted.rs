@@ -135,6 +135,8 @@ const GRANTED: &[(&str, &[&str])] = &[
     ("_database_status", READERS),
     ("_gateway_status", READERS),
     ("_runner_status", READERS),
+    ("_column_origins", READERS),
+    ("_refused_columns", READERS),
     ("_flow_choice", ADMIN),
     ("_flow_filter_passes", ADMIN),
     ("_shown_error", READERS),
