@@ -133,12 +133,10 @@ fn left_after_the_second(bench: &Bench, client: &mut Client, first: usize) -> Op
     run(client, &insert(first + 1, first + 1));
     let before: String = ask::<Option<String>>(client, place)?;
     bench.wait_for(PATH, 2);
-    // VACUUM FULL keeps dead rows as long as there is an older snapshot.
-    loop {
-        run(client, "VACUUM FULL hydra.event");
-        if ask::<Option<String>>(client, place)? != before {
-            break;
-        }
+    // VACUUM FULL would keep dead rows while a transaction of another test, in any database, is older than they are.
+    run(client, "ALTER TABLE hydra.event ADD mine double precision DEFAULT random(); ALTER TABLE hydra.event DROP mine");
+    if ask::<Option<String>>(client, place)? == before {
+        return None;
     }
     bench.receiver.answer(PATH, Answer::ok().after(Duration::from_millis(1500)));
     run(client, &insert(first + 2, first + 2));
