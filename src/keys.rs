@@ -83,8 +83,8 @@ fn read_from(path: &Path) -> Result<Keys, Problem> {
     if mode & TOO_OPEN != 0 {
         return Err(Problem::TooOpen { mode });
     }
-    let text = fs::read_to_string(path).map_err(Problem::CannotRead)?;
-    Keys::parse(&text).map_err(Problem::NotAKey)
+    let text = files::read(path).map_err(Problem::CannotRead)?;
+    Keys::parse(&String::from_utf8_lossy(&text)).map_err(Problem::NotAKey)
 }
 
 impl fmt::Display for KeyFileError {

@@ -104,6 +104,7 @@
 //! | `crates/sender` | makes requests: where they may go, HTTP, TLS, event loops |
 //! | `crates/gateway` | takes requests by HTTP and mail by LMTP, and passes them on to the database |
 //! | `crates/pages` | makes the HTML of the settings pages |
+//! | `crates/files` | reads the files that settings name |
 //! | `crates/fault` | makes a test build fail at chosen points |
 //! | `crates/testkit` | starts clusters and receivers for tests |
 //! | `crates/bench` | measures performance |
@@ -212,7 +213,7 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/functions/kept.sql",
     name = "kept_functions",
-    requires = ["views", emit::filter::_filter_passes]
+    requires = ["views", emit::filter::_filter_passes_text]
 );
 extension_sql_file!("../sql/functions/watch.sql", name = "watch_functions", requires = ["views"]);
 extension_sql_file!(
@@ -228,13 +229,15 @@ extension_sql_file!(
     name = "api",
     requires = ["mail", serve::rest::known::_resources_changed, serve::rest::write::origins::_column_origins]
 );
+extension_sql_file!("../sql/schema/77_owned.sql", name = "owned", requires = ["mail"]);
 extension_sql_file!("../sql/schema/78_tool.sql", name = "tool", requires = ["api"]);
 extension_sql_file!("../sql/schema/79_approval.sql", name = "approval", requires = ["api"]);
 // After all tables: it protects each.
 extension_sql_file!(
     "../sql/schema/80_replication.sql",
     name = "replication",
-    requires = ["attempt_count", "gateway", "flow", "mail", "api", "tool", "approval", replication::_is_replicating]
+    requires =
+        ["attempt_count", "gateway", "flow", "mail", "api", "owned", "tool", "approval", replication::_is_replicating]
 );
 extension_sql_file!("../sql/functions/gateway.sql", name = "gateway_functions", requires = ["gateway"]);
 extension_sql_file!(

@@ -67,6 +67,19 @@ pub enum OnFull {
 }
 
 pub fn init() {
+    define_what_is_served();
+    define_destinations();
+    define_limits_of_requests();
+    define_retention();
+    define_emitting();
+    gateway::init();
+    // SAFETY: called once, from _PG_init, after all parameters were defined.
+    unsafe {
+        pg_sys::MarkGUCPrefixReserved(c"hydra_webhooks".as_ptr());
+    }
+}
+
+fn define_what_is_served() {
     GucRegistry::define_bool_guc(
         c"hydra_webhooks.enabled",
         c"Sends webhooks.",
@@ -89,6 +102,18 @@ pub fn init() {
             None,
         );
     }
+    // Read by hydra._is_ignored.
+    GucRegistry::define_enum_guc(
+        c"hydra_webhooks.replicated",
+        c"What happens to changes of subscriptions, signing secrets and event types that arrive by logical replication.",
+        c"ignore: nothing. apply: they are applied. Changes of other tables of the extension are always ignored.",
+        &REPLICATED,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
+}
+
+fn define_destinations() {
     GucRegistry::define_bool_guc(
         c"hydra_webhooks.allow_http",
         c"Allows URLs without TLS.",
@@ -127,6 +152,9 @@ pub fn init() {
         GucContext::Sighup,
         GucFlags::SUPERUSER_ONLY,
     );
+}
+
+fn define_limits_of_requests() {
     GucRegistry::define_int_guc(
         c"hydra_webhooks.max_requests",
         c"Maximum number of requests that one database makes at the same time.",
@@ -147,6 +175,9 @@ pub fn init() {
         GucContext::Sighup,
         GucFlags::default(),
     );
+}
+
+fn define_retention() {
     GucRegistry::define_int_guc(
         c"hydra_webhooks.retention",
         c"How long history, failed deliveries and counts of deliveries are kept.",
@@ -167,6 +198,9 @@ pub fn init() {
         GucContext::Sighup,
         GucFlags::UNIT_MIN,
     );
+}
+
+fn define_emitting() {
     GucRegistry::define_int_guc(
         c"hydra_webhooks.max_pending",
         c"Maximum number of events and deliveries that wait in one database. 0 means no maximum.",
@@ -211,20 +245,6 @@ pub fn init() {
         GucContext::Suset,
         GucFlags::default(),
     );
-    // Read by hydra._is_ignored.
-    GucRegistry::define_enum_guc(
-        c"hydra_webhooks.replicated",
-        c"What happens to changes of subscriptions, signing secrets and event types that arrive by logical replication.",
-        c"ignore: nothing. apply: they are applied. Changes of other tables of the extension are always ignored.",
-        &REPLICATED,
-        GucContext::Sighup,
-        GucFlags::default(),
-    );
-    gateway::init();
-    // SAFETY: called once, from _PG_init, after all parameters were defined.
-    unsafe {
-        pg_sys::MarkGUCPrefixReserved(c"hydra_webhooks".as_ptr());
-    }
 }
 
 #[pg_guard]

@@ -94,6 +94,12 @@ unsafe fn owner_of(relation: pg_sys::Relation) -> pg_sys::Oid {
     unsafe { (*(*relation).rd_rel).relowner }
 }
 
+/// Returns the role whose privileges count now.
+pub fn current_role() -> pg_sys::Oid {
+    // SAFETY: reads a variable of this process.
+    unsafe { pg_sys::GetUserId() }
+}
+
 /// Runs `body` as `role`. SQL in `body` cannot change the role (SET ROLE fails, also in functions). After an error no cleanup is needed: aborting the (sub)transaction restores the caller's
 /// identity.
 pub fn as_role<R>(role: pg_sys::Oid, body: impl FnOnce() -> R) -> R {

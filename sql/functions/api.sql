@@ -356,8 +356,8 @@ BEGIN
         ORDER BY w.event
     LOOP
         RAISE NOTICE 'resource "%" does not show what % sends', resource.name, watch.event
-            USING DETAIL = concat_ws(' ', format('Only the webhook has: %s.', watch.lacking),
-                                     format('Only the resource has: %s.', watch.additional)),
+            USING DETAIL = concat_ws(' ', 'Only the webhook has: ' || watch.lacking || '.',
+                                     'Only the resource has: ' || watch.additional || '.'),
                   HINT = 'Pass the same columns as readable and as only to hydra.webhook_watch() if receivers are to get what the API shows.';
     END LOOP;
 END

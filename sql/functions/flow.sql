@@ -53,13 +53,14 @@ BEGIN
         NULL; -- An error in the name is that there is no such function, too.
     END;
     SELECT format('%I.%I(jsonb)', n.nspname, p.proname), p.proowner INTO name, owner
-    FROM pg_proc AS p
+    FROM hydra.function_of_json AS f
+    JOIN pg_proc AS p ON p.oid = f.function_id
     JOIN pg_namespace AS n ON n.oid = p.pronamespace
-    WHERE p.oid = found AND p.proargtypes = '3802' AND p.prokind = 'f' AND n.nspname !~ '^pg_';
+    WHERE p.oid = found AND n.nspname !~ '^pg_';
     IF name IS NULL THEN
         RAISE EXCEPTION 'there is no function "%" for a flow', left(coalesce(function, 'null'), 120)
             USING ERRCODE = 'undefined_function',
-                  DETAIL = 'A flow calls a function of the application that has one argument of type jsonb.',
+                  DETAIL = 'A flow calls a function of the application that has one argument of type jsonb, and that names the columns of the record that it may return.',
                   HINT = 'Pass its name with its schema, such as ''public.ticket_from_issue''.';
     END IF;
     refusal := hydra._role_refusal(owner);

@@ -7,21 +7,33 @@ AS $$
 $$;
 COMMENT ON FUNCTION hydra._events_and_deliveries(bigint, bigint) IS 'Both numbers as text, such as 1 event and 2 deliveries';
 
+CREATE FUNCTION hydra._and_inbound(events bigint) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE events WHEN 0 THEN '' WHEN 1 THEN ' and 1 inbound event' ELSE format(' and %s inbound events', events) END
+$$;
+COMMENT ON FUNCTION hydra._and_inbound(bigint) IS 'A number of inbound events as the end of a text, such as " and 2 inbound events"; empty if there are none';
+
 CREATE FUNCTION hydra._waiting(installation uuid, OUT own text, OUT copied text, OUT is_copied boolean)
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT hydra._events_and_deliveries(event.own, delivery.own), hydra._events_and_deliveries(event.copied, delivery.copied),
-           event.copied + delivery.copied > 0
+    SELECT hydra._events_and_deliveries(event.own, delivery.own) || hydra._and_inbound(inbound.own),
+           hydra._events_and_deliveries(event.copied, delivery.copied) || hydra._and_inbound(inbound.copied),
+           event.copied + delivery.copied + inbound.copied > 0
     FROM (SELECT count(*) FILTER (WHERE e.installation = _waiting.installation) AS own,
                  count(*) FILTER (WHERE e.installation <> _waiting.installation) AS copied
           FROM hydra.event AS e) AS event,
          (SELECT count(*) FILTER (WHERE d.installation = _waiting.installation) AS own,
                  count(*) FILTER (WHERE d.installation <> _waiting.installation) AS copied
           FROM hydra.delivery AS d
-          WHERE d.state = 'pending') AS delivery
+          WHERE d.state = 'pending') AS delivery,
+         (SELECT count(*) FILTER (WHERE i.installation = _waiting.installation) AS own,
+                 count(*) FILTER (WHERE i.installation <> _waiting.installation) AS copied
+          FROM hydra.inbound_event AS i
+          WHERE i.due_at IS NOT NULL) AS inbound
 $$;
 COMMENT ON FUNCTION hydra._waiting(uuid) IS
-    'What waits to be sent, emitted by this installation (own) or by another one (copied), and whether anything was copied';
+    'What waits to be sent or processed, of this installation (own) or of another one (copied), and whether anything was copied';
 
 CREATE FUNCTION hydra._let_worker_connect() RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -74,6 +86,11 @@ BEGIN
     ELSIF waiting.is_copied AND NOT keep_queue THEN
         DELETE FROM hydra.event AS copied WHERE copied.installation <> becomes;
         DELETE FROM hydra.delivery AS copied WHERE copied.state = 'pending' AND copied.installation <> becomes;
+        -- They stay in the list of what came, and can be processed by hydra.inbound_replay().
+        UPDATE hydra.inbound_event AS copied
+        SET state = 'failed', due_at = NULL, error = coalesce(copied.error, 'left to the database that this one was copied from'),
+            sqlstate = coalesce(copied.sqlstate, '55000')
+        WHERE copied.due_at IS NOT NULL AND copied.installation <> becomes;
     END IF;
     DELETE FROM hydra.identity;
     INSERT INTO hydra.identity (namespace, system_identifier, database_oid, server_version)

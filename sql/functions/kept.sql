@@ -66,8 +66,7 @@ BEGIN
         WHERE (s.status <> 'paused' OR s.keeps_events)
               AND EXISTS (SELECT FROM unnest(s.event_types) AS wanted WHERE hydra._names_event_type(wanted, kept.event_type))
               AND (s.tenant_id IS NULL OR s.tenant_id = tenant)
-              AND CASE WHEN s.filter IS NULL OR kept.entity IS NULL THEN true
-                       ELSE hydra._filter_passes(s.filter, kept.entity::jsonb) END
+              AND hydra._filter_passes_text(s.filter, kept.entity)
         ORDER BY s.id);
     IF cardinality(targets) = 0 THEN
         RETURN NULL;

@@ -55,12 +55,12 @@ BEGIN
     PERFORM hydra._check_mail_adapter(adapter_id);
     found := hydra._flow_function(caller, function);
     INSERT INTO hydra.mail_channel AS c (address, function, owner, tenant_id, trusted_server, adapter_id, timeout, created_by)
-    VALUES (lower(address), found.name, found.owner, tenant_id, trusted_server, adapter_id, coalesce(timeout, '5 s'),
+    VALUES (address, found.name, found.owner, tenant_id, trusted_server, adapter_id, coalesce(timeout, '5 s'),
             pg_get_userbyid(caller))
     ON CONFLICT ON CONSTRAINT one_channel_for_an_address DO NOTHING
     RETURNING c.id INTO id;
     IF id IS NULL THEN
-        RAISE EXCEPTION 'there is a channel for "%"', lower(address)
+        RAISE EXCEPTION 'there is a channel for "%"', address
             USING ERRCODE = 'duplicate_object',
                   DETAIL = 'An address has one channel.',
                   HINT = 'Change that channel with hydra.mail_channel_update(), or choose another address.';
@@ -193,7 +193,7 @@ BEGIN
     INSERT INTO hydra.mail_known_id (message_id, thread_id, sent) VALUES (ids[1], thread, true)
     ON CONFLICT (message_id, thread_id) DO UPDATE SET sent = true;
     INSERT INTO hydra.mail_participant (thread_id, address)
-    SELECT DISTINCT thread, lower(one) FROM unnest(recipients) AS one
+    SELECT DISTINCT thread, one FROM unnest(recipients) AS one
     ON CONFLICT DO NOTHING;
 END
 $$;

@@ -92,7 +92,7 @@ CREATE FUNCTION hydra._watch_operations(operation text, level text)
 AS $$
 DECLARE
     -- No longer text is split.
-    named text[] := regexp_split_to_array(lower(btrim(left(operation, 200))), '[[:space:]]+or[[:space:]]+');
+    named text[] := regexp_split_to_array(lower(btrim(left(operation, 200)) COLLATE "C"), '[[:space:]]+or[[:space:]]+');
     operations text[] := ARRAY(SELECT known.name
                                FROM unnest('{insert,update,delete}'::text[]) WITH ORDINALITY AS known (name, n)
                                WHERE known.name = ANY (named)
@@ -190,7 +190,7 @@ CREATE FUNCTION hydra._create_watch(
     RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT concat_ws(' ', 'CREATE', CASE WHEN replaces THEN 'OR REPLACE' END, format('TRIGGER %I AFTER', trigger_name),
-        upper(array_to_string(operations, ' or ')), 'ON ' || table_name,
+        upper(array_to_string(operations, ' or ') COLLATE "C"), 'ON ' || table_name,
         CASE WHEN by_statement THEN 'REFERENCING' END,
         CASE WHEN by_statement AND (operations = '{delete}' OR operations = '{update}' AND needs_old_rows)
              THEN 'OLD TABLE AS hydra_old' END,

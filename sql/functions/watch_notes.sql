@@ -31,7 +31,7 @@ CREATE FUNCTION hydra._looks_secret(name text)
     RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT SET search_path = pg_catalog, pg_temp
 AS $$
     -- In apiKey, a word begins with its capital letter. What is no letter, such as the space of "API key", is between words.
-    SELECT lower(regexp_replace(regexp_replace(name, '([a-z0-9])([A-Z])', '\1_\2', 'g'), '[^a-zA-Z]+', '_', 'g')) ~
+    SELECT lower(regexp_replace(regexp_replace(name, '([a-z0-9])([A-Z])', '\1_\2', 'g'), '[^a-zA-Z]+', '_', 'g') COLLATE "C") ~
            ('(^|_)(password|passwd|passphrase|passcode|pwd|secret|token|salt|otp|totp|cvv|cvc|ssn|social_security'
             || '|credentials?|credit_card|card_number|(api|private|secret|access|signing|encryption)_?key)(_|$)')
 $$;

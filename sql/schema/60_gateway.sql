@@ -35,7 +35,7 @@ COMMENT ON COLUMN hydra.api_key.last_used_at IS 'When it was last used, reported
 
 CREATE TABLE hydra.api_key_hash (
     hash bytea PRIMARY KEY CONSTRAINT hash_is_sha_256 CHECK (pg_catalog.octet_length(hash) = 32),
-    key_id bigint NOT NULL REFERENCES hydra.api_key ON DELETE CASCADE,
+    key_id bigint NOT NULL,
     prefix text NOT NULL CONSTRAINT prefix_is_of_a_key CHECK (prefix ~ '^hyk_[0-9A-Za-z]{6}$'),
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     valid_until timestamptz

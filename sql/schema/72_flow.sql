@@ -155,18 +155,21 @@ SELECT p.oid AS function_id, p.proowner AS owner,
            CASE WHEN p.prorettype = 'pg_catalog.void'::pg_catalog.regtype THEN 'SELECT NULL::pg_catalog.jsonb FROM %I.%I($1)'
                 WHEN p.proretset THEN 'SELECT coalesce(pg_catalog.jsonb_agg(one.r), ''[]'') FROM (SELECT %3$s AS r FROM %1$I.%2$I($1) AS r) AS one'
                 ELSE 'SELECT %3$s FROM %1$I.%2$I($1) AS r' END, n.nspname, p.proname,
-           -- The type json can hold the character with the number zero, which jsonb cannot. It follows an even number of backslashes.
+           -- r.*: a column can be called r. The type json can hold the character with the number zero, and halves of surrogate pairs, which jsonb cannot. All other escapes,
+           -- and pairs of halves, are replaced by themselves.
            CASE WHEN p.prorettype = 'pg_catalog.jsonb'::pg_catalog.regtype THEN 'r'
-                ELSE 'pg_catalog.regexp_replace(pg_catalog.to_json(r)::pg_catalog.text, E''(?<!\\\\)((?:\\\\\\\\)*)\\\\u0000'', E''\\1'', ''g'')::pg_catalog.jsonb'
+                ELSE 'pg_catalog.regexp_replace(pg_catalog.to_json(r.*)::pg_catalog.text, E''(\\\\[^u]|\\\\u[dD][89abAB]..\\\\u[dD][c-fC-F]..)|\\\\u(?:0000|[dD][89a-fA-F]..)'', E''\\1'', ''g'')::pg_catalog.jsonb'
            END) AS call
 FROM pg_catalog.pg_proc AS p
 JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
-WHERE p.proargtypes = '3802' AND p.prokind = 'f';
+WHERE p.proargtypes = '3802' AND p.prokind = 'f'
+      -- What columns it returns is not known before it is called.
+      AND (p.prorettype <> 'pg_catalog.record'::pg_catalog.regtype OR p.proallargtypes IS NOT NULL);
 COMMENT ON VIEW hydra.function_of_json IS 'Functions with one argument of type jsonb, which flows call and which can be rehearsed';
 COMMENT ON COLUMN hydra.function_of_json.function_id IS 'OID of the function';
 COMMENT ON COLUMN hydra.function_of_json.owner IS 'OID of its owner';
 COMMENT ON COLUMN hydra.function_of_json.call IS
-    'Statement that calls it and returns its result as jsonb: all rows in an array if it returns a set, null if it returns nothing; \u0000 is left out';
+    'Statement that calls it and returns its result as jsonb: all rows in an array if it returns a set, null if it returns nothing; \u0000 and halves of surrogate pairs are left out';
 
 -- The delays before the second and each further attempt of an inbound event that failed. Up to a tenth is added at random,
 -- so that events that failed together are not tried together.

@@ -19,7 +19,7 @@ CREATE TABLE hydra.mail_channel (
     owner regrole NOT NULL,
     tenant_id text CONSTRAINT tenant_is_named CHECK (pg_catalog.octet_length(tenant_id) BETWEEN 1 AND 1024),
     trusted_server text CONSTRAINT trusted_server_is_a_name CHECK (trusted_server ~ '^[^[:space:];]{1,253}$'),
-    adapter_id bigint CONSTRAINT one_channel_for_an_adapter UNIQUE REFERENCES hydra.inbound_adapter ON DELETE SET NULL,
+    adapter_id bigint CONSTRAINT one_channel_for_an_adapter UNIQUE,
     timeout interval NOT NULL DEFAULT '5 s' CONSTRAINT timeout_is_sane CHECK (extract(epoch FROM timeout) BETWEEN 0.1 AND 8),
     state text NOT NULL DEFAULT 'active' CONSTRAINT state_is_known CHECK (state IN ('active', 'paused')),
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
@@ -57,7 +57,7 @@ COMMENT ON COLUMN hydra.mail_thread.tag IS 'What finds the thread in a subject a
 COMMENT ON COLUMN hydra.mail_thread.created_at IS 'When it was created';
 
 CREATE TABLE hydra.mail_participant (
-    thread_id bigint NOT NULL REFERENCES hydra.mail_thread ON DELETE CASCADE,
+    thread_id bigint NOT NULL,
     address text NOT NULL CONSTRAINT address_is_short CHECK (pg_catalog.octet_length(address) BETWEEN 3 AND 1024),
     PRIMARY KEY (thread_id, address)
 ) USING heap;
@@ -67,7 +67,7 @@ COMMENT ON COLUMN hydra.mail_participant.address IS 'Address, in lower case';
 
 CREATE TABLE hydra.mail_known_id (
     message_id text NOT NULL CONSTRAINT message_id_is_short CHECK (pg_catalog.octet_length(message_id) BETWEEN 1 AND 1000),
-    thread_id bigint NOT NULL REFERENCES hydra.mail_thread ON DELETE CASCADE,
+    thread_id bigint NOT NULL,
     sent boolean NOT NULL,
     PRIMARY KEY (message_id, thread_id)
 ) USING heap;

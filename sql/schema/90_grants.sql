@@ -44,6 +44,8 @@ COMMENT ON FUNCTION hydra._subscriptions_changed() IS 'Announces changes: of the
 COMMENT ON FUNCTION hydra._is_replicating() IS 'Whether this process applies the changes of another cluster, as a worker of logical replication does';
 COMMENT ON FUNCTION hydra._filter_passes(jsonpath, jsonb) IS
     'Whether an entity passes the filter of a subscription: the path finds something other than false or null; null filter: always';
+COMMENT ON FUNCTION hydra._filter_passes_text(jsonpath, text) IS
+    'Whether an entity, given as text, passes the filter of a subscription, as one does that jsonb cannot hold; null filter or entity: always';
 COMMENT ON FUNCTION hydra._own_event_passes(bigint, jsonpath, jsonb) IS
     'Whether an event of the extension itself passes the filter of a subscription; yes if the filter fails or takes too long, which is logged';
 COMMENT ON FUNCTION hydra._nearest_event_type(text, text[]) IS
@@ -292,12 +294,13 @@ GRANT EXECUTE ON FUNCTION
     hydra.webhook_verify(text, text, text, interval)
     TO hydra_admin;
 
-GRANT EXECUTE ON FUNCTION hydra._installation(), hydra._random(), hydra._waiting(uuid), hydra._events_and_deliveries(bigint, bigint), hydra._names_event_type(text, text),
+GRANT EXECUTE ON FUNCTION hydra._installation(), hydra._random(), hydra._waiting(uuid), hydra._events_and_deliveries(bigint, bigint), hydra._and_inbound(bigint), hydra._names_event_type(text, text),
     hydra._own_event_passes(bigint, jsonpath, jsonb), hydra._wanted_by(text, text, jsonb, bigint),
     hydra._shown_url(text), hydra._shown_error(text), hydra.webhook_merge(bigint[]),
     hydra._seconds(interval[]), -- in a CHECK of hydra.subscription
     hydra._event_uuid(uuid, bigint, bigint) -- in indexes
     TO hydra_worker;
+GRANT SELECT (installation, due_at) ON hydra.inbound_event TO hydra_worker;
 GRANT SELECT, DELETE ON hydra.signing_secret TO hydra_worker;
 GRANT SELECT ON hydra.effective_subscription, hydra.identity TO hydra_worker;
 GRANT SELECT, UPDATE (status, disabled_reason, status_since) ON hydra.subscription TO hydra_worker;

@@ -30,8 +30,7 @@ fn api_key_create(
     requests_per_minute: default!(Option<i32>, "NULL"),
 ) -> TableIterator<'static, (name!(id, i64), name!(key, String))> {
     let (key, hash) = new_token(Kind::ApiKey);
-    // SAFETY: reads a variable of this process.
-    let caller = unsafe { pg_sys::GetUserId() };
+    let caller = tables::current_role();
     let insert = "SELECT hydra._insert_api_key($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     let args = [
         caller.into(),
@@ -54,8 +53,7 @@ fn api_key_create(
 #[search_path(pg_catalog, pg_temp)]
 fn api_key_rotate(id: Option<i64>, overlap: default!(Option<Interval>, "'0'")) -> String {
     let (key, hash) = new_token(Kind::ApiKey);
-    // SAFETY: reads a variable of this process.
-    let caller = unsafe { pg_sys::GetUserId() };
+    let caller = tables::current_role();
     let replace = "SELECT hydra._replace_api_key($1, $2, $3, $4, $5)";
     let args = [caller.into(), id.into(), overlap.into(), hash.into(), key.shown().to_owned().into()];
     tables::as_owner(|| Spi::run_with_args(replace, &args)).expect("SPI writes");
@@ -71,8 +69,7 @@ fn console_link(
     valid_for: default!(Option<Interval>, "'10 min'"),
 ) -> String {
     let (link, hash) = new_token(Kind::Link);
-    // SAFETY: reads a variable of this process.
-    let caller = unsafe { pg_sys::GetUserId() };
+    let caller = tables::current_role();
     let insert = "SELECT hydra._insert_console_link($1, $2, $3, $4, $5)";
     let args = [caller.into(), role.into(), tenant_id.into(), valid_for.into(), hash.into()];
     tables::as_owner(|| Spi::run_with_args(insert, &args)).expect("SPI writes");

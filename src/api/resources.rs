@@ -32,7 +32,7 @@ fn api_expose(
 ) -> String {
     const EXPOSE: &str = "SELECT hydra._expose($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
     let args = [
-        caller().into(),
+        tables::current_role().into(),
         relation.into(),
         name.into(),
         readable.into(),
@@ -55,11 +55,6 @@ fn api_expose(
 fn api_hide(name: Option<&str>) -> bool {
     const HIDE: &str = "SELECT hydra._hide($1, $2)";
     // Found out before it is the owner.
-    let args = [caller().into(), name.into()];
+    let args = [tables::current_role().into(), name.into()];
     tables::as_owner(|| Spi::get_one_with_args::<bool>(HIDE, &args)).expect("SPI writes").unwrap_or(false)
-}
-
-fn caller() -> pg_sys::Oid {
-    // SAFETY: reads a variable of this process.
-    unsafe { pg_sys::GetUserId() }
 }

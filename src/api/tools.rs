@@ -28,7 +28,7 @@ fn tool_register(
 ) -> String {
     const REGISTER: &str = "SELECT hydra._register_tool($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     let args = [
-        caller().into(),
+        tables::current_role().into(),
         function.into(),
         name.into(),
         title.into(),
@@ -48,11 +48,6 @@ fn tool_register(
 fn tool_unregister(name: Option<&str>) -> bool {
     const UNREGISTER: &str = "SELECT hydra._unregister_tool($1, $2)";
     // Found out before it is the owner.
-    let args = [caller().into(), name.into()];
+    let args = [tables::current_role().into(), name.into()];
     tables::as_owner(|| Spi::get_one_with_args::<bool>(UNREGISTER, &args)).expect("SPI writes").unwrap_or(false)
-}
-
-fn caller() -> pg_sys::Oid {
-    // SAFETY: reads a variable of this process.
-    unsafe { pg_sys::GetUserId() }
 }

@@ -13,18 +13,20 @@ use super::setting;
 
 const BYTEA_OUTPUT_HEX: c_int = 1;
 const XMLBINARY_BASE64: c_int = 0;
+const XMLOPTION_CONTENT: c_int = 1;
 
 // Variables of Postgres that pgrx does not declare.
 unsafe extern "C" {
     static bytea_output: c_int;
     static xmlbinary: c_int;
+    static xmloption: c_int;
 }
 
 /// A setting, the value that is fixed, and whether the session has another one.
 type Fixed = (&'static CStr, &'static CStr, bool);
 
-/// Returns the settings that decide how SQL is read.
-fn of_syntax() -> [Fixed; 3] {
+/// Returns the settings that decide how SQL is read, and the literals in it.
+fn of_syntax() -> [Fixed; 5] {
     const SAFE_ENCODING: c_int = pg_sys::BackslashQuoteType::BACKSLASH_QUOTE_SAFE_ENCODING as c_int;
     // SAFETY: reads variables of this process.
     unsafe {
@@ -32,13 +34,15 @@ fn of_syntax() -> [Fixed; 3] {
             (c"standard_conforming_strings", c"on", !pg_sys::standard_conforming_strings),
             (c"backslash_quote", c"safe_encoding", pg_sys::backslash_quote != SAFE_ENCODING),
             (c"transform_null_equals", c"off", pg_sys::Transform_null_equals),
+            (c"array_nulls", c"on", !pg_sys::Array_nulls),
+            (c"xmloption", c"content", xmloption != XMLOPTION_CONTENT),
         ]
     }
 }
 
 /// Returns the settings that decide how values are written. `lc_monetary` is not one of them: it says which currency is
 /// meant.
-fn of_output() -> [Fixed; 6] {
+fn of_output() -> [Fixed; 7] {
     // SAFETY: reads variables of this process.
     unsafe {
         [
@@ -50,6 +54,8 @@ fn of_output() -> [Fixed; 6] {
             (c"extra_float_digits", c"1", pg_sys::extra_float_digits < 1),
             (c"bytea_output", c"hex", bytea_output != BYTEA_OUTPUT_HEX),
             (c"xmlbinary", c"base64", xmlbinary != XMLBINARY_BASE64),
+            // The names of tables and roles are values too.
+            (c"quote_all_identifiers", c"off", pg_sys::quote_all_identifiers),
         ]
     }
 }

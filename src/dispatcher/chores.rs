@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use super::timetable::{Deadline, Timetable};
+use crate::backend::complaints::Complaints;
 use crate::backend::{Failure, transaction};
 use crate::slots::Slot;
 use crate::store::Store;
@@ -40,7 +41,13 @@ pub fn postpone_forgetting(timetable: &mut Timetable) {
 
 /// Runs the chores that are due. Each chore sets its next deadline before it runs, so that a chore that fails is not
 /// repeated at once.
-pub fn run(store: &Store, slot: &Slot, timetable: &mut Timetable, has_identity: bool) -> Result<(), Failure> {
+pub fn run(
+    store: &Store,
+    slot: &Slot,
+    timetable: &mut Timetable,
+    complaints: &mut Complaints,
+    has_identity: bool,
+) -> Result<(), Failure> {
     fault::point("chores");
     let now = Instant::now();
     if timetable.is_due(Deadline::CountPending, now) {
@@ -57,15 +64,20 @@ pub fn run(store: &Store, slot: &Slot, timetable: &mut Timetable, has_identity: 
     if timetable.is_due(Deadline::Forget, now) {
         timetable.set(Deadline::Forget, now + FORGET_EVERY);
         // The history of a copy that was not adopted is left as it is.
-        if has_identity && forget(store)? {
+        if has_identity && forget(store, complaints) {
             timetable.set(Deadline::Forget, Instant::now() + FORGET_MORE);
         }
     }
     Ok(())
 }
 
-/// Removes some old history. Returns whether there was any.
-fn forget(store: &Store) -> Result<bool, Failure> {
+/// Removes some old rows. Returns whether there were any. An error is logged, and keeps only rows of its kind.
+fn forget(store: &Store, complaints: &mut Complaints) -> bool {
     let before = SystemTime::now().checked_sub(settings::retention()).unwrap_or(SystemTime::UNIX_EPOCH);
-    transaction(c"remove old history", || store.retention.forget(before))
+    let mut has_removed = false;
+    store.retention.forget(before, |step, forget| match transaction(step, forget) {
+        Ok(removed) => has_removed |= removed,
+        Err(failure) => complaints.warn(&failure),
+    });
+    has_removed
 }

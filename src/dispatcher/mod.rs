@@ -18,6 +18,7 @@
 //! | `durable` | makes sure that the commits of these events are on disk |
 //! | `writer` | writes what was decided |
 //! | `backlog` | keeps rows that could not be written with the outcomes, and writes them later |
+//! | `unwritten` | keeps outcomes that could be neither written nor given up |
 //! | `own_events` | emits the events of the extension itself |
 //! | `requests` | hands requests to the sender, and processes the outcomes |
 //! | `timetable` | knows all deadlines |
@@ -41,6 +42,7 @@ mod reader;
 mod requests;
 mod start;
 mod timetable;
+mod unwritten;
 mod writer;
 
 use std::thread;
@@ -325,7 +327,13 @@ impl Dispatcher {
         if self.is_over() {
             return Ok(());
         }
-        chores::run(&self.store, self.slot, &mut self.timetable, self.configuration.has_identity())
+        chores::run(
+            &self.store,
+            self.slot,
+            &mut self.timetable,
+            &mut self.writer.complaints,
+            self.configuration.has_identity(),
+        )
     }
 
     /// Returns how long the loop may sleep.

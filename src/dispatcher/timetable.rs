@@ -16,6 +16,8 @@ pub enum Deadline {
     History,
     /// To keep deliveries that could not be kept with the outcomes.
     Delivered,
+    /// To write outcomes again that could be neither written nor given up.
+    Unwritten,
     /// To write the health of subscriptions.
     Health,
     /// To emit events of the extension itself.
@@ -129,6 +131,7 @@ mod tests {
             Deadline::Batch,
             Deadline::History,
             Deadline::Delivered,
+            Deadline::Unwritten,
             Deadline::Health,
             Deadline::OwnEvents,
             Deadline::Counts,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use delivery::dispatch::Dispatch;
 use delivery::tally::{AttemptResult, Combination, Tally};
-use delivery::writes::{AttemptRecord, Delivered, Names, Part, RowState};
+use delivery::writes::{AttemptRecord, Change, Delivered, Move, Names, Part, RowState};
 use pgrx::prelude::*;
 use wire::attempt::ErrorClass;
 
@@ -15,6 +15,7 @@ use super::backlog::{Backlog, BesideOutcomes};
 use super::journal::Journal;
 use super::own_events::OwnEvents;
 use super::timetable::{Deadline, Timetable};
+use super::unwritten::Unwritten;
 use crate::backend::complaints::Complaints;
 use crate::backend::crash_loop::CrashLoop;
 use crate::backend::{Failure, setting, sqlstate, transaction};
@@ -42,10 +43,11 @@ const LAST_WRITES: Duration = Duration::from_secs(3);
 const OWN_EVENTS_RETRY: Duration = Duration::from_secs(1);
 
 /// The deadlines of what is written.
-const DEADLINES: [Deadline; 7] = [
+const DEADLINES: [Deadline; 8] = [
     Deadline::Batch,
     Deadline::History,
     Deadline::Delivered,
+    Deadline::Unwritten,
     Deadline::Health,
     Deadline::OwnEvents,
     Deadline::Counts,
@@ -62,6 +64,7 @@ pub struct Writer {
     history: Backlog<AttemptRecord>,
     /// Deliveries that could not be kept with the outcomes.
     delivered: Backlog<Delivered>,
+    unwritten: Unwritten,
     /// The number of rows that were given up since one was written.
     given_up: usize,
     /// Why a row was not written that is to be tried again.
@@ -83,6 +86,7 @@ impl Writer {
             journal: Journal::new(database),
             history: Backlog::default(),
             delivered: Backlog::default(),
+            unwritten: Unwritten::default(),
             given_up: 0,
             refused: None,
             counts: Tally::default(),
@@ -126,6 +130,13 @@ impl Writer {
         let complaints = &mut self.complaints;
         write_backlog(&mut self.history, Deadline::History, store, complaints, timetable);
         write_backlog(&mut self.delivered, Deadline::Delivered, store, complaints, timetable);
+        if timetable.is_due(Deadline::Unwritten, Instant::now()) {
+            timetable.clear(Deadline::Unwritten);
+            self.write_unwritten(store, dispatch);
+        }
+        if let Some(wait) = self.unwritten.wait() {
+            timetable.start(Deadline::Unwritten, wait);
+        }
         if timetable.is_due(Deadline::Health, Instant::now()) {
             self.write_health(store, dispatch, timetable);
         }
@@ -182,7 +193,9 @@ impl Writer {
             // The error may have been one that does not come again.
             if self.apply(store, &part).is_ok() {
                 self.note_written(dispatch, &part);
-            } else if self.given_up < GIVEN_UP {
+            } else if self.given_up < GIVEN_UP && self.unwritten.has_room() {
+                self.given_up += 1;
+                self.complaints.warn(&failure);
                 self.give_up(store, dispatch, part, &failure);
             } else {
                 dispatch.writes.put_back(part);
@@ -215,34 +228,32 @@ impl Writer {
         }
     }
 
+    /// Writes again what could be neither written nor given up.
+    fn write_unwritten(&mut self, store: &Store, dispatch: &mut Dispatch) {
+        for part in self.unwritten.take() {
+            match self.apply(store, &part) {
+                Ok(()) => self.note_written(dispatch, &part),
+                Err(failure) if failure.is_about_rows() => self.give_up(store, dispatch, part, &failure),
+                Err(_) => self.unwritten.push(part),
+            }
+        }
+        self.unwritten.tried();
+    }
+
     /// Gives up the one row of a part, which cannot be written. A delivery is recorded as failed.
-    fn give_up(&mut self, store: &Store, dispatch: &mut Dispatch, mut part: Part, failure: &Failure) {
-        self.given_up += 1;
-        self.complaints.warn(failure);
-        let now = SystemTime::now();
-        let reason = format!("its row cannot be written (SQLSTATE {}): {}", sqlstate(failure.code), failure.message);
-        let inserts = part.moves.iter().flat_map(|step| &step.deliveries);
-        let inserts = inserts.map(|(work, state)| (Names::of(work), state.attempts().unwrap_or(work.attempts)));
-        let updates = part.changes.iter();
-        let updates = updates.filter_map(|change| Some((change.of.clone(), change.state?.attempts()?)));
-        let given_up: Vec<(Names, u32)> = inserts.chain(updates).collect();
-        // What can be written without the row: a move deletes the event, or removes the target from it, and an update
-        // gives the delivery up.
-        for step in &mut part.moves {
-            step.given_up.extend(step.deliveries.drain(..).map(|(work, _)| work.subscription));
-        }
-        for change in &mut part.changes {
-            change.state = change.state.map(|state| match state.attempts() {
-                Some(attempts) => RowState::Failed { attempts },
-                None => state,
-            });
-        }
-        // If this cannot be written either, its rows stay as they are, and the next dispatcher sends what they say.
-        if let Err(failure) = self.apply(store, &part) {
+    fn give_up(&mut self, store: &Store, dispatch: &mut Dispatch, part: Part, failure: &Failure) {
+        let without = without_row(&part);
+        if let Err(failure) = self.apply(store, &without) {
             self.complaints.warn(&failure);
+            self.unwritten.push(part);
             return;
         }
-        for (of, attempts) in given_up {
+        let now = SystemTime::now();
+        let reason = format!("its row cannot be written (SQLSTATE {}): {}", sqlstate(failure.code), failure.message);
+        let inserts = part.moves.into_iter().flat_map(|step| step.deliveries);
+        let inserts = inserts.map(|(work, state)| (Names::of(&work), state.attempts().unwrap_or(work.attempts)));
+        let updates = part.changes.into_iter().filter_map(|change| Some((change.of, change.state?.attempts()?)));
+        for (of, attempts) in inserts.chain(updates) {
             let combination = Combination {
                 event_type: Some(Arc::clone(&of.event_type)),
                 tenant_id: of.tenant_id.clone(),
@@ -252,7 +263,7 @@ impl Writer {
             dispatch.tally.given_up(of.subscription, combination, now);
             self.history.push(AttemptRecord::given_up(of, attempts + 1, &reason, now));
         }
-        self.note_written(dispatch, &part);
+        self.note_written(dispatch, &without);
     }
 
     /// Writes the health of some subscriptions, in a separate transaction: a client may hold the lock on a subscription
@@ -349,6 +360,31 @@ impl Writer {
 }
 
 /// Writes rows that wait, if it is time, and sets the deadline for the others.
+/// Returns what can be written without the row of a part: a move deletes the event, or removes the target from it, and an update gives
+/// the delivery up.
+fn without_row(part: &Part) -> Part {
+    let moves = part.moves.iter().map(|step| Move {
+        row: step.row,
+        deliveries: Vec::new(),
+        given_up: step.subscriptions().collect(),
+        is_last: step.is_last,
+    });
+    let changes = part.changes.iter().map(|change| Change {
+        of: change.of.clone(),
+        state: change.state.map(|state| match state.attempts() {
+            Some(attempts) => RowState::Failed { attempts },
+            None => state,
+        }),
+    });
+    Part {
+        moves: moves.collect(),
+        changes: changes.collect(),
+        finished_events: part.finished_events.clone(),
+        deleted: part.deleted.clone(),
+        ..Part::default()
+    }
+}
+
 fn write_backlog<R: BesideOutcomes>(
     backlog: &mut Backlog<R>,
     deadline: Deadline,

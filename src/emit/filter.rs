@@ -11,6 +11,7 @@
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::ffi::CString;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use pgrx::callconv::{Arg, ArgAbi};
@@ -24,6 +25,7 @@ use pgrx::{FromDatum, IntoDatum};
 use wire::ids::SubscriptionId;
 
 use super::entity::RawJsonb;
+use super::spending::Spending;
 use crate::backend::fixed_settings::with_fixed_settings;
 use crate::backend::subtransaction::{Failure, in_subtransaction};
 use crate::backend::time_limit;
@@ -37,16 +39,17 @@ pub struct Filter(Vec<u64>);
 pub struct Subject<'a> {
     text: Option<&'a str>,
     value: OnceCell<Option<pg_sys::Datum>>,
+    spending: Spending,
 }
 
 impl<'a> Subject<'a> {
     /// Makes a subject from the text of an entity; `None` if there is no entity.
     pub fn from_text(text: Option<&'a str>) -> Self {
-        Self { text, value: OnceCell::new() }
+        Self { text, value: OnceCell::new(), spending: Spending::new(LIMIT_OF_ALL) }
     }
 
     fn from_jsonb(entity: &RawJsonb) -> Self {
-        Self { text: None, value: OnceCell::from(Some(entity.datum())) }
+        Self { text: None, value: OnceCell::from(Some(entity.datum())), spending: Spending::new(LIMIT_OF_ALL) }
     }
 
     /// Returns the entity as `jsonb`. Returns `None` also for text that is JSON but cannot be `jsonb`, such as
@@ -66,12 +69,13 @@ impl Filter {
     /// Returns whether an event passes the filter of a subscription. If the filter takes too long, the event passes, and
     /// so do further events of this session for some time.
     pub fn passes_for(&self, subscription: SubscriptionId, subject: &Subject<'_>) -> bool {
-        if self.is_spared(subscription) {
+        if self.is_spared(subscription) || subject.spending.is_over() {
             return true;
         }
-        self.verdict(LIMIT, subject).unwrap_or_else(|failure| {
+        let verdict = subject.spending.measured(subscription, self, || self.verdict(LIMIT, subject));
+        verdict.unwrap_or_else(|failure| {
             if failure.code == PgSqlErrorCode::ERRCODE_QUERY_CANCELED {
-                self.spare(subscription, &failure, "this session sends it all events of its event types");
+                self.spare_after(subscription, &failure, "this session sends it all events of its event types");
             }
             true
         })
@@ -114,11 +118,21 @@ fn _filter_passes(filter: Option<Filter>, entity: Option<RawJsonb>) -> bool {
     filter.verdict(LIMIT, &subject).unwrap_or(true)
 }
 
+/// The same for an entity as text, which need not be one that `jsonb` can hold. Without an entity, the event passes.
+#[pg_extern(stable, cost = 1000)]
+fn _filter_passes_text(filter: Option<Filter>, entity: Option<&str>) -> bool {
+    let Some(filter) = filter else { return true };
+    filter.verdict(LIMIT, &Subject::from_text(entity)).unwrap_or(true)
+}
+
 /// How long a filter may take for one event. It usually takes some microseconds, and some milliseconds for a large
 /// entity.
 const LIMIT: Duration = Duration::from_secs(1);
 
-/// The same for an event of the extension, for which the dispatcher waits.
+/// How long the filters of all subscriptions may take for one event.
+const LIMIT_OF_ALL: Duration = Duration::from_secs(2);
+
+/// How long a filter, and all filters in one transaction, may take for events of the extension, for which the dispatcher waits.
 const LIMIT_OF_OWN_EVENTS: Duration = Duration::from_millis(100);
 
 /// A filter that failed is not tried again for this long, so that it costs little time and few messages.
@@ -127,6 +141,20 @@ const SPARED: Duration = Duration::from_secs(600);
 thread_local! {
     /// Filters that took too long, or failed on events of the extension: the paths and when they failed, by subscription.
     static FAILED: RefCell<HashMap<SubscriptionId, (Filter, Instant)>> = RefCell::default();
+    /// When the transaction began in which events of the extension were last emitted, and what their filters have taken.
+    static OF_OWN_EVENTS: RefCell<(pg_sys::TimestampTz, Rc<Spending>)> = RefCell::new((0, Rc::new(Spending::new(LIMIT_OF_OWN_EVENTS))));
+}
+
+fn spending_of_own_events() -> Rc<Spending> {
+    // SAFETY: reads a variable of this process.
+    let began = unsafe { pg_sys::GetCurrentTransactionStartTimestamp() };
+    OF_OWN_EVENTS.with_borrow_mut(|(at, spending)| {
+        if *at != began {
+            *at = began;
+            *spending = Rc::new(Spending::new(LIMIT_OF_OWN_EVENTS));
+        }
+        spending.clone()
+    })
 }
 
 impl Filter {
@@ -135,9 +163,14 @@ impl Filter {
         FAILED.with_borrow(|failed| failed.get(&subscription).is_some_and(is_spared))
     }
 
-    /// Does not try the filter again for some time, and reports what happens meanwhile.
-    fn spare(&self, subscription: SubscriptionId, failure: &Failure, meanwhile: &str) {
+    /// Does not try the filter again for some time.
+    pub fn spare(&self, subscription: SubscriptionId) {
         FAILED.with_borrow_mut(|failed| failed.insert(subscription, (self.clone(), Instant::now())));
+    }
+
+    /// The same after a failure. Reports what happens meanwhile.
+    fn spare_after(&self, subscription: SubscriptionId, failure: &Failure, meanwhile: &str) {
+        self.spare(subscription);
         ereport!(
             PgLogLevel::WARNING,
             failure.code,
@@ -152,11 +185,13 @@ impl Filter {
 #[pg_extern(stable, cost = 1000)]
 fn _own_event_passes(subscription: i64, filter: Option<Filter>, entity: RawJsonb) -> bool {
     let (subscription, Some(filter)) = (SubscriptionId(subscription), filter) else { return true };
-    if filter.is_spared(subscription) {
+    let spending = spending_of_own_events();
+    if filter.is_spared(subscription) || spending.is_over() {
         return true;
     }
-    filter.verdict(LIMIT_OF_OWN_EVENTS, &Subject::from_jsonb(&entity)).unwrap_or_else(|failure| {
-        filter.spare(subscription, &failure, "it gets all events of its types named webhook.*");
+    let verdict = || filter.verdict(LIMIT_OF_OWN_EVENTS, &Subject::from_jsonb(&entity));
+    spending.measured(subscription, &filter, verdict).unwrap_or_else(|failure| {
+        filter.spare_after(subscription, &failure, "it gets all events of its types named webhook.*");
         true
     })
 }

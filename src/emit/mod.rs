@@ -13,6 +13,7 @@
 //! | `cache` | keeps event types and subscriptions in the memory of a session |
 //! | `as_made` | finds out whether `hydra.event` is as the extension made it |
 //! | `wanted`, `filter` | find the subscriptions that want an event |
+//! | `spending` | limits the time that filters take together |
 //! | `representation` | renders a row for those who read it over HTTP |
 //! | `errors` | counts the events of a watch that were kept, or sent without their entity |
 //! | `entity` | renders an entity as JSON text |
@@ -27,6 +28,7 @@ mod kept;
 mod max_pending;
 mod record;
 mod representation;
+mod spending;
 mod trigger;
 mod wanted;
 mod watch;

@@ -20,8 +20,15 @@ fn flow_create(
     tenant_id: default!(Option<&str>, "NULL"),
 ) -> i64 {
     const INSERT: &str = "SELECT hydra._insert_flow($1, $2, $3, $4, $5, $6, $7)";
-    let args =
-        [caller().into(), name.into(), event.into(), function.into(), filter.into(), timeout.into(), tenant_id.into()];
+    let args = [
+        tables::current_role().into(),
+        name.into(),
+        event.into(),
+        function.into(),
+        filter.into(),
+        timeout.into(),
+        tenant_id.into(),
+    ];
     tables::as_owner(|| Spi::get_one_with_args::<i64>(INSERT, &args)).expect("SPI writes").expect("an id")
 }
 
@@ -41,13 +48,8 @@ fn flow_test(id: Option<i64>) {
 
 fn set_state(id: Option<i64>, state: &str) {
     const SET: &str = "SELECT hydra._set_flow_state($1, $2, $3)";
-    let args = [caller().into(), id.into(), state.into()];
+    let args = [tables::current_role().into(), id.into(), state.into()];
     tables::as_owner(|| Spi::run_with_args(SET, &args)).expect("SPI writes");
-}
-
-fn caller() -> pg_sys::Oid {
-    // SAFETY: reads a variable of this process.
-    unsafe { pg_sys::GetUserId() }
 }
 
 /// Returns whether an entity passes the filter of a flow. Fails if that cannot be found out.

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::found::Flow;
 use crate::backend::refuse::refuse;
+use crate::emit::RawJsonb;
 use crate::serve::context::Context;
 use crate::serve::{identity, session};
 use crate::tables;
@@ -49,7 +50,7 @@ fn execute(call: &str, argument: &Value) -> Value {
             plans.entry(call.to_owned()).or_insert_with(|| Rc::new(prepare())).clone()
         });
         let result = client.update(&*plan, None, &[JsonB(argument.clone()).into()]).expect("SPI calls a function");
-        result.first().get_one::<JsonB>().expect("a result of type jsonb").map_or(Value::Null, |value| value.0)
+        result.first().get_one::<RawJsonb>().expect("a result of type jsonb").map_or(Value::Null, |value| value.value())
     })
 }
 

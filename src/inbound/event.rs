@@ -128,8 +128,9 @@ pub fn due(id: i64) -> Option<Due> {
                     incoming: Incoming {
                         external_id: row.maybe(columns.external_id),
                         external_type: row.maybe(columns.external_type),
-                        value: serde_json::from_str(&payload).unwrap_or(Value::Null),
+                        value: ::inbound::json::read(payload.as_bytes()).unwrap_or(Value::Null),
                         payload,
+                        fault: None,
                     },
                     hops: row.value(columns.hops),
                 })

@@ -1,11 +1,13 @@
 //! The events of a request: usually one, or several where the provider sends them together.
 
 use ::inbound::Accepted;
+use ::inbound::hidden::Hidden;
 use pgrx::prelude::*;
 use serde_json::Value;
 
 use super::adapter::Adapter;
 use super::paths::evaluate;
+use crate::serve::sql;
 use crate::store::{Rows, Statement, columns};
 
 /// No provider sends more events in one request.
@@ -23,6 +25,8 @@ pub struct Incoming {
     /// JSON.
     pub payload: String,
     pub value: Value,
+    /// Why it cannot be mapped to an event of ours.
+    pub fault: Option<String>,
 }
 
 /// Returns the events of a body, or why it has none that can be read. `raw` is the body as it came.
@@ -31,15 +35,20 @@ pub fn events(adapter: &Adapter, accepted: Accepted, value: Value, raw: &[u8]) -
     let each = adapter.each.as_deref().or(adapter.scheme.each.as_deref());
     if each.is_none() && adapter.id_path.is_none() && adapter.type_path.is_none() {
         let (external_id, external_type) = (accepted.id, accepted.external_type);
-        return Ok(vec![Incoming { external_id, external_type, payload, value }.bounded()]);
+        return Ok(vec![Incoming { external_id, external_type, payload, value, fault: None }.bounded()]);
     }
     let found = split(adapter, each, &payload)?;
+    if let Some(each) = each.filter(|each| found.is_empty() && !is_empty_list(each, &payload)) {
+        let fault = Some(format!("the path {each} of the adapter finds no event"));
+        let (external_id, external_type) = (accepted.id, accepted.external_type);
+        return Ok(vec![Incoming { external_id, external_type, payload, value, fault }.bounded()]);
+    }
     if found.len() > MOST {
         return Err(format!("a request has at most {MOST} events"));
     }
     let is_alone = each.is_none();
     let incoming = |(place, (element, own_id, own_type)): (usize, (String, Option<String>, Option<String>))| {
-        let value: Value = serde_json::from_str(&element).map_err(|error| error.to_string())?;
+        let value = ::inbound::json::read(element.as_bytes()).map_err(|error| error.to_string())?;
         // The id of a request that has several events is not that of one of them.
         let numbered = || accepted.id.as_ref().map(|id| if is_alone { id.clone() } else { format!("{id}/{place}") });
         let external_id =
@@ -48,14 +57,35 @@ pub fn events(adapter: &Adapter, accepted: Accepted, value: Value, raw: &[u8]) -
             .or_else(|| if is_alone { None } else { adapter.scheme.type_of(&value) })
             .or_else(|| accepted.external_type.clone());
         let payload = if is_alone { payload.clone() } else { element };
-        Ok(Incoming { external_id, external_type, payload, value }.bounded())
+        Ok(Incoming { external_id, external_type, payload, value, fault: None }.bounded())
     };
     found.into_iter().enumerate().map(incoming).collect()
 }
 
 type Found = (String, Option<String>, Option<String>);
 
+/// Finds the events in a body, with their ids and types. An event that `jsonb` cannot hold does not hinder the others.
 fn split(adapter: &Adapter, each: Option<&str>, payload: &str) -> Result<Vec<Found>, String> {
+    let Some(hidden) = Hidden::of(payload, rand::random()) else { return split_jsonb(adapter, each, payload) };
+    let found = split_jsonb(adapter, each, &hidden.json)?;
+    let shown = |(element, id, of_type): Found| {
+        let shown = |text: Option<String>| text.map(|text| hidden.shown_in_text(&text));
+        (hidden.shown_in_json(&element), shown(id), shown(of_type))
+    };
+    Ok(found.into_iter().map(shown).collect())
+}
+
+/// Whether a path that finds nothing in a body is right to do so: it leads to a list that is there, and empty; or it has a condition, which
+/// no event meets.
+fn is_empty_list(each: &str, payload: &str) -> bool {
+    const EXISTS: &str = "SELECT pg_catalog.jsonb_path_exists($1::jsonb, $2::jsonpath, '{}', true)";
+    let Some(list) = each.strip_suffix("[*]") else { return true };
+    let hidden = Hidden::of(payload, rand::random());
+    let payload = hidden.as_ref().map_or(payload, |hidden| &hidden.json);
+    evaluate(|| sql::one::<bool>(EXISTS, &[payload.into(), list.into()])).ok().flatten() == Some(true)
+}
+
+fn split_jsonb(adapter: &Adapter, each: Option<&str>, payload: &str) -> Result<Vec<Found>, String> {
     thread_local! {
         static SPLIT: Statement = const { Statement::new(include_str!("../../sql/queries/split_inbound_body.sql")) };
     }

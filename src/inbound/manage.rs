@@ -180,7 +180,7 @@ fn inbound_create(
     check_secret(provider, scheme.as_deref(), secret);
     let insert = "SELECT hydra._insert_inbound_adapter($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
     let args = [
-        caller().into(),
+        tables::current_role().into(),
         name.into(),
         mapping.into(),
         provider.into(),
@@ -249,11 +249,6 @@ fn inbound_replay(
     let count = tables::as_owner(|| Spi::get_one_with_args::<i64>("SELECT hydra._replay_inbound($1, $2, $3)", &args));
     runner::at_commit(std::time::SystemTime::now());
     count.expect("SPI writes").expect("a count")
-}
-
-fn caller() -> pg_sys::Oid {
-    // SAFETY: reads a variable of this process.
-    unsafe { pg_sys::GetUserId() }
 }
 
 pub fn refuse_unknown(id: Option<i64>) -> ! {

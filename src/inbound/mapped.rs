@@ -30,6 +30,9 @@ pub struct Mapped {
 
 /// Returns the event of ours, or why there is none.
 pub fn map(adapter: &Adapter, incoming: &Incoming) -> Result<Mapped, String> {
+    if let Some(fault) = &incoming.fault {
+        return Err(fault.clone());
+    }
     let rule = adapter.mapping.rule(incoming.external_type.as_deref()).ok_or_else(|| no_rule(incoming))?;
     let kind = emit::describe(&rule.event).ok_or_else(|| format!("event type {} is not registered", rule.event))?;
     let found = find(rule, incoming)?;
@@ -38,7 +41,9 @@ pub fn map(adapter: &Adapter, incoming: &Incoming) -> Result<Mapped, String> {
         .ok_or_else(|| format!("the path {} of the mapping finds no entity", rule.entity.as_deref().unwrap_or("$")))?;
     let value = match rule.entity {
         None => incoming.value.clone(),
-        Some(_) => serde_json::from_str(&entity).map_err(|error| format!("the entity cannot be read: {error}"))?,
+        Some(_) => {
+            ::inbound::json::read(entity.as_bytes()).map_err(|error| format!("the entity cannot be read: {error}"))?
+        }
     };
     let short = |id: &String| (1..=LONGEST_ID).contains(&id.len());
     Ok(Mapped {

@@ -47,20 +47,20 @@ fn receive(request: &Request, adapter: &Adapter, peer: Option<Inet>, began: Inst
     let events = match verified(request, adapter) {
         Ok(Verified::Events(events)) => events,
         Ok(Verified::Handshake(answer)) => return Ok(answer),
+        Ok(Verified::Message) => return mime::answer(adapter, request, peer),
         Err(Refused { stage, reason, problem }) => {
             refused::keep(adapter, request, peer, &stage, &reason);
             return Err(problem);
         }
     };
-    if adapter.provider == mime::PROVIDER {
-        return mime::answer(adapter, request, peer);
-    }
     let taken = take_in(adapter, events, hops::stated(request.header(HOPS)), began);
     Ok(taken.answer(adapter))
 }
 
 enum Verified {
     Handshake(Answer),
+    /// A message of mail, which need be neither JSON nor UTF-8.
+    Message,
     Events(Vec<Incoming>),
 }
 
@@ -105,6 +105,9 @@ fn verified(request: &Request, adapter: &Adapter) -> Result<Verified, Refused> {
         }
         Verdict::Accepted(accepted) => accepted,
     };
+    if adapter.provider == mime::PROVIDER {
+        return Ok(Verified::Message);
+    }
     let value = accepted.payload.take().map_or_else(|| payload(&arriving), Ok)?;
     let unreadable = |reason| Refused { stage: "body".into(), reason, problem: Problem::invalid() };
     incoming::events(adapter, accepted, value, &request.body).map(Verified::Events).map_err(unreadable)
@@ -285,6 +288,7 @@ mod tests {
             external_type: None,
             payload: "1".into(),
             value: json!(1),
+            fault: None,
         };
         let places = |ids: &[Option<&str>]| -> Vec<usize> {
             in_order(ids.iter().copied().map(event).collect()).into_iter().map(|(place, _)| place).collect()

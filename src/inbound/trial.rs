@@ -13,6 +13,7 @@ use super::adapter::{self, Adapter};
 use super::incoming::{self, Incoming};
 use super::manage::{self, parsed, parsed_scheme, text_of};
 use super::mapped::map;
+use super::mime;
 use crate::backend::refuse::refuse;
 use crate::emit::RawJsonb;
 use crate::store::{columns, read_once};
@@ -110,6 +111,10 @@ fn verified(adapter: &Adapter, tried: &Tried, stages: &mut Vec<Stage>) -> Result
         Verdict::Accepted(accepted) => accepted,
     };
     stages.extend(accepted.steps.iter().map(|step| (step.stage.to_string(), true, step.says.clone())));
+    if adapter.provider == mime::PROVIDER {
+        stages.push(("events".into(), true, "a message of mail, for the channel that names this adapter".into()));
+        return Ok(None);
+    }
     let value = accepted.payload.take().map_or_else(|| payload(&arriving), Ok)?;
     match incoming::events(adapter, accepted, value, &tried.body) {
         Ok(events) => Ok(Some(events)),

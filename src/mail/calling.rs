@@ -44,7 +44,11 @@ pub fn call(channel: &Channel, message: i64, argument: Value) -> Result<Value, F
             (_, refusal) => refuse_to_call(channel, refusal.as_deref().unwrap_or_default()),
         };
         let context = Context { tenant: channel.tenant.clone(), ..Context::default() };
-        let call = || sql::json(statement, &[JsonB(argument).into()]);
+        let call = || {
+            let result = sql::json(statement, &[JsonB(argument).into()]);
+            check_entity(&result);
+            result
+        };
         // What it emits is caused by a message, so a loop over another system comes to an end.
         deadline::with_deadline(channel.timeout, || {
             with_hops(0, || identity::act(channel.owner, identity::APPLICATION, context, call))
@@ -59,6 +63,30 @@ pub fn call(channel: &Channel, message: i64, argument: Value) -> Result<Value, F
         message.truncate(message.floor_char_boundary(LONGEST));
         Failed { error: message, sqlstate: raised::sqlstate(&error) }
     })
+}
+
+/// Returns a member of a result that names the entity of a message; `None`: there is none.
+pub fn named(result: &Value, member: &str) -> Option<String> {
+    match &result[member] {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// Fails if the entity that a result names is one that no thread can be about.
+fn check_entity(result: &Value) {
+    const LONGEST: [(&str, usize); 2] = [("entity_type", 200), ("entity_id", 300)];
+    for (member, longest) in LONGEST {
+        if named(result, member).is_some_and(|text| !(1..=longest).contains(&text.len()) || text.contains('\0')) {
+            refuse(
+                PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+                format!("the function returned an invalid {member}"),
+                &format!("It has 1 to {longest} bytes."),
+                "Return the kind and the id of the entity that the message belongs to, or null.",
+            );
+        }
+    }
 }
 
 fn refuse_to_call(channel: &Channel, why: &str) -> ! {

@@ -29,8 +29,10 @@ fn mail_channel_create(
     timeout: default!(Option<Interval>, "NULL"),
 ) -> i64 {
     const INSERT: &str = "SELECT hydra._insert_mail_channel($1, $2, $3, $4, $5, $6, $7)";
+    // Not in SQL: in a database in Turkish, another letter is the small one of I.
+    let address = address.map(str::to_lowercase);
     let args = [
-        caller().into(),
+        tables::current_role().into(),
         address.into(),
         function.into(),
         tenant_id.into(),
@@ -52,13 +54,15 @@ fn mail_channel_update(
     timeout: default!(Option<Interval>, "NULL"),
 ) {
     const UPDATE: &str = "SELECT hydra._update_mail_channel($1, $2, $3, $4, $5, $6)";
-    let args = [caller().into(), id.into(), function.into(), trusted_server.into(), adapter_id.into(), timeout.into()];
+    let args = [
+        tables::current_role().into(),
+        id.into(),
+        function.into(),
+        trusted_server.into(),
+        adapter_id.into(),
+        timeout.into(),
+    ];
     tables::as_owner(|| Spi::run_with_args(UPDATE, &args)).expect("SPI writes");
-}
-
-fn caller() -> pg_sys::Oid {
-    // SAFETY: reads a variable of this process.
-    unsafe { pg_sys::GetUserId() }
 }
 
 /// Returns what is put into the subject of messages about an entity, so that replies lead to it.
@@ -115,6 +119,8 @@ fn mail_sent(
     tenant_id: default!(Option<&str>, "NULL"),
 ) {
     const RECORD: &str = "SELECT hydra._record_sent_mail($1, $2, $3)";
+    let in_lower_case = |one: Option<String>| one.map(|one| one.to_lowercase());
+    let recipients = recipients.map(|all| all.into_iter().map(in_lower_case).collect::<Vec<_>>());
     let thread = of_entity(entity_type, entity_id, tenant_id).thread.id;
     let ids = message_ids(message_id.unwrap_or_default());
     tables::as_owner(|| sql::run(RECORD, &[thread.into(), ids.into(), recipients.into()]));

@@ -100,12 +100,8 @@ fn argument(channel: &Channel, message: &Message, sorted: &Sorted, id: i64) -> V
 
 /// Records that the function has returned. If its result names an entity, the message belongs to the thread of that entity.
 fn done(channel: &Channel, message: &Message, mut sorted: Sorted, id: i64, result: Value) {
-    let named = |name: &str| match &result[name] {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    };
-    if let Some((entity_type, entity_id)) = named("entity_type").zip(named("entity_id")) {
+    let [entity_type, entity_id] = ["entity_type", "entity_id"].map(|member| calling::named(&result, member));
+    if let Some((entity_type, entity_id)) = entity_type.zip(entity_id) {
         sorted.thread = Some(functions::thread(channel.tenant.as_deref(), &entity_type, &entity_id).thread);
     }
     if let Some(thread) = &sorted.thread {

@@ -80,7 +80,8 @@ fn note(slot: &Slot, due: SystemTime) {
 
 /// Looks into the tables when there is something to do next, and notes it.
 pub fn note_next(slot: &Slot) -> Result<Next, Failure> {
-    let next = own_transaction(c"look for what the runner has to do", next)?;
+    let mut next = own_transaction(c"look for what the runner has to do", next)?;
+    next.removal = next.removal.map(|removal| removal.max(slot.runner().removal_waits()));
     if let Some(first) = next.first() {
         note(slot, first);
     }

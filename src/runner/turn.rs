@@ -4,8 +4,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use pgrx::prelude::*;
 
+use super::chores::{self, Forgotten};
 use super::note::{self, Next};
-use super::{chores, events, own_transaction};
+use super::{events, own_transaction};
 use crate::backend::activity::RUNNER as NAME;
 use crate::backend::complaints::Complaints;
 use crate::backend::crash_loop::CrashLoop;
@@ -23,6 +24,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const EVENTS_AT_ONCE: usize = 20;
 
 const FORGET_EVERY: Duration = Duration::from_secs(3600);
+/// How long old rows wait that could not be removed.
+const FORGET_AGAIN: Duration = Duration::from_secs(600);
 const BACK_OFF: Duration = Duration::from_secs(1);
 
 pub struct Runner {
@@ -98,10 +101,13 @@ impl Runner {
             return Ok(true);
         }
         if Instant::now() >= self.next_forget {
-            if chores::forget()? {
+            let Forgotten { more, has_failed } = chores::forget(&mut self.complaints);
+            if more {
                 return Ok(true);
             }
             self.next_forget = Instant::now() + FORGET_EVERY;
+            let wait = if has_failed { FORGET_AGAIN } else { Duration::ZERO };
+            self.slot.runner().let_removal_wait(SystemTime::now() + wait);
         }
         self.next = note::note_next(self.slot)?;
         // An old event that is tried no more, or a shorter time for which rows are kept.

@@ -28,6 +28,7 @@ use std::time::Duration;
 
 use pgrx::JsonB;
 use pgrx::datum::Inet;
+use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
 use wire::packed;
 
@@ -136,23 +137,25 @@ fn answer(protocol: Option<i32>, request: &Request, peer: Option<Inet>) -> Resul
     if request.reads() {
         session::read_only();
     }
+    let own = |error: &CaughtError| Problem::of(error, Texts::Own);
+    let foreign = |error: &CaughtError| Problem::of(error, Texts::Foreign);
     match request.surface.as_str() {
-        "console" => within(request, console::limit(request), Texts::Own, || console::answer(request)),
-        "inbound" => within(request, LIMIT, Texts::Foreign, || inbound::answer(request, peer)),
-        "rest" => within(request, LIMIT, Texts::Foreign, || rest::answer(request)),
-        "mcp" => within(request, LIMIT, Texts::Foreign, || mcp::answer(request)),
-        "gateway" => within(request, LIMIT, Texts::Own, || gateway::answer(request)),
-        "mail" => within(request, LIMIT, Texts::Own, || lmtp::answer(request)),
-        "direct" => within(request, LIMIT, Texts::Foreign, || direct::answer(request)),
+        "console" => within(request, console::limit(request), own, || console::answer(request)),
+        "inbound" => within(request, LIMIT, Problem::of_fault, || inbound::answer(request, peer)),
+        "rest" => within(request, LIMIT, foreign, || rest::answer(request)),
+        "mcp" => within(request, LIMIT, foreign, || mcp::answer(request)),
+        "gateway" => within(request, LIMIT, own, || gateway::answer(request)),
+        "mail" => within(request, LIMIT, Problem::of_fault, || lmtp::answer(request)),
+        "direct" => within(request, LIMIT, foreign, || direct::answer(request)),
         _ => Err(Problem::not_found()),
     }
 }
 
-/// Runs a request in a subtransaction and with a time limit.
+/// Runs a request in a subtransaction and with a time limit. `problem` says what an error is to the caller.
 fn within(
     request: &Request,
     limit: Duration,
-    texts: Texts,
+    problem: impl FnOnce(&CaughtError) -> Problem,
     body: impl FnOnce() -> Result<Answer, Problem>,
 ) -> Result<Answer, Problem> {
     let former = session::transaction_id();
@@ -166,6 +169,6 @@ fn within(
     match attempted {
         Ok(result) => result,
         Err(error) if must_end(&error) && !deadline::is_over() => error.rethrow(),
-        Err(error) => Err(Problem::of(&error, texts)),
+        Err(error) => Err(problem(&error)),
     }
 }

@@ -11,6 +11,8 @@ use std::rc::Rc;
 
 use pgrx::prelude::*;
 
+use crate::tables;
+
 /// The maximum number of plans. Filters of lists can be combined in many ways, and each combination has a text of its own.
 const PLANS: usize = 200;
 
@@ -40,8 +42,7 @@ thread_local! {
 /// Returns the plan of a statement, whose arguments have these types; `None` if it cannot be planned. To be called in a
 /// connection of SPI.
 pub fn get(sql: &str, types: Vec<pg_sys::Oid>, values: Values) -> Option<Rc<Plan>> {
-    // SAFETY: reads a variable of this process.
-    let role = unsafe { pg_sys::GetUserId() };
+    let role = tables::current_role();
     let mut key = Key { sql: CString::new(sql).expect("a statement without NUL"), role, types, values };
     if let Some(plan) = KEPT.with_borrow(|kept| kept.get(&key).cloned()) {
         return Some(plan);

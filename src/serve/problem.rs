@@ -193,6 +193,14 @@ impl Problem {
         problem
     }
 
+    /// Makes the problem of an error of ours for another system that brings an event or a message. Whatever it is, it is to come again: what
+    /// is wrong with the request itself was found before, and other answers are final.
+    pub fn of_fault(error: &CaughtError) -> Self {
+        let mut problem = Self::unavailable();
+        problem.code = Some(raised::sqlstate(error));
+        problem
+    }
+
     fn of_sqlstate(code: &str, texts: Texts) -> Self {
         let own = texts == Texts::Own;
         match code {

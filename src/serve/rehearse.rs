@@ -23,6 +23,7 @@ use super::{identity, session, sql};
 use crate::backend::notices;
 use crate::backend::refuse::refuse;
 use crate::backend::subtransaction::{attempt_if, in_subtransaction};
+use crate::emit::RawJsonb;
 use crate::store::{Row, columns};
 use crate::tables;
 
@@ -166,7 +167,7 @@ impl Effects {
 
 /// Calls a function with one argument of type jsonb, returns its result and its effects, and undoes them.
 #[pg_extern(name = "rehearse")]
-fn rehearse_function(function: Option<&str>, arguments: default!(Option<JsonB>, "'{}'")) -> JsonB {
+fn rehearse_function(function: Option<&str>, arguments: default!(Option<RawJsonb>, "'{}'")) -> JsonB {
     // The name is looked up as the caller, and the statement made as the owner of the view.
     let find = || {
         let found = sql::one::<pg_sys::Oid>("SELECT pg_catalog.to_regprocedure($1)::oid", &[function.into()])?;
@@ -181,7 +182,7 @@ fn rehearse_function(function: Option<&str>, arguments: default!(Option<JsonB>, 
             "Pass its name and the type of its argument, such as 'public.close_ticket(jsonb)'.",
         )
     });
-    let arguments = arguments.map(|arguments| arguments.0);
+    let arguments = arguments.map(|arguments| arguments.value());
     let call = || sql::json(&called, &[arguments.clone().map(JsonB).into()]);
     let (result, effects) = rehearse(call).unwrap_or_else(|error| error.rethrow());
     let mut whole = effects.into_json();

@@ -6,11 +6,12 @@ use std::ops::ControlFlow;
 
 use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
-use pgrx::{FromDatum, IntoDatum, JsonB};
+use pgrx::{FromDatum, IntoDatum};
 use serde_json::Value;
 
 use super::plans::{self, Values};
 use crate::backend::refuse::refuse;
+use crate::emit::RawJsonb;
 use crate::store::{Row, Rows};
 
 /// Runs a statement and returns what `take` makes of each row.
@@ -80,7 +81,9 @@ pub fn one<T: FromDatum + IntoDatum + 'static>(sql: &str, args: &[DatumWithOid<'
 
 /// Runs a statement whose one value is JSON.
 pub fn json(sql: &str, args: &[DatumWithOid<'_>]) -> Value {
-    one::<JsonB>(sql, args).map_or(Value::Null, |value| value.0)
+    // The value lives as long as the row.
+    let values = rows(sql, args, |row| row.first::<RawJsonb>().map(|value| value.value()));
+    values.into_iter().next().flatten().unwrap_or_default()
 }
 
 pub fn run(sql: &str, args: &[DatumWithOid<'_>]) {

@@ -20,6 +20,8 @@ pub struct RunnerSlot {
     since: AtomicI64,
     /// When there is something to do, in microseconds since 1970.
     due: AtomicI64,
+    /// Until when old rows wait that could not be removed, in microseconds since 1970.
+    removal_waits: AtomicI64,
     trouble: AtomicU32,
     /// Whether the process has ended because there was nothing more to do, or because it was asked to.
     has_ended_well: AtomicBool,
@@ -45,6 +47,7 @@ impl Default for RunnerSlot {
             latch: AtomicUsize::new(0),
             since: AtomicI64::new(0),
             due: AtomicI64::new(NEVER),
+            removal_waits: AtomicI64::new(0),
             trouble: AtomicU32::new(Trouble::None as u32),
             has_ended_well: AtomicBool::new(true),
         }
@@ -55,6 +58,7 @@ impl RunnerSlot {
     /// Forgets what was known of another database.
     pub fn reset(&self) {
         self.due.store(NEVER, Ordering::Release);
+        self.let_removal_wait(SystemTime::UNIX_EPOCH);
         self.set_trouble(Trouble::None);
         self.has_ended_well.store(true, Ordering::Release);
     }
@@ -105,6 +109,16 @@ impl RunnerSlot {
     /// Clears the note. To be called before the tables are read.
     pub fn take_due(&self) {
         self.due.store(NEVER, Ordering::Release);
+    }
+
+    /// Notes that old rows could not be removed, and are not to be tried before this time: what cannot be removed keeps no runner.
+    pub fn let_removal_wait(&self, until: SystemTime) {
+        self.removal_waits.store(micros(until), Ordering::Release);
+    }
+
+    /// Returns until when old rows wait.
+    pub fn removal_waits(&self) -> SystemTime {
+        time(self.removal_waits.load(Ordering::Acquire))
     }
 
     /// Makes a runner that waits look for something to do.

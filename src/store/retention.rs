@@ -1,9 +1,10 @@
 //! Removes what is older than it is kept for.
 
+use std::ffi::CStr;
 use std::time::SystemTime;
 
 use pgrx::Spi;
-use pgrx::spi::SpiClient;
+use pgrx::datum::DatumWithOid;
 
 use super::force_new_plans;
 use super::row::columns;
@@ -48,34 +49,38 @@ impl Default for Retention {
 }
 
 impl Retention {
-    /// Removes some history, failed and missed deliveries, counts and names of deleted subscriptions that are older than
-    /// `before`, deliveries that were kept until now, and the secrets that no longer sign. Returns whether there may be more.
-    pub fn forget(&self, before: SystemTime) -> bool {
-        force_new_plans();
-        Spi::connect_mut(|client| {
-            let mut forget = |statement: &Statement| {
-                statement.write(client, &[to_timestamp(before).into(), FORGOTTEN_AT_ONCE.into()]).count() > 0
-            };
-            // Run all statements, even if the first removed something.
-            let more = forget(&self.forget_attempts)
-                | forget(&self.forget_failed)
-                | forget(&self.forget_missed)
-                | forget(&self.forget_kept)
-                | forget(&self.forget_former_subscriptions)
-                | forget(&self.forget_counts)
-                | forget(&self.forget_attempt_counts);
-            let more = more | (self.forget_delivered.write(client, &[FORGOTTEN_AT_ONCE.into()]).count() > 0);
-            self.forget_secrets(client);
-            more
-        })
+    /// Removes some of the rows that are older than `before`, of deliveries that were kept until now, and of secrets that no longer
+    /// sign. Each kind is removed by a function, which is passed to `run` with what it is called in messages, and which returns whether
+    /// it has removed something: an error of one kind does not keep the others.
+    pub fn forget(&self, before: SystemTime, mut run: impl FnMut(&'static CStr, &dyn Fn() -> bool)) {
+        let older =
+            |statement: &Statement| removes(statement, &[to_timestamp(before).into(), FORGOTTEN_AT_ONCE.into()]);
+        run(c"remove old history", &|| older(&self.forget_attempts));
+        run(c"remove old failed deliveries", &|| older(&self.forget_failed));
+        run(c"remove old missed events", &|| older(&self.forget_missed));
+        run(c"remove old kept events", &|| older(&self.forget_kept));
+        run(c"remove names of deleted subscriptions", &|| older(&self.forget_former_subscriptions));
+        run(c"remove old counts of deliveries", &|| older(&self.forget_counts));
+        run(c"remove old counts of attempts", &|| older(&self.forget_attempt_counts));
+        run(c"remove kept deliveries", &|| removes(&self.forget_delivered, &[FORGOTTEN_AT_ONCE.into()]));
+        run(c"remove ended signing secrets", &|| self.forget_secrets());
     }
 
-    /// Usually there is nothing to delete, which a query finds out at less cost.
-    fn forget_secrets(&self, client: &mut SpiClient<'_>) {
-        let mut rows = self.find_ended_secrets.read(client, &[]);
-        let columns = FoundColumns::of(&rows);
-        if rows.next().is_some_and(|row| row.value(columns.found)) {
-            self.forget_secrets.write(client, &[]);
-        }
+    /// Usually there is nothing to delete, which a query finds out at less cost. All are deleted at once.
+    fn forget_secrets(&self) -> bool {
+        Spi::connect_mut(|client| {
+            let mut rows = self.find_ended_secrets.read(client, &[]);
+            let columns = FoundColumns::of(&rows);
+            if rows.next().is_some_and(|row| row.value(columns.found)) {
+                self.forget_secrets.write(client, &[]);
+            }
+            false
+        })
     }
+}
+
+/// Runs a statement that deletes rows, and returns whether there were any.
+fn removes(statement: &Statement, arguments: &[DatumWithOid<'_>]) -> bool {
+    force_new_plans();
+    Spi::connect_mut(|client| statement.write(client, arguments).count() > 0)
 }

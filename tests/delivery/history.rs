@@ -186,6 +186,32 @@ fn history_and_failed_deliveries_are_removed_when_they_are_older_than_the_retent
 }
 
 #[test]
+fn history_that_cannot_be_removed_keeps_no_other_old_rows() {
+    let mut bench = bench("unremovable");
+    bench.receiver.answer("/", Answer::status(500));
+    let (id, _) = bench.subscribe("/", "ticket.created", &["retry_schedule => '{}'"]);
+    bench.emit_ticket(1);
+    bench.wait_for_count("webhook_failed", 1);
+    bench.wait_for_count("webhook_history", 1);
+    bench.run(&format!(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'not this'; END$$;
+         CREATE TRIGGER refuse BEFORE DELETE ON hydra.attempt FOR EACH ROW EXECUTE FUNCTION refuse();
+         SELECT hydra.webhook_rotate_secret({id}, '1 day');
+         UPDATE hydra.signing_secret SET valid_until = now() WHERE valid_until IS NOT NULL;
+         UPDATE hydra.attempt SET attempted_at = attempted_at - interval '31 days';
+         UPDATE hydra.delivery SET failed_at = failed_at - interval '31 days'"
+    ));
+    bench.run("SELECT pg_reload_conf()");
+    bench.wait_for_count("webhook_failed", 0);
+    bench.wait_for_count("signing_secret", 1);
+    assert_eq!(bench.count("webhook_history"), 1);
+    // And events are sent.
+    bench.receiver.answer("/", Answer::ok());
+    bench.emit_ticket(2);
+    bench.wait_for("/", 2);
+}
+
+#[test]
 fn old_history_is_removed_although_rows_of_the_future_were_written_before_it() {
     let mut bench = bench("future_history");
     let add = |rows: usize, at: &str| {

@@ -3,7 +3,9 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use testkit::{Bench, Cluster, PATIENCE, wait_until};
+use postgres::Client;
+use testkit::cluster::cpu_time;
+use testkit::{Bench, Cluster, PATIENCE, ask, run, wait_until};
 
 mod answers;
 mod bursts;
@@ -50,6 +52,18 @@ fn write_counts(bench: &mut Bench) {
 }
 
 #[track_caller]
+/// Returns the least time that the processor works for a query. That other tests load the machine does not count.
+fn least_time(client: &mut Client, mut query: impl FnMut(&mut Client)) -> Duration {
+    run(client, "SET max_parallel_workers_per_gather = 0");
+    let pid = ask(client, "SELECT pg_backend_pid()");
+    let time = |_| {
+        let before = cpu_time(pid);
+        query(client);
+        cpu_time(pid) - before
+    };
+    (0..7).map(time).min().expect("it ran")
+}
+
 fn assert_within(what: &str, value: Duration, least: Duration, most: Duration) {
     assert!(value >= least && value <= most, "{what}: {value:?} is not between {least:?} and {most:?}");
 }

@@ -121,6 +121,10 @@ fn while_a_ca_file_cannot_be_used_from_the_start_its_endpoints_wait() {
     wait_until("it waits", PATIENCE, || bench.column(id, "waiting_for").contains("authorities"));
     assert_eq!((bench.count("webhook_history"), bench.column(id, "status")), (0, "active".into()));
 
+    // A file without end takes no memory.
+    cluster.set(&[("hydra_webhooks.ca_file", "/dev/zero")]);
+    wait_until("it says so", PATIENCE, || cluster.log().contains("/dev/zero\": it is not a regular file"));
+
     let file = cluster.directory().join("authority.pem");
     std::fs::write(&file, authority).expect("a file can be written into the directory of the cluster");
     cluster.set(&[("hydra_webhooks.ca_file", file.to_str().expect("a UTF-8 name"))]);

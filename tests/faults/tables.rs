@@ -134,7 +134,10 @@ fn left_after_the_second(bench: &Bench, client: &mut Client, first: usize) -> Op
     let before: String = ask::<Option<String>>(client, place)?;
     bench.wait_for(PATH, 2);
     // VACUUM FULL would keep dead rows while a transaction of another test, in any database, is older than they are.
-    run(client, "ALTER TABLE hydra.event ADD mine double precision DEFAULT random(); ALTER TABLE hydra.event DROP mine");
+    run(
+        client,
+        "ALTER TABLE hydra.event ADD mine double precision DEFAULT random(); ALTER TABLE hydra.event DROP mine",
+    );
     if ask::<Option<String>>(client, place)? == before {
         return None;
     }

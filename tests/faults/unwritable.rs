@@ -62,6 +62,28 @@ fn a_retry_that_a_constraint_refuses_is_recorded_as_failed_and_others_go_on() {
 }
 
 #[test]
+fn an_outcome_that_can_be_neither_written_nor_given_up_is_written_as_soon_as_it_can() {
+    let mut bench = tickets(cluster(), "refused_twice", &["retry_schedule => '{0.1 s}'"]);
+    bench.receiver.answer_first(PATH, 1, Answer::status(500));
+    bench.run(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE check_violation; END$$;
+         CREATE TRIGGER refuse BEFORE UPDATE OR DELETE ON hydra.event FOR EACH ROW WHEN (OLD.entity_id = '7') EXECUTE FUNCTION refuse();
+         CREATE TRIGGER refuse BEFORE INSERT ON hydra.delivery FOR EACH ROW WHEN (NEW.entity_id = '7') EXECUTE FUNCTION refuse();
+         INSERT INTO ticket VALUES (7)",
+    );
+    // The history is written after the outcome was refused.
+    bench.wait_for_count("webhook_history", 1);
+    bench.run("INSERT INTO ticket SELECT generate_series(8, 10)");
+    bench.wait_for(PATH, 4);
+    let left = "SELECT string_agg(entity_id, ',') FROM hydra.event";
+    wait_until("the others are done", PATIENCE, || bench.ask::<String>(left) == "7");
+    bench.run("DROP TRIGGER refuse ON hydra.event; DROP TRIGGER refuse ON hydra.delivery");
+    bench.wait_for(PATH, 5);
+    bench.wait_for_empty_queue();
+    assert_eq!(bench.receiver.received(PATH), 5, "its retry");
+}
+
+#[test]
 fn when_the_history_cannot_be_written_results_are_still_recorded_and_nothing_is_sent_again() {
     let mut bench = tickets(cluster(), "no_history", &["retry_schedule => '{0.2 s}'"]);
     let dispatcher = bench.cluster.dispatcher_pid(&bench.database);

@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use testkit::{PATIENCE, run, wait_until};
+use testkit::{PATIENCE, refused, run, wait_until};
 
 use crate::{Site, TICKET, cluster, issue};
 
@@ -53,8 +53,12 @@ fn a_copy_runs_nothing_before_it_is_adopted() {
     });
     wait_until("no runner is there", PATIENCE, || site.runner("pid").is_empty());
     assert_eq!((site.event(event, "state"), site.event(event, "attempts")), ("failed".into(), "1".into()));
-    site.bench.run("SELECT hydra.webhook_adopt()");
-    site.hurry(event);
+    // The original processes the event as well.
+    let refusal = refused(&mut site.bench.client, "SELECT hydra.webhook_adopt()", "55000");
+    assert!(refusal.detail.contains("0 events and 0 deliveries and 1 inbound event."), "{refusal:?}");
+    site.bench.run("SELECT hydra.webhook_adopt(keep_queue => false)");
+    assert_eq!((site.event(event, "state || ' ' || (due_at IS NULL)"), site.tickets()), ("failed true".into(), 0));
+    site.bench.run("SELECT hydra.inbound_replay(id) FROM hydra.inbound_adapters");
     site.wait_for_event(event, "state", "done");
     assert_eq!(site.tickets(), 1);
 }

@@ -206,6 +206,24 @@ fn old_events_and_runs_are_removed() {
 }
 
 #[test]
+fn an_old_event_that_cannot_be_removed_keeps_nothing_else_and_lets_the_runner_rest() {
+    let mut site = Site::new(cluster(), "unremovable");
+    site.deploy("make_ticket", TICKET, "");
+    site.post(issue(1));
+    site.bench.run(
+        "CREATE TABLE public.seen (event bigint REFERENCES hydra.inbound_event); INSERT INTO public.seen SELECT id FROM hydra.inbound_event;
+         UPDATE hydra.inbound_event SET received_at = received_at - interval '31 days';
+         UPDATE hydra.flow_run SET started_at = started_at - interval '31 days';
+         SELECT hydra._note_for_runner(now())",
+    );
+    site.bench.wait_for_count("flow_run", 0);
+    wait_until("it waits before it tries again", PATIENCE, || {
+        site.runner("(next_at > now() + interval '5 min')") == "true"
+    });
+    assert_eq!(site.bench.count("inbound_event"), 1);
+}
+
+#[test]
 fn an_old_event_that_is_tried_again_does_not_keep_the_runner_awake() {
     let mut site = Site::new(cluster(), "asleep");
     site.leave_old_failure();

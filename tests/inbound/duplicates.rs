@@ -37,6 +37,33 @@ fn eight_requests_with_one_id_at_a_time_have_one_effect_and_all_are_answered() {
 }
 
 #[test]
+fn ids_that_are_numbers_keep_all_of_their_digits() {
+    let mut door = Door::with_flow("digits");
+    let adapter =
+        door.adapter(r#"'{"*": {"event": "ticket.created"}}', scheme => '{"id": [{"path": "$.id"}]}', each => NULL"#);
+    let json = [("content-type", "application/json")];
+    let ids = [
+        "12345678901234567890123",
+        "12345678901234567890124",
+        "18446744073709551616",
+        "18446744073709551617",
+        "1.10",
+        "1.1",
+        "1e+309",
+    ];
+    for id in ids {
+        let answer = door.post(&adapter, &json, &format!(r#"{{"id": {id}}}"#));
+        assert_eq!((answer.status, states(&answer)), (200, vec!["done".to_owned()]), "{answer:?}");
+    }
+    assert_eq!(door.events(&adapter, "external_id"), ids.join(","));
+    let answer = door.post(&adapter, &json, r#"{"id": 12345678901234567890123}"#);
+    assert_eq!(answer.json()["events"][0]["duplicate"], true, "{answer:?}");
+    let taken: Vec<String> = door.effects().iter().map(|entity| entity["id"].to_string()).collect();
+    assert_eq!(taken[..6], ids[..6]);
+    assert_eq!(taken[6].len(), 310);
+}
+
+#[test]
 fn batches_with_the_same_events_in_another_order_do_not_wait_for_each_other_in_a_circle() {
     let mut door = Door::with_flow("circles");
     let adapter = door.adapter("'\"ticket.created\"', each => '$[*]', id_path => '$.id', requests_per_second => 1000");

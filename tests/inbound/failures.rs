@@ -93,6 +93,24 @@ fn an_event_that_no_flow_matched_can_be_replayed_when_there_is_one_and_is_not_em
 }
 
 #[test]
+fn what_the_database_refuses_is_to_come_again_whatever_its_error_is() {
+    let mut door = Door::with_flow("refusing");
+    let adapter = door.adapter("'\"ticket.created\"'");
+    for code in ["23514", "P0001", "HY001", "22003", "23505", "42501", "25006", "54000", "0A000", "XX000"] {
+        door.bench.run(&format!(
+            "CREATE OR REPLACE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS
+                 $$ BEGIN RAISE EXCEPTION 'not this' USING ERRCODE = '{code}'; END $$;
+             DROP TRIGGER IF EXISTS refuse ON hydra.inbound_event;
+             CREATE TRIGGER refuse BEFORE INSERT ON hydra.inbound_event FOR EACH ROW EXECUTE FUNCTION public.refuse()"
+        ));
+        let answer = door.post(&adapter, &[], r#"{"id": 1}"#);
+        assert_eq!((answer.status, &answer.json()["code"]), (503, &json!(code)), "{answer:?}");
+    }
+    door.bench.run("DROP TRIGGER refuse ON hydra.inbound_event");
+    assert_eq!(door.send(&adapter, 200, &json!({"id": 1})), ["done"]);
+}
+
+#[test]
 fn an_event_whose_adapter_was_deleted_is_kept_and_never_done() {
     let mut door = Door::with_flow("deleted");
     let adapter = door.adapter("'\"ticket.created\"'");

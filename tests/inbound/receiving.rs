@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::Door;
+use crate::{Door, states};
 
 #[test]
 fn an_event_runs_the_flow_and_goes_out_as_a_webhook_and_then_the_request_is_answered() {
@@ -113,6 +113,76 @@ fn events_that_cannot_be_used_are_kept_and_do_not_come_again() {
     }
     assert_eq!(door.post(&adapter, &json, "{not JSON").status, 422);
     assert_eq!(door.column(&adapter, "last_refusal ~ 'JSON'"), "true");
+}
+
+#[test]
+fn what_jsonb_cannot_hold_hinders_no_other_event_of_the_request() {
+    let mut door = Door::with_flow("nul_in_batch");
+    let json = [("content-type", "application/json")];
+    let batch = door.adapter("'\"ticket.created\"', each => '$.events[*]', id_path => '$.id'");
+    let body = r#"{"events": [{"id": 1, "t": "a\u0000b"}, {"id": 2}, {"id": "3\u0000", "t": "\ud83d"}, {"id": "4\ud83d", "t": "\\u0000"}]}"#;
+    let answer = door.post(&batch, &json, body);
+    assert_eq!(
+        (answer.status, states(&answer)),
+        (200, ["unmatched", "done", "unmatched", "done"].map(String::from).into())
+    );
+    // An id with NUL is replaced by its hash, as one is that is too long.
+    assert_eq!(door.events(&batch, "external_id ~ '^[0-9a-f]{64}$'").matches("true").count(), 1);
+    assert!(door.events(&batch, "payload").starts_with(r#"{"t": "a\u0000b", "id": 1},"#));
+    assert_eq!(door.effects(), [json!({"id": 2}), json!({"id": "4\u{FFFD}", "t": "\\u0000"})]);
+    let again = door.post(&batch, &json, body).json();
+    assert!(again["events"].as_array().unwrap().iter().all(|event| event["duplicate"] == true), "{again}");
+
+    let typed = door.adapter(r#"'{"q": {"event": "ticket.created"}}', type_path => '$.type'"#);
+    let answer = door.post(&typed, &json, r#"{"type": "q", "x": {"a\u0000": 1}}"#);
+    assert_eq!((answer.status, states(&answer)), (200, vec!["unmatched".to_owned()]), "{answer:?}");
+    assert_eq!(door.events(&typed, "external_type"), "q");
+    // Half of a character that somebody has cut in two.
+    let plain = door.adapter("'\"ticket.created\"'");
+    assert_eq!(door.post(&plain, &json, r#"{"text": "cut \ud83d"}"#).status, 200);
+    assert_eq!(door.effects().pop(), Some(json!({"text": "cut \u{FFFD}"})));
+}
+
+#[test]
+fn an_event_that_the_database_cannot_hold_hinders_no_other_event_of_the_request() {
+    let mut door = Door::with_flow("large_in_batch");
+    let json = [("content-type", "application/json")];
+    let batch = door.adapter("'\"ticket.created\"', each => '$.events[*]', id_path => '$.id'");
+    let (digits, deep) = ("7".repeat(140_000), format!("{}{}", "[".repeat(140), "]".repeat(140)));
+    let odd = ["1e200000", "1e-20000", &digits, &deep, r#"{"$serde_json::private::Number":"hello"}"#];
+    let events: Vec<String> = odd.iter().enumerate().map(|(id, x)| format!(r#"{{"id": {id}, "x": {x}}}"#)).collect();
+    let body = format!(r#"{{"events": [{}, {{"id": 1e300000}}, {{"id": "good"}}]}}"#, events.join(", "));
+    let answer = door.post(&batch, &json, &body);
+    assert_eq!(
+        (answer.status, states(&answer)),
+        (200, ["unmatched", "unmatched", "unmatched", "done", "done", "unmatched", "done"].map(String::from).into())
+    );
+    let taken: String = door.bench.ask("SELECT string_agg(entity ->> 'id', ',' ORDER BY ctid) FROM public.effect");
+    assert_eq!(taken, "3,4,good");
+    // The same alone.
+    let plain = door.adapter("'\"ticket.created\"'");
+    for x in odd {
+        assert_eq!(door.post(&plain, &json, &format!(r#"{{"x": {x}}}"#)).status, 200);
+    }
+    assert_eq!(door.events(&plain, "state"), "unmatched,unmatched,unmatched,done,done");
+}
+
+#[test]
+fn a_body_in_which_the_path_of_the_events_leads_nowhere_is_kept_and_says_so() {
+    let mut door = Door::with_flow("no_each");
+    let json = [("content-type", "application/json")];
+    let batch = door.adapter("'\"ticket.created\"', each => '$.items[*]'");
+    for body in [r#"{"id": 1, "x": 2}"#, r#"{"item": [{"id": 1}]}"#, "7", r#"{"x": "\u0000"}"#] {
+        let answer = door.post(&batch, &json, body);
+        assert_eq!((answer.status, states(&answer)), (200, vec!["unmatched".to_owned()]), "{body}: {answer:?}");
+    }
+    assert!(door.events(&batch, "reason").starts_with("the path $.\"items\"[*] of the adapter finds no event,"));
+    for body in [r#"{"items": []}"#, r#"{"items": [], "x": "\u0000"}"#] {
+        assert_eq!(door.post(&batch, &json, body).json(), json!({"received": 0, "events": []}), "{body}");
+    }
+    assert_eq!(door.column(&batch, "concat_ws(' ', received, unmatched)"), "4 4");
+    let chosen = door.adapter("'\"ticket.created\"', each => '$[*] ? (@.id > 1)'");
+    assert_eq!(door.post(&chosen, &json, r#"[{"id": 1}]"#).json(), json!({"received": 0, "events": []}));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use testkit::{refused, run};
 
-use crate::{Office, PROVEN, message};
+use crate::{APPLICATION, Office, PROVEN, cluster, message};
 
 #[test]
 fn a_function_is_told_what_a_message_says() {
@@ -124,6 +124,64 @@ fn only_the_function_of_a_message_and_readers_of_mail_read_it() {
     run(
         &mut analyst,
         "SELECT hydra.mail_raw(id), reasons FROM hydra.mail_messages, jsonb_array_elements(verdict -> 'reasons') AS reasons",
+    );
+}
+
+#[test]
+fn a_function_that_names_an_impossible_entity_has_failed() {
+    let mut office = Office::new("odd_entity");
+    let take = |entity: &str| {
+        format!(
+            "CREATE OR REPLACE FUNCTION desk.take(message jsonb) RETURNS jsonb LANGUAGE sql AS $$ SELECT jsonb_build_object({entity}) $$"
+        )
+    };
+    for entity in ["'entity_type', '', 'entity_id', ''", "'entity_type', 'ticket', 'entity_id', repeat('x', 5000)"] {
+        office.bench.run(&take(entity));
+        let reply = office.send(&message("", "odd", "Hello"));
+        assert!(reply.starts_with("451 "), "{reply}");
+        let failed: String =
+            office.bench.ask("SELECT state || ' ' || sqlstate || ' ' || error FROM hydra.mail_messages");
+        assert!(failed.starts_with("failed 22023 the function returned an invalid entity_"), "{failed}");
+    }
+    office.bench.run(&take("'entity_type', 'ticket', 'entity_id', 7"));
+    office.taken(&message("", "odd", "Hello"));
+    assert_eq!(office.bench.ask::<String>("SELECT state || ' ' || entity_id FROM hydra.mail_messages"), "done 7");
+}
+
+#[test]
+fn a_message_that_the_database_refuses_stays_with_the_mail_server() {
+    let mut office = Office::new("refused_mail");
+    office.bench.run(
+        "CREATE FUNCTION desk.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE check_violation; END $$;
+         CREATE TRIGGER refuse BEFORE INSERT ON hydra.mail_raw FOR EACH ROW EXECUTE FUNCTION desk.refuse()",
+    );
+    let reply = office.send(&message("", "kept", "Hello"));
+    assert!(reply.starts_with("451 "), "{reply}");
+    office.bench.run("DROP TRIGGER refuse ON hydra.mail_raw");
+    office.taken(&message("", "kept", "Hello"));
+    assert_eq!(office.count("hydra.mail_messages"), 1);
+}
+
+#[test]
+fn addresses_are_in_lower_case_in_a_database_in_turkish_too() {
+    let mut superuser = cluster().connect("postgres");
+    run(
+        &mut superuser,
+        "CREATE DATABASE turkish TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'tr-TR' LOCALE 'C'",
+    );
+    let mut client = cluster().connect("turkish");
+    run(&mut client, "CREATE EXTENSION hydra_webhooks");
+    run(&mut client, &APPLICATION.replace("Support@", "SUPPORT.I@"));
+    assert_eq!(
+        testkit::ask::<String>(&mut client, "SELECT address FROM hydra.mail_channels"),
+        "support.i@helpdesk.test"
+    );
+    run(&mut client, "SELECT hydra.mail_sent('<1@x.org>', 'ticket', '1', '{ALI@X.ORG}')");
+    assert_eq!(testkit::ask::<String>(&mut client, "SELECT address FROM hydra.mail_participant"), "ali@x.org");
+    // Nor are other words other ones.
+    run(
+        &mut client,
+        "CREATE TABLE t (id int); SELECT hydra.webhook_watch('t', 'ticket.created', 'INSERT'); INSERT INTO t VALUES (1)",
     );
 }
 

@@ -100,7 +100,12 @@ fn what_is_shown_of_each_type_is_as_described_and_is_accepted_again() {
          SELECT hydra.api_expose('public.things', creatable => '{{{names}}}', updatable => '{{{names}}}')",
         definitions.join(", ")
     ));
-    let key = key(&mut bench.client, "things:read,things:write", "NULL");
+    let key = key(&mut bench.client, "things:read,things:write,deep:read", "NULL");
+    // A column can be declared with any number of dimensions, and an array has six at most.
+    bench.run(&format!(
+        "CREATE TABLE public.deep (id bigint PRIMARY KEY, a int{}); GRANT ALL ON public.deep TO hydra_api; SELECT hydra.api_expose('public.deep')",
+        "[]".repeat(20_000)
+    ));
     let document = get(&mut bench.client, &key, "/api/v1/openapi.json");
     let [row, new] = ["things", "things.new"].map(|name| &document["components"]["schemas"][name]["properties"]);
     for (name, of, values, others) in COLUMNS {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use testkit::{Bench, PATIENCE, wait_until};
 
-use crate::visitor::Visitor;
+use crate::visitor::{Visitor, body, unchanged};
 use crate::{Answer, Request, cluster};
 
 /// What another system POSTs to the URL of an adapter.
@@ -92,6 +92,41 @@ fn an_admin_makes_an_adapter_and_gives_its_url_once() {
     assert_eq!(deleted.header("location"), Some("/settings/inbound-adapters?done=adapter-deleted"));
     assert_eq!(admin.get(&path).status, 404);
     assert_eq!(send("adapters", &url, "{}").status, 404);
+}
+
+#[test]
+fn a_field_of_an_adapter_that_was_not_changed_changes_nothing() {
+    let mut bench = Bench::new(cluster(), "same_adapter");
+    let odd = r#"' odd ', '{" k ": "ticket.created", "k": {"event": "ticket.created", "entity": " $.x "}, "*": "ticket.resolved"}',
+                 tenant_id => ' t ', each => '$.items[*]', id_path => '($.a - $.b).abs()', budget => '1500 ms', scheme => '{"retries": true}'"#;
+    let many = "'many', (SELECT jsonb_object_agg('k' || n, 'ticket.created') FROM generate_series(1, 150) AS n)";
+    let [odd, many] =
+        [odd, many].map(|adapter| bench.ask::<i64>(&format!("SELECT id FROM hydra.inbound_create({adapter})")));
+    let stored = "SELECT string_agg((to_jsonb(a) - 'requests_per_second')::text, ';' ORDER BY id) || (
+                      SELECT jsonb_path_query_first('{\"a\": 1, \"b\": 9}', a.id_path)::text FROM hydra.inbound_adapter AS a LIMIT 1)
+                  FROM hydra.inbound_adapter AS a";
+    let before: String = bench.ask(stored);
+    let mut admin = Visitor::new(&mut bench, "'hydra_admin'");
+    for id in [odd, many] {
+        let path = format!("/settings/inbound-adapters/{id}");
+        let form = admin.data(&format!("{path}/edit"))["form"].take();
+        // More types than there are rows are not shown.
+        assert_eq!(form["values"]["mapping_types"] == 150, id == many, "{form}");
+        let mut fields = unchanged(&form);
+        fields.iter_mut().filter(|(name, _)| name == "requests_per_second").for_each(|(_, value)| *value = "7".into());
+        assert_eq!(admin.post(&path, &body(&fields)).status, 303, "{fields:?}");
+    }
+    assert_eq!(bench.ask::<String>(stored), before);
+    assert_eq!(bench.ask::<i64>("SELECT count(*) FROM hydra.inbound_adapters WHERE requests_per_second = 7"), 2);
+    // What was changed is changed.
+    let path = format!("/settings/inbound-adapters/{odd}");
+    let mut fields = unchanged(&admin.data(&format!("{path}/edit"))["form"]);
+    fields.iter_mut().filter(|(name, _)| name == "external_1").for_each(|(_, value)| *value = "other".into());
+    assert_eq!(admin.post(&path, &body(&fields)).status, 303, "{fields:?}");
+    let keys: String = bench.ask(&format!(
+        "SELECT string_agg(key, ',' ORDER BY key COLLATE \"C\") FROM hydra.inbound_adapter, jsonb_object_keys(mapping) AS key WHERE id = {odd}"
+    ));
+    assert!(keys.contains("other"), "{keys}");
 }
 
 #[test]

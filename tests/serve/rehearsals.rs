@@ -62,6 +62,31 @@ fn a_rehearsal_shows_all_effects_and_leaves_none() {
 }
 
 #[test]
+fn a_result_has_all_columns_whatever_they_are_called() {
+    let mut bench = Bench::new(cluster(), "columns_r");
+    for (returns, body, result) in [
+        ("record", "SELECT 1, 2", r#"{"r": 1, "x": 2}"#),
+        ("TABLE (r int, one int)", "VALUES (1, 2), (3, 4)", r#"[{"r": 1, "one": 2}, {"r": 3, "one": 4}]"#),
+        ("TABLE (r text)", "VALUES ('a')", r#"["a"]"#),
+        ("text", "SELECT 'a'", r#""a""#),
+        ("int[]", "SELECT '{1,2}'::int[]", "[1, 2]"),
+        ("jsonb", "SELECT '{\"r\": 1}'::jsonb", r#"{"r": 1}"#),
+        ("json", "SELECT '{\"r\": 1}'::json", r#"{"r": 1}"#),
+        ("SETOF jsonb", "SELECT '{\"r\": 1}'::jsonb", r#"[{"r": 1}]"#),
+        ("void", "", "null"),
+    ] {
+        let out = if returns == "record" { ", OUT r int, OUT x int" } else { "" };
+        bench.run(&format!(
+            "DROP FUNCTION IF EXISTS public.f; CREATE FUNCTION public.f(e jsonb{out}) RETURNS {returns} LANGUAGE sql AS $$ {body} $$"
+        ));
+        let effects = rehearse(&mut bench, "'public.f(jsonb)', '{}'");
+        assert_eq!(effects["result"], serde_json::from_str::<Value>(result).unwrap(), "{returns}");
+    }
+    bench.run("DROP FUNCTION public.f; CREATE FUNCTION public.f(e jsonb) RETURNS record LANGUAGE sql AS 'SELECT 1, 2'");
+    refused(&mut bench.client, "SELECT hydra.flow_create('record', 'ticket.created', 'public.f')", "42883");
+}
+
+#[test]
 fn a_rehearsal_does_not_count_what_its_transaction_did_before() {
     let mut bench = Bench::new(cluster(), "before");
     bench.subscribe("/", "ticket.status_changed", &[]);

@@ -51,6 +51,39 @@ impl Visitor {
     }
 }
 
+/// What a browser sends of a form with these values that nobody has changed, as names and values.
+pub fn unchanged(form: &Value) -> Vec<(String, String)> {
+    let mut fields = vec![("version".to_owned(), form["version"].as_str().expect("a version").to_owned())];
+    for (name, value) in form["values"].as_object().expect("values have names") {
+        match value {
+            Value::String(text) => fields.push((name.clone(), text.clone())),
+            Value::Array(values) => {
+                for (place, value) in values.iter().enumerate() {
+                    let rows = value.as_object().into_iter().flatten();
+                    fields.extend(rows.map(|(column, text)| {
+                        (format!("{column}_{}", place + 1), text.as_str().expect("a text").to_owned())
+                    }));
+                    fields.extend(value.as_str().map(|text| (name.clone(), text.to_owned())));
+                }
+            }
+            _ => {}
+        }
+    }
+    // Boxes are not in the order in which they were chosen, and fields of one line have no ends of lines.
+    fields.reverse();
+    fields
+        .iter_mut()
+        .filter(|(name, _)| name != "scheme")
+        .for_each(|(_, value)| value.retain(|char| !matches!(char, '\r' | '\n')));
+    fields
+}
+
+/// Returns fields as the body of a request.
+pub fn body(fields: &[(String, String)]) -> String {
+    let fields: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+    fields.join("&")
+}
+
 pub fn token(link: &str) -> String {
     link.rsplit('/').next().unwrap().to_owned()
 }

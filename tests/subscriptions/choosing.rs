@@ -117,6 +117,23 @@ fn an_event_passes_a_filter_that_cannot_be_evaluated() {
 }
 
 #[test]
+fn very_many_slow_filters_hold_up_the_application_for_a_short_time_only() {
+    let mut bench = bench("filters_together");
+    // Each takes some dozens of milliseconds to find nothing.
+    bench.run(
+        "SELECT hydra.webhook_park();
+         SELECT count(hydra.webhook_create('http://127.0.0.1:9/', '{ticket.created}', filter => '$.a[*] ? (exists ($.a[*] ? (@ == -1)))'))
+         FROM generate_series(1, 300)",
+    );
+    bench.run(
+        "SELECT hydra.webhook_emit('ticket.created', (SELECT jsonb_build_object('a', jsonb_agg(n)) FROM generate_series(1, 1000) AS n))",
+    );
+    let sent: i64 = bench.ask("SELECT cardinality(targets)::bigint FROM hydra.event");
+    assert!((1..300).contains(&sent), "to {sent}");
+    assert!(crate::cluster().log().contains("the filters of an event took too long together"));
+}
+
+#[test]
 fn a_filter_that_never_ends_does_not_hold_up_the_application_and_the_event_passes() {
     let mut bench = bench("filters_endless");
     let combinations = |inner: String, _| format!("exists ($.a[*] ? ({inner}))");

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use postgres::Client;
-use testkit::{Bench, Cluster, ask, run, wait_for_state};
+use testkit::{Bench, Cluster, ask, refused, run, wait_for_state};
 
 use crate::all_of;
 
@@ -151,6 +151,49 @@ fn the_owner_of_a_database_can_dump_and_restore_it_with_the_documented_grants() 
         &[&["-U", "dbo", "--exit-on-error", "--dbname=owned_by_dbo"], &options[..]].concat(),
     );
     assert_works(&mut bench, "owned_by_dbo");
+}
+
+#[test]
+fn a_dump_is_restored_by_several_jobs_whichever_table_they_load_first() {
+    let cluster = Cluster::start(&[]);
+    let mut bench = Bench::new(&cluster, "parallel");
+    for path in ["/", "/other"] {
+        bench.subscribe(path, "ticket.created", &[]);
+    }
+    bench.run(
+        "CREATE ROLE app; CREATE FUNCTION public.take(jsonb) RETURNS jsonb LANGUAGE sql AS 'SELECT $1'; ALTER FUNCTION public.take OWNER TO app;
+         SELECT hydra.mail_channel_create('a@example.com', 'public.take', adapter_id => a.id)
+         FROM hydra.inbound_create('in', '\"ticket.created\"', provider => 'mime') AS a;
+         SELECT hydra.inbound_rotate_secret(id, 'a secret of the other system') FROM hydra.inbound_adapters;
+         SELECT hydra.mail_sent('<1@example.com>', 'ticket', '1', '{ann@example.com}');
+         SELECT FROM hydra.api_key_create('key', '{webhooks:read}')",
+    );
+    let archive = dump(&cluster, "postgres", "parallel", &["-Fc"]).expect("a superuser can dump it");
+    let owned = [
+        "signing_secret",
+        "api_key_hash",
+        "inbound_path",
+        "inbound_secret",
+        "mail_channel",
+        "mail_participant",
+        "mail_known_id",
+    ];
+    let counts: Vec<i64> = owned.iter().map(|table| bench.count(table)).collect();
+    assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
+    for copy in ["parallel_1", "parallel_2", "parallel_3"] {
+        run(&mut cluster.connect("postgres"), &format!("CREATE DATABASE {copy}"));
+        pg_restore(&cluster, &archive, &["--jobs=4", "--exit-on-error", "-U", "postgres", "-d", copy]);
+        let mut client = cluster.connect(copy);
+        for (table, count) in owned.iter().zip(&counts) {
+            assert_eq!(ask::<i64>(&mut client, &format!("SELECT count(*) FROM hydra.{table}")), *count, "{table}");
+        }
+    }
+    // What belongs to nothing is refused, and what belongs to something goes with it.
+    refused(&mut bench.client, "INSERT INTO hydra.inbound_secret (adapter_id, secret) VALUES (99, 'x')", "23503");
+    bench.run("DELETE FROM hydra.inbound_adapter; DELETE FROM hydra.subscription; DELETE FROM hydra.api_key; TRUNCATE hydra.mail_thread CASCADE");
+    let left: Vec<i64> = owned.iter().map(|table| bench.count(table)).collect();
+    assert_eq!(left, [0, 0, 0, 0, 1, 0, 0]);
+    assert!(bench.ask::<bool>("SELECT adapter_id IS NULL FROM hydra.mail_channel"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Watched tables are altered: no migration fails because of a watch, and no write because of a migration.
 
 use postgres::Client;
-use testkit::{ask, refused, run};
+use testkit::{ask, refused, run, subscribe};
 
 use crate::tables::said;
 use crate::{PARTS, cluster, database, events_of, kept, problems, watch};
@@ -302,6 +302,25 @@ fn an_event_whose_tenant_cannot_be_determined_waits_for_a_person_and_reaches_no_
         run(&mut warm, "INSERT INTO items VALUES (4, 7)");
         assert_eq!((targets(&mut client), problems(&mut client).len()), (vec![vec![any, acme]], 0), "{level}");
     }
+}
+
+#[test]
+fn a_kept_event_that_jsonb_cannot_hold_passes_filters_as_it_does_when_it_is_emitted() {
+    let mut client = database("kept_surrogates");
+    let (id, _) = subscribe(&mut client, "http://127.0.0.1:9/", "ticket.created", &["filter => '$.x > 1'"]);
+    run(&mut client, "CREATE TABLE items (id int, x int, j json); CREATE TABLE wanted (id int)");
+    let watch_items = |client: &mut Client, condition: &str| {
+        watch(client, &format!("'items', 'ticket.created', 'insert', condition => '{condition}'"));
+    };
+    let insert = r#"INSERT INTO items VALUES (1, 0, '"\u0000"'), (2, 0, '"\ud800"'), (3, 0, '1'), (4, 2, '1')"#;
+    watch_items(&mut client, "true");
+    run(&mut client, insert);
+    let sent = format!("SELECT array_agg(entity_id ORDER BY id) FROM hydra.event WHERE {id} = ANY (targets)");
+    assert_eq!(ask::<Vec<String>>(&mut client, &sent), ["1", "2", "4"]);
+    watch_items(&mut client, "exists (select from wanted) or true");
+    run(&mut client, &format!("TRUNCATE hydra.event; DROP TABLE wanted; {insert}"));
+    let count: i64 = ask(&mut client, "SELECT count(hydra.webhook_send_kept(id)) FROM hydra.webhook_kept");
+    assert_eq!((count, ask::<Vec<String>>(&mut client, &sent)), (4, vec!["1".into(), "2".into(), "4".into()]));
 }
 
 #[test]

@@ -7,14 +7,15 @@ use crate::{cluster, database, events_of, watch};
 
 /// Settings that change how values are written.
 const ODD: &str = "SET datestyle = 'German'; SET intervalstyle = iso_8601; SET timezone = 'Asia/Kolkata';
-                   SET extra_float_digits = -5; SET bytea_output = escape; SET xmlbinary = hex";
+                   SET extra_float_digits = -5; SET bytea_output = escape; SET xmlbinary = hex;
+                   SET quote_all_identifiers = on; SET array_nulls = off; SET xmloption = document";
 
 const SAMPLE: &str =
     "CREATE TABLE sample (id timestamptz, tenant_id date, f float8, f4 float4, b bytea, i interval, at timestamptz,
-                          during tstzrange, days daterange[])";
+                          during tstzrange, days daterange[], name regclass, role regrole)";
 const INSERT: &str = r"INSERT INTO sample VALUES ('2026-01-01 00:00:00+00', '2026-02-03'::date, 0.1::float8 + 0.2::float8, 1e10::float4, '\x00ff41',
                        make_interval(days => 1, hours => 2), '2026-01-01 00:00:00+00', tstzrange('2026-01-01 00:00:00+00', NULL),
-                       ARRAY[daterange('2026-02-03', NULL)])";
+                       ARRAY[daterange('2026-02-03', NULL)], 'sample', 'hydra_admin')";
 
 #[test]
 fn an_event_has_the_same_bytes_from_every_session() {
@@ -23,7 +24,7 @@ fn an_event_has_the_same_bytes_from_every_session() {
     let odd = |client: &mut Client| run(client, ODD);
     let xml = if lacks(&mut client, Need::Xml) { "1" } else { "xmlelement(name b, new.b)" };
     let rendered = format!(
-        ", entity => $$jsonb_build_object('all', new::text, 'at', to_char(new.at, 'HH24 TZ'), 'xml', {xml}::text)$$"
+        ", entity => $$jsonb_build_object('all', new::text, 'at', to_char(new.at, 'HH24 TZ'), 'xml', {xml}::text, 'nulls', '{{NULL}}'::text[])$$"
     );
     for level in ["row", "statement"] {
         for more in ["", ", entity => 'to_jsonb(new)'", &rendered, ", tenant => 'new.at'"] {
@@ -56,6 +57,7 @@ fn an_event_has_the_same_bytes_from_every_session() {
     let beginning = r#"2026-01-01 00:00:00+00 2026-02-03 {"id":"2026-01-01T00:00:00+00:00","tenant_id":"2026-02-03","f":0.30000000000000004,"#;
     assert!(first.starts_with(beginning), "{first}");
     assert!(first.contains(r#""b":"\\x00ff41","i":"1 day 02:00:00""#), "{first}");
+    assert!(first.contains(r#""role":"hydra_admin""#) && !first.contains(r#"\"sample"#), "{first}");
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! Certificates: our own, which clients check, and that of the database, which we check.
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -30,7 +29,7 @@ pub fn of_gateway(certificate: &Certificate) -> Result<Arc<ServerConfig>, Fault>
     };
     let chain =
         read_certificates(&certificate.chain).map_err(|error| fault(&certificate.chain, &error, "certificate"))?;
-    let key = fs::read(&certificate.key).map_err(|error| fault(&certificate.key, &error, "private key"))?;
+    let key = files::read(&certificate.key).map_err(|error| fault(&certificate.key, &error, "private key"))?;
     let key = PrivateKeyDer::from_pem_slice(&key).map_err(|error| fault(&certificate.key, &error, "private key"))?;
     let config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
@@ -46,7 +45,7 @@ pub fn of_gateway(certificate: &Certificate) -> Result<Arc<ServerConfig>, Fault>
 }
 
 fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let text = fs::read(path).map_err(|error| error.to_string())?;
+    let text = files::read(path).map_err(|error| error.to_string())?;
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     let certificates = certificates.map_err(|error| error.to_string())?;
     if certificates.is_empty() { Err("there is none".into()) } else { Ok(certificates) }

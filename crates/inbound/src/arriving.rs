@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::form;
+use crate::json::read;
 use crate::verify::{Denied, Stage};
 
 #[derive(Clone, Copy, Debug)]
@@ -55,9 +56,9 @@ pub fn payload(arriving: &Arriving) -> Result<Value, Denied> {
     let body = arriving.body.trim_ascii();
     let has_braces = matches!((body.first(), body.last()), (Some(b'{'), Some(b'}')) | (Some(b'['), Some(b']')));
     if arriving.says_json() {
-        return serde_json::from_slice(body).map_err(|error| not_json(&error));
+        return read(body).map_err(|error| not_json(&error));
     }
-    if has_braces && let Ok(value) = serde_json::from_slice(body) {
+    if has_braces && let Ok(value) = read(body) {
         return Ok(value);
     }
     if arriving.has_form() {
@@ -71,7 +72,7 @@ fn of_form(body: &[u8]) -> Result<Value, Denied> {
     let fields = form::fields(body).ok_or_else(|| denied("the form has too many fields"))?;
     if let [(name, value)] = &fields[..]
         && name == b"payload"
-        && let Ok(value) = serde_json::from_slice::<Value>(value)
+        && let Ok(value) = read(value)
         && (value.is_object() || value.is_array())
     {
         return Ok(value);

@@ -16,6 +16,8 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`arriving`] | describes a request, and reads its body as JSON |
+//! | [`hidden`] | hides what the database cannot hold as `jsonb` |
+//! | [`json`], `escapes` | reads JSON |
 //! | [`scheme`] | defines schemes, reads them strictly from JSON, and has those of providers |
 //! | [`verify`] | verifies a request, and says at which stage it was refused |
 //! | `handshake` | answers handshakes |
@@ -24,8 +26,11 @@
 //! | `signer` | signs requests as providers do, for tests |
 
 pub mod arriving;
+mod escapes;
 mod form;
 mod handshake;
+pub mod hidden;
+pub mod json;
 pub mod path;
 pub mod scheme;
 #[cfg(any(test, feature = "signer"))]

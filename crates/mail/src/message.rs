@@ -9,6 +9,8 @@ use crate::fields::{self, Field, value};
 use crate::parts::{Leaf, leaves, split_header};
 use crate::{automatic, dedupe, html, thread};
 
+/// The number of messages that one refers to.
+const MAX_REFERENCES: usize = 200;
 /// Of a text, in bytes. The rest is in the raw message.
 const LONGEST_TEXT: usize = 1 << 20;
 const LONGEST_SUBJECT: usize = 1000;
@@ -147,12 +149,15 @@ fn references(fields: &[Field]) -> Vec<String> {
     let ids = |name: &str| fields::values(fields, name).flat_map(thread::message_ids).collect::<Vec<_>>();
     let mut all = ids("in-reply-to");
     // The latest one is the last.
+    all.truncate(MAX_REFERENCES);
     for id in ids("references").into_iter().rev() {
+        if all.len() == MAX_REFERENCES {
+            break;
+        }
         if !all.contains(&id) {
             all.push(id);
         }
     }
-    all.truncate(200);
     all
 }
 

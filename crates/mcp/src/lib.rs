@@ -34,7 +34,6 @@ mod elicitation;
 mod failure;
 mod headers;
 mod message;
-mod numbers;
 mod object;
 pub mod relay;
 pub mod revision;

@@ -7,7 +7,6 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::failure::Failure;
-use crate::numbers;
 
 /// What a request is called, so that its answer can be found: text, or a whole number.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,7 +51,7 @@ pub struct Unreadable {
 
 impl Message {
     pub fn parse(text: &[u8]) -> Result<Self, Unreadable> {
-        let body = serde_json::from_slice(text).ok().or_else(|| numbers::as_texts(text)).ok_or(Failure::not_json())?;
+        let body = serde_json::from_slice(text).map_err(|_| Failure::not_json())?;
         let Value::Object(mut body) = body else {
             return Err(Failure::not_a_request("it is not one object").into());
         };

@@ -39,7 +39,11 @@ fn sort(sortable: &[&str]) -> Value {
 /// Returns the filters by a column.
 fn filters(column: &Column) -> Vec<Value> {
     let filter = |operator: &str, words: &str, schema: Value| {
-        let name = if operator.is_empty() { column.name.clone() } else { format!("{}[{operator}]", column.name) };
+        let name = match operator {
+            "" if ["limit", "cursor", "sort"].contains(&column.name.as_str()) => format!("{}[eq]", column.name),
+            "" => column.name.clone(),
+            _ => format!("{}[{operator}]", column.name),
+        };
         json!({"name": name, "in": "query", "description": format!("Only rows whose `{}` {words}.", column.name), "schema": schema})
     };
     let value = || column.of.compared();

@@ -144,6 +144,16 @@ fn columns_are_members_with_their_types_comments_and_choices() {
 }
 
 #[test]
+fn a_filter_by_a_column_that_is_called_like_another_parameter_has_a_name_of_its_own() {
+    let mut api = api(ALL);
+    api.resources[0].filterable.push(column("limit", "integer"));
+    let document = document(&api);
+    let parameters = document["paths"]["/tickets"]["get"]["parameters"].as_array().unwrap();
+    let names: Vec<&str> = parameters.iter().filter_map(|parameter| parameter["name"].as_str()).collect();
+    assert!(names.contains(&"limit[eq]") && !names.contains(&"limit"), "{names:?}");
+}
+
+#[test]
 fn a_list_can_be_asked_for_what_its_columns_can_be_compared_with() {
     let document = document(&api(ALL));
     let parameters = document["paths"]["/tickets"]["get"]["parameters"].as_array().unwrap();

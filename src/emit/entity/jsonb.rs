@@ -4,7 +4,6 @@
 
 use std::ffi::CStr;
 
-use pgrx::FromDatum;
 use pgrx::callconv::{Arg, ArgAbi};
 use pgrx::nullable::Nullable;
 use pgrx::pg_sys::{JsonbIteratorToken as token, jbvType as kind};
@@ -12,6 +11,10 @@ use pgrx::pgrx_sql_entity_graph::metadata::{
     ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
 };
 use pgrx::prelude::*;
+use pgrx::{FromDatum, IntoDatum};
+use serde_json::Value;
+
+use crate::backend::refuse::refuse;
 
 use super::rendered::{MAX_ID_BYTES, RenderOptions, RenderResult, Rendered, Unsendable};
 
@@ -30,6 +33,19 @@ impl RawJsonb {
 
     pub fn datum(&self) -> pg_sys::Datum {
         self.0.into()
+    }
+
+    /// Returns the value, whatever its keys are. Fails if it is nested very deeply.
+    pub fn value(&self) -> Value {
+        let text = self.text(usize::MAX).expect("it has no limit");
+        ::inbound::json::read(text.as_bytes()).unwrap_or_else(|error| {
+            refuse(
+                PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+                "a JSON value cannot be used",
+                &format!("The parser says: {error}."),
+                "Nest its arrays and objects less deeply.",
+            )
+        })
     }
 
     /// Returns the text if it has at most 16 bytes.
@@ -207,6 +223,16 @@ unsafe fn number_of(value: &pg_sys::JsonbValue) -> String {
         let text = digits.to_string_lossy().into_owned();
         pg_sys::pfree(digits.as_ptr().cast_mut().cast());
         text
+    }
+}
+
+impl IntoDatum for RawJsonb {
+    fn into_datum(self) -> Option<pg_sys::Datum> {
+        Some(self.datum())
+    }
+
+    fn type_oid() -> pg_sys::Oid {
+        pg_sys::JSONBOID
     }
 }
 

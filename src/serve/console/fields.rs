@@ -111,6 +111,26 @@ pub fn new_once() -> String {
     hex::encode(rand::random::<[u8; 16]>())
 }
 
+/// Whether a field was sent as the form has shown it. Then it changes nothing, also where what is stored and what is shown differ: in
+/// space around it, in ends of lines, which browsers take out of a line, or in an order that has no meaning.
+pub fn is_as_shown(form: &Form, field: &str, shown: &Value) -> bool {
+    match shown {
+        Value::Array(shown) => {
+            let mut shown: Vec<&str> = shown.iter().filter_map(Value::as_str).collect();
+            let mut sent = form.all(field);
+            shown.sort_unstable();
+            sent.sort_unstable();
+            sent == shown
+        }
+        Value::String(shown) => form.exact(field).is_some_and(|sent| in_one_line(sent) == in_one_line(shown)),
+        _ => false,
+    }
+}
+
+fn in_one_line(text: &str) -> String {
+    text.replace(['\r', '\n'], "")
+}
+
 /// Returns the value of a field, or the empty text.
 pub fn text(form: &Form, field: &str) -> String {
     form.get(field).unwrap_or_default().to_owned()

@@ -113,9 +113,19 @@ pub fn update(visit: &Visit<'_>, id: i64) -> Result<Answer, Problem> {
         Ok(arguments) => arguments,
         Err(errors) => return refuse(422, errors),
     };
+    // A field that is not there was not in the form, but that browsers send no boxes that are not ticked.
+    let is_empty = |field: &str| form.exact(field).is_some() || field == "signatures";
+    let is_removed = |field: &&&str| arguments.get(**field).is_none_or(Value::is_null) && is_empty(field);
+    let mut removed: Vec<&str> = REMOVABLE.iter().filter(is_removed).copied().collect();
+    let stored = tables::as_owner(|| sql::json(VALUES, &[id.into()]));
+    for (field, value) in arguments.as_object_mut().expect("arguments have names") {
+        if fields::is_as_shown(&form, field, &stored["values"][field]) {
+            *value = Value::Null;
+            removed.retain(|removed| removed != field);
+        }
+    }
     arguments["id"] = json!(id);
-    arguments["reset"] =
-        json!(REMOVABLE.iter().filter(|field| arguments.get(**field).is_none_or(Value::is_null)).collect::<Vec<_>>());
+    arguments["reset"] = json!(removed);
     match fields::try_form(refused::WEBHOOK, || sql::run(UPDATE, &[JsonB(arguments).into()]))? {
         Ok(()) => Ok(Answer::see_other(format!("/settings/webhooks/{id}?done=updated"))),
         Err(Refused { status, errors }) => refuse(status, errors),
@@ -138,12 +148,10 @@ fn arguments(visit: &Visit<'_>, form: &Form) -> Result<Value, Vec<Value>> {
     }
     arguments.insert("log_successes".into(), json!(form.get("log_successes").is_some()));
     if let Some(schedule) = form.get("retry_schedule") {
-        let delays =
-            schedule.split([',', '\n']).map(str::trim).filter(|delay| !delay.is_empty() && *schedule != *NO_RETRIES);
-        let delays: Vec<&str> = delays.collect();
-        let wrong = delays.iter().find_map(|delay| fields::refusal_of_type(delay, "interval"));
-        errors.extend(wrong.map(|message| error(Some("retry_schedule"), message, None, None)));
-        arguments.insert("retry_schedule".into(), json!(delays));
+        match delays(schedule) {
+            Ok(delays) => _ = arguments.insert("retry_schedule".into(), json!(delays)),
+            Err(message) => errors.push(error(Some("retry_schedule"), message, None, None)),
+        }
     }
     match headers(form.get("headers")) {
         Headers::Unchanged => {}
@@ -159,6 +167,19 @@ fn arguments(visit: &Visit<'_>, form: &Form) -> Result<Value, Vec<Value>> {
         arguments.insert("tenant_id".into(), json!(tenant));
     }
     if errors.is_empty() { Ok(Value::Object(arguments)) } else { Err(errors) }
+}
+
+/// Reads the delays before retries, with commas or in lines.
+fn delays(schedule: &str) -> Result<Vec<&str>, &'static str> {
+    if schedule.eq_ignore_ascii_case(NO_RETRIES) {
+        return Ok(Vec::new());
+    }
+    let delays: Vec<&str> = schedule.split([',', '\n']).map(str::trim).filter(|delay| !delay.is_empty()).collect();
+    match delays.iter().find_map(|delay| fields::refusal_of_type(delay, "interval")) {
+        Some(message) => Err(message),
+        None if delays.is_empty() => Err("there is no delay: for no retries, write none"),
+        None => Ok(delays),
+    }
 }
 
 /// Reads headers, one in a line.

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use wire::form::escaped;
 
 use super::tools::Found;
+use crate::serve::rest::kind::whole;
 
 /// Rows that a list returns, if nothing is said, and at most.
 pub const LIMIT: usize = 20;
@@ -81,14 +82,6 @@ fn text(value: &Value) -> Result<Option<String>, &'static str> {
             if texts.is_empty() { Err("is an empty list") } else { Ok(Some(texts.join(","))) }
         }
         Value::Object(_) => Err("is an object, and has to be a value"),
-    }
-}
-
-/// Returns a number without a fraction that is zero: to JSON Schema, `12.0` is an integer, and to an integer of Postgres it is not.
-pub fn whole(number: &str) -> &str {
-    match number.split_once('.') {
-        Some((whole, fraction)) if fraction.bytes().all(|digit| digit == b'0') => whole,
-        _ => number,
     }
 }
 

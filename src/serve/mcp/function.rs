@@ -9,13 +9,13 @@ use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::arguments::{LIMIT, MOST, whole};
+use super::arguments::{LIMIT, MOST};
 use super::call::LARGEST;
 use super::registered::Argument;
 use crate::backend::subtransaction::{attempt, must_end, report};
 use crate::backend::{deadline, sqlstate};
-use crate::serve::rest::kind::Kind;
-use crate::serve::rest::members;
+use crate::serve::rest::kind::{self, Kind, whole};
+use crate::serve::rest::misfit::{self, Misfit, Why};
 use crate::serve::rest::representation::ROW;
 use crate::serve::sql;
 
@@ -48,10 +48,10 @@ pub enum Shape {
 pub fn run(function: &Function, arguments: &str) -> Result<String, String> {
     let mut given = Given::read(function, arguments)?;
     let page = if function.has_pages() { Some(Page::take(&mut given)?) } else { None };
-    given.check(function, arguments)?;
+    given.check(function)?;
     let statement = function.statement(&given, page.as_ref());
     let most = page.as_ref().map_or(MOST, |page| page.limit);
-    let (rows, has_more) = sql::all(&statement, &[arguments.into()], |rows| {
+    let (rows, has_more) = sql::all(&statement, &[given.object(&function.arguments).into()], |rows| {
         let (mut values, mut size, mut has_more) = (Vec::new(), 0, false);
         for row in rows {
             let value = function.member(row.first::<String>());
@@ -137,23 +137,38 @@ impl<'a> Given<'a> {
         self.0.contains_key(&argument.name)
     }
 
+    fn is_null(&self, argument: &Argument) -> bool {
+        self.0.get(&argument.name).is_some_and(|value| value.get() == "null")
+    }
+
+    /// Returns a JSON object with the arguments that are given.
+    fn object(&self, arguments: &[Argument]) -> String {
+        kind::object(arguments.iter().filter_map(|argument| {
+            let value = self.0.get(&argument.name)?;
+            Some((argument.name.as_str(), argument.type_oid, *value))
+        }))
+    }
+
     /// Fails if a value is none of the type of its argument, and names it. So an error that comes later is one of the function.
-    fn check(&self, function: &Function, arguments: &str) -> Result<(), String> {
+    fn check(&self, function: &Function) -> Result<(), String> {
         for argument in &function.arguments {
             let Some(value) = self.0.get(&argument.name) else { continue };
-            let kind = Kind::of(argument.type_oid);
-            if !kind.takes(value) {
-                return Err(format!("The argument {} must be {}.", argument.name, kind.described()));
-            }
-            if let Some(path) = members::unknown(argument.type_oid, value) {
-                return Err(format!("The tool has no argument {}{path}.", argument.name));
+            if let Some(Misfit { path, why }) = misfit::find(argument.type_oid, value) {
+                let name = format!("{}{path}", argument.name);
+                return Err(match why {
+                    Why::Unknown => format!("The tool has no argument {name}."),
+                    Why::Repeated => format!("The argument {name} is given twice."),
+                    Why::OfAnother(kind) => format!("The argument {name} must be {}.", kind.described()),
+                });
             }
         }
         let given: Vec<&Argument> = function.arguments.iter().filter(|argument| self.has(argument)).collect();
-        if given.is_empty() || refusal(&given, arguments).is_none() {
+        let object = self.object(&function.arguments);
+        if given.is_empty() || refusal(&given, &object).is_none() {
             return Ok(());
         }
-        let wrong = |argument: &&Argument| Some((argument.name.clone(), refusal(&[*argument], arguments)?));
+        let alone = |argument: &Argument| self.object(std::slice::from_ref(argument));
+        let wrong = |argument: &&Argument| Some((argument.name.clone(), refusal(&[*argument], &alone(argument))?));
         match given.iter().find_map(wrong) {
             Some((name, why)) => Err(format!("The argument {name} is not accepted: {why}")),
             None => Err("The arguments are not accepted.".into()),
@@ -221,6 +236,8 @@ fn passed(argument: &Argument, given: &Given<'_>) -> String {
     let variadic = if argument.is_variadic { "VARIADIC " } else { "" };
     match &argument.default {
         Some(default) if !given.has(argument) => format!("{variadic}({default})::{}", argument.type_name),
+        // JSON has a null of its own.
+        None if given.is_null(argument) => format!("{variadic}'null'::{}", argument.type_name),
         _ => format!("{variadic}given.{}", argument.quoted),
     }
 }

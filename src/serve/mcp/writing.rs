@@ -6,11 +6,12 @@
 use wire::form::escaped;
 
 use super::actions;
-use super::arguments::{refuse_unknown, whole};
+use super::arguments::refuse_unknown;
 use super::call::explained;
 use super::function;
 use super::tools::{Does, Found};
 use crate::serve::request::Request;
+use crate::serve::rest::kind::whole;
 use crate::serve::rest::write::body::{self, Field};
 use crate::serve::rest::{self, Call, representation};
 

@@ -1,12 +1,33 @@
 //! Which JSON type the values of a type of Postgres have.
-//!
-//! Postgres would convert more than a caller means: an object becomes a text of JSON, and true becomes the text `true`.
 
 use pgrx::pg_sys;
 use serde_json::value::RawValue;
 
 /// An array of Postgres has no more.
-const MAX_DIMENSIONS: usize = 6;
+pub const MAX_DIMENSIONS: usize = 6;
+
+/// Returns a JSON object with these members, of which each has a type. To JSON Schema `12.0` is an integer, and to an integer of
+/// Postgres it is not: such a number is written without its fraction.
+pub fn object<'a>(members: impl Iterator<Item = (&'a str, pg_sys::Oid, &'a RawValue)>) -> String {
+    let members = members.map(|(name, type_oid, value)| {
+        let value = if is_integer(type_oid) { whole(value.get()) } else { value.get() };
+        format!("{}: {value}", serde_json::Value::from(name))
+    });
+    format!("{{{}}}", members.collect::<Vec<_>>().join(", "))
+}
+
+fn is_integer(type_oid: pg_sys::Oid) -> bool {
+    // SAFETY: looks the type up in the catalog.
+    matches!(unsafe { pg_sys::getBaseType(type_oid) }, pg_sys::INT2OID | pg_sys::INT4OID | pg_sys::INT8OID)
+}
+
+/// Returns a number without a fraction that is zero.
+pub fn whole(number: &str) -> &str {
+    match number.split_once('.') {
+        Some((whole, fraction)) if fraction.bytes().all(|digit| digit == b'0') => whole,
+        _ => number,
+    }
+}
 
 /// The JSON type in which values of a type of Postgres are rendered.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,13 +65,8 @@ impl Kind {
         }
     }
 
-    /// Whether a JSON value is one.
+    /// Whether a JSON value has this type. What is in it is not looked at.
     pub fn takes(&self, value: &RawValue) -> bool {
-        self.takes_within(value, MAX_DIMENSIONS)
-    }
-
-    /// `dimensions`: how deep arrays may be nested.
-    fn takes_within(&self, value: &RawValue, dimensions: usize) -> bool {
         let text = value.get();
         match (text.as_bytes().first().copied().unwrap_or_default(), self) {
             (_, Self::Any) | (b'n', _) => true,
@@ -58,16 +74,7 @@ impl Kind {
             (b'"', Self::Number) => matches!(text, r#""NaN""# | r#""Infinity""# | r#""-Infinity""#),
             (b'"', kind) => *kind == Self::Text,
             (b'{', kind) => *kind == Self::Object,
-            (b'[', Self::Array(_)) if dimensions == 0 => false,
-            (b'[', Self::Array(kind)) => serde_json::from_str::<Vec<&RawValue>>(text).is_ok_and(|elements| {
-                // An array of several dimensions is an array of arrays.
-                let takes = |element: &&RawValue| match element.get().starts_with('[') && **kind != Self::Any {
-                    true => self.takes_within(element, dimensions - 1),
-                    false => kind.takes_within(element, 0),
-                };
-                elements.iter().all(takes)
-            }),
-            (b'[', _) => false,
+            (b'[', kind) => matches!(kind, Self::Array(_)),
             (_, kind) => *kind == Self::Number,
         }
     }

@@ -15,7 +15,8 @@
 //! | `representation` | renders rows |
 //! | `kind` | knows which JSON type the values of a type have |
 //! | `schema` | describes the values of a type |
-//! | `attribute`, `members` | look up what composite types have, and find what they do not have |
+//! | `attribute` | looks up what composite types and domains are made of |
+//! | `misfit` | finds what in a value does not fit a type |
 //! | `value` | converts values of requests to the types of columns |
 //! | `list` | answers with a page of rows |
 //! | `one` | answers with one row |
@@ -43,7 +44,7 @@ pub mod filter;
 pub mod kind;
 mod known;
 pub mod list;
-pub mod members;
+pub mod misfit;
 pub mod one;
 mod own;
 pub mod representation;

@@ -6,6 +6,7 @@ use openapi::Type;
 use pgrx::pg_sys;
 
 use super::attribute::{self, Declared};
+use super::kind::MAX_DIMENSIONS;
 use super::resource::Column;
 
 /// Returns that of a column.
@@ -20,7 +21,9 @@ pub fn of(declared: Declared) -> Type {
     }
     if let Some(element) = attribute::element(declared.type_oid) {
         let element = of(Declared { type_oid: element, modifier: declared.modifier, dimensions: 0 });
-        return (0..declared.dimensions.max(1)).fold(element, |inner, _| Type::List(Box::new(inner)));
+        // A column can be declared with more dimensions than an array can have.
+        let dimensions = declared.dimensions.clamp(1, MAX_DIMENSIONS as i32);
+        return (0..dimensions).fold(element, |inner, _| Type::List(Box::new(inner)));
     }
     // SAFETY: looks the type up in the catalog.
     match unsafe { pg_sys::type_is_rowtype(declared.type_oid) } {

@@ -26,6 +26,17 @@ fn a_message_is_read() {
 }
 
 #[test]
+fn of_very_many_references_the_latest_are_kept() {
+    let ids: Vec<String> = (0..20_000).map(|number| format!("<{number}@x>")).collect();
+    let fields: Vec<String> = ids.chunks(100).map(|ids| format!("References: {}\n", ids.join(" "))).collect();
+    let message = read(&format!("In-Reply-To: <0@y>\n{}\nHello\n", fields.concat()));
+    assert_eq!(
+        (message.references.len(), &message.references[..2]),
+        (200, &["0@y".to_owned(), "19999@x".to_owned()][..])
+    );
+}
+
+#[test]
 fn charsets_are_decoded_and_unknown_ones_do_no_harm() {
     for (charset, bytes, expected) in [
         ("iso-8859-1", &b"caf\xe9"[..], "café"),

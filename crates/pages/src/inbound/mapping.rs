@@ -18,6 +18,13 @@ const PATHS: &[(&str, &str, &str)] = &[
 
 pub fn rows(form: &Form, event_types: &[Group]) -> Markup {
     let rows = form.values.get("mapping").and_then(Value::as_array);
+    if let Some(types) = form.values.get("mapping_types").and_then(Value::as_u64) {
+        return html! {
+            p.hint {
+                "The mapping has " (types) " types, more than this form can show. It stays as it is; change it in SQL with " code { "hydra.inbound_update" } "."
+            }
+        };
+    }
     html! {
         fieldset.field #field-mapping aria-describedby=[described_by(form, "mapping", true)] {
             legend.hidden { "Mapping" }

@@ -6,9 +6,9 @@
 //! Certificates are always verified, and there is no way to turn that off. The roots are those of the system, and those
 //! of `ca_file` for receivers whose certificate was signed by a private authority.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::{fmt, fs};
 
 use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
@@ -67,7 +67,7 @@ const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
 /// Adds the certificates of a file that can be read, at least one. Returns what is wrong with the others.
 fn add_file(store: &mut RootCertStore, path: &Path) -> Result<Vec<String>, Refusal> {
     let unusable = |reason: &dyn fmt::Display| Refusal::new(format!("could not use \"{}\": {reason}", path.display()));
-    let text = fs::read(path).map_err(|error| unusable(&error))?;
+    let text = files::read(path).map_err(|error| unusable(&error))?;
     let begins: Vec<usize> =
         text.windows(BEGIN.len()).enumerate().filter(|(_, window)| *window == BEGIN).map(|(at, _)| at).collect();
     let ends = begins.iter().skip(1).copied().chain([text.len()]);

@@ -30,7 +30,7 @@ use postgres::{Client, Config, NoTls};
 
 use crate::{PATIENCE, run, wait_until};
 use place::{Owner, keeper, new_directory, owner, programs, run_as};
-pub use processes::is_running;
+pub use processes::{cpu_time, is_running};
 pub use server::{StopMode, Surroundings};
 
 /// Part of the socket's file name; no TCP port is opened. It differs from the default, so that a client without

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 pub(super) fn send_signal(name: &str, pid: i32) -> bool {
     // `kill` of the shell: a small machine may have no program of this name.
@@ -15,6 +16,16 @@ pub fn is_running(pid: i32) -> bool {
     process_status(pid).is_some_and(|(state, _)| state != 'Z' && state != 'X')
 }
 
+/// Returns how long processors have worked for a process. Others that load the machine do not make that longer.
+pub fn cpu_time(pid: i32) -> Duration {
+    const USER: usize = 11;
+    // Linux counts in hundredths of a second there.
+    let ticks = |fields: Vec<String>| {
+        fields[USER..USER + 2].iter().map(|field| field.parse::<u64>().expect("a number")).sum::<u64>()
+    };
+    Duration::from_millis(10 * fields(pid).map(ticks).expect("it runs"))
+}
+
 pub(super) fn children_of(parent: u32) -> Vec<i32> {
     let processes = fs::read_dir("/proc").expect("/proc is mounted");
     processes
@@ -25,8 +36,13 @@ pub(super) fn children_of(parent: u32) -> Vec<i32> {
 
 /// Returns state and parent of a process.
 fn process_status(pid: i32) -> Option<(char, u32)> {
+    let fields = fields(pid)?;
+    Some((fields.first()?.chars().next()?, fields.get(1)?.parse().ok()?))
+}
+
+/// Returns the fields that follow the name of a process.
+fn fields(pid: i32) -> Option<Vec<String>> {
     let line = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name in the second field may contain blanks and parentheses.
-    let mut fields = line[line.rfind(')')? + 1..].split_ascii_whitespace();
-    Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
+    Some(line[line.rfind(')')? + 1..].split_ascii_whitespace().map(str::to_owned).collect())
 }

@@ -57,7 +57,8 @@ pub fn filled(visit: &Visit<'_>, id: i64) -> Result<Answer, Problem> {
     visit.require_manager()?;
     let adapter = model(visit, id)?;
     let mut form = tables::as_owner(|| sql::json(VALUES, &[id.into()]));
-    form["values"]["mapping"] = rows::of_mapping(&form["mapping"].take());
+    let mapping = form["mapping"].take();
+    rows::show(&mut form["values"], &mapping);
     form["errors"] = json!([]);
     Ok(page(visit, 200, adapter, form))
 }
@@ -80,7 +81,7 @@ pub fn create(visit: &Visit<'_>) -> Result<Answer, Problem> {
     if rows::are_more_wanted(&form) {
         return again(200, rows::with_more(&form), Vec::new());
     }
-    let arguments = match arguments(visit, &form, false) {
+    let arguments = match arguments(visit, &form, None) {
         Ok(arguments) => arguments,
         Err(errors) => return again(422, rows::sent(&form), errors),
     };
@@ -101,8 +102,13 @@ pub fn update(visit: &Visit<'_>, id: i64) -> Result<Answer, Problem> {
     let adapter = model(visit, id)?;
     let form = visit.request.form()?;
     let version: Option<String> = tables::as_owner(|| sql::one(VERSION, &[id.into()]));
+    let stored = tables::as_owner(|| sql::json(VALUES, &[id.into()]));
     let again = |status: i32, rows: Value, version: Option<&str>, errors: Vec<Value>| {
-        let model = json!({"values": values(&form, rows), "errors": errors, "version": version});
+        let mut values = values(&form, rows);
+        if rows::are_too_many(&stored["mapping"]) {
+            rows::show(&mut values, &stored["mapping"]);
+        }
+        let model = json!({"values": values, "errors": errors, "version": version});
         Ok(page(visit, status, adapter.clone(), model))
     };
     if rows::are_more_wanted(&form) {
@@ -118,7 +124,7 @@ pub fn update(visit: &Visit<'_>, id: i64) -> Result<Answer, Problem> {
         );
         return refuse(409, vec![changed]);
     }
-    let mut arguments = match arguments(visit, &form, true) {
+    let mut arguments = match arguments(visit, &form, Some(&stored)) {
         Ok(arguments) => arguments,
         Err(errors) => return refuse(422, errors),
     };
@@ -130,8 +136,9 @@ pub fn update(visit: &Visit<'_>, id: i64) -> Result<Answer, Problem> {
 }
 
 /// Returns the arguments of `inbound_create` and `inbound_update` except the secret. What the form has no field for is
-/// null; on an edit, an empty field is what removes the setting. Fails with an error for each field whose value cannot be read.
-fn arguments(visit: &Visit<'_>, form: &Form, is_edit: bool) -> Result<Value, Vec<Value>> {
+/// null; on an edit, an empty field is what removes the setting. Fails with an error for each field whose value cannot be read. `stored`:
+/// what an edit has shown; what was not changed is null.
+fn arguments(visit: &Visit<'_>, form: &Form, stored: Option<&Value>) -> Result<Value, Vec<Value>> {
     const NOTHING: &[(&str, &str)] = &[
         ("budget", "0"),
         ("requests_per_second", "0"),
@@ -144,10 +151,13 @@ fn arguments(visit: &Visit<'_>, form: &Form, is_edit: bool) -> Result<Value, Vec
     let mut arguments = Map::new();
     for field in TEXTS.iter().copied().chain(TYPES.iter().map(|(field, _)| *field)) {
         let nothing = NOTHING.iter().find(|(name, _)| *name == field).map(|(_, nothing)| *nothing);
-        let value = form.get(field).or(nothing.filter(|_| is_edit && form.exact(field).is_some()));
-        arguments.insert(field.into(), json!(value));
+        let value = form.get(field).or(nothing.filter(|_| stored.is_some() && form.exact(field).is_some()));
+        let is_as_shown = stored.is_some_and(|stored| fields::is_as_shown(form, field, &stored["values"][field]));
+        arguments.insert(field.into(), json!(value.filter(|_| !is_as_shown)));
     }
+    let is_same = |mapping: &Value| rows::are_too_many(mapping) || rows::are_as_shown(form, mapping);
     match rows::mapping(form) {
+        _ if stored.is_some_and(|stored| is_same(&stored["mapping"])) => {}
         Ok(mapping) => {
             rows::require(&mapping, &mut errors);
             arguments.insert("mapping".into(), mapping);

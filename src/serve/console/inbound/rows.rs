@@ -34,8 +34,7 @@ pub fn empty() -> Value {
     padded(Vec::new(), 0)
 }
 
-/// Returns the rows of a mapping as it is stored.
-pub fn of_mapping(mapping: &Value) -> Value {
+fn of_mapping(mapping: &Value) -> Value {
     let rows = mapping.as_object().into_iter().flatten().map(|(external, becomes)| {
         row(|name| match name {
             "external" => external,
@@ -44,6 +43,30 @@ pub fn of_mapping(mapping: &Value) -> Value {
         })
     });
     padded(rows.collect(), 1)
+}
+
+/// Puts the mapping of an adapter, as it is stored, into the values of its form. One that has more types than a form has rows is not
+/// shown, and not changed.
+pub fn show(values: &mut Value, mapping: &Value) {
+    match are_too_many(mapping) {
+        true => values["mapping_types"] = json!(mapping.as_object().map(Map::len)),
+        false => values["mapping"] = of_mapping(mapping),
+    }
+}
+
+pub fn are_too_many(mapping: &Value) -> bool {
+    mapping.as_object().is_some_and(|types| types.len() > MOST)
+}
+
+/// Whether the rows were sent as the form has shown them.
+pub fn are_as_shown(form: &Form, mapping: &Value) -> bool {
+    let shown = of_mapping(mapping);
+    let shown = shown.as_array().map_or(&[][..], Vec::as_slice);
+    let is_as_shown = |(place, row): (usize, &Value)| {
+        let mut fields = row.as_object().into_iter().flatten();
+        fields.all(|(name, value)| fields::is_as_shown(form, &format!("{name}_{}", place + 1), value))
+    };
+    shown.iter().enumerate().all(is_as_shown) && (shown.len() + 1..=MOST).all(|number| is_blank(form, number))
 }
 
 /// Returns the rows that were sent, and a blank one after them.

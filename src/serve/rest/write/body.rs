@@ -16,8 +16,6 @@ pub const MERGE_PATCH: &str = "application/merge-patch+json";
 /// The fields of a body, in the order in which they were sent.
 #[derive(Debug)]
 pub struct Body<'a> {
-    /// The whole object.
-    pub text: &'a str,
     pub fields: Vec<Field<'a>>,
 }
 
@@ -43,7 +41,7 @@ pub fn read<'a>(request: &'a Request, types: &[&str]) -> Result<Body<'a>, Proble
         Err(error) if error.is_data() => return Err(Problem::invalid().with_detail("The body is not a JSON object.")),
         Err(error) => return Err(malformed(&format!("The body is not valid JSON: {error}."))),
     };
-    Ok(Body { text, fields })
+    Ok(Body { fields })
 }
 
 /// Returns the fields of a JSON object.

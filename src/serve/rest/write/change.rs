@@ -16,7 +16,7 @@ pub fn change(call: &Call<'_>, resource: &Resource, id: &str, values: &Values<'_
     references::check(call, resource, values, Some(id))?;
     let changed = sql::rows(
         &statement(resource, values)?,
-        &[values.json.into(), call.key.tenant.as_deref().into(), id.into()],
+        &[values.json.as_str().into(), call.key.tenant.as_deref().into(), id.into()],
         |row| row.first::<String>(),
     );
     let new_id = match changed.into_iter().next() {

@@ -12,7 +12,7 @@ pub fn create(call: &Call<'_>, resource: &Resource, values: &Values<'_>) -> Resu
     references::check(call, resource, values, None)?;
     let tenant = call.key.tenant.as_deref();
     let statement = statement(resource, values, resource.tenant_column.as_ref().filter(|_| tenant.is_some()));
-    let id: Option<String> = sql::one(&statement, &[values.json.into(), tenant.into()]);
+    let id: Option<String> = sql::one(&statement, &[values.json.as_str().into(), tenant.into()]);
     let id = id.ok_or_else(not_kept)?;
     check_deferred();
     let row = representation::fetch(resource, &id, false)?.ok_or_else(not_kept)?;

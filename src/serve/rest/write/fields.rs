@@ -1,11 +1,11 @@
 //! Decides which fields of a body may be written, and whether each value has a JSON type that fits its column.
 
-use serde_json::Value;
+use std::iter;
 
 use super::body::{Body, Field};
 use crate::serve::problem::{FieldError, Problem};
-use crate::serve::rest::kind::Kind;
-use crate::serve::rest::members;
+use crate::serve::rest::kind;
+use crate::serve::rest::misfit::{self, Misfit};
 use crate::serve::rest::resource::{Column, Resource};
 
 /// Why a field is refused: a word for programs, and a sentence for people.
@@ -23,7 +23,7 @@ pub struct Values<'a> {
     pub columns: Vec<&'a Column>,
     fields: &'a [Field<'a>],
     /// A JSON object with a value for each column.
-    pub json: &'a str,
+    pub json: String,
 }
 
 impl Values<'_> {
@@ -37,8 +37,9 @@ impl Values<'_> {
 
     /// Returns an object with this field alone.
     pub fn object_of(&self, name: &str) -> Option<String> {
+        let column = self.columns.iter().find(|column| column.name == name)?;
         let field = self.fields.iter().find(|field| field.name == name)?;
-        Some(format!("{{{}: {}}}", Value::from(name), field.value.get()))
+        Some(kind::object(iter::once((name, column.type_oid, field.value))))
     }
 
     /// Returns an entry of a FROM clause, named `given`, with the values in columns of their types; `number` is that of the
@@ -75,7 +76,9 @@ pub fn values<'a>(
     if !errors.is_empty() {
         return Err(Problem::invalid().with_errors(errors));
     }
-    Ok(Values { columns, fields: &body.fields, json: body.text })
+    let members = columns.iter().zip(&body.fields);
+    let json = kind::object(members.map(|(column, field)| (field.name.as_str(), column.type_oid, field.value)));
+    Ok(Values { columns, fields: &body.fields, json })
 }
 
 /// Returns the column of a field. That of a column which the key may not read is as unknown as one that does not exist.
@@ -93,15 +96,15 @@ pub fn error(field: &str, (code, detail): Why) -> FieldError {
     (field.into(), code.into(), detail.into())
 }
 
-/// Returns the error of a value whose JSON type does not fit the column, or that has a member which its type does not have.
+/// Returns the error of a value that does not fit the column.
 fn mistyped(column: &Column, field: &Field<'_>) -> Option<FieldError> {
-    let kind = Kind::of(column.type_oid);
-    match kind.takes(field.value) {
-        true => {
-            members::unknown(column.type_oid, field.value).map(|path| error(&format!("{}{path}", field.name), UNKNOWN))
-        }
-        false => Some(of_another_kind(&field.name, "type", &kind.described())),
-    }
+    let Misfit { path, why } = misfit::find(column.type_oid, field.value)?;
+    let name = format!("{}{path}", field.name);
+    Some(match why {
+        misfit::Why::Unknown => error(&name, UNKNOWN),
+        misfit::Why::Repeated => error(&name, REPEATED),
+        misfit::Why::OfAnother(kind) => of_another_kind(&name, "type", &kind.described()),
+    })
 }
 
 /// Returns the error of a value that is not what it must be.

@@ -62,8 +62,7 @@ pub fn check(call: &Call<'_>, resource: &Resource, values: &Values<'_>, id: Opti
     if values.columns.is_empty() {
         return Ok(());
     }
-    // SAFETY: reads a variable of this process.
-    let role = unsafe { pg_sys::GetUserId() };
+    let role = tables::current_role();
     for reference in find(resource, values, role).iter() {
         let is_restricted = call.key.tenant.is_some() || has_row_security(reference.relation, reference.reader);
         if !is_restricted {
@@ -77,7 +76,7 @@ pub fn check(call: &Call<'_>, resource: &Resource, values: &Values<'_>, id: Opti
                 .with_detail(format!("The role of the key may not read the rows that this refers to: {fields}.")));
         }
         let referring = Referring::of(call, resource, values, reference, id.is_some());
-        let arguments = [values.json.into(), call.key.tenant.as_deref().into(), id.into()];
+        let arguments = [values.json.as_str().into(), call.key.tenant.as_deref().into(), id.into()];
         let is_there = match reference.reader == role {
             true => sql::one::<bool>(&referring.statement(reference, call.key.tenant.is_some()), &arguments),
             false => referring.is_seen_by_reader(reference, call.key.tenant.as_deref(), &arguments),
