@@ -82,7 +82,7 @@ BEGIN
             USING ERRCODE = 'object_not_in_prerequisite_state',
                   DETAIL = format('Copied: %s. Emitted here, and kept in any case: %s.', waiting.copied, waiting.own),
                   HINT = 'keep_queue => true: what was copied is sent from here; right after pg_upgrade, or if the original no longer sends. '
-                         || 'keep_queue => false: what was copied is deleted; right if the original sends it.';
+                         || 'keep_queue => false: what was copied is left to the original; right if that sends it.';
     ELSIF waiting.is_copied AND NOT keep_queue THEN
         DELETE FROM hydra.event AS copied WHERE copied.installation <> becomes;
         DELETE FROM hydra.delivery AS copied WHERE copied.state = 'pending' AND copied.installation <> becomes;
@@ -98,9 +98,9 @@ BEGIN
     PERFORM hydra._announce_changes();
     RAISE NOTICE 'this database sends its own events now'
         USING DETAIL = format('Copied, and %s: %s. Emitted here, and kept: %s.',
-                              CASE WHEN keep_queue IS FALSE THEN 'deleted' ELSE 'kept' END, waiting.copied, waiting.own);
+                              CASE WHEN keep_queue IS FALSE THEN 'left to the original' ELSE 'kept' END, waiting.copied, waiting.own);
 END
 $$;
 COMMENT ON FUNCTION hydra.webhook_adopt(boolean, boolean) IS
-    'Makes a restored, copied or upgraded database an installation that sends. keep_queue: whether it sends events that were copied, too, or deletes them; needed if there are any. new_identity: for clones that were made of files';
+    'Makes a restored, copied or upgraded database an installation that sends. keep_queue: whether it sends events that were copied, too, or leaves them to the original; needed if there are any. new_identity: for clones that were made of files';
 SET LOCAL search_path = hydra, pg_temp;

@@ -361,7 +361,7 @@ BEGIN
     WITH chosen AS MATERIALIZED (
         SELECT e.id, e.state
         FROM hydra.inbound_event AS e
-        WHERE e.adapter_id = was.id AND e.state IN ('unmatched', 'failed') AND e.hops < 5
+        WHERE e.adapter_id = was.id AND e.state IN ('unmatched', 'failed') AND e.hops < 5 AND NOT e.is_whole
               AND e.received_at >= coalesce(since, '-infinity') AND e.received_at < coalesce(until, 'infinity')
         ORDER BY e.id
         FOR NO KEY UPDATE),

@@ -98,6 +98,7 @@ CREATE TABLE hydra.inbound_event (
     duplicates integer NOT NULL DEFAULT 0 CONSTRAINT duplicates_count CHECK (duplicates >= 0),
     hops smallint NOT NULL DEFAULT 0 CONSTRAINT hops_count CHECK (hops >= 0),
     installation uuid NOT NULL DEFAULT hydra._installation(),
+    is_whole boolean NOT NULL DEFAULT false,
     emitted boolean NOT NULL DEFAULT false,
     received_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     finished_at timestamptz,
@@ -121,6 +122,8 @@ COMMENT ON COLUMN hydra.inbound_event.external_id IS 'Id that the other system g
 COMMENT ON COLUMN hydra.inbound_event.external_type IS 'Type that the other system gave it; null: none';
 COMMENT ON COLUMN hydra.inbound_event.installation IS
     'The installation that it came to, see hydra.identity; in a copy of a database, the original for the events that were copied';
+COMMENT ON COLUMN hydra.inbound_event.is_whole IS
+    'Whether it is the body of a request in which the path of the events finds none; it is not processed again';
 COMMENT ON COLUMN hydra.inbound_event.event_type IS 'Our event type, from the mapping; null: the mapping has none for it';
 COMMENT ON COLUMN hydra.inbound_event.entity_type IS 'Kind of entity that it is about';
 COMMENT ON COLUMN hydra.inbound_event.entity_id IS 'Id of that entity; null: the mapping names none';

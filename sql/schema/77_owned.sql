@@ -9,15 +9,19 @@ AS $$
 DECLARE
     owners text := TG_ARGV[0];
     owner bigint := to_jsonb(NEW) ->> TG_ARGV[1];
+    find text := format('SELECT true FROM hydra.%I WHERE id = $1 FOR KEY SHARE', owners);
     found boolean;
+    is_empty boolean;
 BEGIN
     IF owner IS NULL THEN
         RETURN NEW;
     END IF;
-    EXECUTE format('SELECT true FROM hydra.%I WHERE id = $1 FOR KEY SHARE', owners) INTO found USING owner;
+    EXECUTE find INTO found USING owner;
     IF found IS NULL THEN
-        EXECUTE format('SELECT EXISTS (SELECT FROM hydra.%I)', owners) INTO found;
-        IF found THEN
+        EXECUTE format('SELECT NOT EXISTS (SELECT FROM hydra.%I)', owners) INTO is_empty;
+        -- Another job may have loaded the table in the meantime.
+        EXECUTE find INTO found USING owner;
+        IF found IS NULL AND NOT is_empty THEN
             RAISE EXCEPTION 'a row of hydra.% belongs to a row that does not exist', TG_TABLE_NAME
                 USING ERRCODE = 'foreign_key_violation',
                       DETAIL = format('There is no row with id %s in hydra.%I.', owner, owners),

@@ -336,6 +336,7 @@ impl Writer {
             let part = dispatch.writes.take_part();
             written = self.write_part(store, dispatch, part);
         }
+        self.write_unwritten(store, dispatch);
         // The rest is written in separate transactions. If they fail, the outcomes are still written, so no delivery is
         // sent again.
         self.history.write_all(store, &mut self.complaints);
@@ -359,7 +360,6 @@ impl Writer {
     }
 }
 
-/// Writes rows that wait, if it is time, and sets the deadline for the others.
 /// Returns what can be written without the row of a part: a move deletes the event, or removes the target from it, and an update gives
 /// the delivery up.
 fn without_row(part: &Part) -> Part {
@@ -385,6 +385,7 @@ fn without_row(part: &Part) -> Part {
     }
 }
 
+/// Writes rows that wait, if it is time, and sets the deadline for the others.
 fn write_backlog<R: BesideOutcomes>(
     backlog: &mut Backlog<R>,
     deadline: Deadline,

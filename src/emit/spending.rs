@@ -16,17 +16,19 @@ const SLOW: Duration = Duration::from_millis(5);
 pub struct Spending {
     limit: Duration,
     spent: Cell<Duration>,
+    /// Whether the limit was exceeded, and slow filters are to blame.
+    is_over: Cell<bool>,
     slow: RefCell<Vec<(SubscriptionId, Filter)>>,
 }
 
 impl Spending {
     pub const fn new(limit: Duration) -> Self {
-        Self { limit, spent: Cell::new(Duration::ZERO), slow: RefCell::new(Vec::new()) }
+        Self { limit, spent: Cell::new(Duration::ZERO), is_over: Cell::new(false), slow: RefCell::new(Vec::new()) }
     }
 
     /// Whether no time is left. Then events pass.
     pub fn is_over(&self) -> bool {
-        self.spent.get() >= self.limit
+        self.is_over.get()
     }
 
     /// Runs a filter. If no time is left afterwards, the slow ones are not tried again for some time.
@@ -38,7 +40,8 @@ impl Spending {
         if took > SLOW {
             self.slow.borrow_mut().push((subscription, filter.clone()));
         }
-        if self.is_over() {
+        if self.spent.get() >= self.limit && !self.slow.borrow().is_empty() {
+            self.is_over.set(true);
             self.spare_the_slow();
         }
         result

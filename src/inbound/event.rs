@@ -61,6 +61,7 @@ pub fn insert(
         incoming.payload.as_str().into(),
         unmatched.into(),
         hops.into(),
+        incoming.is_whole.into(),
     ];
     tables::as_owner(|| {
         Spi::connect_mut(|client| {
@@ -115,6 +116,7 @@ pub fn due(id: i64) -> Option<Due> {
                 let columns = DueColumns::of(&rows);
                 let row = rows.next()?;
                 let payload: String = row.value(columns.payload);
+                let value = ::inbound::json::read(payload.as_bytes()).unwrap_or(Value::Null);
                 Some(Due {
                     adapter: row.value(columns.adapter_id),
                     known: Known {
@@ -125,13 +127,12 @@ pub fn due(id: i64) -> Option<Due> {
                         came_again: false,
                         received_at: row.time(columns.received_at).expect("a time that is not null"),
                     },
-                    incoming: Incoming {
-                        external_id: row.maybe(columns.external_id),
-                        external_type: row.maybe(columns.external_type),
-                        value: ::inbound::json::read(payload.as_bytes()).unwrap_or(Value::Null),
+                    incoming: Incoming::new(
+                        row.maybe(columns.external_id),
+                        row.maybe(columns.external_type),
                         payload,
-                        fault: None,
-                    },
+                        value,
+                    ),
                     hops: row.value(columns.hops),
                 })
             })

@@ -2,6 +2,7 @@
 
 use ::inbound::Accepted;
 use ::inbound::hidden::Hidden;
+use ::inbound::json;
 use pgrx::prelude::*;
 use serde_json::Value;
 
@@ -27,6 +28,8 @@ pub struct Incoming {
     pub value: Value,
     /// Why it cannot be mapped to an event of ours.
     pub fault: Option<String>,
+    /// Whether it is a body in which no event was found.
+    pub is_whole: bool,
 }
 
 /// Returns the events of a body, or why it has none that can be read. `raw` is the body as it came.
@@ -35,20 +38,20 @@ pub fn events(adapter: &Adapter, accepted: Accepted, value: Value, raw: &[u8]) -
     let each = adapter.each.as_deref().or(adapter.scheme.each.as_deref());
     if each.is_none() && adapter.id_path.is_none() && adapter.type_path.is_none() {
         let (external_id, external_type) = (accepted.id, accepted.external_type);
-        return Ok(vec![Incoming { external_id, external_type, payload, value, fault: None }.bounded()]);
+        return Ok(vec![Incoming::new(external_id, external_type, payload, value)]);
     }
     let found = split(adapter, each, &payload)?;
     if let Some(each) = each.filter(|each| found.is_empty() && !is_empty_list(each, &payload)) {
+        let whole = Incoming::new(accepted.id, accepted.external_type, payload, value);
         let fault = Some(format!("the path {each} of the adapter finds no event"));
-        let (external_id, external_type) = (accepted.id, accepted.external_type);
-        return Ok(vec![Incoming { external_id, external_type, payload, value, fault }.bounded()]);
+        return Ok(vec![Incoming { fault, is_whole: true, ..whole }]);
     }
     if found.len() > MOST {
         return Err(format!("a request has at most {MOST} events"));
     }
     let is_alone = each.is_none();
     let incoming = |(place, (element, own_id, own_type)): (usize, (String, Option<String>, Option<String>))| {
-        let value = ::inbound::json::read(element.as_bytes()).map_err(|error| error.to_string())?;
+        let value = json::read(element.as_bytes()).map_err(|error| error.to_string())?;
         // The id of a request that has several events is not that of one of them.
         let numbered = || accepted.id.as_ref().map(|id| if is_alone { id.clone() } else { format!("{id}/{place}") });
         let external_id =
@@ -57,7 +60,7 @@ pub fn events(adapter: &Adapter, accepted: Accepted, value: Value, raw: &[u8]) -
             .or_else(|| if is_alone { None } else { adapter.scheme.type_of(&value) })
             .or_else(|| accepted.external_type.clone());
         let payload = if is_alone { payload.clone() } else { element };
-        Ok(Incoming { external_id, external_type, payload, value, fault: None }.bounded())
+        Ok(Incoming::new(external_id, external_type, payload, value))
     };
     found.into_iter().enumerate().map(incoming).collect()
 }
@@ -113,14 +116,15 @@ fn text(value: &Value, raw: &[u8]) -> String {
 }
 
 impl Incoming {
-    fn bounded(mut self) -> Self {
-        self.external_id = self.external_id.filter(|id| !id.is_empty()).map(short_id);
-        if let Some(name) = &mut self.external_type {
+    pub fn new(external_id: Option<String>, mut external_type: Option<String>, payload: String, value: Value) -> Self {
+        if let Some(name) = &mut external_type {
             // A text of Postgres has no NUL, which JSON can have.
             name.retain(|character| character != '\0');
             name.truncate(name.floor_char_boundary(LONGEST));
         }
-        self
+        let fault = json::fault_of(&value).map(|why| format!("the event cannot be used: {why}"));
+        let external_id = external_id.filter(|id| !id.is_empty()).map(short_id);
+        Self { external_id, external_type, payload, value, fault, is_whole: false }
     }
 }
 

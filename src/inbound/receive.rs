@@ -283,13 +283,7 @@ mod tests {
 
     #[test]
     fn events_are_taken_in_the_order_of_their_ids_and_each_id_once() {
-        let event = |id: Option<&str>| Incoming {
-            external_id: id.map(str::to_owned),
-            external_type: None,
-            payload: "1".into(),
-            value: json!(1),
-            fault: None,
-        };
+        let event = |id: Option<&str>| Incoming::new(id.map(str::to_owned), None, "1".into(), json!(1));
         let places = |ids: &[Option<&str>]| -> Vec<usize> {
             in_order(ids.iter().copied().map(event).collect()).into_iter().map(|(place, _)| place).collect()
         };

@@ -77,6 +77,10 @@ pub fn named(result: &Value, member: &str) -> Option<String> {
 /// Fails if the entity that a result names is one that no thread can be about.
 fn check_entity(result: &Value) {
     const LONGEST: [(&str, usize); 2] = [("entity_type", 200), ("entity_id", 300)];
+    // Half of a name is none.
+    if LONGEST.iter().any(|(member, _)| named(result, member).is_none()) {
+        return;
+    }
     for (member, longest) in LONGEST {
         if named(result, member).is_some_and(|text| !(1..=longest).contains(&text.len()) || text.contains('\0')) {
             refuse(

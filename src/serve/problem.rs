@@ -196,8 +196,11 @@ impl Problem {
     /// Makes the problem of an error of ours for another system that brings an event or a message. Whatever it is, it is to come again: what
     /// is wrong with the request itself was found before, and other answers are final.
     pub fn of_fault(error: &CaughtError) -> Self {
+        let code = raised::sqlstate(error);
+        let message = subtransaction::report(error).message().to_owned();
+        pgrx::warning!("hydra_webhooks could not take what another system has sent (SQLSTATE {code}): {message}");
         let mut problem = Self::unavailable();
-        problem.code = Some(raised::sqlstate(error));
+        problem.code = Some(code);
         problem
     }
 

@@ -188,7 +188,7 @@ fn errors_have_no_backtrace_even_if_the_environment_of_the_server_asks_for_one()
     let surroundings = Surroundings { script: "export RUST_BACKTRACE=1; exec \"$@\"", mounts: false };
     let cluster = Cluster::start_within(Some(surroundings), &[]);
     let mut client = cluster.create_database("frames");
-    for wrong in ["hydra.webhook_emit('no.such', '{}')", "hydra._add_secret(-1, NULL)"] {
+    for wrong in ["hydra.webhook_emit('no.such', '{}')", "hydra._add_secret(NULL, NULL)"] {
         let refusal = refusal(&mut client, &format!("SELECT {wrong}"));
         assert!(!refusal.detail.contains("panic") && !refusal.detail.contains("0:"), "{refusal:?}");
     }

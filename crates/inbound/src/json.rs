@@ -1,7 +1,7 @@
 //! Reads JSON that others have made. What is valid is read: also what this program, or a library that it uses, could do without.
 //!
-//! Half of a surrogate pair, which is what programs leave of a character that they have cut in two, becomes U+FFFD. Nothing is too deep
-//! that the database can hold. And objects may have the key by which the parser marks numbers of any size.
+//! Half of a surrogate pair, which is what programs leave of a character that they have cut in two, becomes U+FFFD. Values can be deeper
+//! than others can use them, and objects may have the keys by which the parser marks values: [`fault_of`] says so.
 
 use std::fmt;
 
@@ -13,8 +13,31 @@ use crate::escapes::whole_pairs;
 /// What is nested more deeply is refused. The stack of a server process has room for it.
 const DEEPEST: usize = 1000;
 
+/// What is nested more deeply is not used: others read it with the limits of the parser, within values of their own.
+const DEEPEST_IN_USE: usize = 100;
+
 /// The key of the map as which the parser shows a number to a visitor, unless it is a whole one of 64 bits.
 const NUMBER: &str = "$serde_json::private::Number";
+const MARKS: &str = "$serde_json::private";
+
+/// Returns why a value cannot be used.
+pub fn fault_of(value: &Value) -> Option<&'static str> {
+    fault_within(value, DEEPEST_IN_USE)
+}
+
+fn fault_within(value: &Value, deepest: usize) -> Option<&'static str> {
+    if matches!(value, Value::Array(_) | Value::Object(_)) && deepest == 0 {
+        return Some("it is nested too deeply");
+    }
+    match value {
+        Value::Array(elements) => elements.iter().find_map(|element| fault_within(element, deepest - 1)),
+        Value::Object(members) if members.keys().any(|name| name.starts_with(MARKS)) => {
+            Some("it has a key that begins with $serde_json::private")
+        }
+        Value::Object(members) => members.values().find_map(|member| fault_within(member, deepest - 1)),
+        _ => None,
+    }
+}
 
 /// Reads a JSON text.
 pub fn read(json: &[u8]) -> Result<Value, Error> {
@@ -93,8 +116,10 @@ impl<'de> Visitor<'de> for Node {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
-        let (inner, mut object) = (self.inner()?, Map::new());
+        let mut object = Map::new();
         while let Some(name) = members.next_key::<String>()? {
+            // A number that is shown as a map is not nested.
+            let inner = if name == NUMBER { self } else { self.inner()? };
             object.insert(name, members.next_value_seed(inner)?);
         }
         let number = match object.get(NUMBER) {
@@ -129,6 +154,20 @@ mod tests {
         assert_eq!(read(nested(DEEPEST).as_bytes()).unwrap().to_string(), nested(DEEPEST));
         for depth in [DEEPEST + 1, 1_000_000] {
             assert!(read(nested(depth).as_bytes()).unwrap_err().to_string().contains("too deeply"));
+        }
+    }
+
+    #[test]
+    fn what_others_cannot_use_is_said() {
+        let fault = |text: &str| fault_of(&read(text.as_bytes()).unwrap());
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert_eq!(
+            (fault(&nested(DEEPEST_IN_USE)), fault(r#"{"a":[1.5,{"b":"$serde_json::private"}]}"#)),
+            (None, None)
+        );
+        assert_eq!(fault(&nested(DEEPEST_IN_USE + 1)), Some("it is nested too deeply"));
+        for name in ["Number", "RawValue", ""] {
+            assert!(fault(&format!(r#"[{{"a":{{"$serde_json::private::{name}":"x"}}}}]"#)).unwrap().contains("a key"));
         }
     }
 

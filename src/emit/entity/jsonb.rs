@@ -4,6 +4,7 @@
 
 use std::ffi::CStr;
 
+use ::inbound::json;
 use pgrx::callconv::{Arg, ArgAbi};
 use pgrx::nullable::Nullable;
 use pgrx::pg_sys::{JsonbIteratorToken as token, jbvType as kind};
@@ -35,17 +36,19 @@ impl RawJsonb {
         self.0.into()
     }
 
-    /// Returns the value, whatever its keys are. Fails if it is nested very deeply.
+    /// Returns the value. Fails if others could not use it.
     pub fn value(&self) -> Value {
         let text = self.text(usize::MAX).expect("it has no limit");
-        ::inbound::json::read(text.as_bytes()).unwrap_or_else(|error| {
+        let refuse = |why: &str| -> ! {
             refuse(
                 PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
-                "a JSON value cannot be used",
-                &format!("The parser says: {error}."),
-                "Nest its arrays and objects less deeply.",
+                format!("a JSON value cannot be used: {why}"),
+                "Its arrays and objects may be nested 100 deep.",
+                "Nest them less deeply, and use other keys.",
             )
-        })
+        };
+        let value = json::read(text.as_bytes()).unwrap_or_else(|error| refuse(&error.to_string()));
+        json::fault_of(&value).map_or(value, |why| refuse(why))
     }
 
     /// Returns the text if it has at most 16 bytes.

@@ -1,5 +1,7 @@
 //! Which JSON type the values of a type of Postgres have.
 
+use std::ffi::c_char;
+
 use pgrx::pg_sys;
 use serde_json::value::RawValue;
 
@@ -14,6 +16,15 @@ pub fn object<'a>(members: impl Iterator<Item = (&'a str, pg_sys::Oid, &'a RawVa
         format!("{}: {value}", serde_json::Value::from(name))
     });
     format!("{{{}}}", members.collect::<Vec<_>>().join(", "))
+}
+
+/// Whether it is a type of an extension that is no text: it may read and write any JSON, as those of shapes and vectors do.
+fn is_of_extension(base: pg_sys::Oid) -> bool {
+    const USER_DEFINED: c_char = b'U' as c_char;
+    let (mut category, mut is_preferred) = (0, false);
+    // SAFETY: looks the type up in the catalog, and writes what was found.
+    unsafe { pg_sys::get_type_category_preferred(base, &raw mut category, &raw mut is_preferred) };
+    base.to_u32() >= pg_sys::FirstNormalObjectId && category == USER_DEFINED
 }
 
 fn is_integer(type_oid: pg_sys::Oid) -> bool {
@@ -61,6 +72,7 @@ impl Kind {
             _ if element != pg_sys::InvalidOid => Self::Array(Box::new(Self::of(element))),
             // SAFETY: as above.
             _ if unsafe { pg_sys::type_is_rowtype(base) } => Self::Object,
+            _ if is_of_extension(base) => Self::Any,
             _ => Self::Text,
         }
     }
