@@ -1,6 +1,6 @@
 //! A message is stored and its function called in one transaction, and taken after the commit.
 
-use testkit::{refused, run};
+use testkit::{Need, lacks, refused, run};
 
 use crate::{APPLICATION, Office, PROVEN, cluster, message};
 
@@ -165,6 +165,9 @@ fn a_message_that_the_database_refuses_stays_with_the_mail_server() {
 #[test]
 fn addresses_are_in_lower_case_in_a_database_in_turkish_too() {
     let mut superuser = cluster().connect("postgres");
+    if lacks(&mut superuser, Need::Icu) {
+        return;
+    }
     run(
         &mut superuser,
         "CREATE DATABASE turkish TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'tr-TR' LOCALE 'C'",
