@@ -178,7 +178,8 @@ fn a_runner_that_is_killed_loses_nothing() {
     cluster.start_again();
     site.bench.client = site.bench.session();
     site.bench.run("INSERT INTO public.gate VALUES (true)");
-    site.wait_for_event(event, "state", "done");
+    // If the runner had no time to take its attempt back, the event is due after a minute.
+    wait_until("it is done", 2 * PATIENCE, || site.event(event, "state") == "done");
 }
 
 #[test]
