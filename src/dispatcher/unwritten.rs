@@ -45,8 +45,9 @@ impl Unwritten {
         std::mem::take(&mut self.parts)
     }
 
-    /// To be called after they were tried.
-    pub fn tried(&mut self) {
+    /// To be called after some of them were tried. The others come before those next time.
+    pub fn tried(&mut self, others: impl Iterator<Item = Part>) {
+        self.parts.splice(..0, others);
         if self.parts.is_empty() {
             self.wait = FIRST_WAIT;
         }

@@ -42,6 +42,9 @@ const LAST_WRITES: Duration = Duration::from_secs(3);
 /// How long to wait before events of the extension are emitted again after an error.
 const OWN_EVENTS_RETRY: Duration = Duration::from_secs(1);
 
+/// How long outcomes are written again in a turn that could be neither written nor given up.
+const AGAIN: Duration = Duration::from_millis(100);
+
 /// The deadlines of what is written.
 const DEADLINES: [Deadline; 8] = [
     Deadline::Batch,
@@ -228,16 +231,20 @@ impl Writer {
         }
     }
 
-    /// Writes again what could be neither written nor given up.
+    /// Writes again what could be neither written nor given up, as much as can be tried in a short time: everything else waits.
     fn write_unwritten(&mut self, store: &Store, dispatch: &mut Dispatch) {
-        for part in self.unwritten.take() {
+        let start = Instant::now();
+        let mut parts = self.unwritten.take().into_iter();
+        while start.elapsed() < AGAIN
+            && let Some(part) = parts.next()
+        {
             match self.apply(store, &part) {
                 Ok(()) => self.note_written(dispatch, &part),
                 Err(failure) if failure.is_about_rows() => self.give_up(store, dispatch, part, &failure),
                 Err(_) => self.unwritten.push(part),
             }
         }
-        self.unwritten.tried();
+        self.unwritten.tried(parts);
     }
 
     /// Gives up the one row of a part, which cannot be written. A delivery is recorded as failed.

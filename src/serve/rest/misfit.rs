@@ -52,11 +52,14 @@ pub fn find(type_oid: pg_sys::Oid, value: &RawValue) -> Option<Misfit> {
 fn in_array(array: pg_sys::Oid, element: pg_sys::Oid, value: &RawValue, dimensions: usize) -> Option<Misfit> {
     let elements: Vec<&RawValue> = serde_json::from_str(value.get()).ok()?;
     let is_array = |value: &RawValue| value.get().starts_with('[');
-    let has_dimensions =
-        !matches!(Kind::of(element), Kind::Any | Kind::Array(_)) && elements.iter().any(|e| is_array(e));
+    let kind = Kind::of(element);
+    let has_dimensions = !matches!(kind, Kind::Any | Kind::Array(_)) && elements.iter().any(|e| is_array(e));
+    let has_parts = matches!(kind, Kind::Object | Kind::Array(_));
     elements.iter().enumerate().find_map(|(number, value)| {
         let misfit = match has_dimensions {
-            false => find(element, value),
+            false if has_parts => find(element, value),
+            // There can be very many, and the catalog says the same of each.
+            false => (!kind.takes(value)).then(|| Misfit::whole(Kind::of(element))),
             true if dimensions == 0 || value.get() == "null" => None,
             true if is_array(value) => in_array(array, element, value, dimensions - 1),
             true => Some(Misfit::whole(Kind::of(array))),

@@ -55,6 +55,15 @@ fn rows_of_a_mapping_come_back_with_why_one_is_refused() {
 }
 
 #[test]
+fn a_mapping_that_is_too_large_for_the_form_is_said_and_not_shown() {
+    let mut form = model("inbound_adapter_form");
+    form["data"]["form"]["values"]["mapping_types"] = json!(150);
+    let shown = page(&form);
+    assert!(shown.contains("The mapping has 150 types, more than this form can show. It stays as it is"));
+    assert!(!shown.contains("name=\"external_1\"") && !shown.contains("value=\"rows\""));
+}
+
+#[test]
 fn a_secret_is_typed_unseen_and_never_in_the_page() {
     let mut form = model("inbound_adapter_form");
     form["data"]["form"]["values"]["secret_again"] = json!(true);
